@@ -1,0 +1,34 @@
+"""Paceline's producer: enqueue outbound WhatsApp work for the 2Chat API.
+
+::
+
+    from paceline import Outbox, SendMessage
+
+    outbox = Outbox()
+    receipt = outbox.send(SendMessage(account="acme", sender="+15550100001", to="+15550100002", text="Hello"))
+    receipt.wait(timeout=5)
+"""
+
+from paceline.campaign import Campaign, Progress, UploadReport
+from paceline.errors import PacelineError
+from paceline.operations import Operation, Pin, SendMessage
+from paceline.outbox import Accepted, Duplicate, Outbox, Receipt, Refused
+from paceline.settings import Settings
+from paceline.view import Status
+
+__all__ = [
+    "Accepted",
+    "Campaign",
+    "Duplicate",
+    "Operation",
+    "Outbox",
+    "PacelineError",
+    "Pin",
+    "Progress",
+    "Receipt",
+    "Refused",
+    "SendMessage",
+    "Settings",
+    "Status",
+    "UploadReport",
+]

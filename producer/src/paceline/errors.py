@@ -1,0 +1,70 @@
+"""Every error a caller of ``paceline`` can see.
+
+::
+
+    PacelineError
+    ├── ConfigurationError            a setting is missing or malformed
+    ├── InvalidOperation              the operation cannot be sent as written (also a ValueError)
+    │   └── InvalidRow                one row of a campaign, with its line
+    ├── StateUnavailable              Redis did not answer in time; nothing was promised
+    ├── Refusal                       state answered, and said no; nothing was written
+    │   ├── UnknownAccount
+    │   ├── UnknownSender
+    │   └── CampaignConflict
+    ├── NotFound                      no operation or campaign of that name
+    └── NotYetAccepted                no worker has accepted the record so far; it is kept (also a TimeoutError)
+"""
+
+
+class PacelineError(Exception):
+    """Base of all errors raised by paceline."""
+
+
+class ConfigurationError(PacelineError):
+    """A setting is missing or malformed."""
+
+
+class InvalidOperation(PacelineError, ValueError):
+    """The operation cannot be sent as written; the message names the field."""
+
+
+class InvalidRow(InvalidOperation):
+    """One row of a campaign cannot be sent.
+
+    Args:
+        line: where the row stands in its source, first row 1 (or the line of the file).
+        reason: what is wrong with it, with the field's name.
+    """
+
+    def __init__(self, line: int, reason: str) -> None:
+        super().__init__(f"line {line}: {reason}")
+        self.line = line
+        self.reason = reason
+
+
+class StateUnavailable(PacelineError):
+    """Redis did not answer in time, so nothing was promised: send again with the same idempotency key."""
+
+
+class Refusal(PacelineError):
+    """State answered and said no; nothing was written."""
+
+
+class UnknownAccount(Refusal):
+    """No account of that name: add it with ``paceline accounts add NAME``."""
+
+
+class UnknownSender(Refusal):
+    """The account lists its senders, and this number is not among them."""
+
+
+class CampaignConflict(Refusal):
+    """A campaign of that name exists with another account, sender or template."""
+
+
+class NotFound(PacelineError):
+    """No operation or campaign of that name is known."""
+
+
+class NotYetAccepted(PacelineError, TimeoutError):
+    """No worker accepted the record within the time given; it is kept and will be accepted."""

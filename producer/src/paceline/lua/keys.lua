@@ -1,0 +1,62 @@
+-- The one home of every Redis key name, included at the top of each script.
+--
+-- KEYS[1] is the root, `paceline:{0}`. Its braces are a Redis Cluster hash tag: all state of one shard lives in one slot, so
+-- an account, its lanes and the due index change in one atomic script (docs/decisions/0001). Python knows the root only.
+--
+-- accounts        set     account names
+-- due             zset    account -> server time (us) at which a dispatcher must look at it
+-- inbox           zset    record id -> server time (us) of writing; a sweeper accepts what nobody accepted
+-- in:<rid>        hash    one inbox record: account, campaign, count, body (JSON); removed by accept
+-- no:<rid>        string  why a record was refused; expires
+-- meta            hash    epoch (bucket generation), run_id, inflight (operations under a lease, all accounts)
+-- workers         hash    worker -> "capacity|expires_us"
+-- outcomes        stream  one entry per settled operation, trimmed
+-- campaigns       set     campaign names
+-- c:<name>        hash    campaign: template, common options, counts
+-- o:<id>          hash    operation; expires a retention time after its outcome
+-- a:<acct>        hash    account: limits, bucket, pause, suspension, encrypted key
+-- a:<acct>:n      hash    counts since the account was added
+-- a:<acct>:ln     set     senders that have or had a lane
+-- a:<acct>:rt|rb  zset    senders whose lane may send now and holds transactional | bulk work -> since when (us)
+-- a:<acct>:fl     zset    operations in flight -> lease expiry (us)
+-- a:<acct>:tm     zset    operations that wait for a time -> due (us): `n:<id>` not before, `o:<id>` back-off ends
+-- a:<acct>:sp     zset    paused senders -> end of the pause (us)
+-- a:<acct>:held   zset    operations of unknown outcome -> since when (us)
+-- a:<acct>:q<i>   list    slots of the last N grants, for the i-th quota (a limit longer than the paced one)
+-- l:<acct>:<sender>            hash  lane: `f` the operation in flight, `p` paused until (us)
+-- l:<acct>:<sender>:t          list  transactional operations
+-- l:<acct>:<sender>:s          list  bulk sources (campaigns, or `-`) that have work, next turn first
+-- l:<acct>:<sender>:b:<source> list  operations of one bulk source
+-- l:<acct>:<sender>:h          hash  "<source>|<to>" -> operation in back-off: what follows it to the same recipient waits
+-- l:<acct>:<sender>:k:<source>|<to> list  operations that wait behind it
+local root = KEYS[1]
+
+local key = {
+  accounts = root .. ':accounts', due = root .. ':due', inbox = root .. ':inbox', meta = root .. ':meta',
+  workers = root .. ':workers', outcomes = root .. ':outcomes', campaigns = root .. ':campaigns',
+}
+function key.record(rid) return root .. ':in:' .. rid end
+function key.refusal(rid) return root .. ':no:' .. rid end
+function key.campaign(name) return root .. ':c:' .. name end
+function key.operation(id) return root .. ':o:' .. id end
+function key.account(name) return root .. ':a:' .. name end
+function key.lane(account, sender) return root .. ':l:' .. account .. ':' .. sender end
+
+-- Server time in integer microseconds: a double holds them exactly until the year 2255.
+local function server_time()
+  local t = redis.call('TIME')
+  return tonumber(t[1]) * 1000000 + tonumber(t[2])
+end
+
+-- `tostring` keeps 14 digits and would lose the tail of a time.
+local function int(x) return string.format('%.0f', x) end
+
+-- A hash reply as a table, absent fields absent.
+local function fields(k, names)
+  local values = redis.call('HMGET', k, unpack(names))
+  local out = {}
+  for i, name in ipairs(names) do
+    if values[i] then out[name] = values[i] end
+  end
+  return out
+end

@@ -1,0 +1,28 @@
+-- Write one inbox record: from here on its operations cannot be lost.
+--
+-- KEYS  1 root
+-- ARGV  1 record id, 2 account, 3 sender, 4 number of operations, 5 record (JSON), 6 campaign name or ''
+-- reply 'written' | 'unknown account' | 'unknown sender' | 'unknown campaign'
+-- keys  in:<rid>, inbox, a:<acct> (read), a:<acct>:n, c:<name>
+-- Idempotent by record id while the record waits: a lost reply may be replayed.
+--@include keys.lua
+local rid, account, sender, count, record, campaign = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
+
+local known = redis.call('HMGET', key.account(account), 'name', 'senders')
+if not known[1] then return 'unknown account' end
+if known[2] and known[2] ~= '' and not string.find(' ' .. known[2] .. ' ', ' ' .. sender .. ' ', 1, true) then
+  return 'unknown sender'
+end
+if campaign ~= '' and redis.call('EXISTS', key.campaign(campaign)) == 0 then return 'unknown campaign' end
+
+if redis.call('EXISTS', key.record(rid)) == 0 then
+  redis.call('HSET', key.record(rid), 'account', account, 'campaign', campaign, 'count', count, 'body', record)
+  redis.call('ZADD', key.inbox, int(server_time()), rid)
+  redis.call('HINCRBY', key.account(account) .. ':n', 'received', count)
+  redis.call('HINCRBY', key.account(account) .. ':n', 'inbox', count)
+  if campaign ~= '' then
+    redis.call('HINCRBY', key.campaign(campaign), 'received', count)
+    redis.call('HINCRBY', key.campaign(campaign), 'inbox', count)
+  end
+end
+return 'written'

@@ -1,0 +1,281 @@
+import logging
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Any, Final, Self
+
+import celery
+import kombu.exceptions
+
+from paceline import names
+from paceline.broker import celery_settings
+from paceline.campaign import Campaign, open_campaign, upload
+from paceline.errors import NotFound, NotYetAccepted, Refusal, UnknownAccount, UnknownSender
+from paceline.ids import new_id
+from paceline.operations import OnUnknown, Operation, Priority
+from paceline.recipients import Row
+from paceline.record import operation_id, single
+from paceline.settings import Settings
+from paceline.state import State, connect
+from paceline.view import Status, status_of
+
+logger = logging.getLogger(__name__)
+
+# While the broker is away, `send()` does not pay its connect timeout every time; the sweeper accepts what was written.
+_HINT_PAUSE_S: Final = 5.0
+_POLL_S: Final = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A worker took the operation into its lane.
+
+    Args:
+        id: the operation.
+        expected_at: when it is expected to leave; None while nothing may leave (`Status.why` says why).
+    """
+
+    id: str
+    expected_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Duplicate:
+    """The idempotency key was used before; that operation stands and nothing was added.
+
+    Args:
+        id: the operation that has the key.
+    """
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The worker could not take the record.
+
+    Args:
+        reason: one sentence.
+    """
+
+    reason: str
+
+
+class Receipt:
+    """The proof that an operation is written.
+
+    Args:
+        op_id: the operation.
+        rid: its inbox record.
+        state: where to ask.
+    """
+
+    def __init__(self, op_id: str, rid: str, state: State) -> None:
+        self.id = op_id
+        self._rid = rid
+        self._state = state
+
+    def __repr__(self) -> str:
+        return f"Receipt(id={self.id!r})"
+
+    def wait(self, timeout: float = 5.0) -> Accepted | Duplicate | Refused:
+        """Wait until a worker has looked at it.
+
+        Args:
+            timeout: seconds.
+
+        Returns:
+            What became of it.
+
+        Raises:
+            NotYetAccepted: nobody looked in time. The operation is kept and will be accepted.
+            StateUnavailable: Redis did not answer.
+        """
+        deadline = time.monotonic() + timeout
+        while True:
+            seen = self._state.receipt(self._rid, self.id)
+            if seen.get("refused"):
+                return Refused(seen["refused"])
+            if not seen["waiting"]:
+                if not seen.get("created_here"):
+                    return Duplicate(self.id)
+                found = self._state.operation(self.id)
+                return Accepted(self.id, status_of(found).expected_at if found else None)
+            if time.monotonic() >= deadline:
+                raise NotYetAccepted(f"no worker accepted {self.id} within {timeout:g} s; it is kept")
+            time.sleep(_POLL_S)
+
+
+class Outbox:
+    """Where other services put outbound work.
+
+    From the moment `send` returns, the operation cannot be lost: it is in state, not in the broker. One instance may be
+    shared by threads. It brings its own Celery app and leaves the host's alone.
+
+    Args:
+        broker_url: Celery broker; default ``PACELINE_BROKER_URL``.
+        state_url: Redis or Valkey; default ``PACELINE_STATE_URL``, else the broker's.
+        settings: ready settings, instead of the two.
+    """
+
+    def __init__(
+        self, broker_url: str | None = None, state_url: str | None = None, *, settings: Settings | None = None
+    ) -> None:
+        self.settings = settings or Settings.from_environment(broker_url=broker_url, state_url=state_url)
+        self.state = State(connect(self.settings.state_url, repeat=True))
+        self._celery = celery.Celery("paceline.outbox", set_as_current=False)
+        self._celery.conf.update(celery_settings(self.settings.broker_url))
+        self._no_hint_before = 0.0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._celery.close()
+        self.state.client.close()
+
+    def send(self, operation: Operation) -> Receipt:
+        """Write one operation; answers or raises within 3 seconds.
+
+        Args:
+            operation: such as a `SendMessage`.
+
+        Returns:
+            A receipt with the operation's id.
+
+        Raises:
+            UnknownAccount, UnknownSender: nothing was written.
+            StateUnavailable: Redis did not answer. With an idempotency key it is safe to send again.
+        """
+        op_id, rid = operation_id(operation), new_id()
+        body = single(operation, op_id, datetime.now(UTC))
+        reply = self.state.submit(rid, operation.account, operation.sender, 1, body)
+        raise_refusal(reply, operation.account, operation.sender)
+        self._hint(rid)
+        return Receipt(op_id, rid, self.state)
+
+    def campaign(
+        self,
+        name: str,
+        *,
+        account: str,
+        sender: str,
+        template: str,
+        recipients: Iterable[Mapping[str, str]],
+        url: str | None = None,
+        priority: Priority = "bulk",
+        valid_until: datetime | None = None,
+        on_unknown: OnUnknown = "reconcile",
+        max_attempts: int | None = None,
+        on_invalid: Callable[[Row, str], None] | None = None,
+        on_progress: Callable[[int], None] | None = None,
+    ) -> Campaign:
+        """Upload a campaign, or continue an interrupted upload of the same name.
+
+        Recipients are streamed: memory does not grow with their number. A recipient is told apart by its ``key``, else by
+        its ``to``; what was uploaded before is not added again.
+
+        Args:
+            name: letters, digits, dot, dash, underscore.
+            account: account name.
+            sender: E.164.
+            template: text with ``{column}`` placeholders.
+            recipients: mappings with ``to``, optionally ``key``, ``not_before``, ``valid_until`` (ISO 8601 with a zone), and
+                the columns the template names.
+            url: attachment for all.
+            priority: class in the lane.
+            valid_until: not sent later; default 24 hours from now.
+            on_unknown: policy for calls of unknown outcome.
+            max_attempts: calls before an operation is dead.
+            on_invalid: called with a bad row and what is wrong with it; without it the first bad row raises.
+            on_progress: called with the number of rows written so far, after each chunk.
+
+        Returns:
+            The campaign; its ``report`` counts what this upload offered, wrote and left out.
+
+        Raises:
+            InvalidOperation: template, options or (without ``on_invalid``) a row are wrong. Chunks before it stay written.
+            CampaignConflict: the name is taken by a different campaign.
+            UnknownAccount, UnknownSender, StateUnavailable: as for `send`.
+        """
+        opened = open_campaign(
+            self.state,
+            name,
+            account=account,
+            sender=sender,
+            template=template,
+            url=url,
+            priority=priority,
+            valid_until=valid_until,
+            on_unknown=on_unknown,
+            max_attempts=max_attempts,
+        )
+        return upload(
+            opened,
+            recipients,
+            submit=self._submit_chunk,
+            on_invalid=on_invalid,
+            on_progress=on_progress,
+        )
+
+    def find_campaign(self, name: str) -> Campaign:
+        """A campaign by its name.
+
+        Raises:
+            NotFound: there is none.
+        """
+        found = self.state.campaign(name)
+        if not found:
+            raise NotFound(f"no campaign named {name!r}")
+        return Campaign(name, self.state)
+
+    def status(self, op_id: str) -> Status:
+        """Where an operation is, and why it waits.
+
+        Args:
+            op_id: from a receipt.
+
+        Returns:
+            State, times, outcome, forecast.
+
+        Raises:
+            NotFound: unknown, not accepted yet, or already deleted after its retention time.
+        """
+        found = self.state.operation(op_id)
+        if found is None:
+            raise NotFound(f"no operation {op_id!r}: never accepted, or deleted after its retention time")
+        return status_of(found)
+
+    def _submit_chunk(self, campaign: str, account: str, sender: str, count: int, body: str) -> None:
+        rid = new_id()
+        raise_refusal(self.state.submit(rid, account, sender, count, body, campaign), account, sender)
+        self._hint(rid)
+
+    def _hint(self, rid: str) -> None:
+        """Tell a worker. Failing is harmless: the record is written, and the sweeper looks for forgotten ones."""
+        if time.monotonic() < self._no_hint_before:
+            return
+        try:
+            options: dict[str, Any] = {"queue": names.ACCEPT_QUEUE, "ignore_result": True, "retry": False}
+            self._celery.send_task(names.ACCEPT_TASK, args=[[rid]], **options)
+        except (kombu.exceptions.KombuError, OSError) as error:
+            self._no_hint_before = time.monotonic() + _HINT_PAUSE_S
+            logger.warning("the broker did not take a hint (%s); operations are written and will be found", error)
+
+
+def raise_refusal(reply: str, account: str, sender: str) -> None:
+    """Translate a refusing reply of submit.lua."""
+    if reply == "unknown account":
+        raise UnknownAccount(f"no account named {account!r}: add it with `paceline accounts add {account}`")
+    if reply == "unknown sender":
+        raise UnknownSender(f"account {account!r} lists its senders, and {sender} is not among them")
+    if reply != "written":
+        raise Refusal(reply)

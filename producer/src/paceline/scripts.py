@@ -1,0 +1,71 @@
+"""Lua scripts as files: loaded once, includes resolved, called by one typed Python function each."""
+
+from functools import cache
+from importlib.resources import files
+from typing import Any, Final
+
+import redis
+import redis.asyncio
+from redis.exceptions import NoScriptError
+
+from paceline import names
+
+_INCLUDE: Final = "--@include "
+
+
+@cache
+def source(package: str, name: str) -> str:
+    """The text of a script with its includes put in place.
+
+    Args:
+        package: the package whose ``lua`` folder holds it; includes may also come from ``paceline``.
+        name: file name without ``.lua``.
+
+    Returns:
+        One self-contained Lua text.
+    """
+    lines = _read(package, f"{name}.lua").splitlines()
+    return "\n".join(
+        _read(package, line.removeprefix(_INCLUDE).strip()) if line.startswith(_INCLUDE) else line for line in lines
+    )
+
+
+def _read(package: str, file_name: str) -> str:
+    own = files(package) / "lua" / file_name
+    return (own if own.is_file() else files("paceline") / "lua" / file_name).read_text("utf-8")
+
+
+class Script:
+    """One Lua script under one state root.
+
+    Args:
+        package: the package that ships it.
+        name: file name without ``.lua``.
+        root: first part of every key.
+    """
+
+    def __init__(self, package: str, name: str, root: str = names.STATE_ROOT) -> None:
+        self.name = name
+        self._text = source(package, name)
+        self._root = root
+        self._sha = ""
+
+    def run(self, client: "redis.Redis", *arguments: str | int | bytes) -> Any:
+        """Run it on a blocking client: EVALSHA, or the text when the server does not know it yet."""
+        try:
+            if self._sha:
+                return client.evalsha(self._sha, 1, self._root, *arguments)
+        except NoScriptError:
+            pass
+        self._sha = str(client.script_load(self._text))
+        return client.evalsha(self._sha, 1, self._root, *arguments)
+
+    async def arun(self, client: "redis.asyncio.Redis", *arguments: str | int | bytes) -> Any:
+        """The same on an asyncio client."""
+        try:
+            if self._sha:
+                return await client.evalsha(self._sha, 1, self._root, *arguments)
+        except NoScriptError:
+            pass
+        self._sha = str(await client.script_load(self._text))
+        return await client.evalsha(self._sha, 1, self._root, *arguments)

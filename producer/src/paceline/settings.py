@@ -1,0 +1,86 @@
+import os
+from collections.abc import Mapping
+from typing import Final, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+
+from paceline import names
+from paceline.errors import ConfigurationError
+
+_DEFAULT_BROKER: Final = "redis://127.0.0.1:6379/0"
+
+_ENVIRONMENT: Final = {
+    "broker_url": names.ENV_BROKER_URL,
+    "state_url": names.ENV_STATE_URL,
+    "api_base": names.ENV_API_BASE,
+    "secret_key": names.ENV_SECRET_KEY,
+    "metrics_port": names.ENV_METRICS_PORT,
+    "metrics_address": names.ENV_METRICS_ADDRESS,
+    "log_format": names.ENV_LOG_FORMAT,
+    "capacity": names.ENV_CAPACITY,
+    "http_deadline_s": names.ENV_HTTP_DEADLINE,
+    "allow_volatile": names.ENV_ALLOW_VOLATILE,
+    "retention_s": names.ENV_RETENTION,
+}
+
+
+class Settings(BaseModel):
+    """Everything that can be configured, read once at the edge and passed on as values.
+
+    Args:
+        broker_url: the Celery broker, which carries hints only.
+        state_url: the Redis or Valkey server that is the record; default: the broker's.
+        api_base: the provider's base address.
+        secret_key: encrypts API keys at rest (``paceline secret generate``).
+        metrics_port: Prometheus endpoint of a worker, 0 = off.
+        metrics_address: the interface it binds to; loopback unless told otherwise.
+        log_format: ``console`` or ``json``.
+        capacity: calls one worker may have under way at once.
+        http_deadline_s: one provider call must be over within this many seconds.
+        allow_volatile: start although the state server may lose data (no AOF, or an evicting memory policy).
+        retention_s: seconds an operation is kept after its outcome.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    broker_url: str = _DEFAULT_BROKER
+    state_url: str = ""
+    api_base: str = "https://api.p.2chat.io/open"
+    secret_key: SecretStr = SecretStr("")
+    metrics_port: int = Field(9808, ge=0, le=65535)
+    metrics_address: str = "127.0.0.1"
+    log_format: Literal["console", "json"] = "console"
+    capacity: int = Field(200, ge=1, le=10_000)
+    http_deadline_s: float = Field(15.0, gt=0, le=300)
+    allow_volatile: bool = False
+    retention_s: int = Field(7 * 86_400, ge=60)
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str] = os.environ, **overrides: str | None) -> Self:
+        """Read the ``PACELINE_*`` variables.
+
+        Args:
+            environ: where to read; the process environment by default.
+            overrides: values that win over the environment; None means "not given".
+
+        Returns:
+            The settings, ``state_url`` filled in.
+
+        Raises:
+            ConfigurationError: a variable is malformed; the message names it.
+        """
+        values = {field: environ[name] for field, name in _ENVIRONMENT.items() if environ.get(name)}
+        values |= {field: value for field, value in overrides.items() if value is not None}
+        try:
+            settings = cls.model_validate(values)
+        except ValidationError as error:
+            first = error.errors()[0]
+            field = str(first["loc"][0])
+            raise ConfigurationError(f"{_ENVIRONMENT.get(field, field)}: {first['msg']}") from error
+        if settings.state_url:
+            return settings
+        if not settings.broker_url.startswith(("redis://", "rediss://", "unix://")):
+            raise ConfigurationError(
+                f"{names.ENV_STATE_URL} must name a Redis server, because {names.ENV_BROKER_URL} is not one"
+            )
+        return settings.model_copy(update={"state_url": settings.broker_url})
