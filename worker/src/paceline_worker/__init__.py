@@ -1,0 +1,1 @@
+"""Paceline's workers: accept, grant, deliver, settle. The Celery app is in ``paceline_worker.celery``."""

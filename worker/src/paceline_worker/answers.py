@@ -1,0 +1,135 @@
+"""What an answer of the provider means. Pure: from status, headers and body to a class (design: the table of answers)."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from enum import StrEnum
+from typing import Any, Final
+
+WORDS_KEPT: Final = 512
+_LONGEST_RETRY_AFTER_S: Final = 3600.0
+
+
+class Meaning(StrEnum):
+    """Classes of answers; each has its own consequence in `policy.decide`."""
+
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+    THROTTLED = "throttled"
+    SENDER_BUSY = "sender_busy"
+    OVERLOADED = "overloaded"
+    NOT_SENT = "not_sent"
+    UNKNOWN = "unknown"
+    BAD_KEY = "bad_key"
+    UNPAID = "unpaid"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One call's result.
+
+    Args:
+        meaning: its class.
+        code: the status code as text, or a word such as ``timeout``.
+        words: the provider's words, cut and without control characters.
+        message_uuid: the provider's handle of an accepted message.
+        retry_after_s: how long the provider asks to wait, clamped to an hour; None when it did not say.
+    """
+
+    meaning: Meaning
+    code: str
+    words: str = ""
+    message_uuid: str = ""
+    retry_after_s: float | None = None
+
+
+_SENDER_BUSY: Final = frozenset({409, 410, 486})  # 486 is borrowed from SIP: http.HTTPStatus does not know it
+_BAD_KEY: Final = frozenset({401, 403})
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+
+
+def read_answer(status: int, headers: Mapping[str, str], body: bytes) -> Answer:
+    """Classify an HTTP response.
+
+    Args:
+        status: the status code.
+        headers: case-insensitive, or with lower-case names.
+        body: as received.
+
+    Returns:
+        Its meaning.
+    """
+    value = _object(body)
+    words = clean(_words(value)) if value is not None else clean(body[:WORDS_KEPT].decode("utf-8", "replace"))
+    code = str(status)
+    if 200 <= status < 300:
+        if value is None:
+            return Answer(Meaning.ACCEPTED, code, "accepted, but the answer could not be read")
+        if value.get("success") is False or value.get("error") is True:
+            return Answer(Meaning.REJECTED, code, words)
+        return Answer(Meaning.ACCEPTED, code, "", str(value.get("message_uuid") or value.get("message_id") or "")[:100])
+    if status == 429:
+        return Answer(Meaning.THROTTLED, code, words, retry_after_s=retry_after(headers))
+    if status in _SENDER_BUSY:
+        return Answer(Meaning.SENDER_BUSY, code, words)
+    if status == 503:
+        return Answer(Meaning.OVERLOADED, code, words)
+    if status in _BAD_KEY:
+        return Answer(Meaning.BAD_KEY, code, words)
+    if status == 402:
+        return Answer(Meaning.UNPAID, code, words)
+    if status >= 500:
+        return Answer(Meaning.UNKNOWN, code, words)
+    return Answer(Meaning.REJECTED, code, words or f"unexpected answer {status}")
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds the provider asks to wait (RFC 9110, section 10.2.3).
+
+    Args:
+        headers: of the response; a date is taken relative to the response's own ``Date``, not to our clock.
+
+    Returns:
+        0 to 3600 seconds, or None: absent, past or unreadable.
+    """
+    text = headers.get("retry-after", "").strip()
+    if re.fullmatch(r"\d{1,18}", text):
+        return min(float(text), _LONGEST_RETRY_AFTER_S) or None
+    try:
+        wait = (parsedate_to_datetime(text) - parsedate_to_datetime(headers.get("date", ""))).total_seconds()
+    except (ValueError, TypeError):
+        return None
+    return min(wait, _LONGEST_RETRY_AFTER_S) if wait > 0 else None
+
+
+def clean(text: str) -> str:
+    """Words fit for a log and a record: no control characters, at most 512 characters."""
+    return _CONTROL.sub(" ", text).strip()[:WORDS_KEPT]
+
+
+def _object(body: bytes) -> dict[str, Any] | None:
+    try:
+        value = json.loads(body)
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _words(value: Mapping[str, Any]) -> str:
+    """The human words of the three error envelopes (provider reference, 1.4), in the order they are trusted."""
+    for name in ("error_message", "message", "detail"):
+        words = value.get(name)
+        if isinstance(words, str) and words:
+            return words
+        if isinstance(words, list) and words:
+            return "; ".join(_validation_words(item) for item in words)
+    return ""
+
+
+def _validation_words(item: Any) -> str:
+    if not isinstance(item, dict):
+        return str(item)
+    where = item.get("loc")
+    return f"{'.'.join(map(str, where)) if isinstance(where, list) else where}: {item.get('msg')}"

@@ -1,0 +1,130 @@
+"""The pacing arithmetic, pure. ``lua/bucket.lua`` is the same in Lua; README.md beside this file tells it with a timeline."""
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Final, Literal
+
+import limits
+
+from paceline.errors import InvalidOperation
+
+Pacing = Literal["spacing", "window"]
+
+# Lateness of a worker plus transit to the provider, together. Loopback needs 10 ms, the open internet some 60.
+DEFAULT_VARIATION: Final = timedelta(milliseconds=100)
+# Limits over longer times are quotas: spread evenly, "1000/day" would be one message every 86 seconds.
+_LONGEST_PACED_US: Final = 3_600_000_000
+# A quota remembers one time per grant, some 10 bytes each.
+_LARGEST_QUOTA: Final = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """At most n slots in any window.
+
+    Args:
+        n: how many.
+        window_us: within how long.
+        variation_us: added to the window, so that late arrivals still count right.
+    """
+
+    n: int
+    window_us: int
+    variation_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What an account's limits mean for its bucket.
+
+    Args:
+        interval_us: distance between consecutive slots.
+        window_us: the window of the paced limit, and how long a throttled account pauses at first.
+        quotas: further limits.
+        variation_us: J of the formulas.
+    """
+
+    interval_us: int
+    window_us: int
+    quotas: tuple[Quota, ...]
+    variation_us: int
+
+    def quotas_text(self) -> str:
+        """The form that bucket.lua parses."""
+        return " ".join(f"{quota.n}:{quota.window_us}:{quota.variation_us}" for quota in self.quotas)
+
+
+def plan(rates: str, pacing: Pacing = "spacing", variation: timedelta = DEFAULT_VARIATION) -> Plan:
+    """Turn rate limits into slot arithmetic.
+
+    With N per W and a variation J, consecutive slots are W/N + J apart (``spacing``: safe however the provider counts) or
+    (W + J)/N apart (``window``: safe for fixed and sliding windows). Limits over an hour or less are paced, the strictest
+    wins; longer ones are quotas, counted exactly over a sliding window of W + J.
+
+    Args:
+        rates: as the ``limits`` library writes them: ``10/minute``, ``10/minute; 1000/day``.
+        pacing: which formula.
+        variation: J, lateness plus transit.
+
+    Returns:
+        The plan.
+
+    Raises:
+        InvalidOperation: the text is not a rate.
+    """
+    j = variation // timedelta(microseconds=1)
+    try:
+        items = limits.parse_many(rates)
+    except ValueError as error:
+        raise InvalidOperation(f"limit: {rates!r} is not a rate such as 10/minute or '10/minute; 1000/day'") from error
+    windows = sorted((item.get_expiry() * 1_000_000, item.amount) for item in items)
+    if not windows or any(n < 1 or window < 1 for window, n in windows):
+        raise InvalidOperation(f"limit: {rates!r} allows nothing")
+    paced = [one for one in windows if one[0] <= _LONGEST_PACED_US] or windows[:1]
+    quotas = tuple(Quota(n, window, j) for window, n in windows if (window, n) not in paced)
+    if any(quota.n > _LARGEST_QUOTA for quota in quotas):
+        raise InvalidOperation(f"limit: a quota above {_LARGEST_QUOTA} is not supported")
+    interval, window = max((_interval(window, n, j, pacing), window) for window, n in paced)
+    return Plan(interval, window, quotas, j)
+
+
+def _interval(window_us: int, n: int, j: int, pacing: Pacing) -> int:
+    if pacing == "spacing":
+        return -(-window_us // n) + j
+    return -(-(window_us + j) // n)
+
+
+@dataclass(slots=True)
+class Bucket:
+    """The model of bucket.lua: GCRA with burst 1 and quotas, on integer microseconds.
+
+    Args:
+        plan: what it enforces.
+        next_us: earliest next slot.
+        logs: per quota, the slots of its last n grants.
+    """
+
+    plan: Plan
+    next_us: int
+    logs: Sequence[deque[int]] = field(default_factory=list)
+
+    @classmethod
+    def empty(cls, plan: Plan, now_us: int) -> "Bucket":
+        """A new or lost bucket: never full, so one interval passes before its first slot."""
+        return cls(plan, now_us + plan.interval_us, [deque(maxlen=quota.n) for quota in plan.quotas])
+
+    def peek(self, earliest_us: int) -> int:
+        """The first slot at or after a time, us."""
+        slot = max(self.next_us, earliest_us)
+        for quota, log in zip(self.plan.quotas, self.logs, strict=True):
+            if len(log) >= quota.n:
+                slot = max(slot, log[0] + quota.window_us + quota.variation_us)
+        return slot
+
+    def take(self, slot_us: int) -> None:
+        """Use a slot that `peek` gave."""
+        self.next_us = slot_us + self.plan.interval_us
+        for log in self.logs:
+            log.append(slot_us)

@@ -1,0 +1,134 @@
+"""The Celery app: ``celery -A paceline_worker worker --pool threads``."""
+
+import sys
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+import celery
+import click
+from celery import bootsteps, signals
+from celery.concurrency.thread import TaskPool
+from kombu.entity import Queue
+
+from paceline import names
+from paceline.broker import celery_settings
+from paceline.errors import PacelineError
+from paceline.settings import Settings
+from paceline_worker import logs
+from paceline_worker.runtime import Runtime
+from paceline_worker.state import LEASE_MARGIN_S, Hint
+
+
+class PacelineStep(bootsteps.StartStopStep):
+    """Starts our runtime after the pool and before the consumer; stops it after the consumer and before the pool."""
+
+    requires = ("celery.worker.components:Pool",)
+
+    def __init__(self, parent: Any, paceline_allow_volatile: bool = False, **options: Any) -> None:
+        super().__init__(parent, **options)
+        self._allow_volatile = paceline_allow_volatile
+        self._runtime: Runtime | None = None
+
+    def start(self, parent: Any) -> None:
+        """Refuse what cannot work, then start."""
+        if not issubclass(parent.pool_cls, TaskPool):
+            _refuse(
+                "paceline shares one event loop and one metrics registry in a process: run the worker with --pool threads"
+            )
+        app = parent.app
+        try:
+            settings = Settings.from_environment()
+            if self._allow_volatile:
+                settings = settings.model_copy(update={"allow_volatile": True})
+            self._runtime = Runtime(settings, publisher(app))
+            self._runtime.start()
+        except PacelineError as error:
+            _refuse(str(error))
+        app.paceline = self._runtime
+
+    def close(self, parent: Any) -> None:  # noqa: ARG002 - Celery's signature
+        """The worker begins to stop: grant nothing more."""
+        if self._runtime:
+            self._runtime.stop_granting()
+
+    def stop(self, parent: Any) -> None:  # noqa: ARG002 - Celery's signature
+        """Finish what is in flight, return the rest."""
+        if self._runtime:
+            self._runtime.stop()
+
+    terminate = stop
+
+
+def publisher(app: Any) -> Any:
+    """A function that hands a batch of hints to Celery: ids, tokens and slots, nothing else."""
+
+    def publish(hints: Sequence[Hint]) -> None:
+        batch = [[hint.id, hint.token, hint.slot_us] for hint in hints]
+        app.send_task(names.DELIVER_TASK, args=[batch], queue=names.DELIVER_QUEUE, retry=False, ignore_result=True)
+
+    return publish
+
+
+def build_app(settings: Settings) -> celery.Celery:
+    """The worker's Celery app.
+
+    Args:
+        settings: the broker's address is used; the rest is read when the worker starts.
+
+    Returns:
+        An app with our two tasks, two queues and one bootstep.
+    """
+    app = celery.Celery("paceline", set_as_current=False)
+    app.conf.update(
+        celery_settings(settings.broker_url),
+        task_queues=[Queue(names.DELIVER_QUEUE), Queue(names.ACCEPT_QUEUE)],  # type: ignore[no-untyped-call]
+        task_default_queue=names.ACCEPT_QUEUE,
+        worker_prefetch_multiplier=1,
+        # Without remote control a busy worker whose Redis restarts never consumes again (measured).
+        worker_enable_remote_control=True,
+        worker_cancel_long_running_tasks_on_connection_loss=False,
+        broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
+        worker_soft_shutdown_timeout=settings.http_deadline_s + LEASE_MARGIN_S,
+    )
+    app.steps["worker"].add(PacelineStep)
+    app.user_options["worker"].add(
+        click.Option(
+            ["--allow-volatile", "paceline_allow_volatile"],
+            is_flag=True,
+            help="Start although the state server may lose data (no AOF, or an evicting memory policy).",
+        )
+    )
+
+    @app.task(name=names.ACCEPT_TASK, bind=True)
+    def accept(self: Any, rids: list[str]) -> None:
+        """Move inbox records into their lanes."""
+        self.app.paceline.accept(rids)
+
+    @app.task(name=names.DELIVER_TASK, bind=True)
+    def deliver(self: Any, batch: list[list[Any]]) -> None:
+        """Send granted operations at their slots."""
+        self.app.paceline.deliver([Hint(str(i), str(token), int(slot)) for i, token, slot in batch])
+
+    return app
+
+
+@signals.setup_logging.connect(weak=False)
+def _set_up_logging(loglevel: int = 20, **_: Any) -> None:
+    logs.configure(Settings.from_environment().log_format, loglevel)
+
+
+def _refuse(sentence: str) -> NoReturn:
+    sys.stderr.write(f"paceline: {sentence}\n")
+    sys.stderr.flush()
+    raise SystemExit(1)
+
+
+def _app() -> celery.Celery:
+    try:
+        return build_app(Settings.from_environment())
+    except PacelineError as error:
+        _refuse(str(error))
+
+
+app = _app()

@@ -1,0 +1,180 @@
+"""The dispatcher: a thread in every worker, no leader. It sleeps until the earliest due account, then one script grants."""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from random import Random
+from typing import Final
+
+import structlog
+from redis.exceptions import RedisError
+
+from paceline_worker.clock import ServerClock
+from paceline_worker.metrics import Metrics
+from paceline_worker.state import Fleet, Grants, Hint, WorkerState
+
+log = structlog.get_logger(__name__)
+
+# Another worker may have accepted work that this one does not know of; it wakes its own dispatcher, so this is a net.
+_LONGEST_SLEEP_S: Final = 0.5
+_HEARTBEAT_S: Final = 1.0
+FLEET_TTL_S: Final = 5.0
+# Dispatchers wake for the same instant; a spread keeps them from all asking at once. Well below the lead of 250 ms.
+_SPREAD_S: Final = 0.04
+_FULL_PAUSE_S: Final = 0.02
+_MOST_GRANTS: Final = 500
+_MOST_ACCOUNTS: Final = 500
+_LARGEST_HINT: Final = 100
+_OVERDUE_GRACE_S: Final = 3.0
+_OVERDUE_RECORDS: Final = 5
+_ERROR_PAUSE_S: Final = (0.1, 0.2, 0.5, 1.0)
+
+
+class Dispatcher:
+    """Grants what is due and publishes hints.
+
+    Args:
+        worker: this worker's name in the fleet.
+        capacity: operations this worker may have in flight.
+        state: blocking state.
+        clock: server time on the monotonic clock.
+        publish: hands a batch of hints to Celery.
+        metrics: counters.
+        random: spreads the wake-ups of many dispatchers.
+    """
+
+    def __init__(
+        self,
+        *,
+        worker: str,
+        capacity: int,
+        state: WorkerState,
+        clock: ServerClock,
+        publish: Callable[[Sequence[Hint]], None],
+        metrics: Metrics,
+        random: Random,
+    ) -> None:
+        self._worker = worker
+        self._capacity = capacity
+        self._state = state
+        self._clock = clock
+        self._publish = publish
+        self._metrics = metrics
+        self._random = random
+        self._thread = threading.Thread(target=self._run, name="paceline-dispatcher", daemon=True)
+        self._wake = threading.Event()
+        self._stopping = False
+        self._sleeping_until_us: float = 0.0
+        self._fleet: Fleet | None = None
+        self._beat_at_s = 0.0
+        self._overdue_at_s = 0.0
+        self.given_back = 0
+
+    def start(self) -> None:
+        """Join the fleet and start the thread.
+
+        Raises:
+            RedisError: the state server does not answer.
+        """
+        self._beat()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Grant nothing more, and leave the fleet."""
+        self._stopping = True
+        self._wake.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        try:
+            self._state.leave(self._worker)
+        except (RedisError, OSError):
+            log.info("the fleet will notice by itself that this worker left")
+
+    def due(self, at_us: int | None) -> None:
+        """Something may be due at a server time (us); None: nothing. Any thread may call."""
+        if at_us is not None and at_us < self._sleeping_until_us:
+            self._wake.set()
+
+    def wake(self) -> None:
+        """Look now: new work was accepted."""
+        self._wake.set()
+
+    def _run(self) -> None:
+        failures = 0
+        while not self._stopping:
+            try:
+                pause_s = self._turn()
+                failures = 0
+            except (RedisError, OSError) as error:
+                # The server may come back as another process that forgot its last slots: look before granting again.
+                self._fleet = None
+                pause_s = _ERROR_PAUSE_S[min(failures, len(_ERROR_PAUSE_S) - 1)]
+                if failures == 0:
+                    log.warning("the state server does not answer; nothing is granted", error=str(error))
+                failures += 1
+            except Exception:
+                log.exception("the dispatcher stumbled")
+                pause_s = _ERROR_PAUSE_S[-1]
+            if pause_s > 0:
+                self._wake.wait(pause_s)
+            self._wake.clear()
+
+    def _turn(self) -> float:
+        """One look; returns how long to sleep, in seconds."""
+        now_s = time.monotonic()
+        if self._fleet is None or now_s >= self._beat_at_s:
+            self._beat()
+        more = now_s >= self._overdue_at_s and self._accept_overdue()
+        if not more and now_s >= self._overdue_at_s:
+            self._overdue_at_s = now_s + _HEARTBEAT_S
+        fleet = self._fleet
+        self._sleeping_until_us = float("inf")  # whatever becomes due from here on wakes us
+        grants = self._state.grant(
+            most=_MOST_GRANTS, fleet_capacity=fleet.capacity if fleet else 0, most_accounts=_MOST_ACCOUNTS
+        )
+        self._handle(grants)
+        if more or len(grants.hints) >= _MOST_GRANTS:
+            return 0.0
+        if grants.next_us is None:
+            return _LONGEST_SLEEP_S
+        self._sleeping_until_us = grants.next_us
+        until_due_s = self._clock.monotonic_s(grants.next_us) - time.monotonic()
+        if until_due_s <= 0:
+            return _FULL_PAUSE_S if grants.room <= 0 else 0.0
+        return min(_LONGEST_SLEEP_S, until_due_s + self._random.random() * _SPREAD_S)
+
+    def _beat(self) -> None:
+        self._fleet = self._state.heartbeat(self._worker, self._capacity, FLEET_TTL_S)
+        self._beat_at_s = time.monotonic() + _HEARTBEAT_S
+        if self._fleet.server_restarted:
+            log.warning("the state server was restarted; every bucket starts empty, so sending stops for one spacing")
+
+    def _accept_overdue(self) -> bool:
+        """Accept what nobody accepted; True when there may be more."""
+        rids = self._state.overdue(_OVERDUE_GRACE_S, _OVERDUE_RECORDS)
+        if rids:
+            for acceptance in self._state.accept(rids):
+                self._metrics.accepted(acceptance.account, acceptance.kind, acceptance.written)
+        return len(rids) == _OVERDUE_RECORDS
+
+    def _handle(self, grants: Grants) -> None:
+        for account, kind, outcome in grants.settled:
+            self._metrics.settled(account, kind, outcome)
+        self.given_back += grants.given_back
+        self._metrics.given_back(grants.given_back)
+        if grants.clock_jumped:
+            log.warning("the state server's clock jumped; every bucket starts empty, so sending stops for one spacing")
+            self._state.restart_buckets()
+            self._state.give_back(grants.hints, "the state server's clock jumped")
+            return
+        hints = grants.hints
+        if not hints:
+            return
+        share = max(1, min(_LARGEST_HINT, -(-len(hints) // (self._fleet.workers if self._fleet else 1))))
+        for start in range(0, len(hints), share):
+            batch = hints[start : start + share]
+            try:
+                self._publish(batch)
+            except Exception as error:  # noqa: BLE001 - any broker, any error: nothing is lost, the slot is
+                log.warning("the broker did not take a hint; the operations go back to their lanes", error=str(error))
+                self._state.give_back(batch, "the broker did not take the hint")

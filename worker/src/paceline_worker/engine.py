@@ -1,0 +1,342 @@
+"""Delivery on the process's one event loop: begin just before the slot, send at the slot, settle after the answer."""
+
+import asyncio
+import json
+import threading
+import time
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import Any, Final
+
+import structlog
+from redis.exceptions import RedisError
+
+from paceline.errors import PacelineError
+from paceline.wire import ProviderRequest, merged, request_for
+from paceline_worker.answers import Answer
+from paceline_worker.batcher import Batcher
+from paceline_worker.clock import ServerClock
+from paceline_worker.metrics import Metrics
+from paceline_worker.policy import Verdict, decide, not_made
+from paceline_worker.provider import Provider
+from paceline_worker.secrets import ApiKey, KeyRing
+from paceline_worker.state import DeliveryState, Hint
+
+log = structlog.get_logger(__name__)
+
+# Begin comes this long before the slot: enough for one round trip, and a worker killed earlier leaves nothing unknown.
+_BEGIN_AHEAD_S: Final = 0.03
+_LARGEST_BATCH: Final = 200
+_STATE_RETRY_S: Final = (0.05, 0.1, 0.2, 0.5, 1.0)
+
+
+class Closing(Exception):  # noqa: N818 - a state, not a failure
+    """The engine takes no more work."""
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A begun operation: begin.lua's answer, read.
+
+    Args:
+        account: account name.
+        kind: operation kind.
+        priority: ``t`` or ``b``.
+        request: what to send.
+        accepted_us: when it was accepted (server us).
+        slot_us: its slot (server us).
+        tolerance_us: lateness allowed.
+        attempts: spent so far.
+        max_attempts: to be spent.
+        throttled: 429 incidents of the account in a row.
+        window_s: of the account's limit.
+        key_version: of the account's key.
+    """
+
+    account: str
+    kind: str
+    priority: str
+    request: ProviderRequest
+    accepted_us: int
+    slot_us: int
+    tolerance_us: int
+    attempts: int
+    max_attempts: int
+    throttled: int
+    window_s: float
+    key_version: int
+
+
+def read_begun(found: dict[str, Any]) -> Begun:
+    """Read a positive answer of begin.lua.
+
+    Raises:
+        PacelineError, ValueError, KeyError: the stored operation cannot be turned into a request.
+    """
+    payload = json.loads(found["payload"])
+    if found.get("campaign"):
+        payload = merged(json.loads(found["template"]), payload)
+    return Begun(
+        account=found["account"],
+        kind=found["kind"],
+        priority=found["priority"],
+        request=request_for(found["kind"], found["sender"], found["to"], payload),
+        accepted_us=int(found["accepted_at"]),
+        slot_us=int(found["slot"]),
+        tolerance_us=int(found["tolerance"]),
+        attempts=int(found["attempts"]),
+        max_attempts=int(found["max_attempts"]),
+        throttled=int(found["throttled"]),
+        window_s=int(found["window"]) / 1e6,
+        key_version=int(found["key_version"]),
+    )
+
+
+class Engine:
+    """Delivers granted operations. One thread, one event loop, one HTTP client.
+
+    Args:
+        make_state: builds the delivery state on the loop.
+        make_provider: builds the HTTP client on the loop.
+        ring: decrypts API keys.
+        clock: server time on the monotonic clock.
+        metrics: counters.
+        capacity: operations under way at once; `submit` blocks beyond twice as many.
+        on_due: told when something may be due (server us), after each settle.
+        random: for jitter.
+    """
+
+    def __init__(
+        self,
+        *,
+        make_state: Callable[[], DeliveryState],
+        make_provider: Callable[[], Provider],
+        ring: KeyRing,
+        clock: ServerClock,
+        metrics: Metrics,
+        capacity: int,
+        on_due: Callable[[int | None], None],
+        random: Random,
+    ) -> None:
+        self._make_state = make_state
+        self._make_provider = make_provider
+        self._ring = ring
+        self._clock = clock
+        self._metrics = metrics
+        self._most = capacity * 2
+        self._on_due = on_due
+        self._random = random
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._run, name="paceline-engine", daemon=True)
+        self._room = threading.Condition()
+        self._load = 0
+        self._closing = False
+        self._ready = threading.Event()
+        self._active: set[tuple[str, str]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._keys: dict[str, tuple[int, ApiKey]] = {}
+        self.last_work_s = time.monotonic()
+
+    # -- from other threads ------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Start the loop's thread and wait until it can take work."""
+        self._thread.start()
+        self._ready.wait()
+
+    def submit(self, hints: Sequence[Hint]) -> None:
+        """Take a batch; blocks while the process has more than it can do.
+
+        Raises:
+            Closing: nothing was taken.
+        """
+        with self._room:
+            self._room.wait_for(lambda: self._closing or self._load < self._most)
+            if self._closing:
+                raise Closing
+            self._load += len(hints)
+            self.last_work_s = time.monotonic()
+        self._loop.call_soon_threadsafe(self._spawn_all, hints)
+
+    def close(self, deadline_s: float) -> None:
+        """Finish the calls under way, give back what has not begun, and end the loop.
+
+        Args:
+            deadline_s: seconds; what is then still under way is left to its lease.
+        """
+        with self._room:
+            self._closing = True
+            self._room.notify_all()
+        if not self._thread.is_alive():
+            return
+        asyncio.run_coroutine_threadsafe(self._drain(deadline_s), self._loop).result()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    @property
+    def load(self) -> int:
+        """Operations taken and not finished with."""
+        return self._load
+
+    # -- on the loop -------------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        self._loop.run_until_complete(self._open())
+        self._ready.set()
+        self._loop.run_forever()
+
+    async def _open(self) -> None:
+        self._state = self._make_state()
+        self._provider = self._make_provider()
+        self._stop = asyncio.Event()
+        self._begins: Batcher[tuple[str, str], dict[str, Any]] = Batcher(self._state.begin, largest=_LARGEST_BATCH)
+        self._settles: Batcher[dict[str, Any], str] = Batcher(self._settle_all, largest=_LARGEST_BATCH)
+
+    async def _drain(self, deadline_s: float) -> None:
+        self._stop.set()
+        if self._tasks:
+            _, left = await asyncio.wait(self._tasks, timeout=deadline_s)
+            if left:
+                log.warning("left to their leases", operations=len(left))
+            for task in left:
+                task.cancel()
+            await asyncio.gather(*left, return_exceptions=True)
+        await self._provider.close()
+        await self._state.client.aclose()
+
+    def _spawn_all(self, hints: Sequence[Hint]) -> None:
+        for hint in hints:
+            task = self._loop.create_task(self._deliver_one(hint))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _deliver_one(self, hint: Hint) -> None:
+        grant = (hint.id, hint.token)
+        try:
+            if grant in self._active:  # the broker doubled the hint
+                return
+            self._active.add(grant)
+            try:
+                await self._deliver(hint)
+            finally:
+                self._active.discard(grant)
+        except Exception:
+            # Its lease settles it; one broken operation must not hurt the others.
+            log.exception("delivery failed", operation=hint.id)
+        finally:
+            with self._room:
+                self._load -= 1
+                self._room.notify_all()
+
+    async def _deliver(self, hint: Hint) -> None:
+        if await self._stopped_before(self._clock.monotonic_s(hint.slot_us) - _BEGIN_AHEAD_S):
+            await self._settle(hint, not_made("the worker stops", "shutdown"), 0)
+            return
+        found = await self._insist(lambda: self._begins.ask((hint.id, hint.token)))
+        if found is None or found["s"] != "go":
+            why = found["why"] if found else "unreachable"
+            if found and found.get("account"):
+                self._metrics.deferred(found["account"], why)
+            log.debug("not begun", operation=hint.id, why=why)
+            return
+        try:
+            begun = read_begun(found)
+        except (PacelineError, ValueError, KeyError) as error:
+            words = f"the stored operation cannot be sent: {type(error).__name__}: {error}"
+            broken = Verdict("finish", "rejected", code="unsendable", words=words)
+            await self._settle(hint, broken, 0, found["account"], found["kind"])
+            return
+        verdict, elapsed_us = await self._attempt(begun)
+        await self._settle(hint, verdict, elapsed_us, begun.account, begun.kind)
+
+    async def _attempt(self, begun: Begun) -> tuple[Verdict, int]:
+        """One call at its slot, or the reason why it was not made; with the time from slot to answer in us."""
+        try:
+            key = await self._key(begun.account, begun.key_version)
+        except PacelineError as error:
+            return Verdict("defer", scope="suspend", words=f"bad_key: {error}", reason="bad_key"), 0
+        except (RedisError, OSError):
+            return not_made("the state server cannot be reached", "state"), 0
+        slot_s = self._clock.monotonic_s(begun.slot_us)
+        if await self._stopped_before(slot_s):
+            return not_made("the worker stops", "shutdown"), 0
+        lateness_s = time.monotonic() - slot_s
+        # Also what fences a worker that was stopped and woke up after its lease: it finds itself late and does not send.
+        if lateness_s * 1e6 > begun.tolerance_us:
+            return not_made(f"{lateness_s * 1e3:.0f} ms late for its slot", "missed"), 0
+        self._metrics.sent(begun.priority, lateness_s, (begun.slot_us - begun.accepted_us) / 1e6)
+        sent_s = time.monotonic()
+        answer = await self._provider.call(begun.request, key)
+        answered_s = time.monotonic()
+        self._metrics.answered(begun.account, begun.request.endpoint, answer.code, answered_s - sent_s)
+        return self._verdict(begun, answer), max(1, int((answered_s - slot_s) * 1e6))
+
+    def _verdict(self, begun: Begun, answer: Answer) -> Verdict:
+        return decide(
+            answer,
+            attempts=begun.attempts,
+            max_attempts=begun.max_attempts,
+            throttled=begun.throttled,
+            window_s=begun.window_s,
+            random=self._random,
+        )
+
+    async def _settle(self, hint: Hint, verdict: Verdict, elapsed_us: int, account: str = "", kind: str = "") -> None:
+        wire = verdict.wire(hint.id, hint.token, elapsed_us)
+        done = await self._insist(lambda: self._settles.ask(wire))
+        if done is None:
+            return
+        if done == "stale":
+            log.warning(
+                "another grant owns the operation; this answer came too late", operation=hint.id, code=verdict.code
+            )
+        elif account:
+            self._metrics.settled_as(account, kind, done, verdict.reason)
+        if verdict.scope == "suspend" and done == "deferred":
+            log.error("account suspended", account=account, reason=verdict.words)
+        elif verdict.scope == "account" and done == "deferred":
+            log.warning("provider throttles the account", account=account, pause_s=round(verdict.delay_s, 1))
+
+    async def _settle_all(self, verdicts: Sequence[dict[str, Any]]) -> list[str]:
+        done, due_us = await self._state.settle(verdicts)
+        self._on_due(due_us)
+        return done
+
+    async def _key(self, account: str, version: int) -> ApiKey:
+        known = self._keys.get(account)
+        if known and known[0] == version:
+            return known[1]
+        text, stored = await self._state.key(account)
+        key = self._ring.decrypt(text, account, stored)
+        self._keys[account] = (stored, key)
+        return key
+
+    async def _insist(self, ask: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
+        """Ask the state server until it answers. begin and settle are replayable, so a lost reply is asked for again."""
+        attempt = 0
+        while True:
+            try:
+                return await ask()
+            except (RedisError, OSError) as error:
+                pause = _STATE_RETRY_S[min(attempt, len(_STATE_RETRY_S) - 1)]
+                if attempt == 0:
+                    log.warning("the state server does not answer", error=str(error))
+                attempt += 1
+                await asyncio.sleep(pause)
+
+    async def _stopped_before(self, at_s: float) -> bool:
+        """Sleep until a monotonic time; True when the engine stops first."""
+        if self._stop.is_set():
+            return True
+        delay = at_s - time.monotonic()
+        if delay <= 0:
+            return False
+        try:
+            async with asyncio.timeout(delay):
+                await self._stop.wait()
+        except TimeoutError:
+            return False
+        return True

@@ -1,0 +1,56 @@
+-- The token bucket of an account: GCRA with burst 1, in integer microseconds of the server's clock.
+-- Included by grant.lua and take.lua; `bucket.py` is the same arithmetic in Python, and one property test holds them together.
+-- README.md beside bucket.py tells it with a timeline.
+--
+-- Fields of a:<acct>:  `next`     earliest next slot (the theoretical arrival time of GCRA)
+--                      `interval` distance between slots, us          `quotas` "N:W:J N:W:J" further limits, us
+--                      `epoch`    generation in which `next` was written: a lost, new or distrusted bucket starts empty
+local bucket = {}
+
+-- A bucket of another generation starts empty: one whole interval passes before its first slot.
+function bucket.refresh(a, now, epoch)
+  if a.epoch ~= epoch or not a.next then
+    a.next = now + a.interval
+    a.epoch = epoch
+    a.bucket_changed = true
+  end
+end
+
+-- The earliest slot at or after `earliest`. A quota of N per W admits slot k no sooner than W + J after slot k - N.
+function bucket.peek(a, earliest)
+  local slot = math.max(a.next, earliest)
+  for i, quota in ipairs(a.quotas) do
+    local log = a.key .. ':q' .. i
+    if redis.call('LLEN', log) >= quota.n then
+      slot = math.max(slot, tonumber(redis.call('LINDEX', log, 0)) + quota.window + quota.variation)
+    end
+  end
+  return slot
+end
+
+-- Take one slot: all limits or none, because `slot` satisfies all of them.
+function bucket.take(a, slot)
+  a.next = slot + a.interval
+  a.bucket_changed = true
+  for i, quota in ipairs(a.quotas) do
+    local log = a.key .. ':q' .. i
+    redis.call('RPUSH', log, int(slot))
+    redis.call('LTRIM', log, -quota.n, -1)
+    redis.call('PEXPIRE', log, math.ceil((quota.window + quota.variation) / 1000) + 60000)
+  end
+end
+
+function bucket.save(a)
+  if a.bucket_changed then
+    redis.call('HSET', a.key, 'next', int(a.next), 'epoch', a.epoch)
+    a.bucket_changed = false
+  end
+end
+
+function bucket.parse_quotas(text)
+  local quotas = {}
+  for n, window, variation in string.gmatch(text or '', '(%d+):(%d+):(%d+)') do
+    quotas[#quotas + 1] = { n = tonumber(n), window = tonumber(window), variation = tonumber(variation) }
+  end
+  return quotas
+end

@@ -1,0 +1,29 @@
+-- Take slots of an account's bucket without an operation: for the `limits` strategy and for calls outside the lanes.
+--
+-- KEYS  1 root
+-- ARGV  1 account, 2 cost (slots), 3 horizon: how far ahead the first slot may lie (us), 4 'take' | 'test'
+-- reply { '1' taken or takable | '0' not, server time, slot (the first one, or the earliest possible) (us) }
+-- reply 'unknown account'
+-- keys  a:<acct>, its quota logs, due
+-- The same bucket as the workers': a pause or suspension of the account refuses here too.
+--@include keys.lua
+--@include bucket.lua
+--@include lanes.lua
+local cost, horizon, verb = tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
+local now = server_time()
+local a = load_account(ARGV[1], now, current_epoch())
+if not a then return redis.error_reply('unknown account') end
+
+local first = bucket.peek(a, math.max(now, a.paused_until))
+local free = first <= now + horizon and not a.suspended and not (a.probe and a.probe ~= '')
+if free and verb == 'take' then
+  local slot = first
+  for i = 1, cost do
+    if i > 1 then slot = bucket.peek(a, slot) end
+    bucket.take(a, slot)
+  end
+  reschedule(a, now)
+else
+  bucket.save(a)
+end
+return { free and '1' or '0', int(now), int(first) }

@@ -1,0 +1,130 @@
+"""The composition root: builds the parts of one worker process from its settings, starts and stops them in order."""
+
+import os
+import random
+import secrets
+import socket
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import structlog
+from redis.exceptions import RedisError
+
+from paceline.errors import ConfigurationError
+from paceline.settings import Settings
+from paceline.state import State, connect
+from paceline_worker import metrics
+from paceline_worker.checks import check_state_server
+from paceline_worker.clock import ServerClock
+from paceline_worker.dispatcher import Dispatcher
+from paceline_worker.engine import Closing, Engine
+from paceline_worker.provider import Provider
+from paceline_worker.secrets import KeyRing
+from paceline_worker.state import LEASE_MARGIN_S, DeliveryState, Hint, WorkerState
+
+log = structlog.get_logger(__name__)
+
+# With a J of zero, half of J would make every slot too late.
+_TOLERANCE_FLOOR_S: Final = 0.005
+
+
+class Runtime:
+    """One worker process's own parts.
+
+    Args:
+        settings: read once at the edge.
+        publish: hands a batch of hints to Celery.
+    """
+
+    def __init__(self, settings: Settings, publish: Callable[[Sequence[Hint]], None]) -> None:
+        self._settings = settings
+        self._owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+        ring = KeyRing(settings.secret_key.get_secret_value())
+        clock = ServerClock()
+        self.metrics = metrics.Metrics(metrics.plain_registry())
+        self._state = WorkerState(settings.state_url, clock, retention_s=settings.retention_s)
+        self._readers = State(connect(settings.state_url, repeat=True))
+        self._dispatcher = Dispatcher(
+            worker=self._owner,
+            capacity=settings.capacity,
+            state=self._state,
+            clock=clock,
+            publish=publish,
+            metrics=self.metrics,
+            random=random.Random(),  # noqa: S311 - jitter, no secret
+        )
+        self._engine = Engine(
+            make_state=lambda: DeliveryState(
+                settings.state_url,
+                clock,
+                owner=self._owner,
+                lease_s=settings.http_deadline_s + LEASE_MARGIN_S,
+                tolerance_floor_s=_TOLERANCE_FLOOR_S,
+                retention_s=settings.retention_s,
+            ),
+            make_provider=lambda: Provider(
+                settings.api_base, deadline_s=settings.http_deadline_s, connections=settings.capacity * 2
+            ),
+            ring=ring,
+            clock=clock,
+            metrics=self.metrics,
+            capacity=settings.capacity,
+            on_due=self._dispatcher.due,
+            random=random.Random(),  # noqa: S311 - jitter, no secret
+        )
+        self.metrics.in_flight.set_function(lambda: self._engine.load)
+        self._stop_metrics: Callable[[], None] | None = None
+
+    def start(self) -> None:
+        """Check the state server, then start engine, dispatcher and metrics.
+
+        Raises:
+            ConfigurationError: this worker must not start; says what to do.
+        """
+        try:
+            check_state_server(self._state.client, allow_volatile=self._settings.allow_volatile)
+        except (RedisError, OSError) as error:
+            raise ConfigurationError(f"the state server cannot be reached: {error}") from error
+        self._engine.start()
+        self._dispatcher.start()
+        if self._settings.metrics_port:
+            self._serve_metrics()
+
+    def accept(self, rids: Sequence[str]) -> None:
+        """Move inbox records into lanes, and look at once for what may leave."""
+        for acceptance in self._state.accept(rids):
+            self.metrics.accepted(acceptance.account, acceptance.kind, acceptance.written)
+        self._dispatcher.wake()
+
+    def deliver(self, hints: Sequence[Hint]) -> None:
+        """Hand a batch to the engine; while it closes, give the batch back."""
+        try:
+            self._engine.submit(hints)
+        except Closing:
+            self._state.give_back(hints, "the worker stops")
+
+    def stop_granting(self) -> None:
+        """First step of a stop: take nothing new."""
+        self._dispatcher.stop()
+
+    def stop(self) -> None:
+        """Finish the calls under way, give back the rest, close everything. Ends within the HTTP deadline and 5 s."""
+        self._dispatcher.stop()
+        self._engine.close(self._settings.http_deadline_s + LEASE_MARGIN_S)
+        if self._stop_metrics:
+            self._stop_metrics()
+        self._readers.client.close()
+
+    def _serve_metrics(self) -> None:
+        self.metrics.registry.register(metrics.StateCollector(self._readers))
+        port, address = self._settings.metrics_port, self._settings.metrics_address
+        try:
+            self._stop_metrics = metrics.serve(self.metrics.registry, port, address)
+        except OSError as error:
+            log.warning(
+                "this worker shows no metrics: the port is taken; give each worker its own PACELINE_METRICS_PORT",
+                port=port,
+                error=error.strerror,
+            )
+            return
+        log.info("metrics", address=f"http://{address}:{port}/metrics")

@@ -1,0 +1,108 @@
+"""API keys at rest and in memory: AES-256-GCM under the key ring of ``PACELINE_SECRET_KEY``, redacted everywhere else."""
+
+import base64
+import os
+from typing import Final, Never
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from paceline import names
+from paceline.errors import ConfigurationError
+
+_KEY_BYTES: Final = 32
+_NONCE_BYTES: Final = 12
+
+
+class ApiKey:
+    """A provider key that does not show itself: repr, str, format and pickle give nothing away.
+
+    Args:
+        value: the key.
+    """
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """The key itself, for the request header only."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return "ApiKey(redacted)"
+
+    __str__ = __repr__
+
+    def __format__(self, spec: str) -> str:
+        return repr(self)
+
+    def __reduce__(self) -> Never:
+        raise TypeError("an API key is not pickled")
+
+
+class KeyRing:
+    """Encrypts with the first key, decrypts with any: so a key can be rotated.
+
+    Args:
+        text: one or more values of ``paceline secret generate``, separated by commas, newest first.
+
+    Raises:
+        ConfigurationError: empty, or not such values.
+    """
+
+    def __init__(self, text: str) -> None:
+        parts = [part.strip() for part in text.split(",") if part.strip()]
+        if not parts:
+            raise ConfigurationError(f"{names.ENV_SECRET_KEY} is not set: make a value with `paceline secret generate`")
+        try:
+            keys = [base64.urlsafe_b64decode(part) for part in parts]
+        except ValueError:
+            keys = []
+        if not keys or any(len(key) != _KEY_BYTES for key in keys):
+            raise ConfigurationError(f"{names.ENV_SECRET_KEY} is not a value that `paceline secret generate` made")
+        self._ciphers = [AESGCM(key) for key in keys]
+
+    def __repr__(self) -> str:
+        return "KeyRing(redacted)"
+
+    def encrypt(self, key: ApiKey, account: str, version: int) -> str:
+        """Encrypt a provider key for one account.
+
+        Args:
+            key: the secret.
+            account: associated data, so a stored value cannot be moved to another account.
+            version: associated data, so an old value cannot be put back.
+
+        Returns:
+            Text to store.
+        """
+        nonce = os.urandom(_NONCE_BYTES)
+        sealed = self._ciphers[0].encrypt(nonce, key.reveal().encode(), _associated(account, version))
+        return base64.urlsafe_b64encode(nonce + sealed).decode()
+
+    def decrypt(self, text: str, account: str, version: int) -> ApiKey:
+        """The provider key of an account.
+
+        Raises:
+            ConfigurationError: it was encrypted under another secret, or for another account or version.
+        """
+        try:
+            raw = base64.urlsafe_b64decode(text)
+        except ValueError:
+            raw = b""
+        for cipher in self._ciphers:
+            try:
+                return ApiKey(
+                    cipher.decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], _associated(account, version)).decode()
+                )
+            except (InvalidTag, ValueError):
+                continue
+        raise ConfigurationError(
+            f"the API key of account {account!r} cannot be decrypted: {names.ENV_SECRET_KEY} differs"
+        )
+
+
+def _associated(account: str, version: int) -> bytes:
+    return f"paceline:{version}:{account}".encode()

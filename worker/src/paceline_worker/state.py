@@ -1,0 +1,208 @@
+"""The worker's side of the state: one typed function per script."""
+
+import json
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import redis
+import redis.asyncio
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from paceline.scripts import Script
+from paceline.state import connect
+from paceline_worker.clock import ServerClock
+
+_PACKAGE: Final = "paceline_worker"
+ANSWER_TIMEOUT_S: Final = 5.0
+# Longer than a call can last, so that a call still under way is never called unknown.
+LEASE_MARGIN_S: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """One granted operation, as it travels through Celery.
+
+    Args:
+        id: the operation.
+        token: the grant's fencing token.
+        slot_us: server time at which it may be sent.
+    """
+
+    id: str
+    token: str
+    slot_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class Grants:
+    """What one run of grant.lua decided.
+
+    Args:
+        hints: granted operations, earliest account first.
+        next_us: server time at which something is due next; None when nothing waits.
+        given_back: leases that ran out before begin.
+        settled: (account, kind, outcome) of operations that ended on the way: expired, held, dead.
+        room: how many more operations the fleet could take.
+        clock_jumped: the server's clock was set; the grants must not be used.
+    """
+
+    hints: Sequence[Hint]
+    next_us: int | None
+    given_back: int
+    settled: Sequence[tuple[str, str, str]]
+    room: int
+    clock_jumped: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """What a heartbeat learns.
+
+    Args:
+        capacity: operations all live workers may have in flight.
+        workers: how many live workers.
+        server_restarted: this is not the server process that was here before; every bucket now starts empty.
+    """
+
+    capacity: int
+    workers: int
+    server_restarted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Acceptance:
+    """What became of one inbox record.
+
+    Args:
+        written: operations put into lanes.
+        duplicates: operations that were there already.
+        account: account name, or '' when the record had been accepted before.
+        kind: operation kind.
+    """
+
+    written: int
+    duplicates: int
+    account: str
+    kind: str
+
+
+class WorkerState:
+    """Blocking calls: accepting, granting, heartbeats, and giving back.
+
+    Args:
+        url: the state server.
+        clock: narrowed by every reply.
+        retention_s: how long settled operations are kept.
+    """
+
+    def __init__(self, url: str, clock: ServerClock, *, retention_s: int) -> None:
+        self.client = connect(url, answer_timeout_s=ANSWER_TIMEOUT_S)
+        self._clock = clock
+        self._retention_ms = retention_s * 1000
+        self._accept = Script(_PACKAGE, "accept")
+        self._grant = Script(_PACKAGE, "grant")
+        self._settle = Script(_PACKAGE, "settle")
+        self._heartbeat = Script(_PACKAGE, "heartbeat")
+        self._overdue = Script(_PACKAGE, "overdue")
+        self._restart_buckets = Script(_PACKAGE, "restart_buckets")
+
+    def accept(self, rids: Iterable[str]) -> list[Acceptance]:
+        """Move inbox records into their lanes; replayable."""
+        flat = self._accept.run(self.client, *rids)
+        return [Acceptance(int(w), int(d), a, k) for w, d, a, k in zip(*[iter(flat)] * 4, strict=True)]
+
+    def overdue(self, grace_s: float, most: int) -> list[str]:
+        """Inbox records that nobody accepted within the grace time."""
+        rids: list[str] = self._overdue.run(self.client, int(grace_s * 1e6), most)
+        return rids
+
+    def grant(self, *, most: int, fleet_capacity: int, most_accounts: int) -> Grants:
+        """Grant what is due; see grant.lua."""
+        sent = time.monotonic()
+        reply = self._grant.run(self.client, most, fleet_capacity, most_accounts, self._retention_ms)
+        now, following, given_back, settled, room, *flat = reply
+        jumped = self._clock.observe(sent, int(now), time.monotonic())
+        hints = [Hint(i, str(t), int(s)) for i, t, s in zip(*[iter(flat)] * 3, strict=True)]
+        ended = [(a, k, o) for a, k, o in json.loads(settled)]
+        return Grants(hints, int(following) if following else None, int(given_back), ended, int(room), jumped)
+
+    def give_back(self, hints: Iterable[Hint], words: str) -> None:
+        """Return granted operations to the heads of their lanes."""
+        verdict = {"verb": "defer", "scope": "operation", "words": words}
+        texts = [json.dumps(verdict | {"id": hint.id, "token": hint.token}) for hint in hints]
+        if texts:
+            self._settle.run(self.client, self._retention_ms, *texts)
+
+    def heartbeat(self, worker: str, capacity: int, ttl_s: float) -> Fleet:
+        """Say that this worker lives, and learn about the fleet and the server."""
+        run_id = str(self.client.info("server")["run_id"])
+        sent = time.monotonic()
+        now, total, workers, restarted = self._heartbeat.run(self.client, worker, capacity, int(ttl_s * 1e6), run_id)
+        self._clock.observe(sent, int(now), time.monotonic())
+        return Fleet(int(total), int(workers), restarted == "1")
+
+    def leave(self, worker: str) -> None:
+        """Take this worker out of the fleet."""
+        self._heartbeat.run(self.client, worker, "", 0, str(self.client.info("server")["run_id"]))
+
+    def restart_buckets(self) -> None:
+        """Let every bucket start empty, because the server's clock cannot be trusted to have gone on evenly."""
+        self._restart_buckets.run(self.client)
+
+
+class DeliveryState:
+    """Calls from the event loop: begin, settle, keys. All replayable.
+
+    Args:
+        url: the state server.
+        clock: narrowed by every reply.
+        owner: unique to this process; a grant begun by it is its own.
+        lease_s: how long a begun operation is left alone.
+        tolerance_floor_s: the least lateness allowed after a slot, whatever the account's J.
+        retention_s: how long settled operations are kept.
+    """
+
+    def __init__(
+        self, url: str, clock: ServerClock, *, owner: str, lease_s: float, tolerance_floor_s: float, retention_s: int
+    ) -> None:
+        self.client: redis.asyncio.Redis = redis.asyncio.Redis.from_url(
+            url,
+            decode_responses=True,
+            socket_connect_timeout=2.0,
+            socket_timeout=ANSWER_TIMEOUT_S,
+            socket_keepalive=True,
+            retry=Retry(NoBackoff(), 0),
+        )
+        self._clock = clock
+        self._owner = owner
+        self._lease_us = int(lease_s * 1e6)
+        self._floor_us = int(tolerance_floor_s * 1e6)
+        self._retention_ms = retention_s * 1000
+        self._begin = Script(_PACKAGE, "begin")
+        self._settle = Script(_PACKAGE, "settle")
+        self._account = Script(_PACKAGE, "account")
+
+    async def begin(self, grants: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
+        """Ask for operations by (id, token); see begin.lua for the answers."""
+        flat = [text for grant in grants for text in grant]
+        sent = time.monotonic()
+        reply = await self._begin.arun(
+            self.client, self._owner, self._lease_us, self._floor_us, self._retention_ms, *flat
+        )
+        self._clock.observe(sent, int(reply[0]), time.monotonic())
+        return [json.loads(text) for text in reply[1:]]
+
+    async def settle(self, verdicts: Sequence[dict[str, Any]]) -> tuple[list[str], int | None]:
+        """Record verdicts: what was done with each, and when something is due next (server us)."""
+        sent = time.monotonic()
+        reply = await self._settle.arun(self.client, self._retention_ms, *(json.dumps(v) for v in verdicts))
+        self._clock.observe(sent, int(reply[0]), time.monotonic())
+        return list(reply[2:]), int(reply[1]) if reply[1] else None
+
+    async def key(self, account: str) -> tuple[str, int]:
+        """An account's encrypted key and its version."""
+        text, version = await self._account.arun(self.client, "key", account)
+        return text or "", int(version or 0)
