@@ -1,0 +1,38 @@
+"""Real state servers for tests, of every kind that this machine has."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from paceline_sandbox.embedded import AppendFsync, EmbeddedServer, NoServerBinaryError, Source, find_server_binary
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+
+def _available() -> list[Source]:
+    found: list[Source] = []
+    kinds: tuple[Source, ...] = ("system", "bundled")
+    for kind in kinds:
+        try:
+            find_server_binary(kind)
+        except NoServerBinaryError:
+            continue
+        found.append(kind)
+    return found
+
+
+SERVER_KINDS: list[Source] = _available()
+
+
+def start_server(
+    kind: Source | None = None,
+    *,
+    directory: Path | None = None,
+    port: int = 0,
+    appendfsync: AppendFsync = "everysec",
+    extra: Sequence[str] = (),
+) -> EmbeddedServer:
+    """Starts an empty server of the given kind, or of the first available one; a context manager."""
+    return EmbeddedServer.start(directory, port, kind, appendfsync, extra)
