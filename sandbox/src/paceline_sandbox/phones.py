@@ -1,0 +1,30 @@
+"""Phone numbers and group ids as they appear in requests and paths."""
+
+import re
+from typing import Final
+
+# E.164 allows 15 digits. A missing plus is tolerated as the provider seems to do (reference, 2.1.1).
+_NUMBER: Final = re.compile(r"\+?([1-9][0-9]{3,14})", re.ASCII)
+_REMOTE_ID: Final = re.compile(r"[0-9]{3,20}@lid", re.ASCII)
+_GROUP: Final = re.compile(r"(?:WAG|WGP)[0-9A-Za-z-]+", re.ASCII)
+
+
+def normalized(text: str) -> str | None:
+    """A phone number with its plus, or None when the text is not one."""
+    match = _NUMBER.fullmatch(text)
+    return f"+{match[1]}" if match else None
+
+
+def is_remote_id(text: str) -> bool:
+    """Whether the text is the id of a contact whose number is hidden (``<digits>@lid``)."""
+    return _REMOTE_ID.fullmatch(text) is not None
+
+
+def is_group(text: str) -> bool:
+    """Whether the text is a group id (``WAG...``, or ``WGP...`` on older pages)."""
+    return _GROUP.fullmatch(text) is not None
+
+
+def remote(text: str) -> str | None:
+    """The other side of a conversation, number or remote id, or None when the text is neither."""
+    return text if is_remote_id(text) else normalized(text)
