@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from paceline import scripts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import timedelta
+
+    import pytest
 
 START_US = 1_750_000_000_000_000  # an ordinary day in June 2025: large enough to catch lost digits
 
@@ -20,3 +29,20 @@ class FakeClock:
         """Moves the clock by `step` and returns the new time in microseconds."""
         self._now_us += step // timedelta(microseconds=1)  # exact: total_seconds() is a float
         return self._now_us
+
+
+@contextmanager
+def moved_scripts(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """While it lasts, Lua scripts read the time from a key that the test sets, instead of from the server's clock."""
+    read = scripts._read  # noqa: SLF001 - the one place where a script's text comes from
+
+    def moved(package: str, file_name: str) -> str:
+        text = read(package, file_name)
+        return text.replace("redis.call('TIME')", "redis.call('LRANGE', root .. ':test-clock', 0, 1)")
+
+    monkeypatch.setattr(scripts, "_read", moved)
+    scripts.source.cache_clear()
+    try:
+        yield
+    finally:
+        scripts.source.cache_clear()

@@ -128,3 +128,12 @@ class Bucket:
         self.next_us = slot_us + self.plan.interval_us
         for log in self.logs:
             log.append(slot_us)
+
+    def give_back(self, slot_us: int) -> None:
+        """Return a slot in which nothing was sent, unless a later one was taken meanwhile."""
+        if self.next_us != slot_us + self.plan.interval_us:
+            return
+        self.next_us = slot_us
+        for log in self.logs:
+            if log and log[-1] == slot_us:
+                log.pop()

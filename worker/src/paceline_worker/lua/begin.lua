@@ -22,7 +22,7 @@ local function account_of(name)
 end
 
 local function refuse(o, a, why)
-  give_back(o, now)
+  give_back(o, now, a, true)
   if a and a.probe == o.id then set_probe(a, 'due') end
   refresh_lane(o.a, o.f, now)
   touched[o.a] = a or nil

@@ -40,6 +40,17 @@ function bucket.take(a, slot)
   end
 end
 
+-- Return a slot in which nothing was sent, unless a later one was taken meanwhile: the next operation may use its time.
+function bucket.give_back(a, slot)
+  if a.next ~= slot + a.interval then return end
+  a.next = slot
+  a.bucket_changed = true
+  for i = 1, #a.quotas do
+    local log = a.key .. ':q' .. i
+    if redis.call('LINDEX', log, -1) == int(slot) then redis.call('RPOP', log) end
+  end
+end
+
 function bucket.save(a)
   if a.bucket_changed then
     redis.call('HSET', a.key, 'next', int(a.next), 'epoch', a.epoch)

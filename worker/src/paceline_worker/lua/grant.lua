@@ -29,7 +29,7 @@ local function sweep_leases(a)
       if o.s == 's' then
         unknown(o, now, 'the worker did not report back before its lease ran out', retention)
       else
-        give_back(o, now)
+        give_back(o, now, a, true)
         swept_back = swept_back + 1
       end
       if a.probe == id then set_probe(a, 'due') end

@@ -130,9 +130,10 @@ local function unpark(o)
   end
 end
 
--- Back to the head of its lane: not an attempt.
-local function give_back(o, now)
+-- Back to the head of its lane: not an attempt. `unused`: it is certain that nothing was sent, so its slot goes back too.
+local function give_back(o, now, a, unused)
   release(o, now)
+  if a and unused and o.sl then bucket.give_back(a, tonumber(o.sl)) end
   redis.call('HSET', o.key, 's', 'w')
   enter_lane(o, true)
 end

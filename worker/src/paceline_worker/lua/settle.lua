@@ -37,7 +37,7 @@ end
 
 local function defer(a, o, v)
   local delay = tonumber(v.delay or 0)
-  give_back(o, now)
+  give_back(o, now, a, v.scope == 'operation')
   if v.scope == 'sender' then
     redis.call('HSET', o.lane, 'p', int(now + delay))
     redis.call('ZADD', a.key .. ':sp', int(now + delay), o.f)

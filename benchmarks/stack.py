@@ -1,0 +1,81 @@
+"""What the benchmarks share: a server, the sandbox and workers as processes of their own, ended when the block ends."""
+
+import base64
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from paceline import Outbox
+from paceline.state import State, connect
+from paceline_sandbox.embedded import EmbeddedServer
+from paceline_worker.accounts import Accounts
+from paceline_worker.bucket import Pacing
+from paceline_worker.secrets import ApiKey, KeyRing
+from tests.support.processes import Process, start_sandbox, start_worker
+from tests.support.sandbox_client import SandboxClient
+from tests.support.servers import start_server
+
+
+@dataclass
+class Stack:
+    """Everything a benchmark touches.
+
+    Args:
+        server: the state server and broker.
+        sandbox: the provider's own side.
+        workers: the worker processes.
+        outbox: a producer.
+        state: for reading.
+        secret: encrypts the keys.
+    """
+
+    server: EmbeddedServer
+    sandbox: SandboxClient
+    workers: Sequence[Process]
+    outbox: Outbox
+    state: State
+    secret: str
+
+    def add_account(self, name: str, rates: str, pacing: Pacing = "window", variation_ms: int = 100) -> None:
+        """Add an account whose key is its name."""
+        Accounts(self.state.client).add(
+            name,
+            ApiKey(name),
+            ring=KeyRing(self.secret),
+            rates=rates,
+            pacing=pacing,
+            variation=timedelta(milliseconds=variation_ms),
+        )
+
+
+@contextmanager
+def running(scenario: dict[str, Any], *, workers: int, **environment: str) -> Iterator[Stack]:
+    """Start it all, and stop it in order.
+
+    Args:
+        scenario: for the sandbox.
+        workers: how many.
+        environment: further variables of the workers.
+    """
+    secret = base64.urlsafe_b64encode(os.urandom(32)).decode()
+    with ExitStack() as stack:
+        server = stack.enter_context(start_server())
+        process = stack.enter_context(start_sandbox())
+        sandbox = SandboxClient(process.origin)
+        sandbox.put_scenario(scenario)
+        env = {
+            "PACELINE_BROKER_URL": server.url,
+            "PACELINE_SECRET_KEY": secret,
+            "PACELINE_API_BASE": process.base_url,
+            **environment,
+        }
+        started = [stack.enter_context(start_worker(env)) for _ in range(workers)]
+        outbox = stack.enter_context(Outbox(broker_url=server.url))
+        yield Stack(server, sandbox, started, outbox, State(connect(server.url)), secret)

@@ -1,0 +1,115 @@
+"""Fixtures of all tests: real state servers, one of each kind for the whole run, emptied before each test that asks."""
+
+import base64
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+import redis
+
+from paceline import names
+from paceline.state import connect
+from paceline_sandbox.embedded import EmbeddedServer, Source
+from paceline_worker.accounts import Accounts
+from paceline_worker.bucket import Pacing
+from paceline_worker.secrets import ApiKey, KeyRing
+from tests.support.drive import Drive
+from tests.support.moved_clock import moved_scripts
+from tests.support.servers import SERVER_KINDS, start_server
+
+SECRET = base64.urlsafe_b64encode(bytes(32)).decode()
+SENDER = "+15550100001"
+
+
+class Servers:
+    """Starts each kind of server at most once."""
+
+    def __init__(self) -> None:
+        self._started: dict[Source, EmbeddedServer] = {}
+
+    def get(self, kind: Source) -> EmbeddedServer:
+        if kind not in self._started:
+            self._started[kind] = start_server(kind)
+        return self._started[kind]
+
+    def stop(self) -> None:
+        for server in self._started.values():
+            server.stop()
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[Servers]:
+    started = Servers()
+    yield started
+    started.stop()
+
+
+@pytest.fixture(params=SERVER_KINDS)
+def server(request: pytest.FixtureRequest, servers: Servers) -> Iterator[EmbeddedServer]:
+    """An empty state server; the test runs once on each kind this machine has."""
+    running = servers.get(request.param)
+    client = connect(running.url)
+    client.flushall()
+    yield running
+    leaks = ownerless_keys(client)
+    client.close()
+    assert leaks == []
+
+
+@pytest.fixture
+def client(server: EmbeddedServer) -> Iterator[redis.Redis]:
+    connected = connect(server.url)
+    yield connected
+    connected.close()
+
+
+def add_account(
+    client: redis.Redis,
+    name: str,
+    rates: str = "10/minute",
+    pacing: Pacing = "spacing",
+    variation_ms: int = 100,
+    key: str = "",
+) -> None:
+    """An account with a test key (its own name unless given)."""
+    Accounts(client).add(
+        name,
+        ApiKey(key or f"KEY-{name}"),
+        ring=KeyRing(SECRET),
+        rates=rates,
+        pacing=pacing,
+        variation=timedelta(milliseconds=variation_ms),
+    )
+
+
+@pytest.fixture
+def drive(client: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> Iterator[Drive]:
+    """The scripts on a clock that only the test moves, with an account `acme` of 10/minute."""
+    with moved_scripts(monkeypatch):
+        driver = Drive(client)
+        add_account(client, "acme")
+        yield driver
+        client.delete(driver.clock_key)
+
+
+_OWNED_BY_STATE = re.compile(r":(accounts|due|inbox|meta|workers|outcomes|campaigns|c:[^:]+|in:[^:]+)$")
+_OWNED_BY_ACCOUNT = re.compile(r":(?:a|l):(?P<account>[^:]+)(?::.*)?$")
+
+
+def ownerless_keys(client: redis.Redis) -> list[str]:
+    """Keys of ours with neither expiry nor owner: what would stay for ever."""
+    root = names.STATE_ROOT
+    accounts = client.smembers(f"{root}:accounts")
+    leaks = []
+    for key in client.scan_iter(f"{root.replace('{', '?').replace('}', '?')}:*", count=1000):
+        tail = key.removeprefix(root)
+        if client.pttl(key) != -1 or _OWNED_BY_STATE.fullmatch(tail):
+            continue
+        owned = _OWNED_BY_ACCOUNT.fullmatch(tail)
+        if owned and owned["account"] in accounts:
+            continue
+        if tail.startswith(":o:") and client.hmget(key, "s", "oc") not in (["d", "accepted"], ["d", "rejected"]):
+            continue
+        leaks.append(key)
+    return sorted(leaks)

@@ -1,0 +1,148 @@
+"""The Lua bucket against the pure model, in lockstep, on a clock that only the test moves."""
+
+from collections import deque
+from datetime import timedelta
+
+import pytest
+import redis
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from paceline.scripts import Script
+from paceline.state import connect
+from paceline_sandbox.embedded import EmbeddedServer
+from paceline_worker.accounts import Accounts
+from paceline_worker.bucket import Bucket, Pacing, Quota, plan
+from paceline_worker.secrets import ApiKey, KeyRing
+from tests.conftest import SECRET
+from tests.support.drive import NOT_MADE, Drive
+from tests.support.moved_clock import moved_scripts
+
+RATES = st.sampled_from(
+    ["10/minute", "80/minute", "7/second", "10/minute; 20/day", "60/minute; 5/day; 9/month", "3/hour"]
+)
+VARIATIONS = st.integers(0, 500).map(lambda ms: timedelta(milliseconds=ms))
+PACINGS: st.SearchStrategy[Pacing] = st.sampled_from(["spacing", "window"])
+
+
+class BucketMachine(RuleBasedStateMachine):
+    """Every step is done to both; they must agree to the microsecond."""
+
+    client: redis.Redis
+
+    @initialize(rates=RATES, pacing=PACINGS, variation=VARIATIONS)
+    def add(self, rates: str, pacing: Pacing, variation: timedelta) -> None:
+        self.client.flushall()
+        self.drive = Drive(self.client)
+        self.take_script = Script("paceline_worker", "take")
+        self.account_script = Script("paceline_worker", "account")
+        self.taken: list[int] = []
+        self.pacing, self.variation = pacing, variation
+        Accounts(self.client).add(
+            "acme", ApiKey("k"), ring=KeyRing(SECRET), rates=rates, pacing=pacing, variation=variation
+        )
+        self.model = Bucket.empty(plan(rates, pacing, variation), self.drive.now_us)
+        self.paused_until_us = 0
+
+    @rule(seconds=st.one_of(st.floats(0, 30), st.floats(3600, 90_000), st.sampled_from([0.000001, 6.0, 6.01, 6.1])))
+    def wait(self, seconds: float) -> None:
+        self.drive.advance(seconds)
+
+    @rule()
+    def wait_until_the_slot(self) -> None:
+        self.drive.set_time(max(self.drive.now_us, self._model_slot()))
+
+    @rule(cost=st.integers(1, 3), horizon_us=st.sampled_from([0, 1, 250_000, 60_000_000]), test=st.booleans())
+    def take(self, cost: int, horizon_us: int, test: bool) -> None:
+        now = self.drive.now_us
+        expected = self._model_slot()
+        free = expected <= now + horizon_us
+        reply = self.take_script.run(self.client, "acme", cost, horizon_us, "test" if test else "take")
+        assert ["1" if free else "0", str(now), str(expected)] == reply
+        if free and not test:
+            slot = expected
+            for _ in range(cost):
+                slot = self.model.peek(slot)
+                self.model.take(slot)
+                self.taken.append(slot)
+
+    @rule()
+    def give_back_unused(self) -> None:
+        """A slot taken for an operation and not used goes back, in Lua as in the model."""
+        self.drive.send()
+        self.drive.set_time(max(self.drive.now_us, self._model_slot() - 250_000))
+        slot = self.model.peek(max(self.drive.now_us + 40_000, self.paused_until_us))
+        hints = self.drive.grant(most=1).hints
+        assert [slot] == [hint.slot_us for hint in hints]
+        self.model.take(slot)
+        self.drive.settle(hints[0], NOT_MADE, elapsed_us=0)
+        self.model.give_back(slot)
+
+    @rule(rates=st.sampled_from(["10/minute", "600/minute"]))
+    @precondition(lambda self: not self.model.plan.quotas)
+    def change_the_rate(self, rates: str) -> None:
+        """A changed limit keeps the bucket's time."""
+        new = plan(rates, self.pacing, self.variation)
+        self.account_script.run(
+            self.client, "limits", "acme", "interval", new.interval_us, "quotas", "", "variation", new.variation_us
+        )
+        self.model.plan = new
+        self.taken.clear()
+
+    @rule(seconds=st.integers(1, 600))
+    def pause(self, seconds: int) -> None:
+        self.paused_until_us = self.drive.now_us + seconds * 1_000_000
+        self.client.hset("paceline:{0}:a:acme", "paused_until", self.paused_until_us)
+
+    @rule()
+    @precondition(lambda self: not self.model.plan.quotas)
+    def lose_the_bucket(self) -> None:
+        """A lost bucket starts empty."""
+        self.client.hdel("paceline:{0}:a:acme", "next")
+        self.model = Bucket.empty(self.model.plan, self.drive.now_us)
+        assert "0" == self.take_script.run(self.client, "acme", 1, 0, "test")[0]
+
+    @invariant()
+    def no_quota_is_broken(self) -> None:
+        for quota in getattr(self, "model", None).plan.quotas if hasattr(self, "model") else ():
+            self._check(quota)
+
+    def _check(self, quota: Quota) -> None:
+        for i in range(len(self.taken) - quota.n):
+            assert self.taken[i + quota.n] - self.taken[i] >= quota.window_us
+
+    def _model_slot(self) -> int:
+        return self.model.peek(max(self.drive.now_us, self.paused_until_us))
+
+
+@pytest.mark.timeout(300)
+def test_lua_and_model_agree(server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For any sequence of takes, waits, pauses, changed rates and losses, Lua and the model give the same slots."""
+    client = connect(server.url)
+    machine = type("Machine", (BucketMachine,), {"client": client})
+    with moved_scripts(monkeypatch):
+        run_state_machine_as_test(
+            machine,
+            settings=settings(
+                max_examples=40, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
+            ),
+        )
+    client.flushall()
+    client.close()
+
+
+def test_the_models_log_keeps_only_what_the_quota_needs() -> None:
+    """The log of a quota holds at most n slots."""
+    bucket = Bucket.empty(plan("10/minute; 3/day"), 0)
+    for _ in range(10):
+        bucket.take(bucket.peek(0))
+    assert [deque] == [type(log) for log in bucket.logs]
+    assert 3 == len(bucket.logs[0])
