@@ -1,0 +1,154 @@
+"""A whole small Paceline for system tests: server, sandbox, workers, an Outbox, and the sandbox's own log."""
+
+import os
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+from datetime import timedelta
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+from paceline import Outbox, Receipt, SendMessage, Status
+from paceline.audit import Balance, balance_of
+from paceline.state import State, connect
+from paceline_sandbox.embedded import EmbeddedServer
+from paceline_worker.accounts import Accounts
+from paceline_worker.bucket import Pacing
+from paceline_worker.secrets import ApiKey, KeyRing
+from tests.support.processes import Process, start_worker
+from tests.support.sandbox_client import SandboxClient
+from tests.support.wait import wait_until
+
+SECRET = "A" * 43 + "="  # 32 zero bytes
+PATIENCE = timedelta(seconds=60)
+UNLIMITED = {"defaults": {"limits": []}}
+
+
+class Addresses(Protocol):
+    """Where a running sandbox is."""
+
+    origin: str
+
+    @property
+    def base_url(self) -> str:
+        """Of the emulated API."""
+
+
+class Stack:
+    """Owns its workers; the server and the sandbox are lent.
+
+    Args:
+        server: an empty state server.
+        sandbox: a running sandbox.
+        environment: further variables of the workers.
+    """
+
+    def __init__(self, server: EmbeddedServer, sandbox: Addresses, **environment: str) -> None:
+        self.server = server
+        self.sandbox = SandboxClient(sandbox.origin)
+        self.environment = {
+            "PACELINE_BROKER_URL": server.url,
+            "PACELINE_SECRET_KEY": SECRET,
+            "PACELINE_API_BASE": sandbox.base_url,
+            "PACELINE_HTTP_DEADLINE": "2",
+            **environment,
+        }
+        self._exit = ExitStack()
+        self.outbox = self._exit.enter_context(Outbox(broker_url=server.url))
+        self.client = connect(server.url)
+        self._exit.callback(self.client.close)
+        self.state = State(self.client)
+        self.workers: list[Process] = []
+        self.name = f"acme-{uuid.uuid4().hex[:8]}"  # keys of one shared sandbox must not meet
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for worker in self.workers:
+            worker.terminate() if worker.exit_code is None else None
+        for worker in self.workers:
+            worker.stop()
+        self._exit.close()
+
+    def scenario(self, **fields: Any) -> None:
+        """What the provider does from now on; no limits unless given."""
+        self.sandbox.put_scenario(UNLIMITED | fields)
+
+    def add_account(self, rates: str = "6000/minute", pacing: Pacing = "window", variation_ms: int = 100) -> str:
+        """Add this stack's account; its provider key is its name."""
+        Accounts(self.client).add(
+            self.name,
+            ApiKey(self.name),
+            ring=KeyRing(SECRET),
+            rates=rates,
+            pacing=pacing,
+            variation=timedelta(milliseconds=variation_ms),
+        )
+        return self.name
+
+    def start_worker(self, *, options: Iterable[str] = (), **environment: str) -> Process:
+        """Start one more worker and wait until it takes work."""
+        worker = start_worker({**self.environment, **environment}, options=tuple(options))
+        self.workers.append(worker)
+        return worker
+
+    def send(self, number: int = 0, **fields: Any) -> Receipt:
+        """Send one message; `number` makes its text and recipient its own."""
+        values = {
+            "sender": f"+155501000{number % 20:02d}",
+            "to": f"+1555020{number:04d}",
+            "text": f"message {number}",
+            **fields,
+        }
+        return self.outbox.send(SendMessage(account=self.name, **values))
+
+    def wait_for(self, ready: Callable[[Balance], bool], what: str) -> Balance:
+        """Wait until the account's books say so."""
+
+        def check() -> Balance | None:
+            books = self.balance()
+            return books if ready(books) else None
+
+        return wait_until(check, PATIENCE, lambda: f"{what}; the books: {self.balance()}")
+
+    def settled(self, number: int) -> Balance:
+        """Wait until so many operations have their outcome."""
+        return self.wait_for(lambda books: sum(books.outcomes.values()) >= number, f"{number} outcomes")
+
+    def status_when(self, receipt: Receipt, *states: str) -> Status:
+        """Wait until an operation is in one of these states."""
+        self.wait_for(lambda books: books.inbox == 0, "the inbox is empty")
+
+        def check() -> Status | None:
+            status = self.outbox.status(receipt.id)
+            return status if status.state in states else None
+
+        return wait_until(check, PATIENCE, lambda: f"{states}; it is {self.outbox.status(receipt.id)}")
+
+    def balance(self) -> Balance:
+        """The account's books."""
+        found = self.state.account(self.name)
+        assert found is not None
+        return balance_of(found)
+
+    def arrivals(self) -> list[dict[str, Any]]:
+        """What reached the provider under this account's key, in order."""
+        return [arrival for arrival in self.sandbox.arrivals() if arrival["key"] == self.name]
+
+    def texts_accepted(self) -> Counter[str]:
+        """How often each text took effect at the provider."""
+        return Counter(arrival["body"]["text"] for arrival in self.arrivals() if arrival["accepted"])
+
+    def violations(self) -> int:
+        """Limit violations of this account, by the provider's own count."""
+        report = self.sandbox.report()["keys"].get(self.name)
+        return int(report["violations"]) if report else 0
+
+
+def canary_environment() -> dict[str, str]:
+    """The process environment without our variables."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("PACELINE_")}

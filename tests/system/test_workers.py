@@ -1,0 +1,169 @@
+"""Workers that are killed, stopped, refused or left without a broker."""
+
+import random
+import subprocess
+import sys
+import time
+from datetime import timedelta
+
+import pytest
+
+from paceline import names
+from tests.support.processes import Sandbox
+from tests.support.servers import start_server
+from tests.support.stack import SECRET, Stack, canary_environment
+from tests.support.wait import wait_until
+
+pytestmark = [pytest.mark.system]
+
+
+@pytest.mark.timeout(240)
+def test_killed_workers_lose_nothing_and_double_nothing(stack: Stack) -> None:
+    """SIGKILL of workers while 400 messages leave: each has one outcome, none arrived twice, the books balance."""
+    total, seed = 400, 7
+    rng = random.Random(seed)
+    stack.scenario(latency_ms=40, latency_jitter_ms=30)
+    stack.add_account("2400/minute")
+    workers = [stack.start_worker() for _ in range(2)]
+    receipts = [stack.send(number) for number in range(total)]
+    for _ in range(4):
+        victim = rng.randrange(2)
+        workers[victim].kill()
+        workers[victim] = stack.start_worker()
+    books = stack.settled(total)
+    arrived = stack.texts_accepted()
+    states = {receipt.id: stack.outbox.status(receipt.id).state for receipt in receipts}
+    assert (0, total) == (books.unaccounted, books.outcomes["accepted"] + books.outcomes["held"])
+    assert {"accepted", "held"} >= set(states.values())
+    assert [] == [text for text, times in arrived.items() if times > 1]
+    missing = [
+        number
+        for number, receipt in enumerate(receipts)
+        if states[receipt.id] == "accepted" and f"message {number}" not in arrived
+    ]
+    assert [] == missing
+
+
+def test_sigterm_finishes_what_is_in_flight_and_returns_the_rest(stack: Stack) -> None:
+    """A worker that is asked to stop exits 0, leaves nothing unknown, and another one goes on."""
+    stack.scenario(latency_ms=300)
+    stack.add_account("1200/minute")
+    worker = stack.start_worker()
+    for number in range(40):
+        stack.send(number)
+    stack.settled(5)
+    assert 0 == worker.stop()
+    books = stack.balance()
+    assert (0, 0, 0) == (books.in_flight, books.outcomes["held"], books.unaccounted)
+    stack.start_worker()
+    assert 40 == stack.settled(40).outcomes["accepted"]
+    assert {1} == set(stack.texts_accepted().values())
+
+
+def test_nothing_waits_in_celery(stack: Stack) -> None:
+    """While 10,000 operations wait, the broker holds no more than what is granted, in ids only."""
+    stack.add_account("10/minute", "spacing")
+    stack.start_worker()
+    rows = ({"to": f"+1555{number:07d}"} for number in range(10_000))
+    stack.outbox.campaign("wait", account=stack.name, sender="+15550100001", template="Hi", recipients=rows)
+    stack.wait_for(lambda books: books.waiting >= 9_990, "the campaign is in its lane")
+    most = 0
+    for _ in range(30):
+        queued = stack.client.llen(names.DELIVER_QUEUE) + stack.client.llen(names.ACCEPT_QUEUE)
+        most = max(most, queued + stack.client.hlen("unacked"))
+        time.sleep(0.05)
+    assert most <= 2
+    assert stack.balance().in_flight <= 1
+
+
+def test_a_wiped_broker_loses_nothing(stack: Stack) -> None:
+    """Hints are only hints: with every queue deleted, the sweeper finds records and leases give back grants."""
+    with start_server() as broker:
+        stack.outbox._hint = lambda rid: None  # type: ignore[method-assign]  # noqa: SLF001 - every hint is lost
+        stack.add_account()
+        stack.start_worker(PACELINE_BROKER_URL=broker.url, PACELINE_STATE_URL=stack.server.url)
+        for number in range(20):
+            stack.send(number)
+        assert 20 == stack.settled(20).outcomes["accepted"]
+    assert {1} == set(stack.texts_accepted().values())
+
+
+def test_the_prefork_pool_is_refused_in_one_sentence(stack: Stack) -> None:
+    """Two processes would be two metric registries and two event loops: say so and end."""
+    ended = run_worker(stack.environment, "--pool", "prefork")
+    assert 1 == ended.returncode
+    assert [
+        "paceline: paceline shares one event loop and one metrics registry in a process: run the worker with --pool threads"
+    ] == complaints(ended)
+
+
+@pytest.mark.parametrize(
+    ("extra", "words"),
+    [
+        (("--appendonly", "no"), "keeps no append-only file"),
+        (("--maxmemory-policy", "allkeys-lru"), "evicts keys when full"),
+    ],
+    ids=["volatile", "evicting"],
+)
+def test_a_forgetful_state_server_is_refused(stack: Stack, extra: tuple[str, ...], words: str) -> None:
+    """Without AOF, or with an evicting policy, the worker does not start; --allow-volatile overrides."""
+    with start_server(extra=extra) as forgetful:
+        environment = {**stack.environment, "PACELINE_BROKER_URL": forgetful.url}
+        ended = run_worker(environment)
+        assert 1 == ended.returncode
+        assert words in complaints(ended)[0]
+        stack.start_worker(PACELINE_BROKER_URL=forgetful.url, options=["--allow-volatile"])
+
+
+def test_a_worker_without_a_secret_is_refused(stack: Stack) -> None:
+    """The sentence names the variable and the command that makes a value."""
+    ended = run_worker({**stack.environment, "PACELINE_SECRET_KEY": ""})
+    assert 1 == ended.returncode
+    assert ["paceline: PACELINE_SECRET_KEY is not set: make a value with `paceline secret generate`"] == complaints(
+        ended
+    )
+
+
+def test_another_secret_suspends_the_account_instead_of_sending(stack: Stack) -> None:
+    """A key that cannot be decrypted stops its account and says why; with the right secret the backlog leaves."""
+    stack.add_account()
+    other = SECRET.replace("A", "B", 1)
+    worker = stack.start_worker(PACELINE_SECRET_KEY=other)
+    receipt = stack.send(1)
+    wait_until(
+        lambda: "cannot be decrypted" in str((stack.state.account(stack.name) or {})["account"].get("suspended", "")),
+        timedelta(seconds=30),
+        "suspension",
+    )
+    worker.stop()
+    assert [] == stack.arrivals()
+    assert "waiting" == stack.outbox.status(receipt.id).state
+
+
+def test_a_restarted_state_server_is_survived(sandbox: Sandbox) -> None:
+    """The server is killed and comes back: workers go on by themselves, nothing is lost or doubled."""
+    with start_server() as own:
+        with Stack(own, sandbox) as inner:
+            inner.scenario()
+            inner.add_account("1200/minute")
+            inner.start_worker()
+            for number in range(60):
+                inner.send(number)
+            inner.settled(10)
+            own.kill()
+            own.restart()
+            books = inner.settled(60)
+            assert (60, 0) == (books.outcomes["accepted"] + books.outcomes["held"], books.unaccounted)
+            assert {1} == set(inner.texts_accepted().values())
+
+
+def run_worker(environment: dict[str, str], *options: str) -> subprocess.CompletedProcess[str]:
+    args = [sys.executable, "-m", "celery", "-A", "paceline_worker", "worker", "--loglevel", "WARNING"]
+    args += options or ["--pool", "threads"]
+    return subprocess.run(
+        args, env={**canary_environment(), **environment}, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def complaints(ended: subprocess.CompletedProcess[str]) -> list[str]:
+    return [line for line in ended.stderr.splitlines() if line.startswith("paceline: ")]
