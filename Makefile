@@ -26,8 +26,8 @@ format: $(READY) ## fix what can be fixed
 	$(BIN)/ruff format .
 
 bench: $(READY)  ## figures for the bars of docs/benchmarks.md
-	$(BIN)/python benchmarks/pacing.py
-	$(BIN)/python benchmarks/backlog.py
+	$(BIN)/python -m benchmarks.pacing
+	$(BIN)/python -m benchmarks.backlog
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Paceline needs Python 3.11 or later; set PYTHON=python3.11")'

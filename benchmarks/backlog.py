@@ -1,6 +1,6 @@
 """Does a waiting backlog cost anything? The same account with 100 and with 200,000 operations behind it, side by side.
 
-    python benchmarks/backlog.py [--seconds 60] [--many 200000]
+    python -m benchmarks.backlog [--seconds 60] [--many 200000]
 
 Prints, per backlog: Redis commands per sent operation (INFO commandstats, those inside scripts included, after subtracting what an
 idle fleet polls), Redis CPU, worker memory and worker CPU.
@@ -11,9 +11,9 @@ import time
 from typing import Final
 
 import psutil
-from stack import Stack, running
 
-from paceline.audit import balance_of
+from benchmarks.stack import Stack, running
+from paceline.audit import Balance, balance_of
 
 FEW: Final = 100
 # Of clients and workers that would ask also with nothing to send.
@@ -33,7 +33,9 @@ def main() -> int:
     )
     failed = False
     for rate in ("10/minute", "600/minute"):
-        costs = [measure(rate, backlog, options.seconds) for backlog in (FEW * (1 + 9 * (rate[0] == "6")), options.many)]
+        costs = [
+            measure(rate, backlog, options.seconds) for backlog in (FEW * (1 + 9 * (rate[0] == "6")), options.many)
+        ]
         failed |= costs[1] > costs[0] * 1.1
     return int(failed)
 
@@ -99,7 +101,7 @@ def accepted(stack: Stack) -> int:
     return int(stack.sandbox.report()["totals"]["accepted"])
 
 
-def balance(stack: Stack):  # noqa: ANN201 - local helper
+def balance(stack: Stack) -> Balance:
     """The account's books."""
     found = stack.state.account("acme")
     assert found is not None

@@ -1,6 +1,6 @@
 """How much of the allowed rate is used, and is any limit broken? Judged from the sandbox's own arrival log.
 
-    python benchmarks/pacing.py [--seconds 75] [--workers 2]
+    python -m benchmarks.pacing [--seconds 75] [--workers 2]
 
 Three ways a provider may count, three rates, nine accounts at once, two workers. The share is (n-1)/(last-first) of the accepted
 arrivals against the limit itself; beside it stands what the formula allows (spacing: W/N + J apart; window: (W+J)/N apart).
@@ -10,8 +10,7 @@ import argparse
 import time
 from typing import Final
 
-from stack import running
-
+from benchmarks.stack import running
 from paceline_worker.bucket import Pacing, plan
 
 ALGORITHMS: Final[dict[str, Pacing]] = {"spacing": "spacing", "sliding_log": "window", "fixed_window": "window"}
@@ -37,7 +36,8 @@ def main() -> int:
             messages = round(rate * (options.seconds + 20) / 60)
             for lane in range(SENDERS if rate > RATES[0] else 1):
                 recipients = (
-                    {"to": f"+1555{number}{lane}{i:06d}"} for i in range(messages // (SENDERS if rate > RATES[0] else 1) + 1)
+                    {"to": f"+1555{number}{lane}{i:06d}"}
+                    for i in range(messages // (SENDERS if rate > RATES[0] else 1) + 1)
                 )
                 stack.outbox.campaign(
                     f"{name}.{lane}",

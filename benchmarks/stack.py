@@ -2,15 +2,15 @@
 
 import base64
 import os
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from tests.support.processes import Process, start_sandbox, start_worker
+from tests.support.sandbox_client import SandboxClient
+from tests.support.servers import start_server
 
 from paceline import Outbox
 from paceline.state import State, connect
@@ -18,9 +18,6 @@ from paceline_sandbox.embedded import EmbeddedServer
 from paceline_worker.accounts import Accounts
 from paceline_worker.bucket import Pacing
 from paceline_worker.secrets import ApiKey, KeyRing
-from tests.support.processes import Process, start_sandbox, start_worker
-from tests.support.sandbox_client import SandboxClient
-from tests.support.servers import start_server
 
 
 @dataclass

@@ -117,10 +117,9 @@ class Books(RuleBasedStateMachine):
         if data.draw(st.booleans()):
             self.drive.set_time(max(self.drive.now_us, hint.slot_us - 30_000))
         reply = self.drive.begin([hint], owner=data.draw(st.sampled_from(["w1", "w2"])))[0]
-        if reply["s"] == "go":
-            if hint not in self.begun:
-                self.begun.append(hint)
-                self._note_order(hint.id)
+        if reply["s"] == "go" and hint not in self.begun:
+            self.begun.append(hint)
+            self._note_order(hint.id)
 
     def _note_order(self, op: str) -> None:
         seen = self.first_begin[self.pair_of[op]]
@@ -163,7 +162,7 @@ class Books(RuleBasedStateMachine):
             return
         for name in ACCOUNTS:
             flying = self.client.zrange(f"paceline:{{0}}:a:{name}:fl", 0, -1)
-            senders = [self.drive.operation(op)["f"] for op in flying]
+            senders = [self.drive.operation(str(op))["f"] for op in flying]
             assert len(senders) == len(set(senders))
 
     @invariant()

@@ -112,8 +112,9 @@ class BucketMachine(RuleBasedStateMachine):
 
     @invariant()
     def no_quota_is_broken(self) -> None:
-        for quota in getattr(self, "model", None).plan.quotas if hasattr(self, "model") else ():
-            self._check(quota)
+        if hasattr(self, "model"):
+            for quota in self.model.plan.quotas:
+                self._check(quota)
 
     def _check(self, quota: Quota) -> None:
         for i in range(len(self.taken) - quota.n):

@@ -1,6 +1,7 @@
 """begin.lua and settle.lua on a moved clock: fencing, replays, pauses, outcomes."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -182,7 +183,7 @@ def test_a_retry_waits_for_its_delay_and_counts_an_attempt(drive: Drive) -> None
 def test_an_outcome_is_written_to_the_stream_and_expires(drive: Drive, verdict: Verdict) -> None:
     """One stream entry per outcome; the operation is deleted after the retention time."""
     op = drive.deliver_sent(verdict)
-    entries = drive.client.xrange("paceline:{0}:outcomes")
+    entries: Any = drive.client.xrange("paceline:{0}:outcomes")
     assert [(op, verdict.outcome, verdict.code)] == [(e["id"], e["outcome"], e["code"]) for _, e in entries]
     assert 0 < drive.client.pttl(f"paceline:{{0}}:o:{op}") <= 3_600_000
 

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 from paceline.scripts import Script
 from tests.conftest import add_account
@@ -29,7 +30,7 @@ def test_slots_are_exactly_one_spacing_apart(drive: Drive) -> None:
         drive.set_time(hint.slot_us)
         drive.settle(hint, ACCEPTED)
         slots.append(hint.slot_us)
-    assert [INTERVAL_US] * 4 == [b - a for a, b in zip(slots, slots[1:], strict=False)]
+    assert [INTERVAL_US] * 4 == [b - a for a, b in pairwise(slots)]
 
 
 def test_grants_run_ahead_by_the_lead_and_no_further(drive: Drive) -> None:

@@ -20,7 +20,7 @@ class SandboxClient:
     """
 
     def __init__(self, origin: str) -> None:
-        self._origin = origin.rstrip("/")
+        self.origin = origin.rstrip("/")
         self._opener = build_opener(ProxyHandler({}))  # a proxy from the environment must not see local calls
 
     def arrivals(self) -> list[dict[str, Any]]:
@@ -42,7 +42,7 @@ class SandboxClient:
 
     def _call(self, method: str, path: str, body: bytes | None = None) -> bytes:
         headers = {"Content-Type": "application/json"} if body else {}
-        request = Request(self._origin + path, data=body, headers=headers, method=method)
+        request = Request(self.origin + path, data=body, headers=headers, method=method)
         with self._opener.open(request, timeout=TIMEOUT_S) as answer:
             content: bytes = answer.read()
         return content

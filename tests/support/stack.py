@@ -22,7 +22,7 @@ from tests.support.wait import wait_until
 
 SECRET = "A" * 43 + "="  # 32 zero bytes
 PATIENCE = timedelta(seconds=60)
-UNLIMITED = {"defaults": {"limits": []}}
+UNLIMITED: dict[str, Any] = {"defaults": {"limits": []}}
 
 
 class Addresses(Protocol):

@@ -76,10 +76,10 @@ def test_nothing_waits_in_celery(stack: Stack) -> None:
     assert stack.balance().in_flight <= 1
 
 
-def test_a_wiped_broker_loses_nothing(stack: Stack) -> None:
+def test_a_wiped_broker_loses_nothing(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     """Hints are only hints: with every queue deleted, the sweeper finds records and leases give back grants."""
     with start_server() as broker:
-        stack.outbox._hint = lambda rid: None  # type: ignore[method-assign]  # noqa: SLF001 - every hint is lost
+        monkeypatch.setattr(stack.outbox, "_hint", lambda _: None)  # every hint is lost
         stack.add_account()
         stack.start_worker(PACELINE_BROKER_URL=broker.url, PACELINE_STATE_URL=stack.server.url)
         for number in range(20):
@@ -142,19 +142,18 @@ def test_another_secret_suspends_the_account_instead_of_sending(stack: Stack) ->
 
 def test_a_restarted_state_server_is_survived(sandbox: Sandbox) -> None:
     """The server is killed and comes back: workers go on by themselves, nothing is lost or doubled."""
-    with start_server() as own:
-        with Stack(own, sandbox) as inner:
-            inner.scenario()
-            inner.add_account("1200/minute")
-            inner.start_worker()
-            for number in range(60):
-                inner.send(number)
-            inner.settled(10)
-            own.kill()
-            own.restart()
-            books = inner.settled(60)
-            assert (60, 0) == (books.outcomes["accepted"] + books.outcomes["held"], books.unaccounted)
-            assert {1} == set(inner.texts_accepted().values())
+    with start_server() as own, Stack(own, sandbox) as inner:
+        inner.scenario()
+        inner.add_account("1200/minute")
+        inner.start_worker()
+        for number in range(60):
+            inner.send(number)
+        inner.settled(10)
+        own.kill()
+        own.restart()
+        books = inner.settled(60)
+        assert (60, 0) == (books.outcomes["accepted"] + books.outcomes["held"], books.unaccounted)
+        assert {1} == set(inner.texts_accepted().values())
 
 
 def run_worker(environment: dict[str, str], *options: str) -> subprocess.CompletedProcess[str]:

@@ -75,7 +75,7 @@ def media_url(value: str) -> str:
         raise ValueError("must use the standard port")
     labels = host.split(".")
     # A last label with a letter in it cannot be an IPv4 address in any spelling: 0x7f.1, 2130706433, 127.1.
-    if len(labels) < 2 or not _LETTERED_LABEL.match(labels[-1]) or _is_address(host):  # noqa: PLR2004
+    if len(labels) < 2 or not _LETTERED_LABEL.match(labels[-1]) or _is_address(host):
         raise ValueError("must name a public host, not an address")
     if host.endswith(_PRIVATE_SUFFIXES) or re.fullmatch(r"0x[0-9a-f]*", labels[-1]):
         raise ValueError("must name a public host")

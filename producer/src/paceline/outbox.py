@@ -3,16 +3,24 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import chain
 from types import TracebackType
 from typing import Any, Final, Self
 
 import celery
-import kombu.exceptions
 
 from paceline import names
-from paceline.broker import celery_settings
+from paceline.broker import CONNECT_TIMEOUT_S, celery_settings
 from paceline.campaign import Campaign, open_campaign, upload
-from paceline.errors import NotFound, NotYetAccepted, Refusal, UnknownAccount, UnknownSender
+from paceline.errors import (
+    ConfigurationError,
+    InvalidOperation,
+    NotFound,
+    NotYetAccepted,
+    Refusal,
+    UnknownAccount,
+    UnknownSender,
+)
 from paceline.ids import new_id
 from paceline.operations import OnUnknown, Operation, Priority
 from paceline.recipients import Row
@@ -125,8 +133,7 @@ class Outbox:
     ) -> None:
         self.settings = settings or Settings.from_environment(broker_url=broker_url, state_url=state_url)
         self.state = State(connect(self.settings.state_url, repeat=True))
-        self._celery = celery.Celery("paceline.outbox", set_as_current=False)
-        self._celery.conf.update(celery_settings(self.settings.broker_url))
+        self._celery = _hint_bus(self.settings.broker_url)
         self._no_hint_before = 0.0
 
     def __enter__(self) -> Self:
@@ -206,6 +213,10 @@ class Outbox:
             CampaignConflict: the name is taken by a different campaign.
             UnknownAccount, UnknownSender, StateUnavailable: as for `send`.
         """
+        rows = iter(recipients)
+        first = next(rows, None)  # before the campaign exists: a source that cannot be read leaves nothing behind
+        if first is None:
+            raise InvalidOperation("recipients: there are none")
         opened = open_campaign(
             self.state,
             name,
@@ -220,7 +231,7 @@ class Outbox:
         )
         return upload(
             opened,
-            recipients,
+            chain([first], rows),
             submit=self._submit_chunk,
             on_invalid=on_invalid,
             on_progress=on_progress,
@@ -256,7 +267,7 @@ class Outbox:
 
     def _submit_chunk(self, campaign: str, account: str, sender: str, count: int, body: str) -> None:
         rid = new_id()
-        raise_refusal(self.state.submit(rid, account, sender, count, body, campaign), account, sender)
+        raise_refusal(self.state.submit(rid, account, sender, count, body, campaign=campaign), account, sender)
         self._hint(rid)
 
     def _hint(self, rid: str) -> None:
@@ -266,9 +277,29 @@ class Outbox:
         try:
             options: dict[str, Any] = {"queue": names.ACCEPT_QUEUE, "ignore_result": True, "retry": False}
             self._celery.send_task(names.ACCEPT_TASK, args=[[rid]], **options)
-        except (kombu.exceptions.KombuError, OSError) as error:
+        except Exception as error:  # noqa: BLE001 - any broker, any error: the operation is written all the same
             self._no_hint_before = time.monotonic() + _HINT_PAUSE_S
             logger.warning("the broker did not take a hint (%s); operations are written and will be found", error)
+
+
+def _hint_bus(broker_url: str) -> celery.Celery:
+    """A Celery app of our own that publishes and gives up within a second.
+
+    Raises:
+        ConfigurationError: the broker's kind is unknown, or its library is not installed.
+    """
+    app = celery.Celery("paceline.outbox", set_as_current=False)
+    settings = celery_settings(broker_url)
+    # kombu repeats a failed connection after 2 s although the publish is told not to retry; `send()` cannot wait for that.
+    once = {"max_retries": 0, "interval_start": 0, "interval_step": 0, "interval_max": 0}
+    timeouts = {"socket_timeout": CONNECT_TIMEOUT_S} if "socket_timeout" in settings["broker_transport_options"] else {}
+    app.conf.update(settings, broker_transport_options=settings["broker_transport_options"] | once | timeouts)
+    try:
+        with app.connection_for_write() as connection:
+            connection.get_transport_cls()
+    except (KeyError, ImportError, ValueError) as error:
+        raise ConfigurationError(f"{names.ENV_BROKER_URL}: Celery cannot use this kind of broker: {error}") from error
+    return app
 
 
 def raise_refusal(reply: str, account: str, sender: str) -> None:

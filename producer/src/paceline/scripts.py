@@ -2,13 +2,15 @@
 
 from functools import cache
 from importlib.resources import files
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-import redis
-import redis.asyncio
 from redis.exceptions import NoScriptError
 
 from paceline import names
+
+if TYPE_CHECKING:
+    import redis
+    import redis.asyncio
 
 _INCLUDE: Final = "--@include "
 

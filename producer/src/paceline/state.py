@@ -9,6 +9,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, NoPermissionError, RedisError
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
 from paceline.errors import ConfigurationError, StateUnavailable
@@ -37,14 +38,17 @@ def connect(url: str, *, answer_timeout_s: float = ANSWER_TIMEOUT_S, repeat: boo
     Raises:
         ConfigurationError: the address is malformed.
     """
+    # A Unix socket is at hand or not: redis-py takes neither keepalive nor a connect timeout for it.
+    far: dict[str, Any] = (
+        {} if url.startswith("unix://") else {"socket_connect_timeout": CONNECT_TIMEOUT_S, "socket_keepalive": True}
+    )
     try:
         client: redis.Redis = redis.Redis.from_url(
             url,
             decode_responses=True,
-            socket_connect_timeout=CONNECT_TIMEOUT_S,
             socket_timeout=answer_timeout_s,
-            socket_keepalive=True,
             retry=Retry(NoBackoff(), int(repeat), supported_errors=(RedisConnectionError,)),
+            **far,
         )
     except ValueError as error:
         raise ConfigurationError(f"the state address is malformed: {error}") from error
@@ -60,10 +64,10 @@ def translated(function: Callable[_P, _T]) -> Callable[_P, _T]:
             return function(*args, **kwargs)
         except (AuthenticationError, NoPermissionError) as error:
             raise StateUnavailable(f"the state server refused us: {error}") from error
+        except (RedisConnectionError, RedisTimeoutError, OSError) as error:
+            raise StateUnavailable(f"the state server cannot be reached: {error}") from error
         except RedisError as error:
             raise StateUnavailable(f"the state server did not take the command: {error}") from error
-        except OSError as error:
-            raise StateUnavailable(f"the state server cannot be reached: {error}") from error
 
     return wrapper
 
@@ -82,7 +86,7 @@ class State:
         self._look = Script("paceline", "look")
 
     @translated
-    def submit(self, rid: str, account: str, sender: str, count: int, body: str, campaign: str = "") -> str:
+    def submit(self, rid: str, account: str, sender: str, count: int, body: str, *, campaign: str = "") -> str:
         """Write one inbox record; see submit.lua for the replies."""
         return str(self._submit.run(self.client, rid, account, sender, count, body, campaign))
 

@@ -117,7 +117,8 @@ def _forecast(found: Mapping[str, Any], state: str) -> tuple[int | None, str]:
     if int(lane.get("paused_until") or 0) > now:
         return max(at, int(lane["paused_until"])), f"the sender is busy; it pauses until {_clock(lane['paused_until'])}"
     if ahead:
-        return at, f"{ahead} operations leave before it, one every {interval / 1e6:g} s"
+        before = "1 operation leaves" if ahead == 1 else f"{ahead} operations leave"
+        return at, f"{before} before it, one every {interval / 1e6:g} s"
     return at, f"it is next; the account's slot is at {_clock(account['next_slot'])}"
 
 

@@ -73,7 +73,7 @@ class Accounts:
 
     def suspend(self, name: str, reason: str = "by hand") -> None:
         """Stop granting for an account; its backlog is kept. Calls already begun finish."""
-        self._known(self._run("suspend", name, reason), name)
+        self._known(self._run("suspend", name, reason.strip() or "by hand"), name)
 
     def resume(self, name: str) -> None:
         """End a suspension or a throttling pause."""

@@ -119,8 +119,8 @@ def list_(*, json_output: Json = False) -> None:
     if not accounts:
         say("No accounts: add one with `paceline accounts add NAME --limit RATE`.")
         return
-    headers = ("account", "limit", "pacing", "state", "waiting", "in flight", "accepted")
-    fields = ("name", "limit", "pacing", "state", "waiting", "in_flight")
+    headers = ("account", "limit", "state", "inbox", "waiting", "in flight", "accepted")
+    fields = ("name", "limit", "state", "inbox", "waiting", "in_flight")
     rows = [(*(account[field] for field in fields), account["outcomes"]["accepted"]) for account in accounts]
     console().print(listing(headers, rows))
 

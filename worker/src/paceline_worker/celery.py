@@ -24,7 +24,7 @@ class PacelineStep(bootsteps.StartStopStep):
 
     requires = ("celery.worker.components:Pool",)
 
-    def __init__(self, parent: Any, paceline_allow_volatile: bool = False, **options: Any) -> None:
+    def __init__(self, parent: Any, *, paceline_allow_volatile: bool = False, **options: Any) -> None:
         super().__init__(parent, **options)
         self._allow_volatile = paceline_allow_volatile
         self._runtime: Runtime | None = None

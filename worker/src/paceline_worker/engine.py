@@ -31,7 +31,7 @@ _LARGEST_BATCH: Final = 200
 _STATE_RETRY_S: Final = (0.05, 0.1, 0.2, 0.5, 1.0)
 
 
-class Closing(Exception):  # noqa: N818 - a state, not a failure
+class Closing(Exception):
     """The engine takes no more work."""
 
 

@@ -2,8 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from typing import Any, Final
-from wsgiref.simple_server import WSGIServer
+from typing import TYPE_CHECKING, Any, Final
 
 import prometheus_client
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -13,6 +12,9 @@ from prometheus_client.registry import Collector
 from paceline.audit import balance_of
 from paceline.campaign import OUTCOMES
 from paceline.state import State
+
+if TYPE_CHECKING:
+    from wsgiref.simple_server import WSGIServer
 
 # Labels stay bounded: accounts beyond this many share one series.
 _MOST_ACCOUNTS: Final = 200

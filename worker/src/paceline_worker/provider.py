@@ -1,7 +1,7 @@
 """The one module that speaks HTTP to the provider. httpx builds the request, aiohttp carries it.
 
-Measured with 64 calls under way on one loop (benchmarks/transport.py): the transport called directly does some 40 % more
-calls per CPU second than through ``AsyncClient``, and several times those of httpx's own pool.
+Measured with 64 calls under way (benchmarks/transport.py): the transport called directly needs 0.19 ms of CPU a call, through
+``AsyncClient`` 1.7 times as much, and httpx's own connection pool 13 times.
 """
 
 import asyncio

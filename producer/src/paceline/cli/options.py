@@ -1,0 +1,89 @@
+"""Arguments that several commands share, and texts turned into values."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Final
+
+import typer
+
+from paceline.errors import InvalidOperation
+from paceline.settings import Settings
+from paceline.state import State, connect
+
+# Classes in place of the library's Literals: typer takes those only in its latest releases.
+
+
+class Priority(StrEnum):
+    """See `paceline.operations.Priority`."""
+
+    transactional = "transactional"
+    bulk = "bulk"
+
+
+class OnUnknown(StrEnum):
+    """See `paceline.operations.OnUnknown`."""
+
+    reconcile = "reconcile"
+    resend = "resend"
+    hold = "hold"
+
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, one document on one line.")]
+Account = Annotated[str, typer.Option("--account", metavar="NAME", help="The account that sends.")]
+Sender = Annotated[str, typer.Option("--from", metavar="+NUMBER", help="The connected number that sends, E.164.")]
+Url = Annotated[str | None, typer.Option("--url", help="Public https address of an attachment.")]
+ValidUntil = Annotated[
+    str | None, typer.Option("--valid-until", metavar="TIME", help="Not sent later; ISO 8601. Default: 24 hours.")
+]
+OnUnknownOption = Annotated[
+    OnUnknown,
+    typer.Option(
+        "--on-unknown",
+        help="When nobody knows whether a call took effect: look it up, send again (may double), or keep it.",
+    ),
+]
+MaxAttempts = Annotated[int, typer.Option("--max-attempts", help="Failed calls before an operation is dead, 1 to 100.")]
+
+EXAMPLE: Final = "\b\nExample:\n  "
+
+
+def example(*lines: str) -> str:
+    """The end of a help text: commands to copy, not wrapped."""
+    return EXAMPLE + "\n  ".join(lines)
+
+
+def moment(option: str, text: str | None) -> datetime | None:
+    """A time of the command line.
+
+    Args:
+        option: whose value it is.
+        text: ISO 8601; None stays None.
+
+    Returns:
+        The time; whether it has a zone is the operation's to check.
+
+    Raises:
+        InvalidOperation: it is no time.
+    """
+    if text is None:
+        return None
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError as error:
+        raise InvalidOperation(f"{option}: is not a time such as 2026-01-31T09:00:00+01:00") from error
+
+
+@contextmanager
+def opened_state() -> Iterator[State]:
+    """The state that the environment names.
+
+    Raises:
+        ConfigurationError: a variable is malformed.
+    """
+    state = State(connect(Settings.from_environment().state_url, repeat=True))
+    try:
+        yield state
+    finally:
+        state.client.close()

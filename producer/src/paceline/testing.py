@@ -1,0 +1,204 @@
+"""For the unit tests of services that enqueue: an `Outbox` that needs no Redis and remembers what it was given.
+
+::
+
+    from paceline import Accepted, Outbox, SendMessage
+    from paceline.testing import RecordingOutbox
+
+    def greet(outbox: Outbox, number: str) -> None:      # the code under test
+        outbox.send(SendMessage(account="acme", sender="+15550100001", to=number, text="Welcome"))
+
+    def test_a_new_customer_is_greeted() -> None:
+        outbox = RecordingOutbox()
+        greet(outbox, "+15550100002")
+        assert outbox.sent == [
+            SendMessage(account="acme", sender="+15550100001", to="+15550100002", text="Welcome"),
+        ]
+"""
+
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from paceline.errors import PacelineError
+from paceline.operations import Operation
+from paceline.outbox import Accepted, Outbox, Receipt
+from paceline.record import compact, microseconds
+from paceline.settings import Settings
+from paceline.state import State
+from paceline.wire import merged
+
+__all__ = ["CampaignMessage", "RecordedCampaign", "RecordingOutbox"]
+
+
+class CampaignMessage(NamedTuple):
+    """What one recipient of a campaign would get.
+
+    Args:
+        to: the number.
+        text: the template filled with the recipient's columns.
+    """
+
+    to: str
+    text: str
+
+
+@dataclass(slots=True)
+class RecordedCampaign:
+    """A campaign as it was uploaded.
+
+    Args:
+        name: its name.
+        account: account name.
+        sender: E.164.
+        template: the text with its placeholders.
+        url: attachment for all, or None.
+        messages: one per distinct recipient, in the order of the upload.
+    """
+
+    name: str
+    account: str
+    sender: str
+    template: str
+    url: str | None
+    messages: list[CampaignMessage] = field(default_factory=list)
+
+
+class RecordingOutbox(Outbox):
+    """An `Outbox` for unit tests: the same methods, checks and errors, and no server.
+
+    What is sent counts as accepted at once and then waits for ever; nothing leaves. A repeated idempotency key (or
+    recipient of a campaign) is a duplicate, as it is for workers. Every account is known unless it is refused.
+
+    Args:
+        fail_with: raised by `send` and `campaign` for as long as the attribute of that name is set, for example
+            ``StateUnavailable("Redis is down")``; set it to None and the outbox works again.
+        unknown_accounts: names that are refused with `UnknownAccount`; the attribute is a set that may be changed.
+        clock: tells the time; the system's by default.
+
+    Attributes:
+        sent: operations in the order they were sent, duplicates left out.
+        campaigns: campaigns by name.
+        closed: whether `close` was called.
+    """
+
+    def __init__(
+        self,
+        *,
+        fail_with: PacelineError | None = None,
+        unknown_accounts: Iterable[str] = (),
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        # Not the base's: it reads the environment and builds clients of Redis and of the broker.
+        self.settings = Settings()
+        self.fail_with = fail_with
+        self.unknown_accounts = set(unknown_accounts)
+        self.sent: list[Operation] = []
+        self.campaigns: dict[str, RecordedCampaign] = {}
+        self.closed = False
+        self.state = _MemoryState(self, clock)
+
+    def send(self, operation: Operation) -> Receipt:
+        """As `Outbox.send`; the operation is also put into `sent`."""
+        receipt = super().send(operation)
+        if isinstance(receipt.wait(timeout=0), Accepted):
+            self.sent.append(operation)
+        return receipt
+
+    def close(self) -> None:
+        """Remember that it was closed."""
+        self.closed = True
+
+    def _hint(self, rid: str) -> None:
+        """Nobody listens."""
+
+
+class _MemoryState(State):
+    """What state answers an Outbox, from memory: a written record is accepted in the same moment."""
+
+    def __init__(self, outbox: RecordingOutbox, clock: Callable[[], datetime]) -> None:
+        self._outbox = outbox
+        self._now = clock
+        self._created_by: dict[str, str] = {}
+        self._operations: dict[str, dict[str, str]] = {}
+        self._campaigns: dict[str, dict[str, str]] = {}
+
+    def submit(  # noqa: PLR0917 - the base's signature
+        self,
+        rid: str,
+        account: str,
+        sender: str,  # noqa: ARG002 - the record says it too
+        count: int,
+        body: str,
+        campaign: str = "",
+    ) -> str:
+        if self._refuses(account):
+            return "unknown account"
+        record: dict[str, Any] = json.loads(body)
+        common: dict[str, str] = self._campaigns[campaign] | {"c": campaign} if campaign else record["common"]
+        rows: list[dict[str, str]] = record["rows"]
+        written = sum(self._write(rid, common | row | {"p": _content(common, row)}) for row in rows)
+        if campaign:
+            self._count(campaign, received=count, written=written, duplicate=count - written)
+        return "written"
+
+    def open_campaign(self, name: str, common: dict[str, str], digest: str) -> str:
+        if self._refuses(common["a"]):
+            return "unknown account"
+        if name in self._campaigns:
+            return "continued" if self._campaigns[name]["digest"] == digest else "different"
+        self._campaigns[name] = common | {"digest": digest, "sealed": "0"}
+        payload = json.loads(common["p"])
+        self._outbox.campaigns[name] = RecordedCampaign(
+            name, common["a"], common["f"], payload["text"], payload.get("url")
+        )
+        return "opened"
+
+    def seal_campaign(self, name: str, offered: int, invalid: int) -> None:
+        self._campaigns[name] |= {"sealed": "1", "offered": str(offered), "invalid": str(invalid)}
+
+    def campaign(self, name: str) -> dict[str, str]:
+        return dict(self._campaigns.get(name, {}))
+
+    def operation(self, op_id: str) -> dict[str, Any] | None:
+        found = self._operations.get(op_id)
+        if found is None:
+            return None
+        now = str(microseconds(self._now()))
+        return {
+            "operation": found | {"id": op_id, "now": now},
+            "account": {"name": found["a"], "next_slot": now, "interval": "0"},
+            "ahead": 0,
+            "not_before": found["nb"] if int(found.get("nb", 0)) > int(now) else None,
+        }
+
+    def receipt(self, rid: str, op_id: str) -> dict[str, Any]:
+        return {"waiting": False, "created_here": self._created_by[op_id] == rid}
+
+    def _write(self, rid: str, fields: dict[str, str]) -> bool:
+        op_id = fields["id"]
+        if op_id in self._operations:
+            return False
+        self._created_by[op_id] = rid
+        self._operations[op_id] = fields | {"s": "w", "t": str(microseconds(self._now()))}
+        if "c" in fields:
+            message = CampaignMessage(fields["to"], json.loads(fields["p"])["text"])
+            self._outbox.campaigns[fields["c"]].messages.append(message)
+        return True
+
+    def _refuses(self, account: str) -> bool:
+        if self._outbox.fail_with is not None:
+            raise self._outbox.fail_with
+        return account in self._outbox.unknown_accounts
+
+    def _count(self, campaign: str, **more: int) -> None:
+        counts = self._campaigns[campaign]
+        for name, number in more.items():
+            counts[name] = str(int(counts.get(name, 0)) + number)
+
+
+def _content(common: dict[str, str], row: dict[str, str]) -> str:
+    """The payload of a row: its own, or its campaign's with the row's values put in."""
+    return compact(merged(json.loads(common["p"]), json.loads(row["p"]))) if "c" in common else row["p"]

@@ -1,0 +1,162 @@
+import io
+import json
+import logging
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from paceline import names
+from paceline.cli import main
+from paceline.scripts import Script
+from paceline.state import connect
+from paceline_sandbox.embedded import EmbeddedServer
+from paceline_worker.clock import ServerClock
+from paceline_worker.state import Hint, WorkerState
+from tests.support.servers import start_server
+
+SENDER = "+15550100001"
+RECIPIENT = "+15550100002"
+API_KEY = "canary-0f8e7d6c5b4a"
+SECRET = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
+PROGRAM = [sys.executable, "-m", "paceline.cli"]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one run of the command printed, and its exit code."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        assert (self.code, self.err) == (0, "")
+        assert self.out.count("\n") == 1
+        return json.loads(self.out)
+
+    def refusal(self, code: int = 1) -> str:
+        """The one sentence on stderr of a run that did not do its work."""
+        assert self.code == code, self
+        assert self.err.startswith("paceline: ")
+        assert self.err.endswith("\n")
+        assert self.err.count("\n") == 1
+        assert "Traceback" not in self.err
+        return self.err.removeprefix("paceline: ").strip()
+
+
+Cli = Callable[..., Answer]
+
+
+@pytest.fixture(scope="session")
+def cli_server() -> Iterator[EmbeddedServer]:
+    with start_server() as running:
+        yield running
+
+
+@pytest.fixture
+def server(cli_server: EmbeddedServer) -> EmbeddedServer:
+    """An empty state server."""
+    client = connect(cli_server.url)
+    client.flushall()
+    client.close()
+    return cli_server
+
+
+@pytest.fixture
+def environment(server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch) -> Mapping[str, str]:
+    """The variables of a user at an 80 column terminal, in place."""
+    for variable in (names.ENV_STATE_URL, names.ENV_DEBUG, "FORCE_COLOR", "NO_COLOR", "TTY_COMPATIBLE"):
+        monkeypatch.delenv(variable, raising=False)
+    values = {names.ENV_BROKER_URL: server.url, names.ENV_SECRET_KEY: SECRET, "COLUMNS": "80"}
+    for variable, value in values.items():
+        monkeypatch.setenv(variable, value)
+    return values
+
+
+@pytest.fixture
+def cli(
+    environment: Mapping[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Cli]:
+    """Runs the command in this process."""
+    assert environment
+
+    def run(*arguments: str, stdin: str = "") -> Answer:
+        capsys.readouterr()
+        monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
+        code = main(arguments)
+        out, err = capsys.readouterr()
+        return Answer(code, out, err)
+
+    yield run
+    assert logging.getLogger("paceline").handlers == []
+
+
+@pytest.fixture
+def worker(server: EmbeddedServer) -> Iterator["Worker"]:
+    """The steps of a worker, made by hand."""
+    made = Worker(server.url)
+    yield made
+    made.state.client.close()
+
+
+class Worker:
+    """What a worker does with its state, without processes.
+
+    Args:
+        url: the state server.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.state = WorkerState(url, ServerClock(), retention_s=60)
+        self._settle = Script("paceline_worker", "settle")
+
+    def accept_all(self) -> int:
+        rids = self.state.overdue(0.0, 100)
+        self.state.accept(rids)
+        return len(rids)
+
+    def grant(self) -> list[Hint]:
+        return list(self.state.grant(most=100, fleet_capacity=100, most_accounts=100).hints)
+
+    def settle(self, hint: Hint, **verdict: str) -> None:
+        verdict = {"id": hint.id, "token": hint.token, "elapsed": "0", **verdict}
+        self._settle.run(self.state.client, 60_000, json.dumps(verdict))
+
+
+@pytest.fixture
+def acme(cli: Cli) -> str:
+    """An account of 10/minute."""
+    assert cli("accounts", "add", "acme", "--limit", "10/minute", stdin=f"{API_KEY}\n").code == 0
+    return "acme"
+
+
+@pytest.fixture
+def quick(cli: Cli) -> str:
+    """An account that may send now."""
+    arguments = ("--limit", "100/second", "--variation", "0")
+    assert cli("accounts", "add", "quick", *arguments, stdin=f"{API_KEY}\n").code == 0
+    return "quick"
+
+
+def sent(cli: Cli, account: str, *options: str) -> str:
+    """The id of a message sent with the command."""
+    answer = cli(
+        "send", "--account", account, "--from", SENDER, "--to", RECIPIENT, "--text", "Hello", *options, "--json"
+    )
+    return str(answer.json["id"])
+
+
+def campaign_arguments(recipients: Path, account: str = "acme", name: str = "spring") -> list[str]:
+    options = ["--account", account, "--from", SENDER, "--recipients", str(recipients), "--template", "Hi {name}"]
+    return ["campaign", "start", name, *options]
+
+
+def people(path: Path, count: int) -> Path:
+    """A CSV file of so many recipients."""
+    path.write_text("to,name\n" + "".join(f"+1555010{number:04},Ann\n" for number in range(count)))
+    return path

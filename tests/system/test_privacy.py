@@ -1,0 +1,100 @@
+"""A canary key, number and text: in no log, no metric, no broker key, no process list."""
+
+import json
+import re
+import shutil
+import subprocess
+import urllib.request
+
+import psutil
+import pytest
+
+from paceline import names
+from paceline.state import connect
+from paceline_worker.accounts import Accounts
+from paceline_worker.secrets import ApiKey, KeyRing
+from tests.support.processes import free_port
+from tests.support.servers import start_server
+from tests.support.stack import SECRET, Stack
+
+pytestmark = [pytest.mark.system]
+
+KEY, NUMBER, TEXT = "UAKcanary-7f3e", "+15559998877", "canary text 5c1a"
+FAULTS = [
+    {
+        "kind": "answer",
+        "status": 422,
+        "from_request": 1,
+        "count": 1,
+        "message": f"number {NUMBER} is bad\r\n\x1b[31mred",
+    },
+    {"kind": "answer", "status": 503, "from_request": 2, "count": 1},
+    {"kind": "drop", "from_request": 3, "count": 1},
+    {"kind": "answer_after_accepting", "status": 500, "from_request": 4, "count": 1},
+    {"kind": "answer", "status": 486, "from_request": 5, "count": 1},
+    {"kind": "answer", "status": 429, "from_request": 6, "count": 1, "retry_after": 1},
+    {"kind": "answer", "status": 401, "from_request": 7, "count": 1},
+]
+
+
+@pytest.mark.parametrize("log_format", ["console", "json"])
+def test_the_canary_leaves_no_trace(stack: Stack, log_format: str) -> None:
+    """Seven kinds of failure later, neither key nor number nor text is anywhere but in state and on the wire."""
+    stack.scenario(faults=FAULTS)
+    Accounts(stack.client).add(stack.name, ApiKey(KEY), ring=KeyRing(SECRET), rates="6000/minute", pacing="window")
+    port = free_port()
+    with start_server() as broker:
+        worker = stack.start_worker(
+            PACELINE_METRICS_PORT=str(port),
+            PACELINE_LOG_FORMAT=log_format,
+            PACELINE_BROKER_URL=broker.url,
+            PACELINE_STATE_URL=stack.server.url,
+            options=["--loglevel", "DEBUG"],
+        )
+        stack.outbox.close()
+        for number in range(8):
+            stack.send(number, to=NUMBER, text=TEXT, sender=f"+1555010000{number}")
+        stack.wait_for(lambda books: books.outcomes["rejected"] == 1 and suspended(stack), "the faults have struck")
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+            metrics = answer.read().decode()
+        command_line = " ".join(psutil.Process(worker.pid).cmdline())
+        broken = broker_dump(broker.url)
+        worker.stop()
+        everything = {"log": worker.log_text(), "metrics": metrics, "ps": command_line, "broker": broken}
+    for place, text in everything.items():
+        for canary in (KEY, NUMBER, NUMBER[1:], TEXT, SECRET):
+            assert canary not in text, f"{canary} in {place}"
+    dump = stack.client.hgetall(f"{names.STATE_ROOT}:a:{stack.name}")
+    assert KEY not in json.dumps(dump)
+    check_with_promtool(metrics)
+
+
+def suspended(stack: Stack) -> bool:
+    found = stack.state.account(stack.name)
+    return bool(found and found["account"].get("suspended"))
+
+
+def broker_dump(url: str) -> str:
+    """Every key and value of the broker as text."""
+    client = connect(url)
+    readers = {
+        "string": client.get,
+        "list": lambda key: client.lrange(key, 0, -1),
+        "hash": client.hgetall,
+        "set": client.smembers,
+        "zset": lambda key: client.zrange(key, 0, -1),
+    }
+    parts = [f"{key}: {readers[str(client.type(key))](key)}" for key in client.scan_iter("*")]
+    client.close()
+    return "\n".join(parts)
+
+
+def check_with_promtool(metrics: str) -> None:
+    """The exposition is what Prometheus expects, where promtool is at hand."""
+    assert re.search(r"^paceline_operations_settled_total\{.*outcome=\"rejected\"\} 1\.0$", metrics, re.MULTILINE)
+    promtool = shutil.which("promtool")
+    if promtool:
+        checked = subprocess.run(
+            [promtool, "check", "metrics"], input=metrics, capture_output=True, text=True, check=False
+        )
+        assert (0, "") == (checked.returncode, checked.stderr + checked.stdout)
