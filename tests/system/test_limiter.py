@@ -20,7 +20,7 @@ TEN_A_MINUTE = parse("10/minute")
 def limiter(server: EmbeddedServer) -> Iterator[SlotRateLimiter]:
     storage = PacelineStorage(f"paceline+{server.url}")
     yield SlotRateLimiter(storage)
-    storage.get_connection().close()
+    storage.storage.close()
 
 
 def test_exactly_n_of_100_pass(stack: Stack, limiter: SlotRateLimiter) -> None:

@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import urllib.request
+from collections.abc import Callable
 
 import psutil
 import pytest
@@ -77,14 +78,14 @@ def suspended(stack: Stack) -> bool:
 def broker_dump(url: str) -> str:
     """Every key and value of the broker as text."""
     client = connect(url)
-    readers = {
+    readers: dict[str, Callable[[str], object]] = {
         "string": client.get,
         "list": lambda key: client.lrange(key, 0, -1),
         "hash": client.hgetall,
         "set": client.smembers,
         "zset": lambda key: client.zrange(key, 0, -1),
     }
-    parts = [f"{key}: {readers[str(client.type(key))](key)}" for key in client.scan_iter("*")]
+    parts = [f"{key}: {readers[str(client.type(key))](str(key))}" for key in map(str, client.scan_iter("*"))]
     client.close()
     return "\n".join(parts)
 

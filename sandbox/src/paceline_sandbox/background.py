@@ -55,7 +55,7 @@ class RunningSandbox:
     def _call(self, method: str, path: str, body: bytes | None = None) -> str:
         headers = {"Content-Type": "application/json"} if body is not None else {}
         request = Request(self.root + path, data=body, headers=headers, method=method)  # noqa: S310 - our own address
-        with self._opener.open(request) as response:
+        with self._opener.open(request, timeout=_ANSWER_WITHIN_S) as response:
             text: str = response.read().decode()
         return text
 

@@ -1,21 +1,12 @@
 """A real Redis-compatible server as an own child process, for the demo, the tests and the benchmarks.
 
-    owner ══ socket pair ══ keeper ── parent of ── valkey-server | redis-server
-
-The keeper is this very file, run as a small process in a session of its own. It holds one end of a socket pair; the
-kernel closes the other end when the owner ends, however it ends, and the keeper then stops the server and removes its
-temporary directory. PR_SET_PDEATHSIG alone would not do: macOS has none, and it fires when the *thread* that started
-the server ends. It serves one level down: on Linux the server also ends with its keeper. The own session keeps a Ctrl-C
-in the terminal away from the server until its owner has finished with it.
-
-Given up: some 35 ms and one Python process per server.
+A keeper process (`paceline_sandbox.keeper`) sees to it that the server ends with its owner, however that one ends.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
-import ctypes
 import importlib
 import os
 import random
@@ -26,12 +17,12 @@ import socket
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-import weakref
 from datetime import timedelta
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
+
+from paceline_sandbox.keeper import KILL, STOP, Keeper
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,13 +38,8 @@ PORTS = range(20_000, 30_000)  # below the ephemeral ports: see free_port()
 PORT_ATTEMPTS = 20
 OLDEST_SERVER = (6, 2)  # as the workers demand; Ubuntu 22.04 still installs Redis 6.0
 START_DEADLINE = timedelta(seconds=60)  # a large append-only file is loaded before the first answer
-STOP_DEADLINE = timedelta(seconds=10)  # a shutdown needs milliseconds; one that is stuck must not hold its owner
 POLL = timedelta(milliseconds=2)
 ANSWER_TIMEOUT = timedelta(milliseconds=200)  # a silent stranger on the port must not hide that our server has given up
-
-_STOP, _KILL = b"S", b"K"
-_KEEPER_FLAG = "--as-keeper"
-_PR_SET_PDEATHSIG = 1
 
 
 class EmbeddedServerError(Exception):
@@ -112,7 +98,7 @@ class EmbeddedServer:
         self._temporary = temporary
         self._options = options
         self._owner_pid = os.getpid()
-        self._keeper: _Keeper | None = None
+        self._keeper: Keeper | None = None
 
     @classmethod
     def start(
@@ -167,7 +153,7 @@ class EmbeddedServer:
             self._keeper.process.wait()
 
     def stop(self) -> None:
-        """Stops the server (SIGTERM, then SIGKILL after `STOP_DEADLINE`) and removes its temporary directory.
+        """Stops the server (SIGTERM, then SIGKILL after `keeper.STOP_DEADLINE`) and removes its temporary directory.
 
         Harmless when it has ended already, and in a process forked from the owner.
         """
@@ -179,7 +165,7 @@ class EmbeddedServer:
 
     def kill(self) -> None:
         """Ends the server as a crash would (SIGKILL). Its data stays, for `restart()`."""
-        self._end(_KILL)
+        self._end(KILL)
 
     def restart(self) -> None:
         """Starts the server again, on the same directory and port; one that still runs is stopped first.
@@ -188,7 +174,7 @@ class EmbeddedServer:
             PortTakenError: Another program took the port in between.
             EmbeddedServerError: As for `start()`.
         """
-        self._end(_STOP)
+        self._end(STOP)
         self._launch()
 
     def __enter__(self) -> Self:
@@ -224,17 +210,17 @@ class EmbeddedServer:
         ]
         with self.log_path.open("ab") as log:
             log_start = log.tell()
-            self._keeper = _Keeper(command, log, remove=self.directory if self._temporary else None)
-        self.pid = self._keeper.server_pid
+            self._keeper = Keeper(command, log, remove=self.directory if self._temporary else None)
+        self.pid = self._keeper.child_pid
         try:
             facts = self._wait_for_answer(self._keeper, log_start)
         except BaseException:
-            self._end(_STOP)
+            self._end(STOP)
             raise
         self.kind = "valkey" if "valkey_version" in facts else "redis"
         self.version = facts.get("valkey_version", facts["redis_version"])
 
-    def _wait_for_answer(self, keeper: _Keeper, log_start: int) -> dict[str, str]:
+    def _wait_for_answer(self, keeper: Keeper, log_start: int) -> dict[str, str]:
         deadline = time.monotonic() + START_DEADLINE.total_seconds()
         while time.monotonic() < deadline:
             facts = _ask(self.port)
@@ -335,93 +321,6 @@ def _last_line(log: str) -> str:
     return next((line.strip() for line in reversed(log.splitlines()) if line.strip()), "its log is empty")
 
 
-class _Keeper:
-    """The owner's hold on the keeper process: the end of `_control` is what stops the server."""
-
-    def __init__(self, command: Sequence[str], log: IO[bytes], *, remove: Path | None) -> None:
-        # -I -S: the keeper needs the standard library only, and nothing of the owner's environment may reach it.
-        keeper = [sys.executable, "-I", "-S", __file__, _KEEPER_FLAG, str(remove or ""), *command]
-        self._control, theirs = socket.socketpair()
-        try:
-            with theirs:
-                end = theirs.fileno()
-                self.process = subprocess.Popen(keeper, stdin=end, stdout=log, stderr=log, start_new_session=True)
-        except BaseException:
-            self._control.close()
-            raise
-        _keepers.add(self)
-        self.server_pid = int(self._control.recv(32) or 0)  # nothing: the server could not be run, its log says why
-
-    def end(self, command: bytes) -> None:
-        """Ends server and keeper. Without a command the keeper also removes the temporary directory."""
-        with self._control:
-            with contextlib.suppress(OSError):  # it has ended already
-                self._control.send(command) if command else self._control.shutdown(socket.SHUT_WR)
-            self._control.settimeout(2 * STOP_DEADLINE.total_seconds())
-            try:
-                self._control.recv(1)  # returns when the keeper's end closes, sooner than Popen.wait() would notice
-            except TimeoutError:  # somebody froze the keeper
-                self.process.kill()
-            except OSError:
-                pass
-            self.process.wait()
-
-    def let_go(self) -> None:
-        """In a forked child: this copy of the owner's end must not keep the server alive."""
-        self._control.close()
-
-
-_keepers: weakref.WeakSet[_Keeper] = weakref.WeakSet()
-
-
-def _let_go_of_all() -> None:
-    for keeper in _keepers:
-        keeper.let_go()
-
-
-os.register_at_fork(after_in_child=_let_go_of_all)
-
-
-def _keep(remove: str, command: Sequence[str]) -> None:
-    """The keeper's whole life: be the server's parent, and end it when the owner says so or is gone."""
-    control = sys.stdin.fileno()
-    server = subprocess.Popen(
-        command,
-        stdin=subprocess.DEVNULL,
-        preexec_fn=_end_with_parent,  # noqa: PLW1509  safe here: the keeper has only this thread yet
-    )
-    signal.signal(signal.SIGTERM, lambda *_: server.terminate())
-    owner_gone = threading.Event()
-
-    def obey() -> None:
-        while not owner_gone.is_set():
-            try:
-                order = os.read(control, 1)
-            except OSError:
-                order = b""
-            if order == _KILL:
-                server.kill()
-                continue
-            if not order:
-                owner_gone.set()
-            server.terminate()
-            server.send_signal(signal.SIGCONT)  # a frozen server would not hear the signal before
-            time.sleep(STOP_DEADLINE.total_seconds())
-            server.kill()
-
-    with contextlib.suppress(OSError):
-        os.write(control, b"%d" % server.pid)
-    threading.Thread(target=obey, daemon=True).start()  # ends with the process, that is with the server
-    server.wait()
-    if remove and owner_gone.is_set():
-        shutil.rmtree(remove, ignore_errors=True)
-
-
-def _end_with_parent() -> None:
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a server in the foreground until Ctrl-C or SIGTERM; returns the exit code."""
     parser = argparse.ArgumentParser(
@@ -452,7 +351,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == [_KEEPER_FLAG]:
-        _keep(sys.argv[2], sys.argv[3:])
-    else:
-        sys.exit(main())
+    sys.exit(main())

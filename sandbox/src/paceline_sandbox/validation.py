@@ -24,7 +24,7 @@ class SendRequest:
     pin: Pin
 
 
-class _Refused(Exception):  # noqa: N818 - a way out of nested checks, never seen outside
+class _Refused(Exception):
     def __init__(self, answer: Answer) -> None:
         super().__init__(answer.status)
         self.answer = answer

@@ -11,6 +11,7 @@ from redis.exceptions import RedisError
 
 from paceline_worker.clock import ServerClock
 from paceline_worker.metrics import Metrics
+from paceline_worker.progress import ProgressCheck
 from paceline_worker.state import Fleet, Grants, Hint, WorkerState
 
 log = structlog.get_logger(__name__)
@@ -40,6 +41,8 @@ class Dispatcher:
         clock: server time on the monotonic clock.
         publish: hands a batch of hints to Celery.
         metrics: counters.
+        progress: told of leases that ran out unheard.
+        on_stalled: called once when this worker has gone deaf.
         random: spreads the wake-ups of many dispatchers.
     """
 
@@ -52,6 +55,8 @@ class Dispatcher:
         clock: ServerClock,
         publish: Callable[[Sequence[Hint]], None],
         metrics: Metrics,
+        progress: ProgressCheck,
+        on_stalled: Callable[[], None],
         random: Random,
     ) -> None:
         self._worker = worker
@@ -60,6 +65,8 @@ class Dispatcher:
         self._clock = clock
         self._publish = publish
         self._metrics = metrics
+        self._progress = progress
+        self._on_stalled = on_stalled
         self._random = random
         self._thread = threading.Thread(target=self._run, name="paceline-dispatcher", daemon=True)
         self._wake = threading.Event()
@@ -68,7 +75,6 @@ class Dispatcher:
         self._fleet: Fleet | None = None
         self._beat_at_s = 0.0
         self._overdue_at_s = 0.0
-        self.given_back = 0
 
     def start(self) -> None:
         """Join the fleet and start the thread.
@@ -160,8 +166,10 @@ class Dispatcher:
     def _handle(self, grants: Grants) -> None:
         for account, kind, outcome in grants.settled:
             self._metrics.settled(account, kind, outcome)
-        self.given_back += grants.given_back
         self._metrics.given_back(grants.given_back)
+        if self._progress.stalled(grants.given_back, time.monotonic()) and not self._stopping:
+            self._stopping = True
+            self._on_stalled()
         if grants.clock_jumped:
             log.warning("the state server's clock jumped; every bucket starts empty, so sending stops for one spacing")
             self._state.restart_buckets()

@@ -136,7 +136,6 @@ class Engine:
         self._active: set[tuple[str, str]] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._keys: dict[str, tuple[int, ApiKey]] = {}
-        self.last_work_s = time.monotonic()
 
     # -- from other threads ------------------------------------------------------------------------------------------
 
@@ -156,7 +155,6 @@ class Engine:
             if self._closing:
                 raise Closing
             self._load += len(hints)
-            self.last_work_s = time.monotonic()
         self._loop.call_soon_threadsafe(self._spawn_all, hints)
 
     def close(self, deadline_s: float) -> None:

@@ -3,7 +3,10 @@
 import os
 import random
 import secrets
+import signal
 import socket
+import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -18,6 +21,7 @@ from paceline_worker.checks import check_state_server
 from paceline_worker.clock import ServerClock
 from paceline_worker.dispatcher import Dispatcher
 from paceline_worker.engine import Closing, Engine
+from paceline_worker.progress import ProgressCheck
 from paceline_worker.provider import Provider
 from paceline_worker.secrets import KeyRing
 from paceline_worker.state import LEASE_MARGIN_S, DeliveryState, Hint, WorkerState
@@ -26,6 +30,8 @@ log = structlog.get_logger(__name__)
 
 # With a J of zero, half of J would make every slot too late.
 _TOLERANCE_FLOOR_S: Final = 0.005
+# A stop in order ends within the HTTP deadline; a process that is still there hangs.
+_LAST_RESORT_S: Final = 60.0
 
 
 class Runtime:
@@ -41,6 +47,7 @@ class Runtime:
         self._owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         ring = KeyRing(settings.secret_key.get_secret_value())
         clock = ServerClock()
+        self._progress = ProgressCheck(heard_at_s=time.monotonic())
         self.metrics = metrics.Metrics(metrics.plain_registry())
         self._state = WorkerState(settings.state_url, clock, retention_s=settings.retention_s)
         self._readers = State(connect(settings.state_url, repeat=True))
@@ -51,6 +58,8 @@ class Runtime:
             clock=clock,
             publish=publish,
             metrics=self.metrics,
+            progress=self._progress,
+            on_stalled=end_deaf_process,
             random=random.Random(),  # noqa: S311 - jitter, no secret
         )
         self._engine = Engine(
@@ -98,6 +107,7 @@ class Runtime:
 
     def deliver(self, hints: Sequence[Hint]) -> None:
         """Hand a batch to the engine; while it closes, give the batch back."""
+        self._progress.heard(time.monotonic())
         try:
             self._engine.submit(hints)
         except Closing:
@@ -128,3 +138,14 @@ class Runtime:
             )
             return
         log.info("metrics", address=f"http://{address}:{port}/metrics")
+
+
+def end_deaf_process() -> None:
+    """End this worker so that its supervisor starts a new one; first in order, and if that hangs, at once."""
+    log.critical(
+        "hints run out unheard and none reached this worker for long: its broker connection is gone, so it ends"
+    )
+    os.kill(os.getpid(), signal.SIGTERM)
+    last_resort = threading.Timer(_LAST_RESORT_S, os._exit, args=(1,))
+    last_resort.daemon = True
+    last_resort.start()

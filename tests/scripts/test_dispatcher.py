@@ -1,0 +1,116 @@
+"""The dispatcher's thread against a real server: it grants, it gives back what cannot be published, it notices deafness."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from random import Random
+
+import pytest
+import redis
+from prometheus_client import CollectorRegistry
+
+from paceline import Outbox, SendMessage
+from paceline_sandbox.embedded import EmbeddedServer
+from paceline_worker.clock import ServerClock
+from paceline_worker.dispatcher import Dispatcher
+from paceline_worker.metrics import Metrics
+from paceline_worker.progress import ProgressCheck
+from paceline_worker.state import Hint, WorkerState
+from tests.conftest import SENDER, add_account
+from tests.support.wait import wait_until
+
+PATIENCE = timedelta(seconds=30)
+
+
+@contextmanager
+def dispatching(
+    url: str, publish: Callable[[Sequence[Hint]], None], *, patience_s: float = 30.0
+) -> Iterator[tuple[Dispatcher, threading.Event]]:
+    """A running dispatcher, and the event it sets when it finds itself deaf."""
+    clock = ServerClock()
+    state = WorkerState(url, clock, retention_s=60)
+    deaf = threading.Event()
+    dispatcher = Dispatcher(
+        worker="test",
+        capacity=10,
+        state=state,
+        clock=clock,
+        publish=publish,
+        metrics=Metrics(CollectorRegistry()),
+        progress=ProgressCheck(time.monotonic(), patience_s),
+        on_stalled=deaf.set,
+        random=Random(1),
+    )
+    dispatcher.start()
+    try:
+        yield dispatcher, deaf
+    finally:
+        dispatcher.stop()
+        state.client.close()
+
+
+@pytest.fixture
+def outbox(server: EmbeddedServer, client: redis.Redis) -> Iterator[Outbox]:
+    add_account(client, "acme", "600/minute", "window")
+    with Outbox(broker_url="memory://", state_url=server.url) as box:
+        yield box
+
+
+def hello(number: int = 0) -> SendMessage:
+    return SendMessage(account="acme", sender=SENDER, to=f"+155502000{number:02d}", text="Hello")
+
+
+def test_a_record_whose_hint_was_lost_is_accepted_and_granted(server: EmbeddedServer, outbox: Outbox) -> None:
+    """No Celery at all: the sweeper finds the record after its grace, and the operation is granted."""
+    published: list[Hint] = []
+    receipt = outbox.send(hello())
+    with dispatching(server.url, published.extend):
+        wait_until(lambda: published, PATIENCE, "a grant")
+    assert [receipt.id] == [hint.id for hint in published[:1]]
+    outbox.state.client.flushall()
+
+
+def test_what_the_broker_does_not_take_goes_back(server: EmbeddedServer, outbox: Outbox) -> None:
+    """A broker that is away costs no operation: it is given back and granted again until it is taken."""
+    refused: list[Hint] = []
+    taken: list[Hint] = []
+
+    def publish(hints: Sequence[Hint]) -> None:
+        if len(refused) < 3:
+            refused.extend(hints)
+            raise OSError("no broker")
+        taken.extend(hints)
+
+    receipt = outbox.send(hello())
+    with dispatching(server.url, publish):
+        wait_until(lambda: taken, PATIENCE, "a grant that is taken")
+    assert [receipt.id] * 4 == [hint.id for hint in (refused + taken)[:4]]
+    assert [1, 2, 3, 4] == [int(hint.token) for hint in (refused + taken)[:4]]
+    outbox.state.client.flushall()
+
+
+def test_a_worker_that_hears_nothing_ends(server: EmbeddedServer, outbox: Outbox) -> None:
+    """Hints vanish, their leases run out, and none reached this worker for its whole patience: it says so, once."""
+    outbox.send(hello())
+    with dispatching(server.url, lambda _: None, patience_s=1.0) as (_, deaf):
+        assert deaf.wait(PATIENCE.total_seconds())
+    outbox.state.client.flushall()
+
+
+@pytest.mark.parametrize(
+    ("given_back", "silent_s", "expected"),
+    [(0, 100.0, False), (1, 29.0, False), (1, 31.0, True), (5, 31.0, True)],
+)
+def test_the_progress_check_is_patient(*, given_back: int, silent_s: float, expected: bool) -> None:
+    """Only unheard work and a long silence together mean deafness."""
+    assert expected == ProgressCheck(0.0).stalled(given_back, silent_s)
+
+
+def test_hearing_a_hint_forgives_what_was_unheard() -> None:
+    """A worker that is reached again is well."""
+    check = ProgressCheck(0.0)
+    check.stalled(3, 10.0)
+    check.heard(20.0)
+    assert not check.stalled(0, 100.0)
