@@ -1,5 +1,6 @@
 """Any sequence of what can happen to operations keeps the books: nothing lost, nothing twice, order kept, tokens grow."""
 
+import os
 from collections import defaultdict
 from typing import Any
 
@@ -41,6 +42,7 @@ ACCOUNTS = ("acme", "fast")
 SENDERS = ("+15550100001", "+15550100002")
 TARGETS = ("+15550200001", "+15550200002", "+15550200003")
 VERDICTS = (ACCEPTED, REJECTED, OVERLOADED, THROTTLED, SENDER_BUSY, BAD_KEY, UNKNOWN, NOT_MADE)
+EXAMPLES = int(os.environ.get("HYPOTHESIS_EXAMPLES", "0"))
 
 
 class Books(RuleBasedStateMachine):
@@ -200,7 +202,10 @@ def test_the_books_balance_whatever_happens(server: EmbeddedServer, monkeypatch:
         run_state_machine_as_test(
             machine,
             settings=settings(
-                max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+                max_examples=EXAMPLES or 60,
+                stateful_step_count=40,
+                deadline=None,
+                suppress_health_check=list(HealthCheck),
             ),
         )
     client.flushall()

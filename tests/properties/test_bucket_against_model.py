@@ -1,5 +1,6 @@
 """The Lua bucket against the pure model, in lockstep, on a clock that only the test moves."""
 
+import os
 from collections import deque
 from datetime import timedelta
 
@@ -31,6 +32,7 @@ RATES = st.sampled_from(
 )
 VARIATIONS = st.integers(0, 500).map(lambda ms: timedelta(milliseconds=ms))
 PACINGS: st.SearchStrategy[Pacing] = st.sampled_from(["spacing", "window"])
+EXAMPLES = int(os.environ.get("HYPOTHESIS_EXAMPLES", "0"))
 
 
 class BucketMachine(RuleBasedStateMachine):
@@ -133,7 +135,10 @@ def test_lua_and_model_agree(server: EmbeddedServer, monkeypatch: pytest.MonkeyP
         run_state_machine_as_test(
             machine,
             settings=settings(
-                max_examples=40, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
+                max_examples=EXAMPLES or 40,
+                stateful_step_count=30,
+                deadline=None,
+                suppress_health_check=list(HealthCheck),
             ),
         )
     client.flushall()

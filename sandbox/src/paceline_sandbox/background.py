@@ -6,11 +6,13 @@ import json
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future
-from typing import Any
+from typing import Any, Final
 from urllib.request import ProxyHandler, Request, build_opener
 
 from paceline_sandbox.scenario import Scenario
 from paceline_sandbox.server import DEFAULT_HOST, Settings, serving
+
+_ANSWER_WITHIN_S: Final = 30.0
 
 
 class RunningSandbox:
