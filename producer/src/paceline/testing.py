@@ -125,13 +125,14 @@ class _MemoryState(State):
         self._operations: dict[str, dict[str, str]] = {}
         self._campaigns: dict[str, dict[str, str]] = {}
 
-    def submit(  # noqa: PLR0917 - the base's signature
+    def submit(
         self,
         rid: str,
         account: str,
         sender: str,  # noqa: ARG002 - the record says it too
         count: int,
         body: str,
+        *,
         campaign: str = "",
     ) -> str:
         if self._refuses(account):

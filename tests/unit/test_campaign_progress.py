@@ -1,0 +1,41 @@
+import pytest
+
+from paceline import Progress
+from paceline.campaign import OUTCOMES, progress_of
+
+
+def test_the_outcomes_are_pinned() -> None:
+    """Every operation ends in one of these."""
+    assert OUTCOMES == ("accepted", "rejected", "expired", "cancelled", "dead", "held")
+
+
+def test_a_new_campaign_has_nothing() -> None:
+    """A campaign without uploads is zeros, and not complete while its upload is open."""
+    expected = Progress("spring", 0, 0, 0, 0, dict.fromkeys(OUTCOMES, 0), remaining=0, uploaded=False)
+    assert expected == progress_of("spring", {"a": "acme", "sealed": "0"})
+    assert not expected.complete
+
+
+def test_every_count_is_read() -> None:
+    """The numbers of the hash, by their names."""
+    hash_fields = {"received": "10", "duplicate": "2", "refused": "1", "inbox": "3", "written": "4", "sealed": "1"}
+    outcomes = dict.fromkeys(OUTCOMES, 0) | {"accepted": 2, "dead": 1}
+    expected = Progress("spring", 10, 2, 1, 3, outcomes, remaining=1, uploaded=True)
+    assert expected == progress_of("spring", hash_fields | {"accepted": "2", "dead": "1", "now": "5"})
+    assert (3, 7) == (expected.settled, expected.total)
+
+
+@pytest.mark.parametrize(
+    ("complete", "fields"),
+    [
+        (True, {"sealed": "1"}),
+        (True, {"sealed": "1", "received": "3", "written": "3", "accepted": "2", "held": "1"}),
+        (True, {"sealed": "1", "received": "5", "duplicate": "1", "refused": "1", "written": "3", "accepted": "3"}),
+        (False, {"sealed": "0", "received": "3", "written": "3", "accepted": "3"}),
+        (False, {"sealed": "1", "received": "3", "written": "3", "accepted": "2"}),
+        (False, {"sealed": "1", "received": "3", "inbox": "1", "written": "2", "accepted": "2"}),
+    ],
+)
+def test_a_campaign_is_complete_when_all_that_was_uploaded_is_settled(complete: bool, fields: dict[str, str]) -> None:
+    """Complete means: the upload is closed, and every distinct recipient has an outcome."""
+    assert complete == progress_of("spring", fields).complete

@@ -1,0 +1,87 @@
+from typing import Any, cast
+
+import pytest
+import redis
+
+from paceline.errors import ConfigurationError
+from paceline_worker.checks import check_state_server, durability_objection, version_objection
+
+SAFE: dict[str, object] = {"redis_version": "7.4.1", "aof_enabled": 1, "maxmemory_policy": "noeviction"}
+
+
+class Server:
+    """A state server that answers INFO, and nothing else."""
+
+    def __init__(self, info: dict[str, object]) -> None:
+        self._info = info
+
+    def info(self, section: str) -> dict[str, object]:
+        assert section == "everything"
+        return self._info
+
+
+def check(info: dict[str, object], *, allow_volatile: bool = False) -> None:
+    check_state_server(cast("redis.Redis", Server(info)), allow_volatile=allow_volatile)
+
+
+@pytest.mark.parametrize(
+    ("objection", "info"),
+    [
+        (None, {"redis_version": "6.2.0"}),
+        (None, {"redis_version": "6.2.14"}),
+        (None, {"redis_version": "7.0.15"}),
+        (None, {"redis_version": "8.2.1"}),
+        (None, {"redis_version": "10.0.0"}),
+        (None, {"redis_version": "255.255.255"}),
+        (None, {"redis_version": "7.2.4", "valkey_version": "7.2.5"}),
+        (None, {"redis_version": "7.2.4", "valkey_version": "9.0.0"}),
+        (None, {"redis_version": "of a fork that counts otherwise"}),
+        ("Redis 6.0.20; Redis 6.2 or later", {"redis_version": "6.0.20"}),
+        ("Redis 5.0.7; Redis 6.2 or later", {"redis_version": "5.0.7"}),
+        ("Redis 0; Redis 6.2 or later", {}),
+        ("Valkey 7.1.0; Valkey 7.2 or later", {"redis_version": "7.2.4", "valkey_version": "7.1.0"}),
+    ],
+)
+def test_old_servers_are_told_by_their_version(objection: str | None, info: dict[str, object]) -> None:
+    """Redis from 6.2 and Valkey from 7.2 will do; an older one is named with what is needed."""
+    found = version_objection(info)
+    assert found is None if objection is None else objection in str(found)
+
+
+@pytest.mark.parametrize(
+    ("objection", "change"),
+    [
+        (None, {}),
+        (None, {"aof_enabled": "1"}),
+        ("appendonly yes", {"aof_enabled": 0}),
+        ("appendonly yes", {"aof_enabled": "0"}),
+        ("appendonly yes", {"aof_enabled": None}),
+        ("maxmemory-policy noeviction", {"maxmemory_policy": "allkeys-lru"}),
+        ("maxmemory-policy noeviction", {"maxmemory_policy": "volatile-ttl"}),
+        ("appendonly yes", {"aof_enabled": 0, "maxmemory_policy": "allkeys-lru"}),
+    ],
+)
+def test_a_server_that_forgets_is_told_with_the_remedy(objection: str | None, change: dict[str, Any]) -> None:
+    """No append-only file or an evicting policy: the objection says which line of the configuration to change."""
+    info = {name: value for name, value in (SAFE | change).items() if value is not None}
+    found = durability_objection(info)
+    assert found is None if objection is None else objection in str(found)
+    assert found is None or "--allow-volatile" in found
+
+
+def test_a_sound_server_passes() -> None:
+    """A durable server of a good version raises nothing."""
+    check(SAFE)
+
+
+def test_a_volatile_server_needs_permission() -> None:
+    """What may lose data is refused, unless that was allowed."""
+    with pytest.raises(ConfigurationError, match="append-only file"):
+        check(SAFE | {"aof_enabled": 0})
+    check(SAFE | {"aof_enabled": 0, "maxmemory_policy": "allkeys-lru"}, allow_volatile=True)
+
+
+def test_an_old_server_is_refused_in_any_case() -> None:
+    """Allowing data loss does not make an old server good enough."""
+    with pytest.raises(ConfigurationError, match=r"Redis 6\.2"):
+        check(SAFE | {"redis_version": "6.0.0"}, allow_volatile=True)

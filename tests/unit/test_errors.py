@@ -1,0 +1,54 @@
+import inspect
+import re
+
+import pytest
+
+from paceline import errors
+
+TREE = {
+    "PacelineError": {"Exception"},
+    "ConfigurationError": {"PacelineError"},
+    "InvalidOperation": {"PacelineError", "ValueError"},
+    "InvalidRow": {"InvalidOperation"},
+    "StateUnavailable": {"PacelineError"},
+    "Refusal": {"PacelineError"},
+    "UnknownAccount": {"Refusal"},
+    "UnknownSender": {"Refusal"},
+    "CampaignConflict": {"Refusal"},
+    "NotFound": {"PacelineError"},
+    "NotYetAccepted": {"PacelineError", "TimeoutError"},
+}
+CLASSES: dict[str, type[Exception]] = {
+    name: kind for name, kind in vars(errors).items() if inspect.isclass(kind) and issubclass(kind, Exception)
+}
+
+
+def test_the_tree_is_pinned() -> None:
+    """Callers catch these classes, so their names and bases do not change."""
+    assert {name: {base.__name__ for base in kind.__bases__} for name, kind in CLASSES.items()} == TREE
+
+
+def test_the_tree_is_drawn_at_the_top() -> None:
+    """The picture in the module's docstring has every class."""
+    picture = (errors.__doc__ or "").partition("::")[2]
+    assert set(TREE) == set(re.findall(r"^[ │├└─]*([A-Z]\w+)", picture, re.MULTILINE))
+
+
+@pytest.mark.parametrize("name", sorted(TREE))
+def test_every_error_says_what_it_means(name: str) -> None:
+    """The docstring of an error is what a user reads: one sentence."""
+    first = (inspect.getdoc(CLASSES[name]) or "").partition("\n")[0]
+    assert first.endswith(".")
+
+
+def test_a_bad_row_says_its_line() -> None:
+    """The message of a bad row is its line and the reason, and both can be read apart."""
+    error = errors.InvalidRow(7, "to: is missing")
+    assert ("line 7: to: is missing", 7, "to: is missing") == (str(error), error.line, error.reason)
+
+
+def test_every_error_can_be_raised_with_a_sentence() -> None:
+    """Apart from a row, an error takes one sentence."""
+    for name, kind in CLASSES.items():
+        if name != "InvalidRow":
+            assert str(kind("One sentence.")) == "One sentence."

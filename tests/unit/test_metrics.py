@@ -1,0 +1,157 @@
+"""Names and labels of the worker's metrics."""
+
+import socket
+import urllib.request
+
+import pytest
+from prometheus_client import CollectorRegistry
+from prometheus_client.parser import text_string_to_metric_families
+
+from paceline.campaign import OUTCOMES
+from paceline_worker.metrics import Metrics, serve, suspension_label
+from tests.unit.samples import ACCOUNT
+
+# name in the exposition, kind, labels
+COUNTED = {
+    ("paceline_operations_accepted", "counter", ("account", "kind")),
+    ("paceline_operations_settled", "counter", ("account", "kind", "outcome")),
+    ("paceline_provider_requests", "counter", ("account", "code", "endpoint")),
+    ("paceline_provider_request_duration_seconds", "histogram", ("endpoint",)),
+    ("paceline_retries", "counter", ("account", "reason")),
+    ("paceline_deferrals", "counter", ("account", "reason")),
+    ("paceline_delivery_latency_seconds", "histogram", ("priority",)),
+    ("paceline_slot_lateness_seconds", "histogram", ()),
+    ("paceline_leases_given_back", "counter", ()),
+    ("paceline_worker_load_operations", "gauge", ()),
+}
+KIND = "message.to_number"
+ENDPOINT = "/whatsapp/send-message"
+
+
+@pytest.fixture
+def metrics() -> Metrics:
+    return Metrics(CollectorRegistry())
+
+
+def value(metrics: Metrics, name: str, **labels: str) -> float | None:
+    return metrics.registry.get_sample_value(name, labels)
+
+
+def touch(metrics: Metrics, account: str = ACCOUNT) -> None:
+    """Everything a worker can count, once."""
+    metrics.accepted(account, KIND, 1)
+    metrics.settled(account, KIND, "accepted")
+    metrics.settled_as(account, KIND, "retry", "overloaded")
+    metrics.deferred(account, "throttled")
+    metrics.given_back(1)
+    metrics.sent("t", 0.001, 1.0)
+    metrics.answered(account, ENDPOINT, "202", 0.1)
+
+
+def test_names_kinds_and_labels_are_pinned(metrics: Metrics) -> None:
+    """Dashboards and alerts are written against these."""
+    touch(metrics)
+    found = {
+        (family.name, family.type, tuple(sorted({label for one in family.samples for label in one.labels} - {"le"})))
+        for family in metrics.registry.collect()
+    }
+    assert found == COUNTED
+
+
+def test_counters_end_in_total_and_have_no_created_series(metrics: Metrics) -> None:
+    """A counter is shown under its name with ``_total``, and nothing else."""
+    touch(metrics)
+    names = {one.name for family in metrics.registry.collect() for one in family.samples if family.type == "counter"}
+    assert {name for name in names if not name.endswith("_total")} == set()
+
+
+@pytest.mark.parametrize("outcome", OUTCOMES)
+def test_an_outcome_is_counted_as_settled(outcome: str, metrics: Metrics) -> None:
+    """What settle.lua calls by an outcome's name has ended."""
+    metrics.settled_as(ACCOUNT, KIND, outcome, "")
+    labels = {"account": ACCOUNT, "kind": KIND, "outcome": outcome}
+    assert value(metrics, "paceline_operations_settled_total", **labels) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "done", "reason"),
+    [
+        ("paceline_retries_total", "retry", "overloaded"),
+        ("paceline_deferrals_total", "deferred", "throttled"),
+        ("paceline_deferrals_total", "deferred", "sender_busy"),
+    ],
+)
+def test_what_did_not_end_is_counted_by_its_reason(name: str, done: str, reason: str, metrics: Metrics) -> None:
+    """Retries and deferrals are different things, each with a bounded reason."""
+    metrics.settled_as(ACCOUNT, KIND, done, reason)
+    assert value(metrics, name, account=ACCOUNT, reason=reason) == 1
+
+
+def test_nothing_accepted_makes_no_series(metrics: Metrics) -> None:
+    """A record of duplicates alone does not show as an account that accepts nothing."""
+    metrics.accepted(ACCOUNT, KIND, 0)
+    metrics.accepted(ACCOUNT, KIND, -1)
+    assert value(metrics, "paceline_operations_accepted_total", account=ACCOUNT, kind=KIND) is None
+
+
+@pytest.mark.parametrize(("label", "priority"), [("transactional", "t"), ("bulk", "b")])
+def test_latency_is_told_by_priority(label: str, priority: str, metrics: Metrics) -> None:
+    """The letters of the operation's hash are words outside; time never counts backwards."""
+    metrics.sent(priority, -0.001, -5.0)
+    assert value(metrics, "paceline_delivery_latency_seconds_count", priority=label) == 1
+    assert value(metrics, "paceline_delivery_latency_seconds_sum", priority=label) == 0
+    assert value(metrics, "paceline_slot_lateness_seconds_sum") == 0
+
+
+def test_accounts_beyond_two_hundred_share_a_label(metrics: Metrics) -> None:
+    """However many accounts there are, each metric has 201 of them at most, and nothing is left uncounted."""
+    for number in range(10_000):
+        metrics.deferred(f"account-{number}", "throttled")
+    family = next(one for one in metrics.registry.collect() if one.name == "paceline_deferrals")
+    accounts = {sample.labels["account"] for sample in family.samples}
+    assert accounts == {f"account-{number}" for number in range(200)} | {"other"}
+    assert sum(sample.value for sample in family.samples) == 10_000
+
+
+def test_the_bound_holds_over_all_metrics(metrics: Metrics) -> None:
+    """An account that has its label in one metric has it in all."""
+    for number in range(200):
+        metrics.deferred(f"account-{number}", "throttled")
+    touch(metrics, "account-0")
+    touch(metrics, "late")
+    for account in ("account-0", "other"):
+        assert value(metrics, "paceline_operations_accepted_total", account=account, kind=KIND) == 1
+        assert value(metrics, "paceline_retries_total", account=account, reason="overloaded") == 1
+
+
+@pytest.mark.parametrize(
+    ("label", "words"),
+    [
+        ("", ""),
+        ("bad_key", "bad_key (401): Invalid API Key"),
+        ("bad_key", "bad_key: the API key of account 'acme' cannot be decrypted"),
+        ("unpaid", "unpaid (402): out of credits"),
+        ("unpaid", "unpaid"),
+        ("manual", "by hand"),
+        ("manual", "bad_keys are everywhere"),
+        ("manual", "until Monday, bad_key"),
+    ],
+)
+def test_a_suspension_has_a_bounded_reason(label: str, words: str) -> None:
+    """Whatever people write as a reason, the label is one of three, or empty."""
+    assert label == suspension_label(words)
+
+
+def test_metrics_are_served_until_stopped(metrics: Metrics) -> None:
+    """``/metrics`` shows the registry in the text format, on the interface asked for."""
+    metrics.deferred(ACCOUNT, "throttled")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    stop = serve(metrics.registry, port, "127.0.0.1")
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as reply:
+            text = reply.read().decode()
+    finally:
+        stop()
+    assert "paceline_deferrals" in {family.name for family in text_string_to_metric_families(text)}

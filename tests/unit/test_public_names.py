@@ -1,0 +1,74 @@
+"""Names that users and other processes rely on, pinned."""
+
+from importlib.resources import files
+
+import paceline
+from paceline import names, testing
+
+
+def test_the_public_door_is_small() -> None:
+    """These names are exported, and no others."""
+    assert set(paceline.__all__) == {
+        "Accepted",
+        "Campaign",
+        "Duplicate",
+        "Operation",
+        "Outbox",
+        "PacelineError",
+        "Pin",
+        "Progress",
+        "Receipt",
+        "Refused",
+        "SendMessage",
+        "Settings",
+        "Status",
+        "UploadReport",
+    }
+
+
+def test_every_exported_name_is_there() -> None:
+    """What is promised can be imported, in alphabetical order."""
+    assert [name for name in paceline.__all__ if not hasattr(paceline, name)] == []
+    assert sorted(paceline.__all__) == paceline.__all__
+
+
+def test_the_door_for_tests_is_pinned() -> None:
+    """Other services' tests import these."""
+    assert testing.__all__ == ["CampaignMessage", "RecordedCampaign", "RecordingOutbox"]
+
+
+def test_the_package_is_typed() -> None:
+    """The marker for type checkers ships."""
+    assert (files("paceline") / "py.typed").is_file()
+
+
+def test_names_that_cross_processes_are_pinned() -> None:
+    """Tasks, queues, the Redis root and the variables are a contract between releases."""
+    found = {name: value for name, value in vars(names).items() if name.isupper()}
+    assert found == {
+        "ACCEPT_TASK": "paceline.accept",
+        "DELIVER_TASK": "paceline.deliver",
+        "ACCEPT_QUEUE": "paceline.accept",
+        "DELIVER_QUEUE": "paceline.deliver",
+        "STATE_ROOT": "paceline:{0}",
+        "ENV_BROKER_URL": "PACELINE_BROKER_URL",
+        "ENV_STATE_URL": "PACELINE_STATE_URL",
+        "ENV_API_BASE": "PACELINE_API_BASE",
+        "ENV_SECRET_KEY": "PACELINE_SECRET_KEY",
+        "ENV_METRICS_PORT": "PACELINE_METRICS_PORT",
+        "ENV_METRICS_ADDRESS": "PACELINE_METRICS_ADDRESS",
+        "ENV_LOG_FORMAT": "PACELINE_LOG_FORMAT",
+        "ENV_CAPACITY": "PACELINE_CAPACITY",
+        "ENV_HTTP_DEADLINE": "PACELINE_HTTP_DEADLINE",
+        "ENV_ALLOW_VOLATILE": "PACELINE_ALLOW_VOLATILE",
+        "ENV_RETENTION": "PACELINE_RETENTION",
+        "ENV_DEBUG": "PACELINE_DEBUG",
+        "INBOX_VERSION": 1,
+        "CHUNK_ROWS": 1000,
+    }
+
+
+def test_every_variable_begins_alike() -> None:
+    """Environment variables of ours are told by their first word."""
+    variables = {value for name, value in vars(names).items() if name.startswith("ENV_")}
+    assert all(str(variable).startswith("PACELINE_") for variable in variables)

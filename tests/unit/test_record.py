@@ -1,0 +1,156 @@
+"""Version 1 of the inbox record: a contract between releases, so every field is pinned."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from paceline import Pin
+from paceline.operations import Operation
+from paceline.record import chunk, common_fields, compact, instant, microseconds, operation_id, single
+from tests.unit.samples import ACCOUNT, GROUP, NOON, NOON_US, RECIPIENT, SENDER, message
+
+DAY_US = 86_400_000_000
+# Microseconds up to here are exact as a double, which is what Lua and a sorted set's score hold: the year 2255.
+INSTANTS = st.datetimes(datetime(1970, 1, 1), datetime(2255, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 - the strategy adds the zone
+
+COMMON = {
+    "a": ACCOUNT,
+    "f": SENDER,
+    "pr": "t",
+    "k": "message.to_number",
+    "mx": "8",
+    "unk": "reconcile",
+    "vu": str(NOON_US + DAY_US),
+}
+
+
+def record_of(operation: Operation) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(single(operation, "01op", NOON))
+    return found
+
+
+def test_the_record_of_a_plain_text_is_pinned() -> None:
+    """Version 1: account, sender, priority, common fields, one row with id, target and payload."""
+    expected = {
+        "v": 1,
+        "account": ACCOUNT,
+        "sender": SENDER,
+        "priority": "t",
+        "common": COMMON,
+        "rows": [{"id": "01op", "to": RECIPIENT, "p": '{"text":"Hello"}'}],
+    }
+    assert expected == record_of(message())
+
+
+@pytest.mark.parametrize(
+    ("where", "expected", "given_fields"),
+    [
+        ("common", {"pr": "b"}, {"priority": "bulk"}),
+        ("common", {"mx": "3"}, {"max_attempts": 3}),
+        ("common", {"unk": "hold"}, {"on_unknown": "hold"}),
+        ("common", {"unk": "resend"}, {"on_unknown": "resend"}),
+        ("common", {"vu": str(NOON_US + 1)}, {"valid_until": NOON + timedelta(microseconds=1)}),
+        ("common", {"k": "message.to_group"}, {"to": None, "group": GROUP}),
+        ("row", {"to": GROUP}, {"to": None, "group": GROUP}),
+        ("row", {"nb": str(NOON_US + 5)}, {"not_before": NOON + timedelta(microseconds=5)}),
+        ("row", {"m": '{"order":"7"}'}, {"metadata": {"order": "7"}}),
+        ("row", {"p": '{"text":"Grüße 🙂"}'}, {"text": "Grüße 🙂"}),
+        ("row", {"p": '{"url":"https://example.com/a"}'}, {"text": None, "url": "https://example.com/a"}),
+        ("row", {"p": '{"text":"Hello","url":"https://example.com/a"}'}, {"url": "https://example.com/a"}),
+        (
+            "row",
+            {"p": '{"text":"","pin":{"latitude":"48.1000000","longitude":"-11.5000000","name":"Park"}}'},
+            {"text": None, "pin": Pin(latitude=48.1, longitude=-11.5, name="Park", address="")},
+        ),
+    ],
+)
+def test_each_option_has_its_field(where: str, expected: dict[str, str], given_fields: dict[str, Any]) -> None:
+    """An option changes its own field of the common part or of the row."""
+    record = record_of(message(**given_fields))
+    found = record["common"] if where == "common" else record["rows"][0]
+    assert expected == {field: found[field] for field in expected}
+
+
+@pytest.mark.parametrize(("field", "option"), [("nb", "not_before"), ("m", "metadata")])
+def test_absent_options_have_no_field(field: str, option: str) -> None:
+    """What was not given is not in the row, rather than being null: every value of a row is a text."""
+    assert not getattr(message(), option)
+    assert field not in record_of(message())["rows"][0]
+
+
+def test_every_field_of_rows_and_common_is_a_text() -> None:
+    """accept.lua refuses other types, so numbers and objects go as texts."""
+    record = record_of(message(not_before=NOON, metadata={"a": "b"}, max_attempts=2))
+    assert {str} == {type(value) for value in (*record["common"].values(), *record["rows"][0].values())}
+
+
+@pytest.mark.parametrize(
+    ("expected_us", "not_before"),
+    [
+        (NOON_US + DAY_US, None),
+        (NOON_US + DAY_US, NOON - timedelta(days=3)),
+        (NOON_US + 4 * DAY_US, NOON + timedelta(days=3)),
+    ],
+)
+def test_a_default_validity_is_a_day_from_when_it_may_leave(expected_us: int, not_before: datetime | None) -> None:
+    """Without valid_until an operation is good for 24 hours from now, or from not_before when that is later."""
+    assert str(expected_us) == record_of(message(not_before=not_before))["common"]["vu"]
+
+
+def test_the_record_of_a_chunk_is_pinned() -> None:
+    """A campaign's chunk names its campaign, and has no common part: that stands in the campaign."""
+    rows = [{"id": "1", "to": RECIPIENT, "p": "{}"}]
+    expected = {"v": 1, "account": ACCOUNT, "sender": SENDER, "priority": "b", "campaign": "spring", "rows": rows}
+    body = chunk(campaign="spring", account=ACCOUNT, sender=SENDER, priority="bulk", rows=iter(rows))
+    assert expected == json.loads(body)
+
+
+def test_common_fields_are_pinned() -> None:
+    """The names of the options, as an operation's hash holds them."""
+    found = common_fields(
+        account=ACCOUNT,
+        sender=SENDER,
+        priority="transactional",
+        kind="message.to_number",
+        max_attempts=8,
+        on_unknown="reconcile",
+        valid_until=None,
+        now=NOON,
+    )
+    assert found == COMMON
+
+
+def test_an_idempotency_key_fixes_the_id_within_its_account() -> None:
+    """The same key on the same account is the same id; another account or key is another, and no key is a new one."""
+    first = operation_id(message(idempotency_key="order-7"))
+    assert first == operation_id(message(idempotency_key="order-7", text="Other words"))
+    assert first != operation_id(message(idempotency_key="order-8"))
+    assert first != operation_id(message(idempotency_key="order-7", account="other"))
+    assert operation_id(message()) != operation_id(message())
+
+
+def test_json_is_compact_and_keeps_letters() -> None:
+    """No spaces, and letters as they are: bytes in Redis are paid for."""
+    assert compact({"a": "ü", "b": [1, 2]}) == '{"a":"ü","b":[1,2]}'
+
+
+def test_noon_is_noon() -> None:
+    """The sample instant of these tables."""
+    assert microseconds(NOON) == NOON_US
+
+
+@given(INSTANTS)
+def test_instants_survive_the_way_through_microseconds(moment: datetime) -> None:
+    """Every instant until the year 2255 comes back exactly, from a number as from a text."""
+    us = microseconds(moment)
+    assert moment == instant(us) == instant(str(us)) == instant(f"{us}.0")
+
+
+@given(INSTANTS, st.integers(-10_000, 10_000))
+def test_microseconds_count_microseconds(moment: datetime, step: int) -> None:
+    """One microsecond more is one more, without rounding."""
+    assert microseconds(moment) + step == microseconds(moment + timedelta(microseconds=step))
