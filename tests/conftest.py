@@ -3,6 +3,7 @@
 import base64
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 
 import pytest
@@ -48,7 +49,13 @@ def servers() -> Iterator[Servers]:
 @pytest.fixture(params=SERVER_KINDS)
 def server(request: pytest.FixtureRequest, servers: Servers) -> Iterator[EmbeddedServer]:
     """An empty state server; the test runs once on each kind this machine has."""
-    running = servers.get(request.param)
+    with emptied(servers.get(request.param)) as running:
+        yield running
+
+
+@contextmanager
+def emptied(running: EmbeddedServer) -> Iterator[EmbeddedServer]:
+    """Empty it before, and look for ownerless keys after."""
     client = connect(running.url)
     client.flushall()
     yield running

@@ -1,4 +1,5 @@
 import base64
+import json
 import os
 import pty
 import subprocess
@@ -315,3 +316,13 @@ def test_an_account_is_there_for_the_library(cli: Cli, acme: str, server: Embedd
     client = connect(server.url)
     assert wait_until(lambda: State(client).accounts(), timedelta(seconds=5), "the account") == [acme]
     client.close()
+
+
+def test_change_gives_other_limits(cli: Cli) -> None:
+    """The limit is another one at once; an unknown account and a wrong rate are refused."""
+    cli("accounts", "add", "acme", "--limit", "10/minute", stdin="KEY\n")
+    changed = cli("accounts", "change", "acme", "--limit", "80/minute", "--pacing", "window")
+    assert "now has 80/minute" in changed.out
+    assert "80/minute" == json.loads(cli("accounts", "show", "acme", "--json").out)["limit"]
+    assert "no account named 'nobody'" in cli("accounts", "change", "nobody", "--limit", "80/minute").refusal(1)
+    assert "is not a rate" in cli("accounts", "change", "acme", "--limit", "fast").refusal()

@@ -1,12 +1,9 @@
 """Any sequence of what can happen to operations keeps the books: nothing lost, nothing twice, order kept, tokens grow."""
 
-import os
 from collections import defaultdict
-from typing import Any
 
 import pytest
 import redis
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -14,10 +11,8 @@ from hypothesis.stateful import (
     invariant,
     precondition,
     rule,
-    run_state_machine_as_test,
 )
 
-from paceline.state import connect
 from paceline_sandbox.embedded import EmbeddedServer
 from paceline_worker.accounts import Accounts
 from paceline_worker.policy import Verdict
@@ -36,13 +31,12 @@ from tests.support.drive import (
     UNKNOWN,
     Drive,
 )
-from tests.support.moved_clock import moved_scripts
+from tests.support.machines import run
 
 ACCOUNTS = ("acme", "fast")
 SENDERS = ("+15550100001", "+15550100002")
 TARGETS = ("+15550200001", "+15550200002", "+15550200003")
 VERDICTS = (ACCEPTED, REJECTED, OVERLOADED, THROTTLED, SENDER_BUSY, BAD_KEY, UNKNOWN, NOT_MADE)
-EXAMPLES = int(os.environ.get("HYPOTHESIS_EXAMPLES", "0"))
 
 
 class Books(RuleBasedStateMachine):
@@ -196,17 +190,4 @@ class Books(RuleBasedStateMachine):
 
 def test_the_books_balance_whatever_happens(server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """received = refused + inbox + waiting + in flight + outcomes, at every step, and everything ends in an outcome."""
-    client = connect(server.url)
-    machine: Any = type("Machine", (Books,), {"client": client})
-    with moved_scripts(monkeypatch):
-        run_state_machine_as_test(
-            machine,
-            settings=settings(
-                max_examples=EXAMPLES or 60,
-                stateful_step_count=40,
-                deadline=None,
-                suppress_health_check=list(HealthCheck),
-            ),
-        )
-    client.flushall()
-    client.close()
+    run(Books, server, monkeypatch, examples=60, steps=40)

@@ -1,12 +1,10 @@
 """The Lua bucket against the pure model, in lockstep, on a clock that only the test moves."""
 
-import os
 from collections import deque
 from datetime import timedelta
 
 import pytest
 import redis
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -14,25 +12,22 @@ from hypothesis.stateful import (
     invariant,
     precondition,
     rule,
-    run_state_machine_as_test,
 )
 
 from paceline.scripts import Script
-from paceline.state import connect
 from paceline_sandbox.embedded import EmbeddedServer
 from paceline_worker.accounts import Accounts
 from paceline_worker.bucket import Bucket, Pacing, Quota, plan
 from paceline_worker.secrets import ApiKey, KeyRing
 from tests.conftest import SECRET
 from tests.support.drive import NOT_MADE, Drive
-from tests.support.moved_clock import moved_scripts
+from tests.support.machines import run
 
 RATES = st.sampled_from(
     ["10/minute", "80/minute", "7/second", "10/minute; 20/day", "60/minute; 5/day; 9/month", "3/hour"]
 )
 VARIATIONS = st.integers(0, 500).map(lambda ms: timedelta(milliseconds=ms))
 PACINGS: st.SearchStrategy[Pacing] = st.sampled_from(["spacing", "window"])
-EXAMPLES = int(os.environ.get("HYPOTHESIS_EXAMPLES", "0"))
 
 
 class BucketMachine(RuleBasedStateMachine):
@@ -129,20 +124,7 @@ class BucketMachine(RuleBasedStateMachine):
 @pytest.mark.timeout(300)
 def test_lua_and_model_agree(server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """For any sequence of takes, waits, pauses, changed rates and losses, Lua and the model give the same slots."""
-    client = connect(server.url)
-    machine = type("Machine", (BucketMachine,), {"client": client})
-    with moved_scripts(monkeypatch):
-        run_state_machine_as_test(
-            machine,
-            settings=settings(
-                max_examples=EXAMPLES or 40,
-                stateful_step_count=30,
-                deadline=None,
-                suppress_health_check=list(HealthCheck),
-            ),
-        )
-    client.flushall()
-    client.close()
+    run(BucketMachine, server, monkeypatch, examples=40, steps=30)
 
 
 def test_the_models_log_keeps_only_what_the_quota_needs() -> None:

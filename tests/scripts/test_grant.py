@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 from paceline.scripts import Script
+from paceline_worker.accounts import Accounts
 from tests.conftest import add_account
 from tests.support.drive import ACCEPTED, NOT_MADE, OVERLOADED, REJECTED, SENDER_BUSY, Drive
 
@@ -198,3 +199,22 @@ def test_an_unused_slot_is_not_lost(drive: Drive) -> None:
     assert "missed" == drive.begin([hint])[0]["why"]
     again = drive.grant().hints[0]
     assert drive.now_us + 40_000 == again.slot_us
+
+
+def test_changed_limits_keep_the_buckets_time_and_what_quotas_counted(drive: Drive) -> None:
+    """A higher rate does not forget when the last slot was, and a smaller quota remembers the day."""
+    add_account(drive.client, "small", "60/minute; 5/day", "window", 0)
+    for number in range(4):
+        drive.send("small", to=f"+1555010{number:04d}", valid_until=datetime(2040, 1, 1, tzinfo=UTC))
+    slots = []
+    for number in range(4):
+        if number == 3:
+            Accounts(drive.client).change("small", rates="60/minute; 3/day", pacing="window", variation=timedelta(0))
+        while not (hints := drive.grant().hints):
+            drive.set_time(max(drive.now_us, drive.due_us("small") or 0))
+        drive.begin_at_slot(hints[0])
+        drive.set_time(hints[0].slot_us)
+        drive.settle(hints[0], ACCEPTED, elapsed_us=0)
+        slots.append(hints[0].slot_us)
+    assert [1_000_000, 1_000_000] == [slots[1] - slots[0], slots[2] - slots[1]]
+    assert 86_400_000_000 == slots[3] - slots[0]

@@ -4,9 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from paceline.state import connect
 from paceline_sandbox.embedded import EmbeddedServer
-from tests.conftest import Servers, ownerless_keys
+from tests.conftest import Servers, emptied
 from tests.support.processes import Sandbox, start_sandbox
 from tests.support.servers import SERVER_KINDS
 from tests.support.stack import Stack
@@ -21,13 +20,8 @@ def sandbox() -> Iterator[Sandbox]:
 @pytest.fixture(params=SERVER_KINDS[:1])
 def server(request: pytest.FixtureRequest, servers: Servers) -> Iterator[EmbeddedServer]:
     """One kind is enough here: the scripts run on every kind elsewhere."""
-    running = servers.get(request.param)
-    client = connect(running.url)
-    client.flushall()
-    yield running
-    leaks = ownerless_keys(client)
-    client.close()
-    assert leaks == []
+    with emptied(servers.get(request.param)) as running:
+        yield running
 
 
 @pytest.fixture

@@ -32,7 +32,7 @@ def test_the_base_install_is_thin() -> None:
 
 def test_the_outbox_imports_without_the_extras() -> None:
     """`from paceline import Outbox` works where only the base install is."""
-    modules = sorted(name.replace("-", "_") for name in HEAVY) + ["paceline_worker", "paceline_sandbox"]
+    modules = [*sorted(name.replace("-", "_") for name in HEAVY), "paceline_worker", "paceline_sandbox"]
     code = f"import sys\nfor name in {modules!r}: sys.modules[name] = None\nfrom paceline import Outbox; Outbox"
     subprocess.run([sys.executable, "-c", code], check=True)
 

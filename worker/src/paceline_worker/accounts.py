@@ -71,6 +71,24 @@ class Accounts:
         if self._run("add", name, *(text for pair in fields.items() for text in pair)) == "exists":
             raise AccountError(f"an account named {name!r} exists; remove it first, or choose another name")
 
+    def change(
+        self, name: str, *, rates: str, pacing: Pacing = "spacing", variation: timedelta = DEFAULT_VARIATION
+    ) -> None:
+        """Give an account other limits; its bucket keeps its time, and what quotas counted stays counted.
+
+        Args:
+            name: the account.
+            rates: as for `add`.
+            pacing: as for `add`.
+            variation: as for `add`.
+
+        Raises:
+            InvalidOperation: an argument is wrong; names it.
+            UnknownAccount: there is no such account.
+        """
+        fields = _limits(rates, pacing, variation)
+        self._known(self._run("limits", name, *(text for pair in fields.items() for text in pair)), name)
+
     def suspend(self, name: str, reason: str = "by hand") -> None:
         """Stop granting for an account; its backlog is kept. Calls already begun finish."""
         self._known(self._run("suspend", name, reason.strip() or "by hand"), name)

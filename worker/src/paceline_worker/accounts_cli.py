@@ -27,16 +27,26 @@ from paceline_worker.secrets import ApiKey, KeyRing
 _VARIATION: Final = re.compile(r"(\d{1,6}(?:\.\d{1,6})?) *(ms|s|)")
 _MINUTE: Final = timedelta(minutes=1)
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="The account.")]
-
-app = typer.Typer(help="Accounts: 2Chat API keys under names, each with its limits.", rich_markup_mode=None)
-
 
 class PacingChoice(StrEnum):
     """See `paceline_worker.bucket.Pacing`."""
 
     spacing = "spacing"
     window = "window"
+
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The account.")]
+Limit = Annotated[str, typer.Option("--limit", metavar="RATE", help="Such as 10/minute, or '10/minute; 1000/day'.")]
+Pace = Annotated[
+    PacingChoice,
+    typer.Option("--pacing", help="Spacing is safe however the provider counts; window is a little faster."),
+]
+Variation = Annotated[
+    str | None,
+    typer.Option("--variation", metavar="TIME", help="Lateness plus transit, such as 100ms (the default) or 0.5s."),
+]
+
+app = typer.Typer(help="Accounts: 2Chat API keys under names, each with its limits.", rich_markup_mode=None)
 
 
 @app.command(
@@ -48,15 +58,9 @@ class PacingChoice(StrEnum):
 def add(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Letters, digits, dot, dash, underscore.")],
     *,
-    limit: Annotated[str, typer.Option("--limit", metavar="RATE", help="Such as 10/minute, or '10/minute; 1000/day'.")],
-    pacing: Annotated[
-        PacingChoice,
-        typer.Option("--pacing", help="Spacing is safe however the provider counts; window is a little faster."),
-    ] = PacingChoice.spacing,
-    variation: Annotated[
-        str | None,
-        typer.Option("--variation", metavar="TIME", help="Lateness plus transit, such as 100ms (the default) or 0.5s."),
-    ] = None,
+    limit: Limit,
+    pacing: Pace = PacingChoice.spacing,
+    variation: Variation = None,
     sender: Annotated[
         list[str] | None,
         typer.Option("--sender", metavar="+NUMBER", help="The only numbers that may send; repeatable. Default: any."),
@@ -79,12 +83,24 @@ def add(
             ring=ring,
             rates=limit,
             pacing=pacing.value,
-            variation=DEFAULT_VARIATION if variation is None else _variation(variation),
+            variation=_variation(variation),
             senders=sender or (),
         )
+    _say_pace(name, f"is added: {limit}")
+
+
+@app.command(epilog=example("paceline accounts change acme --limit 80/minute --pacing window"))
+def change(name: Name, *, limit: Limit, pacing: Pace = PacingChoice.spacing, variation: Variation = None) -> None:
+    """Give an account other limits, at once; its bucket keeps its time."""
+    with _opened() as accounts:
+        accounts.change(name, rates=limit, pacing=pacing.value, variation=_variation(variation))
+    _say_pace(name, f"now has {limit}")
+
+
+def _say_pace(name: str, what: str) -> None:
     with opened_state() as state:
         found = state.account(name)
-    say(f"Account {name} is added: {limit}" + (f", {_pace(found['account'])}." if found else "."))
+    say(f"Account {name} {what}" + (f", {_pace(found['account'])}." if found else "."))
 
 
 def _key(name: str, variable: str | None) -> ApiKey:
@@ -97,7 +113,9 @@ def _key(name: str, variable: str | None) -> ApiKey:
     return ApiKey(line.strip())
 
 
-def _variation(text: str) -> timedelta:
+def _variation(text: str | None) -> timedelta:
+    if text is None:
+        return DEFAULT_VARIATION
     match = _VARIATION.fullmatch(text.strip())
     if match is None:
         raise InvalidOperation("--variation: is not a time such as 100ms or 0.5s")

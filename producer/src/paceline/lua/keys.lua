@@ -22,7 +22,7 @@
 -- a:<acct>:tm     zset    operations that wait for a time -> due (us): `n:<id>` not before, `o:<id>` back-off ends
 -- a:<acct>:sp     zset    paused senders -> end of the pause (us)
 -- a:<acct>:held   zset    operations of unknown outcome -> since when (us)
--- a:<acct>:q<i>   list    slots of the last N grants, for the i-th quota (a limit longer than the paced one)
+-- a:<acct>:q:<us> list    slots of the last N grants, for the quota of that window; expires with it
 -- l:<acct>:<sender>            hash  lane: `f` the operation in flight, `p` paused until (us)
 -- l:<acct>:<sender>:t          list  transactional operations
 -- l:<acct>:<sender>:s          list  bulk sources (campaigns, or `-`) that have work, next turn first

@@ -50,13 +50,9 @@ end
 -- When the account's next slot can be, by its bucket and quotas; the arithmetic of bucket.lua, reading only.
 local function next_slot(account, a)
   local slot = math.max(now, tonumber(a.next or now), tonumber(a.paused_until or 0))
-  local i = 0
   for n, window, variation in string.gmatch(a.quotas or '', '(%d+):(%d+):(%d+)') do
-    i = i + 1
-    local log = key.account(account) .. ':q' .. i
-    if redis.call('LLEN', log) >= tonumber(n) then
-      slot = math.max(slot, tonumber(redis.call('LINDEX', log, 0)) + tonumber(window) + tonumber(variation))
-    end
+    local nth_last = redis.call('LINDEX', key.account(account) .. ':q:' .. window, -tonumber(n))
+    if nth_last then slot = math.max(slot, tonumber(nth_last) + tonumber(window) + tonumber(variation)) end
   end
   return slot
 end

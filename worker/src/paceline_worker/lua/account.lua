@@ -38,7 +38,9 @@ else
     if redis.call('EXISTS', lane .. ':t', lane .. ':s', lane .. ':h') > 0 then return 'not empty' end
   end
   for _, sender in ipairs(senders) do redis.call('DEL', key.lane(name, sender)) end
-  for i = 1, 20 do redis.call('DEL', k .. ':q' .. i) end
+  for _, quota in ipairs(bucket.parse_quotas(redis.call('HGET', k, 'quotas'))) do
+    redis.call('DEL', bucket.log({ key = k }, quota))
+  end
   redis.call('DEL', k, k .. ':n', k .. ':ln', k .. ':rt', k .. ':rb', k .. ':sp')
   redis.call('SREM', key.accounts, name)
   redis.call('ZREM', key.due, name)

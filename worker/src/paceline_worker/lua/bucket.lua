@@ -16,14 +16,15 @@ function bucket.refresh(a, now, epoch)
   end
 end
 
+-- Named after its window, so that a changed quota keeps what was counted.
+function bucket.log(a, quota) return a.key .. ':q:' .. int(quota.window) end
+
 -- The earliest slot at or after `earliest`. A quota of N per W admits slot k no sooner than W + J after slot k - N.
 function bucket.peek(a, earliest)
   local slot = math.max(a.next, earliest)
-  for i, quota in ipairs(a.quotas) do
-    local log = a.key .. ':q' .. i
-    if redis.call('LLEN', log) >= quota.n then
-      slot = math.max(slot, tonumber(redis.call('LINDEX', log, 0)) + quota.window + quota.variation)
-    end
+  for _, quota in ipairs(a.quotas) do
+    local nth_last = redis.call('LINDEX', bucket.log(a, quota), -quota.n)
+    if nth_last then slot = math.max(slot, tonumber(nth_last) + quota.window + quota.variation) end
   end
   return slot
 end
@@ -32,8 +33,8 @@ end
 function bucket.take(a, slot)
   a.next = slot + a.interval
   a.bucket_changed = true
-  for i, quota in ipairs(a.quotas) do
-    local log = a.key .. ':q' .. i
+  for _, quota in ipairs(a.quotas) do
+    local log = bucket.log(a, quota)
     redis.call('RPUSH', log, int(slot))
     redis.call('LTRIM', log, -quota.n, -1)
     redis.call('PEXPIRE', log, math.ceil((quota.window + quota.variation) / 1000) + 60000)
@@ -45,8 +46,8 @@ function bucket.give_back(a, slot)
   if a.next ~= slot + a.interval then return end
   a.next = slot
   a.bucket_changed = true
-  for i = 1, #a.quotas do
-    local log = a.key .. ':q' .. i
+  for _, quota in ipairs(a.quotas) do
+    local log = bucket.log(a, quota)
     if redis.call('LINDEX', log, -1) == int(slot) then redis.call('RPOP', log) end
   end
 end
