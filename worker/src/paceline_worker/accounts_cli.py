@@ -92,7 +92,7 @@ def add(
 @app.command(epilog=example("paceline accounts change acme --limit 80/minute --pacing window"))
 def change(name: Name, *, limit: Limit, pacing: Pace = PacingChoice.spacing, variation: Variation = None) -> None:
     """Give an account other limits, at once; its bucket keeps its time."""
-    with _opened() as accounts:
+    with _opened() as accounts, named_as_options():
         accounts.change(name, rates=limit, pacing=pacing.value, variation=_variation(variation))
     _say_pace(name, f"now has {limit}")
 
