@@ -16,7 +16,7 @@ from paceline.state import connect
 from paceline_sandbox.embedded import EmbeddedServer
 from paceline_worker.clock import ServerClock
 from paceline_worker.state import Hint, WorkerState
-from tests.support.servers import start_server
+from tests.support.servers import SERVER_KINDS, start_server
 
 SENDER = "+15550100001"
 RECIPIENT = "+15550100002"
@@ -52,9 +52,10 @@ class Answer:
 Cli = Callable[..., Answer]
 
 
-@pytest.fixture(scope="session")
-def cli_server() -> Iterator[EmbeddedServer]:
-    with start_server() as running:
+@pytest.fixture(scope="session", params=SERVER_KINDS)
+def cli_server(request: pytest.FixtureRequest) -> Iterator[EmbeddedServer]:
+    """Each kind of server in turn: what a command says must not depend on it."""
+    with start_server(request.param) as running:
         yield running
 
 

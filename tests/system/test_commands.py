@@ -1,0 +1,77 @@
+"""The commands of the README as written, with a real worker, on every kind of server this machine has."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from paceline.audit import Balance
+from paceline_sandbox.embedded import EmbeddedServer
+from tests.conftest import Servers, emptied
+from tests.support.processes import Sandbox, start_worker
+from tests.support.servers import SERVER_KINDS
+from tests.support.stack import Stack
+
+pytestmark = [pytest.mark.system]
+
+
+@pytest.mark.parametrize("kind", SERVER_KINDS)
+def test_the_commands_of_the_readme(kind: Any, servers: Servers, sandbox: Sandbox, tmp_path: Path) -> None:
+    """Secret, account, worker, message, campaign, status, explain, audit: each does what it says."""
+    with emptied(servers.get(kind)) as server, Stack(server, sandbox) as stack:
+        stack.scenario()
+        shell = Shell(server, stack)
+        stack.environment["PACELINE_SECRET_KEY"] = shell.environment["PACELINE_SECRET_KEY"] = shell(
+            "secret", "generate"
+        ).strip()
+        stack.name = shell.account
+        shell("accounts", "add", shell.account, "--limit", "1200/minute", "--pacing", "window", stdin="UAKtest\n")
+        stack.workers.append(start_worker(stack.environment))
+        who = ("--account", shell.account, "--from", "+15550100001")
+
+        sent = json.loads(shell("send", *who, "--to", "+15550100002", "--text", "Hello", "--wait", "20", "--json"))
+        stack.settled(1)
+        assert "accepted" == json.loads(shell("status", sent["id"], "--json"))["state"]
+        assert "the provider accepted it" in shell("explain", sent["id"])
+
+        people = tmp_path / "people.csv"
+        people.write_text("to,name\n" + "".join(f"+1555020{n:04d},Customer {n}\n" for n in range(25)))
+        shell("campaign", "start", "spring", *who, "--recipients", str(people), "--template", "Hi {name}")
+        books: Balance = stack.settled(26)
+        assert (26, 0) == (books.outcomes["accepted"], books.unaccounted)
+        assert "complete" in shell("campaign", "status", "spring")
+        assert "spring" in shell("campaign", "list")
+
+        shell("accounts", "suspend", shell.account)
+        assert "suspended" in shell("accounts", "show", shell.account)
+        shell("accounts", "resume", shell.account)
+        assert shell.account in shell("accounts", "list")
+        shell("audit")
+        shell("accounts", "remove", shell.account)
+        assert f"Hi Customer {7}" in {arrival["body"].get("text") for arrival in stack.sandbox.arrivals()}
+
+
+class Shell:
+    """Runs `paceline` as a user does, and insists on success."""
+
+    def __init__(self, server: EmbeddedServer, stack: Stack) -> None:
+        self.account = f"{stack.name}-cli"
+        mine = {name: value for name, value in os.environ.items() if not name.startswith("PACELINE_")}
+        self.environment = {**mine, "PACELINE_BROKER_URL": server.url}
+
+    def __call__(self, *arguments: str, stdin: str = "") -> str:
+        ended = subprocess.run(
+            [sys.executable, "-m", "paceline.cli", *arguments],
+            input=stdin,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert (0, "") == (ended.returncode, ended.stderr)
+        return ended.stdout
