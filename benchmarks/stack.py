@@ -28,6 +28,7 @@ class Stack:
         server: the state server and broker.
         sandbox: the provider's own side.
         workers: the worker processes.
+        environment: their variables, for further ones.
         outbox: a producer.
         state: for reading.
         secret: encrypts the keys.
@@ -36,6 +37,7 @@ class Stack:
     server: EmbeddedServer
     sandbox: SandboxClient
     workers: Sequence[Process]
+    environment: dict[str, str]
     outbox: Outbox
     state: State
     secret: str
@@ -75,4 +77,4 @@ def running(scenario: dict[str, Any], *, workers: int, **environment: str) -> It
         }
         started = [stack.enter_context(start_worker(env)) for _ in range(workers)]
         outbox = stack.enter_context(Outbox(broker_url=server.url))
-        yield Stack(server, sandbox, started, outbox, State(connect(server.url)), secret)
+        yield Stack(server, sandbox, started, env, outbox, State(connect(server.url)), secret)

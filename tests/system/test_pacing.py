@@ -1,0 +1,41 @@
+"""Pace, judged by the provider: three ways of counting, three accounts, two workers, a short real run."""
+
+import time
+from itertools import pairwise
+
+import pytest
+
+from paceline_worker.accounts import Accounts
+from paceline_worker.bucket import Pacing, plan
+from paceline_worker.secrets import ApiKey, KeyRing
+from tests.support.stack import SECRET, Stack
+
+pytestmark = [pytest.mark.system]
+
+RATE = "20/10 second"
+SECONDS = 15
+COUNTED: dict[str, Pacing] = {"spacing": "spacing", "sliding_log": "window", "fixed_window": "window"}
+
+
+def test_no_limit_is_broken_however_the_provider_counts(stack: Stack) -> None:
+    """Two workers, three accounts side by side: no violation in the provider's log, and the allowance is used."""
+    names = {f"{stack.name}-{algorithm}": algorithm for algorithm in COUNTED}
+    keys = [{"key": name, "limits": ["20/10 seconds"], "algorithm": names[name]} for name in names]
+    stack.scenario(keys=keys, latency_ms=30, latency_jitter_ms=30)
+    for name, algorithm in names.items():
+        pacing = COUNTED[algorithm]
+        Accounts(stack.client).add(name, ApiKey(name), ring=KeyRing(SECRET), rates=RATE, pacing=pacing)
+        rows = ({"to": f"+1555{number:07d}"} for number in range(60))
+        stack.outbox.campaign(name, account=name, sender="+15550100001", template="Hi", recipients=rows)
+    for _ in range(2):
+        stack.start_worker()
+    time.sleep(SECONDS)
+    report = stack.sandbox.report()["keys"]
+    assert [0, 0, 0] == [report[name]["violations"] for name in names]
+    for name, algorithm in names.items():
+        arrivals = [arrival["at_us"] for arrival in stack.sandbox.arrivals() if arrival["key"] == name]
+        interval = plan(RATE, COUNTED[algorithm]).interval_us
+        gaps = [later - earlier for earlier, later in pairwise(arrivals)]
+        # Half of the gaps or more are the formula's, to within the lateness allowed: slots are used, one after another.
+        assert sorted(gaps)[len(gaps) // 2] <= interval + 50_000
+        assert min(gaps) >= interval - 100_000
