@@ -11,10 +11,11 @@ import random
 import time
 from collections import Counter
 
+from tests.support.processes import start_worker
+
 from benchmarks.stack import Stack, running
 from paceline import SendMessage
 from paceline.audit import Balance, balance_of
-from tests.support.processes import start_worker
 
 RATE = "3000/minute"
 PATIENCE_S = 180

@@ -1,7 +1,7 @@
 """The Lua bucket against the pure model, in lockstep, on a clock that only the test moves."""
 
 from collections import deque
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import redis
@@ -20,7 +20,7 @@ from paceline_worker.accounts import Accounts
 from paceline_worker.bucket import Bucket, Pacing, Quota, plan
 from paceline_worker.secrets import ApiKey, KeyRing
 from tests.conftest import SECRET
-from tests.support.drive import NOT_MADE, Drive
+from tests.support.drive import ACCEPTED, Drive
 from tests.support.machines import run
 
 RATES = st.sampled_from(
@@ -71,17 +71,22 @@ class BucketMachine(RuleBasedStateMachine):
                 self.model.take(slot)
                 self.taken.append(slot)
 
-    @rule()
-    def give_back_unused(self) -> None:
-        """A slot taken for an operation and not used goes back, in Lua as in the model."""
-        self.drive.send()
+    @rule(data=st.data())
+    def use_for_an_operation(self, data: st.DataObject) -> None:
+        """A slot taken for an operation: not used, it goes back; used by a slow call, it pushes what follows."""
+        self.drive.send(valid_until=datetime(2100, 1, 1, tzinfo=UTC))
         self.drive.set_time(max(self.drive.now_us, self._model_slot() - 250_000))
         slot = self.model.peek(max(self.drive.now_us + 40_000, self.paused_until_us))
         hints = self.drive.grant(most=1).hints
         assert [slot] == [hint.slot_us for hint in hints]
         self.model.take(slot)
-        self.drive.settle(hints[0], NOT_MADE, elapsed_us=0)
-        self.model.give_back(slot)
+        slow_us = data.draw(st.sampled_from([0, 3_000_000]))
+        if slow_us and self.drive.begin_at_slot(hints[0])["s"] == "go":
+            self.drive.settle(hints[0], ACCEPTED, elapsed_us=slow_us)
+            self.model.push(slot, slow_us)
+        else:
+            self.drive.worker.give_back(hints, "not needed")
+            self.model.give_back(slot)
 
     @rule(rates=st.sampled_from(["10/minute", "600/minute"]))
     @precondition(lambda self: not self.model.plan.quotas)

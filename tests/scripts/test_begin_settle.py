@@ -206,9 +206,7 @@ def test_a_record_no_worker_can_read_is_refused_with_a_reason(drive: Drive) -> N
         drive.state.submit(rid, "acme", "+15550100001", 1, body)
     drive.accept_all()
     reasons = [drive.state.receipt(rid, "none")["refused"] for rid in ("r1", "r2", "r3")]
-    assert ["the record is not of a version this worker reads"] * 2 + [
-        "a row of the record lacks its id or target"
-    ] == reasons
+    assert ["the record is not of a version this worker reads"] * 2 + ["the record is incomplete"] == reasons
     assert (3, 0) == (drive.balance().refused, drive.balance().unaccounted)
 
 

@@ -4,7 +4,6 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
-from paceline.scripts import Script
 from paceline_worker.accounts import Accounts
 from tests.conftest import add_account
 from tests.support.drive import ACCEPTED, NOT_MADE, OVERLOADED, REJECTED, SENDER_BUSY, Drive
@@ -183,12 +182,27 @@ def test_a_slow_call_pushes_the_next_slot_by_its_excess(drive: Drive) -> None:
 
 def test_after_a_restart_of_the_server_every_bucket_starts_empty(drive: Drive) -> None:
     """A server that is not the process we knew may have forgotten its last slots: one spacing of silence."""
-    beat = Script("paceline_worker", "heartbeat")
-    assert "0" == beat.run(drive.client, "w", "10", 5_000_000, "run-1")[3]
+    assert not drive.grant().server_restarted
     drive.send()
     drive.advance(100)
-    assert "1" == beat.run(drive.client, "w", "10", 5_000_000, "run-2")[3]
+    drive.client.hset("paceline:{0}:meta", "run_id", "of another process")
+    restarted = drive.grant()
+    assert (True, []) == (restarted.server_restarted, restarted.hints)
     assert drive.now_us + INTERVAL_US == drive.grant_next().slot_us
+
+
+def test_a_slot_granted_before_a_restart_keeps_its_distance_to_the_first_one_after(drive: Drive) -> None:
+    """An empty bucket counts its spacing from the last slot that may still be used, which lies up to 250 ms ahead."""
+    drive.grant()
+    drive.send()
+    drive.send(sender="+15550100002")
+    granted = drive.grant_next()
+    drive.client.hset("paceline:{0}:meta", "run_id", "of another process")
+    drive.grant()
+    assert "go" == drive.begin_at_slot(granted)["s"]
+    drive.set_time(granted.slot_us)
+    drive.settle(granted, ACCEPTED)
+    assert drive.grant_next().slot_us - granted.slot_us >= INTERVAL_US
 
 
 def test_an_unused_slot_is_not_lost(drive: Drive) -> None:

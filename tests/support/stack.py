@@ -141,7 +141,7 @@ class Stack:
 
     def texts_accepted(self) -> Counter[str]:
         """How often each text took effect at the provider."""
-        return Counter(arrival["body"]["text"] for arrival in self.arrivals() if arrival["accepted"])
+        return Counter(str(arrival["body"].get("text")) for arrival in self.arrivals() if arrival["accepted"])
 
     def violations(self) -> int:
         """Limit violations of this account, by the provider's own count."""

@@ -57,6 +57,9 @@ def test_control_characters_are_taken_out_of_pages_and_lists(text: str) -> None:
         ("Grüße 🙂 日本", "Grüße 🙂 日本"),
         ("a  b", "a  b"),
         ("", "\r\n"),
+        ("cut ?", "cut \ud83d"),
+        ("abc ] evil", "abc\u202e] evil"),
+        ("x" * 512, "\n" * 600 + "x" * 600),
     ],
 )
 def test_letters_stay_and_controls_become_one_space(expected: str, text: str) -> None:
@@ -66,25 +69,19 @@ def test_letters_stay_and_controls_become_one_space(expected: str, text: str) ->
 
 @given(st.text())
 def test_cleaning_is_final(text: str) -> None:
-    """Clean words have no control characters, are at most 512 long, and cleaning them again changes nothing more."""
+    """Clean words are printable, at most 512 long, and cleaning them again changes nothing more."""
     words = clean(text)
-    assert controls(words) == []
+    assert words.isprintable()
     assert len(words) <= WORDS_KEPT
     assert clean(words) == words.strip()
 
 
-@pytest.mark.xfail(strict=True, reason="message_uuid is not cleaned; it is stored and shown like the words")
 @pytest.mark.parametrize("text", ["MSG\r\nforged", "MSG\x1b[31m", "MSG\x00"])
 def test_control_characters_are_taken_out_of_the_handle(text: str) -> None:
     """The provider's handle is printed by `status` and stored, so it is cleaned as well."""
     assert [] == controls(read_answer(200, {}, json.dumps({"message_uuid": text}).encode()).message_uuid)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=UnicodeEncodeError,
-    reason="half a surrogate pair passes clean(); settle.lua's cjson refuses it, and the batch is asked again for ever",
-)
 @pytest.mark.parametrize(
     ("status", "body"),
     [

@@ -1,11 +1,13 @@
 """Campaign files: what is read from CSV and JSON Lines, and on which line."""
 
+import os
+import threading
 from pathlib import Path
 
 import pytest
 
-from paceline.errors import InvalidOperation
-from paceline.recipients import read_file
+from paceline.errors import InvalidOperation, InvalidRow
+from paceline.recipients import encode, numbered, read_file
 
 EXTRA = "\0problem"
 
@@ -59,9 +61,6 @@ def test_a_quote_that_never_ends_is_refused(tmp_path: Path) -> None:
         rows(tmp_path, 'to,n\n+1,"a\n+2,b\n')
 
 
-@pytest.mark.xfail(
-    strict=True, reason="DictReader.line_num is only set after a row; reader.reader.line_num knows better"
-)
 def test_a_broken_row_is_told_by_its_own_line(tmp_path: Path) -> None:
     """The line of a CSV error is the line that is wrong, not the one before."""
     with pytest.raises(InvalidOperation, match=r"^recipients: line 3: "):
@@ -76,14 +75,25 @@ def test_a_file_that_is_not_utf8_is_refused(tmp_path: Path, name: str) -> None:
         rows(tmp_path, content.encode("latin-1"), name)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="UnicodeDecodeError.start counts from the chunk being decoded, not from the file's start"
-)
 def test_the_byte_that_is_not_utf8_is_told_by_its_place_in_the_file(tmp_path: Path) -> None:
     """The byte named in the refusal can be found with an editor, however long the file."""
-    start = b"to\n" + b"+15550100001\n" * 2000
-    with pytest.raises(InvalidOperation, match=rf"byte {len(start)}\)"):
-        rows(tmp_path, start + b"\xff\n")
+    for mark in (b"", b"\xef\xbb\xbf"):
+        for length in (0, 630, 2000):
+            start = mark + b"to\n" + "+15550100001ü\n".encode() * length
+            for end in (b"\xff\n", b"\xe2\x82", b"\xe2\x82\n" + b"x" * 10_000):
+                with pytest.raises(InvalidOperation, match=rf"byte {len(start)}\)"):
+                    rows(tmp_path, start + end)
+
+
+def test_a_pipe_that_is_not_utf8_is_refused_without_a_place(tmp_path: Path) -> None:
+    """A pipe cannot be asked where it is."""
+    pipe = tmp_path / "r.csv"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_bytes, args=(b"to\n\xff\n",))
+    writer.start()
+    with pytest.raises(InvalidOperation, match=r"^recipients: r.csv is not UTF-8 text$"):
+        list(read_file(pipe))
+    writer.join()
 
 
 @pytest.mark.parametrize(
@@ -93,6 +103,7 @@ def test_the_byte_that_is_not_utf8_is_told_by_its_place_in_the_file(tmp_path: Pa
         ([(1, {"to": "+1", "n": "Ada"})], '{"to": "+1", "n": "Ada"}'),
         ([(2, {"to": "+1"}), (4, {"to": "+2"})], '\n{"to":"+1"}\n   \r\n{"to":"+2"}\n'),
         ([(1, {"to": "+1", "n": "5", "ok": "true", "x": "1.5"})], '{"to":"+1","n":5,"ok":true,"x":1.5}\n'),
+        ([(1, {"to": "+1"})], '{"to":"+1","n":null}\n'),
         ([(1, {"to": "+1", "n": '["a"]'})], '\ufeff{"to":"+1","n":["a"]}\n'),
         ([(1, {EXTRA: "is not a JSON object"}), (2, {"to": "+1"})], '{"to": \n{"to":"+1"}\n'),
         ([(1, {EXTRA: "is not a JSON object"})], '["+1"]\n'),
@@ -106,11 +117,41 @@ def test_json_lines_carry_their_values_as_texts(
     assert expected == rows(tmp_path, content, "r.jsonl")
 
 
-@pytest.mark.xfail(strict=True, reason="json.loads raises RecursionError, which is not a ValueError")
 def test_a_deeply_nested_line_is_one_bad_row(tmp_path: Path) -> None:
     """A hostile line does not end the upload with a traceback."""
     found = rows(tmp_path, "[" * 100_000 + '\n{"to":"+1"}\n', "r.jsonl")
     assert found == [(1, {EXTRA: "is not a JSON object"}), (2, {"to": "+1"})]
+
+
+@pytest.mark.parametrize("depth", [300, 600, 900, 1_000])
+def test_a_deeply_nested_cell_does_not_end_the_upload(tmp_path: Path, depth: int) -> None:
+    """A cell that can be read and not be written again makes a bad row."""
+    found = rows(tmp_path, '{"to":"+1","n":' + "[" * depth + "]" * depth + '}\n{"to":"+2"}\n', "r.jsonl")
+    assert (2, {"to": "+2"}) == found[1]
+
+
+def encoded(path: Path, content: str, *needed: str) -> list[dict[str, str]]:
+    file = path / "r.jsonl"
+    file.write_text(content)
+    return [encode("spring", row, frozenset(needed)) for row in numbered(read_file(file))]
+
+
+def test_a_null_key_is_no_key(tmp_path: Path) -> None:
+    """JSON Lines have a null where CSV has an empty cell: two recipients without a key stay two recipients."""
+    first, second = encoded(tmp_path, '{"to":"+15550100001","key":null}\n{"to":"+15550100002","key":null}\n')
+    assert first["id"] != second["id"]
+
+
+def test_a_null_value_is_a_missing_value(tmp_path: Path) -> None:
+    """A template's column that is null is missing."""
+    with pytest.raises(InvalidRow, match="name: the template needs this column"):
+        encoded(tmp_path, '{"to":"+15550100001","name":null}\n', "name")
+
+
+def test_a_null_time_is_no_time(tmp_path: Path) -> None:
+    """An optional time that is null was not given."""
+    (row,) = encoded(tmp_path, '{"to":"+15550100001","not_before":null}\n')
+    assert "nb" not in row
 
 
 @pytest.mark.parametrize("name", ["missing.csv", "missing.jsonl", "."])

@@ -135,6 +135,8 @@ class OpenCampaign:
         sender: E.164.
         priority: class in the lane.
         needed: the template's placeholders.
+        template: the payload they stand in.
+        ends: until when all rows are valid, when that was said.
         state: where it lives.
     """
 
@@ -143,6 +145,8 @@ class OpenCampaign:
     sender: str
     priority: Priority
     needed: frozenset[str]
+    template: Mapping[str, str]
+    ends: datetime | None
     state: State
 
 
@@ -187,13 +191,13 @@ def open_campaign(
         valid_until=sample.valid_until,
         now=datetime.now(UTC),
     ) | {"p": compact(sample.payload())}
-    identity = compact([common[field] for field in ("a", "f", "k", "p")])
+    identity = compact([common[field] for field in ("a", "f", "k", "p", "pr", "mx", "unk")])
     reply = state.open_campaign(name, common, blake2b(identity.encode(), digest_size=16).hexdigest())
     if reply == "unknown account":
         raise UnknownAccount(f"no account named {account!r}: add it with `paceline accounts add {account}`")
     if reply == "different":
-        raise CampaignConflict(f"a campaign named {name!r} exists with another account, sender or template")
-    return OpenCampaign(name, account, sender, priority, needed, state)
+        raise CampaignConflict(f"a campaign named {name!r} exists with another account, sender, template or options")
+    return OpenCampaign(name, account, sender, priority, needed, sample.payload(), sample.valid_until, state)
 
 
 def upload(
@@ -239,7 +243,7 @@ def upload(
     for row in numbered(recipients):
         offered += 1
         try:
-            rows.append(encode(campaign.name, row, campaign.needed))
+            rows.append(encode(campaign.name, row, campaign.needed, template=campaign.template, ends=campaign.ends))
         except InvalidRow as error:
             if on_invalid is None:
                 flush()

@@ -59,7 +59,7 @@ class UnknownSender(Refusal):
 
 
 class CampaignConflict(Refusal):
-    """A campaign of that name exists with another account, sender or template."""
+    """A campaign of that name exists with another account, sender, template or options."""
 
 
 class NotFound(PacelineError):

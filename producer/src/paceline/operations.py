@@ -1,4 +1,3 @@
-import ipaddress
 import re
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final, Literal, Self
@@ -16,10 +15,22 @@ OnUnknown = Literal["reconcile", "resend", "hold"]
 DEFAULT_VALIDITY: Final = timedelta(hours=24)
 DEFAULT_MAX_ATTEMPTS: Final = 8
 
-_GROUP: Final = re.compile(r"^(WAG|WGP)[0-9A-Za-z-]{8,60}$")
+LONGEST_TEXT: Final = 4096
+
+# State keeps times as doubles, which hold every microsecond of these years exactly.
+_FIRST_INSTANT: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_LAST_INSTANT: Final = datetime(2255, 1, 1, tzinfo=UTC)
+
+_GROUP: Final = re.compile(r"(WAG|WGP)[0-9A-Za-z-]{8,60}")
 _NAME: Final = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
-_LETTERED_LABEL: Final = re.compile(r"^(?=.*[a-z])[a-z0-9-]{2,63}$")
-_PRIVATE_SUFFIXES: Final = (".local", ".localhost", ".internal", ".lan", ".home", ".corp", ".invalid", ".test", ".arpa")
+# Letters, digits and inner dashes only: what else Python takes for a host, a fetcher may read as another one.
+_LABEL: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+# A last label with a letter in it cannot be an IPv4 address in any spelling (0x7f.1, 2130706433, 127.1), but for 0x7f.
+_LAST_LABEL: Final = re.compile(r"(?=.*[a-z])(?!0x[0-9a-f]*$).{2,}")
+# Last labels that nobody delegates: reserved by RFC, used in homes and companies, used by Kubernetes and the like.
+_RESERVED: Final = {"alt", "arpa", "example", "internal", "invalid", "local", "localhost", "onion", "test"}
+_CUSTOMARY: Final = {"corp", "home", "intranet", "lan", "localdomain", "mail", "private"}
+_CLUSTER: Final = {"cluster", "consul", "pod", "svc"}
 
 
 def phone_number(value: str) -> str:
@@ -39,14 +50,16 @@ def phone_number(value: str) -> str:
     except phonenumbers.NumberParseException as error:
         raise ValueError("is not a phone number in E.164 form, such as +15550100001") from error
     normal = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
-    if normal != value or not phonenumbers.is_possible_number(parsed):
+    # Not `is_possible_number`: it also takes lengths that can be dialled locally only.
+    length = phonenumbers.is_possible_number_with_reason(parsed)
+    if normal != value or length != phonenumbers.ValidationResult.IS_POSSIBLE:
         raise ValueError("is not a phone number in E.164 form, such as +15550100001")
     return value
 
 
 def group_uuid(value: str) -> str:
     """A group's handle at the provider, ``WAG...`` (older ones ``WGP...``)."""
-    if not _GROUP.match(value):
+    if not _GROUP.fullmatch(value):
         raise ValueError("is not a group uuid, such as WAG11111111-2222-4333-8444-555555555555")
     return value
 
@@ -61,7 +74,7 @@ def media_url(value: str) -> str:
     """
     try:
         parts = urlsplit(value)
-        host = (parts.hostname or "").rstrip(".").lower()
+        host = (parts.hostname or "").removesuffix(".")
         port = parts.port
     except ValueError as error:
         raise ValueError("is not a well-formed address") from error
@@ -74,36 +87,52 @@ def media_url(value: str) -> str:
     if port not in (None, 443):
         raise ValueError("must use the standard port")
     labels = host.split(".")
-    # A last label with a letter in it cannot be an IPv4 address in any spelling: 0x7f.1, 2130706433, 127.1.
-    if len(labels) < 2 or not _LETTERED_LABEL.match(labels[-1]) or _is_address(host):
+    if len(host) > 253 or not all(map(_LABEL.fullmatch, labels)):
+        raise ValueError("must name a host in letters, digits, dashes and dots")
+    if len(labels) < 2 or not _LAST_LABEL.fullmatch(labels[-1]) or labels[-1] in _RESERVED | _CUSTOMARY | _CLUSTER:
         raise ValueError("must name a public host, not an address")
-    if host.endswith(_PRIVATE_SUFFIXES) or re.fullmatch(r"0x[0-9a-f]*", labels[-1]):
-        raise ValueError("must name a public host")
     return value
 
 
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
+def utc(value: datetime) -> datetime:
+    """The same instant in UTC.
 
+    Args:
+        value: a time with a zone.
 
-def _aware(value: datetime) -> datetime:
+    Returns:
+        It, in UTC.
+
+    Raises:
+        ValueError: it has no zone, or lies outside the years that state can hold.
+    """
     if value.tzinfo is None:
         raise ValueError("needs a time zone, such as 2026-01-31T09:00:00+01:00")
+    if not _FIRST_INSTANT <= value <= _LAST_INSTANT:
+        raise ValueError("must lie between the years 1970 and 2255")
     return value.astimezone(UTC)
 
 
 PhoneNumber = Annotated[str, AfterValidator(phone_number)]
 GroupUuid = Annotated[str, AfterValidator(group_uuid)]
 MediaUrl = Annotated[str, StringConstraints(max_length=2048), AfterValidator(media_url)]
-Instant = Annotated[datetime, AfterValidator(_aware)]
+Instant = Annotated[datetime, AfterValidator(utc)]
 Name = Annotated[str, StringConstraints(pattern=_NAME)]
 
 
-class Pin(BaseModel):
+class _Refusing(BaseModel):
+    """A value whose refusals are `InvalidOperation` and do not repeat what was given."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    def __init__(self, /, **data: Any) -> None:
+        try:
+            super().__init__(**data)
+        except ValidationError as error:
+            raise InvalidOperation(_first_words(error)) from error
+
+
+class Pin(_Refusing):
     """A place on the map.
 
     Args:
@@ -112,8 +141,6 @@ class Pin(BaseModel):
         name: what the place is called.
         address: where it is, in words.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     latitude: float = Field(ge=-90, le=90)
     longitude: float = Field(ge=-180, le=180)
@@ -128,7 +155,7 @@ class Pin(BaseModel):
         }
 
 
-class Operation(BaseModel):
+class Operation(_Refusing):
     """What all operations have in common.
 
     Args:
@@ -144,8 +171,6 @@ class Operation(BaseModel):
         metadata: short texts that come back with the outcome.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-
     account: Name
     sender: PhoneNumber
     priority: Priority = "transactional"
@@ -155,12 +180,6 @@ class Operation(BaseModel):
     on_unknown: OnUnknown = "reconcile"
     max_attempts: int = Field(DEFAULT_MAX_ATTEMPTS, ge=1, le=100)
     metadata: dict[str, Annotated[str, StringConstraints(max_length=512)]] = Field(default_factory=dict, max_length=16)
-
-    def __init__(self, /, **data: Any) -> None:
-        try:
-            super().__init__(**data)
-        except ValidationError as error:
-            raise InvalidOperation(_first_words(error)) from error
 
     @property
     def kind(self) -> str:
@@ -198,7 +217,7 @@ class SendMessage(Operation):
 
     to: PhoneNumber | None = None
     group: GroupUuid | None = None
-    text: str | None = Field(None, min_length=1, max_length=4096)
+    text: str | None = Field(None, min_length=1, max_length=LONGEST_TEXT)
     url: MediaUrl | None = None
     pin: Pin | None = None
 
@@ -231,10 +250,11 @@ class SendMessage(Operation):
 
 
 def _first_words(error: ValidationError) -> str:
-    """The first problem as ``field: what is wrong``."""
+    """The first problem as ``field: what is wrong``; that of a value within a value as ``field.inner: what is wrong``."""
     first = error.errors()[0]
     words = str(first["msg"]).removeprefix("Value error, ")
     where = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
-        words = "is not a field of this operation"
-    return f"{where}: {words}" if where else words
+        words = "is not a known field"
+    within = isinstance(first.get("ctx", {}).get("error"), InvalidOperation)
+    return f"{where}{'.' if within else ': '}{words}" if where else words

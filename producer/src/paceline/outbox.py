@@ -1,19 +1,13 @@
-import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import chain
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Final, Self
 
-import celery
-
-from paceline import names
-from paceline.broker import CONNECT_TIMEOUT_S, celery_settings
 from paceline.campaign import Campaign, open_campaign, upload
 from paceline.errors import (
-    ConfigurationError,
     InvalidOperation,
     NotFound,
     NotYetAccepted,
@@ -21,6 +15,7 @@ from paceline.errors import (
     UnknownAccount,
     UnknownSender,
 )
+from paceline.hints import HintBus
 from paceline.ids import new_id
 from paceline.operations import OnUnknown, Operation, Priority
 from paceline.recipients import Row
@@ -29,10 +24,6 @@ from paceline.settings import Settings
 from paceline.state import State, connect
 from paceline.view import Status, status_of
 
-logger = logging.getLogger(__name__)
-
-# While the broker is away, `send()` does not pay its connect timeout every time; the sweeper accepts what was written.
-_HINT_PAUSE_S: Final = 5.0
 _POLL_S: Final = 0.02
 
 
@@ -120,7 +111,7 @@ class Outbox:
     """Where other services put outbound work.
 
     From the moment `send` returns, the operation cannot be lost: it is in state, not in the broker. One instance may be
-    shared by threads. It brings its own Celery app and leaves the host's alone.
+    shared by threads, and is usable after a fork. It brings its own Celery app and leaves the host's alone.
 
     Args:
         broker_url: Celery broker; default ``PACELINE_BROKER_URL``.
@@ -133,8 +124,7 @@ class Outbox:
     ) -> None:
         self.settings = settings or Settings.from_environment(broker_url=broker_url, state_url=state_url)
         self.state = State(connect(self.settings.state_url, repeat=True))
-        self._celery = _hint_bus(self.settings.broker_url)
-        self._no_hint_before = 0.0
+        self._hints = HintBus(self.settings.broker_url)
 
     def __enter__(self) -> Self:
         return self
@@ -145,8 +135,8 @@ class Outbox:
         self.close()
 
     def close(self) -> None:
-        """Close the connections."""
-        self._celery.close()
+        """Wait shortly for the last hints to be published, then close the connections."""
+        self._hints.close()
         self.state.client.close()
 
     def send(self, operation: Operation) -> Receipt:
@@ -271,35 +261,7 @@ class Outbox:
         self._hint(rid)
 
     def _hint(self, rid: str) -> None:
-        """Tell a worker. Failing is harmless: the record is written, and the sweeper looks for forgotten ones."""
-        if time.monotonic() < self._no_hint_before:
-            return
-        try:
-            options: dict[str, Any] = {"queue": names.ACCEPT_QUEUE, "ignore_result": True, "retry": False}
-            self._celery.send_task(names.ACCEPT_TASK, args=[[rid]], **options)
-        except Exception as error:  # noqa: BLE001 - any broker, any error: the operation is written all the same
-            self._no_hint_before = time.monotonic() + _HINT_PAUSE_S
-            logger.warning("the broker did not take a hint (%s); operations are written and will be found", error)
-
-
-def _hint_bus(broker_url: str) -> celery.Celery:
-    """A Celery app of our own that publishes and gives up within a second.
-
-    Raises:
-        ConfigurationError: the broker's kind is unknown, or its library is not installed.
-    """
-    app = celery.Celery("paceline.outbox", set_as_current=False)
-    settings = celery_settings(broker_url)
-    # kombu repeats a failed connection after 2 s although the publish is told not to retry; `send()` cannot wait for that.
-    once = {"max_retries": 0, "interval_start": 0, "interval_step": 0, "interval_max": 0}
-    timeouts = {"socket_timeout": CONNECT_TIMEOUT_S} if "socket_timeout" in settings["broker_transport_options"] else {}
-    app.conf.update(settings, broker_transport_options=settings["broker_transport_options"] | once | timeouts)
-    try:
-        with app.connection_for_write() as connection:
-            connection.get_transport_cls()
-    except (KeyError, ImportError, ValueError) as error:
-        raise ConfigurationError(f"{names.ENV_BROKER_URL}: Celery cannot use this kind of broker: {error}") from error
-    return app
+        self._hints.tell(rid)
 
 
 def raise_refusal(reply: str, account: str, sender: str) -> None:

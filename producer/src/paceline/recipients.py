@@ -5,17 +5,21 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+from decimal import Decimal
+from functools import lru_cache
+from operator import mul
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, TextIO
 
 from paceline.errors import InvalidOperation, InvalidRow
 from paceline.ids import derived_id
+from paceline.operations import DEFAULT_VALIDITY, LONGEST_TEXT, utc
 from paceline.record import compact, microseconds
+from paceline.template import render
 
 # The shape only. A full `phonenumbers` check costs 26 us a number, which a million recipients would feel.
-_E164: Final = re.compile(r"^\+[1-9]\d{6,14}$")
-_OWN_COLUMNS: Final = frozenset({"to", "key", "not_before", "valid_until"})
+_E164: Final = re.compile(r"\+[1-9][0-9]{6,14}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,14 +28,14 @@ class Row:
 
     Args:
         line: the line in its file, or the ordinal of the iterable, from 1.
-        values: column name to text.
+        values: column name to text; rows made in a program may also hold numbers, or None for "not given".
     """
 
     line: int
-    values: Mapping[str, str]
+    values: Mapping[str, Any]
 
 
-def numbered(recipients: Iterable[Mapping[str, str]]) -> Iterator[Row]:
+def numbered(recipients: Iterable[Mapping[str, Any]]) -> Iterator[Row]:
     """Rows of an iterable; rows that already know their line keep it."""
     for ordinal, values in enumerate(recipients, 1):
         yield Row(getattr(values, "line", ordinal), values)
@@ -58,11 +62,18 @@ def read_file(path: Path) -> Iterator[FileRow]:
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            yield from _json_lines(file) if path.suffix in (".jsonl", ".ndjson") else _csv(file)
-    except UnicodeDecodeError as error:
-        raise InvalidOperation(f"recipients: {path.name} is not UTF-8 text (byte {error.start})") from error
+            try:
+                yield from _json_lines(file) if path.suffix in (".jsonl", ".ndjson") else _csv(file)
+            except UnicodeDecodeError as error:
+                where = _place(file, error)
+                raise InvalidOperation(f"recipients: {path.name} is not UTF-8 text{where}") from error
     except OSError as error:
         raise InvalidOperation(f"recipients: {path.name} cannot be read: {error.strerror}") from error
+
+
+def _place(file: TextIO, error: UnicodeDecodeError) -> str:
+    """Where the byte stands in the file: the error itself counts from the start of the last block that was read."""
+    return f" (byte {file.buffer.tell() - len(error.object) + error.start})" if file.seekable() else ""
 
 
 def _csv(file: Iterable[str]) -> Iterator[FileRow]:
@@ -77,65 +88,135 @@ def _csv(file: Iterable[str]) -> Iterator[FileRow]:
                 row["\0problem"] = "has more cells than the header"
             yield row
     except csv.Error as error:
-        raise InvalidOperation(f"recipients: line {reader.line_num}: {error}") from error
+        # DictReader's own `line_num` is that of the row before.
+        raise InvalidOperation(f"recipients: line {reader.reader.line_num}: {error}") from error
 
 
 def _json_lines(file: Iterable[str]) -> Iterator[FileRow]:
     for line, text in enumerate(file, 1):
         if not text.strip():
             continue
-        row = FileRow()
+        row = FileRow(_columns(text))
         row.line = line
-        try:
-            value = json.loads(text)
-        except ValueError:
-            value = None
-        if not isinstance(value, dict):
-            row["\0problem"] = "is not a JSON object"
-        else:
-            row.update({str(name): cell if isinstance(cell, str) else compact(cell) for name, cell in value.items()})
         yield row
 
 
-def encode(campaign: str, row: Row, needed: frozenset[str]) -> dict[str, str]:
+def _columns(text: str) -> dict[str, str]:
+    """A JSON object as columns of texts; null is a column that was not given."""
+    try:
+        value = json.loads(text)
+        if isinstance(value, dict):
+            given = {name: cell for name, cell in value.items() if cell is not None}
+            return {name: cell if isinstance(cell, str) else compact(cell) for name, cell in given.items()}
+    except (ValueError, RecursionError):  # also of `compact`: it goes less deep than the parser
+        pass
+    return {"\0problem": "is not a JSON object"}
+
+
+def encode(
+    campaign: str,
+    row: Row,
+    needed: frozenset[str],
+    *,
+    template: Mapping[str, str] | None = None,
+    ends: datetime | None = None,
+    now: datetime | None = None,
+) -> dict[str, str]:
     """One row of a chunk record.
 
     Args:
         campaign: its name, part of the derived id.
         row: what was read.
         needed: the template's placeholders.
+        template: the campaign's payload; given, the length of the text that the row makes of it is checked.
+        ends: the campaign's ``valid_until``, if it was given one.
+        now: where the default validity of a row begins that has a ``not_before`` in the past; by default the clock's.
 
     Returns:
-        ``id``, ``to``, ``p`` (only the values the template needs) and, where given, ``nb`` and ``vu``.
+        ``id``, ``to``, ``p`` (only the values the template needs) and, where given, ``nb`` and ``vu``. A row that begins
+        later than its campaign gets a ``vu`` of its own, for it would only expire by the campaign's default.
 
     Raises:
         InvalidRow: says which column is wrong.
     """
-    values = row.values
-    if "\0problem" in values:
-        raise InvalidRow(row.line, values["\0problem"])
-    to = values.get("to", "").strip()
-    if not _E164.match(to):
+    columns: Any = row.values
+    if not isinstance(columns, Mapping):
+        raise InvalidRow(row.line, "is not a mapping of column names to texts")
+    if "\0problem" in columns:
+        raise InvalidRow(row.line, columns["\0problem"])
+    to = _cell(row, "to").strip()
+    if not _E164.fullmatch(to):
         raise InvalidRow(row.line, "to: is not a phone number in E.164 form, such as +15550100001")
-    missing = sorted(name for name in needed if values.get(name) is None)
-    if missing:
-        raise InvalidRow(row.line, f"{missing[0]}: the template needs this column")
-    encoded = {
-        "id": derived_id("campaign", campaign, values.get("key", "").strip() or to),
+    values = {name: _cell(row, name) for name in sorted(needed)}
+    for name in values:
+        if columns.get(name) is None:
+            raise InvalidRow(row.line, f"{name}: the template needs this column")
+    if template is not None:
+        _check_length(row.line, template, values)
+    return {
+        "id": derived_id("campaign", campaign, _cell(row, "key").strip() or to),
         "to": to,
-        "p": compact({name: values[name] for name in sorted(needed)}),
-    }
-    for column, field in (("not_before", "nb"), ("valid_until", "vu")):
-        if values.get(column, "").strip():
-            encoded[field] = str(microseconds(_instant(row.line, column, values[column].strip())))
-    return encoded
+        "p": compact(values),
+    } | _times(row, ends, now)
 
 
-def _instant(line: int, column: str, text: str) -> datetime:
+def _cell(row: Row, column: str) -> str:
+    """A column as text; empty where it was not given."""
+    value = row.values.get(column)
+    if value is None:
+        return ""
+    if isinstance(value, str) and value.isascii():
+        return value
+    if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal):
+        raise InvalidRow(row.line, f"{column}: is neither a text nor a number")
+    try:
+        return str(value).encode().decode()
+    except ValueError:  # half a surrogate pair, or a number of thousands of digits
+        raise InvalidRow(row.line, f"{column}: cannot be written as text") from None
+
+
+def _check_length(line: int, template: Mapping[str, str], values: Mapping[str, str]) -> None:
+    fixed, uses = _measured(template["text"], tuple(values))
+    length = fixed + sum(map(mul, uses, map(len, values.values())))
+    if length > LONGEST_TEXT:
+        raise InvalidRow(line, f"text: would have {length} characters, more than {LONGEST_TEXT}")
+    if not length and "url" not in template:
+        raise InvalidRow(line, "text: would be empty")
+
+
+@lru_cache(maxsize=8)
+def _measured(text: str, names: tuple[str, ...]) -> tuple[int, tuple[int, ...]]:
+    """How long a template is without its values, and how often it uses each: so no row needs to be rendered."""
+    blank = dict.fromkeys(names, "")
+    fixed = len(render(text, blank))
+    return fixed, tuple(len(render(text, blank | {name: "x"})) - fixed for name in names)
+
+
+def _times(row: Row, ends: datetime | None, now: datetime | None) -> dict[str, str]:
+    """``nb`` and ``vu``, where they are given or follow from each other."""
+    begin, end = _instant(row, "not_before"), _instant(row, "valid_until")
+    last = end or ends
+    if begin and last and last <= begin:
+        raise InvalidRow(row.line, "valid_until: must be later than not_before")
+    if begin and not last:
+        end = max(begin, now or datetime.now(UTC)) + DEFAULT_VALIDITY
+    fields = {}
+    if begin:
+        fields["nb"] = str(microseconds(begin))
+    if end:
+        fields["vu"] = str(microseconds(end))
+    return fields
+
+
+def _instant(row: Row, column: str) -> datetime | None:
+    text = _cell(row, column).strip()
+    if not text:
+        return None
     try:
         value = datetime.fromisoformat(text)
     except ValueError:
-        raise InvalidRow(line, f"{column}: is not a time such as 2026-01-31T09:00:00+01:00") from None
-    if value.tzinfo is None:
-        raise InvalidRow(line, f"{column}: needs a time zone, such as +01:00")
-    return value
+        raise InvalidRow(row.line, f"{column}: is not a time such as 2026-01-31T09:00:00+01:00") from None
+    try:
+        return utc(value)
+    except ValueError as error:
+        raise InvalidRow(row.line, f"{column}: {error}") from None

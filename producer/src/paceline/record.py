@@ -25,11 +25,14 @@ from paceline.ids import derived_id, new_id
 from paceline.operations import DEFAULT_VALIDITY, OnUnknown, Operation, Priority
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+# Made once: `json.dumps` makes an encoder for every call that has options.
+_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 def microseconds(instant: datetime) -> int:
     """Microseconds since the epoch, exactly."""
-    return (instant - _EPOCH) // timedelta(microseconds=1)
+    return (instant - _EPOCH) // _MICROSECOND
 
 
 def instant(us: float | str) -> datetime:
@@ -39,7 +42,7 @@ def instant(us: float | str) -> datetime:
 
 def compact(value: Any) -> str:
     """JSON without spaces."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return _JSON.encode(value)
 
 
 def common_fields(

@@ -1,5 +1,6 @@
 """Lua scripts as files: loaded once, includes resolved, called by one typed Python function each."""
 
+import hashlib
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final
@@ -49,25 +50,28 @@ class Script:
     def __init__(self, package: str, name: str, root: str = names.STATE_ROOT) -> None:
         self.name = name
         self._text = source(package, name)
+        self._sha = hashlib.sha1(self._text.encode(), usedforsecurity=False).hexdigest()
+        self._known = False
         self._root = root
-        self._sha = ""
 
     def run(self, client: "redis.Redis", *arguments: str | int | bytes) -> Any:
-        """Run it on a blocking client: EVALSHA, or the text when the server does not know it yet."""
-        try:
-            if self._sha:
+        """Run it on a blocking client; one round trip, also the first time: EVAL teaches the server what EVALSHA then names."""
+        if self._known:
+            try:
                 return client.evalsha(self._sha, 1, self._root, *arguments)
-        except NoScriptError:
-            pass
-        self._sha = str(client.script_load(self._text))
-        return client.evalsha(self._sha, 1, self._root, *arguments)
+            except NoScriptError:
+                pass
+        reply = client.eval(self._text, 1, self._root, *arguments)
+        self._known = True
+        return reply
 
     async def arun(self, client: "redis.asyncio.Redis", *arguments: str | int | bytes) -> Any:
         """The same on an asyncio client."""
-        try:
-            if self._sha:
+        if self._known:
+            try:
                 return await client.evalsha(self._sha, 1, self._root, *arguments)
-        except NoScriptError:
-            pass
-        self._sha = str(await client.script_load(self._text))
-        return await client.evalsha(self._sha, 1, self._root, *arguments)
+            except NoScriptError:
+                pass
+        reply = await client.eval(self._text, 1, self._root, *arguments)
+        self._known = True
+        return reply

@@ -1,8 +1,9 @@
 import os
 from collections.abc import Mapping
-from typing import Final, Literal, Self
+from typing import Any, Final, Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 
 from paceline import names
 from paceline.errors import ConfigurationError
@@ -39,12 +40,15 @@ class Settings(BaseModel):
         http_deadline_s: one provider call must be over within this many seconds.
         allow_volatile: start although the state server may lose data (no AOF, or an evicting memory policy).
         retention_s: seconds an operation is kept after its outcome.
+
+    Raises:
+        ConfigurationError: a setting is malformed; the message names its variable.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     broker_url: str = _DEFAULT_BROKER
-    state_url: str = ""
+    state_url: str = Field("", validate_default=True)
     api_base: str = "https://api.p.2chat.io/open"
     secret_key: SecretStr = SecretStr("")
     metrics_port: int = Field(9808, ge=0, le=65535)
@@ -55,6 +59,31 @@ class Settings(BaseModel):
     allow_volatile: bool = False
     retention_s: int = Field(7 * 86_400, ge=60)
 
+    def __init__(self, /, **data: Any) -> None:
+        try:
+            super().__init__(**data)
+        except ValidationError as error:
+            first = error.errors()[0]
+            field, words = str(first["loc"][0]), str(first["msg"]).removeprefix("Value error, ")
+            raise ConfigurationError(f"{_ENVIRONMENT.get(field, field)}: {words}") from error
+
+    @field_validator("state_url")
+    @classmethod
+    def _state_lives_with_a_redis_broker(cls, value: str, others: ValidationInfo) -> str:
+        broker: str = others.data.get("broker_url", "")
+        if not value and not broker.startswith(("redis://", "rediss://", "unix://")):
+            raise ValueError(f"must name a Redis server, because {names.ENV_BROKER_URL} is not one")
+        return value or broker
+
+    @field_validator("api_base")
+    @classmethod
+    def _is_a_web_address(cls, value: str) -> str:
+        parts = urlsplit(value)
+        _ = parts.port  # raises for what is no port
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("must be an address that starts with https:// or http://")
+        return value
+
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ, **overrides: str | None) -> Self:
         """Read the ``PACELINE_*`` variables.
@@ -64,23 +93,11 @@ class Settings(BaseModel):
             overrides: values that win over the environment; None means "not given".
 
         Returns:
-            The settings, ``state_url`` filled in.
+            The settings.
 
         Raises:
             ConfigurationError: a variable is malformed; the message names it.
         """
         values = {field: environ[name] for field, name in _ENVIRONMENT.items() if environ.get(name)}
         values |= {field: value for field, value in overrides.items() if value is not None}
-        try:
-            settings = cls.model_validate(values)
-        except ValidationError as error:
-            first = error.errors()[0]
-            field = str(first["loc"][0])
-            raise ConfigurationError(f"{_ENVIRONMENT.get(field, field)}: {first['msg']}") from error
-        if settings.state_url:
-            return settings
-        if not settings.broker_url.startswith(("redis://", "rediss://", "unix://")):
-            raise ConfigurationError(
-                f"{names.ENV_STATE_URL} must name a Redis server, because {names.ENV_BROKER_URL} is not one"
-            )
-        return settings.model_copy(update={"state_url": settings.broker_url})
+        return cls(**values)

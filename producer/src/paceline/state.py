@@ -38,21 +38,25 @@ def connect(url: str, *, answer_timeout_s: float = ANSWER_TIMEOUT_S, repeat: boo
     Raises:
         ConfigurationError: the address is malformed.
     """
-    # A Unix socket is at hand or not: redis-py takes neither keepalive nor a connect timeout for it.
-    far: dict[str, Any] = (
-        {} if url.startswith("unix://") else {"socket_connect_timeout": CONNECT_TIMEOUT_S, "socket_keepalive": True}
-    )
     try:
         client: redis.Redis = redis.Redis.from_url(
             url,
             decode_responses=True,
-            socket_timeout=answer_timeout_s,
             retry=Retry(NoBackoff(), int(repeat), supported_errors=(RedisConnectionError,)),
-            **far,
+            **socket_options(url, answer_timeout_s),
         )
     except ValueError as error:
         raise ConfigurationError(f"the state address is malformed: {error}") from error
     return client
+
+
+def socket_options(url: str, answer_timeout_s: float) -> dict[str, Any]:
+    """Timeouts and handshake for redis-py. A Unix socket takes neither keepalive nor a connect timeout: it is at hand or not."""
+    # RESP2 needs no handshake: over a slow network each round trip counts.
+    near: dict[str, Any] = {"socket_timeout": answer_timeout_s, "protocol": 2}
+    if url.startswith("unix://"):
+        return near
+    return near | {"socket_connect_timeout": CONNECT_TIMEOUT_S, "socket_keepalive": True}
 
 
 def translated(function: Callable[_P, _T]) -> Callable[_P, _T]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
+from itertools import groupby
 from typing import Any, Final
 
 WORDS_KEPT: Final = 512
@@ -47,7 +48,7 @@ class Answer:
 
 _SENDER_BUSY: Final = frozenset({409, 410, 486})  # 486 is borrowed from SIP: http.HTTPStatus does not know it
 _BAD_KEY: Final = frozenset({401, 403})
-_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+_LONGEST_UUID: Final = 100
 
 
 def read_answer(status: int, headers: Mapping[str, str], body: bytes) -> Answer:
@@ -69,7 +70,7 @@ def read_answer(status: int, headers: Mapping[str, str], body: bytes) -> Answer:
             return Answer(Meaning.ACCEPTED, code, "accepted, but the answer could not be read")
         if value.get("success") is False or value.get("error") is True:
             return Answer(Meaning.REJECTED, code, words)
-        return Answer(Meaning.ACCEPTED, code, "", str(value.get("message_uuid") or value.get("message_id") or "")[:100])
+        return Answer(Meaning.ACCEPTED, code, message_uuid=_uuid(value))
     if status == 429:
         return Answer(Meaning.THROTTLED, code, words, retry_after_s=retry_after(headers))
     if status in _SENDER_BUSY:
@@ -95,26 +96,33 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
         0 to 3600 seconds, or None: absent, past or unreadable.
     """
     text = headers.get("retry-after", "").strip()
-    if re.fullmatch(r"\d{1,18}", text):
+    if re.fullmatch("[0-9]+", text):
         return min(float(text), _LONGEST_RETRY_AFTER_S) or None
     try:
         wait = (parsedate_to_datetime(text) - parsedate_to_datetime(headers.get("date", ""))).total_seconds()
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return None
     return min(wait, _LONGEST_RETRY_AFTER_S) if wait > 0 else None
 
 
 def clean(text: str) -> str:
-    """Words fit for a log and a record: no control characters, at most 512 characters."""
-    return _CONTROL.sub(" ", text).strip()[:WORDS_KEPT]
+    """Words fit for a log, a record and a terminal: printable, no halves of characters, at most 512 characters."""
+    whole = text.strip()[:WORDS_KEPT].encode(errors="replace").decode()
+    runs = groupby(whole, str.isprintable)
+    return "".join("".join(run) if printable else " " for printable, run in runs).strip()
 
 
 def _object(body: bytes) -> dict[str, Any] | None:
     try:
         value = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
+
+
+def _uuid(value: Mapping[str, Any]) -> str:
+    found = value.get("message_uuid") or value.get("message_id") or ""
+    return clean(_scalar(found))[:_LONGEST_UUID]
 
 
 def _words(value: Mapping[str, Any]) -> str:
@@ -130,6 +138,11 @@ def _words(value: Mapping[str, Any]) -> str:
 
 def _validation_words(item: Any) -> str:
     if not isinstance(item, dict):
-        return str(item)
+        return _scalar(item)
     where = item.get("loc")
-    return f"{'.'.join(map(str, where)) if isinstance(where, list) else where}: {item.get('msg')}"
+    return f"{'.'.join(map(_scalar, where)) if isinstance(where, list) else _scalar(where)}: {_scalar(item.get('msg'))}"
+
+
+def _scalar(value: Any) -> str:
+    """A JSON value as text; of a list or an object, which may be nested deeper than `str` can follow, only that it is one."""
+    return "..." if isinstance(value, list | dict) else str(value)

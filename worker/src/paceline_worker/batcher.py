@@ -12,7 +12,8 @@ class Batcher(Generic[Q, A]):
     An idle system pays no delay and a busy one pays one round trip for many.
 
     Args:
-        ask_all: answers a batch, in order; when it raises, every question of the batch raises the same.
+        ask_all: answers a batch, in order; when it raises, every question of the batch raises the same, and likewise when
+            there are not as many answers as questions.
         largest: most questions in one batch.
     """
 
@@ -32,14 +33,19 @@ class Batcher(Generic[Q, A]):
 
     async def _run(self) -> None:
         while self._waiting:
-            batch, self._waiting = self._waiting[: self._largest], self._waiting[self._largest :]
+            # A question that was given up is not asked: its answer would oblige somebody.
+            open_questions = [waiting for waiting in self._waiting if not waiting[1].done()]
+            batch, self._waiting = open_questions[: self._largest], open_questions[self._largest :]
+            if not batch:
+                return
             try:
                 answers = await self._ask_all([question for question, _ in batch])
+                answered = list(zip(batch, answers, strict=True))
             except Exception as error:  # noqa: BLE001 - handed to everyone who asked
                 for _, future in batch:
                     if not future.done():
                         future.set_exception(error)
                 continue
-            for (_, future), answer in zip(batch, answers, strict=True):
+            for (_, future), answer in answered:
                 if not future.done():
                     future.set_result(answer)

@@ -80,6 +80,8 @@ def plan(rates: str, pacing: Pacing = "spacing", variation: timedelta = DEFAULT_
     except ValueError as error:
         raise InvalidOperation(f"limit: {rates!r} is not a rate such as 10/minute or '10/minute; 1000/day'") from error
     windows = sorted((item.get_expiry() * 1_000_000, item.amount) for item in items)
+    windows = [one for one in windows if one == min(other for other in windows if other[0] == one[0])]
+    windows = list(dict.fromkeys(windows))  # of several limits over one window the strictest counts, once
     if not windows or any(n < 1 or window < 1 for window, n in windows):
         raise InvalidOperation(f"limit: {rates!r} allows nothing")
     paced = [one for one in windows if one[0] <= _LONGEST_PACED_US] or windows[:1]
@@ -103,21 +105,23 @@ class Bucket:
     Args:
         plan: what it enforces.
         next_us: earliest next slot.
+        floor_us: no slot before: a slow call may have arrived as late as it was answered.
         logs: per quota, the slots of its last n grants.
     """
 
     plan: Plan
     next_us: int
+    floor_us: int = 0
     logs: Sequence[deque[int]] = field(default_factory=list)
 
     @classmethod
     def empty(cls, plan: Plan, now_us: int) -> "Bucket":
         """A new or lost bucket: never full, so one interval passes before its first slot."""
-        return cls(plan, now_us + plan.interval_us, [deque(maxlen=quota.n) for quota in plan.quotas])
+        return cls(plan, now_us + plan.interval_us, 0, [deque(maxlen=quota.n) for quota in plan.quotas])
 
     def peek(self, earliest_us: int) -> int:
         """The first slot at or after a time, us."""
-        slot = max(self.next_us, earliest_us)
+        slot = max(self.next_us, self.floor_us, earliest_us)
         for quota, log in zip(self.plan.quotas, self.logs, strict=True):
             if len(log) >= quota.n:
                 slot = max(slot, log[0] + quota.window_us + quota.variation_us)
@@ -128,6 +132,11 @@ class Bucket:
         self.next_us = slot_us + self.plan.interval_us
         for log in self.logs:
             log.append(slot_us)
+
+    def push(self, slot_us: int, elapsed_us: int) -> None:
+        """A call took so long from its slot to its answer; beyond J, slots after it keep their distance from its end."""
+        if elapsed_us > self.plan.variation_us:
+            self.floor_us = max(self.floor_us, slot_us + elapsed_us - self.plan.variation_us + self.plan.interval_us)
 
     def give_back(self, slot_us: int) -> None:
         """Return a slot in which nothing was sent, unless a later one was taken meanwhile."""

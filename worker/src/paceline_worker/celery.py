@@ -51,10 +51,11 @@ class PacelineStep(bootsteps.StartStopStep):
         if self._runtime:
             self._runtime.stop_granting()
 
-    def stop(self, parent: Any) -> None:  # noqa: ARG002 - Celery's signature
+    def stop(self, parent: Any) -> None:
         """Finish what is in flight, return the rest."""
         if self._runtime:
             self._runtime.stop()
+            parent.exitcode = parent.exitcode or self._runtime.exit_code
 
     terminate = stop
 

@@ -18,6 +18,7 @@ class ServerClock:
     _offset_us: float = field(default=0.0, init=False)
     _half_width_us: float = field(default=float("inf"), init=False)
     _at_s: float = field(default=0.0, init=False)
+    _jumped: bool = field(default=False, init=False)
 
     def observe(self, sent_s: float, server_us: int, received_s: float) -> bool:
         """Learn from one reply.
@@ -36,6 +37,12 @@ class ServerClock:
         jumped = abs(middle - self._offset_us) > half + known_half + JUMP_TOLERANCE_US
         if jumped or half <= known_half:
             self._offset_us, self._half_width_us, self._at_s = middle, half, received_s
+        self._jumped |= jumped
+        return jumped
+
+    def take_jump(self) -> bool:
+        """Whether any reply since the last call of this method showed a jump; whoever asks must act on it."""
+        jumped, self._jumped = self._jumped, False
         return jumped
 
     def monotonic_s(self, server_us: float) -> float:

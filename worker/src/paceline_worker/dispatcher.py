@@ -7,7 +7,7 @@ from random import Random
 from typing import Final
 
 import structlog
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from paceline_worker.clock import ServerClock
 from paceline_worker.metrics import Metrics
@@ -22,7 +22,8 @@ _HEARTBEAT_S: Final = 1.0
 FLEET_TTL_S: Final = 5.0
 # Dispatchers wake for the same instant; a spread keeps them from all asking at once. Well below the lead of 250 ms.
 _SPREAD_S: Final = 0.04
-_FULL_PAUSE_S: Final = 0.02
+# With the fleet full, a look finds nothing to grant but still visits what is due.
+_FULL_PAUSE_S: Final = 0.05
 _MOST_GRANTS: Final = 500
 _MOST_ACCOUNTS: Final = 500
 _LARGEST_HINT: Final = 100
@@ -112,8 +113,6 @@ class Dispatcher:
                 pause_s = self._turn()
                 failures = 0
             except (RedisError, OSError) as error:
-                # The server may come back as another process that forgot its last slots: look before granting again.
-                self._fleet = None
                 pause_s = _ERROR_PAUSE_S[min(failures, len(_ERROR_PAUSE_S) - 1)]
                 if failures == 0:
                     log.warning("the state server does not answer; nothing is granted", error=str(error))
@@ -152,15 +151,17 @@ class Dispatcher:
     def _beat(self) -> None:
         self._fleet = self._state.heartbeat(self._worker, self._capacity, FLEET_TTL_S)
         self._beat_at_s = time.monotonic() + _HEARTBEAT_S
-        if self._fleet.server_restarted:
-            log.warning("the state server was restarted; every bucket starts empty, so sending stops for one spacing")
 
     def _accept_overdue(self) -> bool:
         """Accept what nobody accepted; True when there may be more."""
-        rids = self._state.overdue(_OVERDUE_GRACE_S, _OVERDUE_RECORDS)
-        if rids:
-            for acceptance in self._state.accept(rids):
+        try:
+            rids = self._state.overdue(_OVERDUE_GRACE_S, _OVERDUE_RECORDS)
+            for acceptance in self._state.accept(rids) if rids else ():
                 self._metrics.accepted(acceptance.account, acceptance.kind, acceptance.written)
+        except ResponseError as error:
+            # What cannot be accepted must not keep what was accepted from leaving.
+            log.exception("overdue records could not be accepted", error=str(error))
+            return False
         return len(rids) == _OVERDUE_RECORDS
 
     def _handle(self, grants: Grants) -> None:
@@ -170,6 +171,8 @@ class Dispatcher:
         if self._progress.stalled(grants.given_back, time.monotonic()) and not self._stopping:
             self._stopping = True
             self._on_stalled()
+        if grants.server_restarted:
+            log.warning("the state server was restarted; every bucket starts empty, so sending stops for one spacing")
         if grants.clock_jumped:
             log.warning("the state server's clock jumped; every bucket starts empty, so sending stops for one spacing")
             self._state.restart_buckets()

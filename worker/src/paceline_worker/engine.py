@@ -18,7 +18,7 @@ from paceline_worker.answers import Answer
 from paceline_worker.batcher import Batcher
 from paceline_worker.clock import ServerClock
 from paceline_worker.metrics import Metrics
-from paceline_worker.policy import Verdict, decide, not_made
+from paceline_worker.policy import Verdict, decide, not_begun, not_made
 from paceline_worker.provider import Provider
 from paceline_worker.secrets import ApiKey, KeyRing
 from paceline_worker.state import DeliveryState, Hint
@@ -231,7 +231,7 @@ class Engine:
 
     async def _deliver(self, hint: Hint) -> None:
         if await self._stopped_before(self._clock.monotonic_s(hint.slot_us) - _BEGIN_AHEAD_S):
-            await self._settle(hint, not_made("the worker stops", "shutdown"), 0)
+            await self._settle(hint, not_begun("the worker stops", "shutdown"), 0)
             return
         found = await self._insist(lambda: self._begins.ask((hint.id, hint.token)))
         if found is None or found["s"] != "go":
@@ -287,14 +287,17 @@ class Engine:
         done = await self._insist(lambda: self._settles.ask(wire))
         if done is None:
             return
-        if done == "stale":
+        if done == "malformed":
+            log.error("the verdict could not be read; its lease will settle it", operation=hint.id, code=verdict.code)
+        elif done == "stale":
             log.warning(
                 "another grant owns the operation; this answer came too late", operation=hint.id, code=verdict.code
             )
         elif account:
             self._metrics.settled_as(account, kind, done, verdict.reason)
         if verdict.scope == "suspend" and done == "deferred":
-            log.error("account suspended", account=account, reason=verdict.words)
+            # Not the provider's words: they may quote what we sent, and stand in state for those who may read them.
+            log.error("account suspended", account=account, reason=verdict.reason, code=verdict.code)
         elif verdict.scope == "account" and done == "deferred":
             log.warning("provider throttles the account", account=account, pause_s=round(verdict.delay_s, 1))
 

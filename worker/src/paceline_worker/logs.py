@@ -5,6 +5,7 @@ import sys
 from typing import Any, Final, Literal
 
 import structlog
+from structlog.typing import EventDict
 
 _SHARED: Final = (
     structlog.contextvars.merge_contextvars,
@@ -23,10 +24,16 @@ def configure(style: Literal["console", "json"], level: int | str = logging.INFO
         style: ``console`` for people, ``json`` for machines: one object a line.
         level: of the root logger.
     """
-    renderer: Any = (
-        structlog.processors.JSONRenderer()
+    renderers: tuple[Any, ...] = (
+        (structlog.processors.JSONRenderer(),)
         if style == "json"
-        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        # structlog would choose rich's tracebacks where rich is installed: they show local variables, so people's numbers.
+        else (
+            _harmless,
+            structlog.dev.ConsoleRenderer(
+                colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+            ),
+        )
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
@@ -34,8 +41,8 @@ def configure(style: Literal["console", "json"], level: int | str = logging.INFO
             foreign_pre_chain=_SHARED,
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                *([structlog.processors.format_exc_info] if style == "json" else []),
-                renderer,
+                structlog.processors.format_exc_info,
+                *renderers,
             ],
         )
     )
@@ -50,3 +57,26 @@ def configure(style: Literal["console", "json"], level: int | str = logging.INFO
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )
+
+
+def _harmless(_: Any, __: str, event: EventDict) -> EventDict:
+    """Escape what could forge a line or reach the terminal; the renderer's own colours come later."""
+    shown = {name: _shown(value) for name, value in event.items()}
+    shown["event"] = _escaped(str(event["event"]))
+    if "exception" in event:
+        shown["exception"] = _indented(event["exception"])
+    return shown
+
+
+def _shown(value: Any) -> Any:
+    text = value if isinstance(value, str) else repr(value)
+    return value if text.isprintable() else _escaped(text)
+
+
+def _indented(trace: str) -> str:
+    """A traceback keeps its line breaks; indented, no line of it, nor of an error's words, passes for a line of the log."""
+    return "\n".join(f"  {_escaped(line)}" for line in trace.split("\n"))
+
+
+def _escaped(text: str) -> str:
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)

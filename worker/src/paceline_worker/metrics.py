@@ -148,7 +148,7 @@ class StateCollector(Collector):
         self._state = state
 
     def collect(self) -> Iterator[Metric]:
-        """Read the first `_MOST_ACCOUNTS` accounts, in the order of their names."""
+        """Read all accounts; the first `_MOST_ACCOUNTS` by name have series of their own, the sum is of all."""
         backlog = GaugeMetricFamily(
             "paceline_backlog_operations", "Operations that wait in lanes.", labels=["account", "priority"]
         )
@@ -165,9 +165,12 @@ class StateCollector(Collector):
             "paceline_unaccounted_operations", "Operations that came in and are nowhere; anything but 0 is a fault."
         )
         missing = 0
-        for name in self._state.accounts()[:_MOST_ACCOUNTS]:
+        for place, name in enumerate(self._state.accounts()):
             found = self._state.account(name)
             if found is None:
+                continue
+            missing += abs(balance_of(found).unaccounted)
+            if place >= _MOST_ACCOUNTS:
                 continue
             account, lanes, now = found["account"], found["lanes"], int(found["now"])
             backlog.add_metric([name, "transactional"], sum(int(lane["transactional"]) for lane in lanes))
@@ -177,7 +180,6 @@ class StateCollector(Collector):
             rate.add_metric([name], 1e6 / int(account["interval"]))
             reason = suspension_label(account.get("suspended", ""))
             suspended.add_metric([name, reason], 1.0 if reason else 0.0)
-            missing += abs(balance_of(found).unaccounted)
         unaccounted.add_metric([], missing)
         yield from (backlog, oldest, rate, suspended, unaccounted)
 

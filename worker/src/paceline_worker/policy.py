@@ -6,7 +6,7 @@ from typing import Any, Final, Literal
 
 from paceline_worker.answers import Answer, Meaning
 
-Verb = Literal["finish", "retry", "unknown", "defer"]
+Verb = Literal["finish", "retry", "unknown", "defer", "return"]
 Scope = Literal["operation", "sender", "account", "suspend"]
 
 RETRY_FLOOR_S: Final = 2.0
@@ -76,7 +76,7 @@ def decide(
         case Meaning.REJECTED:
             return Verdict("finish", "rejected", code=answer.code, words=words)
         case Meaning.THROTTLED:
-            pause = answer.retry_after_s or min(window_s * 2**throttled, LONGEST_THROTTLE_S)
+            pause = answer.retry_after_s or min(window_s * 2.0 ** min(throttled, 32), LONGEST_THROTTLE_S)
             pause *= 1 + random.random() * _THROTTLE_JITTER
             return Verdict("defer", scope="account", delay_s=pause, code=answer.code, words=words, reason="throttled")
         case Meaning.SENDER_BUSY:
@@ -108,6 +108,11 @@ def retry_delay(attempts: int, random: Random) -> float:
     """
     ceiling = min(RETRY_CAP_S, RETRY_FLOOR_S * 2.0 ** (min(attempts, 16) + 1))
     return random.uniform(RETRY_FLOOR_S, ceiling)
+
+
+def not_begun(words: str, reason: str) -> Verdict:
+    """The grant is given back before begin."""
+    return Verdict("return", words=words, reason=reason)
 
 
 def not_made(words: str, reason: str) -> Verdict:

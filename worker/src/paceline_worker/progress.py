@@ -7,24 +7,22 @@ PATIENCE_S: Final = 30.0
 
 @dataclass(slots=True)
 class ProgressCheck:
-    """Notices a worker that is alive but deaf: hints run out unheard, and none has reached it for a long time.
+    """Notices a worker that is alive but deaf: hints run out unheard, again and again, and none reaches it.
 
     Celery's consumer can lose its broker connection for good without the process ending; a supervisor can only help
-    when it does end. Pure: times are arguments.
+    when it does end. Silence alone is no deafness: perhaps nobody spoke. Pure: times are arguments.
 
     Args:
-        patience_s: how long without a hint.
-        heard_at_s: monotonic seconds of the last hint, or of the start.
+        patience_s: how long hints may go unheard.
     """
 
-    heard_at_s: float
     patience_s: float = PATIENCE_S
-    _unheard: int = field(default=0, init=False)
+    _since_s: float | None = field(default=None, init=False)
+    _last_s: float = field(default=0.0, init=False)
 
-    def heard(self, now_s: float) -> None:
+    def heard(self) -> None:
         """A hint reached this worker."""
-        self.heard_at_s = now_s
-        self._unheard = 0
+        self._since_s = None
 
     def stalled(self, given_back: int, now_s: float) -> bool:
         """Whether this worker should end.
@@ -34,7 +32,11 @@ class ProgressCheck:
             now_s: monotonic seconds.
 
         Returns:
-            True when work was due, nobody heard of it, and we have been deaf for the whole patience.
+            True when hints have been running out for the whole patience, and this worker heard none of them.
         """
-        self._unheard += given_back
-        return self._unheard > 0 and now_s - self.heard_at_s > self.patience_s
+        if not given_back:
+            return False
+        if self._since_s is None or now_s - self._last_s > self.patience_s:
+            self._since_s = now_s
+        self._last_s = now_s
+        return now_s - self._since_s > self.patience_s

@@ -5,6 +5,7 @@ Measured with 64 calls under way (benchmarks/transport.py): the transport called
 """
 
 import asyncio
+import zlib
 from typing import Final
 
 import aiohttp
@@ -19,7 +20,11 @@ KEY_HEADER: Final = "X-User-API-Key"
 # An idle connection the server is about to close would turn a send into an unknown outcome; common servers close after 5 s.
 _KEEPALIVE_S: Final = 4.0
 _CONNECT_S: Final = 5.0
-# The address is looked up and the connection made before a byte is written: these are certain not to be sent.
+# Answers have a few hundred bytes; of a larger one the status tells enough.
+_LARGEST_BODY: Final = 1 << 20
+_GZIP_OR_ZLIB: Final = 32 + zlib.MAX_WBITS
+# A free connection is waited for, the address looked up and the connection made before a byte is written: these are
+# certain not to be sent.
 _NOT_SENT: Final = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL)
 
 
@@ -35,7 +40,10 @@ class Provider:
     def __init__(self, base: str, *, deadline_s: float, connections: int) -> None:
         self._base = base.rstrip("/")
         self._deadline_s = deadline_s
-        self._timeouts = {"connect": min(_CONNECT_S, deadline_s), "read": deadline_s, "pool": deadline_s}
+        # "pool" covers waiting for a free connection and making one. It ends well before the deadline, which cannot tell
+        # whether the request was written. (Above 5 s aiohttp would round it up.)
+        connect_s = min(_CONNECT_S, deadline_s / 2)
+        self._timeouts = {"connect": connect_s, "read": deadline_s, "pool": connect_s}
         connector = aiohttp.TCPConnector(limit=connections, keepalive_timeout=_KEEPALIVE_S)
         # No cookies, no redirects, no retries: one request is one call of the provider.
         session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
@@ -53,24 +61,46 @@ class Provider:
             key: put on the request here and nowhere else.
 
         Returns:
-            What the provider said, or what the silence means. Never raises for network trouble.
+            What the provider said, or what the silence means. Whatever the provider does, nothing is raised.
         """
         outgoing = httpx.Request(
             request.method,
             self._base + request.path,
             json=request.body,
-            headers={KEY_HEADER: key.reveal(), "User-Agent": "paceline"},
+            headers={KEY_HEADER: key.reveal(), "User-Agent": "paceline", "Accept-Encoding": "identity"},
             extensions={"timeout": self._timeouts},
         )
         try:
             async with asyncio.timeout(self._deadline_s):
                 response = await self._transport.handle_async_request(outgoing)
-                body = await response.aread()
+                body = await _body(response)
         except TimeoutError:
             return Answer(Meaning.UNKNOWN, "timeout", f"no answer within {self._deadline_s:g} s")
-        except (httpx.TransportError, aiohttp.ClientError, OSError) as error:
+        except Exception as error:  # noqa: BLE001 - httpx-aiohttp lets some of what a server can provoke through as it is
             return _silence(error)
         return read_answer(response.status_code, response.headers, body)
+
+
+async def _body(response: httpx.Response) -> bytes:
+    """The body, or as much of it as is looked at; empty when it is not encoded as its headers say.
+
+    The connection is given back in any case; one with something left to read is closed.
+    """
+    raw = bytearray()
+    try:
+        async for part in response.aiter_raw():
+            raw += part
+            if len(raw) > _LARGEST_BODY:
+                break
+    finally:
+        await response.aclose()
+    if response.headers.get("content-encoding", "").strip().lower() in ("", "identity"):
+        return bytes(raw)
+    try:
+        # Not httpx's decoders: they know no limit.
+        return zlib.decompressobj(_GZIP_OR_ZLIB).decompress(raw, _LARGEST_BODY)
+    except zlib.error:
+        return b""
 
 
 def _silence(error: Exception) -> Answer:

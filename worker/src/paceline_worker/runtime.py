@@ -6,7 +6,6 @@ import secrets
 import signal
 import socket
 import threading
-import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -47,7 +46,7 @@ class Runtime:
         self._owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         ring = KeyRing(settings.secret_key.get_secret_value())
         clock = ServerClock()
-        self._progress = ProgressCheck(heard_at_s=time.monotonic())
+        self._progress = ProgressCheck()
         self.metrics = metrics.Metrics(metrics.plain_registry())
         self._state = WorkerState(settings.state_url, clock, retention_s=settings.retention_s)
         self._readers = State(connect(settings.state_url, repeat=True))
@@ -59,7 +58,7 @@ class Runtime:
             publish=publish,
             metrics=self.metrics,
             progress=self._progress,
-            on_stalled=end_deaf_process,
+            on_stalled=self._end_deaf,
             random=random.Random(),  # noqa: S311 - jitter, no secret
         )
         self._engine = Engine(
@@ -83,6 +82,7 @@ class Runtime:
         )
         self.metrics.in_flight.set_function(lambda: self._engine.load)
         self._stop_metrics: Callable[[], None] | None = None
+        self.exit_code = 0
 
     def start(self) -> None:
         """Check the state server, then start engine, dispatcher and metrics.
@@ -107,7 +107,7 @@ class Runtime:
 
     def deliver(self, hints: Sequence[Hint]) -> None:
         """Hand a batch to the engine; while it closes, give the batch back."""
-        self._progress.heard(time.monotonic())
+        self._progress.heard()
         try:
             self._engine.submit(hints)
         except Closing:
@@ -125,6 +125,15 @@ class Runtime:
             self._stop_metrics()
         self._readers.client.close()
 
+    def _end_deaf(self) -> None:
+        """End this worker so that its supervisor starts a new one; first in order, and if that hangs, at once."""
+        log.critical("hints run out unheard and none reaches this worker: its broker connection is gone, so it ends")
+        self.exit_code = 1
+        os.kill(os.getpid(), signal.SIGTERM)
+        last_resort = threading.Timer(_LAST_RESORT_S, os._exit, args=(1,))
+        last_resort.daemon = True
+        last_resort.start()
+
     def _serve_metrics(self) -> None:
         self.metrics.registry.register(metrics.StateCollector(self._readers))
         port, address = self._settings.metrics_port, self._settings.metrics_address
@@ -138,14 +147,3 @@ class Runtime:
             )
             return
         log.info("metrics", address=f"http://{address}:{port}/metrics")
-
-
-def end_deaf_process() -> None:
-    """End this worker so that its supervisor starts a new one; first in order, and if that hangs, at once."""
-    log.critical(
-        "hints run out unheard and none reached this worker for long: its broker connection is gone, so it ends"
-    )
-    os.kill(os.getpid(), signal.SIGTERM)
-    last_resort = threading.Timer(_LAST_RESORT_S, os._exit, args=(1,))
-    last_resort.daemon = True
-    last_resort.start()

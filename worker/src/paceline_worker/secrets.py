@@ -57,7 +57,7 @@ class KeyRing:
         if not parts:
             raise ConfigurationError(f"{names.ENV_SECRET_KEY} is not set: make a value with `paceline secret generate`")
         try:
-            keys = [base64.urlsafe_b64decode(part) for part in parts]
+            keys = [_decoded(part) for part in parts]
         except ValueError:
             keys = []
         if not keys or any(len(key) != _KEY_BYTES for key in keys):
@@ -89,7 +89,7 @@ class KeyRing:
             ConfigurationError: it was encrypted under another secret, or for another account or version.
         """
         try:
-            raw = base64.urlsafe_b64decode(text)
+            raw = _decoded(text)
         except ValueError:
             raw = b""
         for cipher in self._ciphers:
@@ -102,6 +102,11 @@ class KeyRing:
         raise ConfigurationError(
             f"the API key of account {account!r} cannot be decrypted: {names.ENV_SECRET_KEY} differs"
         )
+
+
+def _decoded(text: str) -> bytes:
+    """URL-safe base64, strictly: the lenient decoder skips foreign characters and drops what follows the padding."""
+    return base64.b64decode(text, altchars=b"-_", validate=True)
 
 
 def _associated(account: str, version: int) -> bytes:

@@ -12,7 +12,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from paceline.scripts import Script
-from paceline.state import connect
+from paceline.state import connect, socket_options
 from paceline_worker.clock import ServerClock
 
 _PACKAGE: Final = "paceline_worker"
@@ -47,6 +47,7 @@ class Grants:
         settled: (account, kind, outcome) of operations that ended on the way: expired, held, dead.
         room: how many more operations the fleet could take.
         clock_jumped: the server's clock was set; the grants must not be used.
+        server_restarted: this is not the server process that was here before; every bucket now starts empty.
     """
 
     hints: Sequence[Hint]
@@ -55,6 +56,7 @@ class Grants:
     settled: Sequence[tuple[str, str, str]]
     room: int
     clock_jumped: bool
+    server_restarted: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +66,10 @@ class Fleet:
     Args:
         capacity: operations all live workers may have in flight.
         workers: how many live workers.
-        server_restarted: this is not the server process that was here before; every bucket now starts empty.
     """
 
     capacity: int
     workers: int
-    server_restarted: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,30 +123,37 @@ class WorkerState:
         """Grant what is due; see grant.lua."""
         sent = time.monotonic()
         reply = self._grant.run(self.client, most, fleet_capacity, most_accounts, self._retention_ms)
-        now, following, given_back, settled, room, *flat = reply
-        jumped = self._clock.observe(sent, int(now), time.monotonic())
+        now, following, given_back, settled, room, restarted, *flat = reply
+        self._clock.observe(sent, int(now), time.monotonic())
         hints = [Hint(i, str(t), int(s)) for i, t, s in zip(*[iter(flat)] * 3, strict=True)]
         ended = [(a, k, o) for a, k, o in json.loads(settled)]
-        return Grants(hints, int(following) if following else None, int(given_back), ended, int(room), jumped)
+        return Grants(
+            hints=hints,
+            next_us=int(following) if following else None,
+            given_back=int(given_back),
+            settled=ended,
+            room=int(room),
+            clock_jumped=self._clock.take_jump(),
+            server_restarted=restarted == "1",
+        )
 
     def give_back(self, hints: Iterable[Hint], words: str) -> None:
-        """Return granted operations to the heads of their lanes."""
-        verdict = {"verb": "defer", "scope": "operation", "words": words}
+        """Return granted operations to the heads of their lanes, unless somebody has begun them meanwhile."""
+        verdict = {"verb": "return", "words": words}
         texts = [json.dumps(verdict | {"id": hint.id, "token": hint.token}) for hint in hints]
         if texts:
             self._settle.run(self.client, self._retention_ms, *texts)
 
     def heartbeat(self, worker: str, capacity: int, ttl_s: float) -> Fleet:
-        """Say that this worker lives, and learn about the fleet and the server."""
-        run_id = str(self.client.info("server")["run_id"])
+        """Say that this worker lives, and learn about the fleet."""
         sent = time.monotonic()
-        now, total, workers, restarted = self._heartbeat.run(self.client, worker, capacity, int(ttl_s * 1e6), run_id)
+        now, total, workers = self._heartbeat.run(self.client, worker, capacity, int(ttl_s * 1e6))
         self._clock.observe(sent, int(now), time.monotonic())
-        return Fleet(int(total), int(workers), restarted == "1")
+        return Fleet(int(total), int(workers))
 
     def leave(self, worker: str) -> None:
         """Take this worker out of the fleet."""
-        self._heartbeat.run(self.client, worker, "", 0, str(self.client.info("server")["run_id"]))
+        self._heartbeat.run(self.client, worker, "", 0)
 
     def restart_buckets(self) -> None:
         """Let every bucket start empty, because the server's clock cannot be trusted to have gone on evenly."""
@@ -171,10 +178,8 @@ class DeliveryState:
         self.client: redis.asyncio.Redis = redis.asyncio.Redis.from_url(
             url,
             decode_responses=True,
-            socket_connect_timeout=2.0,
-            socket_timeout=ANSWER_TIMEOUT_S,
-            socket_keepalive=True,
             retry=Retry(NoBackoff(), 0),
+            **socket_options(url, ANSWER_TIMEOUT_S),
         )
         self._clock = clock
         self._owner = owner

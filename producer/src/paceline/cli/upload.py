@@ -35,7 +35,7 @@ class BadRows:
         """Write one row; see `paceline.Outbox.campaign`, on_invalid."""
         try:
             if self._file is None:
-                self._file = self.path.open("w", encoding="utf-8", newline="")
+                self._file = self.path.open("w", encoding="utf-8", errors="backslashreplace", newline="")
                 self._writer = csv.writer(self._file)
                 self._writer.writerow(("line", "reason", "to"))
             self._writer.writerow((row.line, reason, row.values.get("to", "")))

@@ -15,7 +15,12 @@ if verb == 'open' then
   local common = cjson.decode(ARGV[3])
   if redis.call('EXISTS', key.account(common.a)) == 0 then return 'unknown account' end
   local digest = redis.call('HGET', c, 'digest')
-  if digest then return digest == ARGV[4] and 'continued' or 'different' end
+  if digest and digest ~= ARGV[4] then return 'different' end
+  if digest then
+    -- Continued another day: all rows, old and new, are valid as long as was asked for last.
+    redis.call('HSET', c, 'vu', common.vu, 'sealed', '0')
+    return 'continued'
+  end
   for field, value in pairs(common) do redis.call('HSET', c, field, value) end
   redis.call('HSET', c, 'digest', ARGV[4], 'created', int(server_time()), 'sealed', '0')
   redis.call('SADD', key.campaigns, name)

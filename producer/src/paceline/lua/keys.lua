@@ -8,7 +8,7 @@
 -- inbox           zset    record id -> server time (us) of writing; a sweeper accepts what nobody accepted
 -- in:<rid>        hash    one inbox record: account, campaign, count, body (JSON); removed by accept
 -- no:<rid>        string  why a record was refused; expires
--- meta            hash    epoch (bucket generation), run_id, inflight (operations under a lease, all accounts)
+-- meta            hash    epoch (bucket generation), jumps (of the server's clock), run_id, inflight (operations under a lease, all accounts)
 -- workers         hash    worker -> "capacity|expires_us"
 -- outcomes        stream  one entry per settled operation, trimmed
 -- campaigns       set     campaign names
@@ -19,7 +19,8 @@
 -- a:<acct>:ln     set     senders that have or had a lane
 -- a:<acct>:rt|rb  zset    senders whose lane may send now and holds transactional | bulk work -> since when (us)
 -- a:<acct>:fl     zset    operations in flight -> lease expiry (us)
--- a:<acct>:tm     zset    operations that wait for a time -> due (us): `n:<id>` not before, `o:<id>` back-off ends
+-- a:<acct>:in     zset    its inbox records -> time of writing (us): accepted in this order, whatever hint comes first
+-- a:<acct>:tm     zset    operations that wait for a time -> due (us): `n:<seq>:<id>` not before, `o:0:<id>` back-off ends
 -- a:<acct>:sp     zset    paused senders -> end of the pause (us)
 -- a:<acct>:held   zset    operations of unknown outcome -> since when (us)
 -- a:<acct>:q:<us> list    slots of the last N grants, for the quota of that window; expires with it
@@ -27,8 +28,8 @@
 -- l:<acct>:<sender>:t          list  transactional operations
 -- l:<acct>:<sender>:s          list  bulk sources (campaigns, or `-`) that have work, next turn first
 -- l:<acct>:<sender>:b:<source> list  operations of one bulk source
--- l:<acct>:<sender>:h          hash  "<source>|<to>" -> operation in back-off: what follows it to the same recipient waits
--- l:<acct>:<sender>:k:<source>|<to> list  operations that wait behind it
+-- l:<acct>:<sender>:h          hash  pair -> operation in back-off: what follows it to the same recipient waits
+-- l:<acct>:<sender>:k:<pair>   list  operations that wait behind it; a pair is "t|<to>" or "b:<source>|<to>"
 local root = KEYS[1]
 
 local key = {

@@ -49,7 +49,7 @@ end
 
 -- When the account's next slot can be, by its bucket and quotas; the arithmetic of bucket.lua, reading only.
 local function next_slot(account, a)
-  local slot = math.max(now, tonumber(a.next or now), tonumber(a.paused_until or 0))
+  local slot = math.max(now, tonumber(a.next or now), tonumber(a.floor or 0), tonumber(a.paused_until or 0))
   for n, window, variation in string.gmatch(a.quotas or '', '(%d+):(%d+):(%d+)') do
     local nth_last = redis.call('LINDEX', key.account(account) .. ':q:' .. window, -tonumber(n))
     if nth_last then slot = math.max(slot, tonumber(nth_last) + tonumber(window) + tonumber(variation)) end
@@ -103,8 +103,8 @@ if verb == 'operation' then
   if account and o.s == 'w' then
     local lanes = lanes_of(o.a)
     reply.ahead = ahead_of(o, id, lanes)
-    reply.not_before = redis.call('ZSCORE', key.account(o.a) .. ':tm', 'n:' .. id) or nil
-    reply.backoff_until = redis.call('ZSCORE', key.account(o.a) .. ':tm', 'o:' .. id) or nil
+    reply.not_before = redis.call('ZSCORE', key.account(o.a) .. ':tm', 'n:' .. (o.q or '') .. ':' .. id) or nil
+    reply.backoff_until = redis.call('ZSCORE', key.account(o.a) .. ':tm', 'o:0:' .. id) or nil
     for _, lane in ipairs(lanes) do
       if lane.sender == o.f then reply.lane = lane end
     end

@@ -3,7 +3,7 @@
 -- KEYS  1 root
 -- ARGV  1 record id, 2 account, 3 sender, 4 number of operations, 5 record (JSON), 6 campaign name or ''
 -- reply 'written' | 'unknown account' | 'unknown sender' | 'unknown campaign'
--- keys  in:<rid>, inbox, a:<acct> (read), a:<acct>:n, c:<name>
+-- keys  in:<rid>, inbox, a:<acct>:in, a:<acct> (read), a:<acct>:n, c:<name>
 -- Idempotent by record id while the record waits: a lost reply may be replayed.
 --@include keys.lua
 local rid, account, sender, count, record, campaign = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
@@ -17,7 +17,9 @@ if campaign ~= '' and redis.call('EXISTS', key.campaign(campaign)) == 0 then ret
 
 if redis.call('EXISTS', key.record(rid)) == 0 then
   redis.call('HSET', key.record(rid), 'account', account, 'campaign', campaign, 'count', count, 'body', record)
-  redis.call('ZADD', key.inbox, int(server_time()), rid)
+  local now = int(server_time())
+  redis.call('ZADD', key.inbox, now, rid)
+  redis.call('ZADD', key.account(account) .. ':in', now, rid)
   redis.call('HINCRBY', key.account(account) .. ':n', 'received', count)
   redis.call('HINCRBY', key.account(account) .. ':n', 'inbox', count)
   if campaign ~= '' then

@@ -2,29 +2,51 @@
 --
 -- KEYS  1 root
 -- ARGV  record ids
--- reply per record: written, duplicates, account, kind; -1, -1, '', '' where there was none (accepted before: harmless)
+-- reply per record taken (earlier ones of the account come first): written, duplicates, account, kind;
+--       -1, -1, '', '' where there was none (accepted before: harmless)
 -- keys  in:<rid>, inbox, no:<rid>, o:<id>, lanes, timers, due, counts
 -- Atomic per record and idempotent by operation id. A record that cannot be read is refused with a reason, never retried.
 --@include keys.lua
 --@include bucket.lua
 --@include lanes.lua
 local REFUSAL_KEPT_S = 86400
+-- An Outbox writes 1,000 at most; more would hold up the server, and Lua's stack.
+local MOST_ROWS = 2000
 local now = server_time()
 local epoch = current_epoch()
 local reply = {}
+
+local function texts_only(fields_of)
+  for _, value in pairs(fields_of) do
+    if type(value) ~= 'string' then return false end
+  end
+  return true
+end
+
+local function lacks(fields_of, needed)
+  for _, name in ipairs(needed) do
+    if fields_of[name] == nil then return true end
+  end
+  return false
+end
 
 -- Why the record cannot be taken, or nil. Everything is checked before anything is written.
 local function objection(record, a)
   if not record then return 'the record is not of a version this worker reads' end
   if not a then return 'the account was removed' end
-  if type(record.sender) ~= 'string' or type(record.rows) ~= 'table' then return 'the record is incomplete' end
-  for _, fields_of in ipairs({ record.common or {}, unpack(record.rows) }) do
-    for _, value in pairs(fields_of) do
-      if type(value) ~= 'string' then return 'the record holds a field that is not text' end
-    end
+  if type(record.rows) ~= 'table' or type(record.sender) ~= 'string' or (record.priority ~= 't' and record.priority ~= 'b') then
+    return 'the record is incomplete'
   end
+  if #record.rows == 0 or #record.rows > MOST_ROWS then return 'the record holds no rows, or too many' end
+  local common = record.common
+  if common ~= nil and (type(common) ~= 'table' or not texts_only(common)) then return 'the record holds a field that is not text' end
+  if not record.campaign and lacks(common or {}, { 'a', 'f', 'pr', 'k', 'mx', 'unk' }) then return 'the record is incomplete' end
   for _, row in ipairs(record.rows) do
-    if not row.id or not row.to then return 'a row of the record lacks its id or target' end
+    if type(row) ~= 'table' or not texts_only(row) then return 'the record holds a field that is not text' end
+    if lacks(row, { 'id', 'to', 'p' }) then return 'a row of the record lacks its id, target or payload' end
+    for _, time in ipairs({ row.nb or '0', row.vu or '0' }) do
+      if not string.match(time, '^%d+$') then return 'a row of the record holds a time that is no number' end
+    end
   end
   return nil
 end
@@ -37,11 +59,13 @@ end
 
 local function accept(rid, held)
   local account = held.account
-  local tally = { a = account, c = held.campaign ~= '' and held.campaign or nil }
+  local campaign = held.campaign ~= '' and held.campaign or nil
+  local tally = { a = account, c = campaign }
   local record = decode(held.body)
+  if record then record.campaign = campaign end
   local a = load_account(account, now, epoch)
   local why = objection(record, a)
-  if a then count(tally, 'inbox', -tonumber(held.count)) end
+  if a then count(tally, 'inbox', 0 - tonumber(held.count)) end
   if why then
     redis.call('SET', key.refusal(rid), why, 'EX', REFUSAL_KEPT_S)
     if a then count(tally, 'refused', tonumber(held.count)) end
@@ -79,7 +103,9 @@ local function accept(rid, held)
       redis.call('HSET', o, unpack(flat))
       local not_before = tonumber(row.nb or common.nb or 0)
       if not_before > now then
-        wait_until(account, 'n', row.id, not_before)
+        local seq = string.format('%015d', redis.call('HINCRBY', a.key, 'seq', 1))
+        redis.call('HSET', o, 'q', seq)
+        wait_until(account, 'n', seq, row.id, not_before)
       elseif record.priority == 't' then
         transactional[#transactional + 1] = row.id
       else
@@ -98,17 +124,30 @@ local function accept(rid, held)
   return written, duplicates, account, common.k or fields(key.campaign(tally.c or ''), { 'k' }).k or ''
 end
 
-for _, rid in ipairs(ARGV) do
+local function accept_and_forget(rid, account)
   local held = fields(key.record(rid), { 'account', 'campaign', 'count', 'body' })
-  local written, duplicates, account, kind = -1, -1, '', ''
-  if held.body then
-    written, duplicates, account, kind = accept(rid, held)
-    redis.call('DEL', key.record(rid))
-  end
+  local settled_as = { -1, -1, '', '' }
+  if held.body then settled_as = { accept(rid, held) } end
+  redis.call('DEL', key.record(rid))
   redis.call('ZREM', key.inbox, rid)
-  reply[#reply + 1] = written
-  reply[#reply + 1] = duplicates
-  reply[#reply + 1] = account
-  reply[#reply + 1] = kind
+  redis.call('ZREM', key.account(account) .. ':in', rid)
+  for _, value in ipairs(settled_as) do reply[#reply + 1] = value end
+  return held.body and tonumber(held.count) or 0
+end
+
+-- A hint may overtake another; the account's records are still taken in the order in which they were written. Each hint takes
+-- at least one, so there are enough hints for all.
+for _, rid in ipairs(ARGV) do
+  local account = redis.call('HGET', key.record(rid), 'account')
+  if account then
+    local taken, first = 0, nil
+    repeat
+      first = redis.call('ZRANGE', key.account(account) .. ':in', 0, 0)[1] or rid
+      taken = taken + accept_and_forget(first, account)
+    until first == rid or taken >= MOST_ROWS
+  else
+    redis.call('ZREM', key.inbox, rid)
+    for _, value in ipairs({ -1, -1, '', '' }) do reply[#reply + 1] = value end
+  end
 end
 return reply

@@ -41,7 +41,7 @@ else
   for _, quota in ipairs(bucket.parse_quotas(redis.call('HGET', k, 'quotas'))) do
     redis.call('DEL', bucket.log({ key = k }, quota))
   end
-  redis.call('DEL', k, k .. ':n', k .. ':ln', k .. ':rt', k .. ':rb', k .. ':sp')
+  redis.call('DEL', k, k .. ':n', k .. ':ln', k .. ':in', k .. ':rt', k .. ':rb', k .. ':sp')
   redis.call('SREM', key.accounts, name)
   redis.call('ZREM', key.due, name)
   return 'done'

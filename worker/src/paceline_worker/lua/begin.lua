@@ -12,7 +12,7 @@
 --@include lanes.lua
 local owner, lease, floor = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local now = server_time()
-local epoch = current_epoch()
+local epoch, jumps = current_epoch(), current_jumps()
 local accounts, touched = {}, {}
 local reply = { int(now) }
 
@@ -37,6 +37,7 @@ local function begin(id, token)
     if not a then return refuse(o, a, 'suspended') end
     if a.suspended then return refuse(o, a, 'suspended') end
     if a.paused_until > now and a.probe ~= id then return refuse(o, a, 'paused') end
+    if o.j ~= jumps then return refuse(o, a, 'missed') end
     if now > tonumber(o.sl) + math.max(a.variation / 2, floor) then return refuse(o, a, 'missed') end
     redis.call('HSET', o.key, 's', 's', 'w', owner)
     redis.call('ZADD', a.key .. ':fl', int(now + lease), id)

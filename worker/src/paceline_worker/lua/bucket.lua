@@ -3,15 +3,32 @@
 -- README.md beside bucket.py tells it with a timeline.
 --
 -- Fields of a:<acct>:  `next`     earliest next slot (the theoretical arrival time of GCRA)
+--                      `floor`    no slot before: a slow call may have arrived as late as it was answered
 --                      `interval` distance between slots, us          `quotas` "N:W:J N:W:J" further limits, us
 --                      `epoch`    generation in which `next` was written: a lost, new or distrusted bucket starts empty
 local bucket = {}
 
--- A bucket of another generation starts empty: one whole interval passes before its first slot.
+-- Grants run ahead of their slots by the lead, so the hop through Celery costs no throughput (measured: 5 to 40 ms).
+local LEAD = 250000
+
+-- A bucket of another generation starts empty: one whole interval passes before its first slot, counted from now or from a slot
+-- that was granted ahead and may still be used.
 function bucket.refresh(a, now, epoch)
   if a.epoch ~= epoch or not a.next then
-    a.next = now + a.interval
+    local empty = now + a.interval
+    a.next = math.max(empty, math.min(a.next or empty, empty + LEAD))
+    a.floor = 0
     a.epoch = epoch
+    a.bucket_changed = true
+  end
+end
+
+-- A call that took longer than J may have arrived that late: slots after it keep their distance from then.
+function bucket.push(a, slot, elapsed)
+  if elapsed <= a.variation then return end
+  local earliest = slot + elapsed - a.variation + a.interval
+  if earliest > a.floor then
+    a.floor = earliest
     a.bucket_changed = true
   end
 end
@@ -21,7 +38,7 @@ function bucket.log(a, quota) return a.key .. ':q:' .. int(quota.window) end
 
 -- The earliest slot at or after `earliest`. A quota of N per W admits slot k no sooner than W + J after slot k - N.
 function bucket.peek(a, earliest)
-  local slot = math.max(a.next, earliest)
+  local slot = math.max(a.next, a.floor, earliest)
   for _, quota in ipairs(a.quotas) do
     local nth_last = redis.call('LINDEX', bucket.log(a, quota), -quota.n)
     if nth_last then slot = math.max(slot, tonumber(nth_last) + quota.window + quota.variation) end
@@ -54,7 +71,7 @@ end
 
 function bucket.save(a)
   if a.bucket_changed then
-    redis.call('HSET', a.key, 'next', int(a.next), 'epoch', a.epoch)
+    redis.call('HSET', a.key, 'next', int(a.next), 'floor', int(a.floor), 'epoch', a.epoch)
     a.bucket_changed = false
   end
 end

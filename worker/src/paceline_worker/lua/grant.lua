@@ -4,7 +4,7 @@
 -- ARGV  1 most operations to grant, 2 fleet capacity (operations in flight, all workers), 3 most accounts to visit,
 --       4 retention of settled operations (ms)
 -- reply { server time, next look (us; '' none), leases given back, JSON list of {account, kind, outcome} settled on the way,
---         fleet room left, then id, token, slot per grant }
+--         fleet room left, '1' when a restart of the server was just noticed, then id, token, slot per grant }
 -- keys  due, meta, a:<acct> and its sets, lanes, o:<id>
 -- Cost: a constant number of commands per grant and per account visited, whatever waits behind.
 -- Not replayable by design: a lost reply leaves granted operations that nobody begins, and their leases give them back.
@@ -13,7 +13,8 @@
 --@include lanes.lua
 local most, capacity, most_accounts, retention = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
 local now = server_time()
-local epoch = current_epoch()
+local epoch, restarted = checked_epoch()
+local jumps = current_jumps()
 local room = math.min(most, capacity - tonumber(redis.call('HGET', key.meta, 'inflight') or 0))
 local granted = {}
 local swept_back = 0
@@ -41,7 +42,7 @@ end
 local function fire_timers(a)
   for _, member in ipairs(redis.call('ZRANGEBYSCORE', a.key .. ':tm', '-inf', int(now), 'LIMIT', 0, 100)) do
     redis.call('ZREM', a.key .. ':tm', member)
-    local o = load_operation(string.sub(member, 3))
+    local o = load_operation(string.match(member, '[^:]+$'))
     if o and o.s == 'w' then
       enter_lane(o, string.sub(member, 1, 1) == 'o')
       refresh_lane(a.name, o.f, now)
@@ -95,7 +96,7 @@ local function visit(name)
     if not o then break end
     bucket.take(a, slot)
     local token = redis.call('HINCRBY', o.key, 'n', 1)
-    redis.call('HSET', o.key, 's', 'g', 'sl', int(slot))
+    redis.call('HSET', o.key, 's', 'g', 'sl', int(slot), 'j', jumps)
     redis.call('ZADD', a.key .. ':fl', int(slot + GRANT_LEASE), o.id)
     redis.call('HINCRBY', key.meta, 'inflight', 1)
     redis.call('HSET', o.lane, 'f', o.id)
@@ -112,4 +113,4 @@ end
 for _, name in ipairs(redis.call('ZRANGEBYSCORE', key.due, '-inf', int(now), 'LIMIT', 0, most_accounts)) do visit(name) end
 
 local following = redis.call('ZRANGE', key.due, 0, 0, 'WITHSCORES')[2]
-return { int(now), following and int(tonumber(following)) or '', swept_back, settled_json(), room, unpack(granted) }
+return { int(now), following and int(tonumber(following)) or '', swept_back, settled_json(), room, restarted, unpack(granted) }

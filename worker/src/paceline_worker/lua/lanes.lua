@@ -7,8 +7,6 @@
 --
 -- Letters of `s` in o:<id>: w waiting, g granted, s sending, d settled.
 
--- Grants run ahead of their slots by the lead, so the hop through Celery costs no throughput (measured: 5 to 40 ms).
-local LEAD = 250000
 -- A slot is never nearer than this: a grant for "now" would be late before it reached a worker.
 local HOP = 40000
 -- A granted operation that nobody begins goes back to its lane this long after its slot.
@@ -17,14 +15,14 @@ local GRANT_LEASE = 5000000
 local SKIPS = 100
 local OUTCOMES_KEPT = 100000
 
-local ACCOUNT_FIELDS = { 'interval', 'quotas', 'variation', 'next', 'epoch', 'suspended', 'paused_until', 'throttled', 'probe', 'key_version', 'window' }
+local ACCOUNT_FIELDS = { 'interval', 'quotas', 'variation', 'next', 'floor', 'epoch', 'suspended', 'paused_until', 'throttled', 'probe', 'key_version', 'window' }
 
 local function load_account(name, now, epoch)
   local k = key.account(name)
   local a = fields(k, ACCOUNT_FIELDS)
   if not a.interval then return nil end
   a.name, a.key = name, k
-  a.interval, a.next = tonumber(a.interval), tonumber(a.next)
+  a.interval, a.next, a.floor = tonumber(a.interval), tonumber(a.next), tonumber(a.floor or 0)
   a.variation = tonumber(a.variation)
   a.paused_until = tonumber(a.paused_until or 0)
   a.throttled = tonumber(a.throttled or 0)
@@ -33,7 +31,7 @@ local function load_account(name, now, epoch)
   return a
 end
 
-local OPERATION_FIELDS = { 's', 'a', 'f', 'to', 'pr', 'c', 'k', 'p', 't', 'vu', 'mx', 'unk', 'n', 'at', 'sl', 'w', 'oc', 'le' }
+local OPERATION_FIELDS = { 's', 'a', 'f', 'to', 'pr', 'c', 'k', 'p', 't', 'vu', 'mx', 'unk', 'n', 'at', 'sl', 'j', 'q', 'w', 'oc', 'le' }
 local CAMPAIGN_FIELDS = { 'a', 'f', 'pr', 'k', 'vu', 'mx', 'unk', 'p' }
 local campaigns_seen = {}
 
@@ -53,7 +51,7 @@ local function load_operation(id)
   end
   o.source = o.c or '-'
   o.lane = key.lane(o.a, o.f)
-  o.pair = (o.pr == 't' and 't' or o.source) .. '|' .. o.to
+  o.pair = (o.pr == 't' and 't' or 'b:' .. o.source) .. '|' .. o.to
   return o
 end
 
@@ -106,16 +104,28 @@ local function leave_lane(lane, class)
   return id
 end
 
--- Let an operation wait for a time, at no cost meanwhile. `kind`: 'n' not before, 'o' back-off.
-local function wait_until(account, kind, id, at)
-  redis.call('ZADD', key.account(account) .. ':tm', int(at), kind .. ':' .. id)
+-- Let an operation wait for a time, at no cost meanwhile. `kind`: 'n' not before, 'o' back-off. `seq` orders equal times.
+local function wait_until(account, kind, seq, id, at)
+  redis.call('ZADD', key.account(account) .. ':tm', int(at), kind .. ':' .. seq .. ':' .. id)
+end
+
+-- Take a waiting operation out of wherever it waits: the late answer of an earlier call has settled it.
+local function withdraw(o)
+  if redis.call('ZREM', key.account(o.a) .. ':tm', 'o:0:' .. o.id) == 1 then return end
+  if o.pr == 't' then
+    redis.call('LREM', o.lane .. ':t', 1, o.id)
+    return
+  end
+  local list = o.lane .. ':b:' .. o.source
+  redis.call('LREM', list, 1, o.id)
+  if redis.call('EXISTS', list) == 0 then redis.call('LREM', o.lane .. ':s', 0, o.source) end
 end
 
 -- Free the sender and end the lease of an operation in flight.
 local function release(o, now)
   if redis.call('ZREM', key.account(o.a) .. ':fl', o.id) == 1 then redis.call('HINCRBY', key.meta, 'inflight', -1) end
   if redis.call('HGET', o.lane, 'f') == o.id then redis.call('HDEL', o.lane, 'f') end
-  redis.call('HDEL', o.key, 'w')
+  redis.call('HDEL', o.key, 'w', 'j')
 end
 
 -- What waited behind an operation in back-off, to the same recipient, goes to the head of the lane in its old order.
@@ -144,7 +154,7 @@ local function retry_later(o, now, delay, error)
   redis.call('HSET', o.key, 's', 'w', 'le', error)
   redis.call('HINCRBY', o.key, 'at', 1)
   redis.call('HSET', o.lane .. ':h', o.pair, o.id)
-  wait_until(o.a, 'o', o.id, now + delay)
+  wait_until(o.a, 'o', '0', o.id, now + delay)
 end
 
 -- What this script run settled, for the caller's metrics.
@@ -220,3 +230,24 @@ local function set_probe(a, value)
 end
 
 local function current_epoch() return redis.call('HGET', key.meta, 'epoch') or '0' end
+
+-- The same for scripts that take slots: a server process that is not the one we knew may have forgotten its last slots (with
+-- `appendfsync everysec`), so every bucket starts empty. Returns the epoch, and '1' when a restart was just noticed.
+local function checked_epoch()
+  local run_id = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)') or ''
+  local known = redis.call('HGET', key.meta, 'run_id')
+  if known == run_id then return current_epoch(), '0' end
+  redis.call('HSET', key.meta, 'run_id', run_id)
+  if not known then return current_epoch(), '0' end
+  return int(redis.call('HINCRBY', key.meta, 'epoch', 1)), '1'
+end
+-- How often the server's clock was found to have jumped: a slot of before a jump means nothing after it.
+local function current_jumps() return redis.call('HGET', key.meta, 'jumps') or '0' end
+
+-- Held for want of an answer that now has come after all, and says that nothing took effect: it waits again.
+local function unhold(o)
+  count(o, 'held', -1)
+  redis.call('ZREM', key.account(o.a) .. ':held', o.id)
+  redis.call('HDEL', o.key, 'oc', 'te', 'cd', 'u')
+  o.oc = nil
+end

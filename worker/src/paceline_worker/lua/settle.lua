@@ -7,10 +7,11 @@
 --         verb "retry":   "delay" (us), "words"                         an attempt was spent
 --         verb "unknown": "words"                                       by the operation's on_unknown
 --         verb "defer":   "scope": "operation" | "sender" | "account" | "suspend", "delay" (us), "words"   no attempt
--- reply { server time, next look (us; '' none), then per verdict: what was done, or 'stale' }
+--         verb "return":  "words"                                       granted, and given back before begin
+-- reply { server time, next look (us; '' none), then per verdict: what was done, 'stale' or 'malformed' }
 -- keys  o:<id>, a:<acct> and its sets, lanes, due, outcomes, counts
 -- Replayable: a verdict whose token is no longer in flight changes nothing and answers 'stale'. One exception: the late
--- answer of a call whose lease ran out settles the operation that was held for want of it.
+-- answer of a call whose lease ran out settles the operation that was held (or waits to be sent again) for want of it.
 --@include keys.lua
 --@include bucket.lua
 --@include lanes.lua
@@ -25,19 +26,9 @@ local function account_of(name)
   return accounts[name]
 end
 
--- The call may have arrived as late as its answer came: the next slot keeps its distance from then (design: J).
-local function push(a, o, elapsed)
-  if not o.sl or elapsed <= a.variation then return end
-  local earliest = tonumber(o.sl) + elapsed - a.variation + a.interval
-  if earliest > a.next then
-    a.next = earliest
-    a.bucket_changed = true
-  end
-end
-
 local function defer(a, o, v)
   local delay = tonumber(v.delay or 0)
-  give_back(o, now, a, v.scope == 'operation')
+  give_back(o, now, a, v.verb == 'return' or v.scope == 'operation')
   if v.scope == 'sender' then
     redis.call('HSET', o.lane, 'p', int(now + delay))
     redis.call('ZADD', a.key .. ':sp', int(now + delay), o.f)
@@ -50,19 +41,27 @@ local function defer(a, o, v)
     a.suspended = v.words
     redis.call('HSET', a.key, 'suspended', v.words, 'suspended_at', int(now))
   end
-  if v.scope ~= 'operation' then redis.call('HSET', o.key, 'le', v.words) end
+  if v.verb == 'defer' and v.scope ~= 'operation' then redis.call('HSET', o.key, 'le', v.words) end
   return 'deferred'
+end
+
+-- Whether a verdict still counts. Only the grant's own token may speak, and only while that grant is the operation's last word.
+local function may_settle(o, v)
+  if not o or o.n ~= v.token then return false end
+  if v.verb == 'return' then return o.s == 'g' end
+  if o.s == 's' then return true end
+  if o.s == 'd' then return o.oc == 'held' and v.verb ~= 'unknown' end
+  return o.s == 'w' and v.verb == 'finish' and o.at ~= nil
 end
 
 local function settle(v)
   local o = load_operation(v.id)
-  if not o or o.n ~= v.token then return 'stale' end
-  local late = o.s == 'd' and o.oc == 'held' and v.verb == 'finish' and v.outcome ~= 'held'
-  if not late and o.s ~= 's' and o.s ~= 'g' then return 'stale' end
+  if not may_settle(o, v) then return 'stale' end
   local a = account_of(o.a)
   if not a then return 'stale' end
-  local elapsed = tonumber(v.elapsed or 0)
-  if elapsed > 0 then push(a, o, elapsed) end
+  if o.sl then bucket.push(a, tonumber(o.sl), tonumber(v.elapsed or 0)) end
+  if o.s == 'w' then withdraw(o) end
+  if o.s == 'd' and v.verb ~= 'finish' then unhold(o) end
   local result
   if v.verb == 'finish' then
     finish(o, now, v.outcome, { code = v.code, uuid = v.uuid, words = v.words }, retention)
@@ -76,14 +75,21 @@ local function settle(v)
     result = defer(a, o, v)
   end
   if a.probe == v.id then
-    -- A call that was not made says nothing about the limit: probe again. Any answer but 429 ends the throttling.
-    set_probe(a, (v.verb == 'defer' and v.scope ~= 'sender') and 'due' or '')
+    -- Only an answer of the provider says anything about its limit; a status code is one, `connect` or `timeout` is not.
+    local answered = tonumber(v.code) and v.code ~= '429' and v.scope ~= 'suspend'
+    set_probe(a, answered and '' or 'due')
   end
   refresh_lane(o.a, o.f, now)
   return result
 end
 
-for i = 2, #ARGV do done[#done + 1] = settle(cjson.decode(ARGV[i])) end
+local function settle_text(text)
+  local readable, v = pcall(cjson.decode, text)
+  if not readable then return 'malformed' end  -- its lease settles it; the others of the batch must not wait for that
+  return settle(v)
+end
+
+for i = 2, #ARGV do done[#done + 1] = settle_text(ARGV[i]) end
 local following = nil
 for _, a in pairs(accounts) do
   if a then

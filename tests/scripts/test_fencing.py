@@ -1,0 +1,75 @@
+"""Who may take an operation out of flight, and with which words."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+
+from paceline_worker.policy import Verdict
+from tests.support.drive import ACCEPTED, LEASE_US, NOT_MADE, OVERLOADED, THROTTLED, UNKNOWN, Drive
+
+
+def test_giving_back_an_unbegun_hint_cannot_free_an_operation_that_another_worker_is_sending(drive: Drive) -> None:
+    """`hold` means at most one arrival: a second copy of a hint, given back by a worker that stops, is stale once begun."""
+    op = drive.send(on_unknown="hold")
+    hint = drive.grant_next()
+    assert "go" == drive.begin_at_slot(hint, "worker-1")["s"]  # worker-1 has written the request
+    drive.advance(0.2)
+    drive.worker.give_back([hint], "the worker stops")  # the doubled hint, at worker-2: Runtime.deliver, Closing
+    drive.advance(7)
+    assert [] == [again.id for again in drive.grant().hints]
+    assert "s" == drive.operation(op)["s"]
+
+
+def test_a_publish_that_looked_failed_cannot_free_an_operation_that_is_being_sent(drive: Drive) -> None:
+    """The same from Dispatcher._handle: the broker took the hint and its reply was lost; the call is under way."""
+    drive.send(on_unknown="hold")
+    hint = drive.grant_next()
+    arrivals: list[str] = []
+
+    def publish_whose_reply_is_lost(hints: Sequence[object]) -> None:
+        assert "go" == drive.begin_at_slot(hint, "worker-1")["s"]
+        arrivals.append(hint.id)
+        raise TimeoutError
+
+    try:
+        publish_whose_reply_is_lost([hint])
+    except TimeoutError:
+        drive.worker.give_back([hint], "the broker did not take the hint")
+    drive.advance(7)
+    for again in drive.grant().hints:
+        if drive.begin_at_slot(again, "worker-2")["s"] == "go":
+            arrivals.append(again.id)
+    assert 1 == len(arrivals)
+
+
+@pytest.mark.parametrize("verdict", [OVERLOADED, THROTTLED, NOT_MADE], ids=["503", "429", "not sent"])
+def test_a_late_certain_answer_that_is_not_an_outcome_frees_what_its_lease_held(drive: Drive, verdict: Verdict) -> None:
+    """State was away for longer than the lease, the worker knows that the call did not take effect: it is not unknown."""
+    op = drive.send()
+    hint = drive.grant_next()
+    drive.begin_at_slot(hint)
+    drive.advance(LEASE_US / 1e6 + 0.001)
+    drive.grant()
+    assert "held" == drive.operation(op)["oc"]
+    drive.settle(hint, replace(verdict, delay_s=2.0))
+    assert "w" == drive.operation(op)["s"]
+    assert 0 == drive.balance().unaccounted
+
+
+def test_a_late_acceptance_stops_the_resend(drive: Drive) -> None:
+    """`resend`: the lease ran out, the operation waits for its second call, then the first call's success arrives: done."""
+    op = drive.send(on_unknown="resend")
+    hint = drive.grant_next()
+    drive.begin_at_slot(hint)
+    drive.advance(LEASE_US / 1e6 + 0.001)
+    drive.grant()
+    assert "w" == drive.operation(op)["s"]
+    drive.settle(hint, ACCEPTED)
+    assert "accepted" == drive.operation(op).get("oc")
+
+
+def test_unknown_is_only_said_of_what_is_unknown(drive: Drive) -> None:
+    """Control of the tests above: UNKNOWN on time is held."""
+    op = drive.deliver_sent(UNKNOWN)
+    assert "held" == drive.operation(op)["oc"]

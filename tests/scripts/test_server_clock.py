@@ -1,0 +1,72 @@
+"""A server clock that is set, and a server that restarts."""
+
+import time
+
+import pytest
+
+from paceline.scripts import Script
+from paceline_worker.clock import ServerClock
+from tests.conftest import add_account
+from tests.support.drive import ACCEPTED, Drive
+
+INTERVAL_US = 6_100_000
+SPACING_US = 6_000_000  # what the provider counts: 10/minute, evenly
+
+
+def test_after_the_clock_went_back_an_hour_accounts_are_looked_at_within_one_spacing(drive: Drive) -> None:
+    """Sending stops for one spacing, not until the old time is reached again."""
+    drive.send()
+    drive.send()
+    drive.deliver(ACCEPTED)
+    drive.advance(-3600)
+    drive.worker.restart_buckets()
+    drive.advance(0.5)
+    drive.grant()
+    drive.advance(7)
+    assert 1 == len(drive.grant().hints), f"due in {(drive.due_us() or 0) - drive.now_us} us"
+
+
+def test_a_slot_granted_before_the_clock_went_back_is_not_used_beside_the_new_ones(drive: Drive) -> None:
+    """F16, 5 s back: the old hint's slot lies in the new future; begun there, it meets the restarted bucket's first slot."""
+    drive.send()
+    drive.send(sender="+15550100002")
+    first = drive.grant_next()
+    drive.advance(-5)
+    drive.worker.restart_buckets()
+    drive.send(sender="+15550100003")  # touches the account: its bucket starts empty here
+    arrivals = [first.slot_us] if drive.begin_at_slot(first)["s"] == "go" else []
+    while len(arrivals) < 2:
+        drive.go_to_next_due()
+        arrivals += [hint.slot_us for hint in drive.grant().hints if drive.begin_at_slot(hint)["s"] == "go"]
+    assert arrivals[1] - arrivals[0] >= SPACING_US, arrivals[1] - arrivals[0]
+
+
+def test_a_slot_granted_before_a_restart_keeps_its_distance_to_the_first_slot_after_it(drive: Drive) -> None:
+    """Grants run 250 ms ahead: an empty bucket must count its spacing from the last slot that may still be used."""
+    beat = Script("paceline_worker", "heartbeat")
+    beat.run(drive.client, "w", "10", 5_000_000, "run-1")
+    drive.send()
+    drive.send(sender="+15550100002")
+    granted = drive.grant_next()  # its slot lies 250 ms ahead
+    beat.run(drive.client, "w", "10", 5_000_000, "run-2")
+    drive.grant()
+    drive.advance(0.01)
+    drive.send(sender="+15550100003")  # touches the account: the bucket starts empty at this moment
+    assert "go" == drive.begin_at_slot(granted)["s"]
+    following = drive.grant_next()
+    assert following.slot_us - granted.slot_us >= SPACING_US, following.slot_us - granted.slot_us
+
+
+@pytest.mark.parametrize("first_to_see", ["heartbeat", "begin", "settle"])
+def test_a_jump_is_noticed_whoever_sees_it_first(drive: Drive, first_to_see: str) -> None:
+    """Every reply carries the server's time; the first one after a jump must lead to restarted buckets."""
+    state = drive.worker
+    add_account(drive.client, "other")
+    state.grant(most=1, fleet_capacity=1, most_accounts=1)
+    drive.advance(3600)
+    if first_to_see == "heartbeat":
+        state.heartbeat("w", 1, 5.0)
+    else:  # DeliveryState.begin and .settle call the same, and drop what it returns
+        clock: ServerClock = state._clock  # noqa: SLF001
+        assert clock.observe(time.monotonic(), drive.now_us, time.monotonic())
+    assert state.grant(most=1, fleet_capacity=1, most_accounts=1).clock_jumped
