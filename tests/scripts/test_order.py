@@ -45,7 +45,7 @@ def test_a_campaign_named_t_does_not_mix_with_transactional_work(drive: Drive) -
     drive.state.open_campaign("t", common, "digest")
     row = {"id": derived_id("campaign", "t", TO), "to": TO, "p": "{}"}
     rid = new_id()
-    body = chunk(campaign="t", account="acme", sender=SENDER, priority="bulk"[0], rows=[row])
+    body = chunk(campaign="t", account="acme", sender=SENDER, priority="bulk", rows=[row])
     drive.state.submit(rid, "acme", SENDER, 1, body, campaign="t")
     drive.worker.accept([rid])
     assert row["id"] == drive.deliver(replace(OVERLOADED, delay_s=60.0))

@@ -93,7 +93,7 @@ def test_a_missed_probe_keeps_the_slot(drive: Drive) -> None:
 
 
 def test_two_quotas_of_one_window_count_each_slot_once(drive: Drive) -> None:
-    """ "10/minute; 6/day; 4/24 hour": both days are one window; four may leave, not two."""
+    """Of 10/minute; 6/day; 4/24 hour both days are one window; four may leave, not two."""
     add_account(drive.client, "twin", "10/minute; 6/day; 4/24 hour")
     for _ in range(4):
         drive.send("twin", valid_until=datetime(2040, 1, 1, tzinfo=UTC))
