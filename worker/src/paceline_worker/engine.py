@@ -234,11 +234,10 @@ class Engine:
             await self._settle(hint, not_begun("the worker stops", "shutdown"), 0)
             return
         found = await self._insist(lambda: self._begins.ask((hint.id, hint.token)))
-        if found is None or found["s"] != "go":
-            why = found["why"] if found else "unreachable"
-            if found and found.get("account"):
-                self._metrics.deferred(found["account"], why)
-            log.debug("not begun", operation=hint.id, why=why)
+        if found["s"] != "go":
+            if found.get("account"):
+                self._metrics.deferred(found["account"], found["why"])
+            log.debug("not begun", operation=hint.id, why=found["why"])
             return
         try:
             begun = read_begun(found)
@@ -285,8 +284,6 @@ class Engine:
     async def _settle(self, hint: Hint, verdict: Verdict, elapsed_us: int, account: str = "", kind: str = "") -> None:
         wire = verdict.wire(hint.id, hint.token, elapsed_us)
         done = await self._insist(lambda: self._settles.ask(wire))
-        if done is None:
-            return
         if done == "malformed":
             log.error("the verdict could not be read; its lease will settle it", operation=hint.id, code=verdict.code)
         elif done == "stale":

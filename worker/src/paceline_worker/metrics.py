@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import prometheus_client
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -215,8 +215,3 @@ def serve(registry: CollectorRegistry, port: int, address: str) -> Callable[[], 
         thread.join()
 
     return stop
-
-
-def plain_registry() -> Any:
-    """A registry of our own, so that a host's metrics and ours do not mix."""
-    return CollectorRegistry()

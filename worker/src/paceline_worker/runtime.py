@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 import structlog
+from prometheus_client import CollectorRegistry
 from redis.exceptions import RedisError
 
 from paceline.errors import ConfigurationError
@@ -47,7 +48,7 @@ class Runtime:
         ring = KeyRing(settings.secret_key.get_secret_value())
         clock = ServerClock()
         self._progress = ProgressCheck()
-        self.metrics = metrics.Metrics(metrics.plain_registry())
+        self.metrics = metrics.Metrics(CollectorRegistry())  # our own: a host's metrics and ours do not mix
         self._state = WorkerState(settings.state_url, clock, retention_s=settings.retention_s)
         self._readers = State(connect(settings.state_url, repeat=True))
         self._dispatcher = Dispatcher(
