@@ -8,6 +8,9 @@ The rate is taken from the sandbox's arrival log, between the 5th and 95th perce
 import argparse
 import time
 
+import psutil
+
+from benchmarks.backlog import cpu_seconds
 from benchmarks.stack import running
 
 
@@ -33,13 +36,19 @@ def main() -> None:
                 recipients=({"to": f"+1555{sender:04d}{i:05d}"} for i in range(per_sender)),
             )
         total = per_sender * options.senders
+        processes = [psutil.Process(worker.pid) for worker in stack.workers] + [psutil.Process(stack.server.pid)]
+        before = [cpu_seconds(process) for process in processes]
         deadline = time.monotonic() + 120
         while time.monotonic() < deadline and stack.sandbox.report()["totals"]["accepted"] < total:
             time.sleep(0.5)
+        *workers_s, server_s = (cpu_seconds(p) - b for p, b in zip(processes, before, strict=True))
         arrivals = [one["at_us"] for one in stack.sandbox.arrivals()]
         low, high = len(arrivals) // 20, len(arrivals) * 19 // 20
         rate = (high - low) / ((arrivals[high] - arrivals[low]) / 1e6)
         print(f"{len(arrivals)} of {total} arrived; {rate:.0f} operations/s with {options.workers} workers")
+        print(
+            f"CPU ms an operation: workers {sum(workers_s) / total * 1e3:.2f}, state server {server_s / total * 1e3:.2f}"
+        )
 
 
 if __name__ == "__main__":
