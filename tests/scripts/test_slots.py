@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from paceline.scripts import Script
-from paceline_worker.accounts import Accounts, _limits
+from paceline_worker.accounts import Accounts
 from tests.conftest import add_account
 from tests.support.drive import ACCEPTED, NOT_MADE, OVERLOADED, THROTTLED, UNKNOWN, Drive
 
@@ -28,7 +28,6 @@ def test_a_slot_that_goes_back_does_not_take_the_push_of_a_slow_call_with_it(dri
 
 def test_a_lowered_quota_counts_the_latest_slots(drive: Drive) -> None:
     """10/day lowered to 3/day: the next slot waits for the third latest, not for the oldest of ten."""
-    account = Script("paceline_worker", "account")
     add_account(drive.client, "q", "60/minute; 10/day")
     for _ in range(10):
         drive.send("q", valid_until=datetime(2040, 1, 1, tzinfo=UTC))
@@ -45,8 +44,7 @@ def test_a_lowered_quota_counts_the_latest_slots(drive: Drive) -> None:
     for i in range(10):
         slots.append(next_slot())
         drive.advance(3600 if i < 9 else 1)
-    fields = _limits("60/minute; 3/day", "spacing", timedelta(milliseconds=100))
-    account.run(drive.client, "limits", "q", *(text for pair in fields.items() for text in pair))
+    Accounts(drive.client).change("q", rates="60/minute; 3/day")
     drive.send("q", valid_until=datetime(2040, 1, 1, tzinfo=UTC))
     got = next_slot()
     assert got >= slots[-3] + 86_400_000_000, [s - slots[0] for s in [*slots, got]]
@@ -88,8 +86,7 @@ def test_a_missed_probe_keeps_the_slot(drive: Drive) -> None:
     drive.send()
     drive.deliver(THROTTLED)
     drive.deliver(NOT_MADE)
-    assert drive.grant_next().id
-    Accounts(drive.client).resume("acme")
+    assert drive.now_us + 40_000 == drive.grant().hints[0].slot_us
 
 
 def test_two_quotas_of_one_window_count_each_slot_once(drive: Drive) -> None:
