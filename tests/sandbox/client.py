@@ -36,6 +36,15 @@ class Client:
     def post(self, payload: object, key: str | None = "key") -> httpx.Response:
         return self.http.post("/open/whatsapp/send-message", json=payload, headers=_headers(key))
 
+    def write(self, path: str, payload: object = None, key: str | None = "key") -> httpx.Response:
+        """Any POST below the base path, by default as the usual sender."""
+        if isinstance(payload, dict):
+            payload = {"from_number": SENDER, **payload}
+        return self.http.post(f"/open{path}", json=payload, headers=_headers(key))
+
+    def delete(self, path: str, key: str | None = "key") -> httpx.Response:
+        return self.http.delete(f"/open{path}", headers=_headers(key))
+
     def get(self, path: str, key: str | None = "key", **query: Any) -> httpx.Response:
         return self.http.get(path, headers=_headers(key), params=query)
 

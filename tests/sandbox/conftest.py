@@ -5,6 +5,7 @@ import pytest
 from paceline_sandbox import running_sandbox
 from paceline_sandbox.scenario import parse_toml
 from tests.sandbox.client import Client, connected
+from tests.sandbox.receiver import Receiver, receiving
 
 FREE = parse_toml("latency_ms = 0\n[defaults]\nlimits = []\n")
 
@@ -21,3 +22,9 @@ def client(shared_client: Client) -> Client:
     shared_client.sandbox.use(FREE)
     shared_client.sandbox.reset()
     return shared_client
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with receiving() as receiver:
+        yield receiver

@@ -21,6 +21,8 @@ def test_every_request_is_an_arrival(client: Client) -> None:
         "key": "key",
         "method": "POST",
         "path": "/open/whatsapp/send-message",
+        "query": {},
+        "operation": "message.to_number",
         "body": {"from_number": SENDER, "to_number": RECIPIENT, "text": "Hi"},
         "status": 202,
         "accepted": True,
@@ -29,6 +31,16 @@ def test_every_request_is_an_arrival(client: Client) -> None:
         "fault": None,
         "message_uuid": response.json()["message_uuid"],
     }
+
+
+def test_an_arrival_keeps_its_query(client: Client) -> None:
+    """What stands behind the path is part of what was asked, decoded."""
+    client.get("/open/whatsapp/get-numbers", status="all", results_per_page="200")
+    (arrival,) = client.sandbox.arrivals()
+    assert ("/open/whatsapp/get-numbers", {"status": "all", "results_per_page": "200"}) == (
+        arrival["path"],
+        arrival["query"],
+    )
 
 
 def test_arrivals_can_be_read_on_from_an_index(client: Client) -> None:
@@ -169,6 +181,28 @@ def test_the_page_shows_keys_and_scenario_without_trusting_them(client: Client) 
     assert "<script>" not in page.text
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page.text
     assert "latency_ms" in page.text
+
+
+def test_the_page_tells_how_to_use_the_sandbox(client: Client) -> None:
+    """The page has the base address, a call to copy, the magic numbers and ways to the reports."""
+    page = client.get("/", key=None).text
+    assert f"export PACELINE_API_BASE={client.sandbox.api_base}\n" in page.replace("</pre>", "\n")
+    assert f"{client.sandbox.api_base}/whatsapp/send-message" in page
+    assert all(f'href="/sandbox/{name}"' in page for name in ("report", "arrivals", "receipts", "scenario"))
+    assert all(f"+1555999{group}" in page for group in ("0NNN", "1NNN", "2001", "3NNN", "4001"))
+
+
+def test_the_page_shows_declared_keys_numbers_and_groups(client: Client) -> None:
+    """A declared key shows before its first call; numbers and groups show with their names escaped."""
+    client.use(QUIET + '[[keys]]\nkey = "waiting"\nlimits = ["7/s"]\n')
+    assert "None yet." in client.get("/", key=None).text
+    client.write("/whatsapp/group/create", {"group": {"name": "<b>Team</b>", "participants": [RECIPIENT]}})
+    client.write("/waba/send-message", {"to_number": RECIPIENT, "text": "x", "from_number": "+15550100008"})
+    page = client.get("/", key=None).text
+    assert "<td>waiting</td><td>7/s</td><td>0</td>" in page
+    assert f"<td>{SENDER}</td><td>WhatsApp Web</td>" in page
+    assert "<td>+15550100008</td><td>official API</td>" in page
+    assert f"<td>&lt;b&gt;Team&lt;/b&gt;</td><td>{SENDER}</td><td>{SENDER}, {RECIPIENT}</td>" in page
 
 
 def _send_once(sandbox: RunningSandbox) -> int:

@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 
 from paceline_sandbox import Scenario, ScenarioError, load_scenario
-from paceline_sandbox.scenario import Fault, KeyEntry, NumberEntry, parse_json, parse_toml
+from paceline_sandbox.scenario import parse_json, parse_toml
+from paceline_sandbox.tables import Fault, KeyEntry, NumberEntry, ParticipantEntry, ReceiptRules, TemplateEntry
 
 
 def test_an_empty_scenario_is_the_default() -> None:
@@ -51,7 +52,23 @@ def test_a_scenario_file_and_its_json_twin_are_equal(tmp_path: Path) -> None:
         ('[[keys]]\nkey = "a"\n[[keys]]\nkey = "a"', "keys"),
         ('[[numbers]]\nnumber = "x"', "numbers[0].number"),
         ('[[numbers]]\nnumber = "+1555"\nstate = "asleep"', "numbers[0].state"),
+        ("group_lag_seconds = -1", "group_lag_seconds"),
+        ("groups_per_day = -1", "groups_per_day"),
+        ("too_many_participants_status = 409", "too_many_participants_status"),
+        ('add_refusals_in = "body"', "add_refusals_in"),
+        ("checks_used_up_status = 403", "checks_used_up_status"),
+        ('connected_numbers = ["x"]', "connected_numbers[0]"),
+        ('closed_windows = [""]', "closed_windows[0]"),
+        ('sms_id = "id"', "sms_id"),
+        ('[defaults]\ncheck_limits = ["often"]', "defaults.check_limits[0]"),
+        ("[[participants]]\nstatus_code = 403", "participants[0].pattern"),
+        ('[[participants]]\npattern = "+1*"\nstatus_code = 9', "participants[0].status_code"),
+        ('[[templates]]\nname = "x"', "templates[0].uuid"),
+        ('[[templates]]\nuuid = "TMP1"\nstatus = "NEW"', "templates[0].status"),
         ('[[faults]]\nkind = "fire"', "faults[0].kind"),
+        ('[[faults]]\nkind = "drop"\non = "group.rename"', "faults[0].on"),
+        ('[[faults]]\nkind = "drop"\nbody = "x"', "faults[0]"),
+        ('[[faults]]\nkind = "answer"\nstatus = 502\ncontent_type = "a\\nb"', "faults[0].content_type"),
         ('[[faults]]\nkind = "answer"', "faults[0]"),
         ('[[faults]]\nkind = "drop"\nstatus = 500', "faults[0]"),
         ('[[faults]]\nkind = "delay"', "faults[0]"),
@@ -95,7 +112,7 @@ def test_the_examples_of_the_readme_work() -> None:
     """Every scenario in the README can be used as it stands."""
     readme = Path(__file__).parents[2] / "sandbox" / "README.md"
     examples = re.findall(r"```toml\n(.*?)```", readme.read_text(encoding="utf-8"), re.DOTALL)
-    assert len(examples) == 3
+    assert len(examples) == 5
     for example in examples:
         assert parse_toml(example) != Scenario()
 
@@ -103,5 +120,5 @@ def test_the_examples_of_the_readme_work() -> None:
 def test_the_readme_names_every_switch() -> None:
     """Every field of the scenario and its tables has a place in the README."""
     readme = (Path(__file__).parents[2] / "sandbox" / "README.md").read_text(encoding="utf-8")
-    for table in (Scenario, KeyEntry, NumberEntry, Fault):
+    for table in (Scenario, KeyEntry, NumberEntry, Fault, ParticipantEntry, TemplateEntry, ReceiptRules):
         assert [name for name in table.model_fields if f"`{name}`" not in readme and f"[{name}]" not in readme] == []

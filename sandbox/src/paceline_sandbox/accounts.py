@@ -6,9 +6,9 @@ from typing import Final
 from paceline_sandbox.answers import Answer, JsonObject, refusal
 from paceline_sandbox.clock import SECOND_US, as_timestamp
 from paceline_sandbox.history import stable_id
-from paceline_sandbox.limits import Gate, Verdict, counter_for
-from paceline_sandbox.scenario import CallKind, KeySettings
-from paceline_sandbox.validation import SendRequest
+from paceline_sandbox.limits import Gate, Verdict, counter_for, parse_limit
+from paceline_sandbox.operations import CallKind, is_repeatable
+from paceline_sandbox.tables import KeySettings
 
 # What /info tells for a key without limits: the field is always there, so it needs a number.
 _UNLIMITED_PER_MINUTE: Final = 1_000_000
@@ -32,6 +32,9 @@ class Account:
         self.arrivals = 0
         self.accepted = 0
         self.duplicates = 0
+        self.repeats = 0
+        self.operations: Counter[str] = Counter()
+        self.checks_used = 0
         self.credits_used = 0
         self.violations = 0
         self.answers: Counter[str] = Counter()
@@ -42,6 +45,8 @@ class Account:
         self._created_us = created_us
         self._contents: set[int] = set()
         self._ordinals: Counter[CallKind] = Counter()
+        self._operation_ordinals: Counter[str] = Counter()
+        self._check_gates: dict[str, Gate] = {}
         self.settings = settings
         self._open_gate()
 
@@ -53,10 +58,14 @@ class Account:
             known: whether the provider knows it from now on.
         """
         counting = ("limits", "algorithm", "window_phase_ms")
-        same = all(getattr(settings, name) == getattr(self.settings, name) for name in counting)
+        before = self.settings
+        same = all(getattr(settings, name) == getattr(before, name) for name in counting)
         self.settings = settings
         self.known = known
         self._ordinals.clear()
+        self._operation_ordinals.clear()
+        if settings.check_limits != before.check_limits:
+            self._check_gates.clear()
         if not same:
             self._open_gate()
 
@@ -82,6 +91,15 @@ class Account:
         self._ordinals[kind] += 1
         return self._ordinals[kind], self._ordinals.total()
 
+    def count_operation(self, name: str) -> int:
+        """Counts a request whose operation is known and returns its ordinal among the key's requests of it.
+
+        Args:
+            name: of the operation, as the log shows it.
+        """
+        self._operation_ordinals[name] += 1
+        return self._operation_ordinals[name]
+
     def judge(self, at_us: int, *, enforce: bool, count_refused: bool) -> Verdict:
         """Holds a request against the key's limits and counts a violation.
 
@@ -95,6 +113,24 @@ class Account:
             self.violations += 1
             for position in verdict.broken:
                 self.broken[position] += 1
+        return verdict
+
+    def judge_check(self, number: str, at_us: int, *, enforce: bool, count_refused: bool) -> Verdict:
+        """Holds a number check against the key's own limits for these, which count per connected number.
+
+        Args:
+            number: the connected number that asks.
+            at_us: when it arrived, in microseconds since the epoch.
+            enforce: whether requests over the limit are refused.
+            count_refused: whether refused requests count.
+        """
+        gate = self._check_gates.get(number)
+        if gate is None:
+            limits = [parse_limit(text) for text in self.settings.check_limits]
+            gate = Gate([counter_for(limit, self.settings.algorithm, 0) for limit in limits])
+            self._check_gates[number] = gate
+        verdict = gate.arrive(at_us, enforce=enforce, count_refused=count_refused)
+        self.violations += not verdict.admitted
         return verdict
 
     def standing(self, now_us: int) -> Answer | None:
@@ -112,20 +148,24 @@ class Account:
             return refusal(402, "Your API credits are used up")
         return None
 
-    def accept(self, request: SendRequest, at_us: int) -> None:
-        """Counts a message that took effect.
+    def accept(self, operation: str, content: int, at_us: int) -> None:
+        """Counts an operation that took effect.
 
         Args:
-            request: the message.
+            operation: its name, as the log shows it.
+            content: a number that equal operations share.
             at_us: when its request arrived, in microseconds since the epoch.
         """
         self.accepted += 1
+        self.operations[operation] += 1
         self.first_accepted_us = at_us if self.first_accepted_us is None else min(self.first_accepted_us, at_us)
         self.last_accepted_us = at_us if self.last_accepted_us is None else max(self.last_accepted_us, at_us)
         # The hash of the content and not the content: a million messages must fit, and 64 bits do not collide.
-        content = hash(request)
         if content in self._contents:
-            self.duplicates += 1
+            if is_repeatable(operation):
+                self.repeats += 1
+            else:
+                self.duplicates += 1
         self._contents.add(content)
 
     def info(self) -> JsonObject:
@@ -149,8 +189,8 @@ class Account:
             "usage": {
                 "api_request_count": self.credits_used,
                 "max_api_request_count": settings.credits,
-                "number_check_count": 0,
-                "max_number_check_count": 100,
+                "number_check_count": self.checks_used,
+                "max_number_check_count": settings.number_checks,
             },
         }
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from paceline_sandbox.clock import SECOND_US, as_http_date
@@ -36,11 +36,13 @@ _GATEWAY: Final = frozenset({401, 403})
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One HTTP answer: status, JSON body, extra headers."""
+    """One HTTP answer: status, JSON body, extra headers; `raw` is sent instead of the body when there is one."""
 
     status: int
     body: JsonObject
     headers: Mapping[str, str] = field(default_factory=dict)
+    raw: bytes | None = None
+    content_type: str = "application/json"
 
     @property
     def good(self) -> bool:
@@ -48,8 +50,8 @@ class Answer:
         return 200 <= self.status < 300
 
     def encoded(self) -> bytes:
-        """The body as JSON text."""
-        return json.dumps(self.body).encode()
+        """The body as it is sent."""
+        return json.dumps(self.body).encode() if self.raw is None else self.raw
 
 
 def refusal(status: int, words: str | None = None, headers: Mapping[str, str] | None = None) -> Answer:
@@ -85,6 +87,20 @@ def no_key(status: int) -> Answer:
         status: 403 as measured, or 401 as documented (reference, 1.3).
     """
     return Answer(status, {"detail": "Not authenticated"})
+
+
+def in_family(answer: Answer, kind: str) -> Answer:
+    """An answer as the channel it comes from writes it: two of them have their own form of family A (reference, 1.4).
+
+    Args:
+        answer: the answer in the general form.
+        kind: of the call: for ``waba`` an error has an ``error_code``, for ``sms`` no ``success``.
+    """
+    if kind not in {"waba", "sms"} or answer.body.get("success") is not False:
+        return answer
+    if kind == "waba":
+        return replace(answer, body={"error_code": str(answer.status), **answer.body})
+    return replace(answer, body={name: value for name, value in answer.body.items() if name != "success"})
 
 
 def retry_after_header(form: str, wait_us: int, now_us: int) -> dict[str, str]:

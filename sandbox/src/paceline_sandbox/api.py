@@ -1,69 +1,67 @@
 """The provider's side over HTTP: finds out what a request asks for, waits as told, answers or drops the connection."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 from aiohttp import ClientPayloadError, web
 
 from paceline_sandbox.answers import REASONS, Answer, refusal
+from paceline_sandbox.calls import Call, Route
 from paceline_sandbox.clock import SECOND_US
-from paceline_sandbox.provider import Call, Provider, Route
+from paceline_sandbox.operations import INFO, NOT_ALLOWED, OPERATIONS, UNKNOWN, Operation
+from paceline_sandbox.provider import Provider
+from paceline_sandbox.webhooks import Webhooks
 
 KEY_HEADER: Final = "X-User-API-Key"
 BASE_PATH: Final = "/open"
 
-_SEND: Final = Route("send", "send")
-_INFO: Final = Route("info", "info")
-_UNKNOWN: Final = Route("other", "unknown")
-_NOT_ALLOWED: Final = Route("other", "method_not_allowed")
+_UNKNOWN: Final = Route(UNKNOWN)
+_NOT_ALLOWED: Final = Route(NOT_ALLOWED)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 RouteFinder = Callable[[web.Request], Route]
 
 
-def api_routes(provider: Provider) -> list[web.RouteDef]:
+def api_routes(provider: Provider, webhooks: Webhooks) -> list[web.RouteDef]:
     """The routes of the emulated API.
 
     Args:
         provider: decides about every call.
+        webhooks: delivers receipts, some of them before the answer of the send.
     """
 
     def door(find: RouteFinder) -> Handler:
         async def handle(request: web.Request) -> web.StreamResponse:
-            return await _serve(provider, request, find(request))
+            return await _serve(provider, webhooks, request, find(request))
 
         return handle
 
-    history = door(_history)
-    info = door(_only("GET", _INFO))
+    paths: dict[str, dict[str, Operation]] = {}
+    for operation in OPERATIONS:
+        paths.setdefault(BASE_PATH + operation.path, {})[operation.method] = operation
+    paths[INFO.path] = {INFO.method: INFO}  # an older page of the reference leaves the base path out
     return [
-        web.route("*", f"{BASE_PATH}/whatsapp/send-message", door(_only("POST", _SEND))),
-        web.route("*", f"{BASE_PATH}/info", info),
-        web.route("*", "/info", info),
         web.get("/ping", _ping),
         web.get(f"{BASE_PATH}/ping", _ping),
-        web.get(f"{BASE_PATH}/whatsapp/groups/messages/{{group_uuid}}", history),
-        web.get(f"{BASE_PATH}/whatsapp/messages/{{number}}", history),
-        web.get(f"{BASE_PATH}/whatsapp/messages/{{number}}/{{remote}}", history),
+        *(web.route("*", path, door(_finder(operations))) for path, operations in paths.items()),
         web.route("*", f"{BASE_PATH}/{{tail:.*}}", door(lambda _: _UNKNOWN)),
     ]
 
 
-def _only(method: str, route: Route) -> RouteFinder:
-    return lambda request: route if request.method == method else _NOT_ALLOWED
+def _finder(operations: Mapping[str, Operation]) -> RouteFinder:
+    def find(request: web.Request) -> Route:
+        operation = operations.get(request.method)
+        return _NOT_ALLOWED if operation is None else Route(operation, request.match_info, request.query)
 
-
-def _history(request: web.Request) -> Route:
-    operation = "group_history" if "group_uuid" in request.match_info else "conversation"
-    return Route("history", operation, dict(request.match_info), request.query.get("page_number", "0"))
+    return find
 
 
 async def _ping(_: web.Request) -> web.StreamResponse:
     return web.json_response({"success": True, "message": "pong"})
 
 
-async def _serve(provider: Provider, request: web.Request, route: Route) -> web.StreamResponse:
+async def _serve(provider: Provider, webhooks: Webhooks, request: web.Request, route: Route) -> web.StreamResponse:
     transit_us = provider.transit_us()
     if transit_us:
         await asyncio.sleep(transit_us / SECOND_US)
@@ -71,6 +69,7 @@ async def _serve(provider: Provider, request: web.Request, route: Route) -> web.
     status: int | None = None
     try:
         answer = await _answer(provider, request, call)
+        await webhooks.overtaken(call.arrival.message_uuid)
         if answer is None:
             return _dropped(request)
         status = answer.status
@@ -78,8 +77,7 @@ async def _serve(provider: Provider, request: web.Request, route: Route) -> web.
             body=answer.encoded(),
             status=status,
             reason=REASONS.get(status),
-            headers=answer.headers,
-            content_type="application/json",
+            headers={"Content-Type": answer.content_type, **answer.headers},
         )
     finally:
         provider.finish(call, status)

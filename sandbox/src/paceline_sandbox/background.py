@@ -36,6 +36,15 @@ class RunningSandbox:
         text = self._call("GET", f"/sandbox/arrivals?since={since}")
         return [json.loads(line) for line in text.splitlines()]
 
+    def receipts(self, since: int = 0) -> list[dict[str, Any]]:
+        """Every delivery of a webhook that was tried.
+
+        Args:
+            since: the index of the first one wanted.
+        """
+        text = self._call("GET", f"/sandbox/receipts?since={since}")
+        return [json.loads(line) for line in text.splitlines()]
+
     def report(self) -> dict[str, Any]:
         """The report as ``/sandbox/report`` gives it."""
         report: dict[str, Any] = json.loads(self._call("GET", "/sandbox/report"))

@@ -16,8 +16,18 @@ _FAILURE: Final = 1
 _BAD_USAGE: Final = 2
 
 _EPILOG: Final = """\
-Point a client at it with PACELINE_API_BASE=http://127.0.0.1:8080/open; without a scenario any API key works,
-limited to 10 requests a minute. GET / shows a page, /sandbox/report what each key did, /sandbox/arrivals every request.
+Without a scenario any API key works, limited to 10 requests a minute, and any number is connected.
+
+  point Paceline at it     export PACELINE_API_BASE=http://127.0.0.1:8080/open
+  send a message           curl -H 'X-User-API-Key: try-me' -H 'Content-Type: application/json' \\
+                                -d '{"from_number": "+15550100001", "to_number": "+15550100002", "text": "Hello"}' \\
+                                http://127.0.0.1:8080/open/whatsapp/send-message
+  see what happened        http://127.0.0.1:8080/ in a browser; /sandbox/report per key, /sandbox/arrivals every request
+  make it fail             send to a magic number: +15559990503 always answers 503, +15559991429 answers 429 once,
+                           +15559992002 accepts and cuts the connection; the page lists them all
+  change it while it runs  curl -X PUT --data-binary @scenario.toml http://127.0.0.1:8080/sandbox/scenario
+
+sandbox/README.md describes every call, every field of a scenario and the magic numbers.
 """
 
 

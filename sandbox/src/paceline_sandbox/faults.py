@@ -1,13 +1,15 @@
 """Which fault hits a request: a pure choice from the scenario, the request and the seed."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import Final
 
 from paceline_sandbox.answers import Answer, JsonObject, refusal
 from paceline_sandbox.clock import SECOND_US, as_http_date
-from paceline_sandbox.scenario import CallKind, Fault, Scenario, microseconds
+from paceline_sandbox.operations import CallKind
+from paceline_sandbox.scenario import Scenario, microseconds
+from paceline_sandbox.tables import Fault
 
 # Up to thirty years either way: beyond it the arithmetic of dates ends.
 _RELATIVE_DATE: Final = re.compile(r"date:(-?[0-9]{1,9})")
@@ -18,8 +20,9 @@ _SCALE: Final = 1 << 64
 class Target:
     """The facts of one request that a fault may ask for.
 
-    `ordinal` is its number among this key's requests of the same kind and `ordinal_any` among all of them, both from 1
-    since the scenario came into force; `elapsed_us` is the scenario's age.
+    `ordinal` is its number among this key's requests of the same kind, `ordinal_operation` among those of the same
+    operation and `ordinal_any` among all of them, each from 1 since the scenario came into force; `elapsed_us` is the
+    scenario's age.
     """
 
     key: str
@@ -29,6 +32,8 @@ class Target:
     elapsed_us: int
     from_number: str | None = None
     to: str | None = None
+    operation: str = ""
+    ordinal_operation: int = 0
 
 
 def draw(seed: int, position: int, key: str, ordinal: int) -> float:
@@ -71,9 +76,10 @@ class FaultPlan:
 
     def _applies(self, position: int, fault: Fault, target: Target) -> bool:
         wanted = ((fault.key, target.key), (fault.from_number, target.from_number), (fault.to, target.to))
-        if fault.on not in {"any", target.kind} or any(want not in {None, has} for want, has in wanted):
+        ordinals = {"any": target.ordinal_any, target.operation: target.ordinal_operation, target.kind: target.ordinal}
+        if fault.on not in ordinals or any(want not in {None, has} for want, has in wanted):
             return False
-        ordinal = target.ordinal_any if fault.on == "any" else target.ordinal
+        ordinal = ordinals[fault.on]
         if ordinal < fault.from_request or (fault.count is not None and ordinal >= fault.from_request + fault.count):
             return False
         if not within(target.elapsed_us, fault.after_seconds, fault.for_seconds):
@@ -101,17 +107,20 @@ def injected_answer(fault: Fault, now_us: int) -> Answer:
         now_us: the present, in microseconds since the epoch, for a Retry-After date.
     """
     headers = {} if fault.retry_after is None else {"Retry-After": _retry_after(fault.retry_after, now_us)}
-    return refusal(fault.status or 500, fault.message, headers)
+    answer = refusal(fault.status or 500, fault.message, headers)
+    if fault.body is None:
+        return answer
+    return replace(answer, raw=fault.body.encode(errors="replace"), content_type=fault.content_type)
 
 
 def success_false(fault: Fault, status: int) -> Answer:
-    """A 2xx whose body says that the message failed (reference, 1.4).
+    """A 2xx whose body says that the operation failed (reference, 1.4).
 
     Args:
         fault: the fault.
         status: the status of an ordinary acceptance.
     """
-    body: JsonObject = {"success": False, "error": True, "error_message": fault.message or "The message failed"}
+    body: JsonObject = {"success": False, "error": True, "error_message": fault.message or "The operation failed"}
     return Answer(status, body)
 
 

@@ -3,11 +3,13 @@
 import mimetypes
 import uuid
 from bisect import bisect_right
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
 from paceline_sandbox.answers import JsonObject
 from paceline_sandbox.clock import as_timestamp
+from paceline_sandbox.courses import SENT_AT_ONCE, Course
 from paceline_sandbox.validation import SendRequest
 
 CONVERSATION_PAGE: Final = 100
@@ -26,16 +28,52 @@ def stable_id(prefix: str, name: str) -> str:
     return f"{prefix}{uuid.uuid5(_NAMESPACE, prefix + name)}"
 
 
-@dataclass(frozen=True, slots=True)
+def wa_group_id(group_uuid: str) -> str:
+    """WhatsApp's own id of a group, ``...@g.us``, the same for the same group.
+
+    Args:
+        group_uuid: the provider's id of it.
+    """
+    return f"1203630{uuid.UUID(stable_id('', group_uuid)).int % 10**11:011d}@g.us"
+
+
+@dataclass(slots=True)
 class Message:
-    """A message that took effect at `created_us`, microseconds since the epoch."""
+    """A message that took effect at `created_us`, microseconds since the epoch.
+
+    `channel` is the prefix of the channel's id: ``WPN`` for WhatsApp Web, ``WAN`` for the official API.
+    `course` is what becomes of it, set when it takes effect.
+    """
 
     message_uuid: str
     created_us: int
     request: SendRequest
+    channel: str = "WPN"
+    course: Course = SENT_AT_ONCE
 
-    def shown(self) -> JsonObject:
-        """The Message object of the reference, section 2.1.2."""
+    @property
+    def session_key(self) -> str:
+        """The conversation it belongs to (reference, section 2)."""
+        request = self.request
+        channel = stable_id(self.channel, request.from_number)
+        if request.to_group:
+            return f"WW-{channel}-{wa_group_id(request.target)}"
+        if request.target.endswith("@lid"):
+            return f"WW-{channel}-{request.target}"
+        digits = request.target.removeprefix("+")
+        return f"WA-{channel}-{digits}" if self.channel == "WAN" else f"WW-{channel}-{digits}@c.us"
+
+    @property
+    def wa_msg_id(self) -> str:
+        """The id that WhatsApp itself gives it."""
+        return "3EB0" + self.message_uuid[-12:].upper()
+
+    def shown(self, now_us: int) -> JsonObject:
+        """The Message object of the reference, section 2.1.2.
+
+        Args:
+            now_us: the instant whose state it tells, in microseconds since the epoch.
+        """
         request = self.request
         content: JsonObject = {"text": request.text}
         if request.url:
@@ -45,7 +83,7 @@ class Message:
         shown: JsonObject = {
             "id": self.message_uuid,
             "uuid": self.message_uuid,
-            "session_key": _session_key(request),
+            "session_key": self.session_key,
             "message": content,
             "created_at": as_timestamp(self.created_us),
             "remote_phone_number": None if request.to_group else request.target,
@@ -54,23 +92,13 @@ class Message:
             "is_from_api": True,
             "is_from_chatter": False,
             "is_from_agent": False,
-            "wa_msg_id": "3EB0" + self.message_uuid[-12:].upper(),
-            "wa_msg_ack": 1,
-            "sent": True,
-            "received": False,
-            "read": False,
+            "wa_msg_id": self.wa_msg_id,
+            **self.course.state(now_us - self.created_us),
             "processed": True,
         }
         if request.to_group:
             shown["participant"] = request.from_number
         return shown
-
-
-def _session_key(request: SendRequest) -> str:
-    channel = stable_id("WPN", request.from_number)
-    if request.to_group:
-        return f"WW-{channel}-{request.target}@g.us"
-    return f"WW-{channel}-{request.target.removeprefix('+').removesuffix('@lid')}@c.us"
 
 
 def _media(url: str) -> JsonObject:
@@ -79,23 +107,46 @@ def _media(url: str) -> JsonObject:
     return {"url": url, "type": kind if kind in {"image", "audio", "video"} else "document", "mime_type": mime_type}
 
 
+def _lines(message: Message) -> list[tuple[str, str]]:
+    """The lists that show a message. The reference knows none for the official API."""
+    request = message.request
+    if message.channel != "WPN":
+        return []
+    if request.to_group:
+        return [("group", request.target)]
+    return [(request.from_number, ""), (request.from_number, request.target)]
+
+
 class History:
-    """All messages, found by sender, by conversation and by group.
+    """All messages, found by their id, by sender, by conversation and by group.
 
     A key's history is not its own: real keys are rotated and the account's messages stay, so numbers alone decide.
+
+    Args:
+        on_message: is told of each message when it takes effect, and sets its course.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, on_message: Callable[[Message], None] = lambda _: None) -> None:
+        self._on_message = on_message
         self._lines: dict[tuple[str, str], list[Message]] = {}
+        self._by_id: dict[str, Message] = {}
 
     def add(self, message: Message) -> None:
         """Records a message that took effect; the order of calls is the order in time."""
-        request = message.request
-        if request.to_group:
-            self._lines.setdefault(("group", request.target), []).append(message)
-        else:
-            self._lines.setdefault((request.from_number, ""), []).append(message)
-            self._lines.setdefault((request.from_number, request.target), []).append(message)
+        self._by_id[message.message_uuid] = message
+        for line in _lines(message):
+            self._lines.setdefault(line, []).append(message)
+        self._on_message(message)
+
+    def find(self, message_uuid: str) -> Message | None:
+        """The message of that id, or None when there is none or it was deleted."""
+        return self._by_id.get(message_uuid)
+
+    def remove(self, message: Message) -> None:
+        """Forgets a message that is there."""
+        del self._by_id[message.message_uuid]
+        for line in _lines(message):
+            self._lines[line].remove(message)
 
     def conversation(self, number: str, remote: str | None, page: int, until_us: int) -> list[Message]:
         """One page of a number's messages, newest first.

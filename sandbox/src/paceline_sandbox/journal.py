@@ -1,7 +1,7 @@
 """The arrival log: the only witness that tests of a sender believe."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import TextIO
@@ -28,6 +28,8 @@ class Arrival:
     fault: str | None = None
     message_uuid: str | None = None
     finished_us: int | None = None
+    operation: str = "other"
+    query: Mapping[str, str] | None = None
 
     def line(self) -> str:
         """The arrival as one line of JSON, without the line's end."""
@@ -38,6 +40,8 @@ class Arrival:
                 "key": self.key,
                 "method": self.method,
                 "path": self.path,
+                "query": dict(self.query or {}),
+                "operation": self.operation,
                 "body": _parsed(self.raw_body),
                 "status": self.status,
                 "accepted": self.accepted,
@@ -75,7 +79,16 @@ class Journal:
     def __len__(self) -> int:
         return len(self._arrivals)
 
-    def open(self, at_us: int, key: str | None, method: str, path: str) -> Arrival:
+    def open(
+        self,
+        at_us: int,
+        key: str | None,
+        method: str,
+        path: str,
+        operation: str = "other",
+        *,
+        query: Mapping[str, str] | None = None,
+    ) -> Arrival:
         """Records that a request arrived.
 
         Args:
@@ -83,11 +96,15 @@ class Journal:
             key: the API key it carried, if any.
             method: the HTTP method.
             path: the path, decoded.
+            operation: what it asks for, as far as its path tells.
+            query: the parameters behind the path, decoded.
 
         Returns:
             The record, to be filled in and closed.
         """
-        arrival = Arrival(len(self._arrivals), at_us, key, method, path)
+        # None for none: there may be a million of them.
+        kept = dict(query) if query else None
+        arrival = Arrival(len(self._arrivals), at_us, key, method, path, operation=operation, query=kept)
         self._arrivals.append(arrival)
         return arrival
 

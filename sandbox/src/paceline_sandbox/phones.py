@@ -1,7 +1,10 @@
-"""Phone numbers and group ids as they appear in requests and paths."""
+"""Phone numbers, group ids and web addresses as they appear in requests and paths."""
 
 import re
 from typing import Final
+from urllib.parse import urlsplit
+
+import phonenumbers
 
 # E.164 allows 15 digits. A missing plus is tolerated as the provider seems to do (reference, 2.1.1).
 _NUMBER: Final = re.compile(r"\+?([1-9][0-9]{3,14})", re.ASCII)
@@ -28,3 +31,36 @@ def is_group(text: str) -> bool:
 def remote(text: str) -> str | None:
     """The other side of a conversation, number or remote id, or None when the text is neither."""
     return text if is_remote_id(text) else normalized(text)
+
+
+def is_web_address(text: str) -> bool:
+    """Whether the text is an absolute http or https address with a host, in printable ASCII without blanks."""
+    if not re.fullmatch(r"[\x21-\x7e]+", text):
+        return False
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a broken IPv6 address, or a port that is no number
+        return False
+
+
+def country_of(number: str) -> str:
+    """The ISO code of the country that a number's prefix belongs to, whether the number can exist or not.
+
+    Args:
+        number: with its plus.
+    """
+    try:
+        region = phonenumbers.region_code_for_country_code(phonenumbers.parse(number).country_code or 0)
+    except phonenumbers.NumberParseException:
+        return "ZZ"
+    return region
+
+
+def formatted(number: str) -> str:
+    """A number with blanks for people to read, as it is when its country is unknown; argument as for `country_of`."""
+    try:
+        parsed = phonenumbers.parse(number)
+    except phonenumbers.NumberParseException:
+        return number
+    return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.INTERNATIONAL)

@@ -1,57 +1,24 @@
 """The provider without HTTP: what each call is answered, when, and what takes effect. It never waits."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from random import Random
-from typing import Final
+from typing import Any
 
 from paceline_sandbox.accounts import Account
-from paceline_sandbox.answers import Answer, JsonObject, invalid_field, no_key, refusal, retry_after_header
+from paceline_sandbox.answers import Answer, in_family, no_key, refusal, retry_after_header
+from paceline_sandbox.bodies import Refused
+from paceline_sandbox.calls import Asked, Call, Moment, Reply, Request, Route, fingerprint
 from paceline_sandbox.clock import Clock
-from paceline_sandbox.faults import FaultPlan, Target, injected_answer, success_false
-from paceline_sandbox.history import History, Message
-from paceline_sandbox.journal import Arrival, Journal
-from paceline_sandbox.phones import is_group, normalized, remote
-from paceline_sandbox.scenario import CallKind, Fault, Scenario, microseconds
+from paceline_sandbox.injection import FaultsInForce, instead, spoilt, strikes_first
+from paceline_sandbox.journal import Journal
+from paceline_sandbox.operations import NOT_ALLOWED, Operation
+from paceline_sandbox.phones import normalized
+from paceline_sandbox.receipts import Carrier, Receipts
+from paceline_sandbox.scenario import Scenario, microseconds
 from paceline_sandbox.senders import Senders
-from paceline_sandbox.validation import SendRequest, parse_send
-
-_AFTER_ACCEPTING: Final = frozenset({"answer_after_accepting", "drop_after_accepting", "delay"})
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """Which operation a request asks for, with the parameters found in its path and query."""
-
-    kind: CallKind
-    operation: str
-    parameters: Mapping[str, str] = field(default_factory=dict)
-    page_number: str = "0"
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """What to do about a call: wait, then answer, or drop the connection when there is no answer."""
-
-    answer: Answer | None
-    wait_us: int = 0
-
-
-@dataclass(slots=True)
-class Call:
-    """A request between its arrival and its answer.
-
-    `refused` is set when the door already turned it away: no key, wrong key, or too early.
-    """
-
-    arrival: Arrival
-    route: Route
-    account: Account | None
-    ordinal: int = 0
-    ordinal_any: int = 0
-    refused: Answer | None = None
-    request: SendRequest | Answer | None = None
-    fault: Fault | None = None
+from paceline_sandbox.subjects import Subjects
+from paceline_sandbox.subscriptions import Subscriptions
+from paceline_sandbox.validation import SendRequest
 
 
 class Provider:
@@ -62,10 +29,11 @@ class Provider:
     Args:
         scenario: how to behave.
         clock: microseconds since the epoch.
-        new_id: makes a fresh message id.
+        new_id: makes a fresh id in the provider's form from a prefix as ``MSG``.
         random: decides the jitter of latency and transit.
         seed: decides about faults with a probability.
         journal: where arrivals are recorded.
+        carrier: delivers receipts.
     """
 
     def __init__(
@@ -73,23 +41,26 @@ class Provider:
         scenario: Scenario,
         *,
         clock: Clock,
-        new_id: Callable[[], str],
+        new_id: Callable[[str], str],
         random: Random,
         seed: int,
         journal: Journal,
+        carrier: Carrier,
     ) -> None:
         self.clock = clock
         self.seed = seed
         self.journal = journal
+        self.subscriptions = Subscriptions()
+        self.receipts = Receipts(scenario, seed, self.subscriptions, carrier)
         self.accounts: dict[str, Account] = {}
         self.scenario = scenario
-        self._history = History()
+        self.subjects = Subjects(self.subscriptions, self.receipts.message_accepted)
         self._new_id = new_id
         self._random = random
         self._enforce_scenario()
 
     def use(self, scenario: Scenario) -> None:
-        """Puts a scenario into force; log, messages and unchanged limits stay, its own counts start from zero.
+        """Puts a scenario into force; log, messages, groups and unchanged limits stay, its own counts start from zero.
 
         Args:
             scenario: the new one.
@@ -98,19 +69,21 @@ class Provider:
         self._enforce_scenario()
 
     def reset(self) -> None:
-        """Forgets log, messages, keys and counts; the scenario stays and starts anew."""
+        """Forgets log, messages, groups, numbers, keys and counts; the scenario stays and starts anew."""
         self.journal.clear()
+        self.subscriptions.clear()
+        self.receipts.reset()
         self.accounts = {}
-        self._history = History()
+        self.subjects = Subjects(self.subscriptions, self.receipts.message_accepted)
         self._enforce_scenario()
 
     def _enforce_scenario(self) -> None:
         scenario = self.scenario
         self._began_us = self.clock()
         self._declared = scenario.declared_keys()
-        self._plan = FaultPlan(scenario, self.seed)
+        self._faults = FaultsInForce(scenario, self.seed)
         self._senders = Senders(scenario)
-        self._lag_us = microseconds(scenario.history_lag_seconds, "seconds")
+        self.receipts.use(scenario)
         self._latency_us = _jittered(scenario.latency_ms, scenario.latency_jitter_ms)
         self._transit_us = _jittered(scenario.transit_ms, scenario.transit_jitter_ms)
         for key, account in self.accounts.items():
@@ -131,16 +104,17 @@ class Provider:
             route: what it asks for.
         """
         at_us = self.clock()
-        arrival = self.journal.open(at_us, key, method, path)
+        operation = route.operation
+        arrival = self.journal.open(at_us, key, method, path, operation.shown, query=route.query)
         if not key:
             return Call(arrival, route, None, refused=no_key(self.scenario.missing_key_status))
         account = self._account(key, at_us)
-        ordinal, ordinal_any = account.arrive(route.kind, at_us)
+        ordinal, ordinal_any = account.arrive(operation.kind, at_us)
         call = Call(arrival, route, account, ordinal, ordinal_any)
         if not account.known:
             call.refused = refusal(401)
-        elif route.kind != "info" or self.scenario.count_info:
-            call.refused = self._too_early(account, arrival)
+        elif operation.kind != "info" or self.scenario.count_info:
+            call.refused = self._too_early(call, account)
         return call
 
     def _account(self, key: str, now_us: int) -> Account:
@@ -152,16 +126,20 @@ class Provider:
             self.accounts[key] = account
         return account
 
-    def _too_early(self, account: Account, arrival: Arrival) -> Answer | None:
-        scenario = self.scenario
-        verdict = account.judge(arrival.at_us, enforce=scenario.enforce, count_refused=scenario.count_refused)
+    def _too_early(self, call: Call, account: Account) -> Answer | None:
+        scenario, arrival = self.scenario, call.arrival
+        how = {"enforce": scenario.enforce, "count_refused": scenario.count_refused}
+        verdict = account.judge(arrival.at_us, **how)
+        if verdict.admitted and call.route.operation.kind == "check":
+            number = normalized(call.route.path["number"]) or ""
+            verdict = account.judge_check(number, arrival.at_us, **how)
         arrival.violation = not verdict.admitted
         if verdict.admitted or not scenario.enforce:
             return None
         return refusal(429, None, retry_after_header(scenario.retry_after, verdict.retry_after_us, arrival.at_us))
 
     def read(self, call: Call, raw_body: bytes) -> int:
-        """Takes the body of a call and decides which fault it meets.
+        """Takes the body of a call, understands it and decides which fault it meets.
 
         Args:
             call: the call.
@@ -171,119 +149,102 @@ class Provider:
             Microseconds to wait before asking for the reply.
         """
         call.arrival.raw_body = raw_body
-        if call.refused is not None or call.account is None:
+        account = call.account
+        if account is None:
             return 0
-        if call.route.kind == "send":
-            call.request = parse_send(raw_body)
-        if not self.scenario.faults:
+        call.request = self._understood(call, account, raw_body)
+        if isinstance(call.request, Request):
+            call.arrival.operation = call.request.operation
+        ordinal = account.count_operation(call.arrival.operation)
+        if call.refused is not None:
             return 0
-        sent = call.request if isinstance(call.request, SendRequest) else None
-        target = Target(
-            key=call.account.key,
-            kind=call.route.kind,
-            ordinal=call.ordinal,
-            ordinal_any=call.ordinal_any,
-            elapsed_us=self.clock() - self._began_us,
-            from_number=sent.from_number if sent else None,
-            to=sent.target if sent else None,
-        )
-        call.fault = fault = self._plan.choose(target)
+        call.fault = fault = self._faults.choose(call, account.key, ordinal, self.clock() - self._began_us)
         if fault is None:
             return 0
         call.arrival.injected = True
         call.arrival.fault = fault.kind
         return microseconds(fault.seconds or 0, "seconds") if fault.before else 0
 
+    def _understood(self, call: Call, account: Account, raw_body: bytes) -> Request[Any] | Answer:
+        operation = call.route.operation
+        service = self.subjects.services.get(operation.name)
+        if service is None:
+            if operation is NOT_ALLOWED:
+                return Answer(405, {"detail": "Method Not Allowed"})
+            return Answer(404, {"detail": "Not Found"})
+        try:
+            return service.parse(Asked(call.route.path, call.route.query, raw_body), self._moment(account))
+        except Refused as refused:
+            return refused.answer
+
+    def _moment(self, account: Account) -> Moment:
+        return Moment(self.clock(), self._began_us, self.scenario, self._senders, account, self._new_id)
+
     def reply(self, call: Call) -> Reply:
-        """Decides what a call is answered; an accepted message takes effect here, before its answer goes out.
+        """Decides what a call is answered; what is accepted takes effect here, before its answer goes out.
 
         Args:
             call: the call, its body read.
         """
+        reply = self._decided(call)
+        if reply.answer is None:
+            return reply
+        return Reply(in_family(reply.answer, call.route.operation.kind), reply.wait_us)
+
+    def _decided(self, call: Call) -> Reply:
         account, fault = call.account, call.fault
         if call.refused is not None or account is None:
             return Reply(call.refused)
-        if fault is not None and not fault.before and fault.kind not in _AFTER_ACCEPTING:
-            return Reply(self._instead(fault))
-        now_us = self.clock()
-        if call.route.kind != "info":
-            turned_away = account.standing(now_us)
+        moment = self._moment(account)
+        if fault is not None and strikes_first(fault):
+            return Reply(instead(fault, call.route.operation, moment))
+        if call.route.operation.kind != "info":
+            turned_away = account.standing(moment.now_us)
             if turned_away is not None:
                 return Reply(turned_away)
-            account.credits_used += 1
+            account.credits_used += call.request.cost if isinstance(call.request, Request) else 1
+        if not isinstance(call.request, Request):
+            return Reply(call.request)
         latency_us = self._drawn(self._latency_us)
-        answer = self._operate(call, account, now_us, now_us + latency_us)
+        answer = self._operate(call, call.request, moment, moment.now_us + latency_us)
         if not answer.good:
             return Reply(answer)
-        return self._spoilt(answer, fault, latency_us, now_us)
+        return spoilt(answer, fault, latency_us, moment.now_us)
 
-    def _instead(self, fault: Fault) -> Answer | None:
-        """The answer of a fault that strikes before anything takes effect; None drops the connection."""
-        if fault.kind == "answer":
-            return injected_answer(fault, self.clock())
-        return success_false(fault, self.scenario.send_status) if fault.kind == "success_false" else None
+    def _operate(self, call: Call, request: Request[Any], moment: Moment, free_us: int) -> Answer:
+        """Lets a well-formed request take effect, if its sender can work on it."""
+        operation, account, sender = call.route.operation, moment.account, request.sender
+        if sender is not None:
+            turned_away = self._turned_away(operation, sender, moment)
+            if turned_away is not None:
+                return turned_away
+        try:
+            answer = self.subjects.services[operation.name].perform(request, moment)
+        except Refused as refused:
+            answer = refused.answer
+        if not answer.good or not operation.takes_effect:
+            return answer
+        if sender is not None and operation.occupies:
+            self._senders.occupy(sender, free_us)
+        arrival = call.arrival
+        arrival.accepted = True
+        arrival.message_uuid = _message_id(answer)
+        sent = isinstance(request.content, SendRequest) and operation.kind == "send"
+        content = hash(request.content) if sent else fingerprint(arrival.method, arrival.path, arrival.raw_body)
+        account.accept(arrival.operation, content, arrival.at_us)
+        return answer
 
-    @staticmethod
-    def _spoilt(answer: Answer, fault: Fault | None, latency_us: int, now_us: int) -> Reply:
-        """The reply to a call that took effect, changed by the fault it met."""
-        if fault is None or fault.before:
-            return Reply(answer, latency_us)
-        if fault.kind == "answer_after_accepting":
-            return Reply(injected_answer(fault, now_us), latency_us)
-        if fault.kind == "drop_after_accepting":
-            return Reply(None, latency_us)
-        return Reply(answer, latency_us + microseconds(fault.seconds or 0, "seconds"))
-
-    def _operate(self, call: Call, account: Account, now_us: int, free_us: int) -> Answer:
-        route = call.route
-        match route.operation:
-            case "send":
-                return self._send(call, account, now_us, free_us)
-            case "info":
-                return Answer(200, account.info())
-            case "conversation":
-                return self._conversation(route, now_us)
-            case "group_history":
-                return self._group_history(route, now_us)
-            case "method_not_allowed":
-                return Answer(405, {"detail": "Method Not Allowed"})
-        return Answer(404, {"detail": "Not Found"})
-
-    def _send(self, call: Call, account: Account, now_us: int, free_us: int) -> Answer:
-        request = call.request
-        if not isinstance(request, SendRequest):
-            return request or refusal(400)
-        turned_away = self._senders.turn_away(request.from_number, now_us, now_us - self._began_us)
-        if turned_away is not None:
-            return turned_away
-        self._senders.occupy(request.from_number, free_us)
-        message = Message(self._new_id(), now_us, request)
-        self._history.add(message)
-        account.accept(request, call.arrival.at_us)
-        call.arrival.accepted = True
-        call.arrival.message_uuid = message.message_uuid
-        body: JsonObject = {"success": True, "message_uuid": message.message_uuid, "batched": True}
-        return Answer(self.scenario.send_status, body)
-
-    def _conversation(self, route: Route, now_us: int) -> Answer:
-        page = _page(route)
-        number = normalized(route.parameters["number"])
-        asked = route.parameters.get("remote")
-        other = None if asked is None else remote(asked)
-        if isinstance(page, Answer):
-            return page
-        if number is None or (asked is not None and other is None):
-            return refusal(422, "The number is not a phone number in E.164 format")
-        return _listing(page, self._history.conversation(number, other, page, now_us - self._lag_us))
-
-    def _group_history(self, route: Route, now_us: int) -> Answer:
-        page = _page(route)
-        group_uuid = route.parameters["group_uuid"]
-        if isinstance(page, Answer):
-            return page
-        if not is_group(group_uuid):
-            return refusal(422, "This is not a group id")
-        return _listing(page, self._history.group(group_uuid, page, now_us - self._lag_us))
+    def _turned_away(self, operation: Operation, sender: str, moment: Moment) -> Answer | None:
+        """The refusal that a sender meets: it is not connected, in trouble, or busy."""
+        numbers = self.subjects.numbers
+        if not numbers.connected(sender, moment.scenario):
+            return refusal(404, "The number is not connected to this account")
+        if operation.web:
+            numbers.meet(sender, moment.now_us)
+        if not operation.takes_effect or operation.kind == "check":
+            return None
+        elapsed_us = moment.now_us - self._began_us
+        return self._senders.turn_away(sender, moment.now_us, elapsed_us, by_phone=operation.occupies)
 
     def finish(self, call: Call, status: int | None) -> None:
         """Records how a call ended.
@@ -306,12 +267,9 @@ def _jittered(base_ms: float, jitter_ms: float) -> tuple[int, int]:
     return microseconds(base_ms, "milliseconds"), microseconds(jitter_ms, "milliseconds")
 
 
-def _page(route: Route) -> int | Answer:
-    text = route.page_number
-    if text.isascii() and text.isdecimal() and len(text) <= 9:
-        return int(text)
-    return invalid_field("page_number", "value is not a valid integer", "type_error.integer", inside="query")
-
-
-def _listing(page: int, messages: list[Message]) -> Answer:
-    return Answer(200, {"success": True, "page_number": page, "messages": [message.shown() for message in messages]})
+def _message_id(answer: Answer) -> str | None:
+    for name in ("message_uuid", "message_id"):
+        value = answer.body.get(name)
+        if isinstance(value, str):
+            return value
+    return None

@@ -6,7 +6,8 @@ from typing import Final
 
 from paceline_sandbox.answers import Answer, refusal
 from paceline_sandbox.faults import within
-from paceline_sandbox.scenario import NumberEntry, Scenario, microseconds
+from paceline_sandbox.scenario import Scenario, microseconds
+from paceline_sandbox.tables import NumberEntry
 
 _STATUS: Final[Mapping[str, int]] = {"booting": 409, "connecting": 410, "busy": 486, "missing": 404, "unsupported": 406}
 
@@ -27,13 +28,24 @@ class Senders:
         self._requests: Counter[str] = Counter()
         self._busy_until_us: dict[str, int] = {}
 
-    def turn_away(self, number: str, now_us: int, elapsed_us: int) -> Answer | None:
+    def state(self, number: str, elapsed_us: int) -> str:
+        """The state that the scenario gives a number for its next request, ``ready`` if it gives none.
+
+        Args:
+            number: the connected number; this does not count as a request of it.
+            elapsed_us: the age of the scenario, in microseconds.
+        """
+        entries = self._entries.get(number, ())
+        return next((entry.state for entry in entries if self._applies(entry, elapsed_us)), "ready")
+
+    def turn_away(self, number: str, now_us: int, elapsed_us: int, *, by_phone: bool = True) -> Answer | None:
         """The refusal a number meets at this moment, or None when it can work.
 
         Args:
             number: the connected number; this counts as one request of it.
             now_us: the present, in microseconds since the epoch.
             elapsed_us: the age of the scenario, in microseconds.
+            by_phone: whether the phone has to work on it, which may be busy; else only the scenario counts.
         """
         for entry in self._entries.get(number, ()):
             status = _STATUS.get(entry.state)
@@ -42,7 +54,7 @@ class Senders:
                 return refusal(status)
         if self._entries:
             self._requests[number] += 1
-        if now_us < self._busy_until_us.get(number, 0):
+        if by_phone and now_us < self._busy_until_us.get(number, 0):
             return refusal(486)
         return None
 

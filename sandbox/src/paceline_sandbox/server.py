@@ -18,6 +18,7 @@ from paceline_sandbox.console import console_routes
 from paceline_sandbox.journal import Journal
 from paceline_sandbox.provider import Provider
 from paceline_sandbox.scenario import Scenario
+from paceline_sandbox.webhooks import Webhooks
 
 DEFAULT_HOST: Final = "127.0.0.1"
 # Requests in work at the end are cut off: a sandbox that stops is an outage, and tests wait for it.
@@ -49,17 +50,21 @@ async def serving(settings: Settings) -> AsyncIterator[str]:
     Raises:
         OSError: the port cannot be had.
     """
+    clock = anchored_clock()
+    webhooks = Webhooks(clock)
     provider = Provider(
         settings.scenario,
-        clock=anchored_clock(),
-        new_id=_new_message_id,
+        clock=clock,
+        new_id=_new_id,
         random=Random(settings.seed),  # noqa: S311 - emulated latency, not a secret
         seed=settings.seed,
         journal=Journal(settings.log_file),
+        carrier=webhooks,
     )
     app = web.Application()
-    app.add_routes(console_routes(provider))
-    app.add_routes(api_routes(provider))
+    app.cleanup_ctx.append(webhooks.running)
+    app.add_routes(console_routes(provider, webhooks))
+    app.add_routes(api_routes(provider, webhooks))
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS)
     await runner.setup()
     try:
@@ -84,5 +89,5 @@ async def keep_collections_short() -> None:
         gc.freeze()
 
 
-def _new_message_id() -> str:
-    return f"MSG{uuid.UUID(bytes=secrets.token_bytes(16), version=4)}"
+def _new_id(prefix: str) -> str:
+    return f"{prefix}{uuid.UUID(bytes=secrets.token_bytes(16), version=4)}"
