@@ -22,6 +22,8 @@ SENDER = "+15550100001"
 RECIPIENT = "+15550100002"
 API_KEY = "canary-0f8e7d6c5b4a"
 SECRET = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
+# Nothing listens there: no test asks the real provider.
+NO_PROVIDER = "http://127.0.0.1:9/open"
 PROGRAM = [sys.executable, "-m", "paceline.cli"]
 
 
@@ -73,7 +75,12 @@ def environment(server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch) -> Mapp
     """The variables of a user at an 80 column terminal, in place."""
     for variable in (names.ENV_STATE_URL, names.ENV_DEBUG, "FORCE_COLOR", "NO_COLOR", "TTY_COMPATIBLE"):
         monkeypatch.delenv(variable, raising=False)
-    values = {names.ENV_BROKER_URL: server.url, names.ENV_SECRET_KEY: SECRET, "COLUMNS": "80"}
+    values = {
+        names.ENV_BROKER_URL: server.url,
+        names.ENV_SECRET_KEY: SECRET,
+        names.ENV_API_BASE: NO_PROVIDER,
+        "COLUMNS": "80",
+    }
     for variable, value in values.items():
         monkeypatch.setenv(variable, value)
     return values
@@ -97,6 +104,37 @@ def cli(
     assert logging.getLogger("paceline").handlers == []
 
 
+@dataclass(frozen=True)
+class Inbox:
+    """The records that no worker has taken, as the commands wrote them.
+
+    Args:
+        url: the state server.
+    """
+
+    url: str
+
+    @property
+    def records(self) -> list[dict[str, Any]]:
+        client = connect(self.url)
+        rids: Any = client.zrange(f"{names.STATE_ROOT}:inbox", 0, -1)
+        bodies = [client.hget(f"{names.STATE_ROOT}:in:{rid}", "body") for rid in rids]
+        client.close()
+        return [json.loads(str(body)) for body in bodies]
+
+    @property
+    def only(self) -> dict[str, Any]:
+        """The fields of the one operation in it, as its hash will hold them; the payload as a value."""
+        [record] = self.records
+        [row] = record["rows"]
+        return {**record["common"], **row, "p": json.loads(row["p"])}
+
+
+@pytest.fixture
+def inbox(server: EmbeddedServer) -> Inbox:
+    return Inbox(server.url)
+
+
 @pytest.fixture
 def worker(server: EmbeddedServer) -> Iterator["Worker"]:
     """The steps of a worker, made by hand."""
@@ -113,7 +151,7 @@ class Worker:
     """
 
     def __init__(self, url: str) -> None:
-        self.state = WorkerState(url, ServerClock(), retention_s=60)
+        self.state = WorkerState(url, ServerClock(), retention_s=60, grace_s=60)
         self._begin = Script("paceline_worker", "begin")
         self._settle = Script("paceline_worker", "settle")
 
@@ -130,20 +168,20 @@ class Worker:
         patient_us = 60_000_000
         self._begin.run(self.state.client, "cli", patient_us, patient_us, 60_000, hint.id, hint.token)
         verdict = {"id": hint.id, "token": hint.token, "elapsed": "0", **verdict}
-        self._settle.run(self.state.client, 60_000, json.dumps(verdict))
+        self._settle.run(self.state.client, 60_000, patient_us, json.dumps(verdict))
 
 
 @pytest.fixture
 def acme(cli: Cli) -> str:
     """An account of 10/minute."""
-    assert cli("accounts", "add", "acme", "--limit", "10/minute", stdin=f"{API_KEY}\n").code == 0
+    assert cli("accounts", "add", "acme", "--limit", "10/minute", "--no-info", stdin=f"{API_KEY}\n").code == 0
     return "acme"
 
 
 @pytest.fixture
 def quick(cli: Cli) -> str:
     """An account that may send now."""
-    arguments = ("--limit", "100/second", "--variation", "0")
+    arguments = ("--limit", "100/second", "--variation", "0", "--no-info")
     assert cli("accounts", "add", "quick", *arguments, stdin=f"{API_KEY}\n").code == 0
     return "quick"
 

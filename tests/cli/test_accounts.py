@@ -19,6 +19,18 @@ from tests.support.wait import wait_until
 ACCOUNT_KEYS = {
     "name",
     "limit",
+    "limit_by_hand",
+    "requests_per_minute",
+    "credits_left",
+    "number_checks_left",
+    "on_trial",
+    "blocked",
+    "expires_at",
+    "info_read_at",
+    "budgets",
+    "treat_503_as",
+    "breaker",
+    "slowed_by",
     "pacing",
     "variation_s",
     "interval_s",
@@ -49,7 +61,7 @@ def stored_key(server: EmbeddedServer, account: str) -> str:
 
 def test_add_reads_the_key_from_stdin(cli: Cli, server: EmbeddedServer) -> None:
     """`accounts add` stores the first line of stdin, encrypted, and says what the limit means."""
-    answer = cli("accounts", "add", "acme", "--limit", "10/minute", stdin=f"{API_KEY}\nmore\n")
+    answer = cli("accounts", "add", "acme", "--limit", "10/minute", "--no-info", stdin=f"{API_KEY}\nmore\n")
     assert (answer.code, answer.err) == (0, "")
     assert answer.out == "Account acme is added: 10/minute, one every 6.1 s (9.836 slots a minute).\n"
     assert stored_key(server, "acme") == API_KEY
@@ -92,13 +104,20 @@ def test_a_variation_has_a_unit_or_is_milliseconds(cli: Cli, text: str, seconds:
         (["a b", "--limit", "10/minute"], "NAME: letters, digits"),
         (["acme", "--limit", "10/minute", "--api-key-env", "NOT_THERE"], "variable NOT_THERE is not set"),
         (["acme", "--limit", "10/minute", "--pacing", "fast"], "'--pacing'"),
-        (["acme"], "missing option '--limit' (try 'paceline accounts add --help')"),
         ([], "missing argument 'NAME'"),
     ],
 )
 def test_add_refuses_bad_usage(cli: Cli, arguments: list[str], words: str) -> None:
     """A wrong argument is exit 2 and one sentence that names it as it is typed."""
     assert words in cli("accounts", "add", *arguments, stdin=f"{API_KEY}\n").refusal(2)
+    assert cli("accounts", "list", "--json").json == []
+
+
+def test_add_needs_a_limit_from_somebody(cli: Cli) -> None:
+    """Without --limit the provider is asked; when it does not answer, that is exit 1, and nothing is added."""
+    sentence = cli("accounts", "add", "acme", stdin=f"{API_KEY}\n").refusal()
+    assert "give --limit" in sentence
+    assert API_KEY not in sentence
     assert cli("accounts", "list", "--json").json == []
 
 
@@ -321,7 +340,7 @@ def test_change_gives_other_limits(cli: Cli) -> None:
     """The limit is another one at once; an unknown account and a wrong rate are refused."""
     cli("accounts", "add", "acme", "--limit", "10/minute", stdin="KEY\n")
     changed = cli("accounts", "change", "acme", "--limit", "80/minute", "--pacing", "window")
-    assert "now has 80/minute" in changed.out
+    assert "is changed: 80/minute" in changed.out
     assert "80/minute" == cli("accounts", "show", "acme", "--json").json["limit"]
     assert "no account named 'nobody'" in cli("accounts", "change", "nobody", "--limit", "80/minute").refusal(1)
     assert "is not a rate" in cli("accounts", "change", "acme", "--limit", "fast").refusal(2)

@@ -15,8 +15,29 @@ from paceline import names
 from paceline.cli.render import duration, one_line
 from paceline.state import State, connect
 from paceline_sandbox.embedded import EmbeddedServer, free_port
-from tests.cli.conftest import PROGRAM, RECIPIENT, SENDER, Cli, Worker, sent
+from tests.cli.conftest import PROGRAM, RECIPIENT, SENDER, Cli, Inbox, Worker, sent
 
+FROM = ["--account", "acme", "--from", SENDER]
+OP_ID = "0123456789abcdefghjkmnpqrs"
+# One way to use each command that makes an operation.
+SENDING = [
+    ["send", *FROM, "--to", RECIPIENT, "--text", "x"],
+    ["delete", OP_ID, *FROM],
+    ["story", *FROM, "--text", "x"],
+    ["profile", "about", *FROM, "--text", "x"],
+    ["profile", "picture", *FROM, "--remove"],
+    ["group", "create", "Team", *FROM, "--participant", RECIPIENT],
+    ["group", "add", OP_ID, *FROM, "--participant", RECIPIENT],
+    ["group", "remove", OP_ID, *FROM, "--participant", RECIPIENT],
+    ["group", "promote", OP_ID, *FROM, "--participant", RECIPIENT],
+    ["group", "demote", OP_ID, *FROM, "--participant", RECIPIENT],
+    ["group", "describe", OP_ID, *FROM, "--text", "x"],
+    ["group", "picture", OP_ID, *FROM, "--url", "https://example.com/a.png"],
+    ["template", "TMP12345678", *FROM, "--to", RECIPIENT],
+    ["waba", *FROM, "--to", RECIPIENT, "--text", "x"],
+    ["sms", *FROM, "--to", RECIPIENT, "--text", "x"],
+    ["number", "check", RECIPIENT, *FROM],
+]
 READING = [
     ["accounts", "list"],
     ["accounts", "show", "acme"],
@@ -32,7 +53,7 @@ ALL = [
     ["accounts", "suspend", "acme"],
     ["accounts", "resume", "acme"],
     ["accounts", "remove", "acme"],
-    ["send", "--account", "acme", "--from", SENDER, "--to", RECIPIENT, "--text", "x"],
+    *SENDING,
 ]
 
 
@@ -62,7 +83,8 @@ def test_help_shows_every_command(cli: Cli, arguments: list[str]) -> None:
     """`paceline` and `paceline --help` list the commands, those of other packages too."""
     answer = cli(*arguments)
     assert (answer.code, answer.err) == (0, "")
-    for command in ("accounts", "audit", "campaign", "demo", "explain", "secret", "send", "status"):
+    own = ("send", "delete", "story", "profile", "group", "template", "waba", "sms", "number", "campaign")
+    for command in (*own, "status", "explain", "audit", "secret", "accounts", "demo"):
         assert f"  {command} " in answer.out
 
 
@@ -71,10 +93,11 @@ def test_help_shows_every_command(cli: Cli, arguments: list[str]) -> None:
     [
         *(["accounts", verb] for verb in ("add", "list", "show", "suspend", "resume", "remove")),
         *(["campaign", verb] for verb in ("start", "status", "list")),
-        ["send"],
-        ["status"],
-        ["explain"],
-        ["audit"],
+        *(["group", verb] for verb in ("create", "add", "remove", "promote", "demote", "describe", "picture")),
+        *(["profile", verb] for verb in ("about", "picture")),
+        *([command] for command in ("send", "delete", "story", "template", "waba", "sms")),
+        ["number", "check"],
+        *([command] for command in ("status", "explain", "audit")),
         ["secret", "generate"],
     ],
     ids=" ".join,
@@ -93,12 +116,47 @@ def test_version(cli: Cli) -> None:
     assert cli("--version").out == f"paceline {importlib.metadata.version('paceline')}\n"
 
 
+@pytest.mark.parametrize("arguments", SENDING, ids=lambda arguments: " ".join(arguments[:2]))
+def test_what_makes_an_operation_shares_its_options(cli: Cli, arguments: list[str]) -> None:
+    """Each command that makes an operation has the options of all, in its help, and says what it prints."""
+    command = [word for word in arguments[:2] if word.islower() and word.isalpha()]
+    text = cli(*command, "--help").out
+    for option in (
+        "--account", "--from", "--priority", "--key", "--not-before", "--valid-until", "--on-unknown", "--max-attempts",
+        "--metadata", "--wait", "--until-settled", "--json",
+    ):  # fmt: skip
+        assert f"  {option} " in text
+    assert "JSON: id, result (written, accepted, duplicate or refused)" in text
+    assert max(map(len, text.partition("Example:")[0].splitlines())) <= 80
+
+
+@pytest.mark.parametrize("arguments", SENDING, ids=lambda arguments: " ".join(arguments[:2]))
+def test_what_makes_an_operation_needs_a_known_account(cli: Cli, inbox: Inbox, arguments: list[str]) -> None:
+    """An unknown account is exit 1, with the command that adds it; nothing is written."""
+    assert cli(*arguments).refusal() == "no account named 'acme': add it with `paceline accounts add acme`"
+    assert inbox.records == []
+
+
+@pytest.mark.usefixtures("acme")
+@pytest.mark.parametrize("arguments", SENDING, ids=lambda arguments: " ".join(arguments[:2]))
+def test_what_makes_an_operation_tells_the_same(cli: Cli, arguments: list[str]) -> None:
+    """It prints the id of what it wrote, as a sentence or as JSON."""
+    told = cli(*arguments, "--json").json
+    assert len(told.pop("id")) == 26
+    assert told == {"result": "written", "expected_at": None, "reason": None}
+    assert cli(*arguments).out.endswith(" is written.\n")
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
         (["sned"], "no such command 'sned'"),
         (["accounts"], "missing command (try 'paceline accounts --help')"),
         (["campaign"], "missing command (try 'paceline campaign --help')"),
+        (["group"], "missing command (try 'paceline group --help')"),
+        (["profile"], "missing command (try 'paceline profile --help')"),
+        (["number"], "missing command (try 'paceline number --help')"),
+        (["group", "rename"], "no such command 'rename'"),
         (["status"], "missing argument 'ID' (try 'paceline status --help')"),
         (["audit", "now"], "unexpected extra argument (try 'paceline audit --help')"),
         (["--nonsense"], "no such option: --nonsense"),

@@ -59,8 +59,8 @@ def test_send_takes_all_options(cli: Cli, options: list[str]) -> None:
     ("options", "words"),
     [
         (["--to", RECIPIENT], "--text, --url, --pin: give at least one of them"),
-        (["--text", "x"], "--to, --group: give exactly one of them"),
-        (["--to", RECIPIENT, "--group", GROUP, "--text", "x"], "--to, --group: give exactly one of them"),
+        (["--text", "x"], "--to, --group, --remote-id: give exactly one of them"),
+        (["--to", RECIPIENT, "--group", GROUP, "--text", "x"], "--to, --group, --remote-id: give exactly one of them"),
         (["--to", "12", "--text", "x"], "--to: is not a phone number"),
         (["--to", RECIPIENT, "--text", ""], "--text: "),
         (["--to", RECIPIENT, "--pin", "52.52"], "--pin: is not LAT,LON"),
@@ -187,8 +187,8 @@ def test_status_and_explain_of_a_waiting_message(cli: Cli, acme: str, worker: Wo
     worker.accept_all()
     status = cli("status", ids[2], "--json").json
     assert status.keys() == {
-        "id", "state", "account", "campaign", "kind", "accepted_at", "settled_at", "attempts", "message_uuid", "code",
-        "words", "expected_at", "why",
+        "id", "state", "account", "campaign", "kind", "accepted_at", "settled_at", "attempts", "message_uuid", "group_uuid",
+        "code", "words", "expected_at", "why", "result", "history",
     }  # fmt: skip
     assert (status["id"], status["state"], status["kind"]) == (ids[2], "waiting", "message.to_number")
     explained = cli("explain", ids[2], "--json").json

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from paceline.operations import phone_number
+from paceline.fields import phone_number
 from paceline.recipients import read_file
 from paceline_sandbox.demo.plan import Plan, plan, write_recipients
 from paceline_sandbox.scenario import parse_toml

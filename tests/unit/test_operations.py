@@ -6,7 +6,7 @@ import pytest
 
 from paceline import PacelineError, Pin, SendMessage
 from paceline.errors import InvalidOperation
-from tests.unit.samples import ACCOUNT, GROUP, NOON, RECIPIENT, SENDER, message
+from tests.unit.samples import ACCOUNT, GROUP, NOON, OPERATION_ID, RECIPIENT, REMOTE_ID, SENDER, message
 
 # field at fault, what is given instead of the sample's
 REFUSALS: list[tuple[str, dict[str, Any]]] = [
@@ -32,14 +32,21 @@ REFUSALS: list[tuple[str, dict[str, Any]]] = [
     ("group", {"to": None, "group": "120363000000000001@g.us"}),
     ("group", {"to": None, "group": "WAG1"}),
     ("group", {"to": None, "group": "WAG11111111/../x"}),
-    ("to, group", {"to": None}),
-    ("to, group", {"group": GROUP}),
+    ("group", {"to": None, "group": "0" * 25}),
+    ("remote_id", {"to": None, "remote_id": "15550100002@c.us"}),
+    ("remote_id", {"to": None, "remote_id": "123456789012345@lid\n"}),
+    ("to, group, remote_id", {"to": None}),
+    ("to, group, remote_id", {"group": GROUP}),
+    ("to, group, remote_id", {"to": None, "group": GROUP, "remote_id": REMOTE_ID}),
     ("text", {"text": ""}),
     ("text", {"text": "x" * 4097}),
     ("text", {"text": "half an emoji \ud83d"}),
     ("text, url, pin", {"text": None}),
     ("url", {"url": "http://example.com/a.png"}),
     ("url", {"url": "https://example.com/" + "a" * 2048}),
+    ("media_bytes", {"media_bytes": 1024}),
+    ("media_bytes", {"url": "https://example.com/a", "media_bytes": 0}),
+    ("media_bytes", {"url": "https://example.com/a", "media_bytes": 16 * 1024 * 1024 + 1}),
     ("pin", {"pin": {"latitude": 48.1, "longitude": 11.5}}),
     ("pin", {"text": None, "url": "https://example.com/a", "pin": {"latitude": 48.1, "longitude": 11.5}}),
     ("pin.latitude", {"text": None, "pin": {"latitude": 90.1, "longitude": 0}}),
@@ -121,9 +128,9 @@ def test_e164_numbers_of_many_countries_are_accepted_as_they_are(number: str) ->
     assert number == message(to=number).to
 
 
-@pytest.mark.parametrize("group", [GROUP, "WGP11111111-2222-4333-8444-555555555555"])
+@pytest.mark.parametrize("group", [GROUP, "WGP11111111-2222-4333-8444-555555555555", OPERATION_ID])
 def test_groups_in_both_spellings_are_accepted(group: str) -> None:
-    """Newer group uuids begin with WAG, older ones with WGP."""
+    """Newer group uuids begin with WAG, older ones with WGP; a group that is still to be made goes by its creation's id."""
     operation = message(to=None, group=group)
     assert ("message.to_group", group) == (operation.kind, operation.target)
 

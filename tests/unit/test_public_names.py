@@ -3,11 +3,12 @@
 from importlib.resources import files
 
 import paceline
-from paceline import names, testing
+from paceline import names, operations, testing
+from paceline.operations import OPERATIONS
 
 
 def test_the_public_door_is_small() -> None:
-    """These names are exported, and no others."""
+    """These names and the operations are exported, and no others."""
     assert set(paceline.__all__) == {
         "Accepted",
         "Campaign",
@@ -19,11 +20,39 @@ def test_the_public_door_is_small() -> None:
         "Progress",
         "Receipt",
         "Refused",
-        "SendMessage",
         "Settings",
         "Status",
         "UploadReport",
-    }
+    } | {model.__name__ for model in OPERATIONS}
+
+
+def test_the_operations_are_pinned() -> None:
+    """One model for each piece of outbound work the provider has, in the order of its reference."""
+    assert [model.__name__ for model in OPERATIONS] == [
+        "SendMessage",
+        "DeleteMessage",
+        "PostStory",
+        "SetAbout",
+        "SetProfilePicture",
+        "CreateGroup",
+        "AddParticipants",
+        "RemoveParticipants",
+        "PromoteParticipants",
+        "DemoteParticipants",
+        "SetGroupDescription",
+        "SetGroupPicture",
+        "SendTemplate",
+        "SendWaba",
+        "SendSms",
+        "CheckNumber",
+    ]
+
+
+def test_the_parts_of_operations_can_be_imported() -> None:
+    """What an interactive message is made of comes from `paceline.operations`, which exports what it has."""
+    parts = {"Interactive", "UrlButton", "ReplyButton", "ListSection", "ListRow", "Pin"}
+    assert parts <= set(operations.__all__)
+    assert [name for name in operations.__all__ if not hasattr(operations, name)] == []
 
 
 def test_every_exported_name_is_there() -> None:
@@ -62,6 +91,7 @@ def test_names_that_cross_processes_are_pinned() -> None:
         "ENV_HTTP_DEADLINE": "PACELINE_HTTP_DEADLINE",
         "ENV_ALLOW_VOLATILE": "PACELINE_ALLOW_VOLATILE",
         "ENV_RETENTION": "PACELINE_RETENTION",
+        "ENV_RECONCILE_GRACE": "PACELINE_RECONCILE_GRACE",
         "ENV_DEBUG": "PACELINE_DEBUG",
         "INBOX_VERSION": 1,
         "CHUNK_ROWS": 1000,

@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paceline import Pin
-from paceline.operations import Operation
+from paceline import AddParticipants, CheckNumber, CreateGroup, DeleteMessage, Operation, Pin, PostStory
+from paceline.kinds import unknown_letter
+from paceline.operations import OPERATIONS, OnUnknown
 from paceline.record import chunk, common_fields, compact, instant, microseconds, operation_id, single
-from tests.unit.samples import ACCOUNT, GROUP, NOON, NOON_US, RECIPIENT, SENDER, message
+from tests.unit.samples import ACCOUNT, GROUP, MESSAGE, NOON, NOON_US, OPERATION_ID, RECIPIENT, SENDER, make, message
 
 DAY_US = 86_400_000_000
 # Microseconds up to here are exact as a double, which is what Lua and a sorted set's score hold: the year 2255.
@@ -24,6 +25,7 @@ COMMON = {
     "k": "message.to_number",
     "mx": "8",
     "unk": "reconcile",
+    "ur": "l",
     "vu": str(NOON_US + DAY_US),
 }
 
@@ -51,11 +53,12 @@ def test_the_record_of_a_plain_text_is_pinned() -> None:
     [
         ("common", {"pr": "b"}, {"priority": "bulk"}),
         ("common", {"mx": "3"}, {"max_attempts": 3}),
-        ("common", {"unk": "hold"}, {"on_unknown": "hold"}),
-        ("common", {"unk": "resend"}, {"on_unknown": "resend"}),
+        ("common", {"unk": "hold", "ur": "h"}, {"on_unknown": "hold"}),
+        ("common", {"unk": "resend", "ur": "r"}, {"on_unknown": "resend"}),
         ("common", {"vu": str(NOON_US + 1)}, {"valid_until": NOON + timedelta(microseconds=1)}),
         ("common", {"k": "message.to_group"}, {"to": None, "group": GROUP}),
         ("row", {"to": GROUP}, {"to": None, "group": GROUP}),
+        ("row", {"to": OPERATION_ID, "rf": OPERATION_ID}, {"to": None, "group": OPERATION_ID}),
         ("row", {"nb": str(NOON_US + 5)}, {"not_before": NOON + timedelta(microseconds=5)}),
         ("row", {"m": '{"order":"7"}'}, {"metadata": {"order": "7"}}),
         ("row", {"p": '{"text":"Grüße 🙂"}'}, {"text": "Grüße 🙂"}),
@@ -75,11 +78,48 @@ def test_each_option_has_its_field(where: str, expected: dict[str, str], given_f
     assert expected == {field: found[field] for field in expected}
 
 
-@pytest.mark.parametrize(("field", "option"), [("nb", "not_before"), ("m", "metadata")])
+@pytest.mark.parametrize(("field", "option"), [("nb", "not_before"), ("m", "metadata"), ("rf", "follows")])
 def test_absent_options_have_no_field(field: str, option: str) -> None:
     """What was not given is not in the row, rather than being null: every value of a row is a text."""
     assert not getattr(message(), option)
     assert field not in record_of(message())["rows"][0]
+
+
+@pytest.mark.parametrize(
+    ("operation", "target", "follows", "payload"),
+    [
+        (make(CreateGroup), "01op", None, '{"name":"Team A","participants":["+15550100002"]}'),
+        (make(AddParticipants), GROUP, None, '{"participants":["+15550100002"]}'),
+        (make(AddParticipants, group=OPERATION_ID), OPERATION_ID, OPERATION_ID, '{"participants":["+15550100002"]}'),
+        (make(DeleteMessage), RECIPIENT, None, f'{{"message_uuid":"{MESSAGE}"}}'),
+        (make(DeleteMessage, to=None, message=OPERATION_ID), OPERATION_ID, OPERATION_ID, "{}"),
+        (make(PostStory), SENDER, None, '{"text":"Open today"}'),
+        (make(CheckNumber, extra_information=True), RECIPIENT, None, '{"extra_information":true}'),
+    ],
+)
+def test_a_row_says_whom_it_is_about_and_what_it_follows(
+    operation: Operation, target: str, follows: str | None, payload: str
+) -> None:
+    """What makes its own target is about itself; what names an operation follows it."""
+    row = record_of(operation)["rows"][0]
+    assert (target, follows, payload) == (row["to"], row.get("rf"), row["p"])
+
+
+@pytest.mark.parametrize("model", OPERATIONS)
+@pytest.mark.parametrize("policy", ["reconcile", "resend", "hold"])
+def test_the_record_says_what_becomes_of_an_unknown_outcome(model: type[Operation], policy: OnUnknown) -> None:
+    """The scripts know no kinds: the letter that policy and kind make is written beside the policy."""
+    operation = make(model, on_unknown=policy)
+    common = record_of(operation)["common"]
+    assert (operation.kind, policy) == (common["k"], common["unk"])
+    assert unknown_letter(operation.kind, policy) == common["ur"]
+
+
+@pytest.mark.parametrize("model", OPERATIONS)
+def test_the_payload_of_every_operation_survives_as_json(model: type[Operation]) -> None:
+    """What a worker reads is what the operation gave."""
+    operation = make(model)
+    assert operation.payload() == json.loads(record_of(operation)["rows"][0]["p"])
 
 
 def test_every_field_of_rows_and_common_is_a_text() -> None:

@@ -4,10 +4,11 @@ from datetime import timedelta
 
 import pytest
 
-from paceline import Accepted, Duplicate, Outbox, PacelineError
+from paceline import Accepted, CreateGroup, DeleteMessage, Duplicate, Operation, Outbox, PacelineError, Refused
 from paceline.errors import InvalidOperation, NotFound, StateUnavailable, UnknownAccount
+from paceline.operations import OPERATIONS
 from paceline.testing import RecordingOutbox
-from tests.unit.samples import NOON, RECIPIENT, message
+from tests.unit.samples import NOON, OPERATION_ID, RECIPIENT, make, message
 
 
 def remind(outbox: Outbox, number: str, order: str) -> bool:
@@ -97,6 +98,50 @@ def test_operations_are_checked_as_in_earnest() -> None:
     with pytest.raises(InvalidOperation, match=r"^to: "):
         outbox.send(message(to="0555 0100002"))
     assert outbox.sent == []
+
+
+@pytest.mark.parametrize("model", OPERATIONS)
+def test_every_operation_is_recorded(model: type[Operation]) -> None:
+    """Not only messages: each comes out of `sent` as it went in, is accepted, and waits under its own kind."""
+    outbox = RecordingOutbox(clock=lambda: NOON)
+    operation = make(model, metadata={"order": "7"})
+    receipt = outbox.send(operation)
+    status = outbox.status(receipt.id)
+    assert outbox.sent == [operation]
+    assert receipt.wait() == Accepted(receipt.id, NOON)
+    assert (operation.kind, "waiting", {}) == (status.kind, status.state, status.result)
+    assert [event.what for event in status.history] == ["accepted"]
+
+
+@pytest.mark.parametrize("model", OPERATIONS)
+def test_a_key_makes_any_operation_one(model: type[Operation]) -> None:
+    """Two groups are not made for one key."""
+    outbox = RecordingOutbox()
+    first, second = (outbox.send(make(model, idempotency_key="7")) for _ in range(2))
+    assert (Duplicate(first.id), [make(model, idempotency_key="7")]) == (second.wait(), outbox.sent)
+
+
+def test_an_operation_may_follow_one_that_was_sent_before() -> None:
+    """A group is named by its creation's id; when its follower leaves nobody can say before the group is there."""
+    outbox = RecordingOutbox()
+    group = outbox.send(make(CreateGroup)).id
+    hello = message(to=None, group=group)
+    receipt = outbox.send(hello)
+    assert receipt.wait() == Accepted(receipt.id, None)
+    assert group in outbox.status(receipt.id).why
+    assert outbox.sent[1:] == [hello]
+
+
+def test_an_operation_may_not_follow_what_was_never_sent() -> None:
+    """A worker would refuse it, so its receipt says so and it is not in `sent`."""
+    outbox = RecordingOutbox()
+    receipt = outbox.send(make(DeleteMessage, to=None, message=OPERATION_ID))
+    answer = receipt.wait()
+    assert isinstance(answer, Refused)
+    assert f"operation {OPERATION_ID}, which it follows, is not known" in answer.reason
+    assert outbox.sent == []
+    with pytest.raises(NotFound):
+        outbox.status(receipt.id)
 
 
 def test_it_closes_as_a_context_manager() -> None:

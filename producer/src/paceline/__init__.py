@@ -11,23 +11,57 @@
 
 from paceline.campaign import Campaign, Progress, UploadReport
 from paceline.errors import PacelineError
-from paceline.operations import Operation, Pin, SendMessage
+from paceline.operations import (
+    AddParticipants,
+    CheckNumber,
+    CreateGroup,
+    DeleteMessage,
+    DemoteParticipants,
+    Operation,
+    Pin,
+    PostStory,
+    PromoteParticipants,
+    RemoveParticipants,
+    SendMessage,
+    SendSms,
+    SendTemplate,
+    SendWaba,
+    SetAbout,
+    SetGroupDescription,
+    SetGroupPicture,
+    SetProfilePicture,
+)
 from paceline.outbox import Accepted, Duplicate, Outbox, Receipt, Refused
 from paceline.settings import Settings
 from paceline.view import Status
 
 __all__ = [
     "Accepted",
+    "AddParticipants",
     "Campaign",
+    "CheckNumber",
+    "CreateGroup",
+    "DeleteMessage",
+    "DemoteParticipants",
     "Duplicate",
     "Operation",
     "Outbox",
     "PacelineError",
     "Pin",
+    "PostStory",
     "Progress",
+    "PromoteParticipants",
     "Receipt",
     "Refused",
+    "RemoveParticipants",
     "SendMessage",
+    "SendSms",
+    "SendTemplate",
+    "SendWaba",
+    "SetAbout",
+    "SetGroupDescription",
+    "SetGroupPicture",
+    "SetProfilePicture",
     "Settings",
     "Status",
     "UploadReport",

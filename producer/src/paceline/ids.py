@@ -14,6 +14,11 @@ def new_id() -> str:
     return _encode((time.time_ns() // 1_000_000 << 80) | int.from_bytes(os.urandom(10)))
 
 
+def is_id(text: str) -> bool:
+    """Whether a text has the form of an operation's id."""
+    return len(text) == _LENGTH and all(character in _ALPHABET for character in text)
+
+
 def derived_id(*parts: str) -> str:
     """The id that the same parts always give: 128 bits of BLAKE2b.
 

@@ -11,8 +11,9 @@ Version 1 is a JSON object::
     rows      one object per operation
 
 Fields of ``common`` and ``rows`` are texts, named as in the operation's hash: ``a`` account, ``f`` sender, ``pr`` priority,
-``k`` kind, ``mx`` max_attempts, ``unk`` on_unknown, ``vu`` valid until and ``nb`` not before (us since the epoch), ``to`` target,
-``p`` payload (JSON), ``m`` metadata (JSON), ``id``.
+``k`` kind, ``mx`` max_attempts, ``unk`` on_unknown, ``ur`` what that means for the kind (`kinds.unknown_letter`), ``vu``
+valid until and ``nb`` not before (us since the epoch), ``to`` target, ``rf`` the operation it follows, ``p`` payload
+(JSON), ``m`` metadata (JSON), ``id``.
 """
 
 import json
@@ -22,6 +23,7 @@ from typing import Any
 
 from paceline import names
 from paceline.ids import derived_id, new_id
+from paceline.kinds import unknown_letter
 from paceline.operations import DEFAULT_VALIDITY, OnUnknown, Operation, Priority
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -78,6 +80,7 @@ def common_fields(
         "k": kind,
         "mx": str(max_attempts),
         "unk": on_unknown,
+        "ur": unknown_letter(kind, on_unknown),
         "vu": str(microseconds(valid_until or now + DEFAULT_VALIDITY)),
     }
 
@@ -100,7 +103,9 @@ def single(operation: Operation, op_id: str, now: datetime) -> str:
     Returns:
         JSON text.
     """
-    row = {"id": op_id, "to": operation.target, "p": compact(operation.payload())}
+    row = {"id": op_id, "to": operation.target or op_id, "p": compact(operation.payload())}
+    if operation.follows:
+        row["rf"] = operation.follows
     if operation.not_before:
         row["nb"] = str(microseconds(operation.not_before))
     if operation.metadata:

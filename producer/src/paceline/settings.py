@@ -22,6 +22,7 @@ _ENVIRONMENT: Final = {
     "http_deadline_s": names.ENV_HTTP_DEADLINE,
     "allow_volatile": names.ENV_ALLOW_VOLATILE,
     "retention_s": names.ENV_RETENTION,
+    "reconcile_grace_s": names.ENV_RECONCILE_GRACE,
 }
 
 
@@ -40,6 +41,8 @@ class Settings(BaseModel):
         http_deadline_s: one provider call must be over within this many seconds.
         allow_volatile: start although the state server may lose data (no AOF, or an evicting memory policy).
         retention_s: seconds an operation is kept after its outcome.
+        reconcile_grace_s: seconds after an unknown outcome until the conversation is read; twice as long until it is read
+            again.
 
     Raises:
         ConfigurationError: a setting is malformed; the message names its variable.
@@ -58,6 +61,7 @@ class Settings(BaseModel):
     http_deadline_s: float = Field(15.0, gt=0, le=300)
     allow_volatile: bool = False
     retention_s: int = Field(7 * 86_400, ge=60)
+    reconcile_grace_s: float = Field(15.0, ge=0, le=3600)
 
     def __init__(self, /, **data: Any) -> None:
         try:

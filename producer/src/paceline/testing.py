@@ -70,7 +70,8 @@ class RecordingOutbox(Outbox):
     """An `Outbox` for unit tests: the same methods, checks and errors, and no server.
 
     What is sent counts as accepted at once and then waits for ever; nothing leaves. A repeated idempotency key (or
-    recipient of a campaign) is a duplicate, as it is for workers. Every account is known unless it is refused.
+    recipient of a campaign) is a duplicate, as it is for workers, and one that names an operation never sent here is
+    refused. Every account is known unless it is refused.
 
     Args:
         fail_with: raised by `send` and `campaign` for as long as the attribute of that name is set, for example
@@ -79,7 +80,7 @@ class RecordingOutbox(Outbox):
         clock: tells the time; the system's by default.
 
     Attributes:
-        sent: operations in the order they were sent, duplicates left out.
+        sent: operations in the order they were sent, duplicates and refused ones left out.
         campaigns: campaigns by name.
         closed: whether `close` was called.
     """
@@ -122,6 +123,7 @@ class _MemoryState(State):
         self._outbox = outbox
         self._now = clock
         self._created_by: dict[str, str] = {}
+        self._refusals: dict[str, str] = {}
         self._operations: dict[str, dict[str, str]] = {}
         self._campaigns: dict[str, dict[str, str]] = {}
 
@@ -140,6 +142,12 @@ class _MemoryState(State):
         record: dict[str, Any] = json.loads(body)
         common: dict[str, str] = self._campaigns[campaign] | {"c": campaign} if campaign else record["common"]
         rows: list[dict[str, str]] = record["rows"]
+        missing = [row["rf"] for row in rows if "rf" in row and row["rf"] not in self._operations]
+        if missing:
+            self._refusals[rid] = (
+                f"operation {missing[0]}, which it follows, is not known, or was deleted after its retention time"
+            )
+            return "written"
         written = sum(self._write(rid, common | row | {"p": _content(common, row)}) for row in rows)
         if campaign:
             self._count(campaign, received=count, written=written, duplicate=count - written)
@@ -170,12 +178,15 @@ class _MemoryState(State):
         now = str(microseconds(self._now()))
         return {
             "operation": found | {"id": op_id, "now": now},
-            "account": {"name": found["a"], "next_slot": now, "interval": "0"},
+            "account": {"name": found["a"], "next_slot": now, "interval_now": "0"},
             "ahead": 0,
+            "follows": found.get("rf"),
             "not_before": found["nb"] if int(found.get("nb", 0)) > int(now) else None,
         }
 
     def receipt(self, rid: str, op_id: str) -> dict[str, Any]:
+        if rid in self._refusals:
+            return {"waiting": False, "refused": self._refusals[rid]}
         return {"waiting": False, "created_here": self._created_by[op_id] == rid}
 
     def _write(self, rid: str, fields: dict[str, str]) -> bool:

@@ -1,13 +1,41 @@
 """What readers see of an operation: pure functions over what look.lua returned."""
 
+import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from operator import attrgetter
 from typing import Any, Final
 
 from paceline.record import instant
 
+# Of an operation's result, what is more than a note of the worker to itself.
+_SHOWN: Final = ("calls", "numbers", "wa_group_id", "check", "recipient")
+_LINE: Final = re.compile(r"(?P<at>[0-9]+)\|(?P<what>[^|]+)\|(?P<code>[^|]*)\|(?P<words>.*)")
 _STATES: Final = {"w": "waiting", "g": "granted", "s": "sending", "d": "settled"}
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that happened to an operation.
+
+    Args:
+        at: when, by the state server's clock.
+        what: ``enqueued`` (a worker took it into its lane), ``sent``, ``answered`` (one of its calls; others follow), ``retry``, ``deferred``, ``unknown``,
+            ``looked up``, ``waits``, or its outcome.
+        code: the provider's status code, or a word where there was none.
+        words: the provider's words, or ours.
+    """
+
+    at: datetime
+    what: str
+    code: str | None = None
+    words: str | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {"at": self.at.isoformat(), "what": self.what, "code": self.code, "words": self.words}
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +51,16 @@ class Status:
         accepted_at: when a worker took it into its lane.
         settled_at: when it got its outcome.
         attempts: calls that reached the provider and failed for a reason that may pass.
-        message_uuid: the provider's handle.
+        message_uuid: the provider's handle of a message.
+        group_uuid: the provider's handle of the group it made.
         code: the provider's last status code, or a word where there was none.
         words: the provider's words, or ours, about the last answer.
         expected_at: when it is expected to leave; None when settled, or while nothing may leave.
         why: one sentence: why it waits, or what became of it.
+        metadata: as it was given.
+        result: what its calls brought: ``numbers`` (number to ``accepted``, ``code``, ``invited``, ``words``) of an operation
+            with participants, ``check`` of a number check, ``calls`` answered of an operation of several calls.
+        history: what happened to it, oldest first; of a long story the middle is left out.
     """
 
     id: str
@@ -39,18 +72,23 @@ class Status:
     settled_at: datetime | None
     attempts: int
     message_uuid: str | None
+    group_uuid: str | None
     code: str | None
     words: str | None
     expected_at: datetime | None
     why: str
+    metadata: Mapping[str, str]
+    result: Mapping[str, Any]
+    history: tuple[Event, ...]
 
     def as_json(self) -> dict[str, Any]:
         """Plain values, times in ISO 8601."""
-        return {
+        plain = {
             name: value.isoformat() if isinstance(value, datetime) else value
             for name in self.__slots__
             for value in (getattr(self, name),)
         }
+        return plain | {"metadata": dict(self.metadata), "result": dict(self.result), "history": [event.as_json() for event in self.history]}
 
 
 def status_of(found: Mapping[str, Any]) -> Status:
@@ -64,7 +102,9 @@ def status_of(found: Mapping[str, Any]) -> Status:
     """
     o = found["operation"]
     state = _STATES[o["s"]]
-    expected_us, why = (None, _what_became(o)) if state == "settled" else _forecast(found, state)
+    result = json.loads(o.get("rs") or "{}")
+    expected_us, why = (None, _what_became(o, result)) if state == "settled" else _forecast(found, state)
+    uuid, is_group = o.get("u") or None, o["k"] == "group.create"
     return Status(
         id=o["id"],
         state=o["oc"] if state == "settled" else state,
@@ -74,18 +114,42 @@ def status_of(found: Mapping[str, Any]) -> Status:
         accepted_at=instant(o["t"]),
         settled_at=instant(o["te"]) if o.get("te") else None,
         attempts=int(o.get("at", 0)),
-        message_uuid=o.get("u") or None,
+        message_uuid=None if is_group else uuid,
+        group_uuid=(uuid or result.get("group_uuid")) if is_group else None,
         code=o.get("cd") or None,
         words=o.get("le") or None,
         expected_at=instant(expected_us) if expected_us is not None else None,
         why=why,
+        metadata=json.loads(o.get("m") or "{}"),
+        result={name: value for name, value in result.items() if name in _SHOWN},
+        history=_history(o),
     )
 
 
-def _what_became(o: Mapping[str, str]) -> str:
+def _history(o: Mapping[str, str]) -> tuple[Event, ...]:
+    """The story as state tells it. What follows a line break in the provider's words is no line of it."""
+    story = [Event(instant(o["t"]), "enqueued")]
+    lines = map(_LINE.fullmatch, (o.get("ev") or "").split("\n"))
+    story += [Event(instant(of["at"]), of["what"], of["code"] or None, of["words"] or None) for of in lines if of]
+    # The slot of one that was looked up last is that of the look-up, and what was given up never left.
+    left = o["s"] == "d" and o["oc"] not in {"expired", "cancelled"} and story[-1].what != "looked up"
+    if left and o.get("sl"):
+        story.append(Event(instant(o["sl"]), "sent"))
+    story.sort(key=attrgetter("at"))
+    if o["s"] == "d":
+        story.append(Event(instant(o["te"]), o["oc"], o.get("cd") or None, o.get("le") or None))
+    return tuple(story)
+
+
+def _what_became(o: Mapping[str, str], result: Mapping[str, Any]) -> str:
     outcome = o["oc"]
     if outcome == "accepted":
-        return "the provider accepted it"
+        numbers = result.get("numbers", {})
+        refused = [one for one in numbers.values() if not one.get("accepted")]
+        invited = sum(bool(one.get("invited")) for one in refused)
+        but = f", but refused {len(refused)} of {len(numbers)} numbers" if refused else ""
+        but += f" ({invited} of them got an invitation)" if invited else ""
+        return f"the provider accepted it{but}"
     if outcome == "held":
         return "nobody knows whether the call took effect, so it is held for a person"
     return f"{outcome}: {o.get('le') or 'no words'}"
@@ -100,26 +164,39 @@ def _forecast(found: Mapping[str, Any], state: str) -> tuple[int | None, str]:
         return None, "its account was removed"
     if account.get("suspended"):
         return None, f"the account is suspended: {account['suspended']}"
-    for name, words in (
-        ("not_before", "is not to be sent before"),
-        ("backoff_until", "backs off after an error until"),
-    ):
+    for name, words in (("not_before", "is not to be sent before"), ("backoff_until", _why_aside(o))):
         if found.get(name):
             at = max(int(float(found[name])), int(account["next_slot"]))
             return at, f"it {words} {_clock(found[name])}"
+    if found.get("follows"):
+        return None, f"it waits for operation {found['follows']}, which it follows"
     if found.get("ahead") is None:
         return None, "an earlier message to the same recipient is in back-off"
-    now, ahead, interval = int(o["now"]), int(found["ahead"]), int(account["interval"])
+    now, ahead, interval = int(o["now"]), int(found["ahead"]), int(account["interval_now"])
     at = int(account["next_slot"]) + ahead * interval
     lane = found.get("lane") or {}
-    if int(account.get("paused_until") or 0) > now:
+    pause = int(account.get("paused_until") or 0)
+    if pause > now and account.get("breaker") == "open":
+        return at, f"the provider fails, so nothing is sent until it is tried again at {_clock(pause)}"
+    if pause > now:
         return at, f"the account pauses until {_clock(account['paused_until'])} because the provider throttled it"
+    if int(lane.get("paused_until") or 0) > now and lane.get("paused_because") == "budget":
+        return max(at, int(lane["paused_until"])), f"a budget of its sender is used up until {_clock(lane['paused_until'])}"
     if int(lane.get("paused_until") or 0) > now:
         return max(at, int(lane["paused_until"])), f"the sender is busy; it pauses until {_clock(lane['paused_until'])}"
     if ahead:
         before = "1 operation leaves" if ahead == 1 else f"{ahead} operations leave"
         return at, f"{before} before it, one every {interval / 1e6:g} s"
     return at, f"it is next; the account's slot is at {_clock(account['next_slot'])}"
+
+
+def _why_aside(o: Mapping[str, str]) -> str:
+    if o.get("ph"):
+        return "has an unknown outcome, and the provider is asked about it, not before"
+    last = o.get("ev", "").rsplit("\n", 1)[-1].split("|")
+    if len(last) > 1 and last[1] == "retry":
+        return "backs off after an error until"
+    return f"waits ({o['le']}) until" if o.get("le") else "waits until"
 
 
 def _clock(us: str | float) -> str:

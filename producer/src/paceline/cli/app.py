@@ -10,11 +10,10 @@ from typing import Annotated, Any, Final
 import typer
 from typer.main import get_command
 
-from paceline.cli import campaign, inspect
+from paceline.cli import campaign, groups, inspect, messages, others, profile, waba
 from paceline.cli.errors import BAD_USAGE, FAILURE, INTERRUPTED, complain, report, warnings_as_complaints
 from paceline.cli.options import example
 from paceline.cli.plugins import PluginGroup
-from paceline.cli.send import send
 
 _SECRET_BYTES: Final = 32
 
@@ -32,9 +31,23 @@ app = typer.Typer(
 )
 secret = typer.Typer(help="Secrets for the environment.")
 
+_FROM: Final = "--account acme --from +15550100001"
+_HI: Final = f'{_FROM} --to +15550100002 --text "Hello"'
+
+app.command(epilog=example(f"paceline send {_HI} --wait 5"))(messages.send)
+app.command(epilog=example(f"paceline delete 01k0zxw5d3v8m2c7r4q9n6t1ea {_FROM}"))(messages.delete)
+app.command(epilog=example(f'paceline story {_FROM} --text "We are back" --background-color "#205081"'))(profile.story)
+app.add_typer(profile.app, name="profile")
+app.add_typer(groups.app, name="group")
 app.command(
-    epilog=example('paceline send --account acme --from +15550100001 --to +15550100002 --text "Hello" --wait 5')
-)(send)
+    epilog=example(
+        f"paceline template TMP11111111-2222-4333-8444-555555555555 {_FROM} \\",
+        '  --to +15550100002 --body Ann --body "order 17" --content "Dear {{1}}, {{2}} is on its way."',
+    )
+)(waba.template)
+app.command(epilog=example(f"paceline waba {_FROM} --to +15550100002 --interactive offer.json"))(waba.waba)
+app.command(epilog=example(f"paceline sms {_HI}"))(others.sms)
+app.add_typer(others.numbers, name="number")
 app.add_typer(campaign.app, name="campaign")
 app.command(epilog=example("paceline status 01k0zxw5d3v8m2c7r4q9n6t1ea"))(inspect.status)
 app.command(epilog=example("paceline explain 01k0zxw5d3v8m2c7r4q9n6t1ea"))(inspect.explain)

@@ -72,7 +72,7 @@ def named_as_options(**spelled: str) -> Iterator[None]:
     except InvalidOperation as error:
         where, colon, words = str(error).partition(": ")
         fields = where.split(", ")
-        if not colon or not all(field.replace(".", "_").isidentifier() for field in fields):
+        if not colon or not all(field.partition(".")[0].isidentifier() for field in fields):
             raise
         options = ", ".join(_option(field, spelled) for field in fields)
         raise InvalidOperation(f"{options}: {words}") from error
@@ -81,6 +81,8 @@ def named_as_options(**spelled: str) -> Iterator[None]:
 def _option(field: str, spelled: dict[str, str]) -> str:
     first, _, rest = field.partition(".")
     option = spelled.get(first) or f"--{first.replace('_', '-')}"
+    if rest.isdecimal() and first != "metadata":  # of a repeatable option without names; people count from one
+        rest = f"number {int(rest) + 1}"
     return f"{option} ({rest})" if rest else option
 
 

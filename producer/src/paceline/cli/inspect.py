@@ -7,7 +7,8 @@ import typer
 from paceline.audit import Balance, balance_of
 from paceline.cli.errors import FAILURE, complain
 from paceline.cli.options import Json, opened_state
-from paceline.cli.render import console, counted, details, expected, iso, listing, local, say, say_json
+from paceline.cli.render import console, counted, expected, iso, listing, say, say_json
+from paceline.cli.show import show_status
 from paceline.errors import NotFound
 from paceline.record import instant
 from paceline.state import State
@@ -17,36 +18,19 @@ Id = Annotated[str, typer.Argument(metavar="ID", help="The operation, as `paceli
 
 
 def status(op_id: Id, *, json_output: Json = False) -> None:
-    """Show where one operation is.
+    """Show where one operation is, what its calls brought, and what happened to it.
 
     JSON: id, state (waiting, granted, sending, or the outcome), account, campaign, kind, accepted_at, settled_at,
-    attempts, message_uuid, code, words, expected_at, why.
+    attempts, message_uuid, group_uuid, code, words, expected_at, why, result (numbers: number to accepted, code, invited,
+    words; check: the answer of a number check; calls: answered so far), history (a list of at, what, code, words).
     """
     with opened_state() as state:
         found = _found(state, op_id)
     seen = status_of(found)
     if json_output:
         say_json(seen.as_json())
-        return
-    console().print(
-        details(
-            [
-                ("operation", seen.id),
-                ("state", seen.state),
-                ("account", seen.account),
-                ("campaign", seen.campaign),
-                ("kind", seen.kind),
-                ("accepted", local(seen.accepted_at)),
-                ("expected", _expected(seen, _now(found))),
-                ("settled", local(seen.settled_at) if seen.settled_at else None),
-                ("attempts", seen.attempts),
-                ("provider's id", seen.message_uuid),
-                ("last code", seen.code),
-                ("last words", seen.words),
-                ("why", seen.why),
-            ]
-        )
-    )
+    else:
+        show_status(seen, _expected(seen, _now(found)))
 
 
 def explain(op_id: Id, *, json_output: Json = False) -> None:

@@ -34,6 +34,10 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON, one document on 
 Account = Annotated[str, typer.Option("--account", metavar="NAME", help="The account that sends.")]
 Sender = Annotated[str, typer.Option("--from", metavar="+NUMBER", help="The connected number that sends, E.164.")]
 Url = Annotated[str | None, typer.Option("--url", help="Public https address of an attachment.")]
+Size = Annotated[
+    int | None,
+    typer.Option("--size", metavar="BYTES", help="The attachment's size, if known: too large a one is refused here."),
+]
 ValidUntil = Annotated[
     str | None, typer.Option("--valid-until", metavar="TIME", help="Not sent later; ISO 8601. Default: 24 hours.")
 ]

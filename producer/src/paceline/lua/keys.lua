@@ -8,23 +8,28 @@
 -- inbox           zset    record id -> server time (us) of writing; a sweeper accepts what nobody accepted
 -- in:<rid>        hash    one inbox record: account, campaign, count, body (JSON); removed by accept
 -- no:<rid>        string  why a record was refused; expires
--- meta            hash    epoch (bucket generation), jumps (of the server's clock), run_id, inflight (operations under a lease, all accounts)
+-- meta            hash    epoch (bucket generation), jumps (of the server's clock), run_id, inflight (operations under a lease, all accounts),
+--                         pb_* the provider's breaker (breaker.lua)
 -- workers         hash    worker -> "capacity|expires_us"
 -- outcomes        stream  one entry per settled operation, trimmed
 -- campaigns       set     campaign names
 -- c:<name>        hash    campaign: template, common options, counts
 -- o:<id>          hash    operation; expires a retention time after its outcome
--- a:<acct>        hash    account: limits, bucket, pause, suspension, encrypted key
+-- f:<id>          list    operations that follow this one and wait for its outcome; removed by it
+-- u:<uuid>        string  the operation that has this message or group at the provider; expires like the operation
+-- a:<acct>        hash    account: limits, budgets, bucket, pause, breaker, suspension, what /info said, encrypted key
 -- a:<acct>:n      hash    counts since the account was added
 -- a:<acct>:ln     set     senders that have or had a lane
 -- a:<acct>:rt|rb  zset    senders whose lane may send now and holds transactional | bulk work -> since when (us)
 -- a:<acct>:fl     zset    operations in flight -> lease expiry (us)
 -- a:<acct>:in     zset    its inbox records -> time of writing (us): accepted in this order, whatever hint comes first
--- a:<acct>:tm     zset    operations that wait for a time -> due (us): `n:<seq>:<id>` not before, `o:0:<id>` back-off ends
+-- a:<acct>:tm     zset    operations that wait for a time -> due (us): `n:<seq>:<id>` not before, `o:0:<id>` back-off ends,
+--                         `v:<other>:<id>` valid until, of one that follows another
 -- a:<acct>:sp     zset    paused senders -> end of the pause (us)
 -- a:<acct>:held   zset    operations of unknown outcome -> since when (us)
 -- a:<acct>:q:<us> list    slots of the last N grants, for the quota of that window; expires with it
--- l:<acct>:<sender>            hash  lane: `f` the operation in flight, `p` paused until (us)
+-- l:<acct>:<sender>            hash  lane: `f` the operation in flight, `p` paused until (us), `pw` why, `ch` the sender's channel
+-- l:<acct>:<sender>:q:<kind>:<us> list slots of the sender's last calls of a kind ('*' any), for the budget of that window; expires
 -- l:<acct>:<sender>:t          list  transactional operations
 -- l:<acct>:<sender>:s          list  bulk sources (campaigns, or `-`) that have work, next turn first
 -- l:<acct>:<sender>:b:<source> list  operations of one bulk source
@@ -39,6 +44,8 @@ local key = {
 function key.record(rid) return root .. ':in:' .. rid end
 function key.refusal(rid) return root .. ':no:' .. rid end
 function key.campaign(name) return root .. ':c:' .. name end
+function key.followers(id) return root .. ':f:' .. id end
+function key.claim(uuid) return root .. ':u:' .. uuid end
 function key.operation(id) return root .. ':o:' .. id end
 function key.account(name) return root .. ':a:' .. name end
 function key.lane(account, sender) return root .. ':l:' .. account .. ':' .. sender end

@@ -30,7 +30,7 @@ local function lanes_of(account)
   local lanes = {}
   for _, sender in ipairs(redis.call('SMEMBERS', key.account(account) .. ':ln')) do
     local lane = key.lane(account, sender)
-    local state = redis.call('HMGET', lane, 'f', 'p')
+    local state = redis.call('HMGET', lane, 'f', 'p', 'pw')
     local sources, bulk, parked = {}, 0, 0
     local oldest = older(nil, redis.call('LINDEX', lane .. ':t', 0))
     for _, source in ipairs(redis.call('LRANGE', lane .. ':s', 0, -1)) do
@@ -40,7 +40,7 @@ local function lanes_of(account)
     end
     for _, pair in ipairs(redis.call('HKEYS', lane .. ':h')) do parked = parked + redis.call('LLEN', lane .. ':k:' .. pair) end
     lanes[#lanes + 1] = {
-      sender = sender, transactional = redis.call('LLEN', lane .. ':t'), bulk = bulk, sources = sources, parked = parked,
+      paused_because = state[3] or nil, sender = sender, transactional = redis.call('LLEN', lane .. ':t'), bulk = bulk, sources = sources, parked = parked,
       oldest_at = oldest, in_flight = state[1] or nil, paused_until = state[2] or nil,
     }
   end
@@ -61,6 +61,11 @@ local function account_of(name)
   local a = as_table(redis.call('HGETALL', key.account(name)))
   if not a.name then return nil end
   a.key = nil
+  -- What 429s and the ramp after an outage left of the rate (lanes.lua).
+  local slow = tonumber(a.slow or 1000)
+  if slow > 1000 then slow = math.max(1000, slow - 50 * math.max(0, math.floor((now - tonumber(a.slow_at)) / 3600000000))) end
+  a.slow = int(slow)
+  a.interval_now = int(math.ceil(tonumber(a.interval) * slow / 1000) * tonumber(a.ramp or 1))
   a.next_slot = int(next_slot(name, a))
   return a
 end
@@ -104,6 +109,7 @@ if verb == 'operation' then
     local lanes = lanes_of(o.a)
     reply.ahead = ahead_of(o, id, lanes)
     reply.not_before = redis.call('ZSCORE', key.account(o.a) .. ':tm', 'n:' .. (o.q or '') .. ':' .. id) or nil
+    reply.follows = o.rf and redis.call('ZSCORE', key.account(o.a) .. ':tm', 'v:' .. o.rf .. ':' .. id) and o.rf or nil
     reply.backoff_until = redis.call('ZSCORE', key.account(o.a) .. ':tm', 'o:0:' .. id) or nil
     for _, lane in ipairs(lanes) do
       if lane.sender == o.f then reply.lane = lane end
@@ -138,6 +144,7 @@ else
     end
   end
   return cjson.encode({
+    provider_breaker_until = redis.call('HGET', key.meta, 'pb_until') or nil,
     workers = workers, capacity = capacity, inflight = tonumber(redis.call('HGET', key.meta, 'inflight') or 0),
     inbox = redis.call('ZCARD', key.inbox), accounts = redis.call('SCARD', key.accounts), now = int(now),
   })

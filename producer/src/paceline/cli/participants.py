@@ -1,0 +1,107 @@
+"""The participants of a group, from options and from a file."""
+
+import csv
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Annotated, Final, TextIO
+
+import typer
+
+from paceline.errors import InvalidOperation
+from paceline.fields import phone_number
+from paceline.operations.groups import MOST_PARTICIPANTS
+
+Participant = Annotated[
+    list[str] | None, typer.Option("--participant", metavar="+NUMBER", help="One of them, E.164; repeatable.")
+]
+ParticipantsFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--participants", metavar="FILE", help="More of them: a number a line, or CSV with a column `to` or `number`."
+    ),
+]
+
+# What an `InvalidOperation` about them names, because they come from both.
+OPTIONS: Final = "--participant, --participants"
+_COLUMNS: Final = ("to", "number")
+
+
+def participants_of(given: list[str] | None, path: Path | None) -> tuple[str, ...]:
+    """All numbers, those of the options first.
+
+    Args:
+        given: from ``--participant``.
+        path: from ``--participants``.
+
+    Returns:
+        At least one number, each once.
+
+    Raises:
+        InvalidOperation: says where the first wrong or repeated number stands, or what is wrong with the file.
+    """
+    found: dict[str, None] = {}
+    for place, number in _placed(given or (), path):
+        try:
+            phone_number(number)
+        except ValueError as error:
+            raise InvalidOperation(f"{place}: {error}") from None
+        if number in found:
+            raise InvalidOperation(f"{place}: names a number that was named before")
+        if len(found) == MOST_PARTICIPANTS:
+            raise InvalidOperation(
+                f"{place}: names more than {MOST_PARTICIPANTS:,} numbers, which is the most of a group"
+            )
+        found[number] = None
+    if not found:
+        raise InvalidOperation(f"{OPTIONS}: give at least one number")
+    return tuple(found)
+
+
+def _placed(given: Iterable[str], path: Path | None) -> Iterator[tuple[str, str]]:
+    for ordinal, number in enumerate(given, 1):
+        yield f"--participant (number {ordinal})", number
+    if path is None:
+        return
+    empty = True
+    for line, number in _lines(path):
+        empty = False
+        yield f"--participants: {path.name}, line {line}", number
+    if empty:
+        raise InvalidOperation(f"--participants: {path.name} has no numbers")
+
+
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Line and number of what a file holds."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            yield from _cells(path, file)
+    except UnicodeDecodeError as error:
+        raise InvalidOperation(f"--participants: {path.name} is not UTF-8 text") from error
+    except OSError as error:
+        raise InvalidOperation(f"--participants: {path.name} cannot be read: {error.strerror}") from error
+
+
+def _cells(path: Path, file: TextIO) -> Iterator[tuple[int, str]]:
+    reader, column = csv.reader(file, strict=True), None
+    try:
+        for row in reader:
+            cells = [cell.strip() for cell in row]
+            if not any(cells):
+                continue
+            if column is None:
+                column, is_header = _column(path, cells)
+                if is_header:
+                    continue
+            yield reader.line_num, cells[column] if column < len(cells) else ""
+    except csv.Error as error:
+        raise InvalidOperation(f"--participants: {path.name}, line {reader.line_num}: {error}") from error
+
+
+def _column(path: Path, first: list[str]) -> tuple[int, bool]:
+    """Where the numbers stand, and whether the first row only says so."""
+    for name in _COLUMNS:
+        if name in first:
+            return first.index(name), True
+    if len(first) > 1:
+        raise InvalidOperation(f"--participants: {path.name} has several columns, and none is headed `to` or `number`")
+    return 0, False

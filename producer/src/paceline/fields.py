@@ -1,0 +1,155 @@
+"""The kinds of values an operation's fields hold: numbers, groups, addresses, times. Each refuses in words without the value."""
+
+import re
+from datetime import UTC, datetime
+from typing import Annotated, Final
+from urllib.parse import urlsplit
+
+import phonenumbers
+from pydantic import AfterValidator, Field, StringConstraints
+
+from paceline.ids import is_id
+
+LONGEST_TEXT: Final = 4096
+LARGEST_MEDIA: Final = 16 * 1024 * 1024
+
+# State keeps times as doubles, which hold every microsecond of these years exactly.
+_FIRST_INSTANT: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_LAST_INSTANT: Final = datetime(2255, 1, 1, tzinfo=UTC)
+
+_GROUP: Final = re.compile(r"(WAG|WGP)[0-9A-Za-z-]{8,60}")
+_MESSAGE: Final = re.compile(r"MSG[0-9A-Za-z-]{8,60}")
+_REMOTE_ID: Final = re.compile(r"[0-9]{5,20}@lid")
+_NAME: Final = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+# Letters, digits and inner dashes only: what else Python takes for a host, a fetcher may read as another one.
+_LABEL: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+# A last label with a letter in it cannot be an IPv4 address in any spelling (0x7f.1, 2130706433, 127.1), but for 0x7f.
+_LAST_LABEL: Final = re.compile(r"(?=.*[a-z])(?!0x[0-9a-f]*$).{2,}")
+# Last labels that nobody delegates: reserved by RFC, used in homes and companies, used by Kubernetes and the like.
+_RESERVED: Final = {"alt", "arpa", "example", "internal", "invalid", "local", "localhost", "onion", "test"}
+_CUSTOMARY: Final = {"corp", "home", "intranet", "lan", "localdomain", "mail", "private"}
+_CLUSTER: Final = {"cluster", "consul", "pod", "svc"}
+
+
+def phone_number(value: str) -> str:
+    """A number in E.164 form, as ``phonenumbers`` understands it.
+
+    Args:
+        value: ``+`` and digits.
+
+    Returns:
+        The same number.
+
+    Raises:
+        ValueError: not E.164, or of a length no such number has.
+    """
+    try:
+        parsed = phonenumbers.parse(value, None)
+    except phonenumbers.NumberParseException as error:
+        raise ValueError("is not a phone number in E.164 form, such as +15550100001") from error
+    normal = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
+    # Not `is_possible_number`: it also takes lengths that can be dialled locally only.
+    length = phonenumbers.is_possible_number_with_reason(parsed)
+    if normal != value or length != phonenumbers.ValidationResult.IS_POSSIBLE:
+        raise ValueError("is not a phone number in E.164 form, such as +15550100001")
+    return value
+
+
+def group_uuid(value: str) -> str:
+    """A group's handle at the provider, ``WAG...`` (older ones ``WGP...``)."""
+    if not _GROUP.fullmatch(value):
+        raise ValueError("is not a group uuid, such as WAG11111111-2222-4333-8444-555555555555")
+    return value
+
+
+def group_reference(value: str) -> str:
+    """A group's uuid, or the id of the `CreateGroup` operation that makes it."""
+    if not _GROUP.fullmatch(value) and not is_id(value):
+        raise ValueError(
+            "is neither a group uuid, such as WAG11111111-2222-4333-8444-555555555555, nor an operation's id"
+        )
+    return value
+
+
+def message_reference(value: str) -> str:
+    """A message's uuid, or the id of the operation that sent it."""
+    if not _MESSAGE.fullmatch(value) and not is_id(value):
+        raise ValueError(
+            "is neither a message uuid, such as MSG11111111-2222-4333-8444-555555555555, nor an operation's id"
+        )
+    return value
+
+
+def remote_id(value: str) -> str:
+    """A contact hidden behind a user name: digits and ``@lid`` (provider reference, 2.1.1)."""
+    if not _REMOTE_ID.fullmatch(value):
+        raise ValueError("is not a remote id, such as 123456789012345@lid")
+    return value
+
+
+def media_url(value: str) -> str:
+    """An address the provider may fetch: https, a public host name, no user info.
+
+    The provider fetches it, we never do; the rule keeps a campaign from probing inner networks through it.
+
+    Raises:
+        ValueError: says which part is not allowed.
+    """
+    try:
+        parts = urlsplit(value)
+        host = (parts.hostname or "").removesuffix(".")
+        port = parts.port
+    except ValueError as error:
+        raise ValueError("is not a well-formed address") from error
+    if parts.scheme != "https":
+        raise ValueError("must start with https://")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("must not carry a user name or password")
+    if any(ord(character) <= 32 or ord(character) == 127 for character in value) or "\\" in value:
+        raise ValueError("must not contain spaces, control characters or backslashes")
+    if port not in (None, 443):
+        raise ValueError("must use the standard port")
+    labels = host.split(".")
+    if len(host) > 253 or not all(map(_LABEL.fullmatch, labels)):
+        raise ValueError("must name a host in letters, digits, dashes and dots")
+    if len(labels) < 2 or not _LAST_LABEL.fullmatch(labels[-1]) or labels[-1] in _RESERVED | _CUSTOMARY | _CLUSTER:
+        raise ValueError("must name a public host, not an address")
+    return value
+
+
+def fetchable_size(value: int) -> int:
+    """The size of an attachment in bytes; the provider fetches at most 16 MB (provider reference, section 4)."""
+    if value > LARGEST_MEDIA:
+        raise ValueError("is more than the 16 MB that the provider fetches")
+    return value
+
+
+def utc(value: datetime) -> datetime:
+    """The same instant in UTC.
+
+    Args:
+        value: a time with a zone.
+
+    Returns:
+        It, in UTC.
+
+    Raises:
+        ValueError: it has no zone, or lies outside the years that state can hold.
+    """
+    if value.tzinfo is None:
+        raise ValueError("needs a time zone, such as 2026-01-31T09:00:00+01:00")
+    if not _FIRST_INSTANT <= value <= _LAST_INSTANT:
+        raise ValueError("must lie between the years 1970 and 2255")
+    return value.astimezone(UTC)
+
+
+PhoneNumber = Annotated[str, AfterValidator(phone_number)]
+GroupUuid = Annotated[str, AfterValidator(group_uuid)]
+GroupReference = Annotated[str, AfterValidator(group_reference)]
+MessageReference = Annotated[str, AfterValidator(message_reference)]
+RemoteId = Annotated[str, AfterValidator(remote_id)]
+MediaUrl = Annotated[str, StringConstraints(max_length=2048), AfterValidator(media_url)]
+Instant = Annotated[datetime, AfterValidator(utc)]
+Name = Annotated[str, StringConstraints(pattern=_NAME)]
+MediaBytes = Annotated[int, Field(gt=0), AfterValidator(fetchable_size)]
+Text = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_TEXT)]
