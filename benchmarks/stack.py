@@ -51,6 +51,7 @@ class Stack:
             rates=rates,
             pacing=pacing,
             variation=timedelta(milliseconds=variation_ms),
+            info_every=timedelta(0),  # the report is of messages alone
         )
 
 

@@ -87,6 +87,7 @@ def add_account(
         rates=rates,
         pacing=pacing,
         variation=timedelta(milliseconds=variation_ms),
+        info_every=timedelta(0),
     )
 
 
@@ -115,6 +116,8 @@ def ownerless_keys(client: redis.Redis) -> list[str]:
             continue
         owned = _OWNED_BY_ACCOUNT.fullmatch(tail)
         if owned and owned["account"] in accounts:
+            continue
+        if tail.startswith(":f:") and client.hget(f"{root}:o:{tail[3:]}", "s") in ("w", "g", "s", "d"):
             continue
         if tail.startswith(":o:") and client.hmget(key, "s", "oc") not in (["d", "accepted"], ["d", "rejected"]):
             continue

@@ -15,6 +15,7 @@ from paceline.scripts import Script
 from paceline.state import connect
 from paceline_sandbox.embedded import EmbeddedServer
 from paceline_worker.clock import ServerClock
+from paceline_worker.secrets import KeyRing
 from paceline_worker.state import Hint, WorkerState
 from tests.support.servers import SERVER_KINDS, start_server
 
@@ -203,3 +204,11 @@ def people(path: Path, count: int) -> Path:
     """A CSV file of so many recipients."""
     path.write_text("to,name\n" + "".join(f"+1555010{number:04},Ann\n" for number in range(count)))
     return path
+
+
+def stored_key(server: EmbeddedServer, account: str) -> str:
+    """The API key in state, decrypted."""
+    client = connect(server.url)
+    text, version = client.hmget(f"{names.STATE_ROOT}:a:{account}", "key", "key_version")
+    client.close()
+    return KeyRing(SECRET).decrypt(str(text), account, int(str(version))).reveal()

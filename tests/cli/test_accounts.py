@@ -13,7 +13,7 @@ from paceline import names
 from paceline.state import State, connect
 from paceline_sandbox.embedded import EmbeddedServer
 from paceline_worker.secrets import KeyRing
-from tests.cli.conftest import API_KEY, PROGRAM, SECRET, SENDER, Cli, Worker, sent
+from tests.cli.conftest import API_KEY, PROGRAM, SENDER, Cli, Worker, sent, stored_key
 from tests.support.wait import wait_until
 
 ACCOUNT_KEYS = {
@@ -49,14 +49,6 @@ ACCOUNT_KEYS = {
     "lanes",
 }
 LANE_KEYS = {"sender", "transactional", "bulk", "parked", "in_flight", "paused_until", "oldest_at"}
-
-
-def stored_key(server: EmbeddedServer, account: str) -> str:
-    """The API key in state, decrypted."""
-    client = connect(server.url)
-    text, version = client.hmget(f"{names.STATE_ROOT}:a:{account}", "key", "key_version")
-    client.close()
-    return KeyRing(SECRET).decrypt(str(text), account, int(str(version))).reveal()
 
 
 def test_add_reads_the_key_from_stdin(cli: Cli, server: EmbeddedServer) -> None:
@@ -334,13 +326,3 @@ def test_an_account_is_there_for_the_library(cli: Cli, acme: str, server: Embedd
     client = connect(server.url)
     assert wait_until(lambda: State(client).accounts(), timedelta(seconds=5), "the account") == [acme]
     client.close()
-
-
-def test_change_gives_other_limits(cli: Cli) -> None:
-    """The limit is another one at once; an unknown account and a wrong rate are refused."""
-    cli("accounts", "add", "acme", "--limit", "10/minute", stdin="KEY\n")
-    changed = cli("accounts", "change", "acme", "--limit", "80/minute", "--pacing", "window")
-    assert "is changed: 80/minute" in changed.out
-    assert "80/minute" == cli("accounts", "show", "acme", "--json").json["limit"]
-    assert "no account named 'nobody'" in cli("accounts", "change", "nobody", "--limit", "80/minute").refusal(1)
-    assert "is not a rate" in cli("accounts", "change", "acme", "--limit", "fast").refusal(2)

@@ -244,7 +244,7 @@ def test_status_reads_results_from_state(cli: Cli, worker: Worker) -> None:
     worker.settle(hint, verb="finish", outcome="accepted", code="200", uuid=GROUP, result=json.dumps(result))
     status = cli("status", op_id, "--json").json
     assert (status["group_uuid"], status["message_uuid"], status["result"]) == (GROUP, None, result)
-    assert [event["what"] for event in status["history"]] == ["accepted", "sent", "accepted"]
+    assert [event["what"] for event in status["history"]] == ["enqueued", "sent", "accepted"]
     text = [" ".join(line.split()) for line in cli("status", op_id).out.splitlines()]
     assert f"{RECIPIENT} refused 404 not on WhatsApp" in text
     assert "why the provider accepted it, but refused 1 of 1 numbers" in text

@@ -44,7 +44,13 @@ class BucketMachine(RuleBasedStateMachine):
         self.taken: list[int] = []
         self.pacing, self.variation = pacing, variation
         Accounts(self.client).add(
-            "acme", ApiKey("k"), ring=KeyRing(SECRET), rates=rates, pacing=pacing, variation=variation
+            "acme",
+            ApiKey("k"),
+            ring=KeyRing(SECRET),
+            rates=rates,
+            pacing=pacing,
+            variation=variation,
+            info_every=timedelta(0),
         )
         self.model = Bucket.empty(plan(rates, pacing, variation), self.drive.now_us)
         self.paused_until_us = 0
@@ -94,7 +100,7 @@ class BucketMachine(RuleBasedStateMachine):
         """A changed limit keeps the bucket's time."""
         new = plan(rates, self.pacing, self.variation)
         self.account_script.run(
-            self.client, "limits", "acme", "interval", new.interval_us, "quotas", "", "variation", new.variation_us
+            self.client, "limits", "acme", "", "interval", new.interval_us, "quotas", "", "variation", new.variation_us
         )
         self.model.plan = new
         self.taken.clear()

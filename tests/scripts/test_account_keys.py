@@ -23,7 +23,9 @@ def test_a_worker_does_not_use_the_key_of_an_account_that_was_removed(
 
     async def scene() -> list[str]:
         clock = ServerClock()
-        state = DeliveryState(server.url, clock, owner="x", lease_s=20, tolerance_floor_s=0.005, retention_s=60)
+        state = DeliveryState(
+            server.url, clock, owner="x", lease_s=20, tolerance_floor_s=0.005, retention_s=60, grace_s=15
+        )
         engine = Engine(
             make_state=lambda: state, make_provider=lambda: None, ring=KeyRing(SECRET), clock=clock,  # type: ignore[arg-type,return-value]
             metrics=Metrics(CollectorRegistry()), capacity=5, on_due=lambda _: None, random=Random(1),

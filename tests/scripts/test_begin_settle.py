@@ -67,7 +67,7 @@ def test_settle_may_be_replayed(drive: Drive) -> None:
 
 def test_a_lease_that_ends_after_begin_is_unknown_and_held(drive: Drive) -> None:
     """The worker died in the middle of the call: never sent again by itself, visible as held."""
-    op = drive.send()
+    op = drive.send(on_unknown="hold")
     hint = drive.grant_next()
     drive.begin_at_slot(hint)
     drive.advance(LEASE_US / 1e6 + 0.001)
@@ -77,7 +77,7 @@ def test_a_lease_that_ends_after_begin_is_unknown_and_held(drive: Drive) -> None
 
 def test_the_late_answer_of_a_held_operation_settles_it(drive: Drive) -> None:
     """A worker that was only slow knows better than its lease: held becomes accepted, counted once."""
-    op = drive.send()
+    op = drive.send(on_unknown="hold")
     hint = drive.grant_next()
     drive.begin_at_slot(hint)
     drive.advance(LEASE_US / 1e6 + 0.001)
@@ -89,10 +89,10 @@ def test_the_late_answer_of_a_held_operation_settles_it(drive: Drive) -> None:
 
 
 @pytest.mark.parametrize(
-    ("policy", "expected"), [("hold", "held"), ("reconcile", "held"), ("resend", "retry")], ids=str
+    ("policy", "expected"), [("hold", "held"), ("reconcile", "lookup"), ("resend", "retry")], ids=str
 )
 def test_unknown_follows_the_operations_policy(drive: Drive, policy: str, expected: str) -> None:
-    """resend tries again; hold keeps it; reconcile is held until reconciliation is built."""
+    """resend tries again, hold keeps it, reconcile looks it up."""
     drive.send(on_unknown=policy)
     hint = drive.grant_next()
     drive.begin_at_slot(hint)
@@ -190,13 +190,14 @@ def test_an_outcome_is_written_to_the_stream_and_expires(drive: Drive, verdict: 
 
 def test_held_operations_do_not_expire(drive: Drive) -> None:
     """What waits for a person waits for ever."""
-    op = drive.deliver_sent(UNKNOWN)
+    op = drive.send(on_unknown="hold")
+    drive.deliver(UNKNOWN)
     assert -1 == drive.client.pttl(f"paceline:{{0}}:o:{op}")
 
 
 def test_order_is_kept_when_a_held_operation_was_in_back_off(drive: Drive) -> None:
     """What waited behind it to the same recipient goes on once it has its outcome."""
-    first, second = drive.send(), drive.send()
+    first, second = drive.send(on_unknown="hold"), drive.send()
     assert [first, first, second] == [drive.deliver(v) for v in (OVERLOADED, UNKNOWN, ACCEPTED)]
 
 

@@ -29,7 +29,7 @@ def dispatching(
 ) -> Iterator[tuple[Dispatcher, threading.Event]]:
     """A running dispatcher, and the event it sets when it finds itself deaf."""
     clock = ServerClock()
-    state = WorkerState(url, clock, retention_s=60)
+    state = WorkerState(url, clock, retention_s=60, grace_s=15)
     deaf = threading.Event()
     dispatcher = Dispatcher(
         worker="test",
@@ -39,6 +39,7 @@ def dispatching(
         publish=publish,
         metrics=Metrics(CollectorRegistry()),
         progress=ProgressCheck(patience_s),
+        on_info=lambda _: None,
         on_stalled=deaf.set,
         random=Random(1),
     )

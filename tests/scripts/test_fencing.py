@@ -33,15 +33,18 @@ def test_a_publish_that_looked_failed_cannot_free_an_operation_that_is_being_sen
 @pytest.mark.parametrize("verdict", [OVERLOADED, THROTTLED, NOT_MADE], ids=["503", "429", "not sent"])
 def test_a_late_certain_answer_that_is_not_an_outcome_frees_what_its_lease_held(drive: Drive, verdict: Verdict) -> None:
     """State was away for longer than the lease, the worker knows that the call did not take effect: it is not unknown."""
-    op = drive.send()
-    hint = drive.grant_next()
-    drive.begin_at_slot(hint)
-    drive.advance(LEASE_US / 1e6 + 0.001)
-    drive.grant()
-    assert "held" == drive.operation(op)["oc"]
-    drive.settle(hint, replace(verdict, delay_s=2.0))
-    assert "w" == drive.operation(op)["s"]
-    assert 0 == drive.balance().unaccounted
+    for policy, after in (("hold", "d"), ("reconcile", "w")):
+        op = drive.send(on_unknown=policy)
+        hint = drive.grant_next()
+        drive.begin_at_slot(hint)
+        drive.advance(LEASE_US / 1e6 + 0.001)
+        drive.grant()
+        assert (after, "1") == (drive.operation(op)["s"], drive.operation(op)["uk"])
+        drive.settle(hint, replace(verdict, delay_s=2.0))
+        found = drive.operation(op)
+        assert ("w", None) == (found["s"], found.get("ph"))
+        assert 0 == drive.balance().unaccounted
+        assert op == drive.deliver(ACCEPTED)
 
 
 def test_a_late_acceptance_stops_the_resend(drive: Drive) -> None:
@@ -57,6 +60,10 @@ def test_a_late_acceptance_stops_the_resend(drive: Drive) -> None:
 
 
 def test_unknown_is_only_said_of_what_is_unknown(drive: Drive) -> None:
-    """Control of the tests above: UNKNOWN on time is held."""
-    op = drive.deliver_sent(UNKNOWN)
+    """Control of the tests above: UNKNOWN on time is held, or looked up."""
+    op = drive.send(on_unknown="hold")
+    drive.deliver(UNKNOWN)
     assert "held" == drive.operation(op)["oc"]
+    op = drive.send(on_unknown="reconcile")
+    drive.deliver(UNKNOWN)
+    assert "l1" == drive.operation(op)["ph"]

@@ -19,7 +19,7 @@ from paceline_worker.answers import read_answer
 from paceline_worker.clock import ServerClock
 from paceline_worker.dispatcher import Dispatcher
 from paceline_worker.metrics import Metrics
-from paceline_worker.policy import decide
+from paceline_worker.policy import Situation, decide
 from paceline_worker.progress import ProgressCheck
 from paceline_worker.state import DeliveryState, Hint, WorkerState
 from tests.conftest import SENDER, add_account
@@ -73,10 +73,11 @@ def test_a_malformed_record_does_not_stop_the_dispatcher(server: EmbeddedServer,
     add_account(client, "acme", "600/minute", "window")
     published: list[Hint] = []
     clock = ServerClock()
-    state = WorkerState(server.url, clock, retention_s=60)
+    state = WorkerState(server.url, clock, retention_s=60, grace_s=15)
     dispatcher = Dispatcher(
         worker="w", capacity=10, state=state, clock=clock, publish=published.extend, metrics=Metrics(CollectorRegistry()),
-        progress=ProgressCheck(time.monotonic()), on_stalled=threading.Event().set, random=Random(1),
+        progress=ProgressCheck(time.monotonic()), on_info=lambda _: None,
+ on_stalled=threading.Event().set, random=Random(1),
     )  # fmt: skip
     State(client).submit("poison", "acme", SENDER, 1, json.dumps({"v": 1, "sender": SENDER, "rows": ["x"]}))
     dispatcher.start()
@@ -103,9 +104,7 @@ def test_half_a_surrogate_pair_in_the_providers_words_can_be_settled(drive: Driv
     first = drive.grant_next()
     drive.begin_at_slot(first)
     status = 422 if b"error" in body else 200
-    verdict = decide(
-        read_answer(status, {}, body), attempts=0, max_attempts=8, throttled=0, window_s=60, random=Random(1)
-    )
+    verdict = decide(read_answer(status, {}, body), Situation(0, 8, 0, 60.0), Random(1))
     assert verdict.outcome == drive.settle(first, verdict)
 
 
@@ -113,7 +112,9 @@ def test_a_verdict_the_server_cannot_take_does_not_hold_up_the_others(server: Em
     """A batch with one poisoned verdict: the others are settled, and the poisoned one is answered too."""
 
     async def scene() -> list[str]:
-        state = DeliveryState(server.url, ServerClock(), owner="x", lease_s=20, tolerance_floor_s=0.005, retention_s=60)
+        state = DeliveryState(
+            server.url, ServerClock(), owner="x", lease_s=20, tolerance_floor_s=0.005, retention_s=60, grace_s=15
+        )
         verdict = {"id": "none", "token": "1", "verb": "defer", "scope": "operation", "delay": "0", "elapsed": "0"}
         done, _ = await state.settle([verdict | {"words": words} for words in ("good", "\ud83d", "good")])
         await state.client.aclose()
@@ -124,7 +125,5 @@ def test_a_verdict_the_server_cannot_take_does_not_hold_up_the_others(server: Em
 
 def test_many_throttlings_in_a_row_do_not_overflow() -> None:
     """A float cannot hold 2**1100: the pause stays at its cap."""
-    verdict = decide(
-        read_answer(429, {}, b"{}"), attempts=0, max_attempts=8, throttled=1100, window_s=60.0, random=Random(1)
-    )
+    verdict = decide(read_answer(429, {}, b"{}"), Situation(0, 8, 1100, 60.0), Random(1))
     assert 600 <= verdict.delay_s <= 660

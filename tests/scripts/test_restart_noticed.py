@@ -15,7 +15,7 @@ def test_nothing_is_granted_by_a_restarted_server_before_its_buckets_are_empty(t
     port = free_port()
     with start_server(directory=tmp_path, port=port) as server:
         client = connect(server.url)
-        state = WorkerState(server.url, ServerClock(), retention_s=60)
+        state = WorkerState(server.url, ServerClock(), retention_s=60, grace_s=15)
         state.heartbeat("w", 1, 5.0)
         add_account(client, "acme")
         state.grant(most=1, fleet_capacity=1, most_accounts=1)

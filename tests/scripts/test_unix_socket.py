@@ -19,7 +19,9 @@ def test_deliveries_begin_over_a_unix_socket(tmp_path: Path) -> None:
         client.close()
 
         async def begin() -> list[dict[str, object]]:
-            state = DeliveryState(url, ServerClock(), owner="x", lease_s=20, tolerance_floor_s=0.005, retention_s=60)
+            state = DeliveryState(
+                url, ServerClock(), owner="x", lease_s=20, tolerance_floor_s=0.005, retention_s=60, grace_s=15
+            )
             try:
                 return await state.begin([("no-such-operation", "1")])
             finally:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import redis
@@ -12,16 +12,18 @@ from paceline import names
 from paceline.audit import Balance, balance_of
 from paceline.errors import PacelineError
 from paceline.ids import new_id
-from paceline.operations import SendMessage
+from paceline.operations import Operation, SendMessage
 from paceline.record import operation_id, single
 from paceline.scripts import Script
 from paceline.state import State
 from paceline_worker.clock import ServerClock
+from paceline_worker.info import Info, catch_up_us, info_fields
 from paceline_worker.policy import Verdict
-from paceline_worker.state import Grants, Hint, WorkerState
+from paceline_worker.state import Grants, Hint, InfoTurn, WorkerState
 from tests.support.moved_clock import START_US
 
 LEASE_US = 20_000_000
+GRACE_US = 15_000_000
 OWNER = "test"
 
 
@@ -40,11 +42,12 @@ class Drive:
         self.now_us = START_US
         self.set_time(START_US)
         self.state = State(self.client)
-        self.worker = WorkerState("redis://127.0.0.1:1", ServerClock(), retention_s=3600)
+        self.worker = WorkerState("redis://127.0.0.1:1", ServerClock(), retention_s=3600, grace_s=GRACE_US / 1e6)
         self.worker.client.close()
         self.worker.client = self.client
         self._begin = Script("paceline_worker", "begin")
         self._settle = Script("paceline_worker", "settle")
+        self._account = Script("paceline_worker", "account")
 
     def set_time(self, us: int) -> None:
         self.now_us = us
@@ -59,10 +62,13 @@ class Drive:
     def send(self, account: str = "acme", *, accept: bool = True, **fields: Any) -> str:
         """Write one message, and take it into its lane; returns its id."""
         values = {"sender": "+15550100001", "to": "+15550100002", "text": "Hello", **fields}
-        message = SendMessage(account=account, **values)
-        op_id, rid = operation_id(message), new_id()
-        body = single(message, op_id, datetime.fromtimestamp(self.now_us / 1e6, UTC))
-        reply = self.state.submit(rid, account, message.sender, 1, body)
+        return self.submit(SendMessage(account=account, **values), accept=accept)
+
+    def submit(self, operation: Operation, *, accept: bool = True) -> str:
+        """Write any operation, and take it into its lane; returns its id."""
+        op_id, rid = operation_id(operation), new_id()
+        body = single(operation, op_id, self.now)
+        reply = self.state.submit(rid, operation.account, operation.sender, 1, body)
         if reply != "written":
             raise PacelineError(reply)
         if accept:
@@ -81,38 +87,85 @@ class Drive:
         reply = self._begin.run(self.client, owner, LEASE_US, 5000, 3_600_000, *flat)
         return [json.loads(text) for text in reply[1:]]
 
+    @property
+    def now(self) -> datetime:
+        return datetime.fromtimestamp(self.now_us / 1e6, UTC)
+
     def settle(self, hint: Hint, verdict: Verdict, elapsed_us: int = 1) -> str:
-        reply = self._settle.run(self.client, 3_600_000, json.dumps(verdict.wire(hint.id, hint.token, elapsed_us)))
+        reply = self._settle.run(
+            self.client, 3_600_000, GRACE_US, json.dumps(verdict.wire(hint.id, hint.token, elapsed_us))
+        )
         return str(reply[2])
 
     def due_us(self, account: str = "acme") -> int | None:
         score = self.client.zscore(f"{names.STATE_ROOT}:due", account)
         return None if score is None else int(score)
 
+    def next_due_us(self) -> int | None:
+        """When a dispatcher must look again, at whichever account."""
+        first: list[Any] = self.client.zrange(f"{names.STATE_ROOT}:due", 0, 0, withscores=True)
+        return int(first[0][1]) if first else None
+
     def go_to_next_due(self) -> None:
-        due = self.due_us()
+        due = self.next_due_us()
         assert due is not None, "nothing is due"
         self.set_time(max(self.now_us, due))
 
     def grant_next(self) -> Hint:
-        """Move the clock until the next operation is granted."""
+        """Move the clock until the next operation is granted; figures that are asked for on the way are not answered."""
         for _ in range(50):
             if hints := self.grant(most=1).hints:
                 return hints[0]
             self.go_to_next_due()
         raise AssertionError("nothing was granted")
 
+    def info_turn(self) -> InfoTurn:
+        """Move the clock until an account's figures are asked for."""
+        for _ in range(50):
+            if infos := self.grant(most=0).infos:
+                self.set_time(max(self.now_us, infos[0].slot_us))
+                return infos[0]
+            self.go_to_next_due()
+        raise AssertionError("no figures were asked for")
+
+    def learn(self, info: Info, account: str = "acme", *, again: timedelta = timedelta(minutes=15)) -> str:
+        """What /info said, written down as the worker does it."""
+        rate, told, _, interval, pacing, variation = self._account.run(self.client, "known", account)
+        fields = info_fields(
+            info,
+            by_hand=rate or "",
+            told_before=told or "",
+            pacing=pacing,
+            variation=timedelta(microseconds=int(variation)),
+        )
+        flat = [text for pair in fields.items() for text in pair]
+        catch_up, may_send = catch_up_us(fields, int(interval)), "1" if info.may_send(self.now) else "0"
+        again_us = again // timedelta(microseconds=1)
+        return str(self._account.run(self.client, "info", account, rate or "", again_us, catch_up, may_send, *flat))
+
+    def info_throttled(self, seconds: float, account: str = "acme") -> None:
+        """/info was answered 429."""
+        self._account.run(self.client, "throttled", account, int(seconds * 1e6))
+
+    def info_later(self, account: str = "acme") -> None:
+        """/info could not be asked for in time."""
+        self._account.run(self.client, "info later", account)
+
     def begin_at_slot(self, hint: Hint, owner: str = OWNER) -> dict[str, Any]:
         self.set_time(max(self.now_us, hint.slot_us - 30_000))
         return self.begin([hint], owner)[0]
 
-    def deliver(self, verdict: Verdict) -> str:
-        """Grant, begin and settle the next operation; returns its id."""
+    def call(self, verdict: Verdict) -> Hint:
+        """Grant, begin and settle the next operation; returns its grant."""
         hint = self.grant_next()
         assert self.begin_at_slot(hint)["s"] == "go"
         self.set_time(hint.slot_us)
         self.settle(hint, verdict)
-        return hint.id
+        return hint
+
+    def deliver(self, verdict: Verdict) -> str:
+        """Grant, begin and settle the next operation; returns its id."""
+        return self.call(verdict).id
 
     def deliver_sent(self, verdict: Verdict) -> str:
         """Send one message and deliver it with this verdict; returns its id."""
@@ -139,3 +192,10 @@ SENDER_BUSY = Verdict("defer", scope="sender", delay_s=3.0, code="486", words="b
 BAD_KEY = Verdict("defer", scope="suspend", code="401", words="bad_key (401): Invalid API Key", reason="bad_key")
 UNKNOWN = Verdict("unknown", code="timeout", words="timeout: no answer", reason="unknown")
 NOT_MADE = Verdict("defer", words="late", reason="missed")
+DEAD = Verdict("finish", "dead", code="503", words="busy")
+UNPAID = Verdict("defer", scope="suspend", code="402", words="unpaid (402): pay first", reason="unpaid")
+UNSENDABLE = Verdict("finish", "rejected", code="unsendable", words="cannot be sent")
+ABSENT = Verdict("looked", code="200", words="not found in the conversation", reason="lookup")
+ABSENT_GROUP = Verdict("looked", "held", code="200", words="no such group", reason="lookup")
+LOOK_UP_FAILED = Verdict("wait", delay_s=20.0, code="503", words="the look-up failed", reason="lookup")
+NEW_GROUP = Verdict("wait", delay_s=10.0, code="404", words="the new group does not show yet", reason="new_group")

@@ -5,6 +5,7 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
+from copy import copy
 from datetime import timedelta
 from types import TracebackType
 from typing import Any, Protocol, Self
@@ -52,6 +53,7 @@ class Stack:
             "PACELINE_SECRET_KEY": SECRET,
             "PACELINE_API_BASE": sandbox.base_url,
             "PACELINE_HTTP_DEADLINE": "2",
+            "PACELINE_RECONCILE_GRACE": "1",
             **environment,
         }
         self._exit = ExitStack()
@@ -78,8 +80,10 @@ class Stack:
         """What the provider does from now on; no limits unless given."""
         self.sandbox.put_scenario(UNLIMITED | fields)
 
-    def add_account(self, rates: str = "6000/minute", pacing: Pacing = "window", variation_ms: int = 100) -> str:
-        """Add this stack's account; its provider key is its name."""
+    def add_account(
+        self, rates: str = "6000/minute", pacing: Pacing = "window", variation_ms: int = 100, **options: Any
+    ) -> str:
+        """Add this stack's account; its provider key is its name. Without options workers do not read its /info."""
         Accounts(self.client).add(
             self.name,
             ApiKey(self.name),
@@ -87,8 +91,15 @@ class Stack:
             rates=rates,
             pacing=pacing,
             variation=timedelta(milliseconds=variation_ms),
+            **{"info_every": timedelta(0), **options},
         )
         return self.name
+
+    def another(self) -> "Stack":
+        """The same stack with a second account; it shares workers, server and sandbox."""
+        other = copy(self)
+        other.name = f"acme-{uuid.uuid4().hex[:8]}"
+        return other
 
     def start_worker(self, *, options: Iterable[str] = (), **environment: str) -> Process:
         """Start one more worker and wait until it takes work."""
@@ -106,18 +117,18 @@ class Stack:
         }
         return self.outbox.send(SendMessage(account=self.name, **values))
 
-    def wait_for(self, ready: Callable[[Balance], bool], what: str) -> Balance:
+    def wait_for(self, ready: Callable[[Balance], bool], what: str, patience: timedelta = PATIENCE) -> Balance:
         """Wait until the account's books say so."""
 
         def check() -> Balance | None:
             books = self.balance()
             return books if ready(books) else None
 
-        return wait_until(check, PATIENCE, lambda: f"{what}; the books: {self.balance()}")
+        return wait_until(check, patience, lambda: f"{what}; the books: {self.balance()}")
 
-    def settled(self, number: int) -> Balance:
+    def settled(self, number: int, patience: timedelta = PATIENCE) -> Balance:
         """Wait until so many operations have their outcome."""
-        return self.wait_for(lambda books: sum(books.outcomes.values()) >= number, f"{number} outcomes")
+        return self.wait_for(lambda books: sum(books.outcomes.values()) >= number, f"{number} outcomes", patience)
 
     def status_when(self, receipt: Receipt, *states: str) -> Status:
         """Wait until an operation is in one of these states."""

@@ -1,5 +1,7 @@
 """Each row of the table of answers, through a real worker process and the sandbox."""
 
+from datetime import timedelta
+
 import pytest
 
 from paceline_worker.accounts import Accounts
@@ -94,29 +96,191 @@ def test_a_refused_key_suspends_the_account_and_loses_nothing(stack: Stack, stat
     assert {f"message {number}": 1 for number in range(3)} == stack.texts_accepted()
 
 
-@pytest.mark.parametrize(
-    "fault",
+UNKNOWN = pytest.mark.parametrize(
+    ("fault", "took_effect"),
     [
-        {"kind": "answer_after_accepting", "status": 500},
-        {"kind": "answer_after_accepting", "status": 502},
-        {"kind": "answer_after_accepting", "status": 504},
-        {"kind": "drop"},
-        {"kind": "drop_after_accepting"},
-        {"kind": "delay", "seconds": 4.0},
+        ({"kind": "answer_after_accepting", "status": 500}, True),
+        ({"kind": "answer", "status": 502}, False),
+        ({"kind": "answer_after_accepting", "status": 504}, True),
+        ({"kind": "drop"}, False),
+        ({"kind": "drop_after_accepting"}, True),
+        ({"kind": "delay", "seconds": 4.0}, True),
     ],
-    ids=lambda fault: "-".join(str(value) for value in fault.values()),
+    ids=lambda value: "-".join(str(one) for one in value.values()) if isinstance(value, dict) else "",
 )
-def test_an_unknown_outcome_is_held_and_never_repeated(stack: Stack, fault: dict[str, object]) -> None:
-    """500, 502, 504, a lost connection and silence: nobody knows, so it is held, visibly, and sent once at most."""
+
+
+@UNKNOWN
+def test_an_unknown_outcome_is_looked_up(stack: Stack, fault: dict[str, object], took_effect: bool) -> None:
+    """500, 502, 504, a lost connection and silence: the conversation tells. Found is accepted, absent twice is sent again."""
     stack.scenario(faults=[{**fault, "count": 1}])
     stack.add_account()
     stack.start_worker()
-    held = stack.status_when(stack.send(1), "held")
+    settled = stack.status_when(stack.send(1), "accepted")
+    sends = [arrival for arrival in stack.arrivals() if arrival["operation"].startswith("message.")]
+    assert ("found" if took_effect else "202", 1 if took_effect else 2) == (settled.code, len(sends))
+    assert {"message 1": 1} == stack.texts_accepted()
+    assert settled.message_uuid == next(arrival["message_uuid"] for arrival in sends if arrival["accepted"])
+    assert ["unknown", "looked up"] == [event.what for event in settled.history if event.what != "sent"][1:3]
+
+
+@UNKNOWN
+def test_hold_never_repeats_an_unknown_outcome(stack: Stack, fault: dict[str, object], took_effect: bool) -> None:
+    """With on_unknown=hold it waits for a person, visibly, and was sent once at most."""
+    stack.scenario(faults=[{**fault, "count": 1}])
+    stack.add_account()
+    stack.start_worker()
+    held = stack.status_when(stack.send(1, on_unknown="hold"), "held")
     after = stack.status_when(stack.send(2), "accepted")
     assert "nobody knows" in held.why
     assert "accepted" == after.state
+    assert int(took_effect) == stack.texts_accepted()["message 1"]
     assert 1 == sum(arrival["body"]["text"] == "message 1" for arrival in stack.arrivals())
     assert (1, 0) == (stack.balance().outcomes["held"], stack.balance().unaccounted)
+
+
+def test_identical_texts_of_unknown_outcome_are_told_apart_by_count(stack: Stack) -> None:
+    """Three equal messages, of which the second was lost before it took effect: three arrive in the end, none four times."""
+    faults = [{"kind": "drop_after_accepting", "count": 1}, {"kind": "drop", "from_request": 2, "count": 1}]
+    stack.scenario(faults=faults)
+    stack.add_account()
+    stack.start_worker()
+    receipts = [stack.send(0, to="+15550200001", text="the same") for _ in range(3)]
+    stack.settled(3)
+    assert 3 == stack.texts_accepted()["the same"]
+    uuids = {stack.outbox.status(receipt.id).message_uuid for receipt in receipts}
+    assert {arrival["message_uuid"] for arrival in stack.arrivals() if arrival["accepted"]} == uuids
+
+
+def test_a_history_that_cannot_be_read_is_asked_for_again(stack: Stack) -> None:
+    """The look-up itself fails with 503 first: it waits without an attempt, then finds the message."""
+    stack.scenario(
+        faults=[
+            {"kind": "drop_after_accepting", "count": 1},
+            {"kind": "answer", "status": 503, "on": "history", "count": 1},
+        ]
+    )
+    stack.add_account()
+    stack.start_worker()
+    found = stack.status_when(stack.send(1), "accepted")
+    assert ("found", 0) == (found.code, found.attempts)
+    assert {"message 1": 1} == stack.texts_accepted()
+
+
+def test_a_killed_workers_call_is_looked_up(stack: Stack) -> None:
+    """kill -9 in the middle of a call: when its lease has run out, the conversation tells that it arrived."""
+    stack.scenario(faults=[{"kind": "delay", "seconds": 1.5, "count": 1}])
+    stack.add_account()
+    worker = stack.start_worker()
+    receipt = stack.send(1)
+    stack.wait_for(lambda _: bool(stack.arrivals()), "the call")
+    worker.kill()
+    stack.start_worker()
+    assert "found" == stack.status_when(receipt, "accepted").code
+    assert {"message 1": 1} == stack.texts_accepted()
+
+
+def test_503_treated_as_unknown_is_looked_up(stack: Stack) -> None:
+    """For the cautious: a 503 that took effect after all is found instead of being sent twice."""
+    stack.scenario(faults=[{"kind": "answer_after_accepting", "status": 503, "count": 1}])
+    stack.add_account(treat_503_as="unknown")
+    stack.start_worker()
+    assert "found" == stack.status_when(stack.send(1), "accepted").code
+    assert {"message 1": 1} == stack.texts_accepted()
+
+
+ENVELOPES = {
+    "error_message": '{"success": false, "error": true, "error_message": "no such thing"}',
+    "message": '{"message": "no such thing"}',
+    "detail": '{"detail": "no such thing"}',
+    "list": '{"detail": [{"loc": ["body", "to_number"], "msg": "no such thing", "type": "value_error"}]}',
+    "error_code": '{"success": false, "error": true, "error_code": "131047", "error_message": "no such thing"}',
+    "page": "<html>no such thing</html>",
+}
+
+
+def test_the_providers_words_are_kept_whatever_their_envelope(stack: Stack) -> None:
+    """All error envelopes, and none: the words stand in the outcome."""
+    faults = [
+        {"kind": "answer", "status": 422, "body": body, "to": f"+1555020{number:04d}"}
+        for number, body in enumerate(ENVELOPES.values())
+    ]
+    stack.scenario(faults=faults)
+    stack.add_account()
+    stack.start_worker()
+    for receipt in [stack.send(number) for number in range(len(faults))]:
+        rejected = stack.status_when(receipt, "rejected")
+        assert ("422", True) == (rejected.code, "no such thing" in (rejected.words or ""))
+
+
+def test_a_2xx_that_cannot_be_read_is_accepted_but_unverified(stack: Stack) -> None:
+    """The provider took it; its handle is not known, and the words say so."""
+    stack.scenario(faults=[{"kind": "answer_after_accepting", "status": 200, "body": "<ok>", "count": 1}])
+    stack.add_account()
+    stack.start_worker()
+    accepted = stack.status_when(stack.send(1), "accepted")
+    assert (None, True) == (accepted.message_uuid, "could not be read" in (accepted.words or ""))
+    assert {"message 1": 1} == stack.texts_accepted()
+
+
+@pytest.mark.parametrize("retry_after", ["date:3", "soon", "-5", "date:-60"])
+def test_429_with_every_kind_of_retry_after(stack: Stack, retry_after: str) -> None:
+    """A date counts from the response's own Date; garbage and the past mean one whole window."""
+    stack.scenario(faults=[{"kind": "answer", "status": 429, "count": 1, "retry_after": retry_after}])
+    stack.add_account("10/second")
+    stack.start_worker()
+    for number in range(3):
+        stack.send(number)
+    stack.settled(3)
+    statuses = [(arrival["status"], arrival["at_us"]) for arrival in stack.arrivals()]
+    throttled_at = next(at for status, at in statuses if status == 429)
+    told_s = 1.9 if retry_after == "date:3" else 1.0  # a date has whole seconds
+    assert all(at - throttled_at >= told_s * 1e6 for status, at in statuses if at > throttled_at + 300_000)
+    assert {f"message {number}": 1 for number in range(3)} == stack.texts_accepted()
+
+
+def test_an_absurd_retry_after_is_an_hour_at_most(stack: Stack) -> None:
+    """A month is clamped: the account says until when it waits, and `resume` ends it."""
+    stack.scenario(faults=[{"kind": "answer", "status": 429, "count": 1, "retry_after": 2_592_000}])
+    stack.add_account()
+    stack.start_worker()
+    receipt = stack.send(1)
+    found = stack.wait_for(lambda _: paused_for_s(stack) > 0, "the pause")
+    assert (1, 0) == (found.waiting, found.unaccounted)
+    assert 3500 <= paused_for_s(stack) <= 3960
+    Accounts(stack.client).resume(stack.name)
+    assert "accepted" == stack.status_when(receipt, "accepted").state
+
+
+def test_a_failing_provider_opens_the_breaker_and_one_probe_closes_it(stack: Stack) -> None:
+    """After three failures in a row nothing leaves but one probe at a time; then all is sent, each once."""
+    stack.scenario(faults=[{"kind": "answer", "status": 503, "for_seconds": 8}])
+    stack.add_account("1200/minute")
+    stack.start_worker()
+    for number in range(20):
+        stack.send(number)
+    stack.wait_for(lambda _: account(stack).get("breaker") == "open", "the breaker")
+    waiting = stack.send(99, sender="+15550100099")
+    stack.wait_for(lambda books: books.inbox == 0, "the inbox is empty")
+    assert "the provider fails" in stack.outbox.status(waiting.id).why
+    stack.settled(21)
+    refused = [arrival for arrival in stack.arrivals() if arrival["status"] == 503]
+    assert 3 <= len(refused) <= 3 + 2 + 3  # what was under way, and the probes after 4 to 5 s
+    assert {1} == set(stack.texts_accepted().values())
+    assert 21 == len(stack.texts_accepted())
+
+
+def test_402_is_lifted_when_info_says_that_it_was_paid(stack: Stack) -> None:
+    """/info is read on while the account is unpaid; with credits it goes on by itself, and the backlog leaves."""
+    stack.scenario(keys=[{"key": stack.name, "limits": [], "credits": 1}])
+    stack.add_account("600/minute", info_every=timedelta(seconds=2))
+    stack.start_worker()
+    receipts = [stack.send(number) for number in range(3)]
+    stack.wait_for(lambda _: suspended(stack).startswith("unpaid (402)"), "suspension")
+    stack.scenario(keys=[{"key": stack.name, "limits": [], "credits": 1000}])
+    for receipt in receipts:
+        stack.status_when(receipt, "accepted")
+    assert {f"message {number}": 1 for number in range(3)} == stack.texts_accepted()
 
 
 def test_resend_repeats_an_unknown_outcome(stack: Stack) -> None:
@@ -140,10 +304,21 @@ def test_a_provider_that_refuses_connections_is_an_attempt_certain_not_to_be_sen
     assert {"message 1": 1} == stack.texts_accepted()
 
 
-def suspended(stack: Stack) -> str:
+def account(stack: Stack) -> dict[str, str]:
     found = stack.state.account(stack.name)
     assert found is not None
-    return str(found["account"].get("suspended", ""))
+    fields: dict[str, str] = found["account"]
+    return fields
+
+
+def suspended(stack: Stack) -> str:
+    return account(stack).get("suspended", "")
+
+
+def paused_for_s(stack: Stack) -> float:
+    found = stack.state.account(stack.name)
+    assert found is not None
+    return (float(found["account"].get("paused_until", 0)) - float(found["now"])) / 1e6
 
 
 def retried(stack: Stack, op_id: str) -> bool:

@@ -61,7 +61,8 @@ class Shell:
     def __init__(self, server: EmbeddedServer, stack: Stack) -> None:
         self.account = f"{stack.name}-cli"
         mine = {name: value for name, value in os.environ.items() if not name.startswith("PACELINE_")}
-        self.environment = {**mine, "PACELINE_BROKER_URL": server.url}
+        api_base = stack.environment["PACELINE_API_BASE"]
+        self.environment = {**mine, "PACELINE_BROKER_URL": server.url, "PACELINE_API_BASE": api_base}
 
     def __call__(self, *arguments: str, stdin: str = "") -> str:
         ended = subprocess.run(

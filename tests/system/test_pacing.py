@@ -1,6 +1,7 @@
 """Pace, judged by the provider: three ways of counting, three accounts, two workers, a short real run."""
 
 import time
+from datetime import timedelta
 from itertools import pairwise
 
 import pytest
@@ -24,7 +25,9 @@ def test_no_limit_is_broken_however_the_provider_counts(stack: Stack) -> None:
     stack.scenario(keys=keys, latency_ms=30, latency_jitter_ms=30)
     for name, algorithm in names.items():
         pacing = COUNTED[algorithm]
-        Accounts(stack.client).add(name, ApiKey(name), ring=KeyRing(SECRET), rates=RATE, pacing=pacing)
+        Accounts(stack.client).add(
+            name, ApiKey(name), ring=KeyRing(SECRET), rates=RATE, pacing=pacing, info_every=timedelta(0)
+        )
         rows = ({"to": f"+1555{number:07d}"} for number in range(60))
         stack.outbox.campaign(name, account=name, sender="+15550100001", template="Hi", recipients=rows)
     for _ in range(2):

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import urllib.request
 from collections.abc import Callable
+from datetime import timedelta
 
 import psutil
 import pytest
@@ -42,7 +43,9 @@ FAULTS = [
 def test_the_canary_leaves_no_trace(stack: Stack, log_format: str) -> None:
     """Seven kinds of failure later, neither key nor number nor text is anywhere but in state and on the wire."""
     stack.scenario(faults=FAULTS)
-    Accounts(stack.client).add(stack.name, ApiKey(KEY), ring=KeyRing(SECRET), rates="6000/minute", pacing="window")
+    Accounts(stack.client).add(
+        stack.name, ApiKey(KEY), ring=KeyRing(SECRET), rates="6000/minute", pacing="window", info_every=timedelta(0)
+    )
     port = free_port()
     with start_server() as broker:
         worker = stack.start_worker(

@@ -102,7 +102,13 @@ async def provider(
         await made.close()
 
 
-def call(handler: Handler, context: ssl.SSLContext | None = None, *, deadline_s: float = AMPLE_S) -> Answer:
+def call(
+    handler: Handler,
+    context: ssl.SSLContext | None = None,
+    *,
+    deadline_s: float = AMPLE_S,
+    request: ProviderRequest = REQUEST,
+) -> Answer:
     """What one call of such a server means."""
 
     async def scenario() -> Answer:
@@ -110,7 +116,7 @@ def call(handler: Handler, context: ssl.SSLContext | None = None, *, deadline_s:
             listening(handler, context) as port,
             provider(port, scheme="https" if context else "http", deadline_s=deadline_s) as made,
         ):
-            return await made.call(REQUEST, KEY)
+            return await made.call(request, KEY)
 
     return asyncio.run(scenario())
 

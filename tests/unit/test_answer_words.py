@@ -79,7 +79,7 @@ def test_cleaning_is_final(text: str) -> None:
 @pytest.mark.parametrize("text", ["MSG\r\nforged", "MSG\x1b[31m", "MSG\x00"])
 def test_control_characters_are_taken_out_of_the_handle(text: str) -> None:
     """The provider's handle is printed by `status` and stored, so it is cleaned as well."""
-    assert [] == controls(read_answer(200, {}, json.dumps({"message_uuid": text}).encode()).message_uuid)
+    assert [] == controls(read_answer(200, {}, json.dumps({"message_uuid": text}).encode()).uuid)
 
 
 @pytest.mark.parametrize(
@@ -94,4 +94,4 @@ def test_control_characters_are_taken_out_of_the_handle(text: str) -> None:
 def test_half_a_character_is_taken_out(status: int, body: bytes) -> None:
     """What is kept of an answer can be written as UTF-8: JSON may escape half of a surrogate pair."""
     answer = read_answer(status, {}, body)
-    assert len((answer.words + answer.message_uuid).encode()) > 0
+    assert len((answer.words + answer.uuid).encode()) > 0

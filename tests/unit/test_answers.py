@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paceline_worker.answers import Answer, Meaning, read_answer
+from paceline_worker.answers import Answer, Meaning, handle, read_answer
 
 ACCEPTED_BODY = b'{"success": true, "message_uuid": "MSG1", "batched": true}'
 FAILED = b'{"success": false, "error": true, "error_message": "why"}'
@@ -78,11 +78,75 @@ def test_a_success_status_can_carry_a_failure(status: int, body: bytes) -> None:
         ("", {"success": True}),
         ("", {}),
         ("M" * 100, {"message_uuid": "M" * 5000}),
+        ("17", {"message_id": 17}),
+        ("WAG1", {"success": True, "group": {"uuid": "WAG1", "name": "Team A"}}),
+        ("MSG1", {"message_uuid": "MSG1", "group": {"uuid": "WAG1"}}),
+        ("", {"group": "WAG1"}),
+        # What is no text or number names nothing.
+        ("", {"message_uuid": ["MSG1"]}),
+        ("", {"message_uuid": {"uuid": "MSG1"}}),
+        ("", {"message_uuid": True}),
+        ("SMS1", {"message_uuid": ["MSG1"], "message_id": "SMS1"}),
     ],
 )
 def test_an_acceptance_keeps_the_providers_handle(uuid: str, body: dict[str, Any]) -> None:
-    """The message's uuid is kept where there is one, at most 100 characters of it."""
-    assert Answer(Meaning.ACCEPTED, "202", message_uuid=uuid) == read_answer(202, {}, json.dumps(body).encode())
+    """The uuid of a message or of a new group is kept where there is one, at most 100 characters of it."""
+    assert Answer(Meaning.ACCEPTED, "202", uuid=uuid, value=body) == read_answer(202, {}, json.dumps(body).encode())
+
+
+@pytest.mark.parametrize("body", [b'{"success": false}', b"[]", b"", b'{"success": tr'])
+def test_only_an_acceptance_that_can_be_read_brings_its_object(body: bytes) -> None:
+    """Results are read from objects of accepted calls alone."""
+    assert read_answer(200, {}, body).value is None
+    assert read_answer(422, {}, ACCEPTED_BODY).value is None
+
+
+@pytest.mark.parametrize(
+    ("expected", "value"),
+    [
+        ("WAG11111111-2222-4333-8444-555555555555", "WAG11111111-2222-4333-8444-555555555555"),
+        ("120363000000000001@g.us", "120363000000000001@g.us"),
+        ("15550100002@c.us", "15550100002@c.us"),
+        ("x" * 100, "x" * 100),
+        ("", "x" * 101),
+        ("", "../../info"),
+        ("", "WAG1/add-participant"),
+        ("", ".."),
+        ("", "WAG1?x=1"),
+        ("", "WAG1#x"),
+        ("", "WAG1 x"),
+        ("", "WAG1\n"),
+        ("", "WAG\u0661"),
+        ("", "%2e%2e"),
+        ("", ""),
+        ("", None),
+        ("", 17),
+        ("", ["WAG1"]),
+    ],
+)
+def test_a_handle_can_stand_in_an_address(expected: str, value: Any) -> None:
+    """What the provider calls an id is put into later addresses only when it cannot lead elsewhere."""
+    assert expected == handle(value)
+
+
+@pytest.mark.parametrize(
+    ("expected", "date"),
+    [
+        ("2026-01-31T12:00:00+00:00", "Sat, 31 Jan 2026 12:00:00 GMT"),
+        ("2026-01-31T12:00:00+00:00", "Sat, 31 Jan 2026 12:00:00 -0000"),
+        ("2026-01-31T12:00:00+02:00", "Sat, 31 Jan 2026 12:00:00 +0200"),
+        (None, None),
+        (None, ""),
+        (None, "today"),
+        (None, "Fri, 32 Jan 2026 12:00:00 GMT"),
+        (None, "Mon, 01 Jan 2026 00:00:00 +99999999999999999999"),
+        (None, "Mon, 01 Jan 99999999999999999999 00:00:00 GMT"),
+    ],
+)
+def test_an_acceptance_tells_the_providers_clock(expected: str | None, date: str | None) -> None:
+    """The response's own date is kept when it can be read."""
+    found = read_answer(200, {} if date is None else {"date": date}, b"{}").date
+    assert expected == (found.isoformat() if found else None)
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ COUNTED = {
     ("paceline_provider_requests", "counter", ("account", "code", "endpoint")),
     ("paceline_provider_request_duration_seconds", "histogram", ("endpoint",)),
     ("paceline_retries", "counter", ("account", "reason")),
+    ("paceline_operation_steps", "counter", ("account", "reason")),
     ("paceline_deferrals", "counter", ("account", "reason")),
     ("paceline_delivery_latency_seconds", "histogram", ("priority",)),
     ("paceline_slot_lateness_seconds", "histogram", ()),
@@ -42,6 +43,7 @@ def touch(metrics: Metrics, account: str = ACCOUNT) -> None:
     metrics.accepted(account, KIND, 1)
     metrics.settled(account, KIND, "accepted")
     metrics.settled_as(account, KIND, "retry", "overloaded")
+    metrics.settled_as(account, KIND, "step", "step")
     metrics.deferred(account, "throttled")
     metrics.given_back(1)
     metrics.sent("t", 0.001, 1.0)
@@ -77,14 +79,38 @@ def test_an_outcome_is_counted_as_settled(outcome: str, metrics: Metrics) -> Non
     ("name", "done", "reason"),
     [
         ("paceline_retries_total", "retry", "overloaded"),
+        ("paceline_operation_steps_total", "step", "step"),
+        ("paceline_operation_steps_total", "wait", "new_group"),
+        ("paceline_operation_steps_total", "lookup", "lookup"),
         ("paceline_deferrals_total", "deferred", "throttled"),
         ("paceline_deferrals_total", "deferred", "sender_busy"),
     ],
 )
 def test_what_did_not_end_is_counted_by_its_reason(name: str, done: str, reason: str, metrics: Metrics) -> None:
-    """Retries and deferrals are different things, each with a bounded reason."""
+    """Steps, retries and deferrals are different things, each with a bounded reason."""
     metrics.settled_as(ACCOUNT, KIND, done, reason)
     assert value(metrics, name, account=ACCOUNT, reason=reason) == 1
+
+
+@pytest.mark.parametrize("done", ["step", "wait", "lookup"])
+def test_what_goes_on_without_a_reason_is_its_own(done: str, metrics: Metrics) -> None:
+    """There is no series with an empty reason."""
+    metrics.settled_as(ACCOUNT, KIND, done, "")
+    assert value(metrics, "paceline_operation_steps_total", account=ACCOUNT, reason=done) == 1
+
+
+def test_a_look_up_is_no_delivery(metrics: Metrics) -> None:
+    """A call that is not the operation's own counts as sent in time, and not as the operation's latency."""
+    metrics.sent("t", 0.001, None)
+    assert value(metrics, "paceline_slot_lateness_seconds_count") == 1
+    assert value(metrics, "paceline_delivery_latency_seconds_count", priority="transactional") is None
+
+
+def test_every_metric_has_a_sentence_of_help(metrics: Metrics) -> None:
+    """What a metric counts is told where it is shown."""
+    texts = [family.documentation for family in metrics.registry.collect()]
+    assert [text for text in texts if not (text[0].isupper() and text.endswith("."))] == []
+    assert len(texts) == len(set(texts))
 
 
 def test_nothing_accepted_makes_no_series(metrics: Metrics) -> None:
@@ -107,10 +133,13 @@ def test_accounts_beyond_two_hundred_share_a_label(metrics: Metrics) -> None:
     """However many accounts there are, each metric has 201 of them at most, and nothing is left uncounted."""
     for number in range(10_000):
         metrics.deferred(f"account-{number}", "throttled")
-    family = next(one for one in metrics.registry.collect() if one.name == "paceline_deferrals")
-    accounts = {sample.labels["account"] for sample in family.samples}
-    assert accounts == {f"account-{number}" for number in range(200)} | {"other"}
-    assert sum(sample.value for sample in family.samples) == 10_000
+        metrics.settled_as(f"account-{number}", KIND, "step", "step")
+        metrics.answered(f"account-{number}", ENDPOINT, "202", 0.1)
+    for name in ("paceline_deferrals", "paceline_operation_steps", "paceline_provider_requests"):
+        family = next(one for one in metrics.registry.collect() if one.name == name)
+        accounts = {sample.labels["account"] for sample in family.samples}
+        assert accounts == {f"account-{number}" for number in range(200)} | {"other"}
+        assert sum(sample.value for sample in family.samples) == 10_000
 
 
 def test_the_bound_holds_over_all_metrics(metrics: Metrics) -> None:

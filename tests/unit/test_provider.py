@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from paceline.wire import ProviderRequest
 from paceline_worker.answers import Answer, Meaning
 from paceline_worker.provider import Provider
 from tests.unit.provider_server import (
@@ -48,7 +49,8 @@ def closing(first: bytes = b"", *, read: bool = True, reset: bool = False) -> Ha
 
 def test_an_acceptance_is_read() -> None:
     """Status and body of a good answer come back as an acceptance with its handle."""
-    assert Answer(Meaning.ACCEPTED, "202", message_uuid="MSG1") == call(answering(OK))
+    value = {"success": True, "message_uuid": "MSG1"}
+    assert Answer(Meaning.ACCEPTED, "202", uuid="MSG1", value=value) == call(answering(OK))
 
 
 @pytest.mark.parametrize(
@@ -65,7 +67,7 @@ def test_an_acceptance_is_read() -> None:
         (Answer(Meaning.UNKNOWN, "502", "Bad Gateway"), response(502, b"Bad\r\nGateway")),
         (Answer(Meaning.BAD_KEY, "401", "Invalid API Key"), response(401, b'{"detail": "Invalid API Key"}')),
         (
-            Answer(Meaning.ACCEPTED, "200", message_uuid="MSG1"),
+            Answer(Meaning.ACCEPTED, "200", uuid="MSG1", value={"message_uuid": "MSG1"}),
             response(200, gzip.compress(b'{"message_uuid": "MSG1"}'), "Content-Encoding: gzip"),
         ),
     ],
@@ -93,6 +95,42 @@ def test_the_request_is_what_was_asked_for() -> None:
     assert lines[0] == "POST /open/whatsapp/send-message HTTP/1.1"
     assert json.loads(body) == REQUEST.body
     assert ("application/json", CANARY.lower()) == (headers["content-type"], headers["x-user-api-key"])
+
+
+@pytest.mark.parametrize(
+    ("line", "method", "path", "query"),
+    [
+        ("GET /open/info HTTP/1.1", "GET", "/info", {}),
+        (
+            "GET /open/whatsapp/get-numbers?status=all&page_number=0&results_per_page=200 HTTP/1.1",
+            "GET",
+            "/whatsapp/get-numbers",
+            {"status": "all", "page_number": "0", "results_per_page": "200"},
+        ),
+        (
+            "GET /open/whatsapp/check-number/+15550100001/+15550100002?extra-information=true HTTP/1.1",
+            "GET",
+            "/whatsapp/check-number/+15550100001/+15550100002",
+            {"extra-information": "true"},
+        ),
+        # A plus in a query would be read as a space.
+        ("GET /open/numbers?phone_number=%2B15550100001 HTTP/1.1", "GET", "/numbers", {"phone_number": "+15550100001"}),
+        (
+            "DELETE /open/whatsapp/message/WW-WPN1-15550100002@c.us/MSG1 HTTP/1.1",
+            "DELETE",
+            "/whatsapp/message/WW-WPN1-15550100002@c.us/MSG1",
+            {},
+        ),
+    ],
+)
+def test_a_call_without_a_body_has_none(line: str, method: str, path: str, query: dict[str, str]) -> None:
+    """Reading and deleting carry a path and a query, and neither a body nor its type."""
+    requests: list[bytes] = []
+    request = ProviderRequest(method, path, None, "/endpoint", query)
+    call(answering(OK, requests=requests), request=request)
+    head, _, body = requests[0].partition(b"\r\n\r\n")
+    assert (line, b"") == (head.decode().split("\r\n")[0], body)
+    assert b"content-type" not in head.lower()
 
 
 def test_the_key_is_in_its_header_and_nowhere_else() -> None:

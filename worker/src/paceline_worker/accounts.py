@@ -1,19 +1,30 @@
 """Adding and changing accounts. A key goes in encrypted and never comes out of here."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final, Literal
 
 import redis
 from redis.exceptions import RedisError
 
 from paceline.errors import InvalidOperation, PacelineError, StateUnavailable, UnknownAccount
-from paceline.operations import SendMessage, phone_number
+from paceline.fields import phone_number
+from paceline.kinds import KINDS
+from paceline.operations import SendMessage
 from paceline.scripts import Script
-from paceline_worker.bucket import DEFAULT_VARIATION, Pacing, plan
+from paceline_worker.bucket import DEFAULT_VARIATION, Pacing, parse_rates, plan
+from paceline_worker.info import INFO_EVERY, Info, effective_rates, info_fields, plan_fields
 from paceline_worker.secrets import ApiKey, KeyRing
 
+Treat503 = Literal["overloaded", "unknown"]
+
+# Provider reference: beyond some 30 new groups a day and number WhatsApp refuses, and may ban; 50 checks a minute and number.
+DEFAULT_BUDGETS: Final[Mapping[str, str]] = {"group.create": "30/day", "number.check": "50/minute"}
+# A budget remembers one time per call.
+_LARGEST_BUDGET: Final = 100_000
+_MICROSECOND: Final = timedelta(microseconds=1)
+_TAKEN: Final = "an account named {!r} exists; remove it first, or choose another name"
 _LONGEST_VARIATION: Final = timedelta(seconds=10)
 
 
@@ -32,16 +43,54 @@ class Accounts:
         self._client = client
         self._script = Script("paceline_worker", "account")
 
+    def check(
+        self,
+        name: str,
+        *,
+        rates: str,
+        pacing: Pacing,
+        variation: timedelta,
+        senders: Sequence[str],
+        budgets: Mapping[str, str],
+        treat_503_as: Treat503,  # noqa: ARG002 - so that the options of `add` can be passed as they are
+    ) -> None:
+        """Refuse wrong arguments of `add` before a key is asked for.
+
+        Args:
+            name: as for `add`, and so the others.
+            rates: see there.
+            pacing: see there.
+            variation: see there.
+            senders: see there.
+            budgets: see there.
+            treat_503_as: see there.
+
+        Raises:
+            InvalidOperation: an argument is wrong; names it.
+            AccountError: the name is taken.
+        """
+        _check_name(name)
+        _limits(rates, pacing, variation, "")
+        _budgets(budgets)
+        for number in senders:
+            _sender(number)
+        if self._run("known", name) != "unknown account":
+            raise AccountError(_TAKEN.format(name))
+
     def add(
         self,
         name: str,
         key: ApiKey,
         *,
         ring: KeyRing,
-        rates: str,
+        rates: str = "",
         pacing: Pacing = "spacing",
         variation: timedelta = DEFAULT_VARIATION,
         senders: Sequence[str] = (),
+        budgets: Mapping[str, str] = DEFAULT_BUDGETS,
+        treat_503_as: Treat503 = "overloaded",
+        info: Info | None = None,
+        info_every: timedelta = INFO_EVERY,
     ) -> None:
         """Add one 2Chat API key under a name; its bucket starts empty.
 
@@ -49,10 +98,15 @@ class Accounts:
             name: letters, digits, dot, dash, underscore.
             key: the secret.
             ring: encrypts it.
-            rates: ``10/minute``, ``10/minute; 1000/day``.
+            rates: ``10/minute``, ``10/minute; 1000/day``: the ceiling of what ``/info`` tells. Without it the account's rate
+                is what ``/info`` tells, and 10 a minute until a worker has read it, which it does before anything else.
             pacing: ``spacing`` or ``window``.
             variation: J, lateness plus transit.
             senders: the only numbers that may send; none given: any.
+            budgets: per sender and kind of operation (``*``: any call) a rate, such as ``{"group.create": "30/day"}``.
+            treat_503_as: ``overloaded`` repeats after a 503; ``unknown`` first finds out whether the call took effect.
+            info: what ``/info`` told, when it was read already.
+            info_every: how often workers read ``/info``; 0 = never.
 
         Raises:
             InvalidOperation: an argument is wrong; names it.
@@ -60,36 +114,62 @@ class Accounts:
             StateUnavailable: Redis did not answer.
         """
         _check_name(name)
-        if not key.reveal() or not key.reveal().isascii() or not key.reveal().isprintable():
-            raise InvalidOperation("API key: is empty, or has characters that no key has")
+        usable(key)
         # Never used before: a worker that still knows a removed account of this name must not use its key.
         version = time.time_ns() // 1_000_000
         fields = {
-            **_limits(rates, pacing, variation),
+            **_limits(rates, pacing, variation, "", info),
             "senders": " ".join(_sender(number) for number in senders),
+            "budgets": _budgets(budgets),
+            "treat_503": treat_503_as,
             "key": ring.encrypt(key, name, version),
             "key_version": str(version),
+            "info_every": str(info_every // _MICROSECOND),
         }
-        if self._run("add", name, *(text for pair in fields.items() for text in pair)) == "exists":
-            raise AccountError(f"an account named {name!r} exists; remove it first, or choose another name")
+        # Without a limit nothing is sent before /info was read.
+        reading = "read" if info else "first" if not rates and info_every else ""
+        reply = self._run("add", name, reading, *(text for pair in fields.items() for text in pair))
+        if reply == "exists":
+            raise AccountError(_TAKEN.format(name))
 
     def change(
-        self, name: str, *, rates: str, pacing: Pacing = "spacing", variation: timedelta = DEFAULT_VARIATION
+        self,
+        name: str,
+        *,
+        rates: str | None = None,
+        pacing: Pacing | None = None,
+        variation: timedelta | None = None,
+        budgets: Mapping[str, str] | None = None,
+        treat_503_as: Treat503 | None = None,
     ) -> None:
-        """Give an account other limits; its bucket keeps its time, and what quotas counted stays counted.
+        """Give an account other limits or options; its bucket keeps its time, and what quotas counted stays counted.
 
         Args:
             name: the account.
-            rates: as for `add`.
+            rates: as for `add`; '' leaves the rate to ``/info``. What is None stays as it is.
             pacing: as for `add`.
             variation: as for `add`.
+            budgets: as for `add`, all of them.
+            treat_503_as: as for `add`.
 
         Raises:
             InvalidOperation: an argument is wrong; names it.
             UnknownAccount: there is no such account.
         """
-        fields = _limits(rates, pacing, variation)
-        self._known(self._run("limits", name, *(text for pair in fields.items() for text in pair)), name)
+        known = self._run("known", name)
+        self._known(known, name)
+        rate, told, _, _, old_pacing, old_variation = known
+        fields = _limits(
+            rate or "" if rates is None else rates,
+            pacing or old_pacing,
+            timedelta(microseconds=int(old_variation)) if variation is None else variation,
+            told or "",
+        )
+        if budgets is not None:
+            fields["budgets"] = _budgets(budgets)
+        if treat_503_as is not None:
+            fields["treat_503"] = treat_503_as
+        self._known(self._run("limits", name, "", *(text for pair in fields.items() for text in pair)), name)
 
     def suspend(self, name: str, reason: str = "by hand") -> None:
         """Stop granting for an account; its backlog is kept. Calls already begun finish."""
@@ -108,31 +188,52 @@ class Accounts:
         if self._known(self._run("remove", name), name) == "not empty":
             raise AccountError(f"account {name!r} still has operations that wait, are in flight or are held")
 
-    def _run(self, verb: str, name: str, *arguments: str) -> str:
+    def _run(self, verb: str, name: str, *arguments: str) -> Any:
         try:
-            return str(self._script.run(self._client, verb, name, *arguments))
+            return self._script.run(self._client, verb, name, *arguments)
         except (RedisError, OSError) as error:
             raise StateUnavailable(f"the state server cannot be reached: {error}") from error
 
     @staticmethod
-    def _known(reply: str, name: str) -> str:
+    def _known(reply: Any, name: str) -> str:
         if reply == "unknown account":
             raise UnknownAccount(f"no account named {name!r}")
-        return reply
+        return str(reply)
 
 
-def _limits(rates: str, pacing: Pacing, variation: timedelta) -> dict[str, str]:
+def usable(key: ApiKey) -> ApiKey:
+    """The same key, if it can be put on a request.
+
+    Raises:
+        InvalidOperation: it cannot.
+    """
+    if not key.reveal() or not key.reveal().isascii() or not key.reveal().isprintable():
+        raise InvalidOperation("API key: is empty, or has characters that no key has")
+    return key
+
+
+def _limits(rates: str, pacing: Pacing, variation: timedelta, told: str, info: Info | None = None) -> dict[str, str]:
     if not timedelta(0) <= variation <= _LONGEST_VARIATION:
         raise InvalidOperation("variation: between 0 and 10 seconds")
-    planned = plan(rates, pacing, variation)
-    return {
-        "rate": rates,
-        "pacing": pacing,
-        "interval": str(planned.interval_us),
-        "window": str(planned.window_us),
-        "quotas": planned.quotas_text(),
-        "variation": str(planned.variation_us),
-    }
+    if rates:
+        plan(rates)  # alone first, so that its errors speak of what was given
+    own = {"rate": rates, "pacing": pacing}
+    if info is not None:
+        return own | info_fields(info, by_hand=rates, told_before=told, pacing=pacing, variation=variation)
+    return own | plan_fields(effective_rates(rates, told), pacing, variation)
+
+
+def _budgets(rates: Mapping[str, str]) -> str:
+    """The form that lanes.lua parses: ``kind:N:W`` with W in us."""
+    found = []
+    for kind, text in rates.items():
+        if kind != "*" and kind not in KINDS:
+            raise InvalidOperation(f"budget: {kind!r} is no kind of operation; for any call it is *")
+        for n, window_us in parse_rates(text):
+            if n > _LARGEST_BUDGET:
+                raise InvalidOperation(f"budget: above {_LARGEST_BUDGET} of {kind} is not supported")
+            found.append(f"{kind}:{n}:{window_us}")
+    return " ".join(found)
 
 
 def _check_name(name: str) -> None:

@@ -1,9 +1,10 @@
 """``paceline accounts``: found by the command line through its entry point."""
 
+import asyncio
 import os
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -13,19 +14,23 @@ from typing import Annotated, Any, Final
 import typer
 
 from paceline.audit import balance_of
-from paceline.cli.errors import named_as_options
+from paceline.cli.errors import complain, named_as_options
 from paceline.cli.options import Json, example, opened_state
 from paceline.cli.render import console, details, duration, expected, iso, listing, local, say, say_json
 from paceline.errors import InvalidOperation, UnknownAccount
 from paceline.record import instant
 from paceline.settings import Settings
 from paceline.state import connect
-from paceline_worker.accounts import Accounts
+from paceline_worker.accounts import DEFAULT_BUDGETS, AccountError, Accounts, usable
+from paceline_worker.answers import Answer, Meaning
 from paceline_worker.bucket import DEFAULT_VARIATION
+from paceline_worker.info import INFO, SAFE_RATE, Info, effective_rates, read_info
+from paceline_worker.provider import Provider
 from paceline_worker.secrets import ApiKey, KeyRing
 
 _VARIATION: Final = re.compile(r"(\d{1,6}(?:\.\d{1,6})?) *(ms|s|)")
 _MINUTE: Final = timedelta(minutes=1)
+_SECOND: Final = timedelta(seconds=1)
 
 
 class PacingChoice(StrEnum):
@@ -35,8 +40,36 @@ class PacingChoice(StrEnum):
     window = "window"
 
 
+class Treat503Choice(StrEnum):
+    """See `paceline_worker.accounts.Treat503`."""
+
+    overloaded = "overloaded"
+    unknown = "unknown"
+
+
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The account.")]
-Limit = Annotated[str, typer.Option("--limit", metavar="RATE", help="Such as 10/minute, or '10/minute; 1000/day'.")]
+Limit = Annotated[
+    str | None,
+    typer.Option(
+        "--limit",
+        metavar="RATE",
+        help="Such as 10/minute, or '10/minute; 1000/day': the ceiling of what the provider's /info tells.",
+    ),
+]
+Budget = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--budget",
+        metavar="KIND=RATE",
+        help="Per sender, for one kind of operation or for any call (*): group.create=30/day, *=1/3s. Repeatable.",
+    ),
+]
+TreatAs = Annotated[
+    Treat503Choice | None,
+    typer.Option(
+        "--treat-503-as", help="Whether a 503 is repeated, or looked up first because it may have taken effect."
+    ),
+]
 Pace = Annotated[
     PacingChoice,
     typer.Option("--pacing", help="Spacing is safe however the provider counts; window is a little faster."),
@@ -51,16 +84,18 @@ app = typer.Typer(help="Accounts: 2Chat API keys under names, each with its limi
 
 @app.command(
     epilog=example(
-        "paceline accounts add acme --limit 10/minute < key.txt",
+        "paceline accounts add acme < key.txt",
         'ACME_KEY=... paceline accounts add acme --limit "10/minute; 1000/day" --api-key-env ACME_KEY',
     )
 )
 def add(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Letters, digits, dot, dash, underscore.")],
     *,
-    limit: Limit,
+    limit: Limit = None,
     pacing: Pace = PacingChoice.spacing,
     variation: Variation = None,
+    budget: Budget = None,
+    treat_503_as: TreatAs = None,
     sender: Annotated[
         list[str] | None,
         typer.Option("--sender", metavar="+NUMBER", help="The only numbers that may send; repeatable. Default: any."),
@@ -68,39 +103,133 @@ def add(
     api_key_env: Annotated[
         str | None, typer.Option("--api-key-env", metavar="VAR", help="The variable that holds the API key.")
     ] = None,
+    no_info: Annotated[
+        bool, typer.Option("--no-info", help="Do not ask the provider for the account's figures now; a worker will.")
+    ] = False,
 ) -> None:
     """Add a 2Chat API key under a name.
+
+    The provider is asked for the account's own limit (GET /info), which also shows whether the key works; workers ask again
+    every 15 minutes. --limit is the ceiling, and is needed when the provider does not answer.
 
     The key comes from the variable VAR, else as one line from stdin (not shown when typed). It is never an argument,
     and is stored encrypted under PACELINE_SECRET_KEY.
     """
     settings = Settings.from_environment()
     ring = KeyRing(settings.secret_key.get_secret_value())
-    with _opened() as accounts, named_as_options(name="NAME"):
-        accounts.add(
+    options: dict[str, Any] = {
+        "rates": limit or "",
+        "pacing": pacing.value,
+        "variation": DEFAULT_VARIATION if variation is None else _variation(variation),
+        "senders": sender or (),
+        "budgets": {**DEFAULT_BUDGETS, **_budgets(budget or ())},
+        "treat_503_as": treat_503_as.value if treat_503_as else "overloaded",
+    }
+    with _opened() as accounts, named_as_options(name="NAME", budget="--budget"):
+        accounts.check(name, **options)
+        key = usable(_key(name, api_key_env))
+        info = None if no_info else _asked(settings, key, needed=limit is None)
+        accounts.add(name, key, ring=ring, info=info, **options)
+    _say_pace(name, "is added")
+
+
+@app.command(
+    epilog=example(
+        "paceline accounts change acme --limit 80/minute --pacing window",
+        "paceline accounts change acme --budget group.create=10/day",
+    )
+)
+def change(
+    name: Name,
+    *,
+    limit: Limit = None,
+    pacing: Annotated[PacingChoice | None, typer.Option("--pacing", help="As for `add`.")] = None,
+    variation: Variation = None,
+    budget: Budget = None,
+    treat_503_as: TreatAs = None,
+) -> None:
+    """Give an account other limits or options, at once; its bucket keeps its time.
+
+    What is not given stays, also the budgets of other kinds. --limit '' leaves the rate to what the provider tells.
+    """
+    budgets = {**_budgets_in_force(name), **_budgets(budget)} if budget else None
+    with _opened() as accounts, named_as_options(budget="--budget"):
+        accounts.change(
             name,
-            _key(name, api_key_env),
-            ring=ring,
             rates=limit,
-            pacing=pacing.value,
+            pacing=pacing.value if pacing else None,
             variation=_variation(variation),
-            senders=sender or (),
+            budgets=budgets,
+            treat_503_as=treat_503_as.value if treat_503_as else None,
         )
-    _say_pace(name, f"is added: {limit}")
+    _say_pace(name, "is changed")
 
 
-@app.command(epilog=example("paceline accounts change acme --limit 80/minute --pacing window"))
-def change(name: Name, *, limit: Limit, pacing: Pace = PacingChoice.spacing, variation: Variation = None) -> None:
-    """Give an account other limits, at once; its bucket keeps its time."""
-    with _opened() as accounts, named_as_options():
-        accounts.change(name, rates=limit, pacing=pacing.value, variation=_variation(variation))
-    _say_pace(name, f"now has {limit}")
+def _asked(settings: Settings, key: ApiKey, *, needed: bool) -> Info | None:
+    """What the provider says of the account; None when it does not answer and a limit is given."""
+    answer = asyncio.run(ask_info(settings, key))
+    if answer.meaning is Meaning.BAD_KEY:
+        raise AccountError(f"the provider refuses this API key ({answer.code}): {answer.words or 'no words'}")
+    if answer.meaning is Meaning.ACCEPTED and answer.value is not None:
+        info = read_info(answer.value)
+        if info.per_minute or not needed:
+            return info
+    if needed:
+        why = answer.words or answer.code
+        raise AccountError(
+            f"the provider does not tell the account's limit ({why}): give --limit, or --no-info to wait for it"
+        )
+    complain(f"the provider's /info could not be read ({answer.words or answer.code}); a worker will ask again")
+    return None
+
+
+async def ask_info(settings: Settings, key: ApiKey) -> Answer:
+    """One call of /info.
+
+    Args:
+        settings: address and deadline.
+        key: the account's.
+    """
+    provider = Provider(settings.api_base, deadline_s=settings.http_deadline_s, connections=1)
+    try:
+        return await provider.call(INFO, key)
+    finally:
+        await provider.close()
+
+
+def _budgets(given: Sequence[str]) -> dict[str, str]:
+    if not all("=" in text for text in given):
+        raise InvalidOperation("--budget: is not KIND=RATE such as group.create=30/day")
+    parts = (text.split("=", 1) for text in given)
+    return _by_kind((kind.strip(), rate) for kind, rate in parts)
+
+
+def _budgets_in_force(name: str) -> dict[str, str]:
+    """The account's budgets as rates."""
+    with opened_state() as state:
+        found = state.account(name)
+    stored = _stored_budgets(found["account"]) if found else ()
+    return _by_kind((kind, f"{n}/{window // _SECOND} seconds") for kind, n, window in stored)
+
+
+def _by_kind(budgets: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """A kind may have several: they become one text, as a limit's do."""
+    found: dict[str, str] = {}
+    for kind, rate in budgets:
+        found[kind] = f"{found[kind]}; {rate}" if kind in found else rate
+    return found
 
 
 def _say_pace(name: str, what: str) -> None:
     with opened_state() as state:
         found = state.account(name)
-    say(f"Account {name} {what}" + (f", {_pace(found['account'])}." if found else "."))
+    say(f"Account {name} {what}" + (f": {_limit(found['account'])}, {_pace(found['account'])}." if found else "."))
+
+
+def _limit(account: Mapping[str, str]) -> str:
+    """The limits in force and where they come from."""
+    told = f"{account['told']}/minute (from /info)" if account.get("told") else ""
+    return ", at most ".join(filter(None, (told, account.get("rate")))) or f"{SAFE_RATE} until /info is read"
 
 
 def _key(name: str, variable: str | None) -> ApiKey:
@@ -113,9 +242,9 @@ def _key(name: str, variable: str | None) -> ApiKey:
     return ApiKey(line.strip())
 
 
-def _variation(text: str | None) -> timedelta:
+def _variation(text: str | None) -> timedelta | None:
     if text is None:
-        return DEFAULT_VARIATION
+        return None
     match = _VARIATION.fullmatch(text.strip())
     if match is None:
         raise InvalidOperation("--variation: is not a time such as 100ms or 0.5s")
@@ -147,7 +276,9 @@ def list_(*, json_output: Json = False) -> None:
 def show(name: Name, *, json_output: Json = False) -> None:
     """Show one account; never its key.
 
-    JSON: name, limit, pacing, variation_s, interval_s, slots_per_minute, state (active, paused, suspended), suspended
+    JSON: name, limit, limit_by_hand, requests_per_minute, credits_left, number_checks_left, on_trial, blocked, expires_at,
+    info_read_at (what /info told), budgets, treat_503_as, breaker (closed, open, ramp), slowed_by (factor of the interval
+    after 429s), pacing, variation_s, interval_s, slots_per_minute, state (active, paused, suspended), suspended
     (the reason), suspended_at, paused_until, next_slot_at, added_at, senders, inbox, waiting, in_flight, outcomes (by
     name), lanes (sender, transactional, bulk, parked, in_flight, paused_until, oldest_at).
     """
@@ -166,7 +297,14 @@ def show(name: Name, *, json_output: Json = False) -> None:
             [
                 ("account", name),
                 ("state", _state_in_words(found)),
-                ("limit", account["limit"]),
+                ("limit", _limit(found["account"])),
+                ("credits", _plainly(account["credits_left"])),
+                ("number checks", _plainly(account["number_checks_left"])),
+                ("expires", local(_at) if (_at := _time(found["account"].get("expires_at"))) else None),
+                ("plan", {True: "trial", False: "paid", None: None}[account["on_trial"]]),
+                ("budgets", ", ".join(f"{kind} {rate}" for kind, rate in account["budgets"].items()) or None),
+                ("slowed", f"to {1 / account['slowed_by']:.0%} after 429s" if account["slowed_by"] > 1 else None),
+                ("breaker", account["breaker"] if account["breaker"] != "closed" else None),
                 ("pacing", f"{account['pacing']}, {_pace(found['account'])}"),
                 ("variation", duration(timedelta(seconds=account["variation_s"]))),
                 ("next slot", expected(next_slot, now) if account["state"] != "suspended" else None),
@@ -225,10 +363,22 @@ def _opened() -> Iterator[Accounts]:
 
 def _described(found: Mapping[str, Any]) -> dict[str, Any]:
     account, balance = found["account"], balance_of(found)
-    interval = timedelta(microseconds=int(account["interval"]))
+    interval = timedelta(microseconds=int(account["interval_now"]))
     return {
         "name": account["name"],
-        "limit": account["rate"],
+        "limit": effective_rates(account.get("rate", ""), account.get("told", "")),
+        "limit_by_hand": account.get("rate") or None,
+        "requests_per_minute": _number(account, "told"),
+        "credits_left": _number(account, "credits_left"),
+        "number_checks_left": _number(account, "checks_left"),
+        "on_trial": _flag(account, "on_trial"),
+        "blocked": _flag(account, "blocked"),
+        "expires_at": iso(_time(account.get("expires_at"))),
+        "info_read_at": iso(_time(account.get("info_read_at"))),
+        "budgets": _by_kind((kind, f"{n} in {duration(window)}") for kind, n, window in _stored_budgets(account)),
+        "treat_503_as": account.get("treat_503", "overloaded"),
+        "breaker": account.get("breaker") or "closed",
+        "slowed_by": round(int(account["slow"]) / 1000, 3),
         "pacing": account["pacing"],
         "variation_s": int(account["variation"]) / 1e6,
         "interval_s": interval.total_seconds(),
@@ -259,6 +409,24 @@ def _described(found: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def _number(account: Mapping[str, str], name: str) -> int | None:
+    return int(float(account[name])) if account.get(name) else None
+
+
+def _flag(account: Mapping[str, str], name: str) -> bool | None:
+    return {"1": True, "0": False}.get(account.get(name, ""))
+
+
+def _plainly(number: int | None) -> str | None:
+    return None if number is None else f"{number:,} left"
+
+
+def _stored_budgets(account: Mapping[str, str]) -> Iterator[tuple[str, str, timedelta]]:
+    for text in account.get("budgets", "").split():
+        kind, n, window_us = text.split(":")
+        yield kind, n, timedelta(microseconds=int(window_us))
+
+
 def _lanes(found: Mapping[str, Any]) -> list[dict[str, Any]]:
     return sorted(found["lanes"], key=lambda lane: str(lane["sender"]))
 
@@ -284,11 +452,12 @@ def _state_in_words(found: Mapping[str, Any]) -> str:
     if state == "suspended":
         return f"suspended since {local(instant(account['suspended_at']))}: {account['suspended']}"
     until = _pause(account, found["now"])
-    return f"paused until {local(until)}, because the provider throttled it" if until else state
+    why = "because the provider fails" if account.get("breaker") == "open" else "because the provider throttled it"
+    return f"paused until {local(until)}, {why}" if until else state
 
 
 def _pace(account: Mapping[str, str]) -> str:
-    interval = timedelta(microseconds=int(account["interval"]))
+    interval = timedelta(microseconds=int(account["interval_now"]))
     return f"one every {duration(interval)} ({_MINUTE / interval:,.4g} slots a minute)"
 
 

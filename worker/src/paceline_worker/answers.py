@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from itertools import groupby
@@ -35,20 +36,26 @@ class Answer:
         meaning: its class.
         code: the status code as text, or a word such as ``timeout``.
         words: the provider's words, cut and without control characters.
-        message_uuid: the provider's handle of an accepted message.
+        uuid: the provider's handle of an accepted message or a group that was made.
         retry_after_s: how long the provider asks to wait, clamped to an hour; None when it did not say.
+        value: the object in the body of an accepted call.
+        date: the provider's clock, from the response's ``Date``; None when it did not say.
     """
 
     meaning: Meaning
     code: str
     words: str = ""
-    message_uuid: str = ""
+    uuid: str = ""
     retry_after_s: float | None = None
+    value: Mapping[str, Any] | None = None
+    date: datetime | None = None
 
 
 _SENDER_BUSY: Final = frozenset({409, 410, 486})  # 486 is borrowed from SIP: http.HTTPStatus does not know it
 _BAD_KEY: Final = frozenset({401, 403})
 _LONGEST_UUID: Final = 100
+# Letters, digits and what WhatsApp's own ids have; nothing that would end a part of a path, nor dots alone.
+_HANDLE: Final = re.compile(rf"(?=.*[0-9A-Za-z])[0-9A-Za-z@._+-]{{1,{_LONGEST_UUID}}}")
 
 
 def read_answer(status: int, headers: Mapping[str, str], body: bytes) -> Answer:
@@ -70,7 +77,7 @@ def read_answer(status: int, headers: Mapping[str, str], body: bytes) -> Answer:
             return Answer(Meaning.ACCEPTED, code, "accepted, but the answer could not be read")
         if value.get("success") is False or value.get("error") is True:
             return Answer(Meaning.REJECTED, code, words)
-        return Answer(Meaning.ACCEPTED, code, message_uuid=_uuid(value))
+        return Answer(Meaning.ACCEPTED, code, uuid=_uuid(value), value=value, date=_date(headers))
     if status == 429:
         return Answer(Meaning.THROTTLED, code, words, retry_after_s=retry_after(headers))
     if status in _SENDER_BUSY:
@@ -105,6 +112,14 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     return min(wait, _LONGEST_RETRY_AFTER_S) if wait > 0 else None
 
 
+def _date(headers: Mapping[str, str]) -> datetime | None:
+    try:
+        found = parsedate_to_datetime(headers.get("date", ""))
+    except (ValueError, TypeError, OverflowError):
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
 def clean(text: str) -> str:
     """Words fit for a log, a record and a terminal: printable, no halves of characters, at most 512 characters."""
     whole = text.strip()[:WORDS_KEPT].encode(errors="replace").decode()
@@ -120,17 +135,27 @@ def _object(body: bytes) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
+def handle(value: Any) -> str:
+    """An id of the provider that may stand in an address of a later call; '' for anything else."""
+    return value if isinstance(value, str) and _HANDLE.fullmatch(value) else ""
+
+
 def _uuid(value: Mapping[str, Any]) -> str:
-    found = value.get("message_uuid") or value.get("message_id") or ""
-    return clean(_scalar(found))[:_LONGEST_UUID]
+    group = value.get("group")
+    made = group.get("uuid") if isinstance(group, dict) else None
+    for found in (value.get("message_uuid"), value.get("message_id"), made):
+        if found and isinstance(found, str | int) and not isinstance(found, bool):
+            return clean(str(found))[:_LONGEST_UUID]
+    return ""
 
 
 def _words(value: Mapping[str, Any]) -> str:
     """The human words of the three error envelopes (provider reference, 1.4), in the order they are trusted."""
+    code = value.get("error_code")
     for name in ("error_message", "message", "detail"):
         words = value.get(name)
         if isinstance(words, str) and words:
-            return words
+            return f"{words} ({code})" if isinstance(code, str) and code else words
         if isinstance(words, list) and words:
             return "; ".join(_validation_words(item) for item in words)
     return ""
@@ -138,11 +163,11 @@ def _words(value: Mapping[str, Any]) -> str:
 
 def _validation_words(item: Any) -> str:
     if not isinstance(item, dict):
-        return _scalar(item)
+        return scalar(item)
     where = item.get("loc")
-    return f"{'.'.join(map(_scalar, where)) if isinstance(where, list) else _scalar(where)}: {_scalar(item.get('msg'))}"
+    return f"{'.'.join(map(scalar, where)) if isinstance(where, list) else scalar(where)}: {scalar(item.get('msg'))}"
 
 
-def _scalar(value: Any) -> str:
+def scalar(value: Any) -> str:
     """A JSON value as text; of a list or an object, which may be nested deeper than `str` can follow, only that it is one."""
     return "..." if isinstance(value, list | dict) else str(value)

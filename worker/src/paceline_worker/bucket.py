@@ -75,21 +75,37 @@ def plan(rates: str, pacing: Pacing = "spacing", variation: timedelta = DEFAULT_
         InvalidOperation: the text is not a rate.
     """
     j = variation // timedelta(microseconds=1)
-    try:
-        items = limits.parse_many(rates)
-    except ValueError as error:
-        raise InvalidOperation(f"limit: {rates!r} is not a rate such as 10/minute or '10/minute; 1000/day'") from error
-    windows = sorted((item.get_expiry() * 1_000_000, item.amount) for item in items)
+    windows = sorted((window, n) for n, window in parse_rates(rates))
     windows = [one for one in windows if one == min(other for other in windows if other[0] == one[0])]
     windows = list(dict.fromkeys(windows))  # of several limits over one window the strictest counts, once
-    if not windows or any(n < 1 or window < 1 for window, n in windows):
-        raise InvalidOperation(f"limit: {rates!r} allows nothing")
     paced = [one for one in windows if one[0] <= _LONGEST_PACED_US] or windows[:1]
     quotas = tuple(Quota(n, window, j) for window, n in windows if (window, n) not in paced)
     if any(quota.n > _LARGEST_QUOTA for quota in quotas):
         raise InvalidOperation(f"limit: a quota above {_LARGEST_QUOTA} is not supported")
     interval, window = max((_interval(window, n, j, pacing), window) for window, n in paced)
     return Plan(interval, window, quotas, j)
+
+
+def parse_rates(rates: str) -> list[tuple[int, int]]:
+    """Rates as numbers.
+
+    Args:
+        rates: as for `plan`.
+
+    Returns:
+        N and W in us, of each.
+
+    Raises:
+        InvalidOperation: the text is not a rate, or allows nothing.
+    """
+    try:
+        items = limits.parse_many(rates)
+    except ValueError as error:
+        raise InvalidOperation(f"limit: {rates!r} is not a rate such as 10/minute or '10/minute; 1000/day'") from error
+    found = [(item.amount, item.get_expiry() * 1_000_000) for item in items]
+    if not found or any(n < 1 or window < 1 for n, window in found):
+        raise InvalidOperation(f"limit: {rates!r} allows nothing")
+    return found
 
 
 def _interval(window_us: int, n: int, j: int, pacing: Pacing) -> int:

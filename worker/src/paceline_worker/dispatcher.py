@@ -12,7 +12,7 @@ from redis.exceptions import RedisError, ResponseError
 from paceline_worker.clock import ServerClock
 from paceline_worker.metrics import Metrics
 from paceline_worker.progress import ProgressCheck
-from paceline_worker.state import Fleet, Grants, Hint, WorkerState
+from paceline_worker.state import Fleet, Grants, Hint, InfoTurn, WorkerState
 
 log = structlog.get_logger(__name__)
 
@@ -43,6 +43,7 @@ class Dispatcher:
         publish: hands a batch of hints to Celery.
         metrics: counters.
         progress: told of leases that ran out unheard.
+        on_info: reads the figures of an account whose turn it is.
         on_stalled: called once when this worker has gone deaf.
         random: spreads the wake-ups of many dispatchers.
     """
@@ -57,6 +58,7 @@ class Dispatcher:
         publish: Callable[[Sequence[Hint]], None],
         metrics: Metrics,
         progress: ProgressCheck,
+        on_info: Callable[[InfoTurn], None],
         on_stalled: Callable[[], None],
         random: Random,
     ) -> None:
@@ -67,6 +69,7 @@ class Dispatcher:
         self._publish = publish
         self._metrics = metrics
         self._progress = progress
+        self._on_info = on_info
         self._on_stalled = on_stalled
         self._random = random
         self._thread = threading.Thread(target=self._run, name="paceline-dispatcher", daemon=True)
@@ -178,6 +181,8 @@ class Dispatcher:
             self._state.restart_buckets()
             self._state.give_back(grants.hints, "the state server's clock jumped")
             return
+        for turn in grants.infos:
+            self._on_info(turn)
         hints = grants.hints
         if not hints:
             return

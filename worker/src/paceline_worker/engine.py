@@ -1,11 +1,9 @@
 """Delivery on the process's one event loop: begin just before the slot, send at the slot, settle after the answer."""
 
 import asyncio
-import json
 import threading
 import time
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass
 from random import Random
 from typing import Any, Final
 
@@ -13,84 +11,28 @@ import structlog
 from redis.exceptions import RedisError
 
 from paceline.errors import PacelineError
-from paceline.wire import ProviderRequest, merged, request_for
-from paceline_worker.answers import Answer
 from paceline_worker.batcher import Batcher
+from paceline_worker.begun import Begun, read_begun
 from paceline_worker.clock import ServerClock
+from paceline_worker.info_reader import InfoReader
 from paceline_worker.metrics import Metrics
-from paceline_worker.policy import Verdict, decide, not_begun, not_made
+from paceline_worker.policy import Verdict, not_begun, not_made
 from paceline_worker.provider import Provider
 from paceline_worker.secrets import ApiKey, KeyRing
-from paceline_worker.state import DeliveryState, Hint
+from paceline_worker.state import DeliveryState, Hint, InfoTurn
 
 log = structlog.get_logger(__name__)
 
 # Begin comes this long before the slot: enough for one round trip, and a worker killed earlier leaves nothing unknown.
 _BEGIN_AHEAD_S: Final = 0.03
 _LARGEST_BATCH: Final = 200
+# Half of the usual J: a call for figures keeps its slot as any other.
+_INFO_TOLERANCE_S: Final = 0.05
 _STATE_RETRY_S: Final = (0.05, 0.1, 0.2, 0.5, 1.0)
 
 
 class Closing(Exception):
     """The engine takes no more work."""
-
-
-@dataclass(frozen=True, slots=True)
-class Begun:
-    """A begun operation: begin.lua's answer, read.
-
-    Args:
-        account: account name.
-        kind: operation kind.
-        priority: ``t`` or ``b``.
-        request: what to send.
-        accepted_us: when it was accepted (server us).
-        slot_us: its slot (server us).
-        tolerance_us: lateness allowed.
-        attempts: spent so far.
-        max_attempts: to be spent.
-        throttled: 429 incidents of the account in a row.
-        window_s: of the account's limit.
-        key_version: of the account's key.
-    """
-
-    account: str
-    kind: str
-    priority: str
-    request: ProviderRequest
-    accepted_us: int
-    slot_us: int
-    tolerance_us: int
-    attempts: int
-    max_attempts: int
-    throttled: int
-    window_s: float
-    key_version: int
-
-
-def read_begun(found: dict[str, Any]) -> Begun:
-    """Read a positive answer of begin.lua.
-
-    Raises:
-        PacelineError, ValueError, KeyError: the stored operation cannot be turned into a request.
-    """
-    payload = json.loads(found["payload"])
-    if found.get("campaign"):
-        payload = merged(json.loads(found["template"]), payload)
-    return Begun(
-        account=found["account"],
-        kind=found["kind"],
-        priority=found["priority"],
-        request=request_for(found["kind"], found["sender"], found["to"], payload),
-        accepted_us=int(found["accepted_at"]),
-        slot_us=int(found["slot"]),
-        tolerance_us=int(found["tolerance"]),
-        attempts=int(found["attempts"]),
-        max_attempts=int(found["max_attempts"]),
-        throttled=int(found["throttled"]),
-        window_s=int(found["window"]) / 1e6,
-        key_version=int(found["key_version"]),
-    )
 
 
 class Engine:
@@ -157,6 +99,13 @@ class Engine:
             self._load += len(hints)
         self._loop.call_soon_threadsafe(self._spawn_all, hints)
 
+    def ask_info(self, turn: InfoTurn) -> None:
+        """Read an account's figures at its slot; when that fails, it is asked for again."""
+        with self._room:
+            if self._closing:
+                return
+        self._loop.call_soon_threadsafe(self._spawn, self._ask_info(turn))
+
     def close(self, deadline_s: float) -> None:
         """Finish the calls under way, give back what has not begun, and end the loop.
 
@@ -189,6 +138,7 @@ class Engine:
     async def _open(self) -> None:
         self._state = self._make_state()
         self._provider = self._make_provider()
+        self._info = InfoReader(self._state, self._provider, self._metrics, self._random)
         self._stop = asyncio.Event()
         self._begins: Batcher[tuple[str, str], dict[str, Any]] = Batcher(self._state.begin, largest=_LARGEST_BATCH)
         self._settles: Batcher[dict[str, Any], str] = Batcher(self._settle_all, largest=_LARGEST_BATCH)
@@ -207,9 +157,26 @@ class Engine:
 
     def _spawn_all(self, hints: Sequence[Hint]) -> None:
         for hint in hints:
-            task = self._loop.create_task(self._deliver_one(hint))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._spawn(self._deliver_one(hint))
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _ask_info(self, turn: InfoTurn) -> None:
+        try:
+            key = await self._key(turn.account, None)
+            slot_s = self._clock.monotonic_s(turn.slot_us)
+            if await self._stopped_before(slot_s) or time.monotonic() - slot_s > _INFO_TOLERANCE_S:
+                await self._state.info_later(turn.account)
+                return
+            await self._info.read(turn.account, key)
+            self._on_due(0)
+        except (PacelineError, RedisError, OSError) as error:
+            log.warning("/info was not read; it is asked for again", account=turn.account, error=type(error).__name__)
+        except Exception:
+            log.exception("reading /info failed", account=turn.account)
 
     async def _deliver_one(self, hint: Hint) -> None:
         grant = (hint.id, hint.token)
@@ -264,22 +231,14 @@ class Engine:
         # Also what fences a worker that was stopped and woke up after its lease: it finds itself late and does not send.
         if lateness_s * 1e6 > begun.tolerance_us:
             return not_made(f"{lateness_s * 1e3:.0f} ms late for its slot", "missed"), 0
-        self._metrics.sent(begun.priority, lateness_s, (begun.slot_us - begun.accepted_us) / 1e6)
+        waited_s = None if begun.looks_up else (begun.slot_us - begun.accepted_us) / 1e6
+        self._metrics.sent(begun.priority, lateness_s, waited_s)
         sent_s = time.monotonic()
         answer = await self._provider.call(begun.request, key)
         answered_s = time.monotonic()
         self._metrics.answered(begun.account, begun.request.endpoint, answer.code, answered_s - sent_s)
-        return self._verdict(begun, answer), max(1, int((answered_s - slot_s) * 1e6))
-
-    def _verdict(self, begun: Begun, answer: Answer) -> Verdict:
-        return decide(
-            answer,
-            attempts=begun.attempts,
-            max_attempts=begun.max_attempts,
-            throttled=begun.throttled,
-            window_s=begun.window_s,
-            random=self._random,
-        )
+        verdict = begun.verdict(answer, self._clock.server_us(answered_s), self._random)
+        return verdict, max(1, int((answered_s - slot_s) * 1e6))
 
     async def _settle(self, hint: Hint, verdict: Verdict, elapsed_us: int, account: str = "", kind: str = "") -> None:
         wire = verdict.wire(hint.id, hint.token, elapsed_us)
@@ -303,7 +262,8 @@ class Engine:
         self._on_due(due_us)
         return done
 
-    async def _key(self, account: str, version: int) -> ApiKey:
+    async def _key(self, account: str, version: int | None) -> ApiKey:
+        """The account's key; None as the version is whatever state has."""
         known = self._keys.get(account)
         if known and known[0] == version:
             return known[1]

@@ -1,12 +1,12 @@
 """What follows from an answer. Pure: randomness is a parameter, and time comes as durations."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Any, Final, Literal
 
 from paceline_worker.answers import Answer, Meaning
 
-Verb = Literal["finish", "retry", "unknown", "defer", "return"]
+Verb = Literal["finish", "step", "retry", "wait", "unknown", "looked", "defer", "return"]
 Scope = Literal["operation", "sender", "account", "suspend"]
 
 RETRY_FLOOR_S: Final = 2.0
@@ -14,6 +14,9 @@ RETRY_CAP_S: Final = 60.0
 # "Try again in a few seconds" (provider reference, 1.2), and never all senders at the same moment.
 SENDER_PAUSE_S: Final = (2.0, 5.0)
 LONGEST_THROTTLE_S: Final = 600.0
+# A group that was just made answers 404 "for a few minutes" (provider reference, section 4).
+GROUP_SHOWS_WITHIN_S: Final = 600.0
+GROUP_PAUSE_S: Final = (8.0, 15.0)
 # Retry-After is a lower bound, so jitter goes upward only.
 _THROTTLE_JITTER: Final = 0.1
 
@@ -23,14 +26,21 @@ class Verdict:
     """What settle.lua is told.
 
     Args:
-        verb: finish (an outcome), retry (an attempt was spent), unknown (by the operation's ``on_unknown``), defer.
-        outcome: of ``finish``.
+        verb: finish (an outcome), step (one of several calls was answered), retry (an attempt was spent), wait (for something
+            that passes; no attempt), unknown (by the operation's ``on_unknown``), looked (the result of a look-up), defer.
+        outcome: of ``finish``; of ``looked`` it is ``held`` when absence decides nothing.
         scope: of ``defer``: who waits; ``suspend`` stops the account until a person resumes it.
         delay_s: of ``retry`` and ``defer``.
         code: status code or word.
         uuid: the provider's handle.
         words: for people.
         reason: bounded label for metrics.
+        result: JSON, what the operation's calls brought.
+        channel: the sender's channel, when a call brought it.
+        uuids: of ``looked``: messages or groups that it may be.
+        results: of ``looked``: the result for each of them.
+        more: of ``looked``: "1" when calls follow after it was found.
+        health: what the call says about the provider's health: ``good``, ``bad`` or nothing.
     """
 
     verb: Verb
@@ -41,29 +51,72 @@ class Verdict:
     uuid: str = ""
     words: str = ""
     reason: str = ""
+    result: str = ""
+    channel: str = ""
+    uuids: tuple[str, ...] = ()
+    results: tuple[str, ...] = ()
+    more: str = ""
+    health: str = ""
+
+    def of_health(self, health: str) -> "Verdict":
+        """The same verdict, with what its call says about the provider's health."""
+        return replace(self, health=health)
 
     def wire(self, op_id: str, token: str, elapsed_us: int) -> dict[str, Any]:
-        """The form settle.lua reads: texts only, times in us."""
-        fields = asdict(self)
-        return {name: fields[name] for name in ("verb", "outcome", "scope", "code", "uuid", "words")} | {
-            "id": op_id,
-            "token": token,
-            "elapsed": str(elapsed_us),
-            "delay": str(int(self.delay_s * 1e6)),
-        }
+        """The form settle.lua reads: texts (and lists of texts) only, times in us; what is empty is left out."""
+        told = {name: getattr(self, name) for name in _TOLD}
+        return (
+            {name: value for name, value in told.items() if value}
+            | {
+                "words": self.words,
+                "id": op_id,
+                "token": token,
+                "elapsed": str(elapsed_us),
+                "delay": str(int(self.delay_s * 1e6)),
+            }
+            | ({"results": list(self.results)} if self.results else {})
+            | ({"uuids": list(self.uuids)} if self.verb == "looked" else {})
+        )
 
 
-def decide(
-    answer: Answer, *, attempts: int, max_attempts: int, throttled: int, window_s: float, random: Random
-) -> Verdict:
-    """What follows from an answer.
+_TOLD: Final = ("verb", "outcome", "scope", "code", "uuid", "result", "channel", "more", "health")
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """What an answer meets.
 
     Args:
-        answer: what the provider said.
         attempts: attempts spent before this call.
         max_attempts: attempts the operation may spend.
         throttled: 429 incidents of the account in a row, before this one.
         window_s: the window of the account's limit, the first throttling pause.
+        group_age_s: how long ago the group it is about was made by an operation of ours; None when it was not.
+        was_unknown: whether an earlier call of the operation had an unknown outcome.
+        is_deletion: whether what it asks for is that something be gone.
+        treat_503_as_unknown: whether a 503 may have taken effect.
+    """
+
+    attempts: int
+    max_attempts: int
+    throttled: int
+    window_s: float
+    group_age_s: float | None = None
+    was_unknown: bool = False
+    is_deletion: bool = False
+    treat_503_as_unknown: bool = False
+
+    def with_group_age(self, seconds: float) -> "Situation":
+        """The same, about a group of that age."""
+        return replace(self, group_age_s=seconds)
+
+
+def decide(answer: Answer, situation: Situation, random: Random) -> Verdict:
+    """What follows from an answer.
+
+    Args:
+        answer: what the provider said.
+        situation: what it meets.
         random: for jitter.
 
     Returns:
@@ -72,20 +125,35 @@ def decide(
     words = answer.words or answer.code
     match answer.meaning:
         case Meaning.ACCEPTED:
-            return Verdict("finish", "accepted", code=answer.code, uuid=answer.message_uuid, words=answer.words)
+            return Verdict("finish", "accepted", code=answer.code, uuid=answer.uuid, words=answer.words)
+        case Meaning.REJECTED if answer.code == "404" and _may_still_show(situation.group_age_s):
+            pause = random.uniform(*GROUP_PAUSE_S)
+            return Verdict(
+                "wait",
+                delay_s=pause,
+                code=answer.code,
+                words=f"the new group does not show yet: {words}",
+                reason="new_group",
+            )
+        case Meaning.REJECTED if answer.code == "404" and situation.is_deletion and situation.was_unknown:
+            return Verdict("finish", "accepted", code=answer.code, words="it is gone: an earlier call took effect")
         case Meaning.REJECTED:
             return Verdict("finish", "rejected", code=answer.code, words=words)
         case Meaning.THROTTLED:
-            pause = answer.retry_after_s or min(window_s * 2.0 ** min(throttled, 32), LONGEST_THROTTLE_S)
+            pause = answer.retry_after_s or min(
+                situation.window_s * 2.0 ** min(situation.throttled, 32), LONGEST_THROTTLE_S
+            )
             pause *= 1 + random.random() * _THROTTLE_JITTER
             return Verdict("defer", scope="account", delay_s=pause, code=answer.code, words=words, reason="throttled")
         case Meaning.SENDER_BUSY:
             pause = random.uniform(*SENDER_PAUSE_S)
             return Verdict("defer", scope="sender", delay_s=pause, code=answer.code, words=words, reason="sender_busy")
+        case Meaning.OVERLOADED if situation.treat_503_as_unknown:
+            return Verdict("unknown", code=answer.code, words=f"{answer.code}: {words}", reason="unknown")
         case Meaning.OVERLOADED | Meaning.NOT_SENT:
-            if attempts + 1 >= max_attempts:
+            if situation.attempts + 1 >= situation.max_attempts:
                 return Verdict("finish", "dead", code=answer.code, words=words)
-            delay = retry_delay(attempts, random)
+            delay = retry_delay(situation.attempts, random)
             return Verdict("retry", delay_s=delay, code=answer.code, words=words, reason=answer.meaning.value)
         case Meaning.BAD_KEY | Meaning.UNPAID:
             reason = answer.meaning.value
@@ -94,6 +162,21 @@ def decide(
             )
         case Meaning.UNKNOWN:
             return Verdict("unknown", code=answer.code, words=f"{answer.code}: {words}", reason="unknown")
+
+
+def health_of(meaning: Meaning) -> str:
+    """What a class of answers says about the provider's health, for the circuit breakers.
+
+    Silence and 5xx count like 503: a provider that hangs is as ill as one that says so (docs/decisions).
+    """
+    return "bad" if meaning in _ILL else "good"
+
+
+_ILL: Final = frozenset({Meaning.OVERLOADED, Meaning.NOT_SENT, Meaning.UNKNOWN})
+
+
+def _may_still_show(group_age_s: float | None) -> bool:
+    return group_age_s is not None and group_age_s < GROUP_SHOWS_WITHIN_S
 
 
 def retry_delay(attempts: int, random: Random) -> float:

@@ -67,6 +67,7 @@ class Provider:
             request.method,
             self._base + request.path,
             json=request.body,
+            params=request.query or None,
             headers={KEY_HEADER: key.reveal(), "User-Agent": "paceline", "Accept-Encoding": "identity"},
             extensions={"timeout": self._timeouts},
         )

@@ -24,7 +24,7 @@ from paceline_worker.engine import Closing, Engine
 from paceline_worker.progress import ProgressCheck
 from paceline_worker.provider import Provider
 from paceline_worker.secrets import KeyRing
-from paceline_worker.state import LEASE_MARGIN_S, DeliveryState, Hint, WorkerState
+from paceline_worker.state import LEASE_MARGIN_S, DeliveryState, Hint, InfoTurn, WorkerState
 
 log = structlog.get_logger(__name__)
 
@@ -49,7 +49,9 @@ class Runtime:
         clock = ServerClock()
         self._progress = ProgressCheck()
         self.metrics = metrics.Metrics(CollectorRegistry())  # our own: a host's metrics and ours do not mix
-        self._state = WorkerState(settings.state_url, clock, retention_s=settings.retention_s)
+        self._state = WorkerState(
+            settings.state_url, clock, retention_s=settings.retention_s, grace_s=settings.reconcile_grace_s
+        )
         self._readers = State(connect(settings.state_url, repeat=True))
         self._dispatcher = Dispatcher(
             worker=self._owner,
@@ -59,6 +61,7 @@ class Runtime:
             publish=publish,
             metrics=self.metrics,
             progress=self._progress,
+            on_info=self._ask_info,
             on_stalled=self._end_deaf,
             random=random.Random(),  # noqa: S311 - jitter, no secret
         )
@@ -70,6 +73,7 @@ class Runtime:
                 lease_s=settings.http_deadline_s + LEASE_MARGIN_S,
                 tolerance_floor_s=_TOLERANCE_FLOOR_S,
                 retention_s=settings.retention_s,
+                grace_s=settings.reconcile_grace_s,
             ),
             make_provider=lambda: Provider(
                 settings.api_base, deadline_s=settings.http_deadline_s, connections=settings.capacity * 2
@@ -125,6 +129,9 @@ class Runtime:
         if self._stop_metrics:
             self._stop_metrics()
         self._readers.client.close()
+
+    def _ask_info(self, turn: InfoTurn) -> None:
+        self._engine.ask_info(turn)
 
     def _end_deaf(self) -> None:
         """End this worker so that its supervisor starts a new one; first in order, and if that hangs, at once."""

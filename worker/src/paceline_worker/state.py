@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -13,6 +13,7 @@ from redis.retry import Retry
 
 from paceline.scripts import Script
 from paceline.state import connect, socket_options
+from paceline_worker.bucket import Pacing
 from paceline_worker.clock import ServerClock
 
 _PACKAGE: Final = "paceline_worker"
@@ -37,6 +38,40 @@ class Hint:
 
 
 @dataclass(frozen=True, slots=True)
+class InfoTurn:
+    """An account whose /info is to be read.
+
+    Args:
+        account: account name.
+        slot_us: server time at which it may be asked for.
+    """
+
+    account: str
+    slot_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class KnownAccount:
+    """What state knows of an account's limits.
+
+    Args:
+        rate: limits set by hand, or ''.
+        told: requests a minute that /info told last, or ''.
+        info_every_us: how often /info is read.
+        interval_us: distance between slots, without what 429s added.
+        pacing: ``spacing`` or ``window``.
+        variation_us: J.
+    """
+
+    rate: str
+    told: str
+    info_every_us: int
+    interval_us: int
+    pacing: Pacing
+    variation_us: int
+
+
+@dataclass(frozen=True, slots=True)
 class Grants:
     """What one run of grant.lua decided.
 
@@ -47,6 +82,7 @@ class Grants:
         settled: (account, kind, outcome) of operations that ended on the way: expired, held, dead.
         room: how many more operations the fleet could take.
         clock_jumped: the server's clock was set; the grants must not be used.
+        infos: accounts whose figures are to be read.
         server_restarted: this is not the server process that was here before; every bucket now starts empty.
     """
 
@@ -57,6 +93,7 @@ class Grants:
     room: int
     clock_jumped: bool
     server_restarted: bool
+    infos: Sequence[InfoTurn] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +133,11 @@ class WorkerState:
         url: the state server.
         clock: narrowed by every reply.
         retention_s: how long settled operations are kept.
+        grace_s: how long an unknown outcome rests before it is looked up.
     """
 
-    def __init__(self, url: str, clock: ServerClock, *, retention_s: int) -> None:
+    def __init__(self, url: str, clock: ServerClock, *, retention_s: int, grace_s: float) -> None:
+        self._grace_us = int(grace_s * 1e6)
         self.client = connect(url, answer_timeout_s=ANSWER_TIMEOUT_S)
         self._clock = clock
         self._retention_ms = retention_s * 1000
@@ -122,8 +161,8 @@ class WorkerState:
     def grant(self, *, most: int, fleet_capacity: int, most_accounts: int) -> Grants:
         """Grant what is due; see grant.lua."""
         sent = time.monotonic()
-        reply = self._grant.run(self.client, most, fleet_capacity, most_accounts, self._retention_ms)
-        now, following, given_back, settled, room, restarted, *flat = reply
+        reply = self._grant.run(self.client, most, fleet_capacity, most_accounts, self._retention_ms, self._grace_us)
+        now, following, given_back, settled, room, restarted, infos, *flat = reply
         self._clock.observe(sent, int(now), time.monotonic())
         hints = [Hint(i, str(t), int(s)) for i, t, s in zip(*[iter(flat)] * 3, strict=True)]
         ended = [(a, k, o) for a, k, o in json.loads(settled)]
@@ -135,6 +174,7 @@ class WorkerState:
             room=int(room),
             clock_jumped=self._clock.take_jump(),
             server_restarted=restarted == "1",
+            infos=[InfoTurn(account, int(slot)) for account, slot in json.loads(infos)],
         )
 
     def give_back(self, hints: Iterable[Hint], words: str) -> None:
@@ -142,7 +182,7 @@ class WorkerState:
         verdict = {"verb": "return", "words": words}
         texts = [json.dumps(verdict | {"id": hint.id, "token": hint.token}) for hint in hints]
         if texts:
-            self._settle.run(self.client, self._retention_ms, *texts)
+            self._settle.run(self.client, self._retention_ms, self._grace_us, *texts)
 
     def heartbeat(self, worker: str, capacity: int, ttl_s: float) -> Fleet:
         """Say that this worker lives, and learn about the fleet."""
@@ -170,11 +210,21 @@ class DeliveryState:
         lease_s: how long a begun operation is left alone.
         tolerance_floor_s: the least lateness allowed after a slot, whatever the account's J.
         retention_s: how long settled operations are kept.
+        grace_s: how long an unknown outcome rests before it is looked up.
     """
 
     def __init__(
-        self, url: str, clock: ServerClock, *, owner: str, lease_s: float, tolerance_floor_s: float, retention_s: int
+        self,
+        url: str,
+        clock: ServerClock,
+        *,
+        owner: str,
+        lease_s: float,
+        tolerance_floor_s: float,
+        retention_s: int,
+        grace_s: float,
     ) -> None:
+        self._grace_us = int(grace_s * 1e6)
         self.client: redis.asyncio.Redis = redis.asyncio.Redis.from_url(
             url,
             decode_responses=True,
@@ -203,7 +253,8 @@ class DeliveryState:
     async def settle(self, verdicts: Sequence[dict[str, Any]]) -> tuple[list[str], int | None]:
         """Record verdicts: what was done with each, and when something is due next (server us)."""
         sent = time.monotonic()
-        reply = await self._settle.arun(self.client, self._retention_ms, *(json.dumps(v) for v in verdicts))
+        texts = (json.dumps(verdict) for verdict in verdicts)
+        reply = await self._settle.arun(self.client, self._retention_ms, self._grace_us, *texts)
         self._clock.observe(sent, int(reply[0]), time.monotonic())
         return list(reply[2:]), int(reply[1]) if reply[1] else None
 
@@ -211,3 +262,34 @@ class DeliveryState:
         """An account's encrypted key and its version."""
         text, version = await self._account.arun(self.client, "key", account)
         return text or "", int(version or 0)
+
+    async def known(self, account: str) -> KnownAccount | None:
+        """An account's limits as state has them; None when it was removed."""
+        reply = await self._account.arun(self.client, "known", account)
+        if not isinstance(reply, list):
+            return None
+        rate, told, every, interval, pacing, variation = reply
+        return KnownAccount(rate or "", told or "", int(every or 0), int(interval), pacing, int(variation))
+
+    async def learn(
+        self, account: str, rate: str, *, again_us: int, catch_up_us: int, may_send: bool, fields: Mapping[str, str]
+    ) -> str:
+        """Write down what /info said; see account.lua for the arguments and replies."""
+        flat = (text for pair in fields.items() for text in pair)
+        return str(
+            await self._account.arun(
+                self.client, "info", account, rate, again_us, catch_up_us, "1" if may_send else "0", *flat
+            )
+        )
+
+    async def info_throttled(self, account: str, pause_us: int) -> None:
+        """/info was answered 429: the account pauses."""
+        await self._account.arun(self.client, "throttled", account, pause_us)
+
+    async def info_later(self, account: str) -> None:
+        """/info was not asked for in time: soon again."""
+        await self._account.arun(self.client, "info later", account)
+
+    async def suspend(self, account: str, reason: str) -> None:
+        """Stop granting for an account."""
+        await self._account.arun(self.client, "suspend", account, reason)

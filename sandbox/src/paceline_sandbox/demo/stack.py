@@ -23,6 +23,7 @@ _PACELINE: Final = (sys.executable, "-m", "paceline.cli")
 _READY_DEADLINE: Final = timedelta(seconds=60)  # a laptop under load; ordinary is some three seconds
 _COMMAND_DEADLINE: Final = timedelta(seconds=60)
 _POLL: Final = timedelta(milliseconds=20)
+_RECONCILE_GRACE_S: Final = 2  # and so long until the conversation is read
 _HTTP_DEADLINE_S: Final = 5  # the lease of a call is this and 5 s: the messages of a killed worker wait so long
 _THREADS: Final = 4
 
@@ -118,6 +119,7 @@ class Stack:
             names.ENV_BROKER_URL: server.url,
             names.ENV_SECRET_KEY: base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
             names.ENV_HTTP_DEADLINE: str(_HTTP_DEADLINE_S),
+            names.ENV_RECONCILE_GRACE: str(_RECONCILE_GRACE_S),
         }
         return f"{server.kind} {server.version}"
 

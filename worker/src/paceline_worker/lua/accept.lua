@@ -8,6 +8,7 @@
 -- Atomic per record and idempotent by operation id. A record that cannot be read is refused with a reason, never retried.
 --@include keys.lua
 --@include bucket.lua
+--@include breaker.lua
 --@include lanes.lua
 local REFUSAL_KEPT_S = 86400
 -- An Outbox writes 1,000 at most; more would hold up the server, and Lua's stack.
@@ -44,8 +45,13 @@ local function objection(record, a)
   for _, row in ipairs(record.rows) do
     if type(row) ~= 'table' or not texts_only(row) then return 'the record holds a field that is not text' end
     if lacks(row, { 'id', 'to', 'p' }) then return 'a row of the record lacks its id, target or payload' end
-    for _, time in ipairs({ row.nb or '0', row.vu or '0' }) do
-      if not string.match(time, '^%d+$') then return 'a row of the record holds a time that is no number' end
+    if row.rf and redis.call('EXISTS', key.operation(row.rf)) == 0 then
+      return 'operation ' .. row.rf .. ', which it follows, is not known, or was deleted after its retention time'
+    end
+    if row.rf and not (row.vu or (common or {}).vu) then return 'a row of the record follows another for ever' end
+    for _, name in ipairs({ 'nb', 'vu', 'mx' }) do
+      local number = row[name] or (common or {})[name] or '0'
+      if not string.match(number, '^%d+$') then return 'a row of the record holds a time that is no number' end
     end
   end
   return nil

@@ -2,14 +2,25 @@
 --
 -- KEYS  1 root
 -- ARGV  1 verb, 2 account, then
---         add:     field, value ... of a:<acct> (interval, quotas, variation, rate, pacing, senders, key, key_version ...)
---         limits:  field, value ... to change; the bucket keeps its time
---         suspend: 3 reason      resume, remove, key: nothing
--- reply key: { encrypted key, key version }; else 'done' | 'exists' | 'unknown account' | 'not empty'
+--         add:     3 'read' (/info was), 'first' (nothing is sent before it is read, or a minute has passed) or '', then
+--                  field, value ... of a:<acct> (interval, quotas, variation, rate, pacing, senders, budgets, key, key_version ...)
+--         limits:  3 '', then field, value ... to change; the bucket keeps its time
+--         suspend: 3 reason      resume, remove, key, known: nothing
+--         info:    what /info said: 3 the limit by hand that the rest was computed for, 4 how soon to read again (us), 5 how long after
+--                  its last slot the account is within its new limit whatever it sent before (us), 6 '1' when it may send (paid for),
+--                  then field, value ... to change
+--         info later: it was not asked for in time
+--         throttled: /info was answered 429: 3 pause (us)
+-- reply key: { encrypted key, key version }; known: { rate, told, info_every, interval, pacing, variation }; info: 'done' |
+--       'slower' | 'changed' (the limit by hand, meanwhile); else 'done' | 'exists' | 'unknown account' | 'not empty'
 -- keys  accounts, a:<acct> and its sets, lanes, due
 --@include keys.lua
 --@include bucket.lua
+--@include breaker.lua
 --@include lanes.lua
+local INFO_SOON, FIRST_INFO = 1000000, 60000000
+-- However often it is to be read, /info takes at most one slot of so many.
+local INFO_SHARE = 20
 local verb, name = ARGV[1], ARGV[2]
 local k = key.account(name)
 local now = server_time()
@@ -19,17 +30,53 @@ if verb == 'add' and known then return 'exists' end
 if verb ~= 'add' and not known then return 'unknown account' end
 
 if verb == 'key' then return redis.call('HMGET', k, 'key', 'key_version') end
+if verb == 'known' then return redis.call('HMGET', k, 'rate', 'told', 'info_every', 'interval', 'pacing', 'variation') end
+local reply = 'done'
+if verb == 'info' then
+  local before = load_account(name, now, current_epoch())
+  local rate, suspended = unpack(redis.call('HMGET', k, 'rate', 'suspended'))
+  if (rate or '') ~= ARGV[3] then return 'changed' end
+  for i = 7, #ARGV, 2 do redis.call('HSET', k, ARGV[i], ARGV[i + 1]) end
+  local base = tonumber(redis.call('HGET', k, 'interval'))
+  redis.call('HSET', k, 'info_at', int(now + math.max(tonumber(ARGV[4]), INFO_SHARE * base)), 'info_read_at', int(now))
+  redis.call('HDEL', k, 'recheck', 'info_slot')
+  if base > before.base then
+    -- What was sent at the old distance counts at the provider for one more window; and the 429s have found their reason.
+    local last = before.next - before.base
+    redis.call('HDEL', k, 'slow', 'slow_at')
+    redis.call('HSET', k, 'next', int(math.max(before.next, last + base, last + tonumber(ARGV[5]))), 'epoch', before.epoch, 'last', '0')
+    reply = 'slower'
+  end
+  if suspended and string.sub(suspended, 1, 6) == 'unpaid' and ARGV[6] == '1' then
+    redis.call('HDEL', k, 'suspended', 'suspended_at')
+  end
+elseif verb == 'info later' then
+  local a = load_account(name, now, current_epoch())
+  if a.info_slot then bucket.give_back(a, tonumber(a.info_slot)) end
+  bucket.save(a)
+  redis.call('HDEL', k, 'info_slot')
+  redis.call('HSET', k, 'info_at', int(now + INFO_SOON))
+elseif verb == 'throttled' then
+  local a = load_account(name, now, current_epoch())
+  if a.paused_until <= now then incident(a, now) end
+  local until_then = math.max(a.paused_until, now + tonumber(ARGV[3]))
+  want_probe(a)
+  redis.call('HSET', k, 'paused_until', int(until_then), 'info_at', int(until_then))
+end
 if verb == 'add' or verb == 'limits' then
-  for i = 3, #ARGV, 2 do redis.call('HSET', k, ARGV[i], ARGV[i + 1]) end
+  for i = 4, #ARGV, 2 do redis.call('HSET', k, ARGV[i], ARGV[i + 1]) end
   if verb == 'add' then
-    redis.call('HSET', k, 'name', name, 'added_at', int(now))
+    local info_at = ARGV[3] == 'read' and now + tonumber(redis.call('HGET', k, 'info_every')) or now
+    redis.call('HSET', k, 'name', name, 'added_at', int(now), 'info_at', int(info_at))
+    if ARGV[3] == 'first' then redis.call('HSET', k, 'recheck', int(now + FIRST_INFO)) end
     redis.call('SADD', key.accounts, name)
   end
 elseif verb == 'suspend' then
   redis.call('HSET', k, 'suspended', ARGV[3], 'suspended_at', int(now))
 elseif verb == 'resume' then
-  redis.call('HDEL', k, 'suspended', 'suspended_at', 'paused_until', 'throttled', 'probe')
-else
+  redis.call('HDEL', k, 'suspended', 'suspended_at', 'paused_until', 'throttled', 'probe', 'recheck', 'breaker', 'opened', 'ramp',
+    'ramp_left', 'bad_run', 'bad_window')
+elseif verb == 'remove' then
   local n = redis.call('HGET', k .. ':n', 'inbox') or '0'
   if n ~= '0' or redis.call('EXISTS', k .. ':fl', k .. ':tm', k .. ':held') > 0 then return 'not empty' end
   local senders = redis.call('SMEMBERS', k .. ':ln')
@@ -47,4 +94,4 @@ else
   return 'done'
 end
 reschedule(load_account(name, now, current_epoch()), now)
-return 'done'
+return reply

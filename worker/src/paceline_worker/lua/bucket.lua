@@ -5,6 +5,7 @@
 -- Fields of a:<acct>:  `next`     earliest next slot (the theoretical arrival time of GCRA)
 --                      `floor`    no slot before: a slow call may have arrived as late as it was answered
 --                      `interval` distance between slots, us          `quotas` "N:W:J N:W:J" further limits, us
+--                      `last`     the slot taken last
 --                      `epoch`    generation in which `next` was written: a lost, new or distrusted bucket starts empty
 local bucket = {}
 
@@ -17,7 +18,7 @@ function bucket.refresh(a, now, epoch)
   if a.epoch ~= epoch or not a.next then
     local empty = now + a.interval
     a.next = math.max(empty, math.min(a.next or empty, empty + LEAD))
-    a.floor = 0
+    a.floor, a.last = 0, 0
     a.epoch = epoch
     a.bucket_changed = true
   end
@@ -48,7 +49,7 @@ end
 
 -- Take one slot: all limits or none, because `slot` satisfies all of them.
 function bucket.take(a, slot)
-  a.next = slot + a.interval
+  a.next, a.last = slot + a.interval, slot
   a.bucket_changed = true
   for _, quota in ipairs(a.quotas) do
     local log = bucket.log(a, quota)
@@ -58,9 +59,10 @@ function bucket.take(a, slot)
   end
 end
 
--- Return a slot in which nothing was sent, unless a later one was taken meanwhile: the next operation may use its time.
+-- Return a slot in which nothing was sent, unless a later one was taken meanwhile: the next operation may use its time. `next`
+-- alone does not tell: after the interval has doubled it looks as if a slot of before were the last one.
 function bucket.give_back(a, slot)
-  if a.next ~= slot + a.interval then return end
+  if a.next ~= slot + a.interval or (a.last and a.last ~= slot) then return end
   a.next = slot
   a.bucket_changed = true
   for _, quota in ipairs(a.quotas) do
@@ -71,7 +73,7 @@ end
 
 function bucket.save(a)
   if a.bucket_changed then
-    redis.call('HSET', a.key, 'next', int(a.next), 'floor', int(a.floor), 'epoch', a.epoch)
+    redis.call('HSET', a.key, 'next', int(a.next), 'floor', int(a.floor), 'epoch', a.epoch, 'last', int(a.last or 0))
     a.bucket_changed = false
   end
 end

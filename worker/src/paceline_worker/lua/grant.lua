@@ -2,24 +2,30 @@
 --
 -- KEYS  1 root
 -- ARGV  1 most operations to grant, 2 fleet capacity (operations in flight, all workers), 3 most accounts to visit,
---       4 retention of settled operations (ms)
+--       4 retention of settled operations (ms), 5 grace before an unknown outcome is looked up (us)
 -- reply { server time, next look (us; '' none), leases given back, JSON list of {account, kind, outcome} settled on the way,
---         fleet room left, '1' when a restart of the server was just noticed, then id, token, slot per grant }
--- keys  due, meta, a:<acct> and its sets, lanes, o:<id>
+--         fleet room left, '1' when a restart of the server was just noticed, JSON list of {account, slot} whose /info is to be read
+--         at that slot, then id, token, slot per grant }
+-- keys  due, meta, a:<acct> and its sets, lanes, o:<id>, f:<id>
 -- Cost: a constant number of commands per grant and per account visited, whatever waits behind.
 -- Not replayable by design: a lost reply leaves granted operations that nobody begins, and their leases give them back.
 --@include keys.lua
 --@include bucket.lua
+--@include breaker.lua
 --@include lanes.lua
 local most, capacity, most_accounts, retention = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
+local grace = tonumber(ARGV[5])
 local now = server_time()
 local epoch, restarted = checked_epoch()
 local jumps = current_jumps()
-local room = math.min(most, capacity - tonumber(redis.call('HGET', key.meta, 'inflight') or 0))
-local granted = {}
+local room = math.min(most, capacity - tonumber(meta().inflight or 0))
+-- An answer to /info that does not come is asked for again after this long.
+local INFO_AGAIN = 60000000
+local UNHEARD = 'the worker did not report back before its lease ran out'
+local granted, infos = {}, {}
 local swept_back = 0
 
--- Leases that ran out. Before begin: nothing was sent, back to the lane. After it: unknown.
+-- Leases that ran out. Before begin: nothing was sent, back to the lane. After it: unknown, unless the call only looked something up.
 local function sweep_leases(a)
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', a.key .. ':fl', '-inf', int(now), 'LIMIT', 0, 50)) do
     local o = load_operation(id)
@@ -27,15 +33,19 @@ local function sweep_leases(a)
       redis.call('ZREM', a.key .. ':fl', id)
       redis.call('HINCRBY', key.meta, 'inflight', -1)
     else
-      if o.s == 's' then
-        unknown(o, now, 'the worker did not report back before its lease ran out', retention)
+      if o.s == 's' and not o.ph then
+        unknown(o, now, UNHEARD, retention, grace)
+        breaker.not_probed(id, now)
+      elseif o.s == 's' and redis.call('HINCRBY', o.key, 'lk', 1) >= MOST_LOOKS then
+        finish(o, now, 'held', { code = 'unknown', words = UNHEARD }, retention)
+        breaker.not_probed(id, now)
       else
-        give_back(o, now, a, true)
-        swept_back = swept_back + 1
+        give_back(o, now, a, o.s == 'g')
+        if o.s == 'g' then swept_back = swept_back + 1 end
       end
-      if a.probe == id then set_probe(a, 'due') end
       refresh_lane(a.name, o.f, now)
     end
+    if a.probe == id then set_probe(a, 'due') end
   end
 end
 
@@ -43,8 +53,12 @@ local function fire_timers(a)
   for _, member in ipairs(redis.call('ZRANGEBYSCORE', a.key .. ':tm', '-inf', int(now), 'LIMIT', 0, 100)) do
     redis.call('ZREM', a.key .. ':tm', member)
     local o = load_operation(string.match(member, '[^:]+$'))
-    if o and o.s == 'w' then
-      enter_lane(o, string.sub(member, 1, 1) == 'o')
+    local kind = string.sub(member, 1, 1)
+    if o and o.s == 'w' and kind == 'v' then
+      redis.call('LREM', key.followers(o.rf), 1, o.id)
+      finish(o, now, 'expired', { words = 'its valid_until passed while it waited for the operation that it follows' }, retention)
+    elseif o and o.s == 'w' then
+      enter_lane(o, kind == 'o')
       refresh_lane(a.name, o.f, now)
     end
   end
@@ -52,6 +66,42 @@ local function fire_timers(a)
     redis.call('ZREM', a.key .. ':sp', sender)
     refresh_lane(a.name, sender, now)
   end
+end
+
+-- Whether what the operation follows lets it leave; else it is put where it belongs.
+local function may_follow(o)
+  local other = load_operation(o.rf)
+  if other and other.a == o.a and (other.s ~= 'd' or other.oc == 'held') then
+    follow_later(o)
+    return false
+  elseif other and other.a == o.a and other.oc == 'accepted' then
+    return true
+  end
+  local why = other and other.a == o.a and ('ended as ' .. other.oc) or 'is not known any more'
+  finish(o, now, 'rejected', { code = 'follows', words = 'the operation that it follows ' .. why }, retention)
+  return false
+end
+
+-- Whether the budgets of sender and kind allow the call; else the operation waits, or with it the whole lane.
+local function within_budgets(a, o, sender, slot)
+  for _, b in ipairs(a.budgets) do
+    local nth_last = budget_concerns(o, b) and redis.call('LINDEX', budget_log(o, b), -b.n)
+    local free = nth_last and tonumber(nth_last) + b.window + a.variation or 0
+    if free > slot and b.kind == '*' then
+      enter_lane(o, true)
+      redis.call('HSET', o.lane, 'p', int(free), 'pw', 'budget')
+      redis.call('ZADD', a.key .. ':sp', int(free), sender)
+      return false
+    elseif free > slot then
+      set_aside(o, free, 'the budget of ' .. b.n .. ' ' .. b.kind .. ' of its sender is used up')
+      return false
+    end
+  end
+  if o.k == 'number.check' and a.checks_left and tonumber(a.checks_left) <= 0 then
+    set_aside(o, now + POOL_PAUSE, 'the number checks of the account are used up')
+    return false
+  end
+  return true
 end
 
 -- The next operation of the account that may be sent, or nil. Transactional lanes first; lanes of a class in turn.
@@ -68,17 +118,31 @@ local function next_operation(a, slot)
     local o = id and load_operation(id)
     if not o or o.s ~= 'w' then
       refresh_lane(a.name, sender, now)
-    elseif o.vu and tonumber(o.vu) <= slot then
+    elseif o.vu and tonumber(o.vu) <= slot and not o.ph then
       finish(o, now, 'expired', { words = 'its valid_until passed before its turn came' }, retention)
       refresh_lane(a.name, sender, now)
     else
       local ahead = redis.call('HGET', o.lane .. ':h', o.pair)
-      if not ahead or ahead == id then return o end
-      redis.call('RPUSH', o.lane .. ':k:' .. o.pair, id)
+      if ahead and ahead ~= id then
+        redis.call('RPUSH', o.lane .. ':k:' .. o.pair, id)
+      elseif (not o.rf or may_follow(o)) and within_budgets(a, o, sender, slot) then
+        return o
+      end
       refresh_lane(a.name, sender, now)
     end
   end
   return nil
+end
+
+-- The account's own figures are read at a slot of its bucket, like any call.
+local function ask_info(a)
+  if not may_ask_info(a) or a.info_at > now or breaker.others_from() > now or capacity <= 0 then return end
+  local slot = bucket.peek(a, math.max(now + HOP, a.paused_until))
+  if slot > now + LEAD then return end
+  bucket.take(a, slot)
+  a.info_at = now + INFO_AGAIN
+  redis.call('HSET', a.key, 'info_at', int(a.info_at), 'info_slot', int(slot))
+  infos[#infos + 1] = { a.name, int(slot) }
 end
 
 local function visit(name)
@@ -89,12 +153,15 @@ local function visit(name)
   end
   sweep_leases(a)
   fire_timers(a)
-  while room > 0 and not a.suspended and (not a.probe or a.probe == '' or a.probe == 'due') do
+  ask_info(a)
+  while breaker.room(room, now) > 0 and not a.suspended and a.recheck <= now and (not a.probe or a.probe == '' or a.probe == 'due') do
     local slot = bucket.peek(a, math.max(now + HOP, a.paused_until))
     if slot > now + LEAD then break end
     local o = next_operation(a, slot)
     if not o then break end
     bucket.take(a, slot)
+    spend_budgets(a, o, slot)
+    breaker.probing(o.id, now)
     local token = redis.call('HINCRBY', o.key, 'n', 1)
     redis.call('HSET', o.key, 's', 'g', 'sl', int(slot), 'j', jumps)
     redis.call('ZADD', a.key .. ':fl', int(slot + GRANT_LEASE), o.id)
@@ -113,4 +180,5 @@ end
 for _, name in ipairs(redis.call('ZRANGEBYSCORE', key.due, '-inf', int(now), 'LIMIT', 0, most_accounts)) do visit(name) end
 
 local following = redis.call('ZRANGE', key.due, 0, 0, 'WITHSCORES')[2]
-return { int(now), following and int(tonumber(following)) or '', swept_back, settled_json(), room, restarted, unpack(granted) }
+return { int(now), following and int(tonumber(following)) or '', swept_back, settled_json(), breaker.room(room, now), restarted,
+  #infos > 0 and cjson.encode(infos) or '[]', unpack(granted) }

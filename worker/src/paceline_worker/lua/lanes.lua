@@ -1,11 +1,12 @@
 -- What the scripts share: accounts, operations, lanes, and the legal moves of an operation between them.
--- Needs keys.lua and bucket.lua.
+-- Needs keys.lua, bucket.lua and breaker.lua.
 --
 --   waiting --grant--> granted --begin--> sending --settle--> settled
 --      ^                  |                  |
---      +---- give_back ---+---- defer, retry-+        (the head of its lane, or a timer)
+--      +---- give_back ---+---- defer, retry, step, look up -+        (the head of its lane, or a timer)
 --
--- Letters of `s` in o:<id>: w waiting, g granted, s sending, d settled.
+-- Letters of `s` in o:<id>: w waiting, g granted, s sending, d settled. `ph` in o:<id>: its next call looks up whether the last
+-- one took effect: l1 for the first time, l2 for the second.
 
 -- A slot is never nearer than this: a grant for "now" would be late before it reached a worker.
 local HOP = 40000
@@ -14,25 +15,72 @@ local GRANT_LEASE = 5000000
 -- Operations looked at and not granted (expired, parked behind a back-off) in one visit of an account.
 local SKIPS = 100
 local OUTCOMES_KEPT = 100000
+-- What happened to an operation is told in up to so many characters; of a long story the middle is left out.
+local STORY_KEPT, STORY_HEAD = 6000, 1000
+local HOUR = 3600000000
+-- A 429 makes the spacing a quarter longer, at most twice as long; each hour without one takes a twentieth back.
+local SLOWER, SLOWEST, FASTER_AN_HOUR = 1.25, 2000, 50
+-- A group shows in its sender's list minutes after it was made.
+local GROUP_PATIENCE = 12
+-- Looked up in vain so often (the provider did not answer), an operation is held.
+local MOST_LOOKS = 20
+-- Waits for the number-check pool to be filled are looked at again after this long; /info says when it is.
+local POOL_PAUSE = 900000000
 
-local ACCOUNT_FIELDS = { 'interval', 'quotas', 'variation', 'next', 'floor', 'epoch', 'suspended', 'paused_until', 'throttled', 'probe', 'key_version', 'window' }
+local ACCOUNT_FIELDS = {
+  'interval', 'quotas', 'variation', 'next', 'floor', 'epoch', 'suspended', 'paused_until', 'throttled', 'probe', 'key_version',
+  'window', 'slow', 'slow_at', 'budgets', 'info_every', 'info_at', 'recheck', 'checks_left', 'treat_503', 'breaker', 'opened', 'bad_run',
+  'bad_window', 'ramp', 'ramp_left', 'last', 'info_slot',
+}
+
+-- The factor of the spacing that 429s left, in thousandths; clean hours have taken some of it back.
+local function slowness(a, now)
+  local slow = tonumber(a.slow or 1000)
+  if slow <= 1000 then return 1000 end
+  return math.max(1000, slow - FASTER_AN_HOUR * math.max(0, math.floor((now - tonumber(a.slow_at)) / HOUR)))
+end
+
+-- Of several budgets for one kind and window the strictest counts: they share a log.
+local function parse_budgets(text)
+  local budgets, known = {}, {}
+  for kind, n, window in string.gmatch(text or '', '([^:%s]+):(%d+):(%d+)') do
+    local b = { kind = kind, n = tonumber(n), window = tonumber(window) }
+    local other = known[kind .. ':' .. window]
+    if other then
+      other.n = math.min(other.n, b.n)
+    else
+      budgets[#budgets + 1], known[kind .. ':' .. window] = b, b
+    end
+  end
+  return budgets
+end
 
 local function load_account(name, now, epoch)
   local k = key.account(name)
   local a = fields(k, ACCOUNT_FIELDS)
   if not a.interval then return nil end
   a.name, a.key = name, k
-  a.interval, a.next, a.floor = tonumber(a.interval), tonumber(a.next), tonumber(a.floor or 0)
+  a.ramp = tonumber(a.ramp or 1)
+  a.base = tonumber(a.interval)
+  a.interval = math.ceil(a.base * slowness(a, now) / 1000) * a.ramp
+  a.next, a.floor, a.last = tonumber(a.next), tonumber(a.floor or 0), tonumber(a.last)
   a.variation = tonumber(a.variation)
+  a.info_every, a.info_at, a.recheck = tonumber(a.info_every or 0), tonumber(a.info_at or 0), tonumber(a.recheck or 0)
+  a.budgets = parse_budgets(a.budgets)
   a.paused_until = tonumber(a.paused_until or 0)
+  if a.breaker == 'open' and (a.probe or '') == '' then a.probe = 'due' end
   a.throttled = tonumber(a.throttled or 0)
   a.quotas = bucket.parse_quotas(a.quotas)
   bucket.refresh(a, now, epoch)
   return a
 end
 
-local OPERATION_FIELDS = { 's', 'a', 'f', 'to', 'pr', 'c', 'k', 'p', 't', 'vu', 'mx', 'unk', 'n', 'at', 'sl', 'j', 'q', 'w', 'oc', 'le' }
-local CAMPAIGN_FIELDS = { 'a', 'f', 'pr', 'k', 'vu', 'mx', 'unk', 'p' }
+local OPERATION_FIELDS = {
+  's', 'a', 'f', 'to', 'pr', 'c', 'k', 'p', 't', 'vu', 'mx', 'unk', 'ur', 'n', 'at', 'sl', 'j', 'q', 'w', 'oc', 'le', 'rf', 'rs', 'ph', 'uk',
+  'lk', 'ul', 'ev', 'fo', 'u', 'te',
+}
+local COMMON_FIELDS = { 'a', 'f', 'pr', 'k', 'vu', 'mx', 'unk', 'ur' }
+local CAMPAIGN_FIELDS = { 'a', 'f', 'pr', 'k', 'vu', 'mx', 'unk', 'ur', 'p' }
 local campaigns_seen = {}
 
 -- The options that all operations of a campaign share; read once per script run.
@@ -47,7 +95,7 @@ local function load_operation(id)
   o.id, o.key = id, key.operation(id)
   if o.c then
     local common = campaign_common(o.c)
-    for _, name in ipairs({ 'a', 'f', 'pr', 'k', 'vu', 'mx', 'unk' }) do o[name] = o[name] or common[name] end
+    for _, name in ipairs(COMMON_FIELDS) do o[name] = o[name] or common[name] end
   end
   o.source = o.c or '-'
   o.lane = key.lane(o.a, o.f)
@@ -58,6 +106,23 @@ end
 local function count(o, what, by)
   redis.call('HINCRBY', key.account(o.a) .. ':n', what, by)
   if o.c then redis.call('HINCRBY', key.campaign(o.c), what, by) end
+end
+
+-- The first bytes of a text, without half a character at the end.
+local function cut(text, most)
+  if #text <= most then return text end
+  return (string.gsub(string.sub(text, 1, most), '[\192-\255][\128-\191]*$', ''))
+end
+
+-- Add a line to an operation's story: when, what, the provider's code, words.
+local function tell(o, now, what, code, words)
+  local line = int(now) .. '|' .. what .. '|' .. (code or '') .. '|' .. cut(words or '', 160)
+  o.ev = o.ev and (o.ev .. '\n' .. line) or line
+  if #o.ev > STORY_KEPT then
+    local head = string.match(string.sub(o.ev, 1, STORY_HEAD), '^(.*)\n') or ''
+    o.ev = head .. '\n' .. (string.match(string.sub(o.ev, STORY_HEAD - STORY_KEPT), '\n(.*)$') or line)
+  end
+  redis.call('HSET', o.key, 'ev', o.ev)
 end
 
 -- Put the lane where its work and its pauses say: ready for transactional, ready for bulk, or neither.
@@ -104,7 +169,8 @@ local function leave_lane(lane, class)
   return id
 end
 
--- Let an operation wait for a time, at no cost meanwhile. `kind`: 'n' not before, 'o' back-off. `seq` orders equal times.
+-- Let an operation wait for a time, at no cost meanwhile. `kind`: 'n' not before, 'o' back-off, 'v' follows operation `seq`, and the
+-- time is its valid_until. `seq` orders equal times.
 local function wait_until(account, kind, seq, id, at)
   redis.call('ZADD', key.account(account) .. ':tm', int(at), kind .. ':' .. seq .. ':' .. id)
 end
@@ -112,6 +178,7 @@ end
 -- Take a waiting operation out of wherever it waits: the late answer of an earlier call has settled it.
 local function withdraw(o)
   if redis.call('ZREM', key.account(o.a) .. ':tm', 'o:0:' .. o.id) == 1 then return end
+  if redis.call('LREM', o.lane .. ':k:' .. o.pair, 1, o.id) == 1 then return end
   if o.pr == 't' then
     redis.call('LREM', o.lane .. ':t', 1, o.id)
     return
@@ -126,6 +193,34 @@ local function release(o, now)
   if redis.call('ZREM', key.account(o.a) .. ':fl', o.id) == 1 then redis.call('HINCRBY', key.meta, 'inflight', -1) end
   if redis.call('HGET', o.lane, 'f') == o.id then redis.call('HDEL', o.lane, 'f') end
   redis.call('HDEL', o.key, 'w', 'j')
+end
+
+-- The log of a budget: the slots of a sender's last calls of one kind ('*' any), as many as the budget allows.
+local function budget_log(o, b) return o.lane .. ':q:' .. b.kind .. ':' .. int(b.window) end
+-- A look-up reads. What is added to a group after it was made makes no second one.
+local function budget_concerns(o, b)
+  if o.ph then return false end
+  return b.kind == '*' or (b.kind == o.k and not (o.k == 'group.create' and o.rs))
+end
+
+-- Take a call from the budgets that concern it.
+local function spend_budgets(a, o, slot)
+  for _, b in ipairs(a.budgets) do
+    if budget_concerns(o, b) then
+      local log = budget_log(o, b)
+      redis.call('RPUSH', log, int(slot))
+      redis.call('LTRIM', log, -b.n, -1)
+      redis.call('PEXPIRE', log, math.ceil((b.window + a.variation) / 1000) + 60000)
+    end
+  end
+  if o.k == 'number.check' and a.checks_left then a.checks_left = redis.call('HINCRBY', a.key, 'checks_left', -1) end
+end
+
+local function return_budgets(a, o, slot)
+  for _, b in ipairs(a.budgets) do
+    if budget_concerns(o, b) and redis.call('LINDEX', budget_log(o, b), -1) == int(slot) then redis.call('RPOP', budget_log(o, b)) end
+  end
+  if o.k == 'number.check' and a.checks_left then redis.call('HINCRBY', a.key, 'checks_left', 1) end
 end
 
 -- What waited behind an operation in back-off, to the same recipient, goes to the head of the lane in its old order.
@@ -143,25 +238,62 @@ end
 -- Back to the head of its lane: not an attempt. `unused`: it is certain that nothing was sent, so its slot goes back too.
 local function give_back(o, now, a, unused)
   release(o, now)
-  if a and unused and o.sl then bucket.give_back(a, tonumber(o.sl)) end
+  if a and unused and o.sl then
+    bucket.give_back(a, tonumber(o.sl))
+    return_budgets(a, o, tonumber(o.sl))
+  end
+  breaker.not_probed(o.id, now)
   redis.call('HSET', o.key, 's', 'w')
   enter_lane(o, true)
 end
 
--- Back-off: an attempt was spent; what follows to the same recipient waits too.
-local function retry_later(o, now, delay, error)
+-- Out of its lane for a while; what follows to the same recipient waits too. One that was held, and comes back while another of
+-- its pair is set aside, has lost its place: those that wait behind the other stay there.
+local function set_aside(o, at, words)
+  redis.call('HSET', o.key, 's', 'w', 'le', words)
+  redis.call('HSETNX', o.lane .. ':h', o.pair, o.id)
+  wait_until(o.a, 'o', '0', o.id, at)
+end
+
+-- Back-off: an attempt was spent.
+local function retry_later(o, now, delay, words)
   release(o, now)
-  redis.call('HSET', o.key, 's', 'w', 'le', error)
   redis.call('HINCRBY', o.key, 'at', 1)
-  redis.call('HSET', o.lane .. ':h', o.pair, o.id)
-  wait_until(o.a, 'o', '0', o.id, now + delay)
+  set_aside(o, now + delay, words)
+end
+
+-- It follows an operation that has no result yet: it waits in a timer that ends with its validity, and in the list of those
+-- that follow, which is read when the other has its outcome.
+local function follow_later(o)
+  redis.call('RPUSH', key.followers(o.rf), o.id)
+  redis.call('HSET', key.operation(o.rf), 'fo', '1')
+  wait_until(o.a, 'v', o.rf, o.id, tonumber(o.vu))
+end
+
+-- Those that follow an operation, to the heads of their lanes in their old order.
+local function release_followers(o, now)
+  local list = key.followers(o.id)
+  local id = redis.call('RPOP', list)
+  while id do
+    local follower = load_operation(id)
+    if follower and redis.call('ZREM', key.account(follower.a) .. ':tm', 'v:' .. o.id .. ':' .. id) == 1 then
+      enter_lane(follower, true)
+      refresh_lane(follower.a, follower.f, now)
+    end
+    id = redis.call('RPOP', list)
+  end
+end
+
+-- A message or group at the provider is this operation's: no look-up of another one takes it.
+local function claim(o, uuid, retention_ms)
+  if uuid and uuid ~= '' then redis.call('SET', key.claim(uuid), o.id, 'PX', retention_ms) end
 end
 
 -- What this script run settled, for the caller's metrics.
 local settled = {}
 local function settled_json() return #settled > 0 and cjson.encode(settled) or '[]' end
 
--- The one outcome of an operation. `detail`: code, message_uuid, words (all optional).
+-- The one outcome of an operation. `detail`: code, uuid, words, result (all optional).
 local function finish(o, now, outcome, detail, retention_ms)
   release(o, now)
   unpark(o)
@@ -177,24 +309,41 @@ local function finish(o, now, outcome, detail, retention_ms)
     redis.call('PERSIST', o.key)
   else
     redis.call('PEXPIRE', o.key, retention_ms)
+    if o.fo then release_followers(o, now) end
   end
+  if o.ph then redis.call('HDEL', o.key, 'ph', 'lk') end
+  if detail.result and detail.result ~= '' then redis.call('HSET', o.key, 'rs', detail.result) end
+  claim(o, detail.uuid, retention_ms)
   redis.call('XADD', key.outcomes, 'MAXLEN', '~', OUTCOMES_KEPT, '*', 'id', o.id, 'account', o.a, 'campaign', o.c or '',
     'kind', o.k, 'outcome', outcome, 'code', detail.code or '', 'message_uuid', detail.uuid or '', 'words', detail.words or '',
     'accepted_at_us', o.t, 'settled_at_us', int(now))
 end
 
--- Nobody knows whether the call took effect. Reconciliation is not built yet: `reconcile` is held, visibly, like `hold`.
-local function unknown(o, now, words, retention_ms)
-  local attempts = tonumber(o.at or 0) + 1
-  if o.unk ~= 'resend' then
+-- Nobody knows whether the call took effect: look it up after a while, repeat it, or hold it (`kinds.unknown_letter`).
+local function unknown(o, now, words, retention_ms, grace)
+  local letter = o.ur or (o.unk == 'resend' and 'r' or 'h')
+  if letter == 'l' and o.rs then letter = 'r' end  -- the creation of a group was answered; adding to it may be repeated
+  redis.call('HSET', o.key, 'uk', '1', 'ul', o.sl or '0')
+  tell(o, now, 'unknown', nil, words)
+  if letter == 'h' then
     finish(o, now, 'held', { code = 'unknown', words = words }, retention_ms)
     return 'held'
-  elseif attempts >= tonumber(o.mx) then
+  elseif letter == 'l' then
+    release(o, now)
+    redis.call('HSET', o.key, 'ph', 'l1')
+    set_aside(o, now + grace * (o.k == 'group.create' and GROUP_PATIENCE or 1), words)
+    return 'lookup'
+  elseif tonumber(o.at or 0) + 1 >= tonumber(o.mx) then
     finish(o, now, 'dead', { code = 'unknown', words = words }, retention_ms)
     return 'dead'
   end
   retry_later(o, now, 2000000, words)
   return 'retry'
+end
+
+-- Whether the account's own figures (/info) are to be read: also of one that is suspended because it has not been paid for.
+local function may_ask_info(a)
+  return a.info_every > 0 and (not a.suspended or string.sub(a.suspended, 1, 6) == 'unpaid')
 end
 
 -- The instant at which a dispatcher must look at the account again, into the due index.
@@ -207,8 +356,10 @@ local function reschedule(a, now)
   local probing = a.probe and a.probe ~= '' and a.probe ~= 'due'
   if not a.suspended and not probing
     and (redis.call('EXISTS', a.key .. ':rt') == 1 or redis.call('EXISTS', a.key .. ':rb') == 1) then
-    consider(math.max(bucket.peek(a, a.paused_until) - LEAD, now))
+    -- Not ahead of the provider's pause: until its end nothing is granted.
+    consider(math.max(bucket.peek(a, a.paused_until) - LEAD, a.recheck, breaker.provider().pause_end or 0, now))
   end
+  if may_ask_info(a) then consider(math.max(bucket.peek(a, a.paused_until) - LEAD, a.info_at, breaker.others_from(), now)) end
   if at then
     redis.call('ZADD', key.due, int(at), a.name)
   else
@@ -216,6 +367,14 @@ local function reschedule(a, now)
   end
   bucket.save(a)
   return at
+end
+
+-- The provider found too many calls: keep more distance, whatever the reason, until clean hours have passed.
+local function incident(a, now)
+  a.throttled = a.throttled + 1
+  a.slow = math.min(SLOWEST, math.floor(slowness(a, now) * SLOWER))
+  a.slow_at = now
+  redis.call('HSET', a.key, 'slow', a.slow, 'slow_at', int(now), 'throttled', int(a.throttled))
 end
 
 -- The probe that ends a throttling pause: `due` waits to be granted, an id is in flight, '' none.
@@ -229,20 +388,25 @@ local function set_probe(a, value)
   end
 end
 
-local function current_epoch() return redis.call('HGET', key.meta, 'epoch') or '0' end
+-- A probe is wanted; one that is in flight is it, and nothing else leaves before it is heard of.
+local function want_probe(a)
+  if (a.probe or '') == '' or a.probe == 'due' then set_probe(a, 'due') end
+end
+
+local function current_epoch() return meta().epoch or '0' end
 
 -- The same for scripts that take slots: a server process that is not the one we knew may have forgotten its last slots (with
 -- `appendfsync everysec`), so every bucket starts empty. Returns the epoch, and '1' when a restart was just noticed.
 local function checked_epoch()
   local run_id = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)') or ''
-  local known = redis.call('HGET', key.meta, 'run_id')
+  local known = meta().run_id
   if known == run_id then return current_epoch(), '0' end
   redis.call('HSET', key.meta, 'run_id', run_id)
   if not known then return current_epoch(), '0' end
   return int(redis.call('HINCRBY', key.meta, 'epoch', 1)), '1'
 end
 -- How often the server's clock was found to have jumped: a slot of before a jump means nothing after it.
-local function current_jumps() return redis.call('HGET', key.meta, 'jumps') or '0' end
+local function current_jumps() return meta().jumps or '0' end
 
 -- Held for want of an answer that now has come after all, and says that nothing took effect: it waits again.
 local function unhold(o)

@@ -1,11 +1,16 @@
 -- Record what became of calls: count it, schedule what follows, free the sender.
 --
 -- KEYS  1 root
--- ARGV  1 retention of settled operations (ms), then one JSON verdict per operation:
---         {"id", "token", "verb", "elapsed" (us from the slot to the answer, as text)} and
---         verb "finish":  "outcome", "code", "uuid", "words"
+-- ARGV  1 retention of settled operations (ms), 2 grace before an unknown outcome is looked up (us), then one JSON verdict per
+--       operation: {"id", "token", "verb", "elapsed" (us from the slot to the answer, as text), "health" ("good", "bad": of the
+--       provider, ""), "code"} and
+--         verb "finish":  "outcome", "uuid", "words", "result" (JSON)
+--         verb "step":    "result" (JSON), "channel", "words"           one of its calls was answered, others follow
 --         verb "retry":   "delay" (us), "words"                         an attempt was spent
---         verb "unknown": "words"                                       by the operation's on_unknown
+--         verb "wait":    "delay" (us), "words"                         for something that passes; no attempt
+--         verb "unknown": "words"                                       by the operation's on_unknown and kind
+--         verb "looked":  "uuids" (candidates), "outcome" ("held" when absence decides nothing), "words"; of a group also
+--                         "results" (JSON, one per candidate) and "more" ("1" when further calls follow)
 --         verb "defer":   "scope": "operation" | "sender" | "account" | "suspend", "delay" (us), "words"   no attempt
 --         verb "return":  "words"                                       granted, and given back before begin
 -- reply { server time, next look (us; '' none), then per verdict: what was done, 'stale' or 'malformed' }
@@ -14,10 +19,13 @@
 -- answer of a call whose lease ran out settles the operation that was held (or waits to be sent again) for want of it.
 --@include keys.lua
 --@include bucket.lua
+--@include breaker.lua
 --@include lanes.lua
-local retention = ARGV[1]
+local retention, grace = ARGV[1], tonumber(ARGV[2])
 local now = server_time()
 local epoch = current_epoch()
+-- An account whose /info does not answer goes on without.
+local INFO_PATIENCE = 30000000
 local accounts = {}
 local done = {}
 
@@ -26,17 +34,26 @@ local function account_of(name)
   return accounts[name]
 end
 
+-- Perhaps the account's limit was lowered: ask for it first thing after the pause, before anything else is sent.
+local function recheck(a)
+  if a.info_every <= 0 then return end
+  a.info_at, a.recheck = a.paused_until, a.paused_until + INFO_PATIENCE
+  redis.call('HSET', a.key, 'info_at', int(a.info_at), 'recheck', int(a.recheck))
+end
+
 local function defer(a, o, v)
   local delay = tonumber(v.delay or 0)
   give_back(o, now, a, v.verb == 'return' or v.scope == 'operation')
+  if v.verb == 'defer' and v.code and v.code ~= '' then tell(o, now, 'deferred', v.code, v.words) end
   if v.scope == 'sender' then
-    redis.call('HSET', o.lane, 'p', int(now + delay))
+    redis.call('HSET', o.lane, 'p', int(now + delay), 'pw', 'busy')
     redis.call('ZADD', a.key .. ':sp', int(now + delay), o.f)
   elseif v.scope == 'account' then
-    if a.paused_until <= now then a.throttled = a.throttled + 1 end  -- one incident, however many calls were in flight
+    if a.paused_until <= now then incident(a, now) end  -- one incident, however many calls were in flight
     a.paused_until = math.max(a.paused_until, now + delay)
-    redis.call('HSET', a.key, 'paused_until', int(a.paused_until), 'throttled', int(a.throttled))
-    set_probe(a, 'due')
+    redis.call('HSET', a.key, 'paused_until', int(a.paused_until))
+    want_probe(a)
+    recheck(a)
   elseif v.scope == 'suspend' then
     a.suspended = v.words
     redis.call('HSET', a.key, 'suspended', v.words, 'suspended_at', int(now))
@@ -45,13 +62,77 @@ local function defer(a, o, v)
   return 'deferred'
 end
 
+-- What may still be said of an operation that is held, or about to be looked up: its call's own answer, which came after all.
+local SETTLES_HELD = { finish = true, step = true, retry = true, defer = true }
+
 -- Whether a verdict still counts. Only the grant's own token may speak, and only while that grant is the operation's last word.
 local function may_settle(o, v)
   if not o or o.n ~= v.token then return false end
   if v.verb == 'return' then return o.s == 'g' end
   if o.s == 's' then return true end
-  if o.s == 'd' then return o.oc == 'held' and v.verb ~= 'unknown' end
-  return o.s == 'w' and v.verb == 'finish' and o.at ~= nil
+  if o.s == 'd' then return o.oc == 'held' and SETTLES_HELD[v.verb] and v.outcome ~= 'held' end
+  if o.s ~= 'w' then return false end
+  if o.at and (v.verb == 'finish' or v.verb == 'step') then return true end
+  -- `sl` is the slot of the call whose outcome is looked up, as long as no look-up was granted: a look-up speaks once.
+  return o.ph ~= nil and o.ul == o.sl and SETTLES_HELD[v.verb] == true
+end
+
+-- One of its calls was answered: its turn is kept, and what was answered is not asked again.
+local function step(a, o, v)
+  redis.call('HSET', o.key, 'rs', v.result)
+  redis.call('HDEL', o.key, 'at', 'uk')
+  if o.k == 'group.create' then claim(o, cjson.decode(v.result).group_uuid, retention) end
+  if v.channel and v.channel ~= '' then redis.call('HSET', o.lane, 'ch', v.channel) end
+  tell(o, now, 'answered', v.code, v.words)
+  give_back(o, now, a, false)
+  return 'step'
+end
+
+local function wait(o, v)
+  local looks = o.ph and redis.call('HINCRBY', o.key, 'lk', 1) or 0
+  if looks >= MOST_LOOKS then
+    finish(o, now, 'held', { code = 'unknown', words = v.words }, retention)
+    return 'held'
+  end
+  tell(o, now, 'waits', v.code, v.words)
+  release(o, now)
+  set_aside(o, now + tonumber(v.delay), v.words)
+  return 'wait'
+end
+
+-- What a look-up found. A message that another operation sent is not this one's: of identical ones each takes one.
+local function looked(a, o, v)
+  for i, uuid in ipairs(v.uuids) do
+    local owner = redis.call('GET', key.claim(uuid))
+    if not owner or owner == o.id then
+      tell(o, now, 'looked up', v.code, 'found')
+      if v.more == '1' then
+        redis.call('HDEL', o.key, 'ph', 'lk')
+        return step(a, o, { result = v.results[i], code = v.code, words = 'found' })
+      end
+      local detail = { code = 'found', uuid = uuid, words = 'found at the provider after an unknown outcome' }
+      detail.result = v.results and v.results[i]
+      finish(o, now, 'accepted', detail, retention)
+      return 'accepted'
+    end
+  end
+  tell(o, now, 'looked up', v.code, v.words)
+  if o.ph == 'l1' then
+    release(o, now)
+    redis.call('HSET', o.key, 'ph', 'l2')
+    set_aside(o, now + 2 * grace * (o.k == 'group.create' and GROUP_PATIENCE or 1), v.words)
+    return 'lookup'
+  elseif v.outcome == 'held' then
+    finish(o, now, 'held', { code = 'unknown', words = v.words }, retention)
+    return 'held'
+  elseif tonumber(o.at or 0) + 1 >= tonumber(o.mx) then
+    finish(o, now, 'dead', { code = 'unknown', words = v.words }, retention)
+    return 'dead'
+  end
+  redis.call('HDEL', o.key, 'ph', 'lk')
+  redis.call('HINCRBY', o.key, 'at', 1)
+  give_back(o, now, a, false)
+  return 'retry'
 end
 
 local function settle(v)
@@ -60,25 +141,44 @@ local function settle(v)
   local a = account_of(o.a)
   if not a then return 'stale' end
   if o.sl then bucket.push(a, tonumber(o.sl), tonumber(v.elapsed or 0)) end
-  if o.s == 'w' then withdraw(o) end
+  local opened = false
+  if v.health and v.health ~= '' then
+    opened = breaker.note(a, o.id, v.health == 'good', now)
+  else
+    breaker.not_probed(o.id, now)
+  end
+  if o.s == 'w' then
+    withdraw(o)
+    redis.call('HDEL', o.key, 'ph', 'lk')
+    o.ph = nil
+  end
   if o.s == 'd' and v.verb ~= 'finish' then unhold(o) end
   local result
   if v.verb == 'finish' then
-    finish(o, now, v.outcome, { code = v.code, uuid = v.uuid, words = v.words }, retention)
+    finish(o, now, v.outcome, { code = v.code, uuid = v.uuid, words = v.words, result = v.result }, retention)
     result = v.outcome
+  elseif v.verb == 'step' then
+    result = step(a, o, v)
   elseif v.verb == 'retry' then
+    tell(o, now, 'retry', v.code, v.words)
     retry_later(o, now, tonumber(v.delay), v.words)
     result = 'retry'
+  elseif v.verb == 'wait' then
+    result = wait(o, v)
+  elseif v.verb == 'looked' then
+    result = looked(a, o, v)
   elseif v.verb == 'unknown' then
-    result = unknown(o, now, v.words, retention)
+    result = unknown(o, now, v.words, retention, grace)
   else
     result = defer(a, o, v)
   end
   if a.probe == v.id then
     -- Only an answer of the provider says anything about its limit; a status code is one, `connect` or `timeout` is not.
-    local answered = tonumber(v.code) and v.code ~= '429' and v.scope ~= 'suspend'
+    -- While it was under way another call may have brought a new pause.
+    local answered = tonumber(v.code) and v.code ~= '429' and v.scope ~= 'suspend' and a.paused_until <= now
     set_probe(a, answered and '' or 'due')
   end
+  if opened then want_probe(a) end
   refresh_lane(o.a, o.f, now)
   return result
 end
@@ -89,7 +189,7 @@ local function settle_text(text)
   return settle(v)
 end
 
-for i = 2, #ARGV do done[#done + 1] = settle_text(ARGV[i]) end
+for i = 3, #ARGV do done[#done + 1] = settle_text(ARGV[i]) end
 local following = nil
 for _, a in pairs(accounts) do
   if a then

@@ -8,6 +8,7 @@
 -- The same bucket as the workers': a pause or suspension of the account refuses here too.
 --@include keys.lua
 --@include bucket.lua
+--@include breaker.lua
 --@include lanes.lua
 local cost, horizon, verb = tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
 if not cost or cost < 1 or cost > 1000 then return redis.error_reply('cost must be between 1 and 1000') end
@@ -18,7 +19,7 @@ if not a then return redis.error_reply('unknown account') end
 -- With no operation left to go first, the call about to be made is the probe.
 local work = redis.call('EXISTS', a.key .. ':rt', a.key .. ':rb', a.key .. ':fl') > 0
 if a.probe == 'due' and not work and now >= a.paused_until then set_probe(a, '') end
-local first = bucket.peek(a, math.max(now, a.paused_until))
+local first = bucket.peek(a, math.max(now, a.paused_until, breaker.others_from()))
 local free = first <= now + horizon and not a.suspended and not (a.probe and a.probe ~= '')
 if free and verb == 'take' then
   local slot = first

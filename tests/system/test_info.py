@@ -1,0 +1,103 @@
+"""The account's own limit: read from /info, followed when it is lowered, and never learned from a second 429."""
+
+import time
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from tests.support.stack import Stack
+
+pytestmark = [pytest.mark.system]
+
+
+def test_an_account_without_a_limit_takes_its_rate_from_info(stack: Stack) -> None:
+    """/info is the first call; then messages leave at its rate, within the provider's limit."""
+    limited(stack, "240/minute")
+    stack.add_account("", info_every=timedelta(minutes=15))
+    stack.start_worker()
+    for number in range(12):
+        stack.send(number)
+    stack.settled(12)
+    operations = [arrival["operation"] for arrival in stack.arrivals()]
+    assert (["info"], 12) == (operations[:1], len(operations) - 1)
+    assert ("240", "0.2504") == (account(stack)["told"], f"{int(account(stack)['interval']) / 1e6:.4f}")
+    assert 0 == stack.violations()
+
+
+def test_a_limit_by_hand_is_the_ceiling(stack: Stack) -> None:
+    """/info tells 6,000 a minute, the user said 120: it stays at 120."""
+    limited(stack, "6000/minute")
+    stack.add_account("120/minute", info_every=timedelta(minutes=15))
+    stack.start_worker()
+    stack.send(1)
+    stack.settled(1)
+    stack.wait_for(lambda _: "told" in account(stack), "/info")
+    assert ("6000", 500_834) == (account(stack)["told"], int(account(stack)["interval"]))
+
+
+@pytest.mark.timeout(300)
+def test_a_lowered_limit_is_followed_within_one_poll_or_at_the_first_429(stack: Stack) -> None:
+    """Two accounts fall from 600 to 12 a minute: the one that polls is never early, the other has one 429 and no second one."""
+    # /info speaks of minutes, so this takes more than one.
+    polled, told_late = stack, stack.another()
+    both = (polled, told_late)
+    limited(both, "600/minute")
+    polled.add_account("", info_every=timedelta(seconds=1))
+    told_late.add_account("", info_every=timedelta(minutes=15))
+    stack.start_worker()
+    for one in both:
+        for number in range(400):
+            one.send(number)
+    for one in both:
+        one.settled(20)
+    limited(both, "600/minute", reported_per_minute=12)
+    polled.wait_for(lambda _: account(polled)["told"] == "12", "the new limit")
+    time.sleep(0.5)  # what was under way arrives
+    limited(both, "12/minute", retry_after="seconds")
+    accepted = [one.balance().outcomes["accepted"] for one in both]
+    for one, number in zip(both, accepted, strict=True):
+        one.settled(number + 3, patience=timedelta(seconds=150))
+
+    assert 0 == polled.violations()
+    assert 1 == told_late.violations()
+    statuses = [(arrival["status"], arrival["operation"]) for arrival in told_late.arrivals()]
+    throttled = [status for status, _ in statuses].index(429)
+    assert (200, "info") == statuses[throttled + 1]
+    assert ("12", "1000") == (account(told_late)["told"], account(told_late)["slow"])  # the reason of the 429 was found
+
+
+def test_info_that_does_not_answer_holds_nothing_up_for_long(stack: Stack) -> None:
+    """/info is broken: an account with a limit goes on at once."""
+    stack.scenario(faults=[{"kind": "answer", "status": 500, "on": "info"}])
+    stack.add_account("600/minute", info_every=timedelta(minutes=15))
+    stack.start_worker()
+    stack.send(1)
+    stack.settled(1)
+    assert {"message 1": 1} == stack.texts_accepted()
+
+
+def test_credits_and_expiry_are_stored_and_shown(stack: Stack) -> None:
+    """What /info tells of credits, trial and expiry stands in the account."""
+    limited(stack, "600/minute", credits=500, on_trial=True, expires_at="2030-01-01T00:00:00Z")
+    stack.add_account("600/minute", info_every=timedelta(minutes=15))
+    stack.start_worker()
+    stack.wait_for(lambda _: "credits_left" in account(stack), "/info")
+    found = account(stack)
+    assert ("500", "1", "0", "1893456000000000") == tuple(
+        found[name] for name in ("credits_left", "on_trial", "blocked", "expires_at")
+    )
+
+
+def limited(stacks: Stack | Iterable[Stack], limit: str, retry_after: str = "none", **own: Any) -> None:
+    some = [stacks] if isinstance(stacks, Stack) else list(stacks)
+    keys = [{"key": one.name, "limits": [limit], **own} for one in some]
+    some[0].scenario(keys=keys, retry_after=retry_after)
+
+
+def account(stack: Stack) -> dict[str, str]:
+    found = stack.state.account(stack.name)
+    assert found is not None
+    fields: dict[str, str] = found["account"]
+    return fields
