@@ -22,8 +22,8 @@ class Event:
 
     Args:
         at: when, by the state server's clock.
-        what: ``enqueued`` (a worker took it into its lane), ``sent``, ``answered`` (one of its calls; others follow), ``retry``, ``deferred``, ``unknown``,
-            ``looked up``, ``waits``, or its outcome.
+        what: ``enqueued`` (a worker took it into its lane), ``sent``, ``answered`` (one of its calls; others follow),
+            ``retry``, ``deferred``, ``unknown``, ``looked up``, ``waits``, or its outcome.
         code: the provider's status code, or a word where there was none.
         words: the provider's words, or ours.
     """
@@ -88,7 +88,8 @@ class Status:
             for name in self.__slots__
             for value in (getattr(self, name),)
         }
-        return plain | {"metadata": dict(self.metadata), "result": dict(self.result), "history": [event.as_json() for event in self.history]}
+        history = [event.as_json() for event in self.history]
+        return plain | {"metadata": dict(self.metadata), "result": dict(self.result), "history": history}
 
 
 def status_of(found: Mapping[str, Any]) -> Status:
@@ -181,7 +182,9 @@ def _forecast(found: Mapping[str, Any], state: str) -> tuple[int | None, str]:
     if pause > now:
         return at, f"the account pauses until {_clock(account['paused_until'])} because the provider throttled it"
     if int(lane.get("paused_until") or 0) > now and lane.get("paused_because") == "budget":
-        return max(at, int(lane["paused_until"])), f"a budget of its sender is used up until {_clock(lane['paused_until'])}"
+        return max(
+            at, int(lane["paused_until"])
+        ), f"a budget of its sender is used up until {_clock(lane['paused_until'])}"
     if int(lane.get("paused_until") or 0) > now:
         return max(at, int(lane["paused_until"])), f"the sender is busy; it pauses until {_clock(lane['paused_until'])}"
     if ahead:

@@ -4,32 +4,42 @@ import asyncio
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import timedelta
 from enum import StrEnum
 from getpass import getpass
 from typing import Annotated, Any, Final
 
 import typer
 
-from paceline.audit import balance_of
 from paceline.cli.errors import complain, named_as_options
 from paceline.cli.options import Json, example, opened_state
-from paceline.cli.render import console, details, duration, expected, iso, listing, local, say, say_json
+from paceline.cli.render import console, details, duration, expected, listing, local, say, say_json
 from paceline.errors import InvalidOperation, UnknownAccount
 from paceline.record import instant
 from paceline.settings import Settings
 from paceline.state import connect
 from paceline_worker.accounts import DEFAULT_BUDGETS, AccountError, Accounts, usable
+from paceline_worker.accounts_view import (
+    by_kind,
+    described,
+    lane_row,
+    lanes_of,
+    limit_in_words,
+    pace_in_words,
+    plainly,
+    state_in_words,
+    stored_budgets,
+    time_of,
+)
 from paceline_worker.answers import Answer, Meaning
 from paceline_worker.bucket import DEFAULT_VARIATION
-from paceline_worker.info import INFO, SAFE_RATE, Info, effective_rates, read_info
+from paceline_worker.info import INFO, Info, read_info
 from paceline_worker.provider import Provider
 from paceline_worker.secrets import ApiKey, KeyRing
 
 _VARIATION: Final = re.compile(r"(\d{1,6}(?:\.\d{1,6})?) *(ms|s|)")
-_MINUTE: Final = timedelta(minutes=1)
 _SECOND: Final = timedelta(seconds=1)
 
 
@@ -201,35 +211,24 @@ def _budgets(given: Sequence[str]) -> dict[str, str]:
     if not all("=" in text for text in given):
         raise InvalidOperation("--budget: is not KIND=RATE such as group.create=30/day")
     parts = (text.split("=", 1) for text in given)
-    return _by_kind((kind.strip(), rate) for kind, rate in parts)
+    return by_kind((kind.strip(), rate) for kind, rate in parts)
 
 
 def _budgets_in_force(name: str) -> dict[str, str]:
     """The account's budgets as rates."""
     with opened_state() as state:
         found = state.account(name)
-    stored = _stored_budgets(found["account"]) if found else ()
-    return _by_kind((kind, f"{n}/{window // _SECOND} seconds") for kind, n, window in stored)
-
-
-def _by_kind(budgets: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """A kind may have several: they become one text, as a limit's do."""
-    found: dict[str, str] = {}
-    for kind, rate in budgets:
-        found[kind] = f"{found[kind]}; {rate}" if kind in found else rate
-    return found
+    stored = stored_budgets(found["account"]) if found else ()
+    return by_kind((kind, f"{n}/{window // _SECOND} seconds") for kind, n, window in stored)
 
 
 def _say_pace(name: str, what: str) -> None:
     with opened_state() as state:
         found = state.account(name)
-    say(f"Account {name} {what}" + (f": {_limit(found['account'])}, {_pace(found['account'])}." if found else "."))
-
-
-def _limit(account: Mapping[str, str]) -> str:
-    """The limits in force and where they come from."""
-    told = f"{account['told']}/minute (from /info)" if account.get("told") else ""
-    return ", at most ".join(filter(None, (told, account.get("rate")))) or f"{SAFE_RATE} until /info is read"
+    say(
+        f"Account {name} {what}"
+        + (f": {limit_in_words(found['account'])}, {pace_in_words(found['account'])}." if found else ".")
+    )
 
 
 def _key(name: str, variable: str | None) -> ApiKey:
@@ -259,7 +258,7 @@ def list_(*, json_output: Json = False) -> None:
     JSON: a list of what `accounts show --json` prints.
     """
     with opened_state() as state:
-        accounts = [_described(found) for name in state.accounts() if (found := state.account(name))]
+        accounts = [described(found) for name in state.accounts() if (found := state.account(name))]
     if json_output:
         say_json(accounts)
         return
@@ -286,7 +285,7 @@ def show(name: Name, *, json_output: Json = False) -> None:
         found = state.account(name)
     if found is None:
         raise UnknownAccount(f"no account named {name!r}")
-    account = _described(found)
+    account = described(found)
     if json_output:
         say_json(account)
         return
@@ -296,16 +295,16 @@ def show(name: Name, *, json_output: Json = False) -> None:
         details(
             [
                 ("account", name),
-                ("state", _state_in_words(found)),
-                ("limit", _limit(found["account"])),
-                ("credits", _plainly(account["credits_left"])),
-                ("number checks", _plainly(account["number_checks_left"])),
-                ("expires", local(_at) if (_at := _time(found["account"].get("expires_at"))) else None),
+                ("state", state_in_words(found)),
+                ("limit", limit_in_words(found["account"])),
+                ("credits", plainly(account["credits_left"])),
+                ("number checks", plainly(account["number_checks_left"])),
+                ("expires", local(_at) if (_at := time_of(found["account"].get("expires_at"))) else None),
                 ("plan", {True: "trial", False: "paid", None: None}[account["on_trial"]]),
                 ("budgets", ", ".join(f"{kind} {rate}" for kind, rate in account["budgets"].items()) or None),
                 ("slowed", f"to {1 / account['slowed_by']:.0%} after 429s" if account["slowed_by"] > 1 else None),
                 ("breaker", account["breaker"] if account["breaker"] != "closed" else None),
-                ("pacing", f"{account['pacing']}, {_pace(found['account'])}"),
+                ("pacing", f"{account['pacing']}, {pace_in_words(found['account'])}"),
                 ("variation", duration(timedelta(seconds=account["variation_s"]))),
                 ("next slot", expected(next_slot, now) if account["state"] != "suspended" else None),
                 ("senders", ", ".join(account["senders"]) or "any"),
@@ -319,7 +318,7 @@ def show(name: Name, *, json_output: Json = False) -> None:
     )
     if found["lanes"]:
         headers = ("lane", "transactional", "bulk", "behind back-off", "in flight", "state")
-        console().print(listing(headers, [_lane_row(lane, now) for lane in _lanes(found)]))
+        console().print(listing(headers, [lane_row(lane, now) for lane in lanes_of(found)]))
 
 
 @app.command(epilog=example("paceline accounts suspend acme --reason 'number under review'"))
@@ -359,110 +358,3 @@ def _opened() -> Iterator[Accounts]:
         yield Accounts(client)
     finally:
         client.close()
-
-
-def _described(found: Mapping[str, Any]) -> dict[str, Any]:
-    account, balance = found["account"], balance_of(found)
-    interval = timedelta(microseconds=int(account["interval_now"]))
-    return {
-        "name": account["name"],
-        "limit": effective_rates(account.get("rate", ""), account.get("told", "")),
-        "limit_by_hand": account.get("rate") or None,
-        "requests_per_minute": _number(account, "told"),
-        "credits_left": _number(account, "credits_left"),
-        "number_checks_left": _number(account, "checks_left"),
-        "on_trial": _flag(account, "on_trial"),
-        "blocked": _flag(account, "blocked"),
-        "expires_at": iso(_time(account.get("expires_at"))),
-        "info_read_at": iso(_time(account.get("info_read_at"))),
-        "budgets": _by_kind((kind, f"{n} in {duration(window)}") for kind, n, window in _stored_budgets(account)),
-        "treat_503_as": account.get("treat_503", "overloaded"),
-        "breaker": account.get("breaker") or "closed",
-        "slowed_by": round(int(account["slow"]) / 1000, 3),
-        "pacing": account["pacing"],
-        "variation_s": int(account["variation"]) / 1e6,
-        "interval_s": interval.total_seconds(),
-        "slots_per_minute": round(_MINUTE / interval, 3),
-        "state": _state(found),
-        "suspended": account.get("suspended"),
-        "suspended_at": iso(_time(account.get("suspended_at"))),
-        "paused_until": iso(_pause(account, found["now"])),
-        "next_slot_at": iso(instant(account["next_slot"])),
-        "added_at": iso(instant(account["added_at"])),
-        "senders": account.get("senders", "").split(),
-        "inbox": balance.inbox,
-        "waiting": balance.waiting,
-        "in_flight": balance.in_flight,
-        "outcomes": dict(balance.outcomes),
-        "lanes": [
-            {
-                "sender": lane["sender"],
-                "transactional": int(lane["transactional"]),
-                "bulk": int(lane["bulk"]),
-                "parked": int(lane["parked"]),
-                "in_flight": lane.get("in_flight"),
-                "paused_until": iso(_pause(lane, found["now"])),
-                "oldest_at": iso(_time(lane.get("oldest_at"))),
-            }
-            for lane in _lanes(found)
-        ],
-    }
-
-
-def _number(account: Mapping[str, str], name: str) -> int | None:
-    return int(float(account[name])) if account.get(name) else None
-
-
-def _flag(account: Mapping[str, str], name: str) -> bool | None:
-    return {"1": True, "0": False}.get(account.get(name, ""))
-
-
-def _plainly(number: int | None) -> str | None:
-    return None if number is None else f"{number:,} left"
-
-
-def _stored_budgets(account: Mapping[str, str]) -> Iterator[tuple[str, str, timedelta]]:
-    for text in account.get("budgets", "").split():
-        kind, n, window_us = text.split(":")
-        yield kind, n, timedelta(microseconds=int(window_us))
-
-
-def _lanes(found: Mapping[str, Any]) -> list[dict[str, Any]]:
-    return sorted(found["lanes"], key=lambda lane: str(lane["sender"]))
-
-
-def _time(us: str | None) -> datetime | None:
-    return instant(us) if us else None
-
-
-def _pause(held: Mapping[str, Any], now_us: str) -> datetime | None:
-    """The end of an account's or a lane's pause, when it is still to come."""
-    until = held.get("paused_until")
-    return instant(until) if until and int(float(until)) > int(now_us) else None
-
-
-def _state(found: Mapping[str, Any]) -> str:
-    if found["account"].get("suspended"):
-        return "suspended"
-    return "paused" if _pause(found["account"], found["now"]) else "active"
-
-
-def _state_in_words(found: Mapping[str, Any]) -> str:
-    account, state = found["account"], _state(found)
-    if state == "suspended":
-        return f"suspended since {local(instant(account['suspended_at']))}: {account['suspended']}"
-    until = _pause(account, found["now"])
-    why = "because the provider fails" if account.get("breaker") == "open" else "because the provider throttled it"
-    return f"paused until {local(until)}, {why}" if until else state
-
-
-def _pace(account: Mapping[str, str]) -> str:
-    interval = timedelta(microseconds=int(account["interval_now"]))
-    return f"one every {duration(interval)} ({_MINUTE / interval:,.4g} slots a minute)"
-
-
-def _lane_row(lane: Mapping[str, Any], now: datetime) -> tuple[object, ...]:
-    until = _time(lane.get("paused_until"))
-    state = f"sender busy, back {expected(until, now)}" if until and until > now else "ready"
-    numbers = (int(lane[field]) for field in ("transactional", "bulk", "parked"))
-    return (lane["sender"], *numbers, 1 if lane.get("in_flight") else 0, state)

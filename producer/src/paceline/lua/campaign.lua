@@ -19,6 +19,7 @@ if verb == 'open' then
   if digest then
     -- Continued another day: all rows, old and new, are valid as long as was asked for last.
     redis.call('HSET', c, 'vu', common.vu, 'sealed', '0')
+    if common.ur then redis.call('HSET', c, 'ur', common.ur) end  -- one of the previous release has none
     return 'continued'
   end
   for field, value in pairs(common) do redis.call('HSET', c, field, value) end

@@ -9,6 +9,7 @@
 --@include keys.lua
 --@include bucket.lua
 --@include breaker.lua
+--@include budgets.lua
 --@include lanes.lua
 local REFUSAL_KEPT_S = 86400
 -- An Outbox writes 1,000 at most; more would hold up the server, and Lua's stack.

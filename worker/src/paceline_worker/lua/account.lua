@@ -17,6 +17,7 @@
 --@include keys.lua
 --@include bucket.lua
 --@include breaker.lua
+--@include budgets.lua
 --@include lanes.lua
 local INFO_SOON, FIRST_INFO = 1000000, 60000000
 -- However often it is to be read, /info takes at most one slot of so many.

@@ -11,6 +11,7 @@
 --@include keys.lua
 --@include bucket.lua
 --@include breaker.lua
+--@include budgets.lua
 --@include lanes.lua
 local owner, lease, floor = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local now = server_time()

@@ -12,6 +12,7 @@
 --@include keys.lua
 --@include bucket.lua
 --@include breaker.lua
+--@include budgets.lua
 --@include lanes.lua
 local most, capacity, most_accounts, retention = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
 local grace = tonumber(ARGV[5])
@@ -85,7 +86,7 @@ end
 -- Whether the budgets of sender and kind allow the call; else the operation waits, or with it the whole lane.
 local function within_budgets(a, o, sender, slot)
   for _, b in ipairs(a.budgets) do
-    local nth_last = budget_concerns(o, b) and redis.call('LINDEX', budget_log(o, b), -b.n)
+    local nth_last = budget.concerns(o, b) and redis.call('LINDEX', budget.log(o, b), -b.n)
     local free = nth_last and tonumber(nth_last) + b.window + a.variation or 0
     if free > slot and b.kind == '*' then
       enter_lane(o, true)
@@ -160,7 +161,7 @@ local function visit(name)
     local o = next_operation(a, slot)
     if not o then break end
     bucket.take(a, slot)
-    spend_budgets(a, o, slot)
+    budget.spend(a, o, slot)
     breaker.probing(o.id, now)
     local token = redis.call('HINCRBY', o.key, 'n', 1)
     redis.call('HSET', o.key, 's', 'g', 'sl', int(slot), 'j', jumps)

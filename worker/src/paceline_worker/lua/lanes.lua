@@ -1,5 +1,5 @@
 -- What the scripts share: accounts, operations, lanes, and the legal moves of an operation between them.
--- Needs keys.lua, bucket.lua and breaker.lua.
+-- Needs keys.lua, bucket.lua, breaker.lua and budgets.lua.
 --
 --   waiting --grant--> granted --begin--> sending --settle--> settled
 --      ^                  |                  |
@@ -40,21 +40,6 @@ local function slowness(a, now)
   return math.max(1000, slow - FASTER_AN_HOUR * math.max(0, math.floor((now - tonumber(a.slow_at)) / HOUR)))
 end
 
--- Of several budgets for one kind and window the strictest counts: they share a log.
-local function parse_budgets(text)
-  local budgets, known = {}, {}
-  for kind, n, window in string.gmatch(text or '', '([^:%s]+):(%d+):(%d+)') do
-    local b = { kind = kind, n = tonumber(n), window = tonumber(window) }
-    local other = known[kind .. ':' .. window]
-    if other then
-      other.n = math.min(other.n, b.n)
-    else
-      budgets[#budgets + 1], known[kind .. ':' .. window] = b, b
-    end
-  end
-  return budgets
-end
-
 local function load_account(name, now, epoch)
   local k = key.account(name)
   local a = fields(k, ACCOUNT_FIELDS)
@@ -66,7 +51,7 @@ local function load_account(name, now, epoch)
   a.next, a.floor, a.last = tonumber(a.next), tonumber(a.floor or 0), tonumber(a.last)
   a.variation = tonumber(a.variation)
   a.info_every, a.info_at, a.recheck = tonumber(a.info_every or 0), tonumber(a.info_at or 0), tonumber(a.recheck or 0)
-  a.budgets = parse_budgets(a.budgets)
+  a.budgets = budget.parse(a.budgets)
   a.paused_until = tonumber(a.paused_until or 0)
   if a.breaker == 'open' and (a.probe or '') == '' then a.probe = 'due' end
   a.throttled = tonumber(a.throttled or 0)
@@ -195,34 +180,6 @@ local function release(o, now)
   redis.call('HDEL', o.key, 'w', 'j')
 end
 
--- The log of a budget: the slots of a sender's last calls of one kind ('*' any), as many as the budget allows.
-local function budget_log(o, b) return o.lane .. ':q:' .. b.kind .. ':' .. int(b.window) end
--- A look-up reads. What is added to a group after it was made makes no second one.
-local function budget_concerns(o, b)
-  if o.ph then return false end
-  return b.kind == '*' or (b.kind == o.k and not (o.k == 'group.create' and o.rs))
-end
-
--- Take a call from the budgets that concern it.
-local function spend_budgets(a, o, slot)
-  for _, b in ipairs(a.budgets) do
-    if budget_concerns(o, b) then
-      local log = budget_log(o, b)
-      redis.call('RPUSH', log, int(slot))
-      redis.call('LTRIM', log, -b.n, -1)
-      redis.call('PEXPIRE', log, math.ceil((b.window + a.variation) / 1000) + 60000)
-    end
-  end
-  if o.k == 'number.check' and a.checks_left then a.checks_left = redis.call('HINCRBY', a.key, 'checks_left', -1) end
-end
-
-local function return_budgets(a, o, slot)
-  for _, b in ipairs(a.budgets) do
-    if budget_concerns(o, b) and redis.call('LINDEX', budget_log(o, b), -1) == int(slot) then redis.call('RPOP', budget_log(o, b)) end
-  end
-  if o.k == 'number.check' and a.checks_left then redis.call('HINCRBY', a.key, 'checks_left', 1) end
-end
-
 -- What waited behind an operation in back-off, to the same recipient, goes to the head of the lane in its old order.
 local function unpark(o)
   if redis.call('HGET', o.lane .. ':h', o.pair) ~= o.id then return end
@@ -240,7 +197,7 @@ local function give_back(o, now, a, unused)
   release(o, now)
   if a and unused and o.sl then
     bucket.give_back(a, tonumber(o.sl))
-    return_budgets(a, o, tonumber(o.sl))
+    budget.give_back(a, o, tonumber(o.sl))
   end
   breaker.not_probed(o.id, now)
   redis.call('HSET', o.key, 's', 'w')

@@ -20,6 +20,7 @@
 --@include keys.lua
 --@include bucket.lua
 --@include breaker.lua
+--@include budgets.lua
 --@include lanes.lua
 local retention, grace = ARGV[1], tonumber(ARGV[2])
 local now = server_time()
