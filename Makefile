@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+# Test processes: most tests wait for workers and servers of their own, so more of them than cores.
+JOBS ?= 3
 READY := $(VENV)/.ready
 
 .PHONY: demo test check format docs bench clean help
@@ -13,7 +15,7 @@ demo: $(READY)   ## a campaign leaves at exactly the pace its keys allow, throug
 	@$(BIN)/python -m paceline_sandbox.demo $(ARGS)
 
 test: $(READY)   ## all tests
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadscope $(ARGS)
 
 check: $(READY)  ## lint, formatting, types, import contracts
 	$(BIN)/ruff check .

@@ -148,7 +148,7 @@ def test_by_itself_an_operation_follows_none(model: type[Operation]) -> None:
     assert make(model).follows is None
 
 
-@pytest.mark.parametrize("made", [new_id(), derived_id("key", "acme", "team-a")])
+@pytest.mark.parametrize("made", [new_id(), derived_id("key", "acme", "team-a")], ids=["new", "derived"])
 def test_an_operation_named_by_another_follows_it(made: str) -> None:
     """A group by its creation's id, or a message by that of the operation that sent it, is waited for."""
     followers = [make(model, group=made) for model in IN_A_GROUP]

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
 
@@ -59,6 +59,8 @@ class Begun:
             random: for jitter.
         """
         verdict = self._verdict(answer, now_us, random)
+        if verdict.outcome == "dead" and self.kind == "group.create":
+            verdict = replace(verdict, uuid=self.work.group)  # the group may exist although adding to it did not succeed
         return verdict.of_health(health_of(answer.meaning))
 
     def _verdict(self, answer: Answer, now_us: int, random: Random) -> Verdict:
