@@ -292,16 +292,43 @@ def test_resend_repeats_an_unknown_outcome(stack: Stack) -> None:
     assert 2 == stack.texts_accepted()["message 1"]
 
 
-def test_a_provider_that_refuses_connections_is_an_attempt_certain_not_to_be_sent(stack: Stack) -> None:
-    """Connect refused: repeated with back-off, never held."""
+@pytest.mark.parametrize(
+    "base",
+    ["http://127.0.0.1:9/open", "http://no-such-host.invalid/open", "https://{sandbox}/open"],
+    ids=["refused", "no such host", "no TLS"],
+)
+def test_a_call_that_found_no_connection_is_certain_not_to_be_sent(stack: Stack, base: str) -> None:
+    """Connect refused, an unknown host, TLS that fails: repeated with back-off, never held or looked up."""
     stack.add_account()
-    worker = stack.start_worker(PACELINE_API_BASE="http://127.0.0.1:9/open")
+    origin = stack.sandbox.origin.removeprefix("http://")
+    worker = stack.start_worker(PACELINE_API_BASE=base.format(sandbox=origin))
     receipt = stack.send(1)
     stack.wait_for(lambda _: retried(stack, receipt.id), "a retry")
     worker.stop()
     stack.start_worker()
-    assert "accepted" == stack.status_when(receipt, "accepted").state
+    accepted = stack.status_when(receipt, "accepted")
+    assert ("202", "retry") == (accepted.code, accepted.history[1].what)
     assert {"message 1": 1} == stack.texts_accepted()
+
+
+def test_failures_of_three_accounts_open_the_providers_breaker(stack: Stack) -> None:
+    """The provider is down for everybody: what other accounts hold back is not tried at all, until a probe is answered."""
+    stack.scenario(faults=[{"kind": "answer", "status": 503, "for_seconds": 6}])
+    others = [stack, *(stack.another() for _ in range(3))]
+    for one in others:
+        one.add_account()
+    stack.start_worker()
+    for one in others[:3]:
+        one.send(1)
+    stack.wait_for(lambda _: stack.state.fleet().get("provider_breaker_until") is not None, "the provider's breaker")
+    began_us = max(arrival["at_us"] for arrival in stack.sandbox.arrivals())
+    others[3].send(1)
+    others[3].settled(1)
+    first_us = min(arrival["at_us"] for arrival in others[3].arrivals())
+    assert first_us - began_us >= 3_900_000  # the pause is 5 s, or up to a fifth shorter
+    for one in others:
+        one.settled(1)
+        assert {"message 1": 1} == one.texts_accepted()
 
 
 def account(stack: Stack) -> dict[str, str]:

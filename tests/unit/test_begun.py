@@ -260,3 +260,11 @@ def test_a_refusal_of_one_of_several_calls_keeps_what_was_done() -> None:
     verdict = judged(found, Meaning.REJECTED, "422")
     assert ("finish", "accepted", GROUP) == (verdict.verb, verdict.outcome, verdict.uuid)
     assert [True] * 10 + [False] * 2 == [one["accepted"] for one in json.loads(verdict.result)["numbers"].values()]
+
+
+def test_a_creation_that_dies_while_it_is_filled_still_names_its_group() -> None:
+    """Attempts used up by the additions: the outcome is dead, and the group that exists can be found in it."""
+    kept = {"calls": 1, "group_uuid": GROUP, "numbers": {number: {"accepted": True} for number in numbers(10)}}
+    found = begun(make(CreateGroup, participants=numbers(12)), result=json.dumps(kept), max_attempts="1")
+    verdict = judged(read_begun(found), Meaning.OVERLOADED, "503")
+    assert ("dead", GROUP, "bad") == (verdict.outcome, verdict.uuid, verdict.health)
