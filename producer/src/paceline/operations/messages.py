@@ -50,7 +50,7 @@ class SendMessage(Operation):
         remote_id: a contact hidden behind a user name, ``<digits>@lid``.
         text: the words; at least one of ``text``, ``url``, ``pin``.
         url: public https address of an attachment, at most 16 MB.
-        media_bytes: the attachment's size, when known: too large a one is refused here instead of by the provider.
+        media_bytes: the attachment's size in bytes, when known: more than 16 MB is refused here instead of by the provider.
         pin: a place on the map; goes without text and file.
     """
 

@@ -205,7 +205,7 @@ class SendWaba(_ToNumber):
         to: the recipient's number, E.164.
         text: the words; with ``url`` the caption.
         url: public https address of an attachment.
-        media_bytes: the attachment's size, when known: too large a one is refused here.
+        media_bytes: the attachment's size in bytes, when known: more than 16 MB is refused here.
         interactive: goes without text and url.
     """
 
