@@ -60,7 +60,9 @@ class Begun:
         """
         verdict = self._verdict(answer, now_us, random)
         if verdict.outcome == "dead" and self.kind == "group.create":
-            verdict = replace(verdict, uuid=self.work.group)  # the group may exist although adding to it did not succeed
+            verdict = replace(
+                verdict, uuid=self.work.group
+            )  # the group may exist although adding to it did not succeed
         return verdict.of_health(health_of(answer.meaning))
 
     def _verdict(self, answer: Answer, now_us: int, random: Random) -> Verdict:
