@@ -2,7 +2,7 @@
 
 import random
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 import structlog
 
@@ -75,7 +75,7 @@ class InfoReader:
         )
 
     async def _refused(self, account: str, answer: Answer) -> None:
-        situation: Any = Situation(attempts=0, max_attempts=1, throttled=0, window_s=60.0)
+        situation = Situation(attempts=0, max_attempts=1, throttled=0, window_s=60.0)
         verdict = decide(answer, situation, self._random)
         if answer.meaning is Meaning.THROTTLED:
             await self._state.info_throttled(account, int(verdict.delay_s * 1e6))
