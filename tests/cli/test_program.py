@@ -46,6 +46,7 @@ READING = [
     ["status", "x"],
     ["explain", "x"],
     ["audit"],
+    ["unknown", "list"],
 ]
 ALL = [
     *READING,
@@ -53,6 +54,8 @@ ALL = [
     ["accounts", "suspend", "acme"],
     ["accounts", "resume", "acme"],
     ["accounts", "remove", "acme"],
+    ["unknown", "release", "x"],
+    ["unknown", "drop", "x"],
     *SENDING,
 ]
 
@@ -84,7 +87,7 @@ def test_help_shows_every_command(cli: Cli, arguments: list[str]) -> None:
     answer = cli(*arguments)
     assert (answer.code, answer.err) == (0, "")
     own = ("send", "delete", "story", "profile", "group", "template", "waba", "sms", "number", "campaign")
-    for command in (*own, "status", "explain", "audit", "secret", "accounts", "demo"):
+    for command in (*own, "status", "explain", "audit", "secret", "accounts", "unknown", "demo"):
         assert f"  {command} " in answer.out
 
 
@@ -98,6 +101,7 @@ def test_help_shows_every_command(cli: Cli, arguments: list[str]) -> None:
         *([command] for command in ("send", "delete", "story", "template", "waba", "sms")),
         ["number", "check"],
         *([command] for command in ("status", "explain", "audit")),
+        *(["unknown", verb] for verb in ("list", "release", "drop")),
         ["secret", "generate"],
     ],
     ids=" ".join,

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
 from paceline.operations import AddParticipants, CheckNumber, CreateGroup, DeleteMessage, Operation, SendMessage
+from paceline_worker.held import Held
 from paceline_worker.info import Info
 from paceline_worker.policy import Verdict
 from paceline_worker.state import Hint
@@ -298,6 +299,16 @@ class Operating(Ledger):
         else:
             self.accounts.resume(account)
             self.probes.pop(account, None)
+
+    @rule(account=accounts, drop=st.booleans())
+    def decide_about_a_held_one(self, account: str, drop: bool) -> None:
+        """A person says what nobody could find out."""
+        held = Held(self.client, retention=timedelta(hours=1))
+        for one in held.list(account, limit=1).operations:
+            if drop:
+                held.drop(one.id)
+            else:
+                held.release(one.id)
 
     @rule(
         data=st.data(),

@@ -63,7 +63,7 @@ def brought_by(extra: str) -> set[str]:
 @pytest.mark.parametrize(
     ("extra", "modules"),
     [
-        ("cli", ["paceline.cli", "paceline_worker.accounts_cli"]),
+        ("cli", ["paceline.cli", "paceline_worker.accounts_cli", "paceline_worker.held_cli"]),
         ("worker", ["paceline_worker", "paceline_worker.celery", "paceline_worker.engine"]),
         ("sandbox", ["paceline_sandbox.cli", "paceline_sandbox.server"]),
     ],

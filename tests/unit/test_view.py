@@ -156,7 +156,14 @@ def test_states_have_names(state: str, code: str) -> None:
         ("expired", "expired: no words", ""),
         ("cancelled", "cancelled: no words", None),
         ("dead", "dead: 503", "503"),
-        ("held", "nobody knows whether the call took effect, so it is held for a person", "timeout: no answer"),
+        (
+            "held",
+            (
+                "nobody knows whether the call took effect, so it is held for a person: "
+                "`paceline unknown release 01op` or `drop 01op`"
+            ),
+            "timeout: no answer",
+        ),
     ],
 )
 def test_a_settled_operation_says_what_became_of_it(outcome: str, why: str, words: str | None) -> None:

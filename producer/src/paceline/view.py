@@ -13,7 +13,7 @@ from paceline.record import instant
 # Of an operation's result, what is more than a note of the worker to itself.
 _SHOWN: Final = ("calls", "numbers", "wa_group_id", "check", "recipient")
 _LINE: Final = re.compile(r"(?P<at>[0-9]+)\|(?P<what>[^|]+)\|(?P<code>[^|]*)\|(?P<words>.*)")
-_STATES: Final = {"w": "waiting", "g": "granted", "s": "sending", "d": "settled"}
+STATES: Final = {"w": "waiting", "g": "granted", "s": "sending", "d": "settled"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Event:
     Args:
         at: when, by the state server's clock.
         what: ``enqueued`` (a worker took it into its lane), ``sent``, ``answered`` (one of its calls; others follow),
-            ``retry``, ``deferred``, ``unknown``, ``looked up``, ``waits``, or its outcome.
+            ``retry``, ``deferred``, ``unknown``, ``looked up``, ``waits``, ``released`` (by hand), or its outcome.
         code: the provider's status code, or a word where there was none.
         words: the provider's words, or ours.
     """
@@ -102,7 +102,7 @@ def status_of(found: Mapping[str, Any]) -> Status:
         Its status with forecast.
     """
     o = found["operation"]
-    state = _STATES[o["s"]]
+    state = STATES[o["s"]]
     result = json.loads(o.get("rs") or "{}")
     expected_us, why = (None, _what_became(o, result)) if state == "settled" else _forecast(found, state)
     uuid, is_group = o.get("u") or None, o["k"] == "group.create"
@@ -152,7 +152,10 @@ def _what_became(o: Mapping[str, str], result: Mapping[str, Any]) -> str:
         but += f" ({invited} of them got an invitation)" if invited else ""
         return f"the provider accepted it{but}"
     if outcome == "held":
-        return "nobody knows whether the call took effect, so it is held for a person"
+        return (
+            "nobody knows whether the call took effect, so it is held for a person: "
+            f"`paceline unknown release {o['id']}` or `drop {o['id']}`"
+        )
     return f"{outcome}: {o.get('le') or 'no words'}"
 
 
