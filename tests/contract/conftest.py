@@ -10,6 +10,7 @@ SCENARIO = """
 latency_ms = 0
 accept_unknown_keys = false
 accept_unknown_groups = false
+connected_numbers = ["+15550100001", "+15550100003", "+15550100004"]
 
 [[keys]]
 key = "contract"
