@@ -2,8 +2,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-# Test processes: most tests wait for workers and servers of their own, so more of them than cores.
-JOBS ?= 3
+# Test processes: most tests wait for workers and servers of their own.
+JOBS ?= 2
 READY := $(VENV)/.ready
 
 .PHONY: demo test check format docs bench clean help
