@@ -10,6 +10,7 @@ from paceline_worker.accounts import Accounts
 from paceline_worker.bucket import Pacing, plan
 from paceline_worker.secrets import ApiKey, KeyRing
 from tests.support.stack import SECRET, Stack
+from tests.support.wait import wait_until
 
 pytestmark = [pytest.mark.system]
 
@@ -33,13 +34,19 @@ def test_no_limit_is_broken_however_the_provider_counts(stack: Stack) -> None:
     for _ in range(2):
         stack.start_worker()
     time.sleep(SECONDS)
+    intervals = {name: plan(RATE, COUNTED[algorithm]).interval_us for name, algorithm in names.items()}
+    # Some gap is the formula's, to within the lateness allowed: slots are used one after another. How many are is a matter of the
+    # machine's load; benchmarks/pacing.py gives the share.
+    wait_until(
+        lambda: all(min(gaps(stack, name), default=us * 2) <= us + 50_000 for name, us in intervals.items()),
+        timedelta(seconds=60),
+        "neighbouring slots",
+    )
     report = stack.sandbox.report()["keys"]
     assert [0, 0, 0] == [report[name]["violations"] for name in names]
-    for name, algorithm in names.items():
-        arrivals = [arrival["at_us"] for arrival in stack.sandbox.arrivals() if arrival["key"] == name]
-        interval = plan(RATE, COUNTED[algorithm]).interval_us
-        gaps = [later - earlier for earlier, later in pairwise(arrivals)]
-        # Some gap is the formula's, to within the lateness allowed: slots are used one after another. How many are is a matter of
-        # the machine's load; benchmarks/pacing.py gives the share.
-        assert min(gaps) <= interval + 50_000
-        assert min(gaps) >= interval - 100_000
+    assert all(min(gaps(stack, name)) >= us - 100_000 for name, us in intervals.items())
+
+
+def gaps(stack: Stack, name: str) -> list[int]:
+    arrivals = [arrival["at_us"] for arrival in stack.sandbox.arrivals() if arrival["key"] == name]
+    return [later - earlier for earlier, later in pairwise(arrivals)]
