@@ -28,7 +28,7 @@ ACCOUNT_KEYS = {
     "expires_at",
     "info_read_at",
     "budgets",
-    "treat_503_as",
+    "reserve_percent", "treat_503_as",
     "breaker",
     "slowed_by",
     "pacing",

@@ -25,6 +25,8 @@ DEFAULT_BUDGETS: Final[Mapping[str, str]] = {"group.create": "30/day", "number.c
 _LARGEST_BUDGET: Final = 100_000
 _MICROSECOND: Final = timedelta(microseconds=1)
 _TAKEN: Final = "an account named {!r} exists; remove it first, or choose another name"
+# Bulk work comes to a stop if everything is kept for others.
+_LARGEST_RESERVE: Final = 90
 _LONGEST_VARIATION: Final = timedelta(seconds=10)
 
 
@@ -53,6 +55,7 @@ class Accounts:
         senders: Sequence[str],
         budgets: Mapping[str, str],
         treat_503_as: Treat503,  # noqa: ARG002 - so that the options of `add` can be passed as they are
+        reserve: int = 0,
     ) -> None:
         """Refuse wrong arguments of `add` before a key is asked for.
 
@@ -64,6 +67,7 @@ class Accounts:
             senders: see there.
             budgets: see there.
             treat_503_as: see there.
+            reserve: see there.
 
         Raises:
             InvalidOperation: an argument is wrong; names it.
@@ -72,6 +76,7 @@ class Accounts:
         _check_name(name)
         _limits(rates, pacing, variation, "")
         _budgets(budgets)
+        _reserve(reserve)
         for number in senders:
             _sender(number)
         if self._run("known", name) != "unknown account":
@@ -89,6 +94,7 @@ class Accounts:
         senders: Sequence[str] = (),
         budgets: Mapping[str, str] = DEFAULT_BUDGETS,
         treat_503_as: Treat503 = "overloaded",
+        reserve: int = 0,
         info: Info | None = None,
         info_every: timedelta = INFO_EVERY,
     ) -> None:
@@ -105,6 +111,7 @@ class Accounts:
             senders: the only numbers that may send; none given: any.
             budgets: per sender and kind of operation (``*``: any call) a rate, such as ``{"group.create": "30/day"}``.
             treat_503_as: ``overloaded`` repeats after a 503; ``unknown`` first finds out whether the call took effect.
+            reserve: percent of every limit that bulk work leaves to transactional work, 0 to 90.
             info: what ``/info`` told, when it was read already.
             info_every: how often workers read ``/info``; 0 = never.
 
@@ -122,6 +129,7 @@ class Accounts:
             "senders": " ".join(_sender(number) for number in senders),
             "budgets": _budgets(budgets),
             "treat_503": treat_503_as,
+            "reserve": _reserve(reserve),
             "key": ring.encrypt(key, name, version),
             "key_version": str(version),
             "info_every": str(info_every // _MICROSECOND),
@@ -141,6 +149,7 @@ class Accounts:
         variation: timedelta | None = None,
         budgets: Mapping[str, str] | None = None,
         treat_503_as: Treat503 | None = None,
+        reserve: int | None = None,
     ) -> None:
         """Give an account other limits or options; its bucket keeps its time, and what quotas counted stays counted.
 
@@ -151,6 +160,7 @@ class Accounts:
             variation: as for `add`.
             budgets: as for `add`, all of them.
             treat_503_as: as for `add`.
+            reserve: as for `add`.
 
         Raises:
             InvalidOperation: an argument is wrong; names it.
@@ -169,6 +179,8 @@ class Accounts:
             fields["budgets"] = _budgets(budgets)
         if treat_503_as is not None:
             fields["treat_503"] = treat_503_as
+        if reserve is not None:
+            fields["reserve"] = _reserve(reserve)
         self._known(self._run("limits", name, "", *(text for pair in fields.items() for text in pair)), name)
 
     def suspend(self, name: str, reason: str = "by hand") -> None:
@@ -234,6 +246,12 @@ def _budgets(rates: Mapping[str, str]) -> str:
                 raise InvalidOperation(f"budget: above {_LARGEST_BUDGET} of {kind} is not supported")
             found.append(f"{kind}:{n}:{window_us}")
     return " ".join(found)
+
+
+def _reserve(percent: int) -> str:
+    if not 0 <= percent <= _LARGEST_RESERVE:
+        raise InvalidOperation(f"reserve: between 0 and {_LARGEST_RESERVE} percent")
+    return str(percent)
 
 
 def _check_name(name: str) -> None:

@@ -80,6 +80,12 @@ TreatAs = Annotated[
         "--treat-503-as", help="Whether a 503 is repeated, or looked up first because it may have taken effect."
     ),
 ]
+Reserve = Annotated[
+    int | None,
+    typer.Option(
+        "--reserve", metavar="PERCENT", help="Of every limit, what bulk work leaves to transactional work. Default: 0."
+    ),
+]
 Pace = Annotated[
     PacingChoice,
     typer.Option("--pacing", help="Spacing is safe however the provider counts; window is a little faster."),
@@ -106,6 +112,7 @@ def add(
     variation: Variation = None,
     budget: Budget = None,
     treat_503_as: TreatAs = None,
+    reserve: Reserve = None,
     sender: Annotated[
         list[str] | None,
         typer.Option("--sender", metavar="+NUMBER", help="The only numbers that may send; repeatable. Default: any."),
@@ -134,6 +141,7 @@ def add(
         "senders": sender or (),
         "budgets": {**DEFAULT_BUDGETS, **_budgets(budget or ())},
         "treat_503_as": treat_503_as.value if treat_503_as else "overloaded",
+        "reserve": reserve or 0,
     }
     with _opened() as accounts, named_as_options(name="NAME", budget="--budget"):
         accounts.check(name, **options)
@@ -157,6 +165,7 @@ def change(
     variation: Variation = None,
     budget: Budget = None,
     treat_503_as: TreatAs = None,
+    reserve: Reserve = None,
 ) -> None:
     """Give an account other limits or options, at once; its bucket keeps its time.
 
@@ -171,6 +180,7 @@ def change(
             variation=_variation(variation),
             budgets=budgets,
             treat_503_as=treat_503_as.value if treat_503_as else None,
+            reserve=reserve,
         )
     _say_pace(name, "is changed")
 
@@ -276,8 +286,8 @@ def show(name: Name, *, json_output: Json = False) -> None:
     """Show one account; never its key.
 
     JSON: name, limit, limit_by_hand, requests_per_minute, credits_left, number_checks_left, on_trial, blocked, expires_at,
-    info_read_at (what /info told), budgets, treat_503_as, breaker (closed, open, ramp), slowed_by (factor of the interval
-    after 429s), pacing, variation_s, interval_s, slots_per_minute, state (active, paused, suspended), suspended
+    info_read_at (what /info told), budgets, reserve_percent, treat_503_as, breaker (closed, open, ramp), slowed_by (factor
+    of the interval after 429s), pacing, variation_s, interval_s, slots_per_minute, state (active, paused, suspended), suspended
     (the reason), suspended_at, paused_until, next_slot_at, added_at, senders, inbox, waiting, in_flight, outcomes (by
     name), lanes (sender, transactional, bulk, parked, in_flight, paused_until, oldest_at).
     """
@@ -302,6 +312,10 @@ def show(name: Name, *, json_output: Json = False) -> None:
                 ("expires", local(_at) if (_at := time_of(found["account"].get("expires_at"))) else None),
                 ("plan", {True: "trial", False: "paid", None: None}[account["on_trial"]]),
                 ("budgets", ", ".join(f"{kind} {rate}" for kind, rate in account["budgets"].items()) or None),
+                (
+                    "reserve",
+                    f"{account['reserve_percent']} % for transactional work" if account["reserve_percent"] else None,
+                ),
                 ("slowed", f"to {1 / account['slowed_by']:.0%} after 429s" if account["slowed_by"] > 1 else None),
                 ("breaker", account["breaker"] if account["breaker"] != "closed" else None),
                 ("pacing", f"{account['pacing']}, {pace_in_words(found['account'])}"),

@@ -38,6 +38,7 @@ def described(found: Mapping[str, Any]) -> dict[str, Any]:
         "expires_at": iso(time_of(account.get("expires_at"))),
         "info_read_at": iso(time_of(account.get("info_read_at"))),
         "budgets": by_kind((kind, f"{n} in {duration(window)}") for kind, n, window in stored_budgets(account)),
+        "reserve_percent": int(account.get("reserve") or 0),
         "treat_503_as": account.get("treat_503", "overloaded"),
         "breaker": account.get("breaker") or "closed",
         "slowed_by": round(int(account["slow"]) / 1000, 3),

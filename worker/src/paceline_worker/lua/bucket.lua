@@ -5,12 +5,14 @@
 -- Fields of a:<acct>:  `next`     earliest next slot (the theoretical arrival time of GCRA)
 --                      `floor`    no slot before: a slow call may have arrived as late as it was answered
 --                      `interval` distance between slots, us          `quotas` "N:W:J N:W:J" further limits, us
---                      `last`     the slot taken last
+--                      `last`     the slot taken last           `reserve` percent of all limits that bulk work leaves alone
 --                      `epoch`    generation in which `next` was written: a lost, new or distrusted bucket starts empty
 local bucket = {}
 
 -- Grants run ahead of their slots by the lead, so the hop through Celery costs no throughput.
 local LEAD = 250000
+-- A slot is never nearer than this: a grant for "now" would be late before it reached a worker.
+local HOP = 40000
 
 -- A bucket of another generation starts empty: one whole interval passes before its first slot, counted from now or from a slot
 -- that was granted ahead and may still be used.
@@ -37,11 +39,14 @@ end
 -- Named after its window, so that a changed quota keeps what was counted.
 function bucket.log(a, quota) return a.key .. ':q:' .. int(quota.window) end
 
--- The earliest slot at or after `earliest`. A quota of N per W admits slot k no sooner than W + J after slot k - N.
-function bucket.peek(a, earliest)
+-- The earliest slot at or after `earliest`. A quota of N per W admits slot k no sooner than W + J after slot k - N. Bulk work leaves
+-- the account's reserve alone: it keeps more distance, and sees smaller quotas.
+function bucket.peek(a, earliest, bulk)
   local slot = math.max(a.next, a.floor, earliest)
+  local share = bulk and 100 - (a.reserve or 0) or 100
+  if share < 100 then slot = math.max(slot, (a.last or 0) + math.ceil(a.interval * 100 / share)) end
   for _, quota in ipairs(a.quotas) do
-    local nth_last = redis.call('LINDEX', bucket.log(a, quota), -quota.n)
+    local nth_last = redis.call('LINDEX', bucket.log(a, quota), -math.max(1, math.floor(quota.n * share / 100)))
     if nth_last then slot = math.max(slot, tonumber(nth_last) + quota.window + quota.variation) end
   end
   return slot
