@@ -35,7 +35,7 @@ def test_the_base_install_is_thin() -> None:
     """celery, redis, packaging, pydantic, phonenumbers, and what they need; no HTTP client, limiter or metrics library."""
     assert set() == closure("paceline", set()) & HEAVY
     direct = {Requirement(text).name for text in requires("paceline") or () if "extra ==" not in text}
-    assert {"celery", "redis", "packaging", "pydantic", "phonenumbers"} == direct
+    assert {"celery", "redis", "packaging", "pydantic", "phonenumbers", "tzdata"} == direct
 
 
 def test_the_outbox_imports_without_the_extras() -> None:

@@ -38,15 +38,17 @@ TIMES = st.builds(lambda hour, quarter: f"{hour:02}:{quarter * 15:02}", st.integ
 
 
 @st.composite
-def hours(draw: st.DrawFn) -> str:
+def hours(draw: st.DrawFn, *, with_days: bool) -> str:
     begins, ends = draw(TIMES), draw(TIMES | st.just("24:00"))
     assume(begins != ends)
-    days = draw(st.just("") | st.sampled_from(DAYS) | st.builds("{}-{}".format, *[st.sampled_from(DAYS)] * 2))
-    return f"{days} {begins}-{ends}".strip()
+    if not with_days:
+        return f"{begins}-{ends}"
+    return f"{draw(st.sampled_from(DAYS) | st.builds('{}-{}'.format, *[st.sampled_from(DAYS)] * 2))} {begins}-{ends}"
 
 
 def windows(zone: str) -> st.SearchStrategy[Window]:
-    return st.lists(hours(), min_size=1, max_size=3).map(lambda parts: Window.parse(f"{', '.join(parts)} {zone}"))
+    parts = st.booleans().flatmap(lambda dated: st.lists(hours(with_days=dated), min_size=1, max_size=3))
+    return parts.map(lambda found: Window.parse(f"{', '.join(found)} {zone}"))
 
 
 ANY_WINDOW = st.sampled_from(sorted({zone for zone, _ in CHANGES})).flatmap(windows)
@@ -272,10 +274,12 @@ def test_hours_open_on_their_days(openings: list[str], text: str) -> None:
     assert openings == [local(opening, "UTC").replace("+0000", "") for opening in found if opening[1] > MONDAY]
 
 
-def test_hours_without_days_are_every_days() -> None:
-    """Also behind hours with days: the days of a part are its own."""
-    found = Window.parse("Mon-Fri 09:00-12:00, 13:30-18:00 UTC").openings(MONDAY, MONDAY + 7 * DAY)
-    assert 5 + 7 == len(found)
+def test_hours_with_days_do_not_stand_beside_hours_without() -> None:
+    """Afternoons of every day, or of the days named before? Written out, it is clear."""
+    with pytest.raises(InvalidOperation, match="gives days to some hours and none to others"):
+        Window.parse("Mon-Fri 09:00-12:00, 13:30-18:00 UTC")
+    found = Window.parse("Mon-Fri 09:00-12:00, Mon-Sun 13:30-18:00 UTC")
+    assert (found.text, 5 + 7) == (str(found), len(found.openings(MONDAY, MONDAY + 7 * DAY)))
 
 
 def test_an_opening_is_whole() -> None:

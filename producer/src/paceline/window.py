@@ -4,7 +4,7 @@
 
     window = hours {"," hours} zone         zone   an IANA name, such as Europe/Berlin
     hours  = [days] HH:MM "-" HH:MM         until 24:00; an end before the beginning is on the next day
-    days   = day ["-" day]                  Mon Tue Wed Thu Fri Sat Sun; a range may wrap; left out: every day
+    days   = day ["-" day]                  Mon Tue Wed Thu Fri Sat Sun; a range may wrap; left out of all: every day
 
 Where the clocks change, hours begin at the first and end at the last instant that shows their time. A time that the
 clocks skip is the instant at which they skip it, so hours that lie wholly inside the gap are not there that day.
@@ -33,6 +33,7 @@ _HOURS: Final = re.compile(r"(?:([A-Za-z]+)(?:-([A-Za-z]+))? )?([0-9]{2}:[0-9]{2
 # but no zone: copies (posix), the same counting leap seconds (right), and whatever the machine is set to.
 _ZONE: Final = re.compile(r"(?!posix|right|localtime)[A-Za-z][A-Za-z0-9_+-]*(?:/[A-Za-z][A-Za-z0-9_+-]*)*")
 _WHOLE_DAY: Final = 24 * 60
+_WEEK: Final = 7
 _DAY: Final = timedelta(days=1)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -72,12 +73,10 @@ class Hours:
         return cls(first if count < 7 else 0, count, begins, ends if ends > begins else ends + _WHOLE_DAY)
 
     def __str__(self) -> str:
-        """The part as a window writes it."""
+        """The part with its days."""
         # The end of hours until midnight is 24:00, however it was written.
         ends = self.ends if self.ends <= _WHOLE_DAY else self.ends - _WHOLE_DAY
         hours = f"{self.begins // 60:02}:{self.begins % 60:02}-{ends // 60:02}:{ends % 60:02}"
-        if self.count == 7:
-            return hours
         days = _DAYS[self.first]
         if self.count > 1:
             days += f"-{_DAYS[(self.first + self.count - 1) % 7]}"
@@ -108,7 +107,7 @@ class Window:
 
         Args:
             text: such as ``Mon-Fri 09:00-18:00, Sat 10:00-14:00 Europe/Berlin``, up to `LONGEST_WINDOW` characters.
-                Hours without days are every day's, also behind hours with days.
+                Hours without days are every day's; with days beside hours without, it is not clear what is meant.
 
         Returns:
             The window.
@@ -123,8 +122,13 @@ class Window:
         zone = _zone(key)
         if not parts:
             raise _refusal("names no hours")
-        hours = tuple(Hours.parse(part.strip()) for part in parts.split(","))
-        canonical = f"{', '.join(map(str, hours))} {key}"
+        texts = [part.strip() for part in parts.split(",")]
+        hours = tuple(map(Hours.parse, texts))
+        if len({text[0].isalpha() for text in texts}) > 1:
+            raise _refusal("gives days to some hours and none to others")
+        every_day = all(part.count == _WEEK for part in hours)
+        written = (str(part).removeprefix("Mon-Sun ") if every_day else str(part) for part in hours)
+        canonical = f"{', '.join(written)} {key}"
         _check_length(canonical)  # it may have spaces that the given text did without
         return cls(canonical, hours, zone)
 
