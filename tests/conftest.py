@@ -102,6 +102,7 @@ def drive(client: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> Iterator[Driv
 
 
 _OWNED_BY_STATE = re.compile(r":(accounts|due|inbox|meta|workers|outcomes|campaigns|c:[^:]+|in:[^:]+)$")
+_OWNED_BY_CAMPAIGN = re.compile(r":c:(?P<campaign>[^:]+):(?:tm|out)$")
 _OWNED_BY_ACCOUNT = re.compile(r":(?:a|l):(?P<account>[^:]+)(?::.*)?$")
 
 
@@ -116,6 +117,9 @@ def ownerless_keys(client: redis.Redis) -> list[str]:
             continue
         owned = _OWNED_BY_ACCOUNT.fullmatch(tail)
         if owned and owned["account"] in accounts:
+            continue
+        of_campaign = _OWNED_BY_CAMPAIGN.fullmatch(tail)
+        if of_campaign and not client.hexists(f"{root}:c:{of_campaign['campaign']}", "completed_at"):
             continue
         if tail.startswith(":f:") and client.hget(f"{root}:o:{tail[3:]}", "s") in ("w", "g", "s", "d"):
             continue

@@ -51,7 +51,7 @@ def _ask(pipe: Any, key: str) -> None:
     parts = key.removeprefix(f"{ROOT}:").split(":")
     if parts[0] == "o" or (parts[0] == "l" and len(parts) == 3):
         pipe.hgetall(key)
-    elif parts[0] == "a" and len(parts) == 3 and parts[2] in {"fl", "tm", "held"}:
+    elif (parts[0] == "a" and len(parts) == 3 and parts[2] in {"fl", "tm", "held"}) or parts[2:] == ["tm"]:
         pipe.zrange(key, 0, -1, withscores=True)
     elif parts[0] == "f" or (parts[0] == "l" and parts[3] in {"t", "b", "k"}):
         pipe.lrange(key, 0, -1)
@@ -70,7 +70,10 @@ def _sort(found: Places, parts: list[str], answer: Any) -> None:
         case ["a", _, "held"]:
             found.held |= {op for op, _ in answer}
         case ["a", _, "tm"]:
-            found.timed += [member for member, _ in answer]
+            members = [member for member, _ in answer if not member.startswith("c:")]
+            found.timed += members
+            found.waiting.update(member.rsplit(":", 1)[1] for member in members)
+        case ["c", _, "tm"]:
             found.waiting.update(member.rsplit(":", 1)[1] for member, _ in answer)
         case ["l", account, sender]:
             if "f" in answer:

@@ -71,7 +71,7 @@ def test_a_lease_that_ends_after_begin_is_unknown_and_held(drive: Drive) -> None
     hint = drive.grant_next()
     drive.begin_at_slot(hint)
     drive.advance(LEASE_US / 1e6 + 0.001)
-    assert [("acme", "message.to_number", "held")] == list(drive.grant().settled)
+    assert [("acme", "message.to_number", "held", 1)] == list(drive.grant().settled)
     assert ("d", "held") == (drive.operation(op)["s"], drive.operation(op)["oc"])
 
 

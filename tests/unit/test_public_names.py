@@ -12,7 +12,9 @@ def test_the_public_door_is_small() -> None:
     assert set(paceline.__all__) == {
         "Accepted",
         "Campaign",
+        "CampaignOptions",
         "Duplicate",
+        "Forecast",
         "Operation",
         "Outbox",
         "PacelineError",

@@ -29,7 +29,10 @@ def found(
         "now": str(NOON_US),
     }
     bucket = {"name": ACCOUNT, "next_slot": str(NOON_US + 2 * SECOND), "interval": "1", "interval_now": str(INTERVAL)}
-    reply = {"operation": fields | (operation or {}), "account": bucket | (account or {}), "ahead": 0}
+    fields |= {"pr": "t"} | (operation or {})
+    ahead = more.pop("ahead", 0)
+    lane = {"sender": SENDER, "transactional": ahead + 1, "sources": []} | more.pop("lane", {})
+    reply = {"operation": fields, "account": bucket | (account or {}), "lanes": [lane], "position": ahead}
     return reply | more
 
 
@@ -45,11 +48,11 @@ def seconds(status: Status) -> float | None:
         (2 + 610, "100 operations leave before it, one every 6.1 s", found(ahead=100)),
         (None, "its account was removed", found() | {"account": None}),
         (None, "the account is suspended: by hand", found(account={"suspended": "by hand"}, ahead=3)),
-        (None, "an earlier message to the same recipient is in back-off", found() | {"ahead": None}),
+        (None, "an earlier message to the same recipient is in back-off", found() | {"position": None}),
         (
             None,
             "it waits for operation 01first, which it follows",
-            found({"rf": "01first"}, follows="01first") | {"ahead": None},
+            found({"rf": "01first"}, follows="01first") | {"position": None},
         ),
         (2, "it is next; the account's slot is at 2026-01-31 12:00:02 UTC", found({"rf": "01first"})),
         (
@@ -70,7 +73,7 @@ def seconds(status: Status) -> float | None:
             found(lane={"sender": SENDER, "paused_until": str(NOON_US + 4 * SECOND)}),
         ),
         (
-            2 + 61,
+            4 + 61,
             "the sender is busy; it pauses until 2026-01-31 12:00:04 UTC",
             found(lane={"sender": SENDER, "paused_until": str(NOON_US + 4 * SECOND)}, ahead=10),
         ),
@@ -82,12 +85,12 @@ def seconds(status: Status) -> float | None:
         (
             30,
             "it backs off after an error until 2026-01-31 12:00:30 UTC",
-            found({"ev": RETRY}, backoff_until=str(NOON_US + 30 * SECOND)) | {"ahead": None},
+            found({"ev": RETRY}, backoff_until=str(NOON_US + 30 * SECOND)) | {"position": None},
         ),
         (
             2,
             "it backs off after an error until 2026-01-31 12:00:01 UTC",
-            found({"ev": f"1|answered||\n{RETRY}"}, backoff_until=f"{NOON_US + SECOND}.0") | {"ahead": None},
+            found({"ev": f"1|answered||\n{RETRY}"}, backoff_until=f"{NOON_US + SECOND}.0") | {"position": None},
         ),
         (
             30,
@@ -123,7 +126,7 @@ def seconds(status: Status) -> float | None:
         (
             3600,
             "it is not to be sent before 2026-01-31 13:00:00 UTC",
-            found(not_before=f"{NOON_US + 3600 * SECOND}") | {"ahead": None},
+            found(not_before=f"{NOON_US + 3600 * SECOND}") | {"position": None},
         ),
         (
             0.25,

@@ -9,7 +9,8 @@
     receipt.wait(timeout=5)
 """
 
-from paceline.campaign import Campaign, Progress, UploadReport
+from paceline.campaign import Campaign, Progress
+from paceline.campaign_options import CampaignOptions
 from paceline.errors import PacelineError
 from paceline.operations import (
     AddParticipants,
@@ -32,18 +33,22 @@ from paceline.operations import (
     SetProfilePicture,
 )
 from paceline.outbox import Accepted, Duplicate, Outbox, Receipt, Refused
+from paceline.outlook import Forecast
 from paceline.settings import Settings
+from paceline.upload import UploadReport
 from paceline.view import Status
 
 __all__ = [
     "Accepted",
     "AddParticipants",
     "Campaign",
+    "CampaignOptions",
     "CheckNumber",
     "CreateGroup",
     "DeleteMessage",
     "DemoteParticipants",
     "Duplicate",
+    "Forecast",
     "Operation",
     "Outbox",
     "PacelineError",

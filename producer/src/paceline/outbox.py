@@ -6,8 +6,10 @@ from itertools import chain
 from types import TracebackType
 from typing import Final, Self
 
-from paceline.campaign import Campaign, open_campaign, upload
+from paceline.campaign import Campaign
+from paceline.campaign_options import CampaignOptions
 from paceline.errors import (
+    CampaignConflict,
     InvalidOperation,
     NotFound,
     NotYetAccepted,
@@ -17,11 +19,12 @@ from paceline.errors import (
 )
 from paceline.hints import HintBus
 from paceline.ids import new_id
-from paceline.operations import OnUnknown, Operation, Priority
+from paceline.operations import OnUnknown, Operation
 from paceline.recipients import Row
 from paceline.record import operation_id, single
 from paceline.settings import Settings
 from paceline.state import State, connect
+from paceline.upload import draft, open_campaign, upload
 from paceline.view import Status, status_of
 
 _POLL_S: Final = 0.02
@@ -168,10 +171,14 @@ class Outbox:
         template: str,
         recipients: Iterable[Mapping[str, str]],
         url: str | None = None,
-        priority: Priority = "bulk",
         valid_until: datetime | None = None,
         on_unknown: OnUnknown = "reconcile",
         max_attempts: int | None = None,
+        weight: int | None = None,
+        rate: str | None = None,
+        window: str | None = None,
+        auto_pause: int | None = None,
+        paused: bool = False,
         on_invalid: Callable[[Row, str], None] | None = None,
         on_progress: Callable[[int], None] | None = None,
     ) -> Campaign:
@@ -188,10 +195,14 @@ class Outbox:
             recipients: mappings with ``to``, optionally ``key``, ``not_before``, ``valid_until`` (ISO 8601 with a zone), and
                 the columns the template names.
             url: attachment for all.
-            priority: class in the lane.
             valid_until: not sent later; default 24 hours from now.
             on_unknown: policy for calls of unknown outcome.
             max_attempts: calls before an operation is dead.
+            weight: its share of its sender's turns, 1 to 1000. Of a campaign that is continued, the options given change.
+            rate: not faster than this, such as ``100/minute``.
+            window: local hours with a zone in which it sends, such as ``Mon-Fri 09:00-18:00 Europe/Berlin``.
+            auto_pause: paused when more than so many percent of its last 100 answers are rejections; 20 unless told, 0 never.
+            paused: a new one begins paused, and leaves when it is resumed.
             on_invalid: called with a bad row and what is wrong with it; without it the first bad row raises.
             on_progress: called with the number of rows written so far, after each chunk.
 
@@ -207,25 +218,35 @@ class Outbox:
         first = next(rows, None)  # before the campaign exists: a source that cannot be read leaves nothing behind
         if first is None:
             raise InvalidOperation("recipients: there are none")
-        opened = open_campaign(
-            self.state,
+        described = draft(
             name,
             account=account,
             sender=sender,
             template=template,
             url=url,
-            priority=priority,
             valid_until=valid_until,
             on_unknown=on_unknown,
             max_attempts=max_attempts,
+            options=CampaignOptions(weight=weight, rate=rate, window=window, auto_pause=auto_pause),
         )
-        return upload(
-            opened,
+        open_campaign(self.state, described, paused=paused)
+        report = upload(
+            described,
             chain([first], rows),
+            state=self.state,
             submit=self._submit_chunk,
             on_invalid=on_invalid,
             on_progress=on_progress,
         )
+        return Campaign(name, self.state, report)
+
+    def list_campaigns(self) -> list[Campaign]:
+        """All campaigns, by name.
+
+        Raises:
+            StateUnavailable: Redis did not answer.
+        """
+        return [Campaign(name, self.state) for name in self.state.campaigns()]
 
     def find_campaign(self, name: str) -> Campaign:
         """A campaign by its name.
@@ -257,7 +278,10 @@ class Outbox:
 
     def _submit_chunk(self, campaign: str, account: str, sender: str, count: int, body: str) -> None:
         rid = new_id()
-        raise_refusal(self.state.submit(rid, account, sender, count, body, campaign=campaign), account, sender)
+        reply = self.state.submit(rid, account, sender, count, body, campaign=campaign)
+        if reply == "cancelled campaign":
+            raise CampaignConflict(f"campaign {campaign!r} was cancelled, which is final")
+        raise_refusal(reply, account, sender)
         self._hint(rid)
 
     def _hint(self, rid: str) -> None:

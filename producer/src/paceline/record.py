@@ -12,8 +12,8 @@ Version 1 is a JSON object::
 
 Fields of ``common`` and ``rows`` are texts, named as in the operation's hash: ``a`` account, ``f`` sender, ``pr`` priority,
 ``k`` kind, ``mx`` max_attempts, ``unk`` on_unknown, ``ur`` what that means for the kind (`kinds.unknown_letter`), ``vu``
-valid until and ``nb`` not before (us since the epoch), ``to`` target, ``rf`` the operation it follows, ``p`` payload
-(JSON), ``m`` metadata (JSON), ``id``.
+valid until and ``nb`` not before (us since the epoch), ``wi`` the openings of its window (`window.as_text`), ``to`` target,
+``rf`` the operation it follows, ``p`` payload (JSON), ``m`` metadata (JSON), ``id``.
 """
 
 import json
@@ -22,12 +22,17 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from paceline import names
+from paceline.errors import InvalidOperation
 from paceline.ids import derived_id, new_id
 from paceline.kinds import unknown_letter
 from paceline.operations import DEFAULT_VALIDITY, OnUnknown, Operation, Priority
+from paceline.window import Window, as_text
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+# So many openings of its window go with an operation, and so far ahead the first of them is looked for.
+_MOST_OPENINGS = 60
+_LONGEST_CLOSED = timedelta(days=8)
 # Made once: `json.dumps` makes an encoder for every call that has options.
 _JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
@@ -98,16 +103,24 @@ def single(operation: Operation, op_id: str, now: datetime) -> str:
     Args:
         operation: what to send.
         op_id: from `operation_id`.
-        now: the caller's clock; a default validity begins there, or at ``not_before``.
+        now: the caller's clock; a default validity begins there, or when it may first be sent.
 
     Returns:
         JSON text.
+
+    Raises:
+        InvalidOperation: its window does not open while it is valid.
     """
     row = {"id": op_id, "to": operation.target or op_id, "p": compact(operation.payload())}
     if operation.follows:
         row["rf"] = operation.follows
     if operation.not_before:
         row["nb"] = str(microseconds(operation.not_before))
+    starts = max(now, operation.not_before) if operation.not_before else now
+    if operation.window:
+        openings = openings_of(operation, starts)
+        row["wi"] = as_text(openings)
+        starts = max(starts, openings[0][0])
     if operation.metadata:
         row["m"] = compact(operation.metadata)
     return compact(
@@ -124,11 +137,34 @@ def single(operation: Operation, op_id: str, now: datetime) -> str:
                 max_attempts=operation.max_attempts,
                 on_unknown=operation.on_unknown,
                 valid_until=operation.valid_until,
-                now=max(now, operation.not_before) if operation.not_before else now,
+                now=starts,
             ),
             "rows": [row],
         }
     )
+
+
+def openings_of(operation: Operation, begin: datetime) -> list[tuple[datetime, datetime]]:
+    """When the window of an operation is open while it is valid.
+
+    Args:
+        operation: one with a window.
+        begin: from when on.
+
+    Returns:
+        [open, close) in order; without a ``valid_until``, those that begin within a day of the first.
+
+    Raises:
+        InvalidOperation: there is none.
+    """
+    end = operation.valid_until or begin + _LONGEST_CLOSED
+    openings = Window.parse(operation.window or "").openings(begin, end, _MOST_OPENINGS)
+    if not openings:
+        raise InvalidOperation(f"window: does not open before {end.isoformat()}")
+    if operation.valid_until:
+        return openings
+    last = max(begin, openings[0][0]) + DEFAULT_VALIDITY
+    return [opening for opening in openings if opening[0] < last]
 
 
 def chunk(*, campaign: str, account: str, sender: str, priority: Priority, rows: Iterable[dict[str, str]]) -> str:

@@ -1,7 +1,7 @@
 """The thin package's side of the state: connection, and the scripts that write the inbox and read."""
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
 from typing import Any, Final, ParamSpec, TypeVar
 
@@ -95,14 +95,38 @@ class State:
         return str(self._submit.run(self.client, rid, account, sender, count, body, campaign))
 
     @translated
-    def open_campaign(self, name: str, common: dict[str, str], digest: str) -> str:
+    def open_campaign(
+        self,
+        name: str,
+        common: dict[str, str],
+        digest: str,
+        options: Mapping[str, str] | None = None,
+        *,
+        paused: bool = False,
+    ) -> str:
         """Create the campaign or continue it; see campaign.lua."""
-        return str(self._campaign.run(self.client, "open", name, json.dumps(common), digest))
+        texts = json.dumps(common), digest, json.dumps(options or {}), str(int(paused))
+        return str(self._campaign.run(self.client, "open", name, *texts))
 
     @translated
     def seal_campaign(self, name: str, offered: int, invalid: int) -> None:
         """Say that the upload is complete."""
         self._campaign.run(self.client, "seal", name, offered, invalid)
+
+    @translated
+    def control_campaign(self, verb: str, name: str, argument: str = "") -> str:
+        """Pause, resume, cancel or change it; see campaign.lua."""
+        return str(self._campaign.run(self.client, verb, name, argument))
+
+    @translated
+    def campaign_outlook(self, name: str) -> dict[str, Any] | None:
+        """A campaign with its account and all that waits beside it, or None."""
+        return _json(self._look.run(self.client, "campaign", name))
+
+    @translated
+    def known(self, op_ids: Iterable[str]) -> int:
+        """How many of these operations are there."""
+        return int(self._look.run(self.client, "known", *op_ids))
 
     @translated
     def campaign(self, name: str) -> dict[str, str]:

@@ -17,7 +17,7 @@
 """
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -153,12 +153,22 @@ class _MemoryState(State):
             self._count(campaign, received=count, written=written, duplicate=count - written)
         return "written"
 
-    def open_campaign(self, name: str, common: dict[str, str], digest: str) -> str:
+    def open_campaign(
+        self,
+        name: str,
+        common: dict[str, str],
+        digest: str,
+        options: Mapping[str, str] | None = None,
+        *,
+        paused: bool = False,
+    ) -> str:
         if self._refuses(common["a"]):
             return "unknown account"
         if name in self._campaigns:
             return "continued" if self._campaigns[name]["digest"] == digest else "different"
-        self._campaigns[name] = common | {"digest": digest, "sealed": "0"}
+        self._campaigns[name] = common | dict(options or {}) | {"digest": digest, "sealed": "0"}
+        if paused:
+            self._campaigns[name] |= {"hold": "paused", "hold_why": "it was uploaded paused"}
         payload = json.loads(common["p"])
         self._outbox.campaigns[name] = RecordedCampaign(
             name, common["a"], common["f"], payload["text"], payload.get("url")
@@ -167,6 +177,23 @@ class _MemoryState(State):
 
     def seal_campaign(self, name: str, offered: int, invalid: int) -> None:
         self._campaigns[name] |= {"sealed": "1", "offered": str(offered), "invalid": str(invalid)}
+
+    def control_campaign(self, verb: str, name: str, argument: str = "") -> str:
+        if name not in self._campaigns:
+            return "unknown campaign"
+        held = self._campaigns[name]
+        if held.get("hold") == "cancelled":
+            return "cancelled"
+        if verb == "change":
+            held |= json.loads(argument)
+        elif verb == "resume":
+            held.pop("hold", None)
+        else:
+            held |= {"hold": {"pause": "paused", "cancel": "cancelled"}[verb], "hold_why": argument}
+        return "done"
+
+    def campaigns(self) -> list[str]:
+        return sorted(self._campaigns)
 
     def campaign(self, name: str) -> dict[str, str]:
         return dict(self._campaigns.get(name, {}))
@@ -178,8 +205,9 @@ class _MemoryState(State):
         now = str(microseconds(self._now()))
         return {
             "operation": found | {"id": op_id, "now": now},
-            "account": {"name": found["a"], "next_slot": now, "interval_now": "0"},
-            "ahead": 0,
+            "account": {"name": found["a"], "next_slot": now, "interval_now": "1"},
+            "lanes": [_lane_of(found)],
+            "position": 0,
             "follows": found.get("rf"),
             "not_before": found["nb"] if int(found.get("nb", 0)) > int(now) else None,
         }
@@ -209,6 +237,13 @@ class _MemoryState(State):
         counts = self._campaigns[campaign]
         for name, number in more.items():
             counts[name] = str(int(counts.get(name, 0)) + number)
+
+
+def _lane_of(found: Mapping[str, str]) -> dict[str, Any]:
+    """The lane of an operation that waits alone."""
+    bulk = {"name": found.get("c", "-"), "waiting": 1, "timed": 0}
+    is_bulk = found["pr"] == "b"
+    return {"sender": found["f"], "transactional": int(not is_bulk), "sources": [bulk] if is_bulk else []}
 
 
 def _content(common: dict[str, str], row: dict[str, str]) -> str:

@@ -8,6 +8,7 @@ from datetime import datetime
 from operator import attrgetter
 from typing import Any, Final
 
+from paceline.outlook import cap_words, clock, closed_words, expected_departure, held_words, pause_words
 from paceline.record import instant
 
 # Of an operation's result, what is more than a note of the worker to itself.
@@ -163,37 +164,49 @@ def _forecast(found: Mapping[str, Any], state: str) -> tuple[int | None, str]:
     """When an unsettled operation is expected to leave, and the one thing that keeps it most."""
     o, account = found["operation"], found.get("account")
     if state != "waiting":
-        return int(o["sl"]), f"its slot is at {_clock(o['sl'])}" if state == "granted" else "the call is under way"
+        return int(o["sl"]), f"its slot is at {clock(o['sl'])}" if state == "granted" else "the call is under way"
     if account is None:
         return None, "its account was removed"
     if account.get("suspended"):
         return None, f"the account is suspended: {account['suspended']}"
-    for name, words in (("not_before", "is not to be sent before"), ("backoff_until", _why_aside(o))):
+    campaign = found.get("campaign") or {}
+    if campaign.get("hold") and not o.get("ph"):
+        return None, held_words(campaign)
+    before = "is outside its window until" if o.get("wi") else "is not to be sent before"
+    for name, words in (("not_before", before), ("backoff_until", _why_aside(o))):
         if found.get(name):
             at = max(int(float(found[name])), int(account["next_slot"]))
-            return at, f"it {words} {_clock(found[name])}"
+            return at, f"it {words} {clock(found[name])}"
     if found.get("follows"):
         return None, f"it waits for operation {found['follows']}, which it follows"
-    if found.get("ahead") is None:
+    if found.get("position") is None:
         return None, "an earlier message to the same recipient is in back-off"
-    now, ahead, interval = int(o["now"]), int(found["ahead"]), int(account["interval_now"])
-    at = int(account["next_slot"]) + ahead * interval
-    lane = found.get("lane") or {}
-    pause = int(account.get("paused_until") or 0)
-    if pause > now and account.get("breaker") == "open":
-        return at, f"the provider fails, so nothing is sent until it is tried again at {_clock(pause)}"
-    if pause > now:
-        return at, f"the account pauses until {_clock(account['paused_until'])} because the provider throttled it"
-    if int(lane.get("paused_until") or 0) > now and lane.get("paused_because") == "budget":
-        return max(
-            at, int(lane["paused_until"])
-        ), f"a budget of its sender is used up until {_clock(lane['paused_until'])}"
+    return _turn(found, campaign)
+
+
+def _turn(found: Mapping[str, Any], campaign: Mapping[str, Any]) -> tuple[int | None, str]:
+    """When the turn of one that stands in a list comes, and what it waits for."""
+    o, account = found["operation"], found["account"]
+    now = int(o["now"])
+    leaves = expected_departure(found)
+    at = leaves.at_us if leaves else None
+    if closed := None if o.get("ph") else closed_words(campaign, now):
+        return at, closed
+    if pause := pause_words(account, now):
+        return at, pause
+    lane: Mapping[str, Any] = next((lane for lane in found["lanes"] if lane["sender"] == o["f"]), {})
     if int(lane.get("paused_until") or 0) > now:
-        return max(at, int(lane["paused_until"])), f"the sender is busy; it pauses until {_clock(lane['paused_until'])}"
-    if ahead:
-        before = "1 operation leaves" if ahead == 1 else f"{ahead} operations leave"
-        return at, f"{before} before it, one every {interval / 1e6:g} s"
-    return at, f"it is next; the account's slot is at {_clock(account['next_slot'])}"
+        until = clock(lane["paused_until"])
+        if lane.get("paused_because") == "budget":
+            return at, f"a budget of its sender is used up until {until}"
+        return at, f"the sender is busy; it pauses until {until}"
+    if leaves is None:
+        return None, "it cannot leave as things stand"
+    if leaves.ahead:
+        before = "1 operation leaves" if leaves.ahead == 1 else f"{leaves.ahead} operations leave"
+        interval = int(account["interval_now"])
+        return at, f"{before} before it, {cap_words(campaign, interval) or f'one every {interval / 1e6:g} s'}"
+    return at, f"it is next; the account's slot is at {clock(account['next_slot'])}"
 
 
 def _why_aside(o: Mapping[str, str]) -> str:
@@ -203,7 +216,3 @@ def _why_aside(o: Mapping[str, str]) -> str:
     if len(last) > 1 and last[1] == "retry":
         return "backs off after an error until"
     return f"waits ({o['le']}) until" if o.get("le") else "waits until"
-
-
-def _clock(us: str | float) -> str:
-    return instant(us).strftime("%Y-%m-%d %H:%M:%S UTC")

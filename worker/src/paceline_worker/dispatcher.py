@@ -168,8 +168,8 @@ class Dispatcher:
         return len(rids) == _OVERDUE_RECORDS
 
     def _handle(self, grants: Grants) -> None:
-        for account, kind, outcome in grants.settled:
-            self._metrics.settled(account, kind, outcome)
+        for account, kind, outcome, number in grants.settled:
+            self._metrics.settled(account, kind, outcome, number)
         self._metrics.given_back(grants.given_back)
         if self._progress.stalled(grants.given_back, time.monotonic()) and not self._stopping:
             self._stopping = True

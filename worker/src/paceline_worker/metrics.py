@@ -100,9 +100,9 @@ class Metrics:
         if number > 0:
             self._accepted.labels(self._account(account), kind).inc(number)
 
-    def settled(self, account: str, kind: str, outcome: str) -> None:
+    def settled(self, account: str, kind: str, outcome: str, number: int = 1) -> None:
         """An operation got its outcome."""
-        self._settled.labels(self._account(account), kind, outcome).inc()
+        self._settled.labels(self._account(account), kind, outcome).inc(number)
 
     def settled_as(self, account: str, kind: str, done: str, reason: str) -> None:
         """What settle.lua did with a verdict: an outcome, a retry or a deferral."""

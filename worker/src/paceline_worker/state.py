@@ -79,7 +79,7 @@ class Grants:
         hints: granted operations, earliest account first.
         next_us: server time at which something is due next; None when nothing waits.
         given_back: leases that ran out before begin.
-        settled: (account, kind, outcome) of operations that ended on the way: expired, held, dead.
+        settled: (account, kind, outcome, how many) of operations that ended on the way: expired, held, dead, cancelled.
         room: how many more operations the fleet could take.
         clock_jumped: the server's clock was set; the grants must not be used.
         infos: accounts whose figures are to be read.
@@ -89,7 +89,7 @@ class Grants:
     hints: Sequence[Hint]
     next_us: int | None
     given_back: int
-    settled: Sequence[tuple[str, str, str]]
+    settled: Sequence[tuple[str, str, str, int]]
     room: int
     clock_jumped: bool
     server_restarted: bool
@@ -165,7 +165,7 @@ class WorkerState:
         now, following, given_back, settled, room, restarted, infos, *flat = reply
         self._clock.observe(sent, int(now), time.monotonic())
         hints = [Hint(i, str(t), int(s)) for i, t, s in zip(*[iter(flat)] * 3, strict=True)]
-        ended = [(a, k, o) for a, k, o in json.loads(settled)]
+        ended = [(a, k, o, *(many or [1])) for a, k, o, *many in json.loads(settled)]
         return Grants(
             hints=hints,
             next_us=int(following) if following else None,

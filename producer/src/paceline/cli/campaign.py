@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 import typer
 from rich.live import Live
 
-from paceline.campaign import Progress, UploadReport, progress_of
+from paceline.campaign import Progress, progress_of
 from paceline.cli.errors import INTERRUPTED, complain, named_as_options
 from paceline.cli.options import (
     Account,
@@ -15,7 +15,6 @@ from paceline.cli.options import (
     MaxAttempts,
     OnUnknown,
     OnUnknownOption,
-    Priority,
     Sender,
     Url,
     ValidUntil,
@@ -30,6 +29,7 @@ from paceline.operations import DEFAULT_MAX_ATTEMPTS
 from paceline.outbox import Outbox
 from paceline.record import instant
 from paceline.state import State
+from paceline.upload import UploadReport
 
 # Often enough to look alive, seldom enough to cost nothing.
 _WATCH_S: Final = 0.5
@@ -59,9 +59,6 @@ def start(
     ],
     template: Annotated[str, typer.Option("--template", help="The text; {column} is filled in, {{ and }} are braces.")],
     url: Url = None,
-    priority: Annotated[
-        Priority, typer.Option("--priority", help="Bulk lets single messages go first.")
-    ] = Priority.bulk,
     valid_until: ValidUntil = None,
     on_unknown: OnUnknownOption = OnUnknown.reconcile,
     max_attempts: MaxAttempts = DEFAULT_MAX_ATTEMPTS,
@@ -96,7 +93,6 @@ def start(
                     template=template,
                     recipients=rows,
                     url=url,
-                    priority=priority.value,
                     valid_until=moment("--valid-until", valid_until),
                     on_unknown=on_unknown.value,
                     max_attempts=max_attempts,

@@ -1,35 +1,26 @@
--- Open, seal and read a campaign.
+-- Open, seal, read and control a campaign: each at the same cost whatever its size.
 --
 -- KEYS  1 root
 -- ARGV  1 verb, 2 campaign name, then
---         open:  3 common fields (JSON object of strings: see `common` in record.py), 4 digest of what must not change
---         seal:  3 rows offered, 4 rows invalid
---         read:  nothing more
--- reply open: 'opened' | 'continued' | 'different' | 'unknown account'   seal: 1   read: flat hash, `now` added; empty when unknown
--- keys  c:<name>, campaigns, a:<acct> (read)
+--         open:   3 common fields (JSON object of strings: see `common` in record.py), 4 digest of what must not change,
+--                 5 options (JSON object of strings; '' takes one away), 6 '1' when it begins paused
+--         seal:   3 rows offered, 4 rows invalid
+--         change: 3 options
+--         pause, cancel: 3 why
+--         read, resume:  nothing more
+--       options: `weight`, `rate` and `cap` (its cap: the words, and us between two of its operations), `window`, `openings` (the
+--       window's: "open-close ..." in us), `auto_pause` (percent), `vu`
+-- reply open: 'opened' | 'continued' | 'different' | 'unknown account' | 'cancelled' | 'forgotten'
+--       read: flat hash, `now` added; empty when unknown     else: 'done' | 'unknown campaign' | 'cancelled' | 'complete'
+-- keys  c:<name>, c:<name>:out, campaigns, a:<acct> (read), a:<acct>:c, a:<acct>:tm, its lane's rotation, due
+-- What follows from a change (sources in or out of turn, memory given back) is a dispatcher's, at the account's next visit;
+-- what must hold at once (paused, cancelled) is read by every grant and begin.
 --@include keys.lua
+--@include sources.lua
 local verb, name = ARGV[1], ARGV[2]
 local c = key.campaign(name)
 
-if verb == 'open' then
-  local common = cjson.decode(ARGV[3])
-  if redis.call('EXISTS', key.account(common.a)) == 0 then return 'unknown account' end
-  local digest = redis.call('HGET', c, 'digest')
-  if digest and digest ~= ARGV[4] then return 'different' end
-  if digest then
-    -- Continued another day: all rows, old and new, are valid as long as was asked for last.
-    redis.call('HSET', c, 'vu', common.vu, 'sealed', '0')
-    if common.ur then redis.call('HSET', c, 'ur', common.ur) end  -- one of the previous release has none
-    return 'continued'
-  end
-  for field, value in pairs(common) do redis.call('HSET', c, field, value) end
-  redis.call('HSET', c, 'digest', ARGV[4], 'created', int(server_time()), 'sealed', '0')
-  redis.call('SADD', key.campaigns, name)
-  return 'opened'
-elseif verb == 'seal' then
-  redis.call('HSET', c, 'sealed', '1', 'offered', ARGV[3], 'invalid', ARGV[4])
-  return 1
-else
+if verb == 'read' then
   local all = redis.call('HGETALL', c)
   if #all > 0 then
     all[#all + 1] = 'now'
@@ -37,3 +28,79 @@ else
   end
   return all
 end
+
+-- Let a dispatcher attend to it now.
+local function poke(account)
+  if redis.call('EXISTS', key.account(account)) == 0 then return end
+  local now = int(server_time())
+  redis.call('ZADD', key.account(account) .. ':tm', 'LT', now, 'c:0:' .. name)
+  redis.call('ZADD', key.due, 'LT', now, account)
+end
+
+-- A changed weight counts from the next turn on: what the source has to wait for its turn shrinks or grows with it.
+local function reweigh(account, sender, old, new)
+  local turns = key.lane(account, sender) .. ':w'
+  local tag = tonumber(redis.call('ZSCORE', turns, name) or nil)
+  if not tag then return end
+  local first = tonumber(redis.call('ZRANGE', turns, 0, 0, 'WITHSCORES')[2])
+  redis.call('ZADD', turns, int(first + math.floor((tag - first) * source.stride(new) / source.stride(old))), name)
+end
+
+local function set_options(options)
+  local known = redis.call('HMGET', c, 'a', 'f', 'weight')
+  if options.weight and known[1] then reweigh(known[1], known[2], known[3], options.weight) end
+  for field, value in pairs(options) do
+    if value == '' then
+      redis.call('HDEL', c, field)
+    else
+      redis.call('HSET', c, field, value)
+    end
+  end
+  if options.openings then redis.call('HDEL', c, 'opens', 'closes') end
+  if options.cap then redis.call('HDEL', c, 'cap_next') end
+end
+
+if verb == 'open' then
+  local common = cjson.decode(ARGV[3])
+  if redis.call('EXISTS', key.account(common.a)) == 0 then return 'unknown account' end
+  local known = fields(c, { 'digest', 'hold', 'forgets_at' })
+  if known.digest and known.digest ~= ARGV[4] then return 'different' end
+  if known.hold == 'cancelled' then return 'cancelled' end
+  -- Of recipients that were forgotten nobody could tell that they had their message.
+  if known.forgets_at and tonumber(known.forgets_at) <= server_time() then return 'forgotten' end
+  redis.call('SADD', key.account(common.a) .. ':c', name)
+  set_options(cjson.decode(ARGV[5]))
+  if known.digest then
+    -- Continued another day: all rows, old and new, are valid as long as was asked for last.
+    redis.call('HSET', c, 'vu', common.vu, 'sealed', '0')
+    redis.call('HDEL', c, 'completed_at')
+    redis.call('PERSIST', c .. ':out')
+    if common.ur then redis.call('HSET', c, 'ur', common.ur) end  -- one of the previous release has none
+    poke(common.a)
+    return 'continued'
+  end
+  for field, value in pairs(common) do redis.call('HSET', c, field, value) end
+  redis.call('HSET', c, 'digest', ARGV[4], 'created', int(server_time()), 'sealed', '0')
+  if ARGV[6] == '1' then redis.call('HSET', c, 'hold', 'paused', 'hold_why', 'it was uploaded paused', 'hold_at', int(server_time())) end
+  redis.call('SADD', key.campaigns, name)
+  return 'opened'
+end
+
+local known = fields(c, { 'a', 'hold', 'completed_at' })
+if not known.a then return 'unknown campaign' end
+if verb == 'seal' then
+  redis.call('HSET', c, 'sealed', '1', 'offered', ARGV[3], 'invalid', ARGV[4])
+  poke(known.a)
+  return 'done'
+end
+if known.hold == 'cancelled' then return 'cancelled' end
+if known.completed_at then return 'complete' end
+if verb == 'change' then
+  set_options(cjson.decode(ARGV[3]))
+elseif verb == 'resume' then
+  redis.call('HDEL', c, 'hold', 'hold_why', 'hold_at', 'recent')
+elseif verb == 'cancel' or known.hold ~= 'paused' then
+  redis.call('HSET', c, 'hold', verb == 'cancel' and 'cancelled' or 'paused', 'hold_why', ARGV[3], 'hold_at', int(server_time()))
+end
+poke(known.a)
+return 'done'

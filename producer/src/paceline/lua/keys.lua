@@ -11,27 +11,31 @@
 -- meta            hash    epoch (bucket generation), jumps (of the server's clock), run_id, inflight (operations under a lease, all accounts),
 --                         pb_* the provider's breaker (breaker.lua)
 -- workers         hash    worker -> "capacity|expires_us"
--- outcomes        stream  one entry per settled operation, trimmed
+-- outcomes        stream  one entry per settled operation, trimmed (docs/outcomes.md)
 -- campaigns       set     campaign names
--- c:<name>        hash    campaign: template, common options, counts
+-- c:<name>        hash    campaign: template, common options, counts, what holds it back (campaigns.lua)
+-- c:<name>:tm     zset    its operations that wait for their not_before -> due (us), as `<seq>:<id>`
+-- c:<name>:out    stream  one entry per outcome, never trimmed; expires a retention time after the campaign is complete
 -- o:<id>          hash    operation; expires a retention time after its outcome
 -- f:<id>          list    operations that follow this one and wait for its outcome; removed by it
 -- u:<uuid>        string  the operation that has this message or group at the provider; expires like the operation
 -- a:<acct>        hash    account: limits, budgets, bucket, pause, breaker, suspension, what /info said, encrypted key
 -- a:<acct>:n      hash    counts since the account was added
+-- a:<acct>:c      set     its campaigns that are not complete
+-- a:<acct>:dead   zset    its dead letters: rejected or dead -> since when (us); trimmed with the retention time
 -- a:<acct>:ln     set     senders that have or had a lane
 -- a:<acct>:rt|rb  zset    senders whose lane may send now and holds transactional | bulk work -> since when (us)
 -- a:<acct>:fl     zset    operations in flight -> lease expiry (us)
 -- a:<acct>:in     zset    its inbox records -> time of writing (us): accepted in this order, whatever hint comes first
 -- a:<acct>:tm     zset    operations that wait for a time -> due (us): `n:<seq>:<id>` not before, `o:0:<id>` back-off ends,
---                         `v:<other>:<id>` valid until, of one that follows another
+--                         `v:<other>:<id>` valid until, of one that follows another; `c:0:<campaign>` is to be attended to
 -- a:<acct>:sp     zset    paused senders -> end of the pause (us)
 -- a:<acct>:held   zset    operations of unknown outcome -> since when (us)
 -- a:<acct>:q:<us> list    slots of the last N grants, for the quota of that window; expires with it
 -- l:<acct>:<sender>            hash  lane: `f` the operation in flight, `p` paused until (us), `pw` why, `ch` the sender's channel
 -- l:<acct>:<sender>:q:<kind>:<us> list slots of the sender's last calls of a kind ('*' any), for the budget of that window; expires
 -- l:<acct>:<sender>:t          list  transactional operations
--- l:<acct>:<sender>:s          list  bulk sources (campaigns, or `-`) that have work, next turn first
+-- l:<acct>:<sender>:w          zset  bulk sources (campaigns, or `-`) that may send -> tag; the smallest has the next turn
 -- l:<acct>:<sender>:b:<source> list  operations of one bulk source
 -- l:<acct>:<sender>:h          hash  pair -> operation in back-off: what follows it to the same recipient waits
 -- l:<acct>:<sender>:k:<pair>   list  operations that wait behind it; a pair is "t|<to>" or "b:<source>|<to>"
@@ -44,6 +48,7 @@ local key = {
 function key.record(rid) return root .. ':in:' .. rid end
 function key.refusal(rid) return root .. ':no:' .. rid end
 function key.campaign(name) return root .. ':c:' .. name end
+function key.bulk(lane, source) return lane .. ':b:' .. source end
 function key.followers(id) return root .. ':f:' .. id end
 function key.claim(uuid) return root .. ':u:' .. uuid end
 function key.operation(id) return root .. ':o:' .. id end

@@ -6,9 +6,11 @@
 --         receipt:   2 record id, 3 id    -> JSON {record, refused, operation, created_here}, cheap enough to poll
 --         accounts:                       -> account names
 --         account:   2 name               -> JSON of settings (never the key), counts, and what waits, counted from the lists
+--         campaign:  2 name               -> JSON of the campaign, its account and lanes, and when the last of its timers ends
 --         campaigns:                      -> campaign names
+--         known:     2 ... ids            -> how many of them are known
 --         fleet:                          -> JSON {workers, capacity, inflight, inbox, due_accounts, now}
--- keys  all, read only. Cost: O(senders + sources) for an account; O(lane) to find one operation's position.
+-- keys  all, read only. Cost: O(senders + open campaigns) for an account; O(lane) to find one operation's position.
 --@include keys.lua
 local verb = ARGV[1]
 local now = server_time()
@@ -25,26 +27,74 @@ local function older(oldest, id)
   return oldest
 end
 
+local CAMPAIGN_FIELDS = { 'f', 'hold', 'hold_why', 'hold_at', 'weight', 'window', 'openings', 'opens', 'closes', 'cap', 'cap_next' }
+
+-- The bulk sources of an account by sender: single operations ('-'), and the campaigns that are not complete.
+local function sources_of(account)
+  local by_sender = {}
+  for _, name in ipairs(redis.call('SMEMBERS', key.account(account) .. ':c')) do
+    local c = fields(key.campaign(name), CAMPAIGN_FIELDS)
+    if c.f then
+      local timers, list = key.campaign(name) .. ':tm', key.bulk(key.lane(account, c.f), name)
+      c.name, c.waiting, c.timed = name, redis.call('LLEN', list), redis.call('ZCARD', timers)
+      c.woken = redis.call('ZSCORE', key.account(account) .. ':tm', 'c:0:' .. name) and true or false
+      c.oldest = redis.call('LINDEX', list, 0) or nil
+      by_sender[c.f] = by_sender[c.f] or {}
+      table.insert(by_sender[c.f], c)
+    end
+  end
+  return by_sender
+end
+
 -- Per sender: transactional waiting, bulk waiting per source, parked behind a back-off, and the oldest that heads a list.
 local function lanes_of(account)
-  local lanes = {}
-  for _, sender in ipairs(redis.call('SMEMBERS', key.account(account) .. ':ln')) do
+  local lanes, campaigns = {}, sources_of(account)
+  local senders = redis.call('SMEMBERS', key.account(account) .. ':ln')
+  local known = {}
+  for _, sender in ipairs(senders) do known[sender] = true end
+  for sender in pairs(campaigns) do
+    if not known[sender] then senders[#senders + 1] = sender end  -- nothing of it was accepted so far
+  end
+  for _, sender in ipairs(senders) do
     local lane = key.lane(account, sender)
-    local state = redis.call('HMGET', lane, 'f', 'p', 'pw')
-    local sources, bulk, parked = {}, 0, 0
+    local state = redis.call('HMGET', lane, 'f', 'p', 'pw', 'e')
+    local sources, bulk, parked = campaigns[sender] or {}, 0, 0
     local oldest = older(nil, redis.call('LINDEX', lane .. ':t', 0))
-    for _, source in ipairs(redis.call('LRANGE', lane .. ':s', 0, -1)) do
-      sources[source] = redis.call('LLEN', lane .. ':b:' .. source)
-      bulk = bulk + sources[source]
-      oldest = older(oldest, redis.call('LINDEX', lane .. ':b:' .. source, 0))
+    sources[#sources + 1] = {
+      name = '-', waiting = redis.call('LLEN', key.bulk(lane, '-')), timed = 0, oldest = redis.call('LINDEX', key.bulk(lane, '-'), 0) or nil,
+    }
+    for _, one in ipairs(sources) do
+      bulk = bulk + one.waiting
+      oldest = older(oldest, one.oldest)
     end
     for _, pair in ipairs(redis.call('HKEYS', lane .. ':h')) do parked = parked + redis.call('LLEN', lane .. ':k:' .. pair) end
     lanes[#lanes + 1] = {
       paused_because = state[3] or nil, sender = sender, transactional = redis.call('LLEN', lane .. ':t'), bulk = bulk, sources = sources, parked = parked,
-      oldest_at = oldest, in_flight = state[1] or nil, paused_until = state[2] or nil,
+      oldest_at = oldest, in_flight = state[1] or nil, paused_until = state[2] or nil, cycle = state[4] or nil,
     }
   end
   return lanes
+end
+
+-- Operations of an account that wait for a time: its timers, less those that wake a campaign, and its campaigns' timers.
+local function timed_of(account, lanes)
+  local timed = redis.call('ZCARD', key.account(account) .. ':tm')
+  for _, lane in ipairs(lanes) do
+    for _, one in ipairs(lane.sources) do timed = timed + one.timed - (one.woken and 1 or 0) end
+  end
+  return timed
+end
+
+-- How much of a quota is used: slots within its window, the first and the last of them.
+local function used_of(log, span, now_us)
+  local length = redis.call('LLEN', log)
+  local low, high = 0, length
+  while low < high do
+    local middle = math.floor((low + high) / 2)
+    if tonumber(redis.call('LINDEX', log, middle)) <= now_us - span then low = middle + 1 else high = middle end
+  end
+  if low == length then return 0 end
+  return length - low, redis.call('LINDEX', log, low), redis.call('LINDEX', log, -1)
 end
 
 -- When the account's next slot can be, by its bucket and quotas; the arithmetic of bucket.lua, reading only.
@@ -57,6 +107,16 @@ local function next_slot(account, a)
   return slot
 end
 
+local function quotas_of(account, quotas)
+  local all = {}
+  for n, window, variation in string.gmatch(quotas or '', '(%d+):(%d+):(%d+)') do
+    local span = tonumber(window) + tonumber(variation)
+    local used, first, last = used_of(key.account(account) .. ':q:' .. window, span, now)
+    all[#all + 1] = { n = tonumber(n), window = int(span), used = used, oldest = first, newest = last }
+  end
+  return all
+end
+
 local function account_of(name)
   local a = as_table(redis.call('HGETALL', key.account(name)))
   if not a.name then return nil end
@@ -67,30 +127,16 @@ local function account_of(name)
   a.slow = int(slow)
   a.interval_now = int(math.ceil(tonumber(a.interval) * slow / 1000) * tonumber(a.ramp or 1))
   a.next_slot = int(next_slot(name, a))
+  a.quota_use = quotas_of(name, a.quotas)
   return a
 end
 
--- How many operations leave before this one, as lanes and sources take turns; nil when it is not in a list.
-local function ahead_of(o, id, lanes)
-  local own = key.lane(o.a, o.f)
-  local source = o.c or '-'
-  local list = o.pr == 't' and own .. ':t' or own .. ':b:' .. source
-  local length = redis.call('LLEN', list)
+-- Its place in the list it waits in, from 0; nil when it is in none.
+local function position_of(o, id)
+  local lane = key.lane(o.a, o.f)
+  local list = o.pr == 't' and lane .. ':t' or key.bulk(lane, o.c and not o.ph and o.c or '-')
   -- From the tail first: what was enqueued last is asked for first.
-  local place = redis.call('LPOS', list, id, 'RANK', -1, 'MAXLEN', 2000) or redis.call('LPOS', list, id)
-  if not place then return nil end
-  local ahead = place
-  for _, lane in ipairs(lanes) do
-    if o.pr == 't' then
-      if lane.sender ~= o.f then ahead = ahead + math.min(lane.transactional, place) end
-    else
-      ahead = ahead + lane.transactional
-      for name, waiting in pairs(lane.sources) do
-        if lane.sender ~= o.f or name ~= source then ahead = ahead + math.min(waiting, place) end
-      end
-    end
-  end
-  return ahead
+  return redis.call('LPOS', list, id, 'RANK', -1, 'MAXLEN', 2000) or redis.call('LPOS', list, id) or nil
 end
 
 if verb == 'operation' then
@@ -106,14 +152,14 @@ if verb == 'operation' then
   local account = account_of(o.a)
   local reply = { operation = o, account = account }
   if account and o.s == 'w' then
-    local lanes = lanes_of(o.a)
-    reply.ahead = ahead_of(o, id, lanes)
-    reply.not_before = redis.call('ZSCORE', key.account(o.a) .. ':tm', 'n:' .. (o.q or '') .. ':' .. id) or nil
+    local timer = (o.q or '') .. ':' .. id
+    reply.lanes = lanes_of(o.a)
+    reply.campaign = o.c and fields(key.campaign(o.c), CAMPAIGN_FIELDS) or nil
+    reply.position = position_of(o, id)
+    reply.not_before = redis.call('ZSCORE', key.account(o.a) .. ':tm', 'n:' .. timer)
+      or (o.c and redis.call('ZSCORE', key.campaign(o.c) .. ':tm', timer)) or nil
     reply.follows = o.rf and redis.call('ZSCORE', key.account(o.a) .. ':tm', 'v:' .. o.rf .. ':' .. id) and o.rf or nil
     reply.backoff_until = redis.call('ZSCORE', key.account(o.a) .. ':tm', 'o:0:' .. id) or nil
-    for _, lane in ipairs(lanes) do
-      if lane.sender == o.f then reply.lane = lane end
-    end
   end
   return cjson.encode(reply)
 elseif verb == 'receipt' then
@@ -127,11 +173,24 @@ elseif verb == 'accounts' then
 elseif verb == 'account' then
   local a = account_of(ARGV[2])
   if not a then return '' end
+  local lanes = lanes_of(ARGV[2])
   return cjson.encode({
-    account = a, counts = as_table(redis.call('HGETALL', key.account(ARGV[2]) .. ':n')), lanes = lanes_of(ARGV[2]), now = int(now),
-    in_flight = redis.call('ZCARD', key.account(ARGV[2]) .. ':fl'), timed = redis.call('ZCARD', key.account(ARGV[2]) .. ':tm'),
+    account = a, counts = as_table(redis.call('HGETALL', key.account(ARGV[2]) .. ':n')), lanes = lanes, now = int(now),
+    in_flight = redis.call('ZCARD', key.account(ARGV[2]) .. ':fl'), timed = timed_of(ARGV[2], lanes),
     held = redis.call('ZCARD', key.account(ARGV[2]) .. ':held'),
   })
+elseif verb == 'campaign' then
+  local c = as_table(redis.call('HGETALL', key.campaign(ARGV[2])))
+  if not c.a then return '' end
+  return cjson.encode({
+    campaign = c, account = account_of(c.a), lanes = lanes_of(c.a), now = int(now),
+    first_timed = redis.call('ZRANGE', key.campaign(ARGV[2]) .. ':tm', 0, 0, 'WITHSCORES')[2] or nil,
+    last_timed = redis.call('ZRANGE', key.campaign(ARGV[2]) .. ':tm', -1, -1, 'WITHSCORES')[2] or nil,
+  })
+elseif verb == 'known' then
+  local known = 0
+  for i = 2, #ARGV do known = known + redis.call('EXISTS', key.operation(ARGV[i])) end
+  return known
 elseif verb == 'campaigns' then
   return redis.call('SMEMBERS', key.campaigns)
 else

@@ -2,7 +2,7 @@
 --
 -- KEYS  1 root
 -- ARGV  1 record id, 2 account, 3 sender, 4 number of operations, 5 record (JSON), 6 campaign name or ''
--- reply 'written' | 'unknown account' | 'unknown sender' | 'unknown campaign'
+-- reply 'written' | 'unknown account' | 'unknown sender' | 'unknown campaign' | 'cancelled campaign'
 -- keys  in:<rid>, inbox, a:<acct>:in, a:<acct> (read), a:<acct>:n, c:<name>
 -- Idempotent by record id while the record waits: a lost reply may be replayed.
 --@include keys.lua
@@ -13,7 +13,11 @@ if not known[1] then return 'unknown account' end
 if known[2] and known[2] ~= '' and not string.find(' ' .. known[2] .. ' ', ' ' .. sender .. ' ', 1, true) then
   return 'unknown sender'
 end
-if campaign ~= '' and redis.call('EXISTS', key.campaign(campaign)) == 0 then return 'unknown campaign' end
+if campaign ~= '' then
+  local held = redis.call('HMGET', key.campaign(campaign), 'a', 'hold')
+  if not held[1] then return 'unknown campaign' end
+  if held[2] == 'cancelled' then return 'cancelled campaign' end
+end
 
 if redis.call('EXISTS', key.record(rid)) == 0 then
   redis.call('HSET', key.record(rid), 'account', account, 'campaign', campaign, 'count', count, 'body', record)

@@ -1,13 +1,22 @@
 from datetime import timedelta
 from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from paceline.errors import InvalidOperation
 from paceline.fields import Instant, Name, PhoneNumber
 from paceline.ids import is_id
+from paceline.window import Window
 
 Priority = Literal["transactional", "bulk"]
+
+
+def _canonical(window: str) -> str:
+    return Window.parse(window).text
+
+
+# Kept as text: a model is frozen, compared and written as JSON.
+SendingHours = Annotated[str, AfterValidator(_canonical)]
 OnUnknown = Literal["reconcile", "resend", "hold"]
 
 # A day: a message that could not leave by then is usually no longer wanted.
@@ -36,7 +45,8 @@ class Operation(Refusing):
         priority: ``transactional`` goes before ``bulk`` in the lane of its sender.
         idempotency_key: the same key on the same account is one operation, however often it is sent.
         not_before: not sent earlier.
-        valid_until: not sent later; by default 24 hours after it was made.
+        valid_until: not sent later; by default 24 hours after it was made, or may first be sent.
+        window: local hours with a zone in which it may be sent, such as ``Mon-Fri 09:00-18:00 Europe/Berlin``.
         on_unknown: when nobody can know whether the call took effect: look it up (``reconcile``), send again (``resend``,
             may double) or keep it for a person (``hold``, never doubles).
         max_attempts: calls that reached the provider and failed, before the operation is dead.
@@ -52,6 +62,7 @@ class Operation(Refusing):
     idempotency_key: str | None = Field(None, min_length=1, max_length=256)
     not_before: Instant | None = None
     valid_until: Instant | None = None
+    window: SendingHours | None = None
     on_unknown: OnUnknown = "reconcile"
     max_attempts: int = Field(DEFAULT_MAX_ATTEMPTS, ge=1, le=100)
     metadata: dict[str, Annotated[str, StringConstraints(max_length=512)]] = Field(default_factory=dict, max_length=16)

@@ -7,9 +7,11 @@
 -- keys  in:<rid>, inbox, no:<rid>, o:<id>, lanes, timers, due, counts
 -- Atomic per record and idempotent by operation id. A record that cannot be read is refused with a reason, never retried.
 --@include keys.lua
+--@include sources.lua
 --@include bucket.lua
 --@include breaker.lua
 --@include budgets.lua
+--@include campaigns.lua
 --@include lanes.lua
 local REFUSAL_KEPT_S = 86400
 -- An Outbox writes 1,000 at most; more would hold up the server, and Lua's stack.
@@ -34,6 +36,7 @@ end
 
 -- Why the record cannot be taken, or nil. Everything is checked before anything is written.
 local function objection(record, a)
+  if record and record.campaign and campaign.of(record.campaign).hold == 'cancelled' then return 'its campaign was cancelled' end
   if not record then return 'the record is not of a version this worker reads' end
   if not a then return 'the account was removed' end
   if type(record.rows) ~= 'table' or type(record.sender) ~= 'string' or (record.priority ~= 't' and record.priority ~= 'b') then
@@ -58,6 +61,22 @@ local function objection(record, a)
   return nil
 end
 
+-- From when an operation may leave, by its not_before and by its own window.
+local function earliest(row, common)
+  local from = tonumber(row.nb or common.nb or 0)
+  local openings = row.wi or common.wi
+  return openings and opening_at(openings, math.max(from, now + HOP)) or from
+end
+
+-- Let one wait for its time: in its campaign's timers, or in the account's.
+local function schedule(account, name, id, at)
+  local seq = string.format('%015d', redis.call('HINCRBY', key.account(account), 'seq', 1))
+  redis.call('HSET', key.operation(id), 'q', seq)
+  if not name then return wait_until(account, 'n', seq, id, at) end
+  redis.call('ZADD', key.campaign(name) .. ':tm', int(at), seq .. ':' .. id)
+  campaign.wake(account, name, at)
+end
+
 local function decode(body)
   local readable, record = pcall(cjson.decode, body)
   if readable and type(record) == 'table' and record.v == 1 then return record end
@@ -66,10 +85,10 @@ end
 
 local function accept(rid, held)
   local account = held.account
-  local campaign = held.campaign ~= '' and held.campaign or nil
-  local tally = { a = account, c = campaign }
+  local name = held.campaign ~= '' and held.campaign or nil
+  local tally = { a = account, c = name }
   local record = decode(held.body)
-  if record then record.campaign = campaign end
+  if record then record.campaign = name end
   local a = load_account(account, now, epoch)
   local why = objection(record, a)
   if a then count(tally, 'inbox', 0 - tonumber(held.count)) end
@@ -79,7 +98,6 @@ local function accept(rid, held)
     return 0, 0, account, ''
   end
   local common, sender = record.common or {}, record.sender
-  local source = record.campaign or '-'
   local lane = key.lane(account, sender)
   redis.call('SADD', a.key .. ':ln', sender)
   local written, duplicates, transactional, bulk = 0, 0, {}, {}
@@ -108,12 +126,10 @@ local function accept(rid, held)
         flat[#flat + 1] = rid
       end
       redis.call('HSET', o, unpack(flat))
-      local not_before = tonumber(row.nb or common.nb or 0)
-      if not_before > now then
-        local seq = string.format('%015d', redis.call('HINCRBY', a.key, 'seq', 1))
-        redis.call('HSET', o, 'q', seq)
-        wait_until(account, 'n', seq, row.id, not_before)
-      elseif record.priority == 't' then
+      local from = earliest(row, common)
+      if from > now + HOP then
+        schedule(account, record.campaign, row.id, from)
+      elseif record.priority == 't' and not record.campaign then
         transactional[#transactional + 1] = row.id
       else
         bulk[#bulk + 1] = row.id
@@ -121,10 +137,11 @@ local function accept(rid, held)
     end
   end
   if #transactional > 0 then redis.call('RPUSH', lane .. ':t', unpack(transactional)) end
-  if #bulk > 0 and redis.call('RPUSH', lane .. ':b:' .. source, unpack(bulk)) == #bulk then
-    redis.call('RPUSH', lane .. ':s', source)
+  if #bulk > 0 and redis.call('RPUSH', key.bulk(lane, record.campaign or '-'), unpack(bulk)) == #bulk then
+    campaign.offer(account, lane, record.campaign or '-', now)
   end
   count(tally, 'written', written)
+  if record.campaign then campaign.count_left(account, record.campaign, written, now) end
   if duplicates > 0 then count(tally, 'duplicate', duplicates) end
   refresh_lane(account, sender, now)
   reschedule(a, now)

@@ -15,9 +15,11 @@
 --       'slower' | 'changed' (the limit by hand, meanwhile); else 'done' | 'exists' | 'unknown account' | 'not empty'
 -- keys  accounts, a:<acct> and its sets, lanes, due
 --@include keys.lua
+--@include sources.lua
 --@include bucket.lua
 --@include breaker.lua
 --@include budgets.lua
+--@include campaigns.lua
 --@include lanes.lua
 local INFO_SOON, FIRST_INFO = 1000000, 60000000
 -- However often it is to be read, /info takes at most one slot of so many.
@@ -83,13 +85,17 @@ elseif verb == 'remove' then
   local senders = redis.call('SMEMBERS', k .. ':ln')
   for _, sender in ipairs(senders) do
     local lane = key.lane(name, sender)
-    if redis.call('EXISTS', lane .. ':t', lane .. ':s', lane .. ':h') > 0 then return 'not empty' end
+    if redis.call('EXISTS', lane .. ':t', lane .. ':w', lane .. ':h') > 0 then return 'not empty' end
+  end
+  for _, open in ipairs(redis.call('SMEMBERS', k .. ':c')) do
+    local lane = key.lane(name, redis.call('HGET', key.campaign(open), 'f'))
+    if redis.call('EXISTS', key.bulk(lane, open), key.campaign(open) .. ':tm') > 0 then return 'not empty' end
   end
   for _, sender in ipairs(senders) do redis.call('DEL', key.lane(name, sender)) end
   for _, quota in ipairs(bucket.parse_quotas(redis.call('HGET', k, 'quotas'))) do
     redis.call('DEL', bucket.log({ key = k }, quota))
   end
-  redis.call('DEL', k, k .. ':n', k .. ':ln', k .. ':in', k .. ':rt', k .. ':rb', k .. ':sp')
+  redis.call('DEL', k, k .. ':n', k .. ':ln', k .. ':in', k .. ':rt', k .. ':rb', k .. ':sp', k .. ':c', k .. ':dead')
   redis.call('SREM', key.accounts, name)
   redis.call('ZREM', key.due, name)
   return 'done'

@@ -9,9 +9,11 @@
 -- keys  o:<id>, a:<acct>, a:<acct>:fl, lanes, due, u:<uuid> (read)
 -- Replayable: the same owner asking again for the same token gets the same answer.
 --@include keys.lua
+--@include sources.lua
 --@include bucket.lua
 --@include breaker.lua
 --@include budgets.lua
+--@include campaigns.lua
 --@include lanes.lua
 local owner, lease, floor = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local now = server_time()
@@ -52,6 +54,7 @@ local function begin(id, token)
     -- A probe begins just before the pause ends, for a slot after it; not when the pause was made longer meanwhile.
     if a.paused_until > now and (a.probe ~= id or a.paused_until > tonumber(o.sl)) then return refuse(o, a, 'paused') end
     if breaker.bars(id, now) then return refuse(o, a, 'paused') end
+    if o.source ~= '-' and campaign.of(o.c).hold then return refuse(o, a, 'paused') end
     if o.j ~= jumps then return refuse(o, a, 'missed') end
     if now > tonumber(o.sl) + math.max(a.variation / 2, floor) then return refuse(o, a, 'missed') end
     redis.call('HSET', o.key, 's', 's', 'w', owner)
@@ -63,7 +66,7 @@ local function begin(id, token)
     followed = followed, made_at = made_at, result = o.rs, phase = o.ph, sent_at = o.ul, was_unknown = o.uk,
     channel = o.k == 'message.delete' and redis.call('HGET', o.lane, 'ch') or nil, treat_503 = a and a.treat_503 or nil,
     s = 'go', account = o.a, kind = o.k, sender = o.f, to = o.to, payload = o.p, campaign = o.c,
-    template = o.c and campaign_common(o.c).p or nil, priority = o.pr, accepted_at = o.t, max_attempts = o.mx, on_unknown = o.unk,
+    template = o.c and campaign.of(o.c).p or nil, priority = o.pr, accepted_at = o.t, max_attempts = o.mx, on_unknown = o.unk,
     attempts = o.at or '0', slot = o.sl, tolerance = int(math.max(a.variation / 2, floor)), window = a.window,
     throttled = int(a.throttled), key_version = a.key_version,
   }

@@ -10,10 +10,13 @@
 -- Cost: a constant number of commands per grant and per account visited, whatever waits behind.
 -- Not replayable by design: a lost reply leaves granted operations that nobody begins, and their leases give them back.
 --@include keys.lua
+--@include sources.lua
 --@include bucket.lua
 --@include breaker.lua
 --@include budgets.lua
+--@include campaigns.lua
 --@include lanes.lua
+--@include attend.lua
 local most, capacity, most_accounts, retention = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
 local grace = tonumber(ARGV[5])
 local now = server_time()
@@ -53,13 +56,15 @@ end
 local function fire_timers(a)
   for _, member in ipairs(redis.call('ZRANGEBYSCORE', a.key .. ':tm', '-inf', int(now), 'LIMIT', 0, 100)) do
     redis.call('ZREM', a.key .. ':tm', member)
-    local o = load_operation(string.match(member, '[^:]+$'))
-    local kind = string.sub(member, 1, 1)
-    if o and o.s == 'w' and kind == 'v' then
+    local kind, subject = string.sub(member, 1, 1), string.match(member, '[^:]+$')
+    local o = kind ~= 'c' and load_operation(subject)
+    if kind == 'c' then
+      attend.campaign(a, subject, now, retention)
+    elseif o and o.s == 'w' and kind == 'v' then
       redis.call('LREM', key.followers(o.rf), 1, o.id)
       finish(o, now, 'expired', { words = 'its valid_until passed while it waited for the operation that it follows' }, retention)
     elseif o and o.s == 'w' then
-      enter_lane(o, kind == 'o')
+      enter_lane(o, kind == 'o', now)
       refresh_lane(a.name, o.f, now)
     end
   end
@@ -89,7 +94,7 @@ local function within_budgets(a, o, sender, slot)
     local nth_last = budget.concerns(o, b) and redis.call('LINDEX', budget.log(o, b), -b.n)
     local free = nth_last and tonumber(nth_last) + b.window + a.variation or 0
     if free > slot and b.kind == '*' then
-      enter_lane(o, true)
+      enter_lane(o, true, now)
       redis.call('HSET', o.lane, 'p', int(free), 'pw', 'budget')
       redis.call('ZADD', a.key .. ':sp', int(free), sender)
       return false
@@ -105,19 +110,37 @@ local function within_budgets(a, o, sender, slot)
   return true
 end
 
--- The next operation of the account that may be sent, or nil. Transactional lanes first; lanes of a class in turn.
-local function next_operation(a, slot)
+-- Whether its own window is open at a slot; else it waits for the next opening, or has none left.
+local function within_window(o, slot)
+  local from = opening_at(o.wi, slot)
+  if not from then
+    finish(o, now, 'expired', { words = 'no opening of its window is left' }, retention)
+  elseif from > slot then
+    set_aside(o, from - HOP, 'outside its window')
+  end
+  return from == slot
+end
+
+-- The lane whose turn it is, and its class: transactional work first, lanes of a class in turn.
+local function next_lane(a)
+  local sender = redis.call('ZRANGE', a.key .. ':rt', 0, 0)[1]
+  if sender then return sender, 'rt' end
+  return redis.call('ZRANGE', a.key .. ':rb', 0, 0)[1], 'rb'
+end
+
+-- The next operation of the account that may be sent, and its slot; nil when there is none, or none so soon.
+local function next_operation(a)
   for _ = 1, SKIPS do
-    local class = 'rt'
-    local sender = redis.call('ZRANGE', a.key .. ':rt', 0, 0)[1]
-    if not sender then
-      class = 'rb'
-      sender = redis.call('ZRANGE', a.key .. ':rb', 0, 0)[1]
-    end
+    local sender, class = next_lane(a)
     if not sender then return nil end
-    local id = leave_lane(key.lane(a.name, sender), class)
+    local slot = bucket.peek(a, math.max(now + HOP, a.paused_until), class == 'rb')
+    if slot > now + LEAD then return nil end
+    local id = leave_lane(a.name, key.lane(a.name, sender), class, slot)
     local o = id and load_operation(id)
     if not o or o.s ~= 'w' then
+      refresh_lane(a.name, sender, now)
+    elseif campaign.shut(o.c) and not o.ph then
+      finish(o, now, 'expired', { words = 'no opening of its campaign\'s window is left' }, retention)
       refresh_lane(a.name, sender, now)
     elseif o.vu and tonumber(o.vu) <= slot and not o.ph then
       finish(o, now, 'expired', { words = 'its valid_until passed before its turn came' }, retention)
@@ -126,8 +149,8 @@ local function next_operation(a, slot)
       local ahead = redis.call('HGET', o.lane .. ':h', o.pair)
       if ahead and ahead ~= id then
         redis.call('RPUSH', o.lane .. ':k:' .. o.pair, id)
-      elseif (not o.rf or may_follow(o)) and within_budgets(a, o, sender, slot) then
-        return o
+      elseif (not o.wi or o.ph or within_window(o, slot)) and (not o.rf or may_follow(o)) and within_budgets(a, o, sender, slot) then
+        return o, slot
       end
       refresh_lane(a.name, sender, now)
     end
@@ -156,12 +179,11 @@ local function visit(name)
   fire_timers(a)
   ask_info(a)
   while breaker.room(room, now) > 0 and not a.suspended and a.recheck <= now and (not a.probe or a.probe == '' or a.probe == 'due') do
-    local slot = bucket.peek(a, math.max(now + HOP, a.paused_until))
-    if slot > now + LEAD then break end
-    local o = next_operation(a, slot)
+    local o, slot = next_operation(a)
     if not o then break end
     bucket.take(a, slot)
     budget.spend(a, o, slot)
+    if o.pr == 'b' then campaign.took(o, slot) end
     breaker.probing(o.id, now)
     local token = redis.call('HINCRBY', o.key, 'n', 1)
     redis.call('HSET', o.key, 's', 'g', 'sl', int(slot), 'j', jumps)

@@ -9,14 +9,17 @@
 --                  whether it took effect stays unknown: its outcome is `cancelled`, and what follows it is rejected
 -- reply list:  { server time, how many are held, then { id, account, kind, since when (us), words } each, oldest first },
 --              or 'unknown account'
---       else:  { 'done' | 'unknown operation' | 'past' (the new valid_until) | 'not held', its state or outcome when not held }
+--       else:  { 'done' | 'unknown operation' | 'past' (the new valid_until) | 'not held', its state or outcome |
+--                'cancelled', its campaign }
 -- keys  a:<acct>:held, o:<id>, f:<id>, lanes, a:<acct>:n, c:<name>, outcomes, due
 -- Cost: of a list, a constant number of commands per account and per operation listed, however many are held.
 -- Replayable: what was released or dropped is not held any more, and changes nothing.
 --@include keys.lua
+--@include sources.lua
 --@include bucket.lua
 --@include breaker.lua
 --@include budgets.lua
+--@include campaigns.lua
 --@include lanes.lua
 local verb = ARGV[1]
 local now = server_time()
@@ -61,7 +64,7 @@ local function send_again(o, valid_until, validity)
   end
   tell(o, now, 'released')
   redis.call('HSET', o.key, 's', 'w')
-  enter_lane(o, true)
+  enter_lane(o, true, now)
 end
 
 if verb == 'list' then
@@ -74,6 +77,7 @@ if verb == 'release' and ARGV[3] ~= '' and tonumber(ARGV[3]) <= now then return 
 local o = load_operation(ARGV[2])
 if not o then return { 'unknown operation' } end
 if o.s ~= 'd' or o.oc ~= 'held' then return { 'not held', o.s == 'd' and o.oc or o.s } end
+if verb == 'release' and o.c and campaign.of(o.c).hold == 'cancelled' then return { 'cancelled', o.c } end
 -- The outcome that it leaves becomes a line of its story.
 tell(o, tonumber(o.te), 'held', redis.call('HGET', o.key, 'cd') or '', o.le)
 if verb == 'release' then

@@ -1,5 +1,5 @@
 -- What the scripts share: accounts, operations, lanes, and the legal moves of an operation between them.
--- Needs keys.lua, bucket.lua, breaker.lua and budgets.lua.
+-- Needs keys.lua, sources.lua, bucket.lua, breaker.lua, budgets.lua and campaigns.lua.
 --
 --   waiting --grant--> granted --begin--> sending --settle--> settled
 --      ^                  |                  |
@@ -8,8 +8,6 @@
 -- Letters of `s` in o:<id>: w waiting, g granted, s sending, d settled. `ph` in o:<id>: its next call looks up whether the last
 -- one took effect: l1 for the first time, l2 for the second.
 
--- A slot is never nearer than this: a grant for "now" would be late before it reached a worker.
-local HOP = 40000
 -- A granted operation that nobody begins goes back to its lane this long after its slot.
 local GRANT_LEASE = 5000000
 -- Operations looked at and not granted (expired, parked behind a back-off) in one visit of an account.
@@ -30,7 +28,7 @@ local POOL_PAUSE = 900000000
 local ACCOUNT_FIELDS = {
   'interval', 'quotas', 'variation', 'next', 'floor', 'epoch', 'suspended', 'paused_until', 'throttled', 'probe', 'key_version',
   'window', 'slow', 'slow_at', 'budgets', 'info_every', 'info_at', 'recheck', 'checks_left', 'treat_503', 'breaker', 'opened', 'bad_run',
-  'bad_window', 'ramp', 'ramp_left', 'last', 'info_slot',
+  'bad_window', 'ramp', 'ramp_left', 'last', 'info_slot', 'reserve',
 }
 
 -- The factor of the spacing that 429s left, in thousandths; clean hours have taken some of it back.
@@ -49,7 +47,7 @@ local function load_account(name, now, epoch)
   a.base = tonumber(a.interval)
   a.interval = math.ceil(a.base * slowness(a, now) / 1000) * a.ramp
   a.next, a.floor, a.last = tonumber(a.next), tonumber(a.floor or 0), tonumber(a.last)
-  a.variation = tonumber(a.variation)
+  a.variation, a.reserve = tonumber(a.variation), tonumber(a.reserve or 0)
   a.info_every, a.info_at, a.recheck = tonumber(a.info_every or 0), tonumber(a.info_at or 0), tonumber(a.recheck or 0)
   a.budgets = budget.parse(a.budgets)
   a.paused_until = tonumber(a.paused_until or 0)
@@ -62,29 +60,24 @@ end
 
 local OPERATION_FIELDS = {
   's', 'a', 'f', 'to', 'pr', 'c', 'k', 'p', 't', 'vu', 'mx', 'unk', 'ur', 'n', 'at', 'sl', 'j', 'q', 'w', 'oc', 'le', 'rf', 'rs', 'ph', 'uk',
-  'lk', 'ul', 'ev', 'fo', 'u', 'te',
+  'lk', 'ul', 'ev', 'fo', 'u', 'te', 'wi',
 }
 local COMMON_FIELDS = { 'a', 'f', 'pr', 'k', 'vu', 'mx', 'unk', 'ur' }
-local CAMPAIGN_FIELDS = { 'a', 'f', 'pr', 'k', 'vu', 'mx', 'unk', 'ur', 'p' }
-local campaigns_seen = {}
 
--- The options that all operations of a campaign share; read once per script run.
-local function campaign_common(name)
-  if not campaigns_seen[name] then campaigns_seen[name] = fields(key.campaign(name), CAMPAIGN_FIELDS) end
-  return campaigns_seen[name]
-end
+-- The bulk source in whose turn it leaves. A look-up sends nothing, so no campaign holds it back.
+local function source_of(o) return o.c and not o.ph and o.c or '-' end
 
 local function load_operation(id)
   local o = fields(key.operation(id), OPERATION_FIELDS)
   if not o.s then return nil end
   o.id, o.key = id, key.operation(id)
   if o.c then
-    local common = campaign_common(o.c)
+    local common = campaign.of(o.c)
     for _, name in ipairs(COMMON_FIELDS) do o[name] = o[name] or common[name] end
   end
-  o.source = o.c or '-'
+  o.source = source_of(o)
   o.lane = key.lane(o.a, o.f)
-  o.pair = (o.pr == 't' and 't' or 'b:' .. o.source) .. '|' .. o.to
+  o.pair = (o.pr == 't' and 't' or 'b:' .. (o.c or '-')) .. '|' .. o.to
   return o
 end
 
@@ -120,7 +113,7 @@ local function refresh_lane(account, sender, now)
     redis.call('ZREM', account_key .. ':rb', sender)
     return
   end
-  for class, list in pairs({ rt = lane .. ':t', rb = lane .. ':s' }) do
+  for class, list in pairs({ rt = lane .. ':t', rb = lane .. ':w' }) do
     if redis.call('EXISTS', list) == 1 then
       redis.call('ZADD', account_key .. ':' .. class, 'NX', int(now), sender)
     else
@@ -130,28 +123,30 @@ local function refresh_lane(account, sender, now)
 end
 
 -- Put an operation into its lane, at the tail (new work) or at the head (it had its turn and could not use it).
-local function enter_lane(o, at_head)
+local function enter_lane(o, at_head, now)
   local push = at_head and 'LPUSH' or 'RPUSH'
   if o.pr == 't' then
     redis.call(push, o.lane .. ':t', o.id)
     return
   end
-  local list = o.lane .. ':b:' .. o.source
-  if redis.call(push, list, o.id) == 1 then redis.call(push, o.lane .. ':s', o.source) end
+  if redis.call(push, key.bulk(o.lane, o.source), o.id) == 1 then campaign.offer(o.a, o.lane, o.source, now) end
 end
 
--- Take the next operation of a lane; bulk sources take turns.
-local function leave_lane(lane, class)
+-- Take the next operation of a lane that may have a slot, or nil; bulk sources take turns.
+local function leave_lane(account, lane, class, slot)
   if class == 'rt' then return redis.call('LPOP', lane .. ':t') end
-  local source = redis.call('LINDEX', lane .. ':s', 0)
-  if not source then return nil end
-  local id = redis.call('LPOP', lane .. ':b:' .. source)
-  if redis.call('EXISTS', lane .. ':b:' .. source) == 1 then
-    redis.call('LMOVE', lane .. ':s', lane .. ':s', 'LEFT', 'RIGHT')
-  else
-    redis.call('LPOP', lane .. ':s')
+  for _ = 1, SKIPS do
+    local name = source.first(lane)
+    if not name then return nil end
+    if campaign.may_send(account, lane, name, slot) then
+      local id = redis.call('LPOP', key.bulk(lane, name))
+      -- Alone in the lane, it can take nobody's turn by coming back.
+      local left = redis.call('EXISTS', key.bulk(lane, name)) == 1 or (id and redis.call('ZCARD', lane .. ':w') > 1)
+      if not left then source.leave(lane, name) end
+      if id then return id end
+    end
   end
-  return id
+  return nil
 end
 
 -- Let an operation wait for a time, at no cost meanwhile. `kind`: 'n' not before, 'o' back-off, 'v' follows operation `seq`, and the
@@ -166,11 +161,9 @@ local function withdraw(o)
   if redis.call('LREM', o.lane .. ':k:' .. o.pair, 1, o.id) == 1 then return end
   if o.pr == 't' then
     redis.call('LREM', o.lane .. ':t', 1, o.id)
-    return
+  elseif redis.call('LREM', key.bulk(o.lane, o.source), 1, o.id) == 0 and o.c then
+    redis.call('LREM', key.bulk(o.lane, o.c), 1, o.id)
   end
-  local list = o.lane .. ':b:' .. o.source
-  redis.call('LREM', list, 1, o.id)
-  if redis.call('EXISTS', list) == 0 then redis.call('LREM', o.lane .. ':s', 0, o.source) end
 end
 
 -- Free the sender and end the lease of an operation in flight.
@@ -181,13 +174,13 @@ local function release(o, now)
 end
 
 -- What waited behind an operation in back-off, to the same recipient, goes to the head of the lane in its old order.
-local function unpark(o)
+local function unpark(o, now)
   if redis.call('HGET', o.lane .. ':h', o.pair) ~= o.id then return end
   redis.call('HDEL', o.lane .. ':h', o.pair)
   local parked = o.lane .. ':k:' .. o.pair
   local id = redis.call('RPOP', parked)
   while id do
-    enter_lane({ id = id, pr = o.pr, source = o.source, lane = o.lane }, true)
+    enter_lane({ id = id, a = o.a, pr = o.pr, source = o.c or '-', lane = o.lane }, true, now)
     id = redis.call('RPOP', parked)
   end
 end
@@ -198,10 +191,11 @@ local function give_back(o, now, a, unused)
   if a and unused and o.sl then
     bucket.give_back(a, tonumber(o.sl))
     budget.give_back(a, o, tonumber(o.sl))
+    if o.pr == 'b' then campaign.gave_back(o) end
   end
   breaker.not_probed(o.id, now)
   redis.call('HSET', o.key, 's', 'w')
-  enter_lane(o, true)
+  enter_lane(o, true, now)
 end
 
 -- Out of its lane for a while; what follows to the same recipient waits too. One that was held, and comes back while another of
@@ -234,7 +228,7 @@ local function release_followers(o, now)
   while id do
     local follower = load_operation(id)
     if follower and redis.call('ZREM', key.account(follower.a) .. ':tm', 'v:' .. o.id .. ':' .. id) == 1 then
-      enter_lane(follower, true)
+      enter_lane(follower, true, now)
       refresh_lane(follower.a, follower.f, now)
     end
     id = redis.call('RPOP', list)
@@ -246,21 +240,49 @@ local function claim(o, uuid, retention_ms)
   if uuid and uuid ~= '' then redis.call('SET', key.claim(uuid), o.id, 'PX', retention_ms) end
 end
 
--- What this script run settled, for the caller's metrics.
+-- Say what became of an operation: to all that listen, and in its campaign's own record.
+local function tell_outcome(o, now, outcome, detail)
+  local entry = {
+    'id', o.id, 'account', o.a, 'campaign', o.c or '', 'kind', o.k, 'outcome', outcome, 'code', detail.code or '',
+    'message_uuid', detail.uuid or '', 'words', detail.words or '', 'accepted_at_us', o.t, 'settled_at_us', int(now),
+  }
+  if detail.count then
+    entry[#entry + 1], entry[#entry + 2] = 'count', detail.count
+  end
+  redis.call('XADD', key.outcomes, 'MAXLEN', '~', OUTCOMES_KEPT, '*', unpack(entry))
+  if o.c then redis.call('XADD', key.campaign(o.c) .. ':out', '*', 'to', o.to, unpack(entry)) end
+end
+
+-- Into the dead letters of its account; those whose operations were deleted after their retention time are dropped as others come.
+local function bury(o, now, retention_ms)
+  local dead = key.account(o.a) .. ':dead'
+  redis.call('ZADD', dead, int(now), o.id)
+  local gone = redis.call('ZRANGEBYSCORE', dead, '-inf', int(now - retention_ms * 1000), 'LIMIT', 0, 10)
+  if #gone > 0 then redis.call('ZREM', dead, unpack(gone)) end
+end
+
+-- What this script run settled, for the caller's metrics: account, kind, outcome, and how many when not one.
 local settled = {}
 local function settled_json() return #settled > 0 and cjson.encode(settled) or '[]' end
 
 -- The one outcome of an operation. `detail`: code, uuid, words, result (all optional).
 local function finish(o, now, outcome, detail, retention_ms)
   release(o, now)
-  unpark(o)
+  unpark(o, now)
   redis.call('HSET', o.key, 's', 'd', 'oc', outcome, 'te', int(now), 'cd', detail.code or '', 'u', detail.uuid or '', 'le', detail.words or '')
   count(o, outcome, 1)
   settled[#settled + 1] = { o.a, o.k, outcome }
   if o.oc then
     count(o, o.oc, -1)  -- a late answer settles a held operation
     redis.call('ZREM', key.account(o.a) .. ':held', o.id)
+  elseif o.c then
+    campaign.count_left(o.a, o.c, -1, now)
   end
+  if o.c then
+    campaign.note_outcome(o.c, outcome, now)
+    if not campaign.of(o.c).forgets_at then campaign.write(o.c, 'forgets_at', int(now + retention_ms * 1000)) end
+  end
+  if outcome == 'rejected' or outcome == 'dead' then bury(o, now, retention_ms) end
   if outcome == 'held' then
     redis.call('ZADD', key.account(o.a) .. ':held', int(now), o.id)
     redis.call('PERSIST', o.key)
@@ -271,9 +293,7 @@ local function finish(o, now, outcome, detail, retention_ms)
   if o.ph then redis.call('HDEL', o.key, 'ph', 'lk') end
   if detail.result and detail.result ~= '' then redis.call('HSET', o.key, 'rs', detail.result) end
   claim(o, detail.uuid, retention_ms)
-  redis.call('XADD', key.outcomes, 'MAXLEN', '~', OUTCOMES_KEPT, '*', 'id', o.id, 'account', o.a, 'campaign', o.c or '',
-    'kind', o.k, 'outcome', outcome, 'code', detail.code or '', 'message_uuid', detail.uuid or '', 'words', detail.words or '',
-    'accepted_at_us', o.t, 'settled_at_us', int(now))
+  tell_outcome(o, now, outcome, detail)
 end
 
 -- Nobody knows whether the call took effect: look it up after a while, repeat it, or hold it (`kinds.unknown_letter`).
@@ -303,6 +323,13 @@ local function may_ask_info(a)
   return a.info_every > 0 and (not a.suspended or string.sub(a.suspended, 1, 6) == 'unpaid')
 end
 
+-- Its look-up is over: it is an operation of its campaign like any other.
+local function end_look_up(o)
+  redis.call('HDEL', o.key, 'ph', 'lk')
+  o.ph = nil
+  o.source = source_of(o)
+end
+
 -- The instant at which a dispatcher must look at the account again, into the due index.
 local function reschedule(a, now)
   local at = nil
@@ -311,10 +338,10 @@ local function reschedule(a, now)
   consider(tonumber(redis.call('ZRANGE', a.key .. ':tm', 0, 0, 'WITHSCORES')[2]))
   consider(tonumber(redis.call('ZRANGE', a.key .. ':sp', 0, 0, 'WITHSCORES')[2]))
   local probing = a.probe and a.probe ~= '' and a.probe ~= 'due'
-  if not a.suspended and not probing
-    and (redis.call('EXISTS', a.key .. ':rt') == 1 or redis.call('EXISTS', a.key .. ':rb') == 1) then
+  local bulk_only = redis.call('EXISTS', a.key .. ':rt') == 0
+  if not a.suspended and not probing and (not bulk_only or redis.call('EXISTS', a.key .. ':rb') == 1) then
     -- Not ahead of the provider's pause: until its end nothing is granted.
-    consider(math.max(bucket.peek(a, a.paused_until) - LEAD, a.recheck, breaker.provider().pause_end or 0, now))
+    consider(math.max(bucket.peek(a, a.paused_until, bulk_only) - LEAD, a.recheck, breaker.provider().pause_end or 0, now))
   end
   if may_ask_info(a) then consider(math.max(bucket.peek(a, a.paused_until) - LEAD, a.info_at, breaker.others_from(), now)) end
   if at then
@@ -368,6 +395,7 @@ local function current_jumps() return meta().jumps or '0' end
 -- Held for want of an answer that now has come after all, and says that nothing took effect: it waits again.
 local function unhold(o)
   count(o, 'held', -1)
+  if o.c then campaign.reopen(o.a, o.c) end
   redis.call('ZREM', key.account(o.a) .. ':held', o.id)
   redis.call('HDEL', o.key, 'oc', 'te', 'cd', 'u')
   o.oc = nil

@@ -18,9 +18,11 @@
 -- Replayable: a verdict whose token is no longer in flight changes nothing and answers 'stale'. One exception: the late
 -- answer of a call whose lease ran out settles the operation that was held (or waits to be sent again) for want of it.
 --@include keys.lua
+--@include sources.lua
 --@include bucket.lua
 --@include breaker.lua
 --@include budgets.lua
+--@include campaigns.lua
 --@include lanes.lua
 local retention, grace = ARGV[1], tonumber(ARGV[2])
 local now = server_time()
@@ -108,7 +110,7 @@ local function looked(a, o, v)
     if not owner or owner == o.id then
       tell(o, now, 'looked up', v.code, 'found')
       if v.more == '1' then
-        redis.call('HDEL', o.key, 'ph', 'lk')
+        end_look_up(o)
         return step(a, o, { result = v.results[i], code = v.code, words = 'found' })
       end
       local detail = { code = 'found', uuid = uuid, words = 'found at the provider after an unknown outcome' }
@@ -130,7 +132,7 @@ local function looked(a, o, v)
     finish(o, now, 'dead', { code = 'unknown', words = v.words }, retention)
     return 'dead'
   end
-  redis.call('HDEL', o.key, 'ph', 'lk')
+  end_look_up(o)
   redis.call('HINCRBY', o.key, 'at', 1)
   give_back(o, now, a, false)
   return 'retry'
@@ -150,8 +152,7 @@ local function settle(v)
   end
   if o.s == 'w' then
     withdraw(o)
-    redis.call('HDEL', o.key, 'ph', 'lk')
-    o.ph = nil
+    end_look_up(o)
   end
   if o.s == 'd' and v.verb ~= 'finish' then unhold(o) end
   local result

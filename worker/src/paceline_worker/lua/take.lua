@@ -7,9 +7,11 @@
 -- keys  a:<acct>, its quota logs, due
 -- The same bucket as the workers': a pause or suspension of the account refuses here too.
 --@include keys.lua
+--@include sources.lua
 --@include bucket.lua
 --@include breaker.lua
 --@include budgets.lua
+--@include campaigns.lua
 --@include lanes.lua
 local cost, horizon, verb = tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
 if not cost or cost < 1 or cost > 1000 then return redis.error_reply('cost must be between 1 and 1000') end

@@ -1,0 +1,104 @@
+-- What a dispatcher does for a campaign at its time: let in what was scheduled, open its window, give back what a cancelled one
+-- held, and write down its end. Needs lanes.lua. Each visit does a bounded part; the rest waits for the next one.
+local attend = {}
+-- Of a cancelled campaign so many operations are deleted at a time, and so long is the pause after it: another script never waits
+-- for more than a few milliseconds.
+local REAPED, REAP_PAUSE = 250, 10000
+local LET_IN = 100
+
+-- The next opening that is not over.
+local function advance_window(name, now)
+  local c = campaign.of(name)
+  if not c.window or (c.closes and (c.closes == '0' or tonumber(c.closes) > now)) then return end
+  local opens, closes, rest = '0', '0', ''
+  for from, till, later in string.gmatch(redis.call('HGET', key.campaign(name), 'openings') or '', '(%d+)%-(%d+)()') do
+    if tonumber(till) > now then
+      opens, closes, rest = from, till, later
+      break
+    end
+  end
+  local openings = redis.call('HGET', key.campaign(name), 'openings') or ''
+  c.opens, c.closes = opens, closes
+  redis.call('HSET', key.campaign(name), 'opens', opens, 'closes', closes, 'openings', rest ~= '' and string.sub(openings, rest) or '')
+end
+
+-- Those whose not_before has come, to the tail of their source.
+local function let_in(a, name, now)
+  local c = campaign.of(name)
+  local timers, list = key.campaign(name) .. ':tm', key.bulk(key.lane(a.name, c.f), name)
+  for _, member in ipairs(redis.call('ZRANGEBYSCORE', timers, '-inf', int(now), 'LIMIT', 0, LET_IN)) do
+    redis.call('ZREM', timers, member)
+    redis.call('RPUSH', list, string.match(member, '[^:]+$'))
+  end
+  local following = redis.call('ZRANGE', timers, 0, 0, 'WITHSCORES')[2]
+  if following then campaign.wake(a.name, name, math.max(now, tonumber(following))) end
+end
+
+-- Cancel one that waits: without a trace, unless it has a story, or somebody waits for its outcome. One of unknown outcome may have
+-- arrived: it is looked up all the same.
+local function cancel_one(id, a, name, now, retention)
+  local s, n, ph, fo = unpack(redis.call('HMGET', key.operation(id), 's', 'n', 'ph', 'fo'))
+  if s ~= 'w' then return 0 end
+  if not n and not fo then
+    redis.call('UNLINK', key.operation(id))
+    return 1
+  end
+  local o = load_operation(id)
+  if ph then
+    enter_lane(o, false, now)
+    refresh_lane(a.name, o.f, now)
+  else
+    finish(o, now, 'cancelled', { words = 'its campaign was cancelled' }, retention)
+  end
+  return 0
+end
+
+local function reap(a, name, now, retention)
+  local c = campaign.of(name)
+  local timers, lane = key.campaign(name) .. ':tm', key.lane(a.name, c.f)
+  local list = key.bulk(lane, name)
+  source.leave(lane, name)
+  local ids = redis.call('LPOP', list, REAPED) or {}
+  if #ids == 0 then
+    local members = redis.call('ZPOPMIN', timers, REAPED)
+    for i = 1, #members, 2 do ids[#ids + 1] = string.match(members[i], '[^:]+$') end
+  end
+  local gone = 0
+  for _, id in ipairs(ids) do gone = gone + cancel_one(id, a, name, now, retention) end
+  if gone > 0 then
+    count({ a = a.name, c = name }, 'cancelled', gone)
+    settled[#settled + 1] = { a.name, c.k, 'cancelled', gone }
+    campaign.count_left(a.name, name, -gone, now)
+  end
+  if redis.call('EXISTS', list, timers) > 0 then campaign.wake(a.name, name, now + REAP_PAUSE) end
+end
+
+-- All that was uploaded has its outcome: the campaign's numbers are final.
+local function complete(a, name, now, retention)
+  local c = fields(key.campaign(name), { 'sealed', 'inbox', 'left', 'completed_at', 'hold', 'written', 'cancelled' })
+  if c.completed_at or tonumber(c.left or 0) > 0 or tonumber(c.inbox or 0) > 0 then return end
+  if c.sealed ~= '1' and c.hold ~= 'cancelled' then return end
+  redis.call('HSET', key.campaign(name), 'completed_at', int(now))
+  redis.call('SREM', a.key .. ':c', name)
+  redis.call('ZREM', a.key .. ':tm', 'c:0:' .. name)
+  local cancelled = c.hold == 'cancelled'
+  tell_outcome({
+    id = '', a = a.name, c = name, k = 'campaign', t = redis.call('HGET', key.campaign(name), 'created'), to = '',
+  }, now, cancelled and 'cancelled' or 'complete', { count = (cancelled and c.cancelled or c.written) or '0' })
+  redis.call('PEXPIRE', key.campaign(name) .. ':out', retention)
+end
+
+function attend.campaign(a, name, now, retention)
+  local c = campaign.of(name)
+  if not c.a then return end
+  if c.hold == 'cancelled' then
+    reap(a, name, now, retention)
+  elseif not c.hold then
+    advance_window(name, now)
+    let_in(a, name, now)
+    local lane = key.lane(a.name, c.f)
+    if redis.call('EXISTS', key.bulk(lane, name)) == 1 then campaign.offer(a.name, lane, name, now) end
+    refresh_lane(a.name, c.f, now)
+  end
+  complete(a, name, now, retention)
+end
