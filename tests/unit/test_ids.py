@@ -1,9 +1,10 @@
 import time
+from hashlib import blake2b
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paceline.ids import derived_id, new_id
+from paceline.ids import derived_id, derived_ids, new_id
 
 ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 PARTS = st.lists(st.text(), min_size=1, max_size=4)
@@ -65,6 +66,20 @@ def test_parts_are_kept_apart(text: str, one: int, other: int) -> None:
     first, second = one % (len(text) + 1), other % (len(text) + 1)
     ids = {derived_id(text[:cut], text[cut:]) for cut in (first, second)}
     assert len(ids) == len({first, second})
+
+
+@given(PARTS)
+def test_a_derived_id_is_the_hash_of_its_framed_parts(parts: list[str]) -> None:
+    """Each part stands behind its length and a colon; the id is the 128 bits of their hash, written in base 32."""
+    framed = "".join(f"{len(part)}:{part}" for part in parts)
+    assert int.from_bytes(blake2b(framed.encode(), digest_size=16).digest()) == number(derived_id(*parts))
+
+
+@given(PARTS, st.lists(st.text(), max_size=3))
+def test_ids_with_the_same_first_parts_can_be_derived_together(first: list[str], last: list[str]) -> None:
+    """Many ids that differ in their last part alone are the ids that are derived one by one, in any order."""
+    derive = derived_ids(*first)
+    assert [derived_id(*first, part) for part in last] == [derive(part) for part in last]
 
 
 def test_derived_ids_are_pinned() -> None:

@@ -1,10 +1,15 @@
 """Campaign files: what is read from CSV and JSON Lines, and on which line."""
 
+import csv
+import io
 import os
 import threading
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from paceline.errors import InvalidOperation, InvalidRow
 from paceline.recipients import encode, numbered, read_file
@@ -30,6 +35,7 @@ def rows(path: Path, content: bytes | str, name: str = "r.csv") -> list[tuple[in
         ([(2, {"to": "+1", "n": 'say "hi"'})], 'to,n\n+1,"say ""hi"""\n'),
         ([(3, {"to": "+1"}), (6, {"to": "+2"})], "to\n\n+1\n\n\n+2\n"),
         ([(2, {"to": "+1"})], "to,n\n+1\n"),
+        ([(2, {"to": "+1", "n": "b"}), (3, {"to": "+2"}), (4, {"to": "+3"})], "to,n,n\n+1,a,b\n+2,a\n+3\n"),
         ([(2, {"to": "+1", "n": "2", EXTRA: "has more cells than the header"})], "to,n\n+1,2,3\n"),
         ([(2, {"to": "+1", "n": " Zoë 🙂"})], "to,n\n+1, Zoë 🙂\n"),
     ],
@@ -39,6 +45,25 @@ def test_csv_rows_carry_their_cells_and_line(
 ) -> None:
     """A row is its header's names with its cells; blank lines are passed over, a byte-order mark is not a letter."""
     assert expected == rows(tmp_path, content)
+
+
+@given(
+    st.lists(st.sampled_from(["to", "n", "m", ""]), max_size=4),
+    st.lists(st.lists(st.text(st.sampled_from('a1ë ,"\r\n'), max_size=4), max_size=5), max_size=6),
+)
+def test_csv_rows_are_those_of_the_standard_librarys_dictreader(header: list[str], table: list[list[str]]) -> None:
+    """Rows of any length, blank ones and quoted line breaks are read as `csv.DictReader` reads them."""
+    text = io.StringIO(newline="")
+    csv.writer(text).writerows([["to", *header], *table])
+    expected = []
+    reader = csv.DictReader(io.StringIO(text.getvalue(), newline=""), restkey=EXTRA)
+    for row in reader:
+        cells = {name: cell for name, cell in row.items() if cell is not None}
+        expected.append(
+            (reader.line_num, cells | ({EXTRA: "has more cells than the header"} if EXTRA in cells else {}))
+        )
+    with TemporaryDirectory() as folder:
+        assert expected == rows(Path(folder), text.getvalue())
 
 
 def test_rows_after_a_quoted_line_break_keep_their_line_numbers(tmp_path: Path) -> None:

@@ -1,25 +1,85 @@
 """What a chunk holds of one row."""
 
 import json
-from collections.abc import Mapping
-from datetime import timedelta
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Any, cast
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from paceline.errors import InvalidRow
-from paceline.recipients import FileRow, Row, encode, numbered
+from paceline.recipients import Encoder, FileRow, Row, encode, numbered
+from paceline.template import placeholders
 from tests.unit.samples import NOON, NOON_US, RECIPIENT
 
 NOTHING: frozenset[str] = frozenset()
 DAY_US = 86_400_000_000
 
 
+class Text(str):
+    """A text of a program's own kind, such as a member of an enumeration, which calls itself something else."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return f"Text.{self!r}"
+
+
+COLUMNS = ["to", "name", "city", "key", "not_before", "valid_until"]
+TIMES = ["2026-01-31T13:00:00+01:00", "2026-02-01T00:00:00Z", "2020-01-01T00:00:00Z"]
+GOOD_ROWS = st.fixed_dictionaries(
+    {"to": st.just(RECIPIENT), "name": st.text(), "city": st.text(max_size=3)},
+    optional={"key": st.text(), "not_before": st.sampled_from(TIMES), "other": st.just([])},
+)
+# Cells that are put into a good row; ... takes the cell away.
+ODD_CELLS: st.SearchStrategy[Any] = st.one_of(
+    st.sampled_from(
+        [..., None, "", " ", f" {RECIPIENT}\n", "+1555010000\u0662", Text(RECIPIENT), Text("b"), Text("ë")]
+    ),
+    st.sampled_from(["\ud83d", "a\udc00", "ë 🙂", '"\\\n\0', "x" * 1365, "x" * 4096, *TIMES, "2026-01-31", "soon"]),
+    st.one_of(st.booleans(), st.integers(), st.floats(), st.decimals(), st.just([])),
+)
+ODD_ROWS = st.dictionaries(st.sampled_from([*COLUMNS, "\0problem"]), ODD_CELLS, max_size=2)
+CONTAINERS: st.SearchStrategy[Callable[[dict[str, Any]], Any]] = st.sampled_from(
+    [dict, FileRow, MappingProxyType, list]
+)
+TEMPLATES = st.sampled_from(
+    [
+        None,
+        {"text": "Hi"},
+        {"text": "Hi {name}"},
+        {"text": "{name}{city}"},
+        {"text": "{name}{name}{name} {city}"},
+        {"text": "{to}, {name}, {key}, {{x}}"},
+        {"text": "{name}", "url": "https://example.com/a.png"},
+    ]
+)
+
+
+def outcome(encoding: Callable[[], dict[str, str]]) -> dict[str, str] | str:
+    try:
+        return encoding()
+    except InvalidRow as refusal:
+        return str(refusal)
+
+
+def by_both(row: Row, needed: frozenset[str], *, now: datetime = NOON, **options: Any) -> dict[str, str] | str:
+    """The fields of a row or its refusal, for which it may not matter whether its campaign was prepared."""
+    expected = outcome(lambda: encode("spring", row, needed, now=now, **options))
+    assert expected == outcome(lambda: Encoder("spring", needed, **options)(row, now=now))
+    return expected
+
+
 def encoded(
     values: Mapping[str, Any], needed: frozenset[str] = NOTHING, campaign: str = "spring", **options: Any
 ) -> dict[str, str]:
-    return encode(campaign, Row(7, {"to": RECIPIENT, **values}), needed, **options)
+    row = Row(7, {"to": RECIPIENT, **values})
+    by_both(row, needed, **options)
+    return encode(campaign, row, needed, **options)
 
 
 def test_a_row_holds_its_id_target_and_needed_values_only() -> None:
@@ -209,3 +269,33 @@ def test_a_caption_may_be_empty() -> None:
     """A file needs no words."""
     template = {"text": "{name}", "url": "https://example.com/a.png"}
     assert "id" in encoded({"name": ""}, frozenset({"name"}), template=template)
+
+
+@settings(max_examples=300)
+@given(GOOD_ROWS, ODD_ROWS, CONTAINERS, TEMPLATES, st.sampled_from([None, NOON + timedelta(hours=6)]))
+@example({"to": RECIPIENT, "name": "x" * 1365}, {}, dict, {"text": "{name}{name}{name}{{"}, None)
+@example({"to": RECIPIENT, "name": "x" * 1365}, {}, dict, {"text": "{name}{name}{name}{{{{"}, None)
+@example({"to": RECIPIENT, "name": "Ada"}, {"name": Text("ë")}, dict, {"text": "Hi {name}"}, None)
+@example({"to": RECIPIENT, "name": "Ada", "not_before": TIMES[1]}, {"name": 5}, dict, {"text": "Hi {name}"}, None)
+def test_an_encoder_makes_of_a_row_what_encode_makes_of_it(
+    good: dict[str, Any],
+    odd: dict[str, Any],
+    container: Callable[[dict[str, Any]], Any],
+    template: dict[str, str] | None,
+    ends: datetime | None,
+) -> None:
+    """Prepared for its campaign or not, the same fields or the same refusal follow from any row."""
+    row = Row(7, container({name: cell for name, cell in (good | odd).items() if cell is not ...}))
+    needed = frozenset({"name", "city"}) if template is None else placeholders(template["text"])
+    assert by_both(row, needed, template=template, ends=ends)
+
+
+def test_an_encoder_keeps_nothing_of_a_row() -> None:
+    """Rows do not change each other, in whatever order they come."""
+    encoder = Encoder("spring", frozenset({"name"}), template={"text": "Hi {name}"}, ends=None)
+    rows = [
+        Row(line, {"to": f"+1555010000{line % 3}", "name": f"Zoë {line}", "key": f"{line % 2} "}) for line in range(9)
+    ]
+    expected = [encode("spring", row, frozenset({"name"})) for row in rows]
+    assert expected == [encoder(row) for row in rows]
+    assert expected[::-1] == [encoder(row) for row in reversed(rows)]

@@ -7,14 +7,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
-from functools import lru_cache
+from functools import lru_cache, partial
 from operator import mul
 from pathlib import Path
 from typing import Any, Final, TextIO
 
 from paceline.errors import InvalidOperation, InvalidRow
 from paceline.fields import LONGEST_TEXT, utc
-from paceline.ids import derived_id
+from paceline.ids import derived_id, derived_ids
 from paceline.operations import DEFAULT_VALIDITY
 from paceline.record import compact, microseconds
 from paceline.template import render
@@ -45,7 +45,8 @@ def numbered(recipients: Iterable[Mapping[str, Any]]) -> Iterator[Row]:
 class FileRow(dict[str, str]):
     """A row of a file that remembers its line."""
 
-    line: int = 0
+    __slots__ = ("line",)
+    line: int
 
 
 def read_file(path: Path) -> Iterator[FileRow]:
@@ -78,19 +79,26 @@ def _place(file: TextIO, error: UnicodeDecodeError) -> str:
 
 
 def _csv(file: Iterable[str]) -> Iterator[FileRow]:
-    reader = csv.DictReader(file, restkey="\0extra", strict=True)
+    # Not a DictReader: it takes almost twice the time.
+    reader = csv.reader(file, strict=True)
     try:
-        if "to" not in (reader.fieldnames or ()):
+        header = next(reader, [])
+        if "to" not in header:
             raise InvalidOperation("recipients: the header has no column 'to'")
-        for values in reader:
-            row = FileRow({name: text for name, text in values.items() if text is not None and isinstance(text, str)})
+        width = len(header)
+        for cells in reader:
+            if not cells:  # a blank line
+                continue
+            row = FileRow(zip(header, cells, strict=False))
             row.line = reader.line_num
-            if "\0extra" in values:
+            if len(cells) > width:
                 row["\0problem"] = "has more cells than the header"
+            elif len(cells) < width:
+                for name in header[len(cells) :]:  # of a column that is there twice the last one counts, given or not
+                    row.pop(name, None)
             yield row
     except csv.Error as error:
-        # DictReader's own `line_num` is that of the row before.
-        raise InvalidOperation(f"recipients: line {reader.reader.line_num}: {error}") from error
+        raise InvalidOperation(f"recipients: line {reader.line_num}: {error}") from error
 
 
 def _json_lines(file: Iterable[str]) -> Iterator[FileRow]:
@@ -161,6 +169,71 @@ def encode(
     } | _times(row, ends, now)
 
 
+class Encoder:
+    """`encode` for the rows of one campaign: the same fields and refusals in less than half the time.
+
+    What the rows share is worked out once. A plain row, all of whose cells are texts and fine, then takes the short way;
+    any other is left to `encode`, which says what is wrong with it, or makes texts of its numbers.
+
+    Args:
+        campaign: as for `encode`, like all others.
+        needed: the template's placeholders.
+        template: the campaign's payload.
+        ends: the campaign's ``valid_until``.
+    """
+
+    def __init__(
+        self,
+        campaign: str,
+        needed: frozenset[str],
+        *,
+        template: Mapping[str, str] | None = None,
+        ends: datetime | None = None,
+    ) -> None:
+        self._careful = partial(encode, campaign, needed=needed, template=template, ends=ends)
+        self._ends = ends
+        self._id = derived_ids("campaign", campaign)
+        names = tuple(sorted(needed))
+        self._fixed, uses = (0, (0,) * len(names)) if template is None else _measured(template["text"], names)
+        self._lengths = range(1) if template is None else _lengths(template)
+        # Of each value: its column, its beginning in JSON, and how often the template uses it.
+        self._values = [(name, compact(name) + ":", times) for name, times in zip(names, uses, strict=True)]
+
+    def __call__(self, row: Row, *, now: datetime | None = None) -> dict[str, str]:
+        """As `encode`."""
+        fields = self._plain(row.values) if isinstance(row.values, dict) else None
+        if fields is None:
+            return self._careful(row, now=now)
+        if "not_before" in row.values or "valid_until" in row.values:
+            fields |= _times(row, self._ends, now)
+        return fields
+
+    def _plain(self, columns: dict[str, Any]) -> dict[str, str] | None:
+        """``id``, ``to`` and ``p`` of a plain row; None of any other."""
+        to, key = columns.get("to"), columns.get("key")
+        if type(to) is not str or (key is not None and type(key) is not str) or "\0problem" in columns:
+            return None
+        to = to.strip()
+        if not _E164.fullmatch(to):
+            return None
+        length, values = self._fixed, []
+        for name, beginning, times in self._values:
+            text = columns.get(name)
+            if type(text) is not str:
+                return None
+            length += times * len(text)
+            values.append(beginning + compact(text))
+        if length not in self._lengths:
+            return None
+        payload = "{" + ",".join(values) + "}"
+        try:
+            if not payload.isascii():
+                payload.encode()
+            return {"id": self._id((key and key.strip()) or to), "to": to, "p": payload}
+        except UnicodeEncodeError:  # half a surrogate pair
+            return None
+
+
 def _cell(row: Row, column: str) -> str:
     """A column as text; empty where it was not given."""
     value = row.values.get(column)
@@ -179,10 +252,16 @@ def _cell(row: Row, column: str) -> str:
 def _check_length(line: int, template: Mapping[str, str], values: Mapping[str, str]) -> None:
     fixed, uses = _measured(template["text"], tuple(values))
     length = fixed + sum(map(mul, uses, map(len, values.values())))
-    if length > LONGEST_TEXT:
+    if length in _lengths(template):
+        return
+    if length:
         raise InvalidRow(line, f"text: would have {length} characters, more than {LONGEST_TEXT}")
-    if not length and "url" not in template:
-        raise InvalidRow(line, "text: would be empty")
+    raise InvalidRow(line, "text: would be empty")
+
+
+def _lengths(template: Mapping[str, str]) -> range:
+    """How long a text may be: a caption may be empty."""
+    return range(0 if "url" in template else 1, LONGEST_TEXT + 1)
 
 
 @lru_cache(maxsize=8)
