@@ -149,9 +149,13 @@ class WorkerState:
         self._restart_buckets = Script(_PACKAGE, "restart_buckets")
 
     def accept(self, rids: Iterable[str]) -> list[Acceptance]:
-        """Move inbox records into their lanes; replayable."""
-        flat = self._accept.run(self.client, *rids)
-        return [Acceptance(int(w), int(d), a, k) for w, d, a, k in zip(*[iter(flat)] * 4, strict=True)]
+        """Move inbox records into their lanes; replayable. As many runs as there are many rows."""
+        left, accepted = list(rids), []
+        while left:
+            done, *flat = self._accept.run(self.client, *left)
+            accepted += [Acceptance(int(w), int(d), a, k) for w, d, a, k in zip(*[iter(flat)] * 4, strict=True)]
+            left = left[int(done) :]
+        return accepted
 
     def overdue(self, grace_s: float, most: int) -> list[str]:
         """Inbox records that nobody accepted within the grace time."""

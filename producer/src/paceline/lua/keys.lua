@@ -32,7 +32,8 @@
 -- a:<acct>:sp     zset    paused senders -> end of the pause (us)
 -- a:<acct>:held   zset    operations of unknown outcome -> since when (us)
 -- a:<acct>:q:<us> list    slots of the last N grants, for the quota of that window; expires with it
--- l:<acct>:<sender>            hash  lane: `f` the operation in flight, `p` paused until (us), `pw` why, `ch` the sender's channel
+-- l:<acct>:<sender>            hash  lane: `f` the operation in flight, `p` paused until (us), `pw` why, `ch` the sender's channel, `e` how long a
+--                                    call keeps it (us)
 -- l:<acct>:<sender>:q:<kind>:<us> list slots of the sender's last calls of a kind ('*' any), for the budget of that window; expires
 -- l:<acct>:<sender>:t          list  transactional operations
 -- l:<acct>:<sender>:w          zset  bulk sources (campaigns, or `-`) that may send -> tag; the smallest has the next turn

@@ -2,7 +2,8 @@
 --
 -- KEYS  1 root
 -- ARGV  record ids
--- reply per record taken (earlier ones of the account come first): written, duplicates, account, kind;
+-- reply how many of them are done with (at least one; the rest is for the next run: a script must not hold up the others), then
+--       per record taken (earlier ones of the account come first): written, duplicates, account, kind;
 --       -1, -1, '', '' where there was none (accepted before: harmless)
 -- keys  in:<rid>, inbox, no:<rid>, o:<id>, lanes, timers, due, counts
 -- Atomic per record and idempotent by operation id. A record that cannot be read is refused with a reason, never retried.
@@ -16,9 +17,11 @@
 local REFUSAL_KEPT_S = 86400
 -- An Outbox writes 1,000 at most; more would hold up the server, and Lua's stack.
 local MOST_ROWS = 2000
+-- No further record is begun after so many rows.
+local ENOUGH_ROWS = 1000
 local now = server_time()
 local epoch = current_epoch()
-local reply = {}
+local reply = { 0 }
 
 local function texts_only(fields_of)
   for _, value in pairs(fields_of) do
@@ -161,17 +164,20 @@ end
 
 -- A hint may overtake another; the account's records are still taken in the order in which they were written. Each hint takes
 -- at least one, so there are enough hints for all.
+local taken = 0
 for _, rid in ipairs(ARGV) do
   local account = redis.call('HGET', key.record(rid), 'account')
   if account then
-    local taken, first = 0, nil
+    local first
     repeat
       first = redis.call('ZRANGE', key.account(account) .. ':in', 0, 0)[1] or rid
       taken = taken + accept_and_forget(first, account)
-    until first == rid or taken >= MOST_ROWS
+    until first == rid or taken >= ENOUGH_ROWS
   else
     redis.call('ZREM', key.inbox, rid)
     for _, value in ipairs({ -1, -1, '', '' }) do reply[#reply + 1] = value end
   end
+  reply[1] = reply[1] + 1
+  if taken >= ENOUGH_ROWS then break end
 end
 return reply

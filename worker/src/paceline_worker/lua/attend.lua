@@ -78,14 +78,13 @@ local function complete(a, name, now, retention)
   local c = fields(key.campaign(name), { 'sealed', 'inbox', 'left', 'completed_at', 'hold', 'written', 'cancelled' })
   if c.completed_at or tonumber(c.left or 0) > 0 or tonumber(c.inbox or 0) > 0 then return end
   if c.sealed ~= '1' and c.hold ~= 'cancelled' then return end
-  redis.call('HSET', key.campaign(name), 'completed_at', int(now))
+  campaign.write(name, 'completed_at', int(now))
   redis.call('SREM', a.key .. ':c', name)
   redis.call('ZREM', a.key .. ':tm', 'c:0:' .. name)
   local cancelled = c.hold == 'cancelled'
   tell_outcome({
     id = '', a = a.name, c = name, k = 'campaign', t = redis.call('HGET', key.campaign(name), 'created'), to = '',
-  }, now, cancelled and 'cancelled' or 'complete', { count = (cancelled and c.cancelled or c.written) or '0' })
-  redis.call('PEXPIRE', key.campaign(name) .. ':out', retention)
+  }, now, cancelled and 'cancelled' or 'complete', { count = (cancelled and c.cancelled or c.written) or '0' }, retention)
 end
 
 function attend.campaign(a, name, now, retention)
@@ -94,7 +93,7 @@ function attend.campaign(a, name, now, retention)
   if c.hold == 'cancelled' then
     reap(a, name, now, retention)
   elseif not c.hold then
-    advance_window(name, now)
+    advance_window(name, now + HOP)
     let_in(a, name, now)
     local lane = key.lane(a.name, c.f)
     if redis.call('EXISTS', key.bulk(lane, name)) == 1 then campaign.offer(a.name, lane, name, now) end

@@ -5,15 +5,16 @@
 --   `hold`     'paused' | 'cancelled', `hold_why`, `hold_at`          `weight`   its share of its sender's turns
 --   `window`   local hours (words), `openings` those to come, `opens` and `closes` the one that is or comes next (us); closes 0: none
 --   `cap`      us between two of its operations, `cap_next` the earliest next (us), `rate` the words
---   `auto_pause` pause at so many percent rejected, `recent` the last outcomes: 'a' accepted, 'r' rejected
+--   `auto_pause` pause above so many percent rejected (0 never; 20 unless given), `recent` the last outcomes: 'a' accepted, 'r' rejected
 --   `left`     operations accepted and not settled     `completed_at`     `forgets_at` when its first outcome is deleted (us)
 local campaign = {}
 local FIELDS = {
   'a', 'f', 'pr', 'k', 'vu', 'mx', 'unk', 'ur', 'p', 'hold', 'weight', 'window', 'opens', 'closes', 'cap', 'cap_next', 'auto_pause',
-  'recent', 'forgets_at',
+  'recent', 'forgets_at', 'completed_at',
 }
 -- Outcomes of which the rejected share is taken.
 local RECENT = 100
+local AUTO_PAUSE = 20
 local seen = {}
 
 -- The campaign as a table; read once per script run.
@@ -47,7 +48,7 @@ function campaign.free_from(name, slot)
   if not c.window then return from end
   if not c.closes then return slot + 1 end  -- nobody attended to it so far
   if c.closes == '0' then return from end  -- there is no opening left: let them come, and expire
-  if from >= tonumber(c.closes) then return tonumber(c.closes) end
+  if from >= tonumber(c.closes) then return math.max(slot + 1, tonumber(c.closes)) end
   return math.max(from, tonumber(c.opens))
 end
 
@@ -102,6 +103,7 @@ end
 function campaign.reopen(account, name)
   redis.call('HINCRBY', key.campaign(name), 'left', 1)
   redis.call('HDEL', key.campaign(name), 'completed_at')
+  campaign.of(name).completed_at = nil
   redis.call('PERSIST', key.campaign(name) .. ':out')
   redis.call('SADD', key.account(account) .. ':c', name)
 end
@@ -109,11 +111,12 @@ end
 -- Pause it when too many of its last outcomes are rejections: something is wrong with all of it.
 function campaign.note_outcome(name, outcome, now)
   local c = campaign.of(name)
-  if not c.auto_pause or (outcome ~= 'accepted' and outcome ~= 'rejected') then return end
+  local most = tonumber(c.auto_pause or AUTO_PAUSE)
+  if most == 0 or (outcome ~= 'accepted' and outcome ~= 'rejected') then return end
   local recent = string.sub((c.recent or '') .. string.sub(outcome, 1, 1), -RECENT)
   local _, rejected = string.gsub(recent, 'r', '')
   campaign.write(name, 'recent', recent)
-  if rejected * 100 <= tonumber(c.auto_pause) * RECENT or c.hold then return end
+  if rejected * 100 <= most * RECENT or c.hold then return end
   campaign.write(name, 'hold', 'paused')
   campaign.write(name, 'hold_at', int(now))
   campaign.write(name, 'hold_why', rejected .. ' of its last ' .. #recent .. ' answers were rejections')

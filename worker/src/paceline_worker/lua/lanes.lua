@@ -241,7 +241,7 @@ local function claim(o, uuid, retention_ms)
 end
 
 -- Say what became of an operation: to all that listen, and in its campaign's own record.
-local function tell_outcome(o, now, outcome, detail)
+local function tell_outcome(o, now, outcome, detail, retention_ms)
   local entry = {
     'id', o.id, 'account', o.a, 'campaign', o.c or '', 'kind', o.k, 'outcome', outcome, 'code', detail.code or '',
     'message_uuid', detail.uuid or '', 'words', detail.words or '', 'accepted_at_us', o.t, 'settled_at_us', int(now),
@@ -250,7 +250,10 @@ local function tell_outcome(o, now, outcome, detail)
     entry[#entry + 1], entry[#entry + 2] = 'count', detail.count
   end
   redis.call('XADD', key.outcomes, 'MAXLEN', '~', OUTCOMES_KEPT, '*', unpack(entry))
-  if o.c then redis.call('XADD', key.campaign(o.c) .. ':out', '*', 'to', o.to, unpack(entry)) end
+  if not o.c then return end
+  redis.call('XADD', key.campaign(o.c) .. ':out', '*', 'to', o.to, unpack(entry))
+  -- A held one may be dropped when all the others have been forgotten.
+  if campaign.of(o.c).completed_at then redis.call('PEXPIRE', key.campaign(o.c) .. ':out', retention_ms) end
 end
 
 -- Into the dead letters of its account; those whose operations were deleted after their retention time are dropped as others come.
@@ -293,7 +296,7 @@ local function finish(o, now, outcome, detail, retention_ms)
   if o.ph then redis.call('HDEL', o.key, 'ph', 'lk') end
   if detail.result and detail.result ~= '' then redis.call('HSET', o.key, 'rs', detail.result) end
   claim(o, detail.uuid, retention_ms)
-  tell_outcome(o, now, outcome, detail)
+  tell_outcome(o, now, outcome, detail, retention_ms)
 end
 
 -- Nobody knows whether the call took effect: look it up after a while, repeat it, or hold it (`kinds.unknown_letter`).
