@@ -79,18 +79,18 @@ function campaign.may_send(account, lane, name, slot)
   return false
 end
 
--- One of its operations got a slot. A little lateness of ours is made up for.
+-- A bulk operation got a slot. A little lateness of ours is made up for.
 function campaign.took(o, slot)
-  source.served(o.lane, o.source, o.c and campaign.of(o.c).weight, 1)
-  local cap = o.source ~= '-' and campaign.of(o.c).cap
-  if cap then campaign.write(o.c, 'cap_next', int(math.max(tonumber(campaign.of(o.c).cap_next or 0), slot - LEAD) + tonumber(cap))) end
+  local c = o.source ~= '-' and campaign.of(o.c) or {}
+  source.served(o.lane, o.source, c.weight, 1)
+  if c.cap then campaign.write(o.c, 'cap_next', int(math.max(tonumber(c.cap_next or 0), slot - LEAD) + tonumber(c.cap))) end
 end
 
 -- It did not use the slot.
 function campaign.gave_back(o)
-  source.served(o.lane, o.source, o.c and campaign.of(o.c).weight, -1)
-  local c = o.source ~= '-' and campaign.of(o.c)
-  if c and c.cap and c.cap_next then campaign.write(o.c, 'cap_next', int(tonumber(c.cap_next) - tonumber(c.cap))) end
+  local c = o.source ~= '-' and campaign.of(o.c) or {}
+  source.served(o.lane, o.source, c.weight, -1)
+  if c.cap and c.cap_next then campaign.write(o.c, 'cap_next', int(tonumber(c.cap_next) - tonumber(c.cap))) end
 end
 
 -- Operations of it came (by > 0) or were settled; the last one is the campaign's end, perhaps.
