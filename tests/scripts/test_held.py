@@ -12,7 +12,7 @@ from paceline.operations import SendMessage
 from paceline.record import chunk, common_fields
 from paceline.view import Status, status_of
 from paceline_worker.accounts import Accounts
-from paceline_worker.held import Held, NotHeld
+from paceline_worker.held import CampaignCancelled, Held, NotHeld
 from paceline_worker.policy import Verdict
 from tests.conftest import SENDER, add_account
 from tests.support.drive import ABSENT, ACCEPTED, LEASE_US, OVERLOADED, REJECTED, UNKNOWN, Drive
@@ -306,6 +306,29 @@ def test_an_operation_of_a_campaign_takes_its_place_in_it(drive: Drive, held: He
     assert [first, third] == [drive.deliver(ACCEPTED) for _ in range(2)]
     counts = drive.state.campaign("spring")
     assert ("2", "1", "0") == (counts["accepted"], counts["cancelled"], counts["held"])
+    assert (0, 0, 1, 0) == books(drive)
+
+
+def test_what_is_of_a_cancelled_campaign_is_not_released(drive: Drive, held: Held) -> None:
+    """Nothing of it is sent again; it is told what can be done, and that works."""
+    common = common_fields(
+        account="acme", sender=SENDER, priority="bulk", kind="message.to_number", max_attempts=8,
+        on_unknown="hold", valid_until=drive.now + timedelta(hours=1), now=drive.now,
+    ) | {"p": '{"text":"hi"}'}  # fmt: skip
+    drive.state.open_campaign("spring", common, "digest")
+    rid, op = new_id(), derived_id("campaign", "spring", "+15550200000")
+    rows = [{"id": op, "to": "+15550200000", "p": "{}"}]
+    body = chunk(campaign="spring", account="acme", sender=SENDER, priority="bulk", rows=rows)
+    drive.state.submit(rid, "acme", SENDER, 1, body, campaign="spring")
+    drive.worker.accept([rid])
+    assert op == drive.deliver(UNKNOWN)
+    drive.state.control_campaign("cancel", "spring", "by hand")
+    with pytest.raises(
+        CampaignCancelled, match=f"^operation '{op}': its campaign 'spring' was cancelled; drop it instead$"
+    ):
+        held.release(op)
+    assert (0, 1, 0, 0) == books(drive)
+    held.drop(op)
     assert (0, 0, 1, 0) == books(drive)
 
 

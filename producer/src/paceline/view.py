@@ -24,7 +24,7 @@ class Event:
     Args:
         at: when, by the state server's clock.
         what: ``enqueued`` (a worker took it into its lane), ``sent``, ``answered`` (one of its calls; others follow),
-            ``retry``, ``deferred``, ``unknown``, ``looked up``, ``waits``, ``released`` (by hand), or its outcome.
+            ``retry``, ``deferred``, ``unknown``, ``looked up``, ``waits``, ``released`` or ``replayed`` (by hand), or its outcome.
         code: the provider's status code, or a word where there was none.
         words: the provider's words, or ours.
     """

@@ -26,6 +26,10 @@ class NotHeld(Refusal):
     """The operation does not wait for a person; the message says where it is."""
 
 
+class CampaignCancelled(Refusal):
+    """The operation's campaign was cancelled: nothing of it is sent again."""
+
+
 @dataclass(frozen=True, slots=True)
 class HeldOperation:
     """One operation that waits for a person.
@@ -109,6 +113,7 @@ class Held:
             InvalidOperation: the time has passed, or has no zone.
             NotFound: there is no such operation.
             NotHeld: it is not held.
+            CampaignCancelled: its campaign was cancelled; it can be dropped.
             StateUnavailable: Redis did not answer; when it did the work, a second try says that it is not held.
         """
         until_us = "" if valid_until is None else str(_until_us(valid_until))
@@ -144,6 +149,8 @@ class Held:
             raise NotFound(f"no operation {op_id!r}: never accepted, or deleted after its retention time")
         if reply[0] == "not held":
             raise NotHeld(f"operation {op_id!r} is not held: it is {STATES.get(reply[1], reply[1])}")
+        if reply[0] == "cancelled":
+            raise CampaignCancelled(f"operation {op_id!r}: its campaign {reply[1]!r} was cancelled; drop it instead")
 
 
 def _until_us(until: datetime) -> int:

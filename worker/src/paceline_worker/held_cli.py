@@ -13,7 +13,7 @@ from paceline.cli.render import console, counted, duration, listing, say, say_js
 from paceline.errors import InvalidOperation, NotFound
 from paceline.settings import Settings
 from paceline.state import connect
-from paceline_worker.held import MOST_LISTED, Held, NotHeld
+from paceline_worker.held import MOST_LISTED, CampaignCancelled, Held, NotHeld
 
 _ID: Final = "01k0zxw5d3v8m2c7r4q9n6t1ea"
 
@@ -100,7 +100,7 @@ def _each(ids: Sequence[str], decide: Callable[[str], None], what: str) -> None:
     for op_id in dict.fromkeys(ids):
         try:
             decide(op_id)
-        except (NotFound, NotHeld) as error:
+        except (NotFound, NotHeld, CampaignCancelled) as error:
             complain(str(error))
             failed = True
         else:
