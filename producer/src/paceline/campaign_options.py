@@ -7,7 +7,7 @@ from typing import Annotated, Final
 from pydantic import AfterValidator, Field
 
 from paceline.fields import Instant
-from paceline.operations.base import Refusing
+from paceline.operations.base import Refusing, canonical_window
 from paceline.record import microseconds
 from paceline.window import Window, as_text
 
@@ -49,7 +49,7 @@ def _checked_rate(rate: str) -> str:
 
 
 def _canonical(window: str) -> str:
-    return Window.parse(window).text if window.strip() else ""
+    return canonical_window(window) if window.strip() else ""
 
 
 class CampaignOptions(Refusing):

@@ -11,12 +11,20 @@ from paceline.window import Window
 Priority = Literal["transactional", "bulk"]
 
 
-def _canonical(window: str) -> str:
-    return Window.parse(window).text
+def canonical_window(window: str) -> str:
+    """A window as it is written everywhere.
+
+    Raises:
+        ValueError: it is none; without the field's name, which pydantic adds.
+    """
+    try:
+        return Window.parse(window).text
+    except InvalidOperation as error:
+        raise ValueError(str(error).removeprefix("window: ")) from error
 
 
 # Kept as text: a model is frozen, compared and written as JSON.
-SendingHours = Annotated[str, AfterValidator(_canonical)]
+SendingHours = Annotated[str, AfterValidator(canonical_window)]
 OnUnknown = Literal["reconcile", "resend", "hold"]
 
 # A day: a message that could not leave by then is usually no longer wanted.
