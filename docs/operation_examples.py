@@ -27,6 +27,7 @@ _GROUP = "WAG11111111-2222-4333-8444-555555555555"
 _MESSAGE = "MSG11111111-2222-4333-8444-555555555555"
 _TEMPLATE = "TMP11111111-2222-4333-8444-555555555555"
 _LOGO = "https://example.com/logo.jpg"
+_HOURS = "Mon-Fri 09:00-18:00 Europe/Berlin"
 _FROM = "--account acme --from +15550100001"
 
 
@@ -122,7 +123,10 @@ EXAMPLES: Final[dict[type[Operation], Example]] = {
             _sent("SendWaba", 'to="+15550100002"', 'interactive=Interactive(body="Shall we?", buttons=buttons)'),
         ),
     ),
-    SendSms: Example(('to="+15550100002"', 'text="Hello"'), 'paceline sms FROM --to +15550100002 --text "Hello"'),
+    SendSms: Example(
+        ('to="+15550100002"', 'text="Hello"', f'window="{_HOURS}"'),
+        f'paceline sms FROM --to +15550100002 --text "Hello" \\\n  --window "{_HOURS}"',
+    ),
     CheckNumber: Example(('number="+15550100002"',), "paceline number check +15550100002 FROM"),
 }
 

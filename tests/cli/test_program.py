@@ -47,6 +47,8 @@ READING = [
     ["explain", "x"],
     ["audit"],
     ["unknown", "list"],
+    ["outcomes"],
+    ["dead", "list"],
 ]
 ALL = [
     *READING,
@@ -56,6 +58,11 @@ ALL = [
     ["accounts", "remove", "acme"],
     ["unknown", "release", "x"],
     ["unknown", "drop", "x"],
+    ["dead", "replay", OP_ID, "--yes"],
+    ["campaign", "pause", "spring"],
+    ["campaign", "resume", "spring"],
+    ["campaign", "change", "spring", "--weight", "2"],
+    ["campaign", "cancel", "spring", "--yes"],
     *SENDING,
 ]
 

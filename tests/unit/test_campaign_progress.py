@@ -1,3 +1,5 @@
+from datetime import UTC, datetime
+
 import pytest
 
 from paceline import Progress
@@ -39,3 +41,32 @@ def test_every_count_is_read() -> None:
 def test_a_campaign_is_complete_when_all_that_was_uploaded_is_settled(complete: bool, fields: dict[str, str]) -> None:
     """Complete means: the upload is closed, and every distinct recipient has an outcome."""
     assert complete == progress_of("spring", fields).complete
+
+
+DONE = {"sealed": "1", "received": "2", "written": "2", "accepted": "2"}
+HALF = DONE | {"accepted": "1"}
+
+
+@pytest.mark.parametrize(
+    ("state", "fields"),
+    [
+        ("uploading", {"sealed": "0"}),
+        ("running", HALF),
+        ("paused", HALF | {"hold": "paused"}),
+        ("paused", {"sealed": "0", "hold": "paused"}),
+        ("complete", DONE),
+        ("complete", DONE | {"hold": "paused"}),
+        ("cancelling", HALF | {"hold": "cancelled"}),
+        ("cancelled", HALF | {"hold": "cancelled", "cancelled": "1"}),
+        ("cancelled", HALF | {"hold": "cancelled", "cancelled": "1", "sealed": "0"}),
+    ],
+)
+def test_a_campaign_in_one_word(state: str, fields: dict[str, str]) -> None:
+    """A cancelled campaign is complete without the end of its upload; a paused one with nothing left is complete."""
+    assert state == progress_of("spring", fields).state
+
+
+def test_why_it_is_on_hold_and_since_when_it_is_complete() -> None:
+    """Words and time are those of the hash."""
+    seen = progress_of("spring", DONE | {"hold": "paused", "hold_why": "lunch", "completed_at": "1767225600000000"})
+    assert ("lunch", datetime(2026, 1, 1, tzinfo=UTC)) == (seen.why, seen.completed_at)

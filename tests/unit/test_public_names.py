@@ -19,6 +19,7 @@ def test_the_public_door_is_small() -> None:
         "Outbox",
         "PacelineError",
         "Pin",
+        "Plan",
         "Progress",
         "Receipt",
         "Refused",

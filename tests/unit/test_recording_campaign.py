@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from paceline import Campaign, Outbox, Receipt, UploadReport
-from paceline.errors import CampaignConflict, InvalidOperation, InvalidRow, StateUnavailable
+from paceline import Campaign, CampaignOptions, Outbox, Receipt, UploadReport
+from paceline.errors import CampaignConflict, InvalidOperation, InvalidRow, NotFound, StateUnavailable
 from paceline.testing import CampaignMessage, RecordedCampaign, RecordingOutbox
 from tests.unit.samples import ACCOUNT, SENDER, message
 
@@ -51,6 +51,21 @@ def test_an_upload_may_be_larger_than_a_chunk() -> None:
     assert [1000, 2000, 2001] == written
 
 
+def test_numbers_are_checked_in_full_when_asked_to() -> None:
+    """A number of the right shape may still be of a length that its country does not have."""
+    outbox, short = RecordingOutbox(), {"to": "+15550100", "name": "Eve"}
+    assert upload(outbox, [ADA, short]).report == UploadReport(offered=2, written=2, invalid=0)
+    with pytest.raises(InvalidRow, match=r"^line 2: to: is no possible phone number$"):
+        outbox.campaign(
+            "autumn",
+            account=ACCOUNT,
+            sender=SENDER,
+            template="Hi {name}",
+            recipients=[ADA, short],
+            check_numbers=True,
+        )
+
+
 def test_bad_rows_raise_or_are_handed_over() -> None:
     """Without `on_invalid` the first bad row raises; with it, the good ones are kept."""
     outbox, bad = RecordingOutbox(), {"to": "5550100004", "name": "Eve"}
@@ -69,7 +84,10 @@ def test_bad_rows_raise_or_are_handed_over() -> None:
         ("sender: ", {"sender": "555"}),
         ("account: ", {"account": ""}),
         ("url: ", {"url": "http://example.com/a"}),
-        ("priority: ", {"priority": "urgent"}),
+        ("weight: ", {"weight": 0}),
+        ("rate: ", {"rate": "quickly"}),
+        ("window", {"window": "Mon-Fri"}),
+        ("auto_pause: ", {"auto_pause": 101}),
         ("valid_until: ", {"valid_until": datetime(2026, 1, 1)}),  # noqa: DTZ001 - the point of it
         ("max_attempts: ", {"max_attempts": 101}),
     ],
@@ -139,3 +157,26 @@ def test_no_public_method_needs_a_server() -> None:
     receipt, campaign = outbox.send(message()), upload(outbox, [ADA])
     assert (campaign.name, receipt.id) == (outbox.find_campaign("spring").name, outbox.status(receipt.id).id)
     outbox.close()
+
+
+def test_nothing_has_an_outcome() -> None:
+    """Nothing leaves, so the stream is empty; one of an unknown campaign is refused as in earnest."""
+    outbox = RecordingOutbox()
+    outbox.campaign("spring", account=ACCOUNT, sender=SENDER, template="Hi", recipients=[ADA])
+    assert [] == [*outbox.outcomes(), *outbox.outcomes("spring", follow=True)]
+    with pytest.raises(NotFound):
+        outbox.outcomes("autumn")
+
+
+def test_a_campaign_is_in_command() -> None:
+    """Pause, resume, change and cancel are remembered, and cancelling is final."""
+    outbox = RecordingOutbox()
+    campaign = outbox.campaign("spring", account=ACCOUNT, sender=SENDER, template="Hi", recipients=[ADA])
+    campaign.pause("lunch")
+    assert ("paused", "lunch") == (campaign.progress().hold, campaign.progress().why)
+    campaign.resume()
+    campaign.change(CampaignOptions(weight=3))
+    assert campaign.progress().hold is None
+    campaign.cancel()
+    with pytest.raises(CampaignConflict):
+        campaign.resume()

@@ -34,6 +34,7 @@ from paceline.operations import (
 )
 from paceline.outbox import Accepted, Duplicate, Outbox, Receipt, Refused
 from paceline.outlook import Forecast
+from paceline.plan import Plan
 from paceline.settings import Settings
 from paceline.upload import UploadReport
 from paceline.view import Status
@@ -53,6 +54,7 @@ __all__ = [
     "Outbox",
     "PacelineError",
     "Pin",
+    "Plan",
     "PostStory",
     "Progress",
     "PromoteParticipants",

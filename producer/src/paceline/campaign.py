@@ -8,6 +8,7 @@ from typing import Final
 from paceline.campaign_options import CampaignOptions
 from paceline.errors import CampaignConflict, NotFound
 from paceline.outlook import Forecast, forecast_of
+from paceline.plan import Plan, plan_rest
 from paceline.record import compact, instant
 from paceline.state import State
 from paceline.upload import UploadReport
@@ -135,6 +136,21 @@ class Campaign:
         if not found:
             raise NotFound(f"no campaign named {self.name!r}")
         return forecast_of(self.name, found)
+
+    def plan(self) -> Plan:
+        """What is left of it: what that costs, when it leaves, and what stands in its way. Changes nothing.
+
+        Returns:
+            The plan of what waits. All of it is taken to be valid as long as the campaign is.
+
+        Raises:
+            NotFound: there is no such campaign.
+            UnknownAccount: its account was removed.
+        """
+        found = self._state.campaign_outlook(self.name)
+        if not found:
+            raise NotFound(f"no campaign named {self.name!r}")
+        return plan_rest(self._state, self.name, found)
 
     def pause(self, why: str = "by hand") -> None:
         """Let nothing of it begin from now on; what has begun comes to its end. A paused one stays paused.

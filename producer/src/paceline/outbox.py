@@ -1,5 +1,5 @@
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import chain
@@ -20,11 +20,13 @@ from paceline.errors import (
 from paceline.hints import HintBus
 from paceline.ids import new_id
 from paceline.operations import OnUnknown, Operation
+from paceline.outcomes import OutcomeEntry, Outcomes
+from paceline.plan import Plan, plan_campaign
 from paceline.recipients import Row
 from paceline.record import operation_id, single
 from paceline.settings import Settings
 from paceline.state import State, connect
-from paceline.upload import draft, open_campaign, upload
+from paceline.upload import check_number, draft, open_campaign, upload
 from paceline.view import Status, status_of
 
 _POLL_S: Final = 0.02
@@ -179,6 +181,7 @@ class Outbox:
         window: str | None = None,
         auto_pause: int | None = None,
         paused: bool = False,
+        check_numbers: bool = False,
         on_invalid: Callable[[Row, str], None] | None = None,
         on_progress: Callable[[int], None] | None = None,
     ) -> Campaign:
@@ -203,6 +206,7 @@ class Outbox:
             window: local hours with a zone in which it sends, such as ``Mon-Fri 09:00-18:00 Europe/Berlin``.
             auto_pause: paused when more than so many percent of its last 100 answers are rejections; 20 unless told, 0 never.
             paused: a new one begins paused, and leaves when it is resumed.
+            check_numbers: look at every number in full; a row whose number cannot be is a bad row. Else only its shape is.
             on_invalid: called with a bad row and what is wrong with it; without it the first bad row raises.
             on_progress: called with the number of rows written so far, after each chunk.
 
@@ -235,10 +239,80 @@ class Outbox:
             chain([first], rows),
             state=self.state,
             submit=self._submit_chunk,
+            check=check_number if check_numbers else None,
             on_invalid=on_invalid,
             on_progress=on_progress,
         )
         return Campaign(name, self.state, report)
+
+    def plan_campaign(
+        self,
+        name: str,
+        *,
+        account: str,
+        sender: str,
+        template: str,
+        recipients: Iterable[Mapping[str, str]],
+        url: str | None = None,
+        valid_until: datetime | None = None,
+        on_unknown: OnUnknown = "reconcile",
+        max_attempts: int | None = None,
+        weight: int | None = None,
+        rate: str | None = None,
+        window: str | None = None,
+        auto_pause: int | None = None,
+        check_numbers: bool = True,
+        on_invalid: Callable[[Row, str], None] | None = None,
+        on_progress: Callable[[int], None] | None = None,
+    ) -> Plan:
+        """Say what `campaign` would do with the same arguments: whom it would reach, when, and at what cost. Nothing is written.
+
+        Recipients are streamed; of each 8 bytes are kept.
+
+        Args:
+            name: as for `campaign`, and so the others.
+            account: see there.
+            sender: see there.
+            template: see there.
+            recipients: see there.
+            url: see there.
+            valid_until: see there.
+            on_unknown: see there.
+            max_attempts: see there.
+            weight: see there.
+            rate: see there.
+            window: see there.
+            auto_pause: see there.
+            check_numbers: see there; a plan does it unless told not to.
+            on_invalid: called with a bad row and what is wrong with it; bad rows never raise here.
+            on_progress: called with the number of rows read so far, now and then.
+
+        Returns:
+            Numbers, times, and in sentences why it would fail.
+
+        Raises:
+            InvalidOperation: template or options are wrong, or the recipients cannot be read.
+            UnknownAccount, UnknownSender, StateUnavailable: as for `send`.
+        """
+        described = draft(
+            name,
+            account=account,
+            sender=sender,
+            template=template,
+            url=url,
+            valid_until=valid_until,
+            on_unknown=on_unknown,
+            max_attempts=max_attempts,
+            options=CampaignOptions(weight=weight, rate=rate, window=window, auto_pause=auto_pause),
+        )
+        return plan_campaign(
+            self.state,
+            described,
+            recipients,
+            check_numbers=check_numbers,
+            on_invalid=on_invalid,
+            on_progress=on_progress,
+        )
 
     def list_campaigns(self) -> list[Campaign]:
         """All campaigns, by name.
@@ -258,6 +332,26 @@ class Outbox:
         if not found:
             raise NotFound(f"no campaign named {name!r}")
         return Campaign(name, self.state)
+
+    def outcomes(
+        self, campaign: str | None = None, after: str | None = None, *, follow: bool = False
+    ) -> Iterator[OutcomeEntry]:
+        """What became of operations, in the order in which they were settled; docs/outcomes.md tells all about it.
+
+        Args:
+            campaign: of this campaign only, from its own record; else of all that is kept, about the last 100,000.
+            after: id of the last entry that was handled; from the first one by default.
+            follow: go on with what comes; of a campaign until it is complete.
+
+        Yields:
+            Entries.
+
+        Raises:
+            OutcomesTrimmed: entries behind ``after`` are gone already.
+            NotFound: there is no such campaign.
+        """
+        reader = Outcomes(self.state.client)
+        return reader.follow(campaign, after or "0") if follow else reader.each(campaign, after or "0")
 
     def status(self, op_id: str) -> Status:
         """Where an operation is, and why it waits.

@@ -1,7 +1,7 @@
 """What is expected of an account's backlog, from what look.lua tells: the bridge between state and `forecast`."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -92,15 +92,65 @@ def lanes_of(found: Mapping[str, Any], *, with_timed: str | None = None) -> list
 
 def _source(one: Mapping[str, Any], found: Mapping[str, Any], *, counted_in: bool) -> Source:
     more = int(one["timed"]) + int(found["campaign"].get("inbox", 0)) if counted_in else 0
+    return source_of(one["name"], one, int(one["waiting"]) + more)
+
+
+def source_of(name: str, one: Mapping[str, Any], waiting: int) -> Source:
+    """A campaign, or the single operations of a sender, as a bulk source.
+
+    Args:
+        name: of the source.
+        one: its fields in state, as far as it has any.
+        waiting: operations in its list.
+    """
     return Source(
-        name=one["name"],
-        waiting=int(one["waiting"]) + more,
+        name=name,
+        waiting=waiting,
         weight=int(one.get("weight") or 1),
         paused=bool(one.get("hold")),
         interval_us=int(one.get("cap") or 0),
         free_at_us=int(one.get("cap_next") or 0),
         openings=_openings(one) if one.get("window") else None,
     )
+
+
+def changed(campaign: Mapping[str, Any], options: Mapping[str, str]) -> dict[str, Any]:
+    """The fields of a campaign as they are after a change of its options (campaign.lua).
+
+    Args:
+        campaign: its fields.
+        options: from `CampaignOptions.texts`.
+    """
+    outdated = {"openings": ("opens", "closes"), "cap": ("cap_next",)}
+    dropped = {field for option in options for field in outdated.get(option, ())}
+    return {field: value for field, value in campaign.items() if field not in dropped} | dict(options)
+
+
+def with_source(lanes: Iterable[Lane], sender: str, source: Source) -> list[Lane]:
+    """The same lanes with a source that was not there, or in place of the one of its name.
+
+    Args:
+        lanes: from `lanes_of`.
+        sender: whose lane it is in; one that has no lane gets one.
+        source: the source.
+    """
+    of_sender = {lane.sender: lane for lane in lanes}
+    lane = of_sender.get(sender, Lane(sender))
+    others = tuple(one for one in lane.sources if one.name != source.name)
+    return list((of_sender | {sender: replace(lane, sources=(*others, source))}).values())
+
+
+def with_more(lanes: Iterable[Lane], more: Mapping[str, int]) -> list[Lane]:
+    """The same lanes when more waits in some sources.
+
+    Args:
+        lanes: from `lanes_of`.
+        more: campaign to number of operations.
+    """
+    return [
+        replace(lane, sources=tuple(replace(one, waiting=one.waiting + more.get(one.name, 0)) for one in lane.sources))
+        for lane in lanes
+    ]
 
 
 def _openings(one: Mapping[str, Any]) -> tuple[tuple[int, int], ...]:
@@ -138,7 +188,7 @@ def forecast_of(name: str, found: Mapping[str, Any]) -> Forecast:
     lanes = lanes_of(found, with_timed=name)
     own = next((s for lane in lanes for s in lane.sources if s.name == name), None)
     waiting = own.waiting if own else 0
-    if not waiting:
+    if own is None or not waiting:
         return Forecast(None, None, 0, "nothing of it waits")
     if account is None:
         return Forecast(None, None, waiting, "its account was removed")
@@ -147,24 +197,23 @@ def forecast_of(name: str, found: Mapping[str, Any]) -> Forecast:
     if campaign.get("hold"):
         return Forecast(None, None, waiting, held_words(campaign))
     sender = campaign["f"]
-    first, last = departures(lanes, pace_of(account), [Place(sender, name, 0), Place(sender, name, waiting - 1)])
     first_timed, last_timed = (int(float(found.get(field) or 0)) for field in ("first_timed", "last_timed"))
-    only_timed = bool(first_timed) and not any(int(s["waiting"]) for s in _rows(found, name))
-    starts = max(first.at_us, first_timed if only_timed else 0) if first else None
-    ends = max(last.at_us, last_timed) if last else None
+    scheduled_from = first_timed if waiting == _timed(found, name) else 0
+    lanes = with_source(lanes, sender, replace(own, free_at_us=max(own.free_at_us, scheduled_from)))
+    first, last = departures(lanes, pace_of(account), [Place(sender, name, 0), Place(sender, name, waiting - 1)])
     return Forecast(
-        starts_at=instant(starts) if starts is not None else None,
-        ends_at=instant(ends) if ends is not None else None,
+        starts_at=instant(first.at_us) if first else None,
+        ends_at=instant(max(last.at_us, last_timed)) if last else None,
         remaining=waiting,
-        why=_why(found, name, last, scheduled_from=first_timed if only_timed else 0),
+        why=_why(found, last, waiting, scheduled_from=scheduled_from),
     )
 
 
-def _rows(found: Mapping[str, Any], name: str) -> Sequence[Mapping[str, Any]]:
-    return [one for lane in found["lanes"] for one in lane["sources"] if one["name"] == name]
+def _timed(found: Mapping[str, Any], name: str) -> int:
+    return sum(int(one["timed"]) for lane in found["lanes"] for one in lane["sources"] if one["name"] == name)
 
 
-def _why(found: Mapping[str, Any], name: str, last: Departure | None, *, scheduled_from: int) -> str:
+def _why(found: Mapping[str, Any], last: Departure | None, waiting: int, *, scheduled_from: int) -> str:
     campaign, account = found["campaign"], found["account"]
     now, interval = int(found["now"]), int(account["interval_now"])
     if scheduled_from > now:
@@ -177,8 +226,8 @@ def _why(found: Mapping[str, Any], name: str, last: Departure | None, *, schedul
         return "nothing of it can leave as things stand"
     if capped := cap_words(campaign, interval):
         return capped
-    others = last.ahead + 1 - sum(int(one["waiting"]) for one in _rows(found, name))
-    beside = f", shared with {others} others" if others > 0 else ""
+    others = last.ahead + 1 - waiting
+    beside = f", shared with {others} other{'s' * (others > 1)}" if others > 0 else ""
     return f"the account sends one every {interval / 1e6:g} s{beside}"
 
 

@@ -17,7 +17,7 @@
 """
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -25,6 +25,7 @@ from typing import Any, NamedTuple
 from paceline.errors import PacelineError
 from paceline.operations import Operation
 from paceline.outbox import Accepted, Outbox, Receipt
+from paceline.outcomes import OutcomeEntry
 from paceline.record import compact, microseconds
 from paceline.settings import Settings
 from paceline.state import State
@@ -71,10 +72,10 @@ class RecordingOutbox(Outbox):
 
     What is sent counts as accepted at once and then waits for ever; nothing leaves. A repeated idempotency key (or
     recipient of a campaign) is a duplicate, as it is for workers, and one that names an operation never sent here is
-    refused. Every account is known unless it is refused.
+    refused. Every account is known unless it is refused. A plan takes it for granted that an account sends a million a second.
 
     Args:
-        fail_with: raised by `send` and `campaign` for as long as the attribute of that name is set, for example
+        fail_with: raised by `send`, `campaign` and `plan_campaign` for as long as the attribute of that name is set, for example
             ``StateUnavailable("Redis is down")``; set it to None and the outbox works again.
         unknown_accounts: names that are refused with `UnknownAccount`; the attribute is a set that may be changed.
         clock: tells the time; the system's by default.
@@ -107,6 +108,18 @@ class RecordingOutbox(Outbox):
         if isinstance(receipt.wait(timeout=0), Accepted):
             self.sent.append(operation)
         return receipt
+
+    def outcomes(
+        self,
+        campaign: str | None = None,
+        after: str | None = None,  # noqa: ARG002 - there is nothing to be behind
+        *,
+        follow: bool = False,  # noqa: ARG002 - nothing comes either
+    ) -> Iterator[OutcomeEntry]:
+        """None: nothing leaves, so nothing has an outcome."""
+        if campaign is not None:
+            self.find_campaign(campaign)
+        return iter(())
 
     def close(self) -> None:
         """Remember that it was closed."""
@@ -198,6 +211,23 @@ class _MemoryState(State):
     def campaign(self, name: str) -> dict[str, str]:
         return dict(self._campaigns.get(name, {}))
 
+    def campaign_outlook(self, name: str) -> dict[str, Any] | None:
+        found = self._campaigns.get(name)
+        return None if found is None else (self.account(found["a"]) or {}) | {"campaign": dict(found)}
+
+    def known(self, op_ids: Iterable[str]) -> int:
+        return sum(op_id in self._operations for op_id in op_ids)
+
+    def account(self, name: str) -> dict[str, Any] | None:
+        if self._refuses(name):
+            return None
+        now = str(microseconds(self._now()))
+        account = {"name": name, "next_slot": now, "interval_now": "1"}
+        return {"account": account, "lanes": self._lanes(name), "counts": {}, "timed": 0, "now": now}
+
+    def fleet(self) -> dict[str, Any]:
+        return {"workers": 1}
+
     def operation(self, op_id: str) -> dict[str, Any] | None:
         found = self._operations.get(op_id)
         if found is None:
@@ -228,6 +258,16 @@ class _MemoryState(State):
             self._outbox.campaigns[fields["c"]].messages.append(message)
         return True
 
+    def _lanes(self, account: str) -> list[dict[str, Any]]:
+        lanes: dict[str, dict[str, Any]] = {}
+        for found in self._operations.values():
+            if found["a"] == account:
+                lane = lanes.setdefault(
+                    found["f"], {"sender": found["f"], "transactional": 0, "bulk": 0, "sources": {}}
+                )
+                _add_to(lane, found)
+        return [lane | {"sources": list(lane["sources"].values())} for lane in lanes.values()]
+
     def _refuses(self, account: str) -> bool:
         if self._outbox.fail_with is not None:
             raise self._outbox.fail_with
@@ -237,6 +277,15 @@ class _MemoryState(State):
         counts = self._campaigns[campaign]
         for name, number in more.items():
             counts[name] = str(int(counts.get(name, 0)) + number)
+
+
+def _add_to(lane: dict[str, Any], found: Mapping[str, str]) -> None:
+    if found["pr"] == "t":
+        lane["transactional"] += 1
+        return
+    name = found.get("c", "-")
+    lane["sources"].setdefault(name, {"name": name, "waiting": 0, "timed": 0})["waiting"] += 1
+    lane["bulk"] += 1
 
 
 def _lane_of(found: Mapping[str, str]) -> dict[str, Any]:

@@ -8,8 +8,9 @@ from hashlib import blake2b
 from paceline import names
 from paceline.campaign_options import CampaignOptions
 from paceline.errors import CampaignConflict, InvalidOperation, InvalidRow, UnknownAccount
+from paceline.fields import phone_number
 from paceline.operations import DEFAULT_MAX_ATTEMPTS, OnUnknown, SendMessage
-from paceline.recipients import Row, encode, numbered
+from paceline.recipients import Encoder, Row, numbered
 from paceline.record import chunk, common_fields, compact
 from paceline.state import State
 from paceline.template import placeholders
@@ -149,12 +150,25 @@ _CONFLICTS = {
 }
 
 
+def check_number(row: Row) -> None:
+    """Ask more of a recipient than its shape: whether its country has numbers of that length, some 20 us a row.
+
+    Raises:
+        InvalidRow: no phone has this number.
+    """
+    try:
+        phone_number(str(row.values["to"]).strip())
+    except ValueError:
+        raise InvalidRow(row.line, "to: is no possible phone number") from None
+
+
 def upload(
     described: Draft,
     recipients: Iterable[Mapping[str, str]],
     *,
     state: State,
     submit: Callable[[str, str, str, int, str], None],
+    check: Callable[[Row], None] | None = None,
     on_invalid: Callable[[Row, str], None] | None,
     on_progress: Callable[[int], None] | None,
 ) -> UploadReport:
@@ -165,6 +179,7 @@ def upload(
         recipients: any iterable.
         state: where it lives.
         submit: writes one chunk: campaign, account, sender, number of rows, record.
+        check: asks more of a row that is right otherwise, such as `check_number`; raises `InvalidRow`.
         on_invalid: takes bad rows; None raises at the first one.
         on_progress: takes the number of rows written.
 
@@ -187,12 +202,14 @@ def upload(
         if on_progress:
             on_progress(written)
 
+    encoded = Encoder(described.name, described.needed, template=described.template, ends=described.valid_until)
     for row in numbered(recipients):
         offered += 1
         try:
-            rows.append(
-                encode(described.name, row, described.needed, template=described.template, ends=described.valid_until)
-            )
+            fields = encoded(row)
+            if check:
+                check(row)
+            rows.append(fields)
         except InvalidRow as error:
             if on_invalid is None:
                 flush()

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final
 import typer
 from typer.main import get_command
 
-from paceline.cli import campaign, groups, inspect, messages, others, profile, waba
+from paceline.cli import campaign, groups, inspect, messages, others, outcomes, profile, waba
 from paceline.cli.errors import BAD_USAGE, FAILURE, INTERRUPTED, complain, report, warnings_as_complaints
 from paceline.cli.options import example
 from paceline.cli.plugins import PluginGroup
@@ -51,6 +51,12 @@ app.add_typer(others.numbers, name="number")
 app.add_typer(campaign.app, name="campaign")
 app.command(epilog=example("paceline status 01k0zxw5d3v8m2c7r4q9n6t1ea"))(inspect.status)
 app.command(epilog=example("paceline explain 01k0zxw5d3v8m2c7r4q9n6t1ea"))(inspect.explain)
+app.command(
+    epilog=example(
+        "paceline outcomes --campaign spring --format csv --output spring.csv",
+        "paceline outcomes --follow --outcome rejected --outcome dead",
+    )
+)(outcomes.outcomes)
 app.command(epilog=example("paceline audit || echo 'something is lost'"))(inspect.audit)
 app.add_typer(secret, name="secret")
 

@@ -1,252 +1,183 @@
-import time
-from collections.abc import Mapping
-from contextlib import closing
-from pathlib import Path
+"""`paceline campaign`: the commands that command; those that upload and that show have modules of their own."""
+
+import sys
+from collections.abc import Callable
 from typing import Annotated, Any, Final
 
 import typer
-from rich.live import Live
 
-from paceline.campaign import Progress, progress_of
-from paceline.cli.errors import INTERRUPTED, complain, named_as_options
-from paceline.cli.options import (
-    Account,
-    Json,
-    MaxAttempts,
-    OnUnknown,
-    OnUnknownOption,
-    Sender,
-    Url,
-    ValidUntil,
-    example,
-    moment,
-    opened_state,
+from paceline.campaign import Campaign, Progress, progress_of
+from paceline.campaign_options import CampaignOptions
+from paceline.cli import campaign_start, campaign_status
+from paceline.cli.campaign_options import (
+    AutoPause,
+    CampaignHours,
+    Name,
+    Rate,
+    Weight,
+    campaign_hours,
+    campaign_rate,
 )
-from paceline.cli.render import console, counted, details, iso, listing, local, say, say_json
-from paceline.cli.upload import BadRows, rows_of, with_bar
-from paceline.errors import NotFound, PacelineError, StateUnavailable
-from paceline.operations import DEFAULT_MAX_ATTEMPTS
-from paceline.outbox import Outbox
-from paceline.record import instant
+from paceline.cli.errors import named_as_options
+from paceline.cli.expectation import expect, in_words, warn_of_late
+from paceline.cli.options import Json, example, moment, opened_state
+from paceline.cli.render import counted, say, say_json
+from paceline.errors import InvalidOperation, PacelineError
 from paceline.state import State
-from paceline.upload import UploadReport
 
-# Often enough to look alive, seldom enough to cost nothing.
-_WATCH_S: Final = 0.5
+_BY_HAND: Final = "by hand"
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="The campaign.")]
+Why = Annotated[str, typer.Option("--why", metavar="TEXT", help="Shown wherever somebody asks why nothing leaves.")]
 
 app = typer.Typer(help="Campaigns: one template, many recipients.")
+app.command(
+    epilog=example(
+        "paceline campaign start spring --account acme --from +15550100001 \\",
+        '  --recipients people.csv --template "Hi {name}" \\',
+        '  --window "Mon-Fri 09:00-18:00 Europe/Berlin"',
+    )
+)(campaign_start.start)
+app.command("list", epilog=example("paceline campaign list --json"))(campaign_status.list_)
+app.command(epilog=example("paceline campaign status spring --watch"))(campaign_status.status)
 
 
-class NothingToSendError(PacelineError):
-    """No row of the recipients file can be sent."""
+class NotCancelledError(PacelineError):
+    """The user said no."""
+
+
+@app.command(epilog=example('paceline campaign pause spring --why "the price was wrong"'))
+def pause(name: Name, *, why: Why = _BY_HAND, json_output: Json = False) -> None:
+    """Let nothing of a campaign begin from now on; what is being sent comes to its end.
+
+    Pausing one that is paused changes nothing. Exit code 1 when it is cancelled or complete.
+
+    JSON: what `campaign status --json` prints, as it is then.
+    """
+    _check(why)
+    with opened_state() as state:
+        Campaign(name, state).pause(why)
+        _tell(state, name, json_output=json_output, sentence=_paused)
+
+
+@app.command(epilog=example("paceline campaign resume spring"))
+def resume(name: Name, *, json_output: Json = False) -> None:
+    """Let a paused campaign go on, whoever paused it.
+
+    Resuming one that is not paused changes nothing. Exit code 1 when it is cancelled or complete.
+
+    JSON: what `campaign status --json` prints, as it is then.
+    """
+    with opened_state() as state:
+        Campaign(name, state).resume()
+        _tell_ahead(state, name, json_output=json_output, verb="goes on")
 
 
 @app.command(
     epilog=example(
-        "paceline campaign start spring --account acme --from +15550100001 \\",
-        '  --recipients people.csv --template "Hi {name}"',
+        "paceline campaign change spring --rate 100/minute --weight 3",
+        "paceline campaign change spring --window none",
     )
 )
-def start(
+def change(
     name: Name,
     *,
-    account: Account,
-    sender: Sender,
-    recipients: Annotated[
-        Path, typer.Option("--recipients", metavar="FILE", help="CSV with a header, or JSON Lines (.jsonl, .ndjson).")
-    ],
-    template: Annotated[str, typer.Option("--template", help="The text; {column} is filled in, {{ and }} are braces.")],
-    url: Url = None,
-    valid_until: ValidUntil = None,
-    on_unknown: OnUnknownOption = OnUnknown.reconcile,
-    max_attempts: MaxAttempts = DEFAULT_MAX_ATTEMPTS,
-    invalid: Annotated[
-        Path | None,
-        typer.Option("--invalid", metavar="FILE.csv", help="Where bad rows go. Default: NAME.invalid.csv beside FILE."),
+    weight: Weight = None,
+    rate: Rate = None,
+    window: CampaignHours = None,
+    auto_pause: AutoPause = None,
+    valid_until: Annotated[
+        str | None,
+        typer.Option("--valid-until", metavar="TIME", help="Not sent later; ISO 8601. Rows keep an end of their own."),
     ] = None,
     json_output: Json = False,
 ) -> None:
-    """Upload a campaign, or continue an interrupted upload: the same command again adds only what is missing.
+    """Change what holds for all that has not begun, from its next turn on.
 
-    FILE has a column `to` and those the template names; optional are `key` (what tells recipients apart, else `to`),
-    `not_before` and `valid_until`.
+    What is not given stays. Exit code 1 when it is cancelled or complete.
 
-    JSON: name, offered, written, invalid, invalid_file.
+    JSON: what `campaign status --json` prints, as it is then.
     """
-    written = 0
-
-    def note(rows: int) -> None:
-        nonlocal written
-        written = rows
-
-    try:
-        with named_as_options(name="NAME", sender="--from"):
-            bad = BadRows(invalid or recipients.parent / f"{name}.invalid.csv", recipients)
-            rows = with_bar(rows_of(recipients), recipients, console(stderr=True))
-            with Outbox() as outbox, closing(bad), closing(rows):
-                campaign = outbox.campaign(
-                    name,
-                    account=account,
-                    sender=sender,
-                    template=template,
-                    recipients=rows,
-                    url=url,
-                    valid_until=moment("--valid-until", valid_until),
-                    on_unknown=on_unknown.value,
-                    max_attempts=max_attempts,
-                    on_invalid=bad.add,
-                    on_progress=note,
-                )
-    except KeyboardInterrupt:
-        complain(f"interrupted with {counted(written, 'row')} written; the same command continues campaign {name!r}")
-        raise typer.Exit(INTERRUPTED) from None
-    except StateUnavailable as error:
-        if not written:
-            raise
-        raise StateUnavailable(
-            f"{error} (with {counted(written, 'row')} written; the same command continues campaign {name!r})"
-        ) from error
-    if campaign.report:
-        _tell(name, campaign.report, bad.path, json_output=json_output)
-
-
-def _tell(name: str, report: UploadReport, bad_rows: Path, *, json_output: bool) -> None:
-    left_out = f"{counted(report.invalid, 'bad row')} left out: see {bad_rows}"
-    if json_output:
-        numbers = {"offered": report.offered, "written": report.written, "invalid": report.invalid}
-        say_json({"name": name, **numbers, "invalid_file": str(bad_rows) if report.invalid else None})
-    elif report.written:
-        say(
-            f"Campaign {name}: {counted(report.written, 'row')} written" + (f", {left_out}." if report.invalid else ".")
+    with named_as_options():
+        options = CampaignOptions(
+            weight=weight,
+            rate=campaign_rate(rate),
+            window=campaign_hours(window),
+            auto_pause=auto_pause,
+            valid_until=moment("--valid-until", valid_until),
         )
-    if not report.written:
-        raise NothingToSendError(f"campaign {name!r} has nothing to send: {left_out}")
+    if options == CampaignOptions():
+        raise InvalidOperation(
+            "there is nothing to change: give --weight, --rate, --window, --auto-pause or --valid-until"
+        )
+    with opened_state() as state:
+        Campaign(name, state).change(options)
+        _tell_ahead(state, name, json_output=json_output, verb="is changed")
 
 
-@app.command(epilog=example("paceline campaign status spring --watch"))
-def status(
+@app.command(epilog=example("paceline campaign cancel spring --yes"))
+def cancel(
     name: Name,
     *,
-    watch: Annotated[bool, typer.Option("--watch", help="Keep showing it until all is settled.")] = False,
+    why: Why = _BY_HAND,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     json_output: Json = False,
 ) -> None:
-    """Show how far a campaign is.
+    """Let nothing of a campaign begin ever again; what waits is deleted and counted as cancelled. This is final.
 
-    JSON: name, account, sender, created_at, uploaded, complete, total, settled, remaining, received, duplicates,
-    refused, in_inbox, invalid, outcomes (by name). With --watch, one document whenever a number changed.
+    On a terminal it asks first; in a script, where nobody could answer, it does not. Cancelling one that is cancelled
+    changes nothing. Exit code 1 when it is complete.
+
+    JSON: what `campaign status --json` prints, as it is then.
     """
+    _check(why)
     with opened_state() as state:
-        if watch:
-            _watch(state, name, json_output=json_output)
-        elif json_output:
-            say_json(_described(name, _found(state, name)))
-        else:
-            console().print(_facts(name, _found(state, name)))
+        campaign = Campaign(name, state)
+        if not yes and sys.stdin.isatty():
+            _ask(campaign.progress())
+        campaign.cancel(why)
+        _tell(state, name, json_output=json_output, sentence=_cancelled)
 
 
-@app.command("list", epilog=example("paceline campaign list --json"))
-def list_(*, json_output: Json = False) -> None:
-    """List all campaigns.
+def _ask(seen: Progress) -> None:
+    if seen.hold == "cancelled" or seen.complete:
+        return
+    loss = f"{counted(_left(seen), 'operation')} without an outcome will not be sent, which is final"
+    if not typer.confirm(f"Cancel campaign {seen.name}? {loss}.", err=True):
+        raise NotCancelledError(f"campaign {seen.name!r} is not cancelled")
 
-    JSON: a list of what `campaign status --json` prints.
-    """
-    with opened_state() as state:
-        found = {name: fields for name in state.campaigns() if (fields := state.campaign(name))}
+
+def _check(why: str) -> None:
+    if not why.strip():
+        raise InvalidOperation("--why: is empty")
+
+
+def _tell(state: State, name: str, *, json_output: bool, sentence: Callable[[Progress], str]) -> None:
+    found = campaign_status.found(state, name)
     if json_output:
-        say_json([_described(name, fields) for name, fields in found.items()])
-        return
-    if not found:
-        say("No campaigns.")
-        return
-    headers = ("campaign", "account", "state", "total", "settled", "remaining", "created")
-    rows = []
-    for name, fields in found.items():
-        seen, created = progress_of(name, fields), local(instant(fields["created"]))
-        rows.append((name, fields["a"], _state(seen), seen.total, seen.settled, seen.remaining, created))
-    console().print(listing(headers, rows))
+        say_json(campaign_status.described(name, found))
+    else:
+        say(sentence(progress_of(name, found["campaign"])))
 
 
-def _found(state: State, name: str) -> dict[str, str]:
-    found = state.campaign(name)
-    if not found:
-        raise NotFound(f"no campaign named {name!r}")
-    return found
+def _tell_ahead(state: State, name: str, *, json_output: bool, verb: str) -> None:
+    """Say what is expected of it now."""
+    found: dict[str, Any] = campaign_status.found(state, name)
+    seen = expect(state, name, found)
+    if json_output:
+        say_json(campaign_status.described(name, found))
+    else:
+        say(f"Campaign {name} {verb}; {in_words(seen.forecast)}.")
+    warn_of_late(name, seen, f"`paceline campaign change {name} --valid-until TIME`")
 
 
-def _described(name: str, found: Mapping[str, str]) -> dict[str, Any]:
-    seen = progress_of(name, found)
-    return {
-        "name": name,
-        "account": found["a"],
-        "sender": found["f"],
-        "created_at": iso(instant(found["created"])),
-        "uploaded": seen.uploaded,
-        "complete": seen.complete,
-        "total": seen.total,
-        "settled": seen.settled,
-        "remaining": seen.remaining,
-        "received": seen.received,
-        "duplicates": seen.duplicates,
-        "refused": seen.refused,
-        "in_inbox": seen.in_inbox,
-        "invalid": int(found.get("invalid", 0)),
-        "outcomes": dict(seen.outcomes),
-    }
+def _paused(seen: Progress) -> str:
+    return f"Campaign {seen.name} is paused ({seen.why}) with {counted(_left(seen), 'operation')} remaining."
 
 
-def _state(seen: Progress) -> str:
-    if not seen.uploaded:
-        return "uploading"
-    return "complete" if seen.complete else "running"
+def _cancelled(seen: Progress) -> str:
+    left = f", and workers delete what is left of it: {counted(_left(seen), 'operation')}" if _left(seen) else ""
+    return f"Campaign {seen.name} is cancelled ({seen.why}){left}."
 
 
-def _share(seen: Progress) -> str:
-    return f"{seen.settled:,} of {seen.total:,}" + (f" ({seen.settled / seen.total:.1%})" if seen.total else "")
-
-
-def _facts(name: str, found: Mapping[str, str]) -> Any:
-    seen = progress_of(name, found)
-    return details(
-        [
-            ("campaign", name),
-            ("state", _state(seen)),
-            ("account", found["a"]),
-            ("from", found["f"]),
-            ("created", local(instant(found["created"]))),
-            ("settled", _share(seen)),
-            *((f"  {outcome}", number) for outcome, number in seen.outcomes.items() if number),
-            ("remaining", seen.remaining),
-            ("to be accepted", seen.in_inbox or None),
-            ("duplicates", seen.duplicates or None),
-            ("refused", seen.refused or None),
-            ("left out", int(found.get("invalid", 0)) or None),
-        ]
-    )
-
-
-def _watch(state: State, name: str, *, json_output: bool) -> None:
-    screen = console()
-    if screen.is_terminal and not json_output:
-        found = _found(state, name)
-        with Live(_facts(name, found), console=screen, auto_refresh=False) as live:
-            while not progress_of(name, found).complete:
-                time.sleep(_WATCH_S)
-                found = _found(state, name)
-                live.update(_facts(name, found), refresh=True)
-        return
-    last = None
-    while True:
-        found = _found(state, name)
-        seen = progress_of(name, found)
-        if seen != last:
-            if json_output:
-                say_json(_described(name, found))
-            else:
-                say(f"{name}: {_share(seen)} settled, {seen.remaining:,} remaining")
-            screen.file.flush()
-            last = seen
-        if seen.complete:
-            return
-        time.sleep(_WATCH_S)
+def _left(seen: Progress) -> int:
+    return seen.remaining + seen.in_inbox

@@ -10,6 +10,7 @@ from paceline.cli.options import Json, opened_state
 from paceline.cli.render import console, counted, expected, iso, listing, say, say_json
 from paceline.cli.show import show_status
 from paceline.errors import NotFound
+from paceline.outlook import expected_departure
 from paceline.record import instant
 from paceline.state import State
 from paceline.view import Status, status_of
@@ -43,7 +44,7 @@ def explain(op_id: Id, *, json_output: Json = False) -> None:
         workers = int(state.fleet().get("workers", 0))
     seen = status_of(found)
     if json_output:
-        ahead = found.get("ahead")
+        leaves = expected_departure(found) if found.get("position") is not None else None
         say_json(
             {
                 "id": seen.id,
@@ -51,7 +52,7 @@ def explain(op_id: Id, *, json_output: Json = False) -> None:
                 "why": seen.why,
                 "expected_at": iso(seen.expected_at),
                 "account": seen.account,
-                "ahead": None if ahead is None else int(ahead),
+                "ahead": leaves.ahead if leaves else None,
                 "workers": workers,
             }
         )

@@ -11,6 +11,7 @@ import typer
 from paceline.errors import InvalidOperation
 from paceline.settings import Settings
 from paceline.state import State, connect
+from paceline.window import Window
 
 # Classes in place of the library's Literals: typer takes those only in its latest releases.
 
@@ -40,6 +41,12 @@ Size = Annotated[
 ]
 ValidUntil = Annotated[
     str | None, typer.Option("--valid-until", metavar="TIME", help="Not sent later; ISO 8601. Default: 24 hours.")
+]
+SendingHours = Annotated[
+    str | None,
+    typer.Option(
+        "--window", metavar="HOURS", help='Local hours in which it may leave: "Mon-Fri 09:00-18:00 Europe/Berlin".'
+    ),
 ]
 OnUnknownOption = Annotated[
     OnUnknown,
@@ -77,6 +84,15 @@ def moment(option: str, text: str | None) -> datetime | None:
         return datetime.fromisoformat(text)
     except ValueError as error:
         raise InvalidOperation(f"{option}: is not a time such as 2026-01-31T09:00:00+01:00") from error
+
+
+def hours(text: str | None) -> str | None:
+    """A window of the command line in its canonical form; None stays None.
+
+    Raises:
+        InvalidOperation: it is none.
+    """
+    return None if text is None else Window.parse(text).text
 
 
 @contextmanager

@@ -18,7 +18,9 @@ from paceline.cli.options import (
     OnUnknownOption,
     Priority,
     Sender,
+    SendingHours,
     ValidUntil,
+    hours,
     moment,
 )
 from paceline.cli.tell import Asked, tell
@@ -43,6 +45,7 @@ class Common(TypedDict):
     idempotency_key: str | None
     not_before: datetime | None
     valid_until: datetime | None
+    window: str | None
     on_unknown: operations.OnUnknown
     max_attempts: int
     metadata: dict[str, str]
@@ -71,7 +74,9 @@ def submits(**spelled: str) -> Callable[[Callable[..., Operation]], Callable[...
             with named_as_options(**spelled):
                 operation = make(**_of(own, values), **_common(**_of(shared, values)))
             with Outbox() as outbox:
-                tell(outbox, outbox.send(operation), wanted)
+                with named_as_options(**spelled):  # whether its window opens in time depends on when it is written
+                    receipt = outbox.send(operation)
+                tell(outbox, receipt, wanted)
 
         # In the order of the help.
         parameters = {name: shared[name] for name in ("account", "sender")} | own | shared | asked
@@ -98,6 +103,7 @@ def _common(
         str | None, typer.Option("--not-before", metavar="TIME", help="Not sent earlier; ISO 8601 with a zone.")
     ] = None,
     valid_until: ValidUntil = None,
+    window: SendingHours = None,
     on_unknown: OnUnknownOption = OnUnknown.reconcile,
     max_attempts: MaxAttempts = DEFAULT_MAX_ATTEMPTS,
     metadata: Annotated[
@@ -113,6 +119,7 @@ def _common(
         "idempotency_key": key,
         "not_before": moment("--not-before", not_before),
         "valid_until": moment("--valid-until", valid_until),
+        "window": hours(window),
         "on_unknown": on_unknown.value,
         "max_attempts": max_attempts,
         "metadata": _pairs(metadata or ()),

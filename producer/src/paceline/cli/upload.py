@@ -61,14 +61,21 @@ def rows_of(path: Path) -> Iterator[FileRow]:
     return itertools.chain((first,), rows)
 
 
-def with_bar(rows: Iterable[FileRow], path: Path, screen: Console) -> Generator[FileRow]:
-    """The same rows, with a bar by line while they are taken; none when the screen is not a terminal."""
+def with_bar(rows: Iterable[FileRow], path: Path, screen: Console, *, what: str = "uploading") -> Generator[FileRow]:
+    """The same rows, with a bar by line while they are taken; none when the screen is not a terminal.
+
+    Args:
+        rows: of the file.
+        path: the file.
+        screen: where the bar is drawn.
+        what: is being done, beside the bar.
+    """
     if not screen.is_terminal:
         yield from rows
         return
-    columns = (TextColumn("uploading"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    columns = (TextColumn(what), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
     with Progress(*columns, console=screen, transient=True) as progress:
-        task = progress.add_task("uploading", total=_lines(path))
+        task = progress.add_task(what, total=_lines(path))
         for number, row in enumerate(rows):
             if number % _ROWS_PER_REDRAW == 0:
                 progress.update(task, completed=row.line)

@@ -1,0 +1,53 @@
+"""Options of campaigns that `start` and `change` share."""
+
+from typing import Annotated, Final
+
+import typer
+
+from paceline.cli.options import hours
+
+_NONE: Final = ("", "none")
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The campaign.")]
+Weight = Annotated[
+    int | None,
+    typer.Option("--weight", help="Its share of the sender's turns against other campaigns, 1 to 1000. At first: 1."),
+]
+Rate = Annotated[
+    str | None,
+    typer.Option(
+        "--rate", metavar="RATE", help="Not faster than this, whatever the account allows: 100/minute. Or none."
+    ),
+]
+CampaignHours = Annotated[
+    str | None,
+    typer.Option(
+        "--window", metavar="HOURS", help='Local hours in which it sends: "Mon-Fri 09:00-18:00 Europe/Berlin". Or none.'
+    ),
+]
+AutoPause = Annotated[
+    int | None,
+    typer.Option(
+        "--auto-pause",
+        metavar="PERCENT",
+        help="Paused when more of its last 100 answers are rejections; 0 never. At first: 20.",
+    ),
+]
+
+
+def campaign_rate(text: str | None) -> str | None:
+    """A rate as `CampaignOptions` takes it: '' takes it away, None lets it be."""
+    return "" if _taken_away(text) else text
+
+
+def campaign_hours(text: str | None) -> str | None:
+    """A window as `CampaignOptions` takes it: '' takes it away, None lets it be.
+
+    Raises:
+        InvalidOperation: it is none.
+    """
+    return "" if _taken_away(text) else hours(text)
+
+
+def _taken_away(text: str | None) -> bool:
+    return text is not None and text.strip().lower() in _NONE
