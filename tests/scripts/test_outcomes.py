@@ -19,6 +19,7 @@ from paceline_worker.held import Held
 from paceline_worker.policy import Verdict
 from tests.conftest import SENDER
 from tests.support.drive import ACCEPTED, REJECTED, UNKNOWN, Drive
+from tests.support.wait import wait_until
 
 ALL = f"{names.STATE_ROOT}:outcomes"
 SPRING = f"{names.STATE_ROOT}:c:spring:out"
@@ -178,6 +179,12 @@ def test_a_gap_that_opens_while_one_reads_is_told(drive: Drive, reader: Outcomes
         next(entries)
 
 
+def milliseconds(drive: Drive) -> int:
+    """The server's own clock, which ids of entries are made of."""
+    seconds, microseconds = drive.client.time()
+    return int(seconds) * 1000 + int(microseconds) // 1000
+
+
 def test_a_state_that_was_emptied_is_a_gap(drive: Drive, reader: Outcomes) -> None:
     """Who handled entries of which nothing is known any more is told, before and after new ones come."""
     drive.deliver_sent(ACCEPTED)
@@ -185,6 +192,7 @@ def test_a_state_that_was_emptied_is_a_gap(drive: Drive, reader: Outcomes) -> No
     drive.client.delete(ALL)
     with pytest.raises(OutcomesTrimmed, match=r"^no outcomes are kept$"):
         reader.read(after=after)
+    wait_until(lambda: milliseconds(drive) > int(after.partition("-")[0]), timedelta(seconds=5), "another id")
     crowd(drive, ALL, 1)
     with pytest.raises(OutcomesTrimmed, match="the oldest one kept is"):
         reader.read(after=after)

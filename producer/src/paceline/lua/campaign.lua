@@ -47,8 +47,8 @@ local function reweigh(account, sender, old, new)
 end
 
 local function set_options(options)
-  local known = redis.call('HMGET', c, 'a', 'f', 'weight')
-  if options.weight and known[1] then reweigh(known[1], known[2], known[3], options.weight) end
+  local known = fields(c, { 'a', 'f', 'weight', 'cap', 'cap_next' })
+  if options.weight and known.a then reweigh(known.a, known.f, known.weight, options.weight) end
   for field, value in pairs(options) do
     if value == '' then
       redis.call('HDEL', c, field)
@@ -57,7 +57,11 @@ local function set_options(options)
     end
   end
   if options.openings then redis.call('HDEL', c, 'opens', 'closes') end
-  if options.cap then redis.call('HDEL', c, 'cap_next') end
+  if options.cap == '' then
+    redis.call('HDEL', c, 'cap_next')
+  elseif options.cap and known.cap and known.cap_next then
+    redis.call('HSET', c, 'cap_next', int(tonumber(known.cap_next) - tonumber(known.cap) + tonumber(options.cap)))
+  end
 end
 
 if verb == 'open' then
@@ -90,7 +94,7 @@ local known = fields(c, { 'a', 'hold', 'completed_at' })
 if not known.a then return 'unknown campaign' end
 if verb == 'seal' then
   redis.call('HSET', c, 'sealed', '1', 'offered', ARGV[3], 'invalid', ARGV[4])
-  poke(known.a)
+  if not known.completed_at then poke(known.a) end
   return 'done'
 end
 if known.hold == 'cancelled' then return 'cancelled' end

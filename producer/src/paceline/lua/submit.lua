@@ -3,7 +3,7 @@
 -- KEYS  1 root
 -- ARGV  1 record id, 2 account, 3 sender, 4 number of operations, 5 record (JSON), 6 campaign name or ''
 -- reply 'written' | 'unknown account' | 'unknown sender' | 'unknown campaign' | 'cancelled campaign'
--- keys  in:<rid>, inbox, a:<acct>:in, a:<acct> (read), a:<acct>:n, c:<name>
+-- keys  in:<rid>, inbox, a:<acct>:in, a:<acct> (read), a:<acct>:n, a:<acct>:c, c:<name>, c:<name>:out
 -- Idempotent by record id while the record waits: a lost reply may be replayed.
 --@include keys.lua
 local rid, account, sender, count, record, campaign = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
@@ -14,9 +14,14 @@ if known[2] and known[2] ~= '' and not string.find(' ' .. known[2] .. ' ', ' ' .
   return 'unknown sender'
 end
 if campaign ~= '' then
-  local held = redis.call('HMGET', key.campaign(campaign), 'a', 'hold')
-  if not held[1] then return 'unknown campaign' end
-  if held[2] == 'cancelled' then return 'cancelled campaign' end
+  local known = fields(key.campaign(campaign), { 'a', 'hold', 'completed_at' })
+  if not known.a then return 'unknown campaign' end
+  if known.hold == 'cancelled' then return 'cancelled campaign' end
+  if known.completed_at then  -- another upload of it came to its end meanwhile
+    redis.call('HDEL', key.campaign(campaign), 'completed_at')
+    redis.call('PERSIST', key.campaign(campaign) .. ':out')
+    redis.call('SADD', key.account(account) .. ':c', campaign)
+  end
 end
 
 if redis.call('EXISTS', key.record(rid)) == 0 then

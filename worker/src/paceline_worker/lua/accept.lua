@@ -71,10 +71,15 @@ local function earliest(row, common)
   return openings and opening_at(openings, math.max(from, now + HOP)) or from
 end
 
--- Let one wait for its time: in its campaign's timers, or in the account's.
-local function schedule(account, name, id, at)
+-- Its place among those that wait for the same time.
+local function numbered(account, id)
   local seq = string.format('%015d', redis.call('HINCRBY', key.account(account), 'seq', 1))
   redis.call('HSET', key.operation(id), 'q', seq)
+  return seq
+end
+
+-- Let one wait for its time: in its campaign's timers, or in the account's.
+local function schedule(account, name, id, at, seq)
   if not name then return wait_until(account, 'n', seq, id, at) end
   redis.call('ZADD', key.campaign(name) .. ':tm', int(at), seq .. ':' .. id)
   campaign.wake(account, name, at)
@@ -98,6 +103,10 @@ local function accept(rid, held)
   if why then
     redis.call('SET', key.refusal(rid), why, 'EX', REFUSAL_KEPT_S)
     if a then count(tally, 'refused', tonumber(held.count)) end
+    if a and name then
+      campaign.wake(account, name, now)  -- perhaps this was the last that it waited for
+      reschedule(a, now)
+    end
     return 0, 0, account, ''
   end
   local common, sender = record.common or {}, record.sender
@@ -130,8 +139,9 @@ local function accept(rid, held)
       end
       redis.call('HSET', o, unpack(flat))
       local from = earliest(row, common)
+      local seq = (from > now + HOP or row.wi) and numbered(account, row.id)
       if from > now + HOP then
-        schedule(account, record.campaign, row.id, from)
+        schedule(account, record.campaign, row.id, from, seq)
       elseif record.priority == 't' and not record.campaign then
         transactional[#transactional + 1] = row.id
       else

@@ -85,13 +85,13 @@ elseif verb == 'remove' then
   local senders = redis.call('SMEMBERS', k .. ':ln')
   for _, sender in ipairs(senders) do
     local lane = key.lane(name, sender)
-    if redis.call('EXISTS', lane .. ':t', lane .. ':w', lane .. ':h') > 0 then return 'not empty' end
+    if redis.call('EXISTS', lane .. ':t', key.bulk(lane, '-'), lane .. ':h') > 0 then return 'not empty' end
   end
   for _, open in ipairs(redis.call('SMEMBERS', k .. ':c')) do
     local lane = key.lane(name, redis.call('HGET', key.campaign(open), 'f'))
     if redis.call('EXISTS', key.bulk(lane, open), key.campaign(open) .. ':tm') > 0 then return 'not empty' end
   end
-  for _, sender in ipairs(senders) do redis.call('DEL', key.lane(name, sender)) end
+  for _, sender in ipairs(senders) do redis.call('DEL', key.lane(name, sender), key.lane(name, sender) .. ':w') end
   for _, quota in ipairs(bucket.parse_quotas(redis.call('HGET', k, 'quotas'))) do
     redis.call('DEL', bucket.log({ key = k }, quota))
   end

@@ -1,10 +1,10 @@
 -- What a dispatcher does for a campaign at its time: let in what was scheduled, open its window, give back what a cancelled one
 -- held, and write down its end. Needs lanes.lua. Each visit does a bounded part; the rest waits for the next one.
 local attend = {}
--- Of a cancelled campaign so many operations are deleted at a time, and so long is the pause after it: another script never waits
--- for more than a few milliseconds.
-local REAPED, REAP_PAUSE = 250, 10000
-local LET_IN = 100
+-- Of cancelled campaigns a script deletes so many operations, and so long is the pause after it: nobody waits for more than a few
+-- milliseconds. So many scheduled ones it lets in.
+local reap_left, REAP_PAUSE = 250, 10000
+local let_in_left = 200
 
 -- The next opening that is not over.
 local function advance_window(name, now)
@@ -26,7 +26,8 @@ end
 local function let_in(a, name, now)
   local c = campaign.of(name)
   local timers, list = key.campaign(name) .. ':tm', key.bulk(key.lane(a.name, c.f), name)
-  for _, member in ipairs(redis.call('ZRANGEBYSCORE', timers, '-inf', int(now), 'LIMIT', 0, LET_IN)) do
+  for _, member in ipairs(redis.call('ZRANGEBYSCORE', timers, '-inf', int(now), 'LIMIT', 0, let_in_left)) do
+    let_in_left = let_in_left - 1
     redis.call('ZREM', timers, member)
     redis.call('RPUSH', list, string.match(member, '[^:]+$'))
   end
@@ -37,9 +38,9 @@ end
 -- Cancel one that waits: without a trace, unless it has a story, or somebody waits for its outcome. One of unknown outcome may have
 -- arrived: it is looked up all the same.
 local function cancel_one(id, a, name, now, retention)
-  local s, n, ph, fo = unpack(redis.call('HMGET', key.operation(id), 's', 'n', 'ph', 'fo'))
+  local s, n, ph, fo, words = unpack(redis.call('HMGET', key.operation(id), 's', 'n', 'ph', 'fo', 'le'))
   if s ~= 'w' then return 0 end
-  if not n and not fo then
+  if not n and not fo and not words then  -- words: it was set aside, and others may wait behind it
     redis.call('UNLINK', key.operation(id))
     return 1
   end
@@ -58,11 +59,12 @@ local function reap(a, name, now, retention)
   local timers, lane = key.campaign(name) .. ':tm', key.lane(a.name, c.f)
   local list = key.bulk(lane, name)
   source.leave(lane, name)
-  local ids = redis.call('LPOP', list, REAPED) or {}
-  if #ids == 0 then
-    local members = redis.call('ZPOPMIN', timers, REAPED)
+  local ids = reap_left > 0 and redis.call('LPOP', list, reap_left) or {}
+  if #ids == 0 and reap_left > 0 then
+    local members = redis.call('ZPOPMIN', timers, reap_left)
     for i = 1, #members, 2 do ids[#ids + 1] = string.match(members[i], '[^:]+$') end
   end
+  reap_left = reap_left - #ids
   local gone = 0
   for _, id in ipairs(ids) do gone = gone + cancel_one(id, a, name, now, retention) end
   if gone > 0 then

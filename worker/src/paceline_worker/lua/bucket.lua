@@ -6,6 +6,7 @@
 --                      `floor`    no slot before: a slow call may have arrived as late as it was answered
 --                      `interval` distance between slots, us          `quotas` "N:W:J N:W:J" further limits, us
 --                      `last`     the slot taken last           `reserve` percent of all limits that bulk work leaves alone
+--                      `bulk_next` earliest next slot of bulk work, when there is a reserve
 --                      `epoch`    generation in which `next` was written: a lost, new or distrusted bucket starts empty
 local bucket = {}
 
@@ -44,7 +45,7 @@ function bucket.log(a, quota) return a.key .. ':q:' .. int(quota.window) end
 function bucket.peek(a, earliest, bulk)
   local slot = math.max(a.next, a.floor, earliest)
   local share = bulk and 100 - (a.reserve or 0) or 100
-  if share < 100 then slot = math.max(slot, (a.last or 0) + math.ceil(a.interval * 100 / share)) end
+  if share < 100 then slot = math.max(slot, a.bulk_next or 0) end
   for _, quota in ipairs(a.quotas) do
     local nth_last = redis.call('LINDEX', bucket.log(a, quota), -math.max(1, math.floor(quota.n * share / 100)))
     if nth_last then slot = math.max(slot, tonumber(nth_last) + quota.window + quota.variation) end
@@ -55,6 +56,7 @@ end
 -- Take one slot: all limits or none, because `slot` satisfies all of them.
 function bucket.take(a, slot)
   a.next, a.last = slot + a.interval, slot
+  if (a.reserve or 0) > 0 then a.bulk_next = slot + math.ceil(a.interval * 100 / (100 - a.reserve)) end
   a.bucket_changed = true
   for _, quota in ipairs(a.quotas) do
     local log = bucket.log(a, quota)
@@ -69,6 +71,7 @@ end
 function bucket.give_back(a, slot)
   if a.next ~= slot + a.interval or (a.last and a.last ~= slot) then return end
   a.next = slot
+  if (a.reserve or 0) > 0 then a.bulk_next = slot end
   a.bucket_changed = true
   for _, quota in ipairs(a.quotas) do
     local log = bucket.log(a, quota)
@@ -79,6 +82,7 @@ end
 function bucket.save(a)
   if a.bucket_changed then
     redis.call('HSET', a.key, 'next', int(a.next), 'floor', int(a.floor), 'epoch', a.epoch, 'last', int(a.last or 0))
+    if (a.reserve or 0) > 0 then redis.call('HSET', a.key, 'bulk_next', int(a.bulk_next or 0)) end
     a.bucket_changed = false
   end
 end

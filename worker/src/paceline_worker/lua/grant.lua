@@ -110,13 +110,14 @@ local function within_budgets(a, o, sender, slot)
   return true
 end
 
--- Whether its own window is open at a slot; else it waits for the next opening, or has none left.
+-- Whether its own window is open at a slot; else it waits for the next opening like one that is not to be sent before, or has
+-- none left.
 local function within_window(o, slot)
   local from = opening_at(o.wi, slot)
   if not from then
     finish(o, now, 'expired', { words = 'no opening of its window is left' }, retention)
   elseif from > slot then
-    set_aside(o, from - HOP, 'outside its window')
+    wait_until(o.a, 'n', o.q or '0', o.id, from - HOP)
   end
   return from == slot
 end
