@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paceline.forecast import Departure, Lane, Pace, Place, Quota, Source, departures
+from paceline.backlog import Departure, Lane, Pace, Place, Quota, Source
+from paceline.forecast import departures
 
 SECOND = 1_000_000
 MINUTE = 60 * SECOND

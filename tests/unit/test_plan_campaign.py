@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from paceline import Campaign, Outbox, Plan
+from paceline.backlog import Lane, Pace, Source
 from paceline.campaign_options import CampaignOptions
 from paceline.cli.plan import PlanFailsError, tell_plan
 from paceline.errors import StateUnavailable, UnknownAccount
-from paceline.forecast import Lane, Pace, Source
 from paceline.ids import derived_id
 from paceline.outlook import changed, source_of, with_more, with_source
 from paceline.plan_rows import Rows, Seen, foresee, read

@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
-from paceline.forecast import Departure, Lane, Pace, Place, Quota, Source, departures
+from paceline.backlog import Departure, Lane, Pace, Place, Quota, Source
+from paceline.forecast import departures
 from paceline.record import instant
 from paceline.window import from_text
 

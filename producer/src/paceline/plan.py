@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
+from paceline.backlog import Lane
 from paceline.errors import UnknownAccount, UnknownSender
-from paceline.forecast import Lane
 from paceline.operations import DEFAULT_VALIDITY, Operation, SendMessage
 from paceline.outlook import (
     cap_words,
@@ -25,7 +25,7 @@ from paceline.outlook import (
 )
 from paceline.plan_rows import Rows, foresee, read
 from paceline.recipients import Row
-from paceline.record import compact, instant, microseconds
+from paceline.record import instant, microseconds
 from paceline.state import State
 from paceline.upload import Draft
 
@@ -351,16 +351,7 @@ def _conflict(described: Draft, existing: Mapping[str, str]) -> str | None:
     """Why an upload of that name is refused, in words; None when it is not. The same rules as campaign.lua's."""
     if not existing:
         return None
-    identity = {
-        "a": described.account,
-        "f": described.sender,
-        "pr": "b",
-        "k": described.kind,
-        "p": compact(described.template),
-        "mx": str(described.max_attempts),
-        "unk": described.on_unknown,
-    }
-    if any(existing.get(name) != value for name, value in identity.items()):
+    if existing["digest"] != described.digest:
         return "a campaign of this name exists with another account, sender, template or options"
     if existing.get("hold") == "cancelled":
         return "the campaign of this name was cancelled, which is final"

@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from paceline.backlog import Lane, Pace, Place
 from paceline.errors import InvalidRow
-from paceline.forecast import Lane, Pace, Place, departures
+from paceline.forecast import departures
 from paceline.recipients import Encoder, Row, numbered
 from paceline.record import instant
 from paceline.upload import Draft, check_number

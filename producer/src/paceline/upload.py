@@ -62,6 +62,20 @@ class Draft:
     options: CampaignOptions
     kind: str
 
+    @property
+    def digest(self) -> str:
+        """What must stay the same under one name: account, sender, kind, template and policies."""
+        identity = (
+            self.account,
+            self.sender,
+            self.kind,
+            compact(self.template),
+            "b",
+            str(self.max_attempts),
+            self.on_unknown,
+        )
+        return blake2b(compact(list(identity)).encode(), digest_size=16).hexdigest()
+
 
 def draft(
     name: str,
@@ -133,9 +147,7 @@ def open_campaign(state: State, described: Draft, *, paused: bool = False) -> No
         valid_until=described.valid_until,
         now=datetime.now(UTC),
     ) | {"p": compact(described.template)}
-    identity = compact([common[field] for field in ("a", "f", "k", "p", "pr", "mx", "unk")])
-    digest = blake2b(identity.encode(), digest_size=16).hexdigest()
-    reply = state.open_campaign(name, common, digest, described.options.texts(), paused=paused)
+    reply = state.open_campaign(name, common, described.digest, described.options.texts(), paused=paused)
     if reply == "unknown account":
         raise UnknownAccount(f"no account named {account!r}: add it with `paceline accounts add {account}`")
     if reply not in ("opened", "continued"):
