@@ -9,10 +9,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
 from paceline.operations import AddParticipants, CheckNumber, CreateGroup, DeleteMessage, Operation, SendMessage
+from paceline_worker.dead import DeadLetters, Match
 from paceline_worker.held import Held
 from paceline_worker.info import Info
 from paceline_worker.policy import Verdict
 from paceline_worker.state import Hint
+from tests.properties.campaign_ledger import CampaignLedger
 from tests.properties.ledger import ACCOUNTS, SENDERS, TARGETS, Call, Ledger, Sent
 from tests.support.drive import (
     ABSENT,
@@ -31,7 +33,6 @@ from tests.support.drive import (
     UNKNOWN,
     UNPAID,
     UNSENDABLE,
-    Drive,
 )
 
 PEOPLE = [f"+1555030{i:04d}" for i in range(12)]
@@ -64,7 +65,8 @@ class Sending(Ledger):
     """Services offer operations."""
 
     def offer(self, operation: Operation, *, at_once: bool = True) -> None:
-        in_order = operation.not_before is None and (at_once or operation.idempotency_key is None)
+        timed = operation.not_before is not None or operation.window is not None
+        in_order = not timed and (at_once or operation.idempotency_key is None)
         if operation.idempotency_key is None:  # ids that are the same in every run
             operation = operation.model_copy(update={"idempotency_key": f"own-{self.offered}"})
         if in_order:
@@ -157,7 +159,7 @@ class Sending(Ledger):
         self.drive.accept_all()
 
 
-class Delivering(Ledger):
+class Delivering(CampaignLedger):
     """Workers get hints, lose them, double them, die, and answer late or twice."""
 
     @rule(seconds=st.sampled_from([0.01, 0.1, 1.0, 6.1, 30.0, 700.0]))
@@ -178,6 +180,7 @@ class Delivering(Ledger):
             assert int(hint.token) > self.tokens[hint.id]
             self.tokens[hint.id] = int(hint.token)
             self.hints.append(hint)
+            self.check_granted(hint)
             for scope in opened & {"", self.sent[hint.id].account}:
                 self.probes[scope].add((hint.id, hint.token))
         self.turns += grants.infos
@@ -203,6 +206,7 @@ class Delivering(Ledger):
         if reply["s"] != "go" or (hint.id, hint.token) in self.calls:
             return
         phase = reply.get("phase") or ""
+        self.check_begun(hint, phase)
         assert phase or hint.id not in self.uncertain, "made again before anybody looked"
         self.calls[hint.id, hint.token] = Call(hint, phase, "result" not in reply)
         if hint.id in self.pair_of:
@@ -282,6 +286,34 @@ class Delivering(Ledger):
         elif not call.phase or reply in {"accepted", "step", "retry", "held", "dead"}:
             self.uncertain.pop(op, None)
 
+    def healthy_turn(self) -> None:
+        """One turn of a fleet without faults: everything that is granted is answered well."""
+        grants = self.drive.grant()
+        for turn in grants.infos:
+            self.drive.learn(Info(per_minute=600, checks_left=1000), turn.account)
+        for hint in grants.hints:
+            self.tokens[hint.id] = int(hint.token)
+            self.hints.append(hint)
+            self.check_granted(hint)
+            self.drive.set_time(max(self.drive.now_us, hint.slot_us - 30_000))
+            reply = self.drive.begin([hint], owner="last")[0]
+            self.note_begun(hint, reply)
+            if reply["s"] == "go":
+                uuid = f"MSG-{hint.id}-{hint.token}"
+                verdict = replace(FOUND, uuids=(uuid,)) if reply.get("phase") else replace(ACCEPTED, uuid=uuid)
+                if reply.get("phase") and reply["kind"] == "group.create":
+                    verdict = replace(verdict, outcome="held", results=(json.dumps({"group_uuid": uuid}),))
+                call = self.calls[hint.id, hint.token]
+                call.verdict, call.heard = verdict, True
+                self.note_settled(call, verdict, self.drive.settle(hint, verdict.of_health("good")))
+
+    @rule(turns=st.integers(10, 25))
+    def work_well(self, turns: int) -> None:
+        """Nothing goes wrong for a while, so that things come to their end."""
+        for _ in range(turns):
+            self.healthy_turn()
+            self.wait_until_due()
+
     @rule()
     def all_workers_die(self) -> None:
         """Leases run out: granted goes back, begun is unknown."""
@@ -310,6 +342,12 @@ class Operating(Ledger):
             else:
                 held.release(one.id)
 
+    @rule(account=accounts)
+    def replay_a_dead_letter(self, account: str) -> None:
+        """What was rejected, or ran out of attempts, waits again; also one of a campaign that was complete."""
+        dead = DeadLetters(self.client, retention=timedelta(hours=1))
+        list(dead.replay([letter.id for letter in dead.list(Match(account), limit=2).letters]))
+
     @rule(
         data=st.data(),
         answer=st.sampled_from(["figures", "figures", "throttled", "late", "none"]),
@@ -326,19 +364,3 @@ class Operating(Ledger):
             self.drive.info_throttled(60.0, turn.account)
         elif answer == "late":
             self.drive.info_later(turn.account)
-
-
-def with_healthy_workers(drive: Drive, number: int) -> None:
-    """One turn of a fleet without faults: everything that is granted is answered well."""
-    grants = drive.grant()
-    for turn in grants.infos:
-        drive.learn(Info(per_minute=600, checks_left=1000), turn.account)
-    for place, hint in enumerate(grants.hints):
-        drive.set_time(max(drive.now_us, hint.slot_us - 30_000))
-        reply = drive.begin([hint], owner="last")[0]
-        if reply["s"] == "go":
-            uuid = f"MSG-last-{number}-{place}"
-            verdict = replace(FOUND, uuids=(uuid,)) if reply.get("phase") else replace(ACCEPTED, uuid=uuid)
-            if reply.get("phase") and reply["kind"] == "group.create":
-                verdict = replace(verdict, outcome="held", results=(json.dumps({"group_uuid": uuid}),))
-            drive.settle(hint, verdict.of_health("good"))

@@ -75,7 +75,8 @@ function campaign.may_send(account, lane, name, slot)
   local from = not hold and campaign.free_from(name, slot)
   if from and from <= slot then return true end
   source.leave(lane, name)
-  if hold ~= 'paused' then campaign.wake(account, name, (from or slot) - HOP) end
+  -- One that has run out of work is offered again with its next work.
+  if hold ~= 'paused' and redis.call('EXISTS', key.bulk(lane, name)) == 1 then campaign.wake(account, name, (from or slot) - HOP) end
   return false
 end
 
