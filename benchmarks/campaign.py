@@ -228,7 +228,7 @@ def weights(_: argparse.Namespace) -> bool:
     print(
         f"weights: 300 sends {dict(sorted(first.items()))}, error {error:.1%}; changed to 3:2:1, 120 sends from the second slot on"
     )
-    print(f"         {dict(sorted(then.items()))}, error {after:.1%}")
+    print(f"weights: afterwards {dict(sorted(then.items()))}, error {after:.1%}")
     return error <= 0.03 and after <= 0.03
 
 
@@ -242,7 +242,7 @@ def killed(options: argparse.Namespace) -> bool:
             arguments = [sys.executable, "-c", PRODUCER, stack.server.url, name, str(number)]
             victim = subprocess.Popen(arguments)
             wait_until(partial(stack.state.campaign, name), 30, "the upload has begun")
-            time.sleep(rng.uniform(0.0, 1.5))
+            time.sleep(rng.uniform(0.0, 0.9))
             os.kill(victim.pid, signal.SIGKILL)
             victim.wait()
             cut_at = int(stack.state.campaign(name).get("received", 0))
