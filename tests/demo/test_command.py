@@ -77,7 +77,7 @@ def test_everything_can_be_kept_running_until_ctrl_c(scratch: Path) -> None:
         demo.wait_for_line("Everything is still running", PLENTY)
         metrics = demo.wait_for_line(r"metrics of w3 +(http://\S+)")[1]
         with build_opener(ProxyHandler({})).open(metrics) as answer:
-            assert "paceline_unaccounted_operations 0.0" in answer.read().decode()
+            assert "paceline_worker_capacity_operations " in answer.read().decode()
         children = everything_of(demo)
         psutil.Process(demo.pid).send_signal(signal.SIGINT)
         assert demo.wait(PLENTY) == 0

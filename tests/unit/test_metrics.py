@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
 from paceline.campaign import OUTCOMES
-from paceline_worker.metrics import Metrics, serve, suspension_label
+from paceline_worker.metrics import Metrics, serve
 from tests.unit.samples import ACCOUNT
 
 # name in the exposition, kind, labels
@@ -24,6 +24,7 @@ COUNTED = {
     ("paceline_slot_lateness_seconds", "histogram", ()),
     ("paceline_leases_given_back", "counter", ()),
     ("paceline_worker_load_operations", "gauge", ()),
+    ("paceline_worker_capacity_operations", "gauge", ()),
 }
 KIND = "message.to_number"
 ENDPOINT = "/whatsapp/send-message"
@@ -151,24 +152,6 @@ def test_the_bound_holds_over_all_metrics(metrics: Metrics) -> None:
     for account in ("account-0", "other"):
         assert value(metrics, "paceline_operations_accepted_total", account=account, kind=KIND) == 1
         assert value(metrics, "paceline_retries_total", account=account, reason="overloaded") == 1
-
-
-@pytest.mark.parametrize(
-    ("label", "words"),
-    [
-        ("", ""),
-        ("bad_key", "bad_key (401): Invalid API Key"),
-        ("bad_key", "bad_key: the API key of account 'acme' cannot be decrypted"),
-        ("unpaid", "unpaid (402): out of credits"),
-        ("unpaid", "unpaid"),
-        ("manual", "by hand"),
-        ("manual", "bad_keys are everywhere"),
-        ("manual", "until Monday, bad_key"),
-    ],
-)
-def test_a_suspension_has_a_bounded_reason(label: str, words: str) -> None:
-    """Whatever people write as a reason, the label is one of three, or empty."""
-    assert label == suspension_label(words)
 
 
 def test_metrics_are_served_until_stopped(metrics: Metrics) -> None:

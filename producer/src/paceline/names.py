@@ -1,6 +1,6 @@
 """The one home of the names that cross a process boundary: tasks, queues, Redis root, environment variables.
 
-Redis keys below the root are named in ``lua/keys.lua`` only; metrics in ``paceline_worker.metrics`` only.
+Redis keys below the root are named in ``lua/keys.lua`` only; metrics in ``paceline_worker.metrics`` and ``gauges`` only.
 """
 
 from typing import Final
@@ -18,6 +18,7 @@ ENV_STATE_URL: Final = "PACELINE_STATE_URL"
 ENV_API_BASE: Final = "PACELINE_API_BASE"
 ENV_SECRET_KEY: Final = "PACELINE_SECRET_KEY"  # noqa: S105 - the name of a variable, not a secret
 ENV_METRICS_PORT: Final = "PACELINE_METRICS_PORT"
+ENV_EXPORTER_PORT: Final = "PACELINE_EXPORTER_PORT"
 ENV_METRICS_ADDRESS: Final = "PACELINE_METRICS_ADDRESS"
 ENV_LOG_FORMAT: Final = "PACELINE_LOG_FORMAT"
 ENV_CAPACITY: Final = "PACELINE_CAPACITY"

@@ -16,6 +16,7 @@ _ENVIRONMENT: Final = {
     "api_base": names.ENV_API_BASE,
     "secret_key": names.ENV_SECRET_KEY,
     "metrics_port": names.ENV_METRICS_PORT,
+    "exporter_port": names.ENV_EXPORTER_PORT,
     "metrics_address": names.ENV_METRICS_ADDRESS,
     "log_format": names.ENV_LOG_FORMAT,
     "capacity": names.ENV_CAPACITY,
@@ -35,7 +36,8 @@ class Settings(BaseModel):
         api_base: the provider's base address.
         secret_key: encrypts API keys at rest (``paceline secret generate``).
         metrics_port: Prometheus endpoint of a worker, 0 = off.
-        metrics_address: the interface it binds to; loopback unless told otherwise.
+        exporter_port: Prometheus endpoint of the exporter.
+        metrics_address: the interface both bind to; loopback unless told otherwise.
         log_format: ``console`` or ``json``.
         capacity: calls one worker may have under way at once.
         http_deadline_s: one provider call must be over within this many seconds.
@@ -55,6 +57,7 @@ class Settings(BaseModel):
     api_base: str = "https://api.p.2chat.io/open"
     secret_key: SecretStr = SecretStr("")
     metrics_port: int = Field(9808, ge=0, le=65535)
+    exporter_port: int = Field(9809, ge=1, le=65535)
     metrics_address: str = "127.0.0.1"
     log_format: Literal["console", "json"] = "console"
     capacity: int = Field(200, ge=1, le=10_000)

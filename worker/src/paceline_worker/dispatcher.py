@@ -152,7 +152,10 @@ class Dispatcher:
         return min(_LONGEST_SLEEP_S, until_due_s + self._random.random() * _SPREAD_S)
 
     def _beat(self) -> None:
-        self._fleet = self._state.heartbeat(self._worker, self._capacity, FLEET_TTL_S)
+        cost = self._metrics.effort.beat(time.process_time())
+        self._fleet = self._state.heartbeat(
+            self._worker, self._capacity, FLEET_TTL_S, latency_s=cost.latency_s, cpu_s=cost.cpu_s
+        )
         self._beat_at_s = time.monotonic() + _HEARTBEAT_S
 
     def _accept_overdue(self) -> bool:

@@ -1,17 +1,14 @@
-"""Every metric, declared once. One process, one registry: the worker's pool is threads."""
+"""What a worker counts and measures, declared once; `gauges` has the rest. One process, one registry: its pool is threads."""
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
 
 import prometheus_client
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-from prometheus_client.core import GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
 
-from paceline.audit import balance_of
 from paceline.campaign import OUTCOMES
-from paceline.state import State
+from paceline_worker.effort import Effort
 
 if TYPE_CHECKING:
     from wsgiref.simple_server import WSGIServer
@@ -19,7 +16,6 @@ if TYPE_CHECKING:
 # Labels stay bounded: accounts beyond this many share one series.
 _MOST_ACCOUNTS: Final = 200
 OTHER_ACCOUNTS: Final = "other"
-PROVIDER: Final = "provider"
 
 _SECONDS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 30.0)
 _LATENESS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25)
@@ -94,6 +90,10 @@ class Metrics:
         self.in_flight = Gauge(
             "paceline_worker_load_operations", "Operations this worker has taken on.", registry=registry
         )
+        self.capacity = Gauge(
+            "paceline_worker_capacity_operations", "Calls this worker may have under way.", registry=registry
+        )
+        self.effort = Effort()
 
     def accepted(self, account: str, kind: str, number: int) -> None:
         """Operations entered their lanes."""
@@ -136,6 +136,7 @@ class Metrics:
         self._requests.labels(self._account(account), endpoint, code).inc()
         if duration_s is not None:
             self._duration.labels(endpoint).observe(duration_s)
+            self.effort.called(duration_s)
 
     def _account(self, name: str) -> str:
         if name in self._accounts:
@@ -145,107 +146,6 @@ class Metrics:
                 return OTHER_ACCOUNTS
             self._accounts.add(name)
         return name
-
-
-class StateCollector(Collector):
-    """Gauges that describe the state, read at scrape time without scanning keys.
-
-    Every worker shows the same values, so aggregate them with ``max``, not ``sum``.
-
-    Args:
-        state: where to read.
-    """
-
-    def __init__(self, state: State) -> None:
-        self._state = state
-
-    def collect(self) -> Iterator[Metric]:
-        """Read all accounts; the first `_MOST_ACCOUNTS` by name have series of their own, the sum is of all."""
-        described = _Described()
-        missing = 0
-        for place, name in enumerate(self._state.accounts()):
-            found = self._state.account(name)
-            if found is None:
-                continue
-            missing += abs(balance_of(found).unaccounted)
-            if place < _MOST_ACCOUNTS:
-                described.add(name, found)
-        unaccounted = GaugeMetricFamily(
-            "paceline_unaccounted_operations", "Operations that came in and are nowhere; anything but 0 is a fault."
-        )
-        unaccounted.add_metric([], missing)
-        described.provider_breaker(is_open=bool(self._state.fleet().get("provider_breaker_until")))
-        yield from (*described.families, unaccounted)
-
-
-class _Described:
-    """The gauges of single accounts."""
-
-    def __init__(self) -> None:
-        self._backlog = GaugeMetricFamily(
-            "paceline_backlog_operations", "Operations that wait in lanes.", labels=["account", "priority"]
-        )
-        self._oldest = GaugeMetricFamily(
-            "paceline_backlog_oldest_age_seconds",
-            "Age of the oldest operation that heads a lane.",
-            labels=["account"],
-        )
-        self._rate = GaugeMetricFamily(
-            "paceline_rate_limit_per_second",
-            "Slots a second of an account, as they are now: after 429s and outages there are fewer.",
-            labels=["account"],
-        )
-        self._suspended = GaugeMetricFamily(
-            "paceline_account_suspended", "1 while an account is suspended.", labels=["account", "reason"]
-        )
-        self._credits = GaugeMetricFamily(
-            "paceline_credits_remaining", "Calls an account has paid for, when /info was read last.", labels=["account"]
-        )
-        self._expiry = GaugeMetricFamily(
-            "paceline_account_expiry_timestamp_seconds", "When an account ends, by /info.", labels=["account"]
-        )
-        self._breaker = GaugeMetricFamily(
-            "paceline_breaker_open",
-            "1 while a circuit breaker lets nothing but probes through: the provider's, or an account's.",
-            labels=["scope"],
-        )
-        self._breakers: dict[str, bool] = {}
-
-    @property
-    def families(self) -> tuple[GaugeMetricFamily, ...]:
-        """All of them."""
-        return self._backlog, self._oldest, self._rate, self._suspended, self._credits, self._expiry, self._breaker
-
-    def add(self, name: str, found: Mapping[str, Any]) -> None:
-        """One account, as look.lua shows it."""
-        account, lanes, now = found["account"], found["lanes"], int(found["now"])
-        self._backlog.add_metric([name, "transactional"], sum(int(lane["transactional"]) for lane in lanes))
-        self._backlog.add_metric([name, "bulk"], sum(int(lane["bulk"]) for lane in lanes))
-        heads = [int(lane["oldest_at"]) for lane in lanes if lane.get("oldest_at")]
-        self._oldest.add_metric([name], (now - min(heads)) / 1e6 if heads else 0.0)
-        self._rate.add_metric([name], 1e6 / int(account["interval_now"]))
-        reason = suspension_label(account.get("suspended", ""))
-        self._suspended.add_metric([name, reason], 1.0 if reason else 0.0)
-        if account.get("credits_left"):
-            self._credits.add_metric([name], float(account["credits_left"]))
-        if account.get("expires_at"):
-            self._expiry.add_metric([name], float(account["expires_at"]) / 1e6)
-        if account.get("breaker"):
-            self._breakers[name] = account["breaker"] == "open"
-
-    def provider_breaker(self, *, is_open: bool) -> None:
-        """The provider's own, and with it those of all accounts. An account of that very name shares its series."""
-        self._breakers[PROVIDER] = is_open or self._breakers.get(PROVIDER, False)
-        for scope, opened in self._breakers.items():
-            self._breaker.add_metric([scope], float(opened))
-
-
-def suspension_label(words: str) -> str:
-    """The bounded reason of a suspension: ``bad_key``, ``unpaid``, ``manual``, or '' when not suspended."""
-    if not words:
-        return ""
-    first = words.split(" ", 1)[0].rstrip(":")
-    return first if first in ("bad_key", "unpaid") else "manual"
 
 
 def serve(registry: CollectorRegistry, port: int, address: str) -> Callable[[], None]:

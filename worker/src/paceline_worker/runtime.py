@@ -10,12 +10,11 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 import structlog
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, ProcessCollector
 from redis.exceptions import RedisError
 
 from paceline.errors import ConfigurationError
 from paceline.settings import Settings
-from paceline.state import State, connect
 from paceline_worker import metrics
 from paceline_worker.checks import check_state_server
 from paceline_worker.clock import ServerClock
@@ -52,7 +51,6 @@ class Runtime:
         self._state = WorkerState(
             settings.state_url, clock, retention_s=settings.retention_s, grace_s=settings.reconcile_grace_s
         )
-        self._readers = State(connect(settings.state_url, repeat=True))
         self._dispatcher = Dispatcher(
             worker=self._owner,
             capacity=settings.capacity,
@@ -86,6 +84,8 @@ class Runtime:
             random=random.Random(),  # noqa: S311 - jitter, no secret
         )
         self.metrics.in_flight.set_function(lambda: self._engine.load)
+        self.metrics.capacity.set(settings.capacity)
+        ProcessCollector(registry=self.metrics.registry)
         self._stop_metrics: Callable[[], None] | None = None
         self.exit_code = 0
 
@@ -128,7 +128,6 @@ class Runtime:
         self._engine.close(self._settings.http_deadline_s + LEASE_MARGIN_S)
         if self._stop_metrics:
             self._stop_metrics()
-        self._readers.client.close()
 
     def _ask_info(self, turn: InfoTurn) -> None:
         self._engine.ask_info(turn)
@@ -143,7 +142,6 @@ class Runtime:
         last_resort.start()
 
     def _serve_metrics(self) -> None:
-        self.metrics.registry.register(metrics.StateCollector(self._readers))
         port, address = self._settings.metrics_port, self._settings.metrics_address
         try:
             self._stop_metrics = metrics.serve(self.metrics.registry, port, address)

@@ -188,10 +188,13 @@ class WorkerState:
         if texts:
             self._settle.run(self.client, self._retention_ms, self._grace_us, *texts)
 
-    def heartbeat(self, worker: str, capacity: int, ttl_s: float) -> Fleet:
-        """Say that this worker lives, and learn about the fleet."""
+    def heartbeat(
+        self, worker: str, capacity: int, ttl_s: float, *, latency_s: float = 0.0, cpu_s: float = 0.0
+    ) -> Fleet:
+        """Say that this worker lives and what a call costs it (0: not measured), and learn about the fleet."""
         sent = time.monotonic()
-        now, total, workers = self._heartbeat.run(self.client, worker, capacity, int(ttl_s * 1e6))
+        cost = int(latency_s * 1e6), int(cpu_s * 1e6)
+        now, total, workers = self._heartbeat.run(self.client, worker, capacity, int(ttl_s * 1e6), *cost)
         self._clock.observe(sent, int(now), time.monotonic())
         return Fleet(int(total), int(workers))
 

@@ -10,7 +10,7 @@
 -- no:<rid>        string  why a record was refused; expires
 -- meta            hash    epoch (bucket generation), jumps (of the server's clock), run_id, inflight (operations under a lease, all accounts),
 --                         pb_* the provider's breaker (breaker.lua)
--- workers         hash    worker -> "capacity|expires_us"
+-- workers         hash    worker -> "capacity|expires_us|latency_us|cpu_us", of a call; the last two may be missing (heartbeat.lua)
 -- outcomes        stream  one entry per settled operation, trimmed (docs/outcomes.md)
 -- campaigns       set     campaign names
 -- c:<name>        hash    campaign: template, common options, counts, what holds it back (campaigns.lua)

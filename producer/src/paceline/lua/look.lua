@@ -196,7 +196,7 @@ elseif verb == 'campaigns' then
 else
   local capacity, workers = 0, 0
   for _, value in ipairs(redis.call('HVALS', key.workers)) do
-    local own, expires = string.match(value, '^(%d+)|(%d+)$')
+    local own, expires = string.match(value, '^(%d+)|(%d+)')
     if tonumber(expires) >= now then
       capacity = capacity + tonumber(own)
       workers = workers + 1

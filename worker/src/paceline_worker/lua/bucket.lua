@@ -8,6 +8,7 @@
 --                      `last`     the slot taken last           `reserve` percent of all limits that bulk work leaves alone
 --                      `bulk_next` earliest next slot of bulk work, when there is a reserve
 --                      `epoch`    generation in which `next` was written: a lost, new or distrusted bucket starts empty
+--                      `taken`    slots taken since the account was added, less those given back: for people who watch the rate
 local bucket = {}
 
 -- Grants run ahead of their slots by the lead, so the hop through Celery costs no throughput.
@@ -56,6 +57,7 @@ end
 -- Take one slot: all limits or none, because `slot` satisfies all of them.
 function bucket.take(a, slot)
   a.next, a.last = slot + a.interval, slot
+  a.taken = (a.taken or 0) + 1
   if (a.reserve or 0) > 0 then a.bulk_next = slot + math.ceil(a.interval * 100 / (100 - a.reserve)) end
   a.bucket_changed = true
   for _, quota in ipairs(a.quotas) do
@@ -71,6 +73,7 @@ end
 function bucket.give_back(a, slot)
   if a.next ~= slot + a.interval or (a.last and a.last ~= slot) then return end
   a.next = slot
+  a.taken = (a.taken or 0) - 1
   if (a.reserve or 0) > 0 then a.bulk_next = slot end
   a.bucket_changed = true
   for _, quota in ipairs(a.quotas) do
@@ -81,7 +84,8 @@ end
 
 function bucket.save(a)
   if a.bucket_changed then
-    redis.call('HSET', a.key, 'next', int(a.next), 'floor', int(a.floor), 'epoch', a.epoch, 'last', int(a.last or 0))
+    redis.call('HSET', a.key, 'next', int(a.next), 'floor', int(a.floor), 'epoch', a.epoch, 'last', int(a.last or 0),
+      'taken', int(a.taken or 0))
     if (a.reserve or 0) > 0 then redis.call('HSET', a.key, 'bulk_next', int(a.bulk_next or 0)) end
     a.bucket_changed = false
   end

@@ -28,7 +28,7 @@ local POOL_PAUSE = 900000000
 local ACCOUNT_FIELDS = {
   'interval', 'quotas', 'variation', 'next', 'floor', 'epoch', 'suspended', 'paused_until', 'throttled', 'probe', 'key_version',
   'window', 'slow', 'slow_at', 'budgets', 'info_every', 'info_at', 'recheck', 'checks_left', 'treat_503', 'breaker', 'opened', 'bad_run',
-  'bad_window', 'ramp', 'ramp_left', 'last', 'info_slot', 'reserve', 'bulk_next',
+  'bad_window', 'ramp', 'ramp_left', 'last', 'info_slot', 'reserve', 'bulk_next', 'taken',
 }
 
 -- The factor of the spacing that 429s left, in thousandths; clean hours have taken some of it back.
@@ -48,6 +48,7 @@ local function load_account(name, now, epoch)
   a.interval = math.ceil(a.base * slowness(a, now) / 1000) * a.ramp
   a.next, a.floor, a.last = tonumber(a.next), tonumber(a.floor or 0), tonumber(a.last)
   a.variation, a.reserve, a.bulk_next = tonumber(a.variation), tonumber(a.reserve or 0), tonumber(a.bulk_next)
+  a.taken = tonumber(a.taken)
   a.info_every, a.info_at, a.recheck = tonumber(a.info_every or 0), tonumber(a.info_at or 0), tonumber(a.recheck or 0)
   a.budgets = budget.parse(a.budgets)
   a.paused_until = tonumber(a.paused_until or 0)
