@@ -27,12 +27,16 @@ format: $(READY) ## fix what can be fixed
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
 
-docs: $(READY)   ## docs/operations.md, made from the models
+docs: $(READY)   ## reference pages and dashboards, made from models, settings and code
 	$(BIN)/python -m docs.generate_operations
+	$(BIN)/python -m docs.generate_configuration
+	$(BIN)/python -m deploy.grafana.build
 
 bench: $(READY)  ## figures for the bars of docs/benchmarks.md
 	$(BIN)/python -m benchmarks.pacing
 	$(BIN)/python -m benchmarks.backlog
+	$(BIN)/python -m benchmarks.campaign
+	$(BIN)/python -m benchmarks.exporter
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Paceline needs Python 3.11 or later; set PYTHON=python3.11")'
