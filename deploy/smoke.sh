@@ -1,0 +1,182 @@
+#!/usr/bin/env bash
+# Tries docker-compose.yml for real: builds, starts everything with the emulated provider and three workers, sends campaigns, kills one worker and
+# stops another in the middle, and believes the provider's log and the books only. Needs Docker with compose (v2 or 1.29), nothing else.
+# It is a deployment of its own beside any other one, takes about two minutes, and leaves nothing behind.
+#
+#   deploy/smoke.sh
+#   KEEP=1 deploy/smoke.sh                     # leaves it running, to look at
+#   PACELINE_BASE_IMAGE=... deploy/smoke.sh    # another base image
+#   COMPOSE_OVERRIDE=FILE deploy/smoke.sh      # a second compose file, on top
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+readonly MESSAGES=120 # 3 campaigns of 40
+readonly project="paceline-smoke-$$"
+readonly image="paceline:smoke-$$"
+scratch=$(mktemp -d)
+readonly scratch settings="$scratch/settings.env"
+
+say() { printf '== %s\n' "$*"; }
+fail() {
+  printf 'smoke: FAILED: %s\n' "$*" >&2
+  exit 1
+}
+
+command -v docker >/dev/null || fail "docker is not installed"
+docker info >/dev/null 2>&1 || fail "docker is installed, but its daemon does not answer (is it started? may you use it?)"
+if docker compose version >/dev/null 2>&1; then
+  compose=(docker compose)
+elif command -v docker-compose >/dev/null; then
+  compose=(docker-compose)
+else
+  fail "neither 'docker compose' nor 'docker-compose' is installed"
+fi
+files=(-f docker-compose.yml)
+[[ -z ${COMPOSE_OVERRIDE:-} ]] || files+=(-f "$COMPOSE_OVERRIDE")
+dc() { "${compose[@]}" --env-file "$settings" -p "$project" "${files[@]}" --profile demo "$@"; }
+
+# Neither .env nor the caller's own settings take part.
+base=${PACELINE_BASE_IMAGE:-python:3.11.15-slim-bookworm}
+while read -r name; do unset "$name"; done < <(compgen -e | grep -E '^(PACELINE|GRAFANA|PROMETHEUS|ALERTMANAGER|SANDBOX)_|^COMPOSE_(FILE|PROFILES|PROJECT_NAME)$')
+settings_with() {
+  # Port 0 is any free one: two runs, and a deployment beside them, do not meet.
+  cat >"$settings" <<END
+PACELINE_SECRET_KEY=$1
+PACELINE_IMAGE=$image
+PACELINE_BASE_IMAGE=$base
+PACELINE_API_BASE=http://sandbox:8080/open
+PACELINE_HTTP_DEADLINE=5
+PACELINE_RECONCILE_GRACE=2
+GRAFANA_PORT=127.0.0.1:0
+PROMETHEUS_PORT=127.0.0.1:0
+ALERTMANAGER_PORT=127.0.0.1:0
+SANDBOX_PORT=127.0.0.1:0
+END
+}
+
+ids() { docker ps -q --filter "label=com.docker.compose.project=$project" "$@"; }
+workers() { ids --filter "label=com.docker.compose.service=worker"; }
+
+finish() {
+  local code=$?
+  trap - EXIT INT TERM
+  if ((code != 0)); then
+    say "what there was:"
+    dc ps || true
+    dc logs --tail=40 worker exporter 2>&1 | tail -120 || true
+  fi
+  if [[ ${KEEP:-} == 1 && -s $settings ]]; then
+    say "left running; remove it with: docker rm -fv \$(docker ps -aq --filter label=com.docker.compose.project=$project)"
+  else
+    say "removing containers, volumes and image"
+    dc down --volumes --remove-orphans --timeout 10 >/dev/null 2>&1 || true
+    docker image rm "$image" >/dev/null 2>&1 || true
+  fi
+  rm -rf "$scratch"
+  ((code == 0)) && printf 'smoke: PASSED\n'
+  exit "$code"
+}
+trap finish EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+# Python in the exporter's container: it reaches state, sandbox and Prometheus, so this machine needs no tools.
+inside() { dc exec -T exporter python -c "$@"; }
+paceline() { dc exec -T exporter paceline "$@"; }
+
+# wait_until SECONDS WHAT COMMAND...
+wait_until() {
+  local deadline=$((SECONDS + $1)) what=$2
+  shift 2
+  until "$@" >/dev/null 2>&1; do
+    ((SECONDS < deadline)) || fail "$what did not happen in time"
+    sleep 2
+  done
+}
+
+say "compose: ${compose[*]} ($("${compose[@]}" version --short))"
+settings_with ""
+refusal=$(dc config -q 2>&1) && fail "compose accepts an empty PACELINE_SECRET_KEY"
+grep -q "PACELINE_SECRET_KEY" <<<"$refusal" || fail "the refusal does not name PACELINE_SECRET_KEY: $refusal"
+
+say "building the image on $base"
+settings_with "not-used-by-the-build"
+dc build worker >"$scratch/build.log" 2>&1 || { tail -40 "$scratch/build.log" >&2 && fail "the image cannot be built"; }
+settings_with "$(docker run --rm --network none --read-only "$image" paceline secret generate)"
+[[ $(docker run --rm --network none "$image" id -u) == 10001 ]] || fail "the image runs as root"
+docker image ls --format '   {{.Repository}}:{{.Tag}} {{.Size}}' "$image"
+
+say "starting everything, with three workers"
+dc up -d --no-build --scale worker=3 >"$scratch/up.log" 2>&1 || { cat "$scratch/up.log" >&2 && fail "it does not start"; }
+all_healthy() { (($(ids --filter health=healthy | wc -l) == 9)); } # 3 workers and one of each other service
+wait_until 180 "health of all nine containers" all_healthy
+say "all nine containers are healthy"
+
+say "three campaigns of $((MESSAGES / 3)), 10 messages a second at most, each call takes 0.3 s"
+inside '
+import json, urllib.request
+scenario = json.dumps({"latency_ms": 300, "defaults": {"limits": ["600/minute"]}}).encode()
+urllib.request.urlopen(urllib.request.Request("http://sandbox:8080/sandbox/scenario", scenario, {"Content-Type": "application/json"}, method="PUT"))'
+printf 'smoke-key\n' | dc run --rm -T cli accounts add smoke --limit 600/minute --pacing window
+# The files are made where they are read: nothing of this machine is mounted.
+dc run --rm -T --entrypoint sh cli -ec "
+for sender in 1 2 3; do
+  python -c \"
+print('to,name')
+for i in range($MESSAGES // 3): print(f'+1555020{\$sender}{i:03},Person {i}')\" > /tmp/people.csv
+  paceline campaign start smoke-\$sender --account smoke --from +1555010000\$sender --recipients /tmp/people.csv --template 'Hi {name}'
+done"
+
+settled() { inside '
+import json, subprocess, sys
+books = json.loads(subprocess.check_output(["paceline", "audit", "--json"]))[0]
+print(sum(books["outcomes"].values()), "settled,", books["waiting"], "waiting,", books["in_flight"], "in flight")
+sys.exit(sum(books["outcomes"].values()) < int(sys.argv[1]))' "$1"; }
+wait_until 30 "the first message" settled 1
+
+mapfile -t three < <(workers)
+docker kill "${three[0]}" >/dev/null
+say "killed one worker; $(settled 1)"
+before=$SECONDS
+docker stop --time 30 "${three[1]}" >/dev/null
+code=$(docker inspect --format '{{.State.ExitCode}}' "${three[1]}")
+[[ $code == 0 ]] || fail "a worker that was stopped ended with exit code $code"
+say "stopped another one: it drained in $((SECONDS - before)) s, exit code 0; $(settled 1)"
+wait_until 120 "the end of the campaigns" settled "$MESSAGES"
+
+say "the provider's own log"
+inside '
+import json, sys, urllib.request
+expected = int(sys.argv[1])
+report = json.load(urllib.request.urlopen("http://sandbox:8080/sandbox/report"))
+totals = report["totals"]
+print("  ", totals)
+arrivals = [json.loads(line) for line in urllib.request.urlopen("http://sandbox:8080/sandbox/arrivals")]
+reached = {a["body"]["to_number"] for a in arrivals if a["accepted"]}
+wrong = [words for words, bad in (
+    (f"{expected - len(reached)} recipients have no message", len(reached) != expected),
+    (f"{totals['"'"'duplicates'"'"']} messages went twice", totals["duplicates"]),
+    (f"{totals['"'"'accepted'"'"']} accepted, not {expected}", totals["accepted"] != expected),
+    (f"{totals['"'"'violations'"'"']} calls over the limit", totals["violations"]),
+) if bad]
+sys.exit("; ".join(wrong) or 0)' "$MESSAGES" || fail "the provider saw something else than each message once"
+say "paceline audit"
+paceline audit || fail "the books do not balance"
+
+say "three workers again; Prometheus finds them, and scrapes all"
+dc up -d --no-build --scale worker=3 >"$scratch/up.log" 2>&1 || { cat "$scratch/up.log" >&2 && fail "it does not start again"; }
+wait_until 60 "health of all nine containers" all_healthy
+targets() { inside '
+import collections, json, sys, urllib.request
+active = json.load(urllib.request.urlopen("http://prometheus:9090/api/v1/targets?state=active"))["data"]["activeTargets"]
+found = collections.Counter((target["labels"]["job"], target["health"]) for target in active)
+print("  ", dict(found))
+sys.exit(found != {("paceline-worker", "up"): 3, ("paceline-exporter", "up"): 1})'; }
+wait_until 120 "a scrape of 3 workers and the exporter" targets
+targets
+inside '
+import json, sys, urllib.request
+groups = json.load(urllib.request.urlopen("http://prometheus:9090/api/v1/rules"))["data"]["groups"]
+sick = [rule["name"] for group in groups for rule in group["rules"] if rule["health"] == "err"]
+print("  ", sum(len(group["rules"]) for group in groups), "rules")
+sys.exit(f"rules that fail: {sick}" if sick or not groups else 0)' || fail "Prometheus does not evaluate the rules"
