@@ -10,14 +10,14 @@ local let_in_left = 200
 local function advance_window(name, now)
   local c = campaign.of(name)
   if not c.window or (c.closes and (c.closes == '0' or tonumber(c.closes) > now)) then return end
+  local openings = redis.call('HGET', key.campaign(name), 'openings') or ''
   local opens, closes, rest = '0', '0', ''
-  for from, till, later in string.gmatch(redis.call('HGET', key.campaign(name), 'openings') or '', '(%d+)%-(%d+)()') do
+  for from, till, later in string.gmatch(openings, '(%d+)%-(%d+)()') do
     if tonumber(till) > now then
       opens, closes, rest = from, till, later
       break
     end
   end
-  local openings = redis.call('HGET', key.campaign(name), 'openings') or ''
   c.opens, c.closes = opens, closes
   redis.call('HSET', key.campaign(name), 'opens', opens, 'closes', closes, 'openings', rest ~= '' and string.sub(openings, rest) or '')
 end
