@@ -13,6 +13,7 @@ from paceline_worker.engine import Engine
 from paceline_worker.metrics import Metrics
 from paceline_worker.secrets import KeyRing
 from paceline_worker.state import DeliveryState
+from paceline_worker.traces import Traces
 from tests.conftest import SECRET, add_account
 
 
@@ -28,7 +29,7 @@ def test_a_worker_does_not_use_the_key_of_an_account_that_was_removed(
         )
         engine = Engine(
             make_state=lambda: state, make_provider=lambda: None, ring=KeyRing(SECRET), clock=clock,  # type: ignore[arg-type,return-value]
-            metrics=Metrics(CollectorRegistry()), capacity=5, on_due=lambda _: None, random=Random(1),
+            metrics=Metrics(CollectorRegistry()), traces=Traces(clock), capacity=5, on_due=lambda _: None, random=Random(1),
         )  # fmt: skip
         engine._state = state  # noqa: SLF001
         seen = []

@@ -17,6 +17,7 @@ from paceline_worker.dispatcher import Dispatcher
 from paceline_worker.metrics import Metrics
 from paceline_worker.progress import ProgressCheck
 from paceline_worker.state import Hint, WorkerState
+from paceline_worker.traces import Traces
 from tests.conftest import SENDER, add_account
 from tests.support.wait import wait_until
 
@@ -38,6 +39,7 @@ def dispatching(
         clock=clock,
         publish=publish,
         metrics=Metrics(CollectorRegistry()),
+        traces=Traces(clock),
         progress=ProgressCheck(patience_s),
         on_info=lambda _: None,
         on_stalled=deaf.set,

@@ -22,6 +22,7 @@ from paceline_worker.metrics import Metrics
 from paceline_worker.policy import Situation, decide
 from paceline_worker.progress import ProgressCheck
 from paceline_worker.state import DeliveryState, Hint, WorkerState
+from paceline_worker.traces import Traces
 from tests.conftest import SENDER, add_account
 from tests.support.drive import Drive
 from tests.support.wait import wait_until
@@ -76,8 +77,8 @@ def test_a_malformed_record_does_not_stop_the_dispatcher(server: EmbeddedServer,
     state = WorkerState(server.url, clock, retention_s=60, grace_s=15)
     dispatcher = Dispatcher(
         worker="w", capacity=10, state=state, clock=clock, publish=published.extend, metrics=Metrics(CollectorRegistry()),
-        progress=ProgressCheck(time.monotonic()), on_info=lambda _: None,
- on_stalled=threading.Event().set, random=Random(1),
+        traces=Traces(clock), progress=ProgressCheck(time.monotonic()), on_info=lambda _: None,
+        on_stalled=threading.Event().set, random=Random(1),
     )  # fmt: skip
     State(client).submit("poison", "acme", SENDER, 1, json.dumps({"v": 1, "sender": SENDER, "rows": ["x"]}))
     dispatcher.start()

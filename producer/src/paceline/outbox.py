@@ -6,6 +6,7 @@ from itertools import chain
 from types import TracebackType
 from typing import Final, Self
 
+from paceline import tracing
 from paceline.campaign import Campaign
 from paceline.campaign_options import CampaignOptions
 from paceline.errors import (
@@ -158,9 +159,11 @@ class Outbox:
             StateUnavailable: Redis did not answer. With an idempotency key it is safe to send again.
         """
         op_id, rid = operation_id(operation), new_id()
-        body = single(operation, op_id, datetime.now(UTC))
-        reply = self.state.submit(rid, operation.account, operation.sender, 1, body)
-        raise_refusal(reply, operation.account, operation.sender)
+        told = {tracing.OPERATION: op_id, tracing.ACCOUNT: operation.account, tracing.PRIORITY: operation.priority}
+        with tracing.sending(f"send {operation.kind}", told) as traced:
+            body = single(operation, op_id, datetime.now(UTC), traced)
+            reply = self.state.submit(rid, operation.account, operation.sender, 1, body)
+            raise_refusal(reply, operation.account, operation.sender)
         self._hint(rid)
         return Receipt(op_id, rid, self.state)
 
@@ -233,16 +236,17 @@ class Outbox:
             max_attempts=max_attempts,
             options=CampaignOptions(weight=weight, rate=rate, window=window, auto_pause=auto_pause),
         )
-        open_campaign(self.state, described, paused=paused)
-        report = upload(
-            described,
-            chain([first], rows),
-            state=self.state,
-            submit=self._submit_chunk,
-            check=check_number if check_numbers else None,
-            on_invalid=on_invalid,
-            on_progress=on_progress,
-        )
+        with tracing.sending("upload campaign", {tracing.CAMPAIGN: name, tracing.ACCOUNT: account}) as traced:
+            open_campaign(self.state, described, paused=paused, traced=traced)
+            report = upload(
+                described,
+                chain([first], rows),
+                state=self.state,
+                submit=self._submit_chunk,
+                check=check_number if check_numbers else None,
+                on_invalid=on_invalid,
+                on_progress=on_progress,
+            )
         return Campaign(name, self.state, report)
 
     def plan_campaign(

@@ -13,7 +13,7 @@ Version 1 is a JSON object::
 Fields of ``common`` and ``rows`` are texts, named as in the operation's hash: ``a`` account, ``f`` sender, ``pr`` priority,
 ``k`` kind, ``mx`` max_attempts, ``unk`` on_unknown, ``ur`` what that means for the kind (`kinds.unknown_letter`), ``vu``
 valid until and ``nb`` not before (us since the epoch), ``wi`` the openings of its window (`window.as_text`), ``to`` target,
-``rf`` the operation it follows, ``p`` payload (JSON), ``m`` metadata (JSON), ``id``.
+``rf`` the operation it follows, ``p`` payload (JSON), ``m`` metadata (JSON), ``tp`` its trace (`tracing.sending`), ``id``.
 """
 
 import json
@@ -97,13 +97,14 @@ def operation_id(operation: Operation) -> str:
     return derived_id("key", operation.account, operation.idempotency_key)
 
 
-def single(operation: Operation, op_id: str, now: datetime) -> str:
+def single(operation: Operation, op_id: str, now: datetime, traced: str = "") -> str:
     """The record of one operation.
 
     Args:
         operation: what to send.
         op_id: from `operation_id`.
         now: the caller's clock; a default validity begins there, or when it may first be sent.
+        traced: from `tracing.sending`.
 
     Returns:
         JSON text.
@@ -123,6 +124,8 @@ def single(operation: Operation, op_id: str, now: datetime) -> str:
         starts = max(starts, openings[0][0])
     if operation.metadata:
         row["m"] = compact(operation.metadata)
+    if traced:
+        row["tp"] = traced
     return compact(
         {
             "v": names.INBOX_VERSION,

@@ -125,13 +125,14 @@ def draft(
     )
 
 
-def open_campaign(state: State, described: Draft, *, paused: bool = False) -> None:
+def open_campaign(state: State, described: Draft, *, paused: bool = False, traced: str = "") -> None:
     """Create the campaign, or find it again with the same content.
 
     Args:
         state: where it lives.
         described: from `draft`.
         paused: a new one begins paused.
+        traced: from `tracing.sending`; the calls of a new one refer to it.
 
     Raises:
         UnknownAccount, CampaignConflict: nothing was written.
@@ -146,7 +147,7 @@ def open_campaign(state: State, described: Draft, *, paused: bool = False) -> No
         on_unknown=described.on_unknown,
         valid_until=described.valid_until,
         now=datetime.now(UTC),
-    ) | {"p": compact(described.template)}
+    ) | {"p": compact(described.template), **({"tp": traced} if traced else {})}
     reply = state.open_campaign(name, common, described.digest, described.options.texts(), paused=paused)
     if reply == "unknown account":
         raise UnknownAccount(f"no account named {account!r}: add it with `paceline accounts add {account}`")

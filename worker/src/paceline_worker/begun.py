@@ -30,6 +30,9 @@ class Begun:
         situation: what its answer meets; the age of the group is left to `verdict`.
         group_made_us: when the group it is about was made by an operation of ours (server us), or None.
         key_version: of the account's key.
+        campaign: its campaign, or ''.
+        trace: its trace as it was written down, or ''.
+        upload_trace: of its campaign's upload, or ''.
     """
 
     account: str
@@ -44,6 +47,9 @@ class Begun:
     situation: Situation
     group_made_us: int | None
     key_version: int
+    campaign: str = ""
+    trace: str = ""
+    upload_trace: str = ""
 
     @property
     def kind(self) -> str:
@@ -116,6 +122,9 @@ def read_begun(found: Mapping[str, Any]) -> Begun:
         ),
         group_made_us=int(made) if made else None,
         key_version=int(found["key_version"]),
+        campaign=found.get("campaign") or "",
+        trace=found.get("trace") or "",
+        upload_trace=found.get("upload_trace") or "",
     )
 
 

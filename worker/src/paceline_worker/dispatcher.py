@@ -13,6 +13,7 @@ from paceline_worker.clock import ServerClock
 from paceline_worker.metrics import Metrics
 from paceline_worker.progress import ProgressCheck
 from paceline_worker.state import Fleet, Grants, Hint, InfoTurn, WorkerState
+from paceline_worker.traces import Traces
 
 log = structlog.get_logger(__name__)
 
@@ -42,6 +43,7 @@ class Dispatcher:
         clock: server time on the monotonic clock.
         publish: hands a batch of hints to Celery.
         metrics: counters.
+        traces: spans.
         progress: told of leases that ran out unheard.
         on_info: reads the figures of an account whose turn it is.
         on_stalled: called once when this worker has gone deaf.
@@ -57,6 +59,7 @@ class Dispatcher:
         clock: ServerClock,
         publish: Callable[[Sequence[Hint]], None],
         metrics: Metrics,
+        traces: Traces,
         progress: ProgressCheck,
         on_info: Callable[[InfoTurn], None],
         on_stalled: Callable[[], None],
@@ -68,6 +71,7 @@ class Dispatcher:
         self._clock = clock
         self._publish = publish
         self._metrics = metrics
+        self._traces = traces
         self._progress = progress
         self._on_info = on_info
         self._on_stalled = on_stalled
@@ -105,8 +109,13 @@ class Dispatcher:
         if at_us is not None and at_us < self._sleeping_until_us:
             self._wake.set()
 
-    def wake(self) -> None:
-        """Look now: new work was accepted."""
+    def accept(self, rids: Sequence[str]) -> None:
+        """Move inbox records into their lanes, and look at once for what may leave. Any thread may call.
+
+        Raises:
+            RedisError: the state server does not answer.
+        """
+        self._accept(rids)
         self._wake.set()
 
     def _run(self) -> None:
@@ -162,13 +171,18 @@ class Dispatcher:
         """Accept what nobody accepted; True when there may be more."""
         try:
             rids = self._state.overdue(_OVERDUE_GRACE_S, _OVERDUE_RECORDS)
-            for acceptance in self._state.accept(rids) if rids else ():
-                self._metrics.accepted(acceptance.account, acceptance.kind, acceptance.written)
+            self._accept(rids)
         except ResponseError as error:
             # What cannot be accepted must not keep what was accepted from leaving.
             log.exception("overdue records could not be accepted", error=str(error))
             return False
         return len(rids) == _OVERDUE_RECORDS
+
+    def _accept(self, rids: Sequence[str]) -> None:
+        began_s = time.monotonic()
+        for acceptance in self._state.accept(rids) if rids else ():
+            self._metrics.accepted(acceptance.account, acceptance.kind, acceptance.written)
+            self._traces.accepted(acceptance, began_s)
 
     def _handle(self, grants: Grants) -> None:
         for account, kind, outcome, number in grants.settled:

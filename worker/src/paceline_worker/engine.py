@@ -20,6 +20,7 @@ from paceline_worker.policy import Verdict, not_begun, not_made
 from paceline_worker.provider import Provider
 from paceline_worker.secrets import ApiKey, KeyRing
 from paceline_worker.state import DeliveryState, Hint, InfoTurn
+from paceline_worker.traces import Delivery, Traces
 
 log = structlog.get_logger(__name__)
 
@@ -44,6 +45,7 @@ class Engine:
         ring: decrypts API keys.
         clock: server time on the monotonic clock.
         metrics: counters.
+        traces: spans.
         capacity: operations under way at once; `submit` blocks beyond twice as many.
         on_due: told when something may be due (server us), after each settle.
         random: for jitter.
@@ -57,6 +59,7 @@ class Engine:
         ring: KeyRing,
         clock: ServerClock,
         metrics: Metrics,
+        traces: Traces,
         capacity: int,
         on_due: Callable[[int | None], None],
         random: Random,
@@ -66,6 +69,7 @@ class Engine:
         self._ring = ring
         self._clock = clock
         self._metrics = metrics
+        self._traces = traces
         self._most = capacity * 2
         self._on_due = on_due
         self._random = random
@@ -200,6 +204,7 @@ class Engine:
         if await self._stopped_before(self._clock.monotonic_s(hint.slot_us) - _BEGIN_AHEAD_S):
             await self._settle(hint, not_begun("the worker stops", "shutdown"), 0)
             return
+        began_s = time.monotonic()
         found = await self._insist(lambda: self._begins.ask((hint.id, hint.token)))
         if found["s"] != "go":
             if found.get("account"):
@@ -213,10 +218,12 @@ class Engine:
             broken = Verdict("finish", "rejected", code="unsendable", words=words)
             await self._settle(hint, broken, 0, found["account"], found["kind"])
             return
-        verdict, elapsed_us = await self._attempt(begun)
-        await self._settle(hint, verdict, elapsed_us, begun.account, begun.kind)
+        with self._traces.delivery(hint.id, begun, began_s) as delivery:
+            verdict, elapsed_us = await self._attempt(begun, delivery)
+            done = await self._settle(hint, verdict, elapsed_us, begun.account, begun.kind)
+            delivery.settled(done, verdict.reason)
 
-    async def _attempt(self, begun: Begun) -> tuple[Verdict, int]:
+    async def _attempt(self, begun: Begun, delivery: Delivery) -> tuple[Verdict, int]:
         """One call at its slot, or the reason why it was not made; with the time from slot to answer in us."""
         try:
             key = await self._key(begun.account, begun.key_version)
@@ -236,13 +243,14 @@ class Engine:
         sent_s = time.monotonic()
         answer = await self._provider.call(begun.request, key)
         answered_s = time.monotonic()
+        delivery.called(begun.request, answer, sent_s, answered_s)
         self._metrics.answered(begun.account, begun.request.endpoint, answer.code, answered_s - sent_s)
         verdict = begun.verdict(answer, self._clock.server_us(answered_s), self._random)
         return verdict, max(1, int((answered_s - slot_s) * 1e6))
 
-    async def _settle(self, hint: Hint, verdict: Verdict, elapsed_us: int, account: str = "", kind: str = "") -> None:
+    async def _settle(self, hint: Hint, verdict: Verdict, elapsed_us: int, account: str = "", kind: str = "") -> str:
         wire = verdict.wire(hint.id, hint.token, elapsed_us)
-        done = await self._insist(lambda: self._settles.ask(wire))
+        done: str = await self._insist(lambda: self._settles.ask(wire))
         if done == "malformed":
             log.error("the verdict could not be read; its lease will settle it", operation=hint.id, code=verdict.code)
         elif done == "stale":
@@ -256,6 +264,7 @@ class Engine:
             log.error("account suspended", account=account, reason=verdict.reason, code=verdict.code)
         elif verdict.scope == "account" and done == "deferred":
             log.warning("provider throttles the account", account=account, pause_s=round(verdict.delay_s, 1))
+        return done
 
     async def _settle_all(self, verdicts: Sequence[dict[str, Any]]) -> list[str]:
         done, due_us = await self._state.settle(verdicts)

@@ -13,6 +13,7 @@ import structlog
 from prometheus_client import CollectorRegistry, ProcessCollector
 from redis.exceptions import RedisError
 
+from paceline import tracing
 from paceline.errors import ConfigurationError
 from paceline.settings import Settings
 from paceline_worker import metrics
@@ -24,6 +25,7 @@ from paceline_worker.progress import ProgressCheck
 from paceline_worker.provider import Provider
 from paceline_worker.secrets import KeyRing
 from paceline_worker.state import LEASE_MARGIN_S, DeliveryState, Hint, InfoTurn, WorkerState
+from paceline_worker.traces import Traces
 
 log = structlog.get_logger(__name__)
 
@@ -46,6 +48,7 @@ class Runtime:
         self._owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         ring = KeyRing(settings.secret_key.get_secret_value())
         clock = ServerClock()
+        traces = Traces(clock)
         self._progress = ProgressCheck()
         self.metrics = metrics.Metrics(CollectorRegistry())  # our own: a host's metrics and ours do not mix
         self._state = WorkerState(
@@ -58,6 +61,7 @@ class Runtime:
             clock=clock,
             publish=publish,
             metrics=self.metrics,
+            traces=traces,
             progress=self._progress,
             on_info=self._ask_info,
             on_stalled=self._end_deaf,
@@ -79,6 +83,7 @@ class Runtime:
             ring=ring,
             clock=clock,
             metrics=self.metrics,
+            traces=traces,
             capacity=settings.capacity,
             on_due=self._dispatcher.due,
             random=random.Random(),  # noqa: S311 - jitter, no secret
@@ -87,6 +92,7 @@ class Runtime:
         self.metrics.capacity.set(settings.capacity)
         ProcessCollector(registry=self.metrics.registry)
         self._stop_metrics: Callable[[], None] | None = None
+        self._end_traces: Callable[[], None] | None = None
         self.exit_code = 0
 
     def start(self) -> None:
@@ -99,6 +105,10 @@ class Runtime:
             check_state_server(self._state.client, allow_volatile=self._settings.allow_volatile)
         except (RedisError, OSError) as error:
             raise ConfigurationError(f"the state server cannot be reached: {error}") from error
+        try:
+            self._end_traces = tracing.set_up("paceline-worker")
+        except ConfigurationError as error:
+            log.warning("this worker sends no traces", error=str(error))
         self._engine.start()
         self._dispatcher.start()
         if self._settings.metrics_port:
@@ -106,9 +116,7 @@ class Runtime:
 
     def accept(self, rids: Sequence[str]) -> None:
         """Move inbox records into lanes, and look at once for what may leave."""
-        for acceptance in self._state.accept(rids):
-            self.metrics.accepted(acceptance.account, acceptance.kind, acceptance.written)
-        self._dispatcher.wake()
+        self._dispatcher.accept(rids)
 
     def deliver(self, hints: Sequence[Hint]) -> None:
         """Hand a batch to the engine; while it closes, give the batch back."""
@@ -126,6 +134,8 @@ class Runtime:
         """Finish the calls under way, give back the rest, close everything. Ends within the HTTP deadline and 5 s."""
         self._dispatcher.stop()
         self._engine.close(self._settings.http_deadline_s + LEASE_MARGIN_S)
+        if self._end_traces:
+            self._end_traces()
         if self._stop_metrics:
             self._stop_metrics()
 

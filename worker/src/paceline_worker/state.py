@@ -118,12 +118,14 @@ class Acceptance:
         duplicates: operations that were there already.
         account: account name, or '' when the record had been accepted before.
         kind: operation kind.
+        trace: of its first operation, as written down; '' where there is none.
     """
 
     written: int
     duplicates: int
     account: str
     kind: str
+    trace: str = ""
 
 
 class WorkerState:
@@ -153,7 +155,7 @@ class WorkerState:
         left, accepted = list(rids), []
         while left:
             done, *flat = self._accept.run(self.client, *left)
-            accepted += [Acceptance(int(w), int(d), a, k) for w, d, a, k in zip(*[iter(flat)] * 4, strict=True)]
+            accepted += [Acceptance(int(w), int(d), a, k, t) for w, d, a, k, t in zip(*[iter(flat)] * 5, strict=True)]
             left = left[int(done) :]
         return accepted
 

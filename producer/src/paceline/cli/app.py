@@ -3,8 +3,8 @@ import importlib.metadata
 import io
 import os
 import sys
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Annotated, Any, Final
 
 import typer
@@ -14,6 +14,8 @@ from paceline.cli import campaign, groups, inspect, messages, others, outcomes, 
 from paceline.cli.errors import BAD_USAGE, FAILURE, INTERRUPTED, complain, report, warnings_as_complaints
 from paceline.cli.options import example
 from paceline.cli.plugins import PluginGroup
+from paceline.errors import ConfigurationError
+from paceline.tracing import set_up
 
 _SECRET_BYTES: Final = 32
 
@@ -108,8 +110,22 @@ def run(arguments: Sequence[str]) -> int:
     except UnicodeEncodeError:
         complain("the arguments are not UTF-8 text")
         return BAD_USAGE
-    with warnings_as_complaints():
+    with warnings_as_complaints(), _traces():
         return _run(arguments)
+
+
+@contextmanager
+def _traces() -> Iterator[None]:
+    try:
+        end = set_up("paceline-cli")
+    except ConfigurationError as error:
+        complain(str(error))
+        yield
+        return
+    try:
+        yield
+    finally:
+        end()
 
 
 def _run(arguments: Sequence[str]) -> int:

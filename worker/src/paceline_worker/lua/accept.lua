@@ -3,8 +3,8 @@
 -- KEYS  1 root
 -- ARGV  record ids
 -- reply how many of them are done with (at least one; the rest is for the next run: a script must not hold up the others), then
---       per record taken (earlier ones of the account come first): written, duplicates, account, kind;
---       -1, -1, '', '' where there was none (accepted before: harmless)
+--       per record taken (earlier ones of the account come first): written, duplicates, account, kind, the trace of its first row;
+--       -1, -1, '', '', '' where there was none (accepted before: harmless)
 -- keys  in:<rid>, inbox, no:<rid>, o:<id>, lanes, timers, due, counts
 -- Atomic per record and idempotent by operation id. A record that cannot be read is refused with a reason, never retried.
 --@include keys.lua
@@ -107,7 +107,7 @@ local function accept(rid, held)
       campaign.wake(account, name, now)  -- perhaps this was the last that it waited for
       reschedule(a, now)
     end
-    return 0, 0, account, ''
+    return 0, 0, account, '', ''
   end
   local common, sender = record.common or {}, record.sender
   local lane = key.lane(account, sender)
@@ -158,12 +158,12 @@ local function accept(rid, held)
   if duplicates > 0 then count(tally, 'duplicate', duplicates) end
   refresh_lane(account, sender, now)
   reschedule(a, now)
-  return written, duplicates, account, common.k or fields(key.campaign(tally.c or ''), { 'k' }).k or ''
+  return written, duplicates, account, common.k or fields(key.campaign(tally.c or ''), { 'k' }).k or '', record.rows[1].tp or ''
 end
 
 local function accept_and_forget(rid, account)
   local held = fields(key.record(rid), { 'account', 'campaign', 'count', 'body' })
-  local settled_as = { -1, -1, '', '' }
+  local settled_as = { -1, -1, '', '', '' }
   if held.body then settled_as = { accept(rid, held) } end
   redis.call('DEL', key.record(rid))
   redis.call('ZREM', key.inbox, rid)
@@ -185,7 +185,7 @@ for _, rid in ipairs(ARGV) do
     until first == rid or taken >= ENOUGH_ROWS
   else
     redis.call('ZREM', key.inbox, rid)
-    for _, value in ipairs({ -1, -1, '', '' }) do reply[#reply + 1] = value end
+    for _, value in ipairs({ -1, -1, '', '', '' }) do reply[#reply + 1] = value end
   end
   reply[1] = reply[1] + 1
   if taken >= ENOUGH_ROWS then break end

@@ -7,10 +7,11 @@
 --   `cap`      us between two of its operations, `cap_next` the earliest next (us), `rate` the words
 --   `auto_pause` pause above so many percent rejected (0 never; 20 unless given), `recent` the last outcomes: 'a' accepted, 'r' rejected
 --   `left`     operations accepted and not settled     `completed_at`     `forgets_at` when its first outcome is deleted (us)
+--   `tp`       the trace of its upload
 local campaign = {}
 local FIELDS = {
   'a', 'f', 'pr', 'k', 'vu', 'mx', 'unk', 'ur', 'p', 'hold', 'weight', 'window', 'opens', 'closes', 'cap', 'cap_next', 'auto_pause',
-  'recent', 'forgets_at', 'completed_at',
+  'recent', 'forgets_at', 'completed_at', 'tp',
 }
 -- Outcomes of which the rejected share is taken.
 local RECENT = 100

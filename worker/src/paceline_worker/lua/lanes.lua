@@ -61,7 +61,7 @@ end
 
 local OPERATION_FIELDS = {
   's', 'a', 'f', 'to', 'pr', 'c', 'k', 'p', 't', 'vu', 'mx', 'unk', 'ur', 'n', 'at', 'sl', 'j', 'q', 'w', 'oc', 'le', 'rf', 'rs', 'ph', 'uk',
-  'lk', 'ul', 'ev', 'fo', 'u', 'te', 'wi',
+  'lk', 'ul', 'ev', 'fo', 'u', 'te', 'wi', 'tp',
 }
 local COMMON_FIELDS = { 'a', 'f', 'pr', 'k', 'vu', 'mx', 'unk', 'ur' }
 

@@ -1,0 +1,143 @@
+"""Contexts that travel with operations, and where spans are sent."""
+
+import subprocess
+import sys
+
+import pytest
+from opentelemetry import trace
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, Sampler
+
+from paceline import tracing
+from paceline.errors import ConfigurationError
+
+TOLD = {tracing.ACCOUNT: "acme"}
+
+
+def recording(monkeypatch: pytest.MonkeyPatch, sampler: Sampler = ALWAYS_ON) -> InMemorySpanExporter:
+    """A service that has set up OpenTelemetry, for this test."""
+    kept = InMemorySpanExporter()
+    provider = TracerProvider(sampler=sampler)
+    provider.add_span_processor(SimpleSpanProcessor(kept))
+    monkeypatch.setattr(trace, "get_tracer", provider.get_tracer)
+    return kept
+
+
+def finished(kept: InMemorySpanExporter) -> ReadableSpan:
+    (span,) = kept.get_finished_spans()
+    return span
+
+
+def test_where_nothing_records_nothing_is_written_down() -> None:
+    """The package OpenTelemetry alone is no reason to store a context."""
+    with tracing.sending("send", TOLD) as written:
+        assert "" == written
+
+
+def test_what_is_written_down_is_read_as_the_same_context(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A traceparent as W3C Trace Context has it, 55 bytes."""
+    kept = recording(monkeypatch)
+    with tracing.sending("send", TOLD) as written:
+        pass
+    assert 55 == len(written)
+    found = trace.get_current_span(tracing.read(written)).get_span_context()
+    span = finished(kept)
+    assert span.context is not None
+    assert (span.context.trace_id, span.context.span_id, True) == (found.trace_id, found.span_id, found.is_remote)
+    assert {"messaging.system": "paceline", "paceline.account": "acme"} == dict(span.attributes or {})
+
+
+def test_one_that_was_left_out_costs_a_byte(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that nobody records the rest of it."""
+    recording(monkeypatch, ALWAYS_OFF)
+    with tracing.sending("send", TOLD) as written:
+        assert "0" == tracing.UNSAMPLED == written
+
+
+def test_a_failure_tells_its_type_and_not_its_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Words may quote a number."""
+    kept = recording(monkeypatch)
+    with pytest.raises(ValueError, match="15550100001"), tracing.sending("send", TOLD):
+        raise ValueError("+15550100001 is not among them")
+    assert "ValueError" == (finished(kept).attributes or {})["error.type"]
+    assert "15550100001" not in finished(kept).to_json()
+
+
+@pytest.mark.parametrize(
+    "written", ["", tracing.UNSAMPLED, "00-xyz-1-01", "\x00", "00-" + "0" * 32 + "-" + "0" * 16 + "-01"]
+)
+def test_what_cannot_be_read_is_no_context(written: str) -> None:
+    """Whoever goes on begins anew."""
+    assert not trace.get_current_span(tracing.read(written)).get_span_context().is_valid
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {},
+        {"OTEL_TRACES_EXPORTER": "none", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318"},
+        {"OTEL_SDK_DISABLED": "true", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318"},
+        {"OTEL_SERVICE_NAME": "mine"},
+    ],
+)
+def test_nothing_is_sent_unless_asked_for(environ: dict[str, str]) -> None:
+    """No provider is installed."""
+    tracing.set_up("x", environ)()
+    assert not isinstance(trace.get_tracer_provider(), TracerProvider)
+
+
+@pytest.mark.parametrize(
+    ("sentence", "environ"),
+    [
+        ("OTEL_TRACES_EXPORTER is otlp, console or none, not zipkin", {"OTEL_TRACES_EXPORTER": "zipkin"}),
+        (
+            "OTEL_EXPORTER_OTLP_PROTOCOL is http/protobuf or grpc, not http/json",
+            {"OTEL_TRACES_EXPORTER": "otlp", "OTEL_EXPORTER_OTLP_PROTOCOL": "http/json"},
+        ),
+    ],
+)
+def test_what_cannot_be_is_told(sentence: str, environ: dict[str, str]) -> None:
+    """In one sentence."""
+    with pytest.raises(ConfigurationError, match=sentence):
+        tracing.set_up("x", environ)
+
+
+def test_spans_of_a_program_can_be_looked_at() -> None:
+    """`console` prints them; the environment's name of the service wins over ours."""
+    code = (
+        "from paceline import tracing\n"
+        "end = tracing.set_up('paceline-cli')\n"
+        "with tracing.sending('send', {'paceline.account': 'acme'}): pass\n"
+        "end()"
+    )
+    names = []
+    for more in ({}, {"OTEL_SERVICE_NAME": "mine"}):
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            env={"OTEL_TRACES_EXPORTER": "console", **more},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+        )
+        assert '"paceline.account": "acme"' in done.stdout
+        names += [name for name in ("paceline-cli", "mine") if f'"service.name": "{name}"' in done.stdout]
+    assert ["paceline-cli", "mine"] == names
+
+
+def test_without_opentelemetry_all_works() -> None:
+    """And asking for traces says what to install."""
+    code = (
+        "import sys\n"
+        "sys.modules['opentelemetry'] = None\n"
+        "from paceline import Outbox, tracing\n"
+        "import paceline_worker.traces\n"
+        "with tracing.sending('send', {}) as written: print(repr(written))\n"
+        "try: tracing.set_up('x', {'OTEL_TRACES_EXPORTER': 'otlp'})\n"
+        "except Exception as error: print(type(error).__name__, error)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert "''" == done.stdout.splitlines()[0]
+    assert "ConfigurationError no traces are sent: pip install 'paceline[otel]'" in done.stdout
