@@ -4,17 +4,20 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 # Test processes: most tests wait for workers and servers of their own.
 JOBS ?= 2
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+# What the demo needs, and what all the rest needs besides.
+RUNS := $(VENV)/.runs
 READY := $(VENV)/.ready
 
-.PHONY: demo test check format docs bench clean help
+.PHONY: demo test check format docs pictures bench clean help prometheus
 
 help:            ## list the verbs
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
-demo: $(READY)   ## a campaign leaves at exactly the pace its keys allow, through 429s, 503s and a killed worker
+demo: $(RUNS)    ## a campaign leaves at exactly the pace its keys allow, through 429s, 503s and a killed worker
 	@$(BIN)/python -m paceline_sandbox.demo $(ARGS)
 
-test: $(READY)   ## all tests
+test: $(READY) prometheus ## all tests
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadscope $(ARGS)
 
 check: $(READY)  ## lint, formatting, types, import contracts
@@ -32,18 +35,28 @@ docs: $(READY)   ## reference pages and dashboards, made from models, settings a
 	$(BIN)/python -m docs.generate_configuration
 	$(BIN)/python -m deploy.grafana.build
 
+pictures: $(READY) prometheus ## docs/images: the dashboards, drawn from what a real Prometheus saw of a real fleet (some minutes)
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m deploy.pictures $(ARGS)
+
 bench: $(READY)  ## figures for the bars of docs/benchmarks.md
 	$(BIN)/python -m benchmarks.pacing
 	$(BIN)/python -m benchmarks.backlog
 	$(BIN)/python -m benchmarks.campaign
 	$(BIN)/python -m benchmarks.exporter
 
-$(READY): pyproject.toml constraints.txt
+prometheus: $(READY)
+	@deploy/prometheus/fetch.sh $(BIN)
+
+$(RUNS): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Paceline needs Python 3.11 or later; set PYTHON=python3.11")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(PIP) -e '.[worker,cli,embedded,sandbox]'
+	@touch $@
+
+$(READY): $(RUNS)
+	$(PIP) -e '.[dev]'
 	@touch $@
 
 clean:           ## remove the environment and all caches
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
+	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -2,7 +2,6 @@
 
 import json
 import math
-import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -20,7 +19,7 @@ from deploy.grafana.queries import expressions
 from paceline_sandbox.embedded import free_port
 from tests.conftest import Servers
 from tests.support.processes import spawn, start_sandbox
-from tests.support.promtool import promtool
+from tests.support.promtool import found
 from tests.support.servers import SERVER_KINDS
 from tests.support.stack import Stack
 from tests.support.wait import wait_until
@@ -59,9 +58,7 @@ class Watched:
 
 @pytest.fixture(scope="module")
 def watched(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
-    if shutil.which("prometheus") is None:
-        promtool("--version")  # skips, or fails under continuous integration: both come with the same package
-        pytest.skip("prometheus is missing: Debian's package prometheus has it")
+    prometheus = found("prometheus")
     folder = tmp_path_factory.mktemp("prometheus")
     ports = [free_port() for _ in range(3)]
     with ExitStack() as stack:
@@ -74,7 +71,7 @@ def watched(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Itera
         exporter = [sys.executable, "-m", "paceline_worker.exporter", "--port", str(ports[1])]
         stack.enter_context(spawn(exporter, built.environment, folder / "exporter.log"))
         (folder / "prometheus.yml").write_text(configuration(ports[0], ports[1]), encoding="utf-8")
-        program = ["prometheus", f"--config.file={folder / 'prometheus.yml'}", f"--storage.tsdb.path={folder / 'data'}"]
+        program = [prometheus, f"--config.file={folder / 'prometheus.yml'}", f"--storage.tsdb.path={folder / 'data'}"]
         program += [f"--web.listen-address=127.0.0.1:{ports[2]}", "--log.level=warn"]
         stack.enter_context(spawn(program, {}, folder / "prometheus.log"))
         seen = Watched(f"http://127.0.0.1:{ports[2]}", built.name, f"{built.name}-spring")

@@ -1,6 +1,5 @@
 """The exporter as a process, scraped as Prometheus does it."""
 
-import shutil
 import signal
 import subprocess
 import sys
@@ -20,6 +19,7 @@ from paceline.scripts import Script
 from paceline_sandbox.embedded import EmbeddedServer
 from tests.conftest import SECRET
 from tests.support.processes import Process, free_port, spawn
+from tests.support.promtool import promtool
 from tests.support.stack import PATIENCE, Stack, canary_environment
 from tests.support.wait import wait_until
 
@@ -93,14 +93,10 @@ def test_it_shows_the_state_and_workers_show_themselves(stack: Stack, tmp_path: 
 
 def test_promtool_has_nothing_to_say(stack: Stack, tmp_path: Path) -> None:
     """Names, types and help texts are as Prometheus wants them."""
-    promtool = shutil.which("promtool")
-    if promtool is None:
-        pytest.skip("there is no promtool on this machine")
     stack.add_account()
     with exporter(stack.server.url, tmp_path / "log") as (_, address):
         text = fetch(f"{address}/metrics")
-    checked = subprocess.run([promtool, "check", "metrics"], input=text, capture_output=True, text=True, check=False)
-    assert ("", "", 0) == (checked.stdout, checked.stderr, checked.returncode)
+    assert "" == promtool("check", "metrics", stdin=text)
 
 
 def test_a_state_server_that_goes_away_is_down_and_back_up(server: EmbeddedServer, tmp_path: Path) -> None:
