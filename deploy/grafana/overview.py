@@ -41,6 +41,7 @@ def page() -> sdk.dashboard.Dashboard:
             pages.campaign_pauses('state="paused"'),
             *pages.held_and_released("paceline_held_operations", "account"),
             pages.breaker(),
+            pages.new_release(),
         ),
     )
 

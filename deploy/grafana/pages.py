@@ -161,6 +161,17 @@ def breaker() -> boards.AnnotationQuery:
     )
 
 
+def new_release() -> boards.AnnotationQuery:
+    """When workers of another release than before came."""
+    versions = "count by (version) (paceline_build_info)"
+    return _annotation(
+        "New release",
+        f"{versions} unless count by (version) (paceline_build_info offset $__rate_interval)",
+        "purple",
+        "The first workers of {{version}} run.",
+    )
+
+
 def _annotation(name: str, expr: str, color: str, text: str) -> boards.AnnotationQuery:
     asked = boards.AnnotationQuery().name(name).datasource(SOURCE).enable(enable=True).icon_color(color).expr(expr)
     # Grafana's own step, 60 s, would miss short ones.

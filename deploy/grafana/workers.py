@@ -34,7 +34,7 @@ def page() -> sdk.dashboard.Dashboard:
         pages.WORKERS,
         "The machinery: workers, how fast the provider answers, the state server.",
         [_now(), _fleet(), _provider(), _slots(), _processes(), _state()],
-        annotations=(pages.breaker(), pages.pauses(), pages.suspensions()),
+        annotations=(pages.breaker(), pages.pauses(), pages.suspensions(), pages.new_release()),
     )
 
 
@@ -113,7 +113,7 @@ def _fleet() -> Section:
                 Query(each("paceline_workers_wanted"), "wanted"),
                 Query(each("paceline_workers"), "alive"),
                 Query(f"count(up{{{_WORKER}}} == 1) or vector(0)", "scraped"),
-                width=8,
+                width=6,
             ),
             graph(
                 "Capacity and load",
@@ -122,15 +122,23 @@ def _fleet() -> Section:
                 Query(each("paceline_fleet_capacity_operations"), "capacity"),
                 Query("sum(paceline_worker_load_operations) or vector(0)", "load"),
                 Query(each("paceline_in_flight_operations"), "in flight"),
-                width=8,
+                width=6,
             ),
             graph(
                 "Load by worker, top 10",
                 "Of its capacity. They should be alike: work goes to whoever asks.",
                 Query(top(10, _load()), "{{instance}}"),
                 unit=SHARE,
-                width=8,
+                width=6,
                 most=1,
+                empty=_NONE,
+            ),
+            graph(
+                "Workers by release",
+                "Old and new ones may run side by side while an upgrade goes on.",
+                Query("count by (version) (paceline_build_info)", "{{version}}"),
+                width=6,
+                stacked=True,
                 empty=_NONE,
             ),
         ],

@@ -21,6 +21,7 @@ _VALUES: Final[Mapping[str, tuple[str, ...]]] = {
     "reason": ("throttled", "bad_key"),
     "scope": ("provider", "acme"),
     "campaign": ("spring", "autumn"),
+    "version": ("0.1.0",),
     "state": ("waiting", "scheduled", "accepted", "rejected", "expired", "held", "running", "paused"),
 }
 _BOUNDS: Final = ("0.01", "0.1", "1", "+Inf")
@@ -28,9 +29,14 @@ _BOUNDS: Final = ("0.01", "0.1", "1", "+Inf")
 _STANDING: Final = {
     "paceline_state_up": 1,
     "up": 1,
+    "paceline_build_info": 1,
     "paceline_rate_limit_per_second": 0.16,
     "paceline_state_aof_enabled": 1,
 }
+
+
+# Never anything else.
+_ONE: Final = {"up", "paceline_build_info"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +85,7 @@ def _working(growth: int) -> Iterator[Series]:
         target = {"job": "paceline-worker", "instance": worker}
         for name, labels in (COUNTERS | WORKER_GAUGES).items():
             for one in _labelled(labels):
-                yield _series(name, {**one, **target}, _STANDING.get(name, 0), growth if name != "up" else 0)
+                yield _series(name, {**one, **target}, _STANDING.get(name, 0), growth if name not in _ONE else 0)
         for name, labels in HISTOGRAMS.items():
             for one in _labelled(labels):
                 for place, bound in enumerate(_BOUNDS, start=1):

@@ -27,6 +27,7 @@ WORKER_GAUGES: Final[dict[str, tuple[str, ...]]] = {
     "paceline_worker_load_operations": _ALONE,
     "paceline_worker_capacity_operations": _ALONE,
     "process_resident_memory_bytes": _ALONE,
+    "paceline_build_info": ("version",),
     "up": _ALONE,
 }
 

@@ -25,6 +25,7 @@ COUNTED = {
     ("paceline_leases_given_back", "counter", ()),
     ("paceline_worker_load_operations", "gauge", ()),
     ("paceline_worker_capacity_operations", "gauge", ()),
+    ("paceline_build", "info", ("version",)),
 }
 KIND = "message.to_number"
 ENDPOINT = "/whatsapp/send-message"

@@ -5,9 +5,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 import prometheus_client
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 
 from paceline.campaign import OUTCOMES
+from paceline.tracing import VERSION
 from paceline_worker.effort import Effort
 
 if TYPE_CHECKING:
@@ -93,6 +94,7 @@ class Metrics:
         self.capacity = Gauge(
             "paceline_worker_capacity_operations", "Calls this worker may have under way.", registry=registry
         )
+        Info("paceline_build", "The release this worker runs.", registry=registry).info({"version": VERSION})
         self.effort = Effort()
 
     def accepted(self, account: str, kind: str, number: int) -> None:
