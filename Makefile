@@ -43,6 +43,7 @@ bench: $(READY)  ## figures for the bars of docs/benchmarks.md
 	$(BIN)/python -m benchmarks.backlog
 	$(BIN)/python -m benchmarks.campaign
 	$(BIN)/python -m benchmarks.exporter
+	$(BIN)/python -m benchmarks.wanted
 
 prometheus: $(READY)
 	@deploy/prometheus/fetch.sh $(BIN)

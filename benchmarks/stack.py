@@ -2,7 +2,7 @@
 
 import base64
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -32,15 +32,21 @@ class Stack:
         outbox: a producer.
         state: for reading.
         secret: encrypts the keys.
+        start: starts a worker that ends with the others.
     """
 
     server: EmbeddedServer
     sandbox: SandboxClient
-    workers: Sequence[Process]
+    workers: list[Process]
     environment: dict[str, str]
     outbox: Outbox
     state: State
     secret: str
+    start: Callable[[], Process]
+
+    def start_worker(self) -> None:
+        """One more worker."""
+        self.workers.append(self.start())
 
     def add_account(self, name: str, rates: str, pacing: Pacing = "window", variation_ms: int = 100) -> None:
         """Add an account whose key is its name."""
@@ -76,6 +82,10 @@ def running(scenario: dict[str, Any], *, workers: int, **environment: str) -> It
             "PACELINE_API_BASE": process.base_url,
             **environment,
         }
-        started = [stack.enter_context(start_worker(env)) for _ in range(workers)]
+
+        def start() -> Process:
+            return stack.enter_context(start_worker(env))
+
+        started = [start() for _ in range(workers)]
         outbox = stack.enter_context(Outbox(broker_url=server.url))
-        yield Stack(server, sandbox, started, env, outbox, State(connect(server.url)), secret)
+        yield Stack(server, sandbox, started, env, outbox, State(connect(server.url)), secret, start)

@@ -370,11 +370,11 @@ FAST = replace(IDLE, demand=Demand(slots_per_s=10, senders=50))
 @pytest.mark.parametrize(
     ("expected", "fleet"),
     [
-        # 100 x 10 a second: 300 calls of 0.3 s, 200 to a worker, and 1 ms of CPU each.
-        (2, EMPTY),
-        (15, replace(EMPTY, workers=(WorkerReading(20),))),
-        # Measured: 0.6 s; 0.6 x 1,000 / 200.
-        (3, replace(EMPTY, workers=(WorkerReading(200, 0.6, 0.0005), WorkerReading(200)))),
+        # 100 x 10 a second, each in flight for 0.25 + 0.3 s: 550, 200 to a worker, and 1 ms of CPU each.
+        (3, EMPTY),
+        (28, replace(EMPTY, workers=(WorkerReading(20),))),
+        # Measured: 0.6 s; 0.85 x 1,000 / 200.
+        (5, replace(EMPTY, workers=(WorkerReading(200, 0.6, 0.0005), WorkerReading(200)))),
         # Measured: 7 ms of CPU; 7 cores used to 70 %.
         (10, replace(EMPTY, workers=(WorkerReading(10_000, 0.1, 0.007),))),
         (1, replace(EMPTY, breaker_open=True)),

@@ -1,12 +1,13 @@
 """How many workers are wanted: of what may be sent now, never of what waits."""
 
 from dataclasses import replace
+from importlib.resources import files
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paceline_worker.wanted import Demand, workers_wanted
+from paceline_worker.wanted import LEAD_S, Demand, workers_wanted
 
 CPU_S = 0.001
 DEMANDS = st.builds(
@@ -36,18 +37,18 @@ def test_a_million_waiting_on_a_slow_account_wants_one() -> None:
 @pytest.mark.parametrize(
     ("expected", "senders", "capacity", "cpu_s"),
     [
-        # One sender has one call of 0.3 s at a time: 3.33 a second, 333 in all; 100 calls under way, 0.33 / 0.7 cores.
+        # One sender has one call of 0.3 s at a time: 3.33 a second, 333 in all; 0.55 s in flight each make 183, 0.33 / 0.7 cores.
         (1, 1, 200, 0.001),
-        # Two: 667 a second; 200 calls under way fill one worker, 0.67 / 0.7 cores.
-        (1, 2, 200, 0.001),
-        # Three: 10 a second, which is the limit; 1,000 in all, 300 calls under way want 2, and 1 / 0.7 cores want 2.
-        (2, 3, 200, 0.001),
+        # Two: 667 a second; 367 in flight want 2, 0.67 / 0.7 cores 1.
+        (2, 2, 200, 0.001),
+        # Three: 10 a second, which is the limit; 1,000 in all, 550 in flight want 3, and 1 / 0.7 cores want 2.
+        (3, 3, 200, 0.001),
         # With more senders it is the limit that counts.
-        (2, 50, 200, 0.001),
-        # 300 calls under way, 100 to a worker.
-        (3, 50, 100, 0.001),
-        # 1,000 a second x 2 ms = 2 cores, used to 70 %: 2.86.
-        (3, 50, 200, 0.002),
+        (3, 50, 200, 0.001),
+        # 550 in flight, 100 to a worker.
+        (6, 50, 100, 0.001),
+        # 1,000 a second x 3 ms = 3 cores, used to 70 %: 4.29.
+        (5, 50, 200, 0.003),
     ],
 )
 def test_a_hundred_fast_accounts_want_what_calls_and_cores_need(
@@ -78,6 +79,12 @@ def test_more_demand_never_wants_fewer(
     assert 1 <= count(demands) <= one
     for field in ("senders", "slots_per_s", "capped_per_s"):
         assert one <= count([*demands, replace(more, **{field: getattr(more, field) + 1})])
+
+
+def test_the_lead_is_that_of_the_granting_script() -> None:
+    """An operation is in flight from then on."""
+    script = files("paceline_worker").joinpath("lua/bucket.lua").read_text(encoding="utf-8")
+    assert f"local LEAD = {LEAD_S * 1e6:.0f}\n" in script
 
 
 @given(DEMANDS, st.floats(0.001, 30))

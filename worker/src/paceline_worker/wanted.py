@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Final
 
+# An operation is in flight from so long before its slot until its answer: LEAD of bucket.lua.
+LEAD_S: Final = 0.25
 # A worker is one core; beyond this share of it, slots come late.
 _CORE_USE: Final = 0.7
 # A quotient that is whole but for the error of a float is not one more worker.
@@ -39,11 +41,13 @@ class Demand:
 
 
 def workers_wanted(demands: Iterable[Demand], *, capacity: int, latency_s: float, cpu_s_per_operation: float) -> int:
-    """The workers that send all that may be sent now: enough calls under way for rate x latency, enough cores for rate x CPU.
+    """The workers that send all that may be sent now.
+
+    Enough operations in flight for rate x (lead + latency), enough cores for rate x CPU (benchmarks/wanted.py).
 
     Args:
         demands: of every account that may send.
-        capacity: calls one worker may have under way.
+        capacity: operations one worker may have in flight.
         latency_s: how long a call takes.
         cpu_s_per_operation: CPU that a worker spends on one.
 
@@ -51,6 +55,6 @@ def workers_wanted(demands: Iterable[Demand], *, capacity: int, latency_s: float
         At least 1: work may come at any time.
     """
     rate = sum(demand.rate(latency_s) for demand in demands)
-    for_calls = rate * latency_s / max(1, capacity)
+    for_calls = rate * (LEAD_S + latency_s) / max(1, capacity)
     for_cores = rate * cpu_s_per_operation / _CORE_USE
     return max(1, ceil(max(for_calls, for_cores) - _CRUMB))
