@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from deploy.grafana import account, campaign, overview, workers
+from deploy.grafana.pages import panel_id
 from deploy.grafana.sdk import JSONEncoder, dashboard
 
 FOLDER: Final = Path(__file__).parent / "dashboards"
@@ -53,8 +54,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _text(page: dashboard.Dashboard) -> str:
     plain = json.loads(json.dumps(page, cls=JSONEncoder))
     for panel in plain["panels"]:
-        # The SDK gives every row the id 0; Grafana numbers what has none.
-        panel.pop("id", None)
+        panel["id"] = panel_id(panel["title"] if panel["type"] != "row" else f"row {panel['title']}")
         _show(panel.get("links", ()))
     _show(plain["links"])
     return json.dumps(plain, indent=2, sort_keys=True, ensure_ascii=False) + "\n"

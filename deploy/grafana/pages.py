@@ -1,5 +1,6 @@
 """What surrounds the panels of a dashboard: uids, links, variables, annotations, rows."""
 
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -84,6 +85,15 @@ def page(
                 panel.build().links = [_link(section.leads_to).build()]
             built.with_panel(panel)
     return built.build()
+
+
+def panel_id(title: str) -> int:
+    """The id of a panel on its dashboard, by which alerts lead to it: the same wherever the panel is moved.
+
+    Args:
+        title: of the panel.
+    """
+    return zlib.crc32(title.encode()) % 1_000_000 + 1
 
 
 def choice(name: str, label: str, description: str, query: str) -> boards.QueryVariable:

@@ -8,7 +8,7 @@ from itertools import takewhile
 from pathlib import Path
 
 import pytest
-from deploy.grafana.queries import committed
+from deploy.grafana.queries import committed, panels
 
 from paceline.cli import main
 from tests.deploy.names import LABELS
@@ -20,10 +20,15 @@ ALERTMANAGER = (DEPLOY / "alertmanager" / "alertmanager.yml").read_text(encoding
 RULE_TESTS = sorted((DEPLOY / "prometheus" / "tests").glob("*.yml"))
 RUNBOOKS = sorted((DEPLOY / "runbooks").glob("*.md"))
 SECTIONS = ["Look", "Causes, likeliest first", "Do", "Be calm when"]
+# These are about `up`, of targets that show nothing.
+OF_NO_METRIC = {"MetricsMissing"}
 OTHER_PROGRAMS = {"celery", "curl", "redis-cli"}
 
 _LABELS = re.compile(r"(\w+): ([\w-]+)")
 _METRIC = re.compile(r"(?<![\w:/-])(?:paceline|process)_[a-z0-9_]+(?![\w:.])")
+_LEADS = re.compile(
+    r"http://localhost:3000/d/(?P<uid>[\w-]+)\?(?:var-(?P<variable>\w+)=\{\{ \$labels\.\w+ \}\}&)?viewPanel=(?P<panel>\d+)"
+)
 _CAMEL_CASE = re.compile(r"\b[A-Z][a-z]+(?:[A-Z][a-z]+)+\b")
 
 
@@ -59,6 +64,16 @@ class Check:
 def rules() -> list[Rule]:
     blocks = re.split(r"^ +- (?=alert:|record:)", RULES.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]
     return [Rule(block.split("\n", 1)[0].removeprefix("alert: "), block) for block in blocks if block[0] == "a"]
+
+
+def metrics_of(rule: Rule) -> set[str]:
+    """The metrics it looks at, also by way of recorded series."""
+    text = RULES.read_text(encoding="utf-8")
+    recorded = {
+        name: set(_METRIC.findall(expr))
+        for name, expr in re.findall(r"- record: (\S+)\n +expr: \|-\n(.*?)\n(?=\n| +- )", text, re.DOTALL)
+    }
+    return set(_METRIC.findall(rule.block)).union(*(found for name, found in recorded.items() if name in rule.block))
 
 
 def checks() -> Iterator[Check]:
@@ -121,18 +136,27 @@ def test_no_test_is_about_an_alert_that_does_not_exist() -> None:
 
 @pytest.mark.parametrize("rule", rules(), ids=lambda rule: rule.id)
 def test_a_rule_says_how_urgent_it_is_and_where_to_read_on(rule: Rule) -> None:
-    """Two severities, a line and a sentence, its own runbook, and a dashboard that exists, about what the alert is about."""
+    """Two severities, a line and a sentence, its own runbook, and a panel that exists."""
     assert rule.labels["severity"] in {"page", "ticket"}
     assert not rule.annotation("summary").endswith(".")
     assert rule.annotation("description").endswith((".", ".{{ end }}"))
     assert rule.annotation("runbook_url") == f"https://paceline.example/deploy/runbooks/{rule.name}.md"
-    dashboard = re.fullmatch(
-        r"http://localhost:3000/d/([\w-]+)(\?var-(\w+)=\{\{ \$labels\.\w+ \}\})?", rule.annotation("dashboard")
-    )
-    assert dashboard
-    variables = {page["uid"]: [one["name"] for one in page["templating"]["list"]] for page in committed()}
-    assert dashboard[1] in variables
-    assert dashboard[3] is None or dashboard[3] in variables[dashboard[1]]
+    leads = _LEADS.fullmatch(rule.annotation("dashboard"))
+    assert leads
+    page = {page["uid"]: page for page in committed()}[leads["uid"]]
+    assert leads["variable"] is None or leads["variable"] in [one["name"] for one in page["templating"]["list"]]
+    assert int(leads["panel"]) in [panel["id"] for panel in panels(page)]
+
+
+@pytest.mark.parametrize("rule", [rule for rule in rules() if rule.name not in OF_NO_METRIC], ids=lambda rule: rule.id)
+def test_an_alert_leads_to_a_panel_about_what_it_is_about(rule: Rule) -> None:
+    """One of the metrics it looks at is shown there."""
+    leads = _LEADS.fullmatch(rule.annotation("dashboard"))
+    assert leads
+    page = {page["uid"]: page for page in committed()}[leads["uid"]]
+    (panel,) = (panel for panel in panels(page) if panel["id"] == int(leads["panel"]))
+    shown = {metric for target in panel["targets"] for metric in _METRIC.findall(target["expr"])}
+    assert shown & metrics_of(rule)
 
 
 def test_metrics_of_the_rules_exist() -> None:

@@ -84,7 +84,14 @@ def test_dashboards_carry_nothing_of_one_grafana() -> None:
     """No ids or versions that a Grafana gave, so that any can load them, and a diff shows what was changed."""
     for found in committed():
         assert {"id", "version", "iteration", "gnetId"} & found.keys() == set()
-        assert [panel["title"] for panel in found["panels"] if "id" in panel] == []
+
+
+def test_panels_have_ids_that_follow_from_their_titles() -> None:
+    """Alerts lead to them, wherever a panel is moved; no two of a dashboard are alike."""
+    for found in committed():
+        ids = [panel["id"] for panel in found["panels"]]
+        assert len(set(ids)) == len(ids)
+        assert [pages.panel_id(panel["title"]) for panel in panels(found)] == [panel["id"] for panel in panels(found)]
 
 
 def test_dashboards_keep_themselves_up_to_date() -> None:
