@@ -25,7 +25,7 @@ pytestmark = pytest.mark.usefixtures("acme")
 CAMPAIGN_KEYS = {
     "name", "state", "why", "account", "sender", "created_at", "completed_at", "valid_until", "weight", "rate", "window",
     "auto_pause", "uploaded", "complete", "total", "settled", "remaining", "received", "duplicates", "refused", "in_inbox",
-    "invalid", "outcomes", "forecast",
+    "invalid", "outcomes", "receipts", "forecast",
 }  # fmt: skip
 
 

@@ -32,6 +32,10 @@ class Progress:
         hold: ``paused``, ``cancelled`` or None.
         why: why it is on hold, in words.
         completed_at: when the last one had its outcome and these numbers became final.
+        sent: messages that receipts told to be sent, and not to have failed.
+        not_sent: accepted by the provider, and told to have failed after all.
+        delivered: received on the recipient's device, by their receipts; those that were read among them.
+        read: read by the recipient, as far as that is told. Receipts may go on to come when all outcomes are known.
     """
 
     name: str
@@ -45,6 +49,10 @@ class Progress:
     hold: str | None = None
     why: str | None = None
     completed_at: datetime | None = None
+    sent: int = 0
+    not_sent: int = 0
+    delivered: int = 0
+    read: int = 0
 
     @property
     def settled(self) -> int:
@@ -95,6 +103,10 @@ def progress_of(name: str, found: Mapping[str, str]) -> Progress:
         hold=found.get("hold"),
         why=found.get("hold_why"),
         completed_at=instant(found["completed_at"]) if found.get("completed_at") else None,
+        sent=int(found.get("receipt_sent", 0)),
+        not_sent=int(found.get("receipt_not_sent", 0)),
+        delivered=int(found.get("receipt_received", 0)),
+        read=int(found.get("receipt_read", 0)),
     )
 
 

@@ -18,6 +18,8 @@ _ENVIRONMENT: Final = {
     "metrics_port": names.ENV_METRICS_PORT,
     "exporter_port": names.ENV_EXPORTER_PORT,
     "metrics_address": names.ENV_METRICS_ADDRESS,
+    "receipts_port": names.ENV_RECEIPTS_PORT,
+    "receipts_address": names.ENV_RECEIPTS_ADDRESS,
     "log_format": names.ENV_LOG_FORMAT,
     "capacity": names.ENV_CAPACITY,
     "http_deadline_s": names.ENV_HTTP_DEADLINE,
@@ -38,6 +40,8 @@ class Settings(BaseModel):
         metrics_port: Prometheus endpoint of a worker, 0 = off.
         exporter_port: Prometheus endpoint of the exporter.
         metrics_address: the interface both bind to; loopback unless told otherwise.
+        receipts_port: where the receiver of receipts listens, its own metrics included.
+        receipts_address: the interface it binds to; loopback unless told otherwise.
         log_format: ``console`` or ``json``.
         capacity: calls one worker may have under way at once.
         http_deadline_s: one provider call must be over within this many seconds.
@@ -59,6 +63,8 @@ class Settings(BaseModel):
     metrics_port: int = Field(9808, ge=0, le=65535)
     exporter_port: int = Field(9809, ge=1, le=65535)
     metrics_address: str = "127.0.0.1"
+    receipts_port: int = Field(9810, ge=1, le=65535)
+    receipts_address: str = "127.0.0.1"
     log_format: Literal["console", "json"] = "console"
     capacity: int = Field(200, ge=1, le=10_000)
     http_deadline_s: float = Field(15.0, gt=0, le=300)

@@ -8,6 +8,7 @@ from datetime import datetime
 from operator import attrgetter
 from typing import Any, Final
 
+from paceline.delivery import DeliveryReceipt, receipt_of
 from paceline.outlook import cap_words, clock, closed_words, expected_departure, held_words, pause_words
 from paceline.record import instant
 
@@ -62,6 +63,7 @@ class Status:
         result: what its calls brought: ``numbers`` (number to ``accepted``, ``code``, ``invited``, ``words``) of an operation
             with participants, ``check`` of a number check, ``calls`` answered of an operation of several calls.
         history: what happened to it, oldest first; of a long story the middle is left out.
+        receipt: what the provider's receipts told of a message since it was accepted; None when none came.
     """
 
     id: str
@@ -81,6 +83,7 @@ class Status:
     metadata: Mapping[str, str]
     result: Mapping[str, Any]
     history: tuple[Event, ...]
+    receipt: DeliveryReceipt | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Plain values, times in ISO 8601."""
@@ -90,7 +93,13 @@ class Status:
             for value in (getattr(self, name),)
         }
         history = [event.as_json() for event in self.history]
-        return plain | {"metadata": dict(self.metadata), "result": dict(self.result), "history": history}
+        receipt = self.receipt.as_json() if self.receipt else None
+        return plain | {
+            "metadata": dict(self.metadata),
+            "result": dict(self.result),
+            "history": history,
+            "receipt": receipt,
+        }
 
 
 def status_of(found: Mapping[str, Any]) -> Status:
@@ -125,6 +134,7 @@ def status_of(found: Mapping[str, Any]) -> Status:
         metadata=json.loads(o.get("m") or "{}"),
         result={name: value for name, value in result.items() if name in _SHOWN},
         history=_history(o),
+        receipt=receipt_of(o),
     )
 
 

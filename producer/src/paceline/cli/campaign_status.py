@@ -32,8 +32,9 @@ def status(
 
     JSON: name, state (uploading, running, paused, cancelling, cancelled, complete), why (of a pause or a cancellation),
     account, sender, created_at, completed_at, valid_until, weight, rate, window, auto_pause (percent), uploaded, complete,
-    total, settled, remaining, received, duplicates, refused, in_inbox, invalid, outcomes (by name), forecast (starts_at,
-    ends_at, remaining, why). With --watch, one document whenever a number or the state changed.
+    total, settled, remaining, received, duplicates, refused, in_inbox, invalid, outcomes (by name), receipts (sent,
+    not_sent, delivered, read), forecast (starts_at, ends_at, remaining, why). With --watch, one document whenever a number
+    or the state changed.
     """
     with opened_state() as state:
         if watch:
@@ -114,6 +115,12 @@ def _fields(name: str, fields: Mapping[str, str]) -> dict[str, Any]:
         "in_inbox": seen.in_inbox,
         "invalid": int(fields.get("invalid", 0)),
         "outcomes": dict(seen.outcomes),
+        "receipts": {
+            "sent": seen.sent,
+            "not_sent": seen.not_sent,
+            "delivered": seen.delivered,
+            "read": seen.read,
+        },
     }
 
 
@@ -123,6 +130,12 @@ def _auto_pause(fields: Mapping[str, str]) -> int:
 
 def _share(seen: Progress) -> str:
     return f"{seen.settled:,} of {seen.total:,}" + (f" ({seen.settled / seen.total:.1%})" if seen.total else "")
+
+
+def _of_accepted(seen: Progress, number: int) -> str | None:
+    """How many receipts told it of, and the share of what the provider accepted; None of none."""
+    accepted = seen.outcomes["accepted"]
+    return (f"{number:,}" + (f" ({number / accepted:.1%} of accepted)" if accepted else "")) if number else None
 
 
 def _facts(name: str, found: Mapping[str, Any]) -> Any:
@@ -145,6 +158,9 @@ def _facts(name: str, found: Mapping[str, Any]) -> Any:
             ("completed", local(seen.completed_at) if seen.completed_at else None),
             ("settled", _share(seen)),
             *((f"  {outcome}", number) for outcome, number in seen.outcomes.items() if number),
+            ("delivered", _of_accepted(seen, seen.delivered)),
+            ("read", _of_accepted(seen, seen.read)),
+            ("not sent", _of_accepted(seen, seen.not_sent)),
             ("remaining", seen.remaining),
             ("to be accepted", seen.in_inbox or None),
             ("duplicates", seen.duplicates or None),
@@ -175,7 +191,8 @@ def _watch(state: State, name: str, *, json_output: bool) -> None:
                 say_json(described(name, now))
             else:
                 hold = f", {seen.state}: {seen.why}" if seen.hold else ""
-                say(f"{name}: {_share(seen)} settled, {seen.remaining:,} remaining{hold}")
+                delivered = f", {seen.delivered:,} delivered" if seen.delivered else ""
+                say(f"{name}: {_share(seen)} settled, {seen.remaining:,} remaining{delivered}{hold}")
             screen.file.flush()
             last = seen
         if seen.complete:

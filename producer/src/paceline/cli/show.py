@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from paceline.cli.render import console, details, listing, local
+from paceline.delivery import DeliveryReceipt
 from paceline.view import Status
 
 
@@ -43,6 +44,20 @@ def _facts(seen: Status, expected: str | None) -> Iterator[tuple[str, object]]:
         ("last words", seen.words),
         ("why", seen.why),
     )
+    if seen.receipt:
+        yield from _receipt(seen.receipt)
+
+
+def _receipt(receipt: DeliveryReceipt) -> Iterator[tuple[str, object]]:
+    """How far it has come by the provider's receipts, and when."""
+    yield "receipt", receipt.status.replace("_", " ")
+    times = (
+        ("sent", receipt.sent_at),
+        ("not sent", receipt.not_sent_at),
+        ("received", receipt.received_at),
+        ("read", receipt.read_at),
+    )
+    yield from ((f"  {name}", local(at) if at else None) for name, at in times)
 
 
 def _flat(answer: Mapping[str, Any], within: str = "") -> Iterator[tuple[str, object]]:

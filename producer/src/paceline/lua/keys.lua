@@ -12,6 +12,7 @@
 --                         pb_* the provider's breaker (breaker.lua)
 -- workers         hash    worker -> "capacity|expires_us|latency_us|cpu_us", of a call; the last two may be missing (heartbeat.lua)
 -- outcomes        stream  one entry per settled operation, trimmed (docs/outcomes.md)
+-- receipts        hash    `<status>|<account>` -> receipts that came before their message's answer, for a receiver's metrics; taken by it
 -- campaigns       set     campaign names
 -- c:<name>        hash    campaign: template, common options, counts, what holds it back (campaigns.lua)
 -- c:<name>:tm     zset    its operations that wait for their not_before -> due (us), as `<seq>:<id>`
@@ -19,7 +20,8 @@
 -- o:<id>          hash    operation; expires a retention time after its outcome
 -- f:<id>          list    operations that follow this one and wait for its outcome; removed by it
 -- u:<uuid>        string  the operation that has this message or group at the provider; expires like the operation
--- a:<acct>        hash    account: limits, budgets, bucket, pause, breaker, suspension, what /info said, encrypted key
+-- a:<acct>        hash    account: limits, budgets, bucket, pause, breaker, suspension, what /info said, encrypted key, digest of the
+--                         token that its receipts come with
 -- a:<acct>:n      hash    counts since the account was added
 -- a:<acct>:c      set     its campaigns that are not complete
 -- a:<acct>:dead   zset    its dead letters: rejected or dead -> since when (us); trimmed with the retention time
@@ -44,7 +46,7 @@ local root = KEYS[1]
 
 local key = {
   accounts = root .. ':accounts', due = root .. ':due', inbox = root .. ':inbox', meta = root .. ':meta',
-  workers = root .. ':workers', outcomes = root .. ':outcomes', campaigns = root .. ':campaigns',
+  workers = root .. ':workers', outcomes = root .. ':outcomes', campaigns = root .. ':campaigns', receipts = root .. ':receipts',
 }
 function key.record(rid) return root .. ':in:' .. rid end
 function key.refusal(rid) return root .. ':no:' .. rid end

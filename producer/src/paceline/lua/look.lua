@@ -120,7 +120,7 @@ end
 local function account_of(name)
   local a = as_table(redis.call('HGETALL', key.account(name)))
   if not a.name then return nil end
-  a.key = nil
+  a.key, a.hook = nil, nil
   -- What 429s and the ramp after an outage left of the rate (lanes.lua).
   local slow = tonumber(a.slow or 1000)
   if slow > 1000 then slow = math.max(1000, slow - 50 * math.max(0, math.floor((now - tonumber(a.slow_at)) / 3600000000))) end

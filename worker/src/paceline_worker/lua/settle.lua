@@ -14,7 +14,7 @@
 --         verb "defer":   "scope": "operation" | "sender" | "account" | "suspend", "delay" (us), "words"   no attempt
 --         verb "return":  "words"                                       granted, and given back before begin
 -- reply { server time, next look (us; '' none), then per verdict: what was done, 'stale' or 'malformed' }
--- keys  o:<id>, a:<acct> and its sets, lanes, due, outcomes, counts
+-- keys  o:<id>, a:<acct> and its sets, lanes, due, outcomes, counts; receipts that came before the answer: a:<acct>:er, a:<acct>:rc, receipts
 -- Replayable: a verdict whose token is no longer in flight changes nothing and answers 'stale'. One exception: the late
 -- answer of a call whose lease ran out settles the operation that was held (or waits to be sent again) for want of it.
 --@include keys.lua
@@ -24,6 +24,7 @@
 --@include budgets.lua
 --@include campaigns.lua
 --@include lanes.lua
+--@include receipt.lua
 local retention, grace = ARGV[1], tonumber(ARGV[2])
 local now = server_time()
 local epoch = current_epoch()
@@ -31,6 +32,8 @@ local epoch = current_epoch()
 local INFO_PATIENCE = 30000000
 -- A sender's call is over before the next slot of an account with longer intervals.
 local FAST = 2000000
+-- Until when receipts are kept that came before the answer: only here it is asked for.
+ACCOUNT_FIELDS[#ACCOUNT_FIELDS + 1] = 'early'
 local accounts = {}
 local done = {}
 
@@ -105,6 +108,13 @@ local function wait(o, v)
   return 'wait'
 end
 
+-- It is accepted under its handle, and receipts of it may have come before that was known.
+local function accept(a, o, detail)
+  finish(o, now, 'accepted', detail, retention)
+  if detail.uuid and detail.uuid ~= '' and tonumber(a.early or 0) > now then receipt.catch_up(o.a, o.id, detail.uuid, now) end
+  return 'accepted'
+end
+
 -- What a look-up found. A message that another operation sent is not this one's: of identical ones each takes one.
 local function looked(a, o, v)
   for i, uuid in ipairs(v.uuids) do
@@ -117,8 +127,7 @@ local function looked(a, o, v)
       end
       local detail = { code = 'found', uuid = uuid, words = 'found at the provider after an unknown outcome' }
       detail.result = v.results and v.results[i]
-      finish(o, now, 'accepted', detail, retention)
-      return 'accepted'
+      return accept(a, o, detail)
     end
   end
   tell(o, now, 'looked up', v.code, v.words)
@@ -169,7 +178,8 @@ local function settle(v)
   if o.s == 'd' and v.verb ~= 'finish' then unhold(o) end
   local result
   if v.verb == 'finish' then
-    finish(o, now, v.outcome, { code = v.code, uuid = v.uuid, words = v.words, result = v.result }, retention)
+    local detail = { code = v.code, uuid = v.uuid, words = v.words, result = v.result }
+    if v.outcome == 'accepted' then accept(a, o, detail) else finish(o, now, v.outcome, detail, retention) end
     result = v.outcome
   elseif v.verb == 'step' then
     result = step(a, o, v)

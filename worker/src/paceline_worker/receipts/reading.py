@@ -1,0 +1,106 @@
+"""What the body of a webhook tells. Pure; nothing in it is trusted: it is a hint that may move a message forward."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, Final
+
+from paceline.delivery import ReceiptStatus
+from paceline.record import microseconds
+from paceline_worker.answers import handle
+
+# Short names, and full ones of both channels (provider reference, 3.2 and 3.3). `whatsapp.message.sent` is no receipt: it tells of
+# a message that somebody wrote.
+_EVENT: Final = re.compile(
+    r"(?:message|whatsapp(?:\.waba)?\.message\.receipt)\.(sent|not[-_]sent|received|read)", re.ASCII
+)
+_STATUSES: Final[Mapping[str, ReceiptStatus]] = {
+    "sent": "sent",
+    "not-sent": "not_sent",
+    "not_sent": "not_sent",
+    "received": "received",
+    "read": "read",
+}
+_IDS: Final = ("message_uuid", "uuid", "id")
+# A number is a time in seconds, milliseconds or microseconds since 1970: which of them, its size tells until the year 5138.
+_UNITS: Final = ((10**11, 10**6), (10**14, 10**3), (10**17, 1))
+_DIGITS: Final = re.compile(r"[0-9]{1,17}(?:\.[0-9]{1,9})?", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One receipt.
+
+    Args:
+        uuid: the provider's handle of the message.
+        status: how far it has come.
+        at_us: when, microseconds since 1970; None when that is missing or cannot be read.
+    """
+
+    uuid: str
+    status: ReceiptStatus
+    at_us: int | None = None
+
+
+class Unread(StrEnum):
+    """Why a body tells nothing of a message."""
+
+    IGNORED = "ignored"
+    MALFORMED = "malformed"
+
+
+def read_body(body: bytes) -> Told | Unread:
+    """Read what was posted.
+
+    Args:
+        body: as received.
+
+    Returns:
+        The receipt; IGNORED for another event; MALFORMED for what is no JSON object, or a receipt without a usable id.
+    """
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError):
+        return Unread.MALFORMED
+    if not isinstance(value, dict):
+        return Unread.MALFORMED
+    event = value.get("event")
+    found = _EVENT.fullmatch(event) if isinstance(event, str) else None
+    # Somebody wrote to us: the short name of that event, if it has one, is the same.
+    if found is None or value.get("sent_by") == "user":
+        return Unread.IGNORED
+    uuid = next((known for name in _IDS if (known := handle(value.get(name)))), "")
+    if not uuid:
+        return Unread.MALFORMED
+    return Told(uuid, _STATUSES[found[1]], read_time(value.get("timestamp")))
+
+
+def read_time(value: Any) -> int | None:
+    """A time in one of the forms the provider writes, or might.
+
+    Args:
+        value: ISO 8601, without a zone in UTC; or a number since 1970, also as text.
+
+    Returns:
+        Microseconds since 1970; None when it is no time after 1970.
+    """
+    if isinstance(value, str):
+        text = value.strip()
+        if not _DIGITS.fullmatch(text):
+            return _from_iso(text)
+        value = float(text)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return next((int(value * factor) for end, factor in _UNITS if 0 < value < end), None)
+
+
+def _from_iso(text: str) -> int | None:
+    try:
+        at = datetime.fromisoformat(text)
+        us = microseconds(at if at.tzinfo else at.replace(tzinfo=UTC))
+    except (ValueError, OverflowError):
+        return None
+    return us if us > 0 else None
