@@ -220,7 +220,7 @@ def _outcomes() -> Section:
                 "What became of this account's operations.",
                 Query(rate("paceline_operations_settled_total", "outcome", where=_THIS), "{{outcome}}"),
                 unit=PER_SECOND,
-                width=8,
+                width=6,
                 stacked=True,
             ),
             graph(
@@ -228,7 +228,7 @@ def _outcomes() -> Section:
                 "The provider's answers; a word where there was none. 401 and 403 suspend the account, 402 too until it is paid.",
                 Query(rate("paceline_provider_requests_total", "code", where=_THIS), "{{code}}"),
                 unit=PER_SECOND,
-                width=8,
+                width=6,
                 stacked=True,
             ),
             graph(
@@ -236,8 +236,16 @@ def _outcomes() -> Section:
                 "New operations of this account.",
                 Query(rate("paceline_operations_accepted_total", "kind", where=_THIS), "{{kind}}"),
                 unit=PER_SECOND,
-                width=8,
+                width=6,
                 stacked=True,
+            ),
+            graph(
+                "Receipts per second",
+                "Messages that were sent, received or read for the first time, where receipts are taken. Accepted and never "
+                "sent: the phone may not be connected.",
+                Query(rate("paceline_receipts_total", "status", where=_THIS), "{{status}}"),
+                unit=PER_SECOND,
+                width=6,
             ),
         ],
     )

@@ -171,7 +171,7 @@ def _sending() -> Section:
                 "for the rate.",
                 Query(rate("paceline_operations_settled_total", "outcome"), "{{outcome}}"),
                 unit=PER_SECOND,
-                width=8,
+                width=6,
                 stacked=True,
             ),
             graph(
@@ -179,7 +179,7 @@ def _sending() -> Section:
                 "Answers of the provider; a word where there was none (timeout, connect). 429 should hardly be seen.",
                 Query(rate("paceline_provider_requests_total", "code"), "{{code}}"),
                 unit=PER_SECOND,
-                width=8,
+                width=6,
                 stacked=True,
             ),
             graph(
@@ -188,7 +188,14 @@ def _sending() -> Section:
                 Query(rate("paceline_operations_accepted_total"), "taken in"),
                 Query(rate("paceline_operations_settled_total"), "settled"),
                 unit=PER_SECOND,
-                width=8,
+                width=6,
+            ),
+            graph(
+                "Receipts per second",
+                "Messages that were sent, received or read for the first time, where receipts are taken (paceline receipts).",
+                Query(rate("paceline_receipts_total", "status"), "{{status}}"),
+                unit=PER_SECOND,
+                width=6,
             ),
         ],
         leads_to=pages.ACCOUNT,

@@ -217,13 +217,23 @@ def _processes() -> Section:
                 "It should not depend on the backlog, which stays in the state server.",
                 Query(top(10, memory), "{{instance}}"),
                 unit=BYTES,
+                width=8,
                 empty=_NONE,
             ),
             graph(
                 "CPU by worker, top 10",
                 "Cores in use. A worker is one process and cannot use much more than one.",
                 Query(top(10, processor), "{{instance}}"),
+                width=8,
                 empty=_NONE,
+            ),
+            graph(
+                "Webhooks of the provider",
+                "What became of receipts. `forbidden`: an old address, or somebody who tries; `unavailable`: the state server "
+                "did not answer; many `unknown`: of another installation.",
+                Query(rate("paceline_receipt_requests_total", "result"), "{{result}}"),
+                unit=PER_SECOND,
+                width=8,
             ),
         ],
     )

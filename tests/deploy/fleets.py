@@ -21,6 +21,8 @@ _VALUES: Final[Mapping[str, tuple[str, ...]]] = {
     "reason": ("throttled", "bad_key"),
     "scope": ("provider", "acme"),
     "campaign": ("spring", "autumn"),
+    "status": ("sent", "read"),
+    "result": ("moved", "early"),
     "version": ("0.1.0",),
     "state": ("waiting", "scheduled", "accepted", "rejected", "expired", "held", "running", "paused"),
 }

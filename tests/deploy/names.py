@@ -13,6 +13,8 @@ COUNTERS: Final[dict[str, tuple[str, ...]]] = {
     "paceline_deferrals_total": ("account", "reason"),
     "paceline_operation_steps_total": ("account", "reason"),
     "paceline_leases_given_back_total": _ALONE,
+    "paceline_receipts_total": ("account", "status"),
+    "paceline_receipt_requests_total": ("result",),
     "process_cpu_seconds_total": _ALONE,
 }
 
