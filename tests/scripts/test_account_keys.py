@@ -33,10 +33,11 @@ def test_a_worker_does_not_use_the_key_of_an_account_that_was_removed(
         )  # fmt: skip
         engine._state = state  # noqa: SLF001
         seen = []
-        for key in ("OLD-KEY", "NEW-KEY"):
-            add_account(client, "acme", key=key)
+        for text in ("OLD-KEY", "NEW-KEY"):
+            add_account(client, "acme", key=text)
             version = int(str(client.hget("paceline:{0}:a:acme", "key_version")))  # what begin.lua hands over
-            seen.append((await engine._key("acme", version)).reveal())  # noqa: SLF001
+            key, _ = await engine._key("acme", version)  # noqa: SLF001
+            seen.append(key.reveal())
             Accounts(client).remove("acme")
         await state.client.aclose()
         engine._loop.close()  # noqa: SLF001

@@ -183,6 +183,31 @@ class Accounts:
             fields["reserve"] = _reserve(reserve)
         self._known(self._run("limits", name, "", *(text for pair in fields.items() for text in pair)), name)
 
+    def rotate(self, name: str, key: ApiKey | None, *, ring: KeyRing) -> None:
+        """Give an account another key, or encrypt the one it has under the newest secret; its backlog and limits stay.
+
+        Calls already begun go on with the key they have. What its old key was refused for suspends it no more.
+
+        Args:
+            name: the account.
+            key: the new one; None keeps the one it has.
+            ring: decrypts and encrypts.
+
+        Raises:
+            InvalidOperation: the key cannot be one.
+            UnknownAccount: there is no such account.
+            ConfigurationError: the key it has cannot be decrypted.
+            AccountError: somebody else rotated it in this moment.
+        """
+        reply = self._run("key", name)
+        self._known(reply, name)
+        text, before = reply[0] or "", int(reply[1] or 0)
+        fresh = ring.decrypt(text, name, before) if key is None else usable(key)
+        version = max(time.time_ns() // 1_000_000, before + 1)
+        arguments = (str(before), ring.encrypt(fresh, name, version), str(version), "" if key is None else "1")
+        if self._known(self._run("rotate", name, *arguments), name) == "changed":
+            raise AccountError(f"the key of account {name!r} was changed meanwhile; try again")
+
     def suspend(self, name: str, reason: str = "by hand") -> None:
         """Stop granting for an account; its backlog is kept. Calls already begun finish."""
         self._known(self._run("suspend", name, reason.strip() or "by hand"), name)

@@ -1,26 +1,23 @@
 """``paceline accounts``: found by the command line through its entry point."""
 
-import asyncio
-import os
 import re
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from enum import StrEnum
-from getpass import getpass
 from typing import Annotated, Any, Final
 
 import typer
 
-from paceline.cli.errors import complain, named_as_options
+from paceline.cli.errors import named_as_options
 from paceline.cli.options import Json, example, opened_state
-from paceline.cli.render import console, details, duration, expected, listing, local, say, say_json
+from paceline.cli.render import console, counted, details, duration, expected, listing, local, say, say_json
 from paceline.errors import InvalidOperation, UnknownAccount
 from paceline.record import instant
 from paceline.settings import Settings
 from paceline.state import connect
-from paceline_worker.accounts import DEFAULT_BUDGETS, AccountError, Accounts, usable
+from paceline_worker.accounts import DEFAULT_BUDGETS, Accounts, usable
+from paceline_worker.accounts_key import ApiKeyVariable, asked, key_from
 from paceline_worker.accounts_view import (
     by_kind,
     described,
@@ -33,11 +30,8 @@ from paceline_worker.accounts_view import (
     stored_budgets,
     time_of,
 )
-from paceline_worker.answers import Answer, Meaning
 from paceline_worker.bucket import DEFAULT_VARIATION
-from paceline_worker.info import INFO, Info, read_info
-from paceline_worker.provider import Provider
-from paceline_worker.secrets import ApiKey, KeyRing
+from paceline_worker.secrets import KeyRing
 
 _VARIATION: Final = re.compile(r"(\d{1,6}(?:\.\d{1,6})?) *(ms|s|)")
 _SECOND: Final = timedelta(seconds=1)
@@ -117,9 +111,7 @@ def add(
         list[str] | None,
         typer.Option("--sender", metavar="+NUMBER", help="The only numbers that may send; repeatable. Default: any."),
     ] = None,
-    api_key_env: Annotated[
-        str | None, typer.Option("--api-key-env", metavar="VAR", help="The variable that holds the API key.")
-    ] = None,
+    api_key_env: ApiKeyVariable = None,
     no_info: Annotated[
         bool, typer.Option("--no-info", help="Do not ask the provider for the account's figures now; a worker will.")
     ] = False,
@@ -145,8 +137,8 @@ def add(
     }
     with _opened() as accounts, named_as_options(name="NAME", budget="--budget"):
         accounts.check(name, **options)
-        key = usable(_key(name, api_key_env))
-        info = None if no_info else _asked(settings, key, needed=limit is None)
+        key = usable(key_from(name, api_key_env))
+        info = None if no_info else asked(settings, key, needed=limit is None)
         accounts.add(name, key, ring=ring, info=info, **options)
     _say_pace(name, "is added")
 
@@ -185,38 +177,6 @@ def change(
     _say_pace(name, "is changed")
 
 
-def _asked(settings: Settings, key: ApiKey, *, needed: bool) -> Info | None:
-    """What the provider says of the account; None when it does not answer and a limit is given."""
-    answer = asyncio.run(ask_info(settings, key))
-    if answer.meaning is Meaning.BAD_KEY:
-        raise AccountError(f"the provider refuses this API key ({answer.code}): {answer.words or 'no words'}")
-    if answer.meaning is Meaning.ACCEPTED and answer.value is not None:
-        info = read_info(answer.value)
-        if info.per_minute or not needed:
-            return info
-    if needed:
-        why = answer.words or answer.code
-        raise AccountError(
-            f"the provider does not tell the account's limit ({why}): give --limit, or --no-info to wait for it"
-        )
-    complain(f"the provider's /info could not be read ({answer.words or answer.code}); a worker will ask again")
-    return None
-
-
-async def ask_info(settings: Settings, key: ApiKey) -> Answer:
-    """One call of /info.
-
-    Args:
-        settings: address and deadline.
-        key: the account's.
-    """
-    provider = Provider(settings.api_base, deadline_s=settings.http_deadline_s, connections=1)
-    try:
-        return await provider.call(INFO, key)
-    finally:
-        await provider.close()
-
-
 def _budgets(given: Sequence[str]) -> dict[str, str]:
     if not all("=" in text for text in given):
         raise InvalidOperation("--budget: is not KIND=RATE such as group.create=30/day")
@@ -239,16 +199,6 @@ def _say_pace(name: str, what: str) -> None:
         f"Account {name} {what}"
         + (f": {limit_in_words(found['account'])}, {pace_in_words(found['account'])}." if found else ".")
     )
-
-
-def _key(name: str, variable: str | None) -> ApiKey:
-    if variable is not None:
-        if not os.environ.get(variable):
-            raise InvalidOperation(f"--api-key-env: the variable {variable} is not set")
-        return ApiKey(os.environ[variable].strip())
-    # getpass reads from the terminal without echo.
-    line = getpass(f"API key of {name}: ") if sys.stdin.isatty() else sys.stdin.readline()
-    return ApiKey(line.strip())
 
 
 def _variation(text: str | None) -> timedelta | None:
@@ -355,6 +305,58 @@ def resume(name: Name) -> None:
     with _opened() as accounts:
         accounts.resume(name)
     say(f"Account {name} sends again.")
+
+
+@app.command(
+    epilog=example(
+        "paceline accounts rotate acme < key.txt",
+        "paceline accounts rotate --same-key                # all accounts: see docs/operating.md, the secret key",
+    )
+)
+def rotate(
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="The account; with --same-key also none.")] = None,
+    *,
+    api_key_env: ApiKeyVariable = None,
+    same_key: Annotated[
+        bool,
+        typer.Option("--same-key", help="Keep the key; encrypt it anew, under the first value of PACELINE_SECRET_KEY."),
+    ] = False,
+    no_info: Annotated[bool, typer.Option("--no-info", help="Do not ask the provider whether the key works.")] = False,
+) -> None:
+    """Give an account another API key, at once: its backlog, limits and history stay, and no call is lost.
+
+    The key comes as for `add`, and the provider is asked whether it works (GET /info). Calls under way end with the old
+    one, so let the provider forget that a little later. An account that is suspended because its key was refused sends
+    again.
+    """
+    if same_key:
+        if api_key_env:
+            raise InvalidOperation("--same-key: takes no other key")
+        _encrypt_anew(name)
+        return
+    if name is None:
+        raise InvalidOperation("NAME: is missing (all accounts only with --same-key)")
+    settings = Settings.from_environment()
+    ring = KeyRing(settings.secret_key.get_secret_value())
+    with opened_state() as state:
+        if state.account(name) is None:  # before a key is asked for
+            raise UnknownAccount(f"no account named {name!r}")
+    key = usable(key_from(name, api_key_env))
+    if not no_info:
+        asked(settings, key, needed=False)
+    with _opened() as accounts:
+        accounts.rotate(name, key, ring=ring)
+    say(f"Account {name} has its new key.")
+
+
+def _encrypt_anew(name: str | None) -> None:
+    ring = KeyRing(Settings.from_environment().secret_key.get_secret_value())
+    with opened_state() as state:
+        names = state.accounts() if name is None else [name]
+    with _opened() as accounts:
+        for one in names:
+            accounts.rotate(one, None, ring=ring)
+    say(f"{counted(len(names), 'key')} encrypted anew.")
 
 
 @app.command(epilog=example("paceline accounts remove acme"))

@@ -81,7 +81,7 @@ class Engine:
         self._ready = threading.Event()
         self._active: set[tuple[str, str]] = set()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._keys: dict[str, tuple[int, ApiKey]] = {}
+        self._keys: dict[str, tuple[ApiKey, int]] = {}
 
     # -- from other threads ------------------------------------------------------------------------------------------
 
@@ -170,12 +170,12 @@ class Engine:
 
     async def _ask_info(self, turn: InfoTurn) -> None:
         try:
-            key = await self._key(turn.account, None)
+            key, version = await self._key(turn.account, None)
             slot_s = self._clock.monotonic_s(turn.slot_us)
             if await self._stopped_before(slot_s) or time.monotonic() - slot_s > _INFO_TOLERANCE_S:
                 await self._state.info_later(turn.account)
                 return
-            await self._info.read(turn.account, key)
+            await self._info.read(turn.account, key, version)
             self._on_due(0)
         except (PacelineError, RedisError, OSError) as error:
             log.warning("/info was not read; it is asked for again", account=turn.account, error=type(error).__name__)
@@ -226,9 +226,10 @@ class Engine:
     async def _attempt(self, begun: Begun, delivery: Delivery) -> tuple[Verdict, int]:
         """One call at its slot, or the reason why it was not made; with the time from slot to answer in us."""
         try:
-            key = await self._key(begun.account, begun.key_version)
+            key, version = await self._key(begun.account, begun.key_version)
         except PacelineError as error:
-            return Verdict("defer", scope="suspend", words=f"bad_key: {error}", reason="bad_key"), 0
+            unusable = Verdict("defer", scope="suspend", words=f"bad_key: {error}", reason="bad_key")
+            return unusable.of_key(begun.key_version), 0
         except (RedisError, OSError):
             return not_made("the state server cannot be reached", "state"), 0
         slot_s = self._clock.monotonic_s(begun.slot_us)
@@ -246,7 +247,7 @@ class Engine:
         delivery.called(begun.request, answer, sent_s, answered_s)
         self._metrics.answered(begun.account, begun.request.endpoint, answer.code, answered_s - sent_s)
         verdict = begun.verdict(answer, self._clock.server_us(answered_s), self._random)
-        return verdict, max(1, int((answered_s - slot_s) * 1e6))
+        return verdict.of_key(version), max(1, int((answered_s - slot_s) * 1e6))
 
     async def _settle(self, hint: Hint, verdict: Verdict, elapsed_us: int, account: str = "", kind: str = "") -> str:
         wire = verdict.wire(hint.id, hint.token, elapsed_us)
@@ -271,15 +272,14 @@ class Engine:
         self._on_due(due_us)
         return done
 
-    async def _key(self, account: str, version: int | None) -> ApiKey:
-        """The account's key; None as the version is whatever state has."""
+    async def _key(self, account: str, version: int | None) -> tuple[ApiKey, int]:
+        """The account's key and its version; asked for None, whatever state has."""
         known = self._keys.get(account)
-        if known and known[0] == version:
-            return known[1]
+        if known and known[1] == version:
+            return known
         text, stored = await self._state.key(account)
-        key = self._ring.decrypt(text, account, stored)
-        self._keys[account] = (stored, key)
-        return key
+        self._keys[account] = found = self._ring.decrypt(text, account, stored), stored
+        return found
 
     async def _insist(self, ask: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
         """Ask the state server until it answers. begin and settle are replayable, so a lost reply is asked for again."""

@@ -36,14 +36,20 @@ class InfoReader:
         self._metrics = metrics
         self._random = jitter
 
-    async def read(self, account: str, key: ApiKey) -> None:
-        """Make the call and apply its answer; the caller chose the moment."""
+    async def read(self, account: str, key: ApiKey, version: int) -> None:
+        """Make the call and apply its answer; the caller chose the moment.
+
+        Args:
+            account: account name.
+            key: its key.
+            version: of the key.
+        """
         answer = await self._provider.call(INFO, key)
         self._metrics.answered(account, INFO.endpoint, answer.code, None)
         if answer.meaning is Meaning.ACCEPTED and answer.value is not None:
             await self._learn(account, read_info(answer.value))
         else:
-            await self._refused(account, answer)
+            await self._refused(account, answer, version)
 
     async def _learn(self, account: str, info: Info) -> None:
         for _ in range(_TRIES):
@@ -74,13 +80,13 @@ class InfoReader:
             fields=fields,
         )
 
-    async def _refused(self, account: str, answer: Answer) -> None:
+    async def _refused(self, account: str, answer: Answer, version: int) -> None:
         situation = Situation(attempts=0, max_attempts=1, throttled=0, window_s=60.0)
         verdict = decide(answer, situation, self._random)
         if answer.meaning is Meaning.THROTTLED:
             await self._state.info_throttled(account, int(verdict.delay_s * 1e6))
         elif answer.meaning is Meaning.BAD_KEY:
-            await self._state.suspend(account, verdict.words)
-            log.error("account suspended", account=account, reason="bad_key", code=answer.code)
+            if await self._state.suspend(account, verdict.words, version):
+                log.error("account suspended", account=account, reason="bad_key", code=answer.code)
         else:
             log.info("/info was not read; it is asked for again", account=account, code=answer.code)

@@ -41,6 +41,7 @@ class Verdict:
         results: of ``looked``: the result for each of them.
         more: of ``looked``: "1" when calls follow after it was found.
         health: what the call says about the provider's health: ``good``, ``bad`` or nothing.
+        key_version: of scope ``suspend``: of the account's key that was refused.
     """
 
     verb: Verb
@@ -57,10 +58,15 @@ class Verdict:
     results: tuple[str, ...] = ()
     more: str = ""
     health: str = ""
+    key_version: str = ""
 
     def of_health(self, health: str) -> "Verdict":
         """The same verdict, with what its call says about the provider's health."""
         return replace(self, health=health)
+
+    def of_key(self, version: int) -> "Verdict":
+        """The same verdict, with the version of the key its call was made with."""
+        return replace(self, key_version=str(version)) if self.scope == "suspend" else self
 
     def wire(self, op_id: str, token: str, elapsed_us: int) -> dict[str, Any]:
         """The form settle.lua reads: texts (and lists of texts) only, times in us; what is empty is left out."""
@@ -79,7 +85,7 @@ class Verdict:
         )
 
 
-_TOLD: Final = ("verb", "outcome", "scope", "code", "uuid", "result", "channel", "more", "health")
+_TOLD: Final = ("verb", "outcome", "scope", "code", "uuid", "result", "channel", "more", "health", "key_version")
 
 
 @dataclass(frozen=True, slots=True)

@@ -299,6 +299,6 @@ class DeliveryState:
         """/info was not asked for in time: soon again."""
         await self._account.arun(self.client, "info later", account)
 
-    async def suspend(self, account: str, reason: str) -> None:
-        """Stop granting for an account."""
-        await self._account.arun(self.client, "suspend", account, reason)
+    async def suspend(self, account: str, reason: str, key_version: int) -> bool:
+        """Stop granting for an account whose key was refused; False when it has another key meanwhile."""
+        return bool(await self._account.arun(self.client, "suspend", account, reason, key_version) == "done")

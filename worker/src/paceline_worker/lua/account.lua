@@ -5,14 +5,18 @@
 --         add:     3 'read' (/info was), 'first' (nothing is sent before it is read, or a minute has passed) or '', then
 --                  field, value ... of a:<acct> (interval, quotas, variation, rate, pacing, senders, budgets, key, key_version ...)
 --         limits:  3 '', then field, value ... to change; the bucket keeps its time
---         suspend: 3 reason      resume, remove, key, known: nothing
+--         suspend: 3 reason, 4 version of the key that was refused ('' or missing: whatever its key is)
+--         rotate:  3 version of the key that is there, 4 encrypted key, 5 its version, 6 '1' when it is another key, not the same one
+--                  encrypted anew
+--         resume, remove, key, known: nothing
 --         info:    what /info said: 3 the limit by hand that the rest was computed for, 4 how soon to read again (us), 5 how long after
 --                  its last slot the account is within its new limit whatever it sent before (us), 6 '1' when it may send (paid for),
 --                  then field, value ... to change
 --         info later: it was not asked for in time
 --         throttled: /info was answered 429: 3 pause (us)
 -- reply key: { encrypted key, key version }; known: { rate, told, info_every, interval, pacing, variation }; info: 'done' |
---       'slower' | 'changed' (the limit by hand, meanwhile); else 'done' | 'exists' | 'unknown account' | 'not empty'
+--       'slower' | 'changed' (the limit by hand, meanwhile); suspend, rotate: 'changed' when its key is another one meanwhile;
+--       else 'done' | 'exists' | 'unknown account' | 'not empty'
 -- keys  accounts, a:<acct> and its sets, lanes, due
 --@include keys.lua
 --@include sources.lua
@@ -24,6 +28,8 @@
 local INFO_SOON, FIRST_INFO = 1000000, 60000000
 -- However often it is to be read, /info takes at most one slot of so many.
 local INFO_SHARE = 20
+-- What a worker says of a key that it cannot decrypt (secrets.py): encrypted anew, it can.
+local UNREADABLE = 'cannot be decrypted'
 local verb, name = ARGV[1], ARGV[2]
 local k = key.account(name)
 local now = server_time()
@@ -74,7 +80,22 @@ if verb == 'add' or verb == 'limits' then
     if ARGV[3] == 'first' then redis.call('HSET', k, 'recheck', int(now + FIRST_INFO)) end
     redis.call('SADD', key.accounts, name)
   end
+elseif verb == 'rotate' then
+  local version, suspended = unpack(redis.call('HMGET', k, 'key_version', 'suspended'))
+  if version ~= ARGV[3] then return 'changed' end
+  redis.call('HSET', k, 'key', ARGV[4], 'key_version', ARGV[5])
+  local another = ARGV[6] == '1'
+  if another then
+    -- Whether it works may just have been asked: its first slot keeps its distance from that call.
+    local a = load_account(name, now, current_epoch())
+    bucket.push(a, now, a.variation + 1)
+    bucket.save(a)
+  end
+  if suspended and string.sub(suspended, 1, 7) == 'bad_key' and (another or string.find(suspended, UNREADABLE, 1, true)) then
+    redis.call('HDEL', k, 'suspended', 'suspended_at')
+  end
 elseif verb == 'suspend' then
+  if (ARGV[4] or '') ~= '' and redis.call('HGET', k, 'key_version') ~= ARGV[4] then return 'changed' end
   redis.call('HSET', k, 'suspended', ARGV[3], 'suspended_at', int(now))
 elseif verb == 'resume' then
   redis.call('HDEL', k, 'suspended', 'suspended_at', 'paused_until', 'throttled', 'probe', 'recheck', 'breaker', 'opened', 'ramp',

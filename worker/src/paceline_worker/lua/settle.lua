@@ -12,6 +12,7 @@
 --         verb "looked":  "uuids" (candidates), "outcome" ("held" when absence decides nothing), "words"; of a group also
 --                         "results" (JSON, one per candidate) and "more" ("1" when further calls follow)
 --         verb "defer":   "scope": "operation" | "sender" | "account" | "suspend", "delay" (us), "words"   no attempt
+--                         of "suspend": "key_version", of the key that was refused
 --         verb "return":  "words"                                       granted, and given back before begin
 -- reply { server time, next look (us; '' none), then per verdict: what was done, 'stale' or 'malformed' }
 -- keys  o:<id>, a:<acct> and its sets, lanes, due, outcomes, counts; receipts that came before the answer: a:<acct>:er, a:<acct>:rc, receipts
@@ -62,6 +63,8 @@ local function defer(a, o, v)
     redis.call('HSET', a.key, 'paused_until', int(a.paused_until))
     want_probe(a)
     recheck(a)
+  elseif v.scope == 'suspend' and v.key_version and v.key_version ~= a.key_version then
+    return 'outdated'  -- the account has another key meanwhile: the operation leaves again, with that
   elseif v.scope == 'suspend' then
     a.suspended = v.words
     redis.call('HSET', a.key, 'suspended', v.words, 'suspended_at', int(now))

@@ -1,0 +1,57 @@
+"""`paceline accounts rotate`."""
+
+import pytest
+
+from paceline_sandbox.embedded import EmbeddedServer
+from tests.cli.conftest import API_KEY, Cli, stored_key
+
+NEW_KEY = "UAKnew-5b1d"
+
+
+@pytest.fixture(autouse=True)
+def acme(cli: Cli) -> None:
+    assert 0 == cli("accounts", "add", "acme", "--limit", "10/minute", "--no-info", stdin=API_KEY).code
+
+
+def test_the_new_key_comes_from_stdin(cli: Cli, server: EmbeddedServer) -> None:
+    """Like that of `add`; never from the command line."""
+    answer = cli("accounts", "rotate", "acme", "--no-info", stdin=f"{NEW_KEY}\n")
+    assert (0, "Account acme has its new key.\n", "") == (answer.code, answer.out, answer.err)
+    assert NEW_KEY == stored_key(server, "acme")
+
+
+def test_the_new_key_comes_from_a_variable(cli: Cli, server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As for `add`."""
+    monkeypatch.setenv("ACME_KEY", NEW_KEY)
+    assert 0 == cli("accounts", "rotate", "acme", "--no-info", "--api-key-env", "ACME_KEY").code
+    assert NEW_KEY == stored_key(server, "acme")
+
+
+def test_keys_are_encrypted_anew_one_or_all(cli: Cli, server: EmbeddedServer) -> None:
+    """With --same-key; what is stored differs, the keys do not."""
+    cli("accounts", "add", "beta", "--limit", "10/minute", "--no-info", stdin=NEW_KEY)
+    assert "1 key encrypted anew.\n" == cli("accounts", "rotate", "beta", "--same-key").out
+    assert "2 keys encrypted anew.\n" == cli("accounts", "rotate", "--same-key").out
+    assert (API_KEY, NEW_KEY) == (stored_key(server, "acme"), stored_key(server, "beta"))
+
+
+@pytest.mark.parametrize(
+    ("code", "words", "arguments"),
+    [
+        (2, "NAME: is missing", ["--no-info"]),
+        (2, "--same-key: takes no other key", ["acme", "--same-key", "--api-key-env", "X"]),
+        (2, "the variable PACELINE_NOT_SET is not set", ["acme", "--api-key-env", "PACELINE_NOT_SET"]),
+        (1, "no account named 'nobody'", ["nobody"]),
+        (1, "no account named 'nobody'", ["nobody", "--same-key"]),
+        (2, "API key: is empty", ["acme", "--no-info"]),
+    ],
+)
+def test_what_cannot_be_is_one_sentence(
+    cli: Cli, server: EmbeddedServer, code: int, words: str, arguments: list[str]
+) -> None:
+    """And the key stays."""
+    answer = cli("accounts", "rotate", *arguments, stdin="\n")
+    assert (code, "") == (answer.code, answer.out)
+    assert words in answer.err
+    assert 1 == len(answer.err.splitlines())
+    assert API_KEY == stored_key(server, "acme")
