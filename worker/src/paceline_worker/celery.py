@@ -1,5 +1,6 @@
 """The Celery app: ``celery -A paceline_worker worker --pool threads``."""
 
+import logging
 import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
@@ -8,13 +9,13 @@ import celery
 import click
 from celery import bootsteps, signals
 from celery.concurrency.thread import TaskPool
-from kombu.entity import Queue
+from kombu.entity import Exchange, Queue
 
 from paceline import names
 from paceline.broker import celery_settings
 from paceline.errors import PacelineError
 from paceline.settings import Settings
-from paceline_worker import logs
+from paceline_worker import control, logs
 from paceline_worker.runtime import Runtime
 from paceline_worker.state import LEASE_MARGIN_S, Hint
 
@@ -35,16 +36,22 @@ class PacelineStep(bootsteps.StartStopStep):
             _refuse(
                 "paceline shares one event loop and one metrics registry in a process: run the worker with --pool threads"
             )
+        if parent.autoscale:
+            _refuse("threads wait for nothing, so there is nothing to scale: run the worker without --autoscale")
         app = parent.app
         try:
             settings = Settings.from_environment()
             if self._allow_volatile:
                 settings = settings.model_copy(update={"allow_volatile": True})
-            self._runtime = Runtime(settings, publisher(app))
+            self._runtime = Runtime(settings, publisher(app), lambda: control.takes_hints(app))
             self._runtime.start()
         except PacelineError as error:
             _refuse(str(error))
         app.paceline = self._runtime
+
+    def info(self, parent: Any) -> dict[str, Any]:  # noqa: ARG002 - Celery's signature
+        """Our part of `inspect stats`, which Flower shows too."""
+        return {"paceline": self._runtime.figures()} if self._runtime else {}
 
     def close(self, parent: Any) -> None:  # noqa: ARG002 - Celery's signature
         """The worker begins to stop: grant nothing more."""
@@ -82,7 +89,7 @@ def build_app(settings: Settings) -> celery.Celery:
     app = celery.Celery("paceline", set_as_current=False)
     app.conf.update(
         celery_settings(settings.broker_url),
-        task_queues=[Queue(names.DELIVER_QUEUE), Queue(names.ACCEPT_QUEUE)],  # type: ignore[no-untyped-call]
+        task_queues=[_queue(names.DELIVER_QUEUE), _queue(names.ACCEPT_QUEUE)],
         task_default_queue=names.ACCEPT_QUEUE,
         worker_prefetch_multiplier=1,
         # Without remote control a busy worker whose Redis restarts never consumes again (measured).
@@ -92,6 +99,7 @@ def build_app(settings: Settings) -> celery.Celery:
         broker_connection_max_retries=None,
         worker_soft_shutdown_timeout=settings.http_deadline_s + LEASE_MARGIN_S,
     )
+    control.install()
     app.steps["worker"].add(PacelineStep)
     app.user_options["worker"].add(
         click.Option(
@@ -114,9 +122,23 @@ def build_app(settings: Settings) -> celery.Celery:
     return app
 
 
+@signals.celeryd_init.connect(weak=False)
+def _keep_the_form(instance: Any, **_: Any) -> None:
+    """With JSON a worker has no banner, and what warns before Celery sets up logging is a line like any other."""
+    if Settings.from_environment().log_format == "json":
+        instance.quiet = True
+        logs.configure("json")
+        logging.captureWarnings(capture=True)
+
+
 @signals.setup_logging.connect(weak=False)
-def _set_up_logging(loglevel: int = 20, **_: Any) -> None:
-    logs.configure(Settings.from_environment().log_format, loglevel)
+def _set_up_logging(loglevel: int = logging.INFO, logfile: str | None = None, **_: Any) -> None:
+    logs.configure(Settings.from_environment().log_format, loglevel, logfile)
+
+
+def _queue(name: str) -> Queue:
+    """With an exchange of its own: without one, Celery binds each queue to that of the default queue."""
+    return Queue(name, Exchange(name), routing_key=name)  # type: ignore[no-untyped-call]
 
 
 def _refuse(sentence: str) -> NoReturn:

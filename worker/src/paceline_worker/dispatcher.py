@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from random import Random
 from typing import Final
 
@@ -33,8 +34,27 @@ _OVERDUE_RECORDS: Final = 5
 _ERROR_PAUSE_S: Final = (0.1, 0.2, 0.5, 1.0)
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a dispatcher stands, as it knows without asking.
+
+    Args:
+        paused: its worker takes no hints, so it grants nothing.
+        granting: it looks for what is due, and the state server answered its last look.
+        fleet: what the last heartbeat learnt; None while this worker is not in the fleet.
+        fleet_at_s: monotonic time of that heartbeat.
+        answered: whether the state server answered its last look; None while it does not look.
+    """
+
+    paused: bool
+    granting: bool
+    fleet: Fleet | None
+    fleet_at_s: float
+    answered: bool | None
+
+
 class Dispatcher:
-    """Grants what is due and publishes hints.
+    """Grants what is due and publishes hints, while its worker takes hints. When it takes none it rests, outside the fleet.
 
     Args:
         worker: this worker's name in the fleet.
@@ -48,6 +68,7 @@ class Dispatcher:
         on_info: reads the figures of an account whose turn it is.
         on_stalled: called once when this worker has gone deaf.
         random: spreads the wake-ups of many dispatchers.
+        takes_hints: whether this worker is to take granted operations; any thread may ask.
     """
 
     def __init__(
@@ -64,6 +85,7 @@ class Dispatcher:
         on_info: Callable[[InfoTurn], None],
         on_stalled: Callable[[], None],
         random: Random,
+        takes_hints: Callable[[], bool] = lambda: True,
     ) -> None:
         self._worker = worker
         self._capacity = capacity
@@ -76,11 +98,15 @@ class Dispatcher:
         self._on_info = on_info
         self._on_stalled = on_stalled
         self._random = random
+        self._takes_hints = takes_hints
         self._thread = threading.Thread(target=self._run, name="paceline-dispatcher", daemon=True)
         self._wake = threading.Event()
         self._stopping = False
         self._sleeping_until_us: float = 0.0
         self._fleet: Fleet | None = None
+        self._fleet_at_s = 0.0
+        self._resting = False
+        self._answered = True
         self._beat_at_s = 0.0
         self._overdue_at_s = 0.0
 
@@ -109,6 +135,17 @@ class Dispatcher:
         if at_us is not None and at_us < self._sleeping_until_us:
             self._wake.set()
 
+    def standing(self) -> Standing:
+        """How it stands; asks nobody. Any thread may call."""
+        looks = self._thread.is_alive() and not self._stopping and not self._resting
+        return Standing(
+            paused=not self._takes_hints(),
+            granting=looks and self._answered,
+            fleet=self._fleet,
+            fleet_at_s=self._fleet_at_s,
+            answered=self._answered if looks else None,
+        )
+
     def accept(self, rids: Sequence[str]) -> None:
         """Move inbox records into their lanes, and look at once for what may leave. Any thread may call.
 
@@ -122,13 +159,15 @@ class Dispatcher:
         failures = 0
         while not self._stopping:
             try:
-                pause_s = self._turn()
+                pause_s = self._turn() if self._takes_hints() else self._rest()
                 failures = 0
+                self._answered = True
             except (RedisError, OSError) as error:
                 pause_s = _ERROR_PAUSE_S[min(failures, len(_ERROR_PAUSE_S) - 1)]
                 if failures == 0:
                     log.warning("the state server does not answer; nothing is granted", error=str(error))
                 failures += 1
+                self._answered = False
             except Exception:
                 log.exception("the dispatcher stumbled")
                 pause_s = _ERROR_PAUSE_S[-1]
@@ -138,6 +177,9 @@ class Dispatcher:
 
     def _turn(self) -> float:
         """One look; returns how long to sleep, in seconds."""
+        if self._resting:
+            self._resting = False
+            log.info("this worker takes operations on again")
         now_s = time.monotonic()
         if self._fleet is None or now_s >= self._beat_at_s:
             self._beat()
@@ -160,12 +202,22 @@ class Dispatcher:
             return _FULL_PAUSE_S if grants.room <= 0 else 0.0
         return min(_LONGEST_SLEEP_S, until_due_s + self._random.random() * _SPREAD_S)
 
+    def _rest(self) -> float:
+        """Nothing granted, nothing counted on; returns how long to sleep, in seconds."""
+        if not self._resting:
+            self._state.leave(self._worker)
+            self._fleet, self._resting, self._sleeping_until_us = None, True, 0.0
+            log.info("this worker takes no operations on: it hears no hints, so it grants nothing and left the fleet")
+        self._progress.heard()  # it is deaf on purpose
+        return _LONGEST_SLEEP_S
+
     def _beat(self) -> None:
         cost = self._metrics.effort.beat(time.process_time())
         self._fleet = self._state.heartbeat(
             self._worker, self._capacity, FLEET_TTL_S, latency_s=cost.latency_s, cpu_s=cost.cpu_s
         )
-        self._beat_at_s = time.monotonic() + _HEARTBEAT_S
+        self._fleet_at_s = time.monotonic()
+        self._beat_at_s = self._fleet_at_s + _HEARTBEAT_S
 
     def _accept_overdue(self) -> bool:
         """Accept what nobody accepted; True when there may be more."""

@@ -209,7 +209,7 @@ class Engine:
         if found["s"] != "go":
             if found.get("account"):
                 self._metrics.deferred(found["account"], found["why"])
-            log.debug("not begun", operation=hint.id, why=found["why"])
+            log.debug("not begun", operation=hint.id, reason=found["why"])
             return
         try:
             begun = read_begun(found)

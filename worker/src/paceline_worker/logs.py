@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from logging.handlers import WatchedFileHandler
 from typing import Any, Final, Literal
 
 import structlog
@@ -17,12 +18,13 @@ _SHARED: Final = (
 _CHATTY: Final = ("celery.worker.strategy", "celery.app.trace")
 
 
-def configure(style: Literal["console", "json"], level: int | str = logging.INFO) -> None:
+def configure(style: Literal["console", "json"], level: int | str = logging.INFO, path: str | None = None) -> None:
     """Send all logs to stderr in one form.
 
     Args:
         style: ``console`` for people, ``json`` for machines: one object a line.
         level: of the root logger.
+        path: a file to append to instead, opened anew when it was moved away.
     """
     renderers: tuple[Any, ...] = (
         (structlog.processors.JSONRenderer(),)
@@ -31,11 +33,11 @@ def configure(style: Literal["console", "json"], level: int | str = logging.INFO
         else (
             _harmless,
             structlog.dev.ConsoleRenderer(
-                colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+                colors=not path and sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
             ),
         )
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = WatchedFileHandler(path, encoding="utf-8") if path else logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=_SHARED,

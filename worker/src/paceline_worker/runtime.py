@@ -6,8 +6,9 @@ import secrets
 import signal
 import socket
 import threading
+import time
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Any, Final
 
 import structlog
 from prometheus_client import CollectorRegistry, ProcessCollector
@@ -16,6 +17,7 @@ from redis.exceptions import RedisError
 from paceline import tracing
 from paceline.errors import ConfigurationError
 from paceline.settings import Settings
+from paceline.tracing import VERSION
 from paceline_worker import metrics
 from paceline_worker.checks import check_state_server
 from paceline_worker.clock import ServerClock
@@ -41,9 +43,15 @@ class Runtime:
     Args:
         settings: read once at the edge.
         publish: hands a batch of hints to Celery.
+        takes_hints: whether this worker is to take granted operations.
     """
 
-    def __init__(self, settings: Settings, publish: Callable[[Sequence[Hint]], None]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        publish: Callable[[Sequence[Hint]], None],
+        takes_hints: Callable[[], bool] = lambda: True,
+    ) -> None:
         self._settings = settings
         self._owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         ring = KeyRing(settings.secret_key.get_secret_value())
@@ -66,6 +74,7 @@ class Runtime:
             on_info=self._ask_info,
             on_stalled=self._end_deaf,
             random=random.Random(),  # noqa: S311 - jitter, no secret
+            takes_hints=takes_hints,
         )
         self._engine = Engine(
             make_state=lambda: DeliveryState(
@@ -91,6 +100,10 @@ class Runtime:
         self.metrics.in_flight.set_function(lambda: self._engine.load)
         self.metrics.capacity.set(settings.capacity)
         ProcessCollector(registry=self.metrics.registry)
+        self._clock = clock
+        self._started_s = time.monotonic()
+        self._heard_s: float | None = None
+        self._metrics_at: str | None = None
         self._stop_metrics: Callable[[], None] | None = None
         self._end_traces: Callable[[], None] | None = None
         self.exit_code = 0
@@ -121,10 +134,32 @@ class Runtime:
     def deliver(self, hints: Sequence[Hint]) -> None:
         """Hand a batch to the engine; while it closes, give the batch back."""
         self._progress.heard()
+        self._heard_s = time.monotonic()
         try:
             self._engine.submit(hints)
         except Closing:
             self._state.give_back(hints, "the worker stops")
+
+    def figures(self) -> dict[str, Any]:
+        """How this worker stands, in plain JSON, for `inspect paceline`: what it knows, so nobody is asked and it cannot hang."""
+        now_s, standing = time.monotonic(), self._dispatcher.standing()
+        fleet = standing.fleet
+        return {
+            "version": VERSION,
+            "worker": self._owner,
+            "uptime_s": round(now_s - self._started_s, 1),
+            "capacity": self._settings.capacity,
+            "load": self._engine.load,
+            "granting": standing.granting,
+            "paused": standing.paused,
+            "heard_s": None if self._heard_s is None else round(now_s - self._heard_s, 1),
+            "fleet_workers": fleet.workers if fleet else None,
+            "fleet_capacity": fleet.capacity if fleet else None,
+            "fleet_age_s": round(now_s - standing.fleet_at_s, 1) if fleet else None,
+            "state_answers": standing.answered,
+            "state_clock_ahead_ms": round(self._clock.server_us(now_s) / 1e3 - time.time() * 1e3),
+            "metrics": self._metrics_at,
+        }
 
     def stop_granting(self) -> None:
         """First step of a stop: take nothing new."""
@@ -162,4 +197,5 @@ class Runtime:
                 error=error.strerror,
             )
             return
-        log.info("metrics", address=f"http://{address}:{port}/metrics")
+        self._metrics_at = f"http://{address}:{port}/metrics"
+        log.info("metrics", address=self._metrics_at)

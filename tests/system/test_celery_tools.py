@@ -1,0 +1,456 @@
+"""What Celery's own tools and Flower show of a worker, and what they may do to it."""
+
+import json
+import re
+import subprocess
+import sys
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from paceline import names
+from paceline.settings import Settings
+from paceline.tracing import VERSION
+from paceline_sandbox.embedded import EmbeddedServer
+from paceline_worker import control
+from paceline_worker.celery import build_app, publisher
+from paceline_worker.clock import ServerClock
+from paceline_worker.dispatcher import Dispatcher
+from paceline_worker.metrics import Metrics
+from paceline_worker.progress import ProgressCheck
+from paceline_worker.state import Fleet, Hint, WorkerState
+from paceline_worker.traces import Traces
+from tests.support.processes import Process, free_port, spawn
+from tests.support.servers import start_server
+from tests.support.stack import PATIENCE, SECRET, Stack, canary_environment
+from tests.support.wait import wait_until
+
+pytestmark = [pytest.mark.system]
+
+CELERY = [sys.executable, "-m", "celery", "-A", "paceline_worker"]
+OPERATING = (Path(__file__).parents[2] / "docs" / "operating.md").read_text(encoding="utf-8")
+PASSWORD, NUMBER, TEXT = "canary-pw-91d2", "+15559998877", "canary text 5c1a"
+
+
+def celery(url: str, *args: str) -> subprocess.CompletedProcess[str]:
+    """One of Celery's tools, which knows the broker and nothing else."""
+    environment = canary_environment() | {names.ENV_BROKER_URL: url, names.ENV_STATE_URL: "redis://127.0.0.1:1/0"}
+    return subprocess.run([*CELERY, *args], env=environment, capture_output=True, text=True, timeout=60, check=False)
+
+
+def node(worker: Process) -> str:
+    """Its name among Celery's workers."""
+    return worker.wait_for_line(r"([\w.-]+@[\w.-]+) ready\.")[1]
+
+
+def ask(stack: Stack, worker: Process, tool: str, *command: str) -> Any:
+    """What one worker answers to `inspect` or `control`; with a destination nobody waits longer than for the answer."""
+    done = celery(stack.server.url, tool, *command, "--json", "--timeout", "30", "--destination", node(worker))
+    answers = json.loads(done.stdout)
+    if isinstance(answers, list):
+        (answers,) = answers
+    return answers[node(worker)]
+
+
+def figures_when(stack: Stack, worker: Process, **wanted: Any) -> dict[str, Any]:
+    """What `inspect paceline` says, as soon as it says this."""
+
+    def check() -> dict[str, Any] | None:
+        found: dict[str, Any] = ask(stack, worker, "inspect", "paceline")
+        return found if wanted.items() <= found.items() else None
+
+    return wait_until(check, PATIENCE, lambda: f"{wanted}; {ask(stack, worker, 'inspect', 'paceline')}")
+
+
+# -- what they show ----------------------------------------------------------------------------------------------------
+
+
+def test_who_asks_needs_the_broker_only(lasting: Stack) -> None:
+    """`status` and `inspect` work with neither secret nor state server."""
+    assert {"ok": "pong"} == ask(lasting, lasting.workers[0], "inspect", "ping")
+    done = celery(lasting.server.url, "status", "--timeout", "5")
+    assert (0, "") == (done.returncode, done.stderr)
+    assert f"{node(lasting.workers[0])}: OK" in done.stdout
+
+
+@pytest.mark.parametrize("command", [("status",), ("inspect", "paceline"), ("control", "paceline_pause")])
+def test_without_a_broker_they_say_so_in_one_sentence(command: tuple[str, ...]) -> None:
+    """No traceback."""
+    done = celery(f"redis://127.0.0.1:{free_port()}/0", *command)
+    assert done.returncode != 0
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("Error: Could not connect to the message broker.")
+
+
+def test_our_commands_are_listed_with_what_they_do() -> None:
+    """`inspect --list` and `control --list` have them, each with a sentence."""
+    listed = celery("memory://", "inspect", "--list").stdout + celery("memory://", "control", "--list").stdout
+    for command in ("paceline", "paceline_pause", "paceline_resume"):
+        assert re.search(rf"^  {command} +\w", listed, re.MULTILINE), command
+
+
+def test_each_queue_has_an_exchange_of_its_own() -> None:
+    """Left to itself Celery binds both queues to the default queue's exchange, under one key."""
+    app = build_app(Settings(broker_url="memory://", state_url="redis://127.0.0.1"))
+    bound = {queue.name: (queue.exchange.name, queue.routing_key) for queue in app.conf.task_queues}
+    assert {name: (name, name) for name in (names.ACCEPT_QUEUE, names.DELIVER_QUEUE)} == bound
+
+
+def test_a_worker_says_how_it_stands(stack: Stack) -> None:
+    """Plain JSON, each field documented; the same within `inspect stats`."""
+    port = free_port()
+    worker = stack.start_worker(PACELINE_METRICS_PORT=str(port))
+    stack.add_account()
+    fresh = figures_when(stack, worker, heard_s=None)
+    stack.send(1)
+    stack.settled(1)
+    found = figures_when(stack, worker, load=0)
+    assert documented("inspect paceline") == list(found)
+    assert found["heard_s"] >= 0
+    assert fresh["uptime_s"] <= found["uptime_s"]
+    assert re.fullmatch(rf"[^:]+:{worker.pid}:[0-9a-f]{{8}}", found["worker"])
+    assert found["fleet_age_s"] >= 0
+    assert isinstance(found["state_clock_ahead_ms"], int)
+    assert {
+        "version": VERSION,
+        "capacity": 200,
+        "load": 0,
+        "granting": True,
+        "paused": False,
+        "fleet_workers": 1,
+        "fleet_capacity": 200,
+        "state_answers": True,
+        "metrics": f"http://127.0.0.1:{port}/metrics",
+    }.items() <= found.items()
+    stats = ask(stack, worker, "inspect", "stats")
+    assert list(found) == list(stats["paceline"])
+    assert {names.ACCEPT_TASK, names.DELIVER_TASK} == set(stats["total"])
+
+
+def test_a_worker_whose_state_server_is_away_says_so(stack: Stack) -> None:
+    """What it knows is what it tells: nobody is asked, so `inspect` does not hang with the state server."""
+    with start_server() as record:
+        worker = stack.start_worker(PACELINE_STATE_URL=record.url)
+        record.kill()
+        figures_when(stack, worker, state_answers=False, granting=False, paused=False)
+        record.restart()
+        figures_when(stack, worker, state_answers=True, granting=True)
+
+
+@pytest.mark.parametrize("command", [["conf"], ["conf", "True"], ["report"], ["stats"], ["active"], ["paceline"]])
+def test_no_answer_has_a_password_or_a_key(lasting: Stack, guarded: Process, command: list[str]) -> None:
+    """Neither the broker's password nor the secret key, in any form of the configuration."""
+    said = json.dumps(ask(lasting, guarded, "inspect", *command))
+    assert len(said) > 1
+    for canary in (PASSWORD, SECRET):
+        assert canary not in said + guarded.log_text()
+
+
+@pytest.fixture(scope="module")
+def guarded(lasting: Stack) -> Process:
+    """A worker whose broker asks for a password."""
+    lasting.client.acl_setuser(
+        "canary", enabled=True, passwords=[f"+{PASSWORD}"], keys=["*"], channels=["*"], commands=["+@all"]
+    )
+    url = lasting.server.url.replace("redis://", f"redis://canary:{PASSWORD}@")
+    return lasting.start_worker(PACELINE_BROKER_URL=url)
+
+
+# -- pausing one worker ------------------------------------------------------------------------------------------------
+
+
+def test_a_paused_worker_takes_nothing_and_is_counted_by_nobody(stack: Stack) -> None:
+    """The other one sends it all, once; resumed, it sends alone."""
+    paused, other = stack.start_worker(), stack.start_worker()
+    stack.scenario(latency_ms=50)
+    stack.add_account()
+    for number in range(20):
+        stack.send(number)
+    assert "ok" in ask(stack, paused, "control", "paceline_pause")
+    figures_when(stack, paused, paused=True, granting=False, fleet_workers=None, load=0)
+    assert (1, 200) == fleet_of(figures_when(stack, other, fleet_workers=1))
+    before = delivered(stack, paused)
+    for number in range(20, 60):
+        stack.send(number)
+    assert 60 == stack.settled(60).outcomes["accepted"]
+    assert (before, None) == (delivered(stack, paused), paused.exit_code)
+    assert "ok" in ask(stack, paused, "control", "paceline_resume")
+    assert (2, 400) == fleet_of(figures_when(stack, paused, paused=False, granting=True, fleet_workers=2))
+    assert 0 == other.stop()
+    for number in range(60, 80):
+        stack.send(number)
+    assert 80 == stack.settled(80).outcomes["accepted"]
+    assert {f"message {number}": 1 for number in range(80)} == stack.texts_accepted()
+
+
+def test_a_queue_cancelled_by_hand_or_not_taken_from_is_a_pause(stack: Stack) -> None:
+    """Celery's own `cancel_consumer` and `--queues`: what hears no hints grants nothing, and has no share of the fleet."""
+    worker = stack.start_worker()
+    accepts = stack.start_worker(options=["--queues", names.ACCEPT_QUEUE])
+    ask(stack, worker, "control", "cancel_consumer", names.DELIVER_QUEUE)
+    for each in (worker, accepts):
+        figures_when(stack, each, paused=True, granting=False, fleet_workers=None)
+    stack.add_account()
+    stack.send(1)
+    stack.wait_for(lambda books: books.waiting == 1, "it is accepted, and waits")
+    ask(stack, worker, "control", "add_consumer", names.DELIVER_QUEUE)
+    assert 1 == stack.settled(1).outcomes["accepted"]
+
+
+class Resting:
+    """A dispatcher whose worker takes hints when it is told to, and hears none."""
+
+    def __init__(self, url: str) -> None:
+        clock = ServerClock()
+        self.state = WorkerState(url, clock, retention_s=60, grace_s=15)
+        self.takes_hints = False
+        self.published: list[Hint] = []
+        self.deaf = threading.Event()
+        self.dispatcher = Dispatcher(
+            worker="resting",
+            capacity=10,
+            state=self.state,
+            clock=clock,
+            publish=self.published.extend,
+            metrics=Metrics(CollectorRegistry()),
+            traces=Traces(clock),
+            progress=ProgressCheck(0.0),
+            on_info=lambda _: None,
+            on_stalled=self.deaf.set,
+            random=Random(1),
+            takes_hints=lambda: self.takes_hints,
+        )
+
+
+@pytest.fixture
+def resting(server: EmbeddedServer) -> Iterator[Resting]:
+    built = Resting(server.url)
+    built.dispatcher.start()
+    yield built
+    built.dispatcher.stop()
+    built.state.client.close()
+
+
+def test_a_dispatcher_rests_while_its_worker_takes_no_hints(stack: Stack, resting: Resting) -> None:
+    """It leaves the fleet and grants nothing; leases that run out meanwhile make it deaf to nothing. Then it goes on."""
+    wait_until(lambda: resting.dispatcher.standing().fleet is None, PATIENCE, "the dispatcher rests")
+    assert Fleet(capacity=7, workers=1) == resting.state.heartbeat("other", 7, 60)
+    stack.add_account()
+    stack.send(1)
+    (rid,) = wait_until(lambda: resting.state.overdue(0, 5), PATIENCE, "a record")
+    resting.state.accept([rid])
+    (lost,) = wait_until(lambda: grant(resting.state), PATIENCE, "a grant of another worker's")
+    wait_until(lambda: grant(resting.state), PATIENCE, "the lease ran out")
+    assert [] == resting.published
+    standing = resting.dispatcher.standing()
+    assert (True, False, None) == (standing.paused, standing.granting, standing.answered)
+    resting.takes_hints = True
+    wait_until(lambda: resting.published, PATIENCE, "its own grant")
+    assert lost.id == resting.published[0].id
+    assert (Fleet(17, 2), False) == (resting.dispatcher.standing().fleet, resting.deaf.is_set())
+
+
+def grant(state: WorkerState) -> Sequence[Hint]:
+    return state.grant(most=5, fleet_capacity=7, most_accounts=5).hints
+
+
+def fleet_of(found: dict[str, Any]) -> tuple[int, int]:
+    return found["fleet_workers"], found["fleet_capacity"]
+
+
+def delivered(stack: Stack, worker: Process) -> int:
+    """How many hints of operations a worker has taken."""
+    return int(ask(stack, worker, "inspect", "stats")["total"].get(names.DELIVER_TASK, 0))
+
+
+# -- what they may do --------------------------------------------------------------------------------------------------
+
+
+def test_purged_queues_lose_nothing(stack: Stack) -> None:
+    """`purge` deletes hints of both kinds: records are found, grants go back, each message is sent once."""
+    stack.add_account()
+    for number in range(20):
+        stack.send(number)
+    wait_until(lambda: stack.client.llen(names.ACCEPT_QUEUE), PATIENCE, "hints of records")
+    assert "Purged" in celery(stack.server.url, "purge", "--force").stdout
+    clock = ServerClock()
+    state = WorkerState(stack.server.url, clock, retention_s=60, grace_s=15)
+    app = build_app(Settings(broker_url=stack.server.url))
+    records = wait_until(lambda: state.overdue(0, 100), PATIENCE, "records")
+    state.accept(records[:10])
+    hints = wait_until(lambda: grant(state), PATIENCE, "grants")
+    publisher(app)(hints)
+    assert 1 == stack.client.llen(names.DELIVER_QUEUE)
+    assert "Purged 1 message from 2 known task queues." in celery(stack.server.url, "purge", "--force").stdout
+    assert 0 == stack.client.llen(names.DELIVER_QUEUE) + stack.client.llen(names.ACCEPT_QUEUE)
+    state.client.close()
+    app.close()
+    stack.start_worker()
+    assert 20 == stack.settled(20).outcomes["accepted"]
+    assert {f"message {number}": 1 for number in range(20)} == stack.texts_accepted()
+
+
+def test_a_revoked_hint_is_a_lost_one(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The worker throws it away, and its record is found all the same."""
+    worker = stack.start_worker()
+    stack.add_account()
+    assert "ok" in ask(stack, worker, "control", "revoke", "revoked-hint")
+    monkeypatch.setattr(stack.outbox, "_hint", lambda _: None)
+    stack.send(1)
+    app = build_app(Settings(broker_url=stack.server.url))
+    app.send_task(names.ACCEPT_TASK, args=[["01nosuch"]], queue=names.ACCEPT_QUEUE, task_id="revoked-hint")
+    app.close()
+    worker.wait_for_line("Discarding revoked task")
+    assert 1 == stack.settled(1).outcomes["accepted"]
+    assert {"message 1": 1} == stack.texts_accepted()
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("rate_limit", names.DELIVER_TASK, "1/h"),
+        ("time_limit", names.DELIVER_TASK, "1", "1"),
+        ("pool_grow", "2"),
+        ("pool_shrink", "1"),
+        ("add_consumer", "celery"),
+    ],
+    ids=lambda command: command[0],
+)
+def test_what_would_do_harm_is_refused(lasting: Stack, command: tuple[str, ...]) -> None:
+    """With a sentence that says what to do instead; the worker goes on as before."""
+    assert {"error": control.REFUSED[command[0]]} == ask(lasting, lasting.workers[0], "control", *command)
+    other = lasting.another()
+    other.add_account()
+    for number in range(5):
+        other.send(number)
+    assert 5 == other.settled(5).outcomes["accepted"]
+
+
+def test_a_remote_shutdown_is_a_stop_in_order(stack: Stack) -> None:
+    """As SIGTERM: calls under way come to their end, the rest goes back, the exit code is 0."""
+    stack.scenario(latency_ms=300)
+    stack.add_account("1200/minute")
+    worker = stack.start_worker()
+    for number in range(30):
+        stack.send(number)
+    stack.settled(3)
+    celery(stack.server.url, "control", "shutdown", "--timeout", "1", "--destination", node(worker))
+    assert 0 == worker.wait(PATIENCE)
+    books = stack.balance()
+    assert (0, 0, 0) == (books.in_flight, books.outcomes["held"], books.unaccounted)
+    stack.start_worker()
+    assert 30 == stack.settled(30).outcomes["accepted"]
+    assert {1} == set(stack.texts_accepted().values())
+
+
+def test_autoscaling_is_refused_in_one_sentence(stack: Stack) -> None:
+    """Celery's autoscaler grows a pool that threads cannot grow, and ends the worker in the middle of its work."""
+    args = [*CELERY, "worker", "--pool", "threads", "--autoscale", "8,2", "--loglevel", "WARNING"]
+    environment = canary_environment() | stack.environment | {names.ENV_METRICS_PORT: "0"}
+    ended = subprocess.run(args, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert 1 == ended.returncode
+    assert ["paceline: threads wait for nothing, so there is nothing to scale: run the worker without --autoscale"] == [
+        line for line in ended.stderr.splitlines() if line.startswith("paceline: ")
+    ]
+
+
+# -- logs --------------------------------------------------------------------------------------------------------------
+
+
+def test_every_line_of_a_json_log_is_an_object(stack: Stack) -> None:
+    """From the first line to the last, Celery's own included: only what Celery says of a signal, on stdout, is none."""
+    stack.add_account()
+    worker = stack.start_worker(PACELINE_LOG_FORMAT="json")
+    stack.send(1)
+    stack.settled(1)
+    assert "error" in ask(stack, worker, "control", "pool_restart")  # an error of Celery's own, with its traceback
+    ask(stack, worker, "control", "paceline_pause")
+    figures_when(stack, worker, granting=False)
+    assert 0 == worker.stop()
+    lines = [line for line in worker.log_text().splitlines() if line]
+    assert ["worker: Warm shutdown (MainProcess)"] == [line for line in lines if not line.startswith("{")]
+    found = [json.loads(line) for line in lines if line.startswith("{")]
+    assert all({"timestamp", "level", "logger", "event"} <= line.keys() for line in found)
+    assert {"celery", "kombu", "paceline_worker"} <= {line["logger"].split(".")[0] for line in found}
+    assert set().union(*found) <= set(documented("field"))
+
+
+def documented(first: str) -> list[str]:
+    """The names in the first column of the table in docs/operating.md whose heading begins so."""
+    table = re.search(rf"^\| `?{first}`? \|.*\n\|[-|:]+\|\n((?:\|.*\n)+)", OPERATING, re.MULTILINE)
+    assert table, first
+    return [name for row in table[1].splitlines() for name in re.findall(r"`(\w+)`", row.split("|")[1])]
+
+
+# -- Flower ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def flower(lasting: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A running Flower's address."""
+    address = f"http://127.0.0.1:{(port := free_port())}"
+    environment = {names.ENV_BROKER_URL: lasting.server.url, "FLOWER_UNAUTHENTICATED_API": "true"}
+    args = [*CELERY, "flower", f"--port={port}", "--address=127.0.0.1", "--inspect_timeout=10000"]
+    with spawn(args, environment, tmp_path_factory.mktemp("flower") / "flower.log") as running:
+        running.wait_for_line(r"Connected to redis:")
+        yield address
+        assert "failed" not in running.log_text()
+
+
+def asked(url: str) -> Any:
+    """What its HTTP API answers; None for what it does not know yet."""
+    try:
+        with urllib.request.urlopen(url, timeout=60) as answer:
+            return json.load(answer)
+    except urllib.error.HTTPError as error:
+        if error.code == 404:
+            return None
+        raise
+
+
+def test_flower_shows_workers_queues_and_tasks(lasting: Stack, flower: str) -> None:
+    """The worker with our figures, both queues, hints as tasks that succeed; ids only, whatever is sent."""
+    worker = node(lasting.workers[0])
+    shown = wait_until(
+        lambda: asked(f"{flower}/api/workers?refresh=1&workername={worker}"), PATIENCE, "Flower knows the worker"
+    )[worker]
+    assert [names.ACCEPT_TASK, names.DELIVER_TASK] == sorted(shown["registered"])
+    assert {names.ACCEPT_QUEUE, names.DELIVER_QUEUE} == {queue["name"] for queue in shown["active_queues"]}
+    assert 200 == shown["stats"]["paceline"]["capacity"]
+    other = lasting.another()
+    other.add_account()
+
+    def tasks() -> dict[str, Any] | None:  # Flower switches task events on; until then it sees none
+        other.send(len(sent), to=NUMBER, text=f"{TEXT} {len(sent)}")
+        sent.append(1)
+        other.settled(len(sent))
+        found = asked(f"{flower}/api/tasks")
+        return found if {names.ACCEPT_TASK, names.DELIVER_TASK} <= {each["name"] for each in found.values()} else None
+
+    sent: list[int] = []
+    found = wait_until(tasks, PATIENCE, "both kinds of tasks")
+    wait_until(
+        lambda: {"SUCCESS"} == {each["state"] for each in asked(f"{flower}/api/tasks").values()}, PATIENCE, "success"
+    )
+    seen = json.dumps([found, shown, asked(f"{flower}/api/workers")])
+    for canary in (NUMBER, NUMBER[1:], TEXT, SECRET, other.name):
+        assert canary not in seen
+    lengths = asked(f"{flower}/api/queues/length")["active_queues"]
+    assert {names.ACCEPT_QUEUE, names.DELIVER_QUEUE} == {queue["name"] for queue in lengths}
+    for page in ("/workers", f"/worker/{worker}", "/tasks", "/broker"):
+        with urllib.request.urlopen(flower + page, timeout=60) as answer:
+            assert 200 == answer.status, page
+
+
+def test_nobody_is_let_into_flower_without_being_asked() -> None:
+    """Its buttons are remote control: the documentation starts it with a password, on loopback."""
+    (command,) = re.findall(r"^celery -A paceline_worker flower .*$", OPERATING, re.MULTILINE)
+    assert "--address=127.0.0.1" in command
+    assert "--basic-auth=" in command

@@ -1,0 +1,69 @@
+"""What Celery's own tools ask of a worker and tell it: ``celery -A paceline_worker inspect paceline``, ``control paceline_pause``.
+
+A worker that takes no hints grants nothing and has no share of the fleet: see `Dispatcher`. So pausing is Celery's own
+``cancel_consumer``, under a name that says what it does here.
+"""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from celery.worker.control import Panel, control_command, inspect_command
+from celery.worker.control import add_consumer as celerys_add_consumer
+
+from paceline import names
+
+# Celery's commands that would do harm here, or say that they did what they cannot do with threads.
+REFUSED: Final = {
+    "rate_limit": (
+        "refused: hints that a worker holds back miss their slots; limits are the accounts' own, "
+        "`paceline accounts change NAME --limit ...`"
+    ),
+    "time_limit": "refused: threads have none; a call has PACELINE_HTTP_DEADLINE",
+    "pool_grow": "refused: threads hand hints on and wait for nothing; take PACELINE_CAPACITY, or more workers",
+    "pool_shrink": "refused: threads hand hints on and wait for nothing; take PACELINE_CAPACITY, or `paceline_pause`",
+    "add_consumer": "refused: tasks of others would be thrown away, with their content in the log",
+}
+
+
+def install() -> None:
+    """Add our commands to those that Celery's tools know, in the worker as in the process that asks."""
+    inspect_command(name="paceline")(inspect)
+    control_command(name="paceline_pause")(pause)
+    control_command(name="paceline_resume")(resume)
+    Panel.data |= {name: _refusal(words) for name, words in REFUSED.items()} | {"add_consumer": add_consumer}
+
+
+def takes_hints(app: Any) -> bool:
+    """Whether this worker is to consume granted operations, be the broker there or not. Any thread may ask."""
+    return names.DELIVER_QUEUE in app.amqp.queues.consume_from
+
+
+def inspect(state: Any, **_: Any) -> dict[str, Any]:
+    """How this worker stands: capacity, load, whether it grants, the fleet, the state server."""
+    return state.app.paceline.figures()  # type: ignore[no-any-return]
+
+
+def pause(state: Any, **_: Any) -> dict[str, str]:
+    """Take no operations on and leave the fleet; what this worker has comes to its end."""
+    state.consumer.call_soon(state.consumer.cancel_task_queue, names.DELIVER_QUEUE)
+    return {"ok": "takes no operations on; `inspect paceline` shows as load what is left"}
+
+
+def resume(state: Any, **_: Any) -> dict[str, str]:
+    """Take operations on again."""
+    state.consumer.call_soon(state.consumer.add_task_queue, names.DELIVER_QUEUE)
+    return {"ok": "takes operations on"}
+
+
+def add_consumer(state: Any, queue: str, **options: Any) -> dict[str, str]:
+    """Celery's own, for our queues."""
+    if queue not in (names.ACCEPT_QUEUE, names.DELIVER_QUEUE):
+        return {"error": REFUSED["add_consumer"]}
+    return celerys_add_consumer(state, queue, **options)  # type: ignore[no-any-return]
+
+
+def _refusal(words: str) -> Callable[..., dict[str, str]]:
+    def refuse(_: Any, **__: Any) -> dict[str, str]:
+        return {"error": words}
+
+    return refuse
