@@ -135,10 +135,10 @@ def test_our_processes_wait_for_the_state(name: str) -> None:
 
 
 def test_workers_can_be_scaled() -> None:
-    """Nothing of a worker is there once only: no name, no port. There are two at least, so that one can be replaced."""
+    """Nothing of a worker is there once only: no name, no port. There are two unless told, so that one can be replaced."""
     worker = SERVICES["worker"]
     assert not {"container_name", "ports", "hostname"} & set(worker)
-    assert worker["scale"] >= 2
+    assert "${PACELINE_WORKERS:-2}" == worker["scale"]
 
 
 def test_a_worker_may_drain_before_it_is_killed() -> None:
@@ -162,9 +162,16 @@ def test_every_setting_is_one_that_paceline_has_with_its_own_default() -> None:
     """No variable is misspelt, and what is left out of .env means the same as without compose."""
     known = {value for name, value in vars(names).items() if name.startswith("ENV_")}
     given = {variable for name in OURS for variable in SERVICES[name]["environment"]}
-    assert set() == given - known
+    # OpenTelemetry's own, with its defaults: no traces.
+    traces = {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": "",
+        "OTEL_TRACES_SAMPLER": "parentbased_always_on",
+        "OTEL_TRACES_SAMPLER_ARG": "1.0",
+    }
+    assert set(traces) == given - known
     plain = Settings()
     assert {
+        **traces,
         "PACELINE_API_BASE": plain.api_base,
         "PACELINE_CAPACITY": str(plain.capacity),
         "PACELINE_HTTP_DEADLINE": f"{plain.http_deadline_s:g}",
@@ -224,6 +231,14 @@ def test_signals_reach_the_worker() -> None:
     text = DOCKERFILE.read_text()
     assert re.findall(r"^(?:CMD|ENTRYPOINT) (.)", text, re.MULTILINE) == ["["]
     assert ["10001:10001"] == re.findall(r"^USER (.+)$", text, re.MULTILINE)
+
+
+def test_the_image_has_what_programs_of_ours_need() -> None:
+    """Worker, command line, sandbox and traces: dependencies are fetched for the same extras as are installed then."""
+    text = DOCKERFILE.read_text()
+    extras = ["worker", "cli", "otel", "sandbox"]
+    assert [f"({', '.join(map(repr, extras))})"] == re.findall(r" for e in (\(.+?\)) ", text)
+    assert [",".join(extras)] == re.findall(r"whl\)\[(.+?)\]", text)
 
 
 def test_the_smoke_test_is_a_script_that_bash_can_read() -> None:
