@@ -33,11 +33,11 @@ else
 fi
 files=(-f docker-compose.yml)
 [[ -z ${COMPOSE_OVERRIDE:-} ]] || files+=(-f "$COMPOSE_OVERRIDE")
-dc() { "${compose[@]}" --env-file "$settings" -p "$project" "${files[@]}" --profile demo "$@"; }
+dc() { "${compose[@]}" --env-file "$settings" -p "$project" "${files[@]}" --profile demo --profile receipts "$@"; }
 
 # Neither .env nor the caller's own settings take part.
 base=${PACELINE_BASE_IMAGE:-python:3.11.15-slim-bookworm}
-while read -r name; do unset "$name"; done < <(compgen -e | grep -E '^(PACELINE|OTEL|GRAFANA|PROMETHEUS|ALERTMANAGER|SANDBOX)_|^COMPOSE_(FILE|PROFILES|PROJECT_NAME)$')
+while read -r name; do unset "$name"; done < <(compgen -e | grep -E '^(PACELINE|OTEL|GRAFANA|PROMETHEUS|ALERTMANAGER|SANDBOX|RECEIPTS)_|^COMPOSE_(FILE|PROFILES|PROJECT_NAME)$')
 settings_with() {
   # Port 0 is any free one: two runs, and a deployment beside them, do not meet.
   cat >"$settings" <<END
@@ -51,6 +51,7 @@ GRAFANA_PORT=127.0.0.1:0
 PROMETHEUS_PORT=127.0.0.1:0
 ALERTMANAGER_PORT=127.0.0.1:0
 SANDBOX_PORT=127.0.0.1:0
+RECEIPTS_PORT=127.0.0.1:0
 END
 }
 
@@ -121,9 +122,13 @@ say "all $(ids | wc -l) containers are healthy"
 say "three campaigns of $((MESSAGES / 3)), 10 messages a second at most, each call takes 0.3 s"
 inside '
 import json, urllib.request
-scenario = json.dumps({"latency_ms": 300, "defaults": {"limits": ["600/minute"]}}).encode()
+scenario = {"latency_ms": 300, "defaults": {"limits": ["600/minute"]}, "receipts": {"duplicate": 0.2, "reorder": 0.2}}
+scenario = json.dumps(scenario).encode()
 urllib.request.urlopen(urllib.request.Request("http://sandbox:8080/sandbox/scenario", scenario, {"Content-Type": "application/json"}, method="PUT"))'
 printf 'smoke-key\n' | dc run --rm -T cli accounts add smoke --limit 600/minute --pacing window
+dc run --rm -T cli receipts subscribe smoke --base-url http://receipts:9810 \
+  --sender +15550100001 --sender +15550100002 --sender +15550100003 >"$scratch/subscribed" 2>&1 || { cat "$scratch/subscribed" >&2 && fail "no receipts"; }
+say "receipts: $(grep -c 'subscribed$' "$scratch/subscribed") subscriptions at the provider"
 # The files are made where they are read: nothing of this machine is mounted.
 dc run --rm -T --entrypoint sh cli -ec "
 for sender in 1 2 3; do
@@ -176,6 +181,14 @@ wrong = [words for words, bad in (
     (f"{totals['"'"'violations'"'"']} calls over the limit", totals["violations"]),
 ) if bad]
 sys.exit("; ".join(wrong) or 0)' "$MESSAGES" || fail "the provider saw something else than each message once"
+delivered() { inside '
+import json, subprocess, sys
+told = json.loads(subprocess.check_output(["paceline", "receipts", "show", "smoke", "--json"]))["messages"]
+print("  ", told)
+sys.exit(told["received"] != int(sys.argv[1]))' "$MESSAGES"; }
+say "receipts, by the receiver"
+wait_until 60 "a receipt of every message" delivered
+delivered
 say "paceline audit"
 paceline audit || fail "the books do not balance"
 
@@ -187,9 +200,9 @@ import collections, json, sys, urllib.request
 active = json.load(urllib.request.urlopen("http://prometheus:9090/api/v1/targets?state=active"))["data"]["activeTargets"]
 found = collections.Counter((target["labels"]["job"], target["health"]) for target in active)
 print("  ", dict(found))
-missing = {("paceline-worker", "up"): 3, ("paceline-exporter", "up"): 1}.items() - found.items()
+missing = {("paceline-worker", "up"): 3, ("paceline-exporter", "up"): 1, ("paceline-receipts", "up"): 1}.items() - found.items()
 sys.exit(bool(missing) or any(health != "up" for _, health in found))'; }
-wait_until 120 "a scrape of 3 workers and the exporter" targets
+wait_until 120 "a scrape of 3 workers, exporter and receiver" targets
 targets
 inside '
 import json, sys, urllib.request
@@ -199,7 +212,7 @@ print("  ", sum(len(group["rules"]) for group in groups), "rules")
 sys.exit(f"rules that fail: {sick}" if sick or not groups else 0)' || fail "Prometheus does not evaluate the rules"
 
 say "logs of our processes: JSON, and neither a number nor the key"
-for container in $(of worker) $(of exporter); do docker logs "$container"; done >"$scratch/logs" 2>&1
+for container in $(of worker) $(of exporter) $(of receipts); do docker logs "$container"; done >"$scratch/logs" 2>&1
 grep -E 'smoke-key|\+1555' "$scratch/logs" >&2 && fail "the logs say too much"
 inside '
 import json, sys

@@ -22,7 +22,7 @@ COMPOSE_FILE: Final = ROOT / "docker-compose.yml"
 DOCKERFILE: Final = ROOT / "deploy/Dockerfile"
 COMPOSE: Final[dict[str, Any]] = YAML(typ="safe").load(COMPOSE_FILE)
 SERVICES: Final[dict[str, Any]] = COMPOSE["services"]
-OURS: Final = ("worker", "exporter", "cli")
+OURS: Final = ("worker", "exporter", "receipts", "cli")
 # ${NAME}, ${NAME:-default}, ${NAME:?words}; $$ is a dollar of the shell.
 VARIABLE: Final = re.compile(r"(?<!\$)\$\{(?P<name>[A-Z_]+)(?::(?P<how>[-?])(?P<rest>[^}]*))?\}")
 DEFAULTS: Final = {
