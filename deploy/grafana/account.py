@@ -127,18 +127,18 @@ def _pace() -> Section:
         "Pace",
         [
             graph(
-                "Slots: allowed, taken, called",
-                "What the limit allows a second, what was taken in the last window, and the calls that workers made. After a "
-                "429 or an outage fewer are allowed for a while.",
+                "Calls allowed and made",
+                "What the limit allows a second, and the calls that workers made. After a 429 or an outage fewer are allowed for a "
+                "while.",
                 Query(limit, "allowed"),
-                Query(f"{_own('paceline_rate_used_ratio')} * {limit}", "taken"),
-                Query(rate("paceline_provider_requests_total", where=_THIS), "called"),
+                Query(rate("paceline_provider_requests_total", where=_THIS), "made"),
                 unit=PER_SECOND,
                 empty=_UNNAMED,
             ),
             graph(
                 "Rate used over time",
-                "Slots taken in the last window over what the limit allows. Below 100 % with a backlog: see what follows.",
+                "Slots taken in the last minute over what the account's own limit allows, also while 429s or an outage allow "
+                "less. Below 100 % with a backlog: see what follows.",
                 Query(_own("paceline_rate_used_ratio"), "used"),
                 unit=SHARE,
                 most=1,

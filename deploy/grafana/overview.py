@@ -158,7 +158,8 @@ def _sending() -> Section:
             ),
             graph(
                 "Rate used, top 10",
-                "Slots taken in the last window over what the limit allows. An account with a backlog should be near 100 %.",
+                "Slots taken in the last minute over what the account's own limit allows. With a backlog it should be near "
+                "100 %; after 429s, in an outage and with slow calls less is allowed.",
                 Query(top(10, each("paceline_rate_used_ratio", "account", where=NAMED)), "{{account}}"),
                 unit=SHARE,
                 most=1,

@@ -147,6 +147,8 @@ class Metrics:
             if len(self._accounts) >= _MOST_ACCOUNTS:
                 return OTHER_ACCOUNTS
             self._accounts.add(name)
+        # A series that is born with its first event does not show it as an increase; of this one the first matters.
+        self._deferrals.labels(name, "throttled")
         return name
 
 

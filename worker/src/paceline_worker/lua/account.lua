@@ -77,6 +77,7 @@ if verb == 'add' or verb == 'limits' then
   if verb == 'add' then
     local info_at = ARGV[3] == 'read' and now + tonumber(redis.call('HGET', k, 'info_every')) or now
     redis.call('HSET', k, 'name', name, 'added_at', int(now), 'info_at', int(info_at))
+    if ARGV[3] == 'read' then redis.call('HSET', k, 'info_read_at', int(now)) end
     if ARGV[3] == 'first' then redis.call('HSET', k, 'recheck', int(now + FIRST_INFO)) end
     redis.call('SADD', key.accounts, name)
   end
