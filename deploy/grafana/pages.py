@@ -176,7 +176,8 @@ def new_release() -> boards.AnnotationQuery:
     versions = "count by (version) (paceline_build_info)"
     return _annotation(
         "New release",
-        f"{versions} unless count by (version) (paceline_build_info offset $__rate_interval)",
+        # One that was away for a moment is not new.
+        f"{versions} unless count by (version) (last_over_time(paceline_build_info[1h] offset $__rate_interval))",
         "purple",
         "The first workers of {{version}} run.",
     )

@@ -1,6 +1,7 @@
 """`paceline accounts rotate`."""
 
 import pytest
+import redis
 
 from paceline_sandbox.embedded import EmbeddedServer
 from tests.cli.conftest import API_KEY, Cli, stored_key
@@ -35,6 +36,27 @@ def test_keys_are_encrypted_anew_one_or_all(cli: Cli, server: EmbeddedServer) ->
     assert (API_KEY, NEW_KEY) == (stored_key(server, "acme"), stored_key(server, "beta"))
 
 
+def test_a_key_that_cannot_be_decrypted_keeps_the_others_from_nothing(
+    cli: Cli, server: EmbeddedServer, client: redis.Redis
+) -> None:
+    """It is named, the others are encrypted anew, and the exit code tells."""
+    cli("accounts", "add", "beta", "--limit", "10/minute", "--no-info", stdin=NEW_KEY)
+    before = client.hget("paceline:{0}:a:beta", "key")
+    client.hset("paceline:{0}:a:acme", "key", "of another secret")
+    answer = cli("accounts", "rotate", "--same-key")
+    assert (1, "1 key encrypted anew.\n") == (answer.code, answer.out)
+    assert "the API key of account 'acme' cannot be decrypted" in answer.err
+    assert before != client.hget("paceline:{0}:a:beta", "key")
+    assert NEW_KEY == stored_key(server, "beta")
+
+
+def test_an_unknown_account_is_told(cli: Cli) -> None:
+    """Nothing is encrypted anew."""
+    answer = cli("accounts", "rotate", "nobody", "--same-key")
+    assert (1, "0 keys encrypted anew.\n") == (answer.code, answer.out)
+    assert "no account named 'nobody'" in answer.err
+
+
 @pytest.mark.parametrize(
     ("code", "words", "arguments"),
     [
@@ -42,7 +64,6 @@ def test_keys_are_encrypted_anew_one_or_all(cli: Cli, server: EmbeddedServer) ->
         (2, "--same-key: takes no other key", ["acme", "--same-key", "--api-key-env", "X"]),
         (2, "the variable PACELINE_NOT_SET is not set", ["acme", "--api-key-env", "PACELINE_NOT_SET"]),
         (1, "no account named 'nobody'", ["nobody"]),
-        (1, "no account named 'nobody'", ["nobody", "--same-key"]),
         (2, "API key: is empty", ["acme", "--no-info"]),
     ],
 )

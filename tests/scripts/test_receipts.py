@@ -313,3 +313,15 @@ def test_where_no_receipts_come_settling_costs_no_command_more(drive: Drive) -> 
     assert [number + 1 for number in plain] == busy
     drive.advance(EARLY_KEPT_S)
     assert plain == [cost() for _ in range(3)]
+
+
+def test_an_account_that_was_added_again_counts_nothing_of_its_namesake(drive: Drive) -> None:
+    """Receipts of messages that the account of before sent: its counts are gone, so none could be taken back."""
+    drive.deliver_sent(ACCEPTED)
+    assert ["moved"] == take(drive, (UUID, "sent"))
+    Accounts(drive.client).remove("acme")
+    drive.advance(1)
+    add_account(drive.client, "acme")
+    assert Hooks(drive.client).open("acme", DIGEST, instead_of="", shown=True)
+    assert ["unknown"] == take(drive, (UUID, "not_sent"))
+    assert NONE == counts(drive)

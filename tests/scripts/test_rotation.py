@@ -6,6 +6,7 @@ import pytest
 
 from paceline.errors import ConfigurationError, InvalidOperation, UnknownAccount
 from paceline_worker.accounts import AccountError, Accounts
+from paceline_worker.info import Info
 from paceline_worker.secrets import ApiKey, KeyRing
 from tests.conftest import SECRET
 from tests.support.drive import ACCEPTED, BAD_KEY, UNPAID, Drive
@@ -104,6 +105,35 @@ def test_the_first_call_with_a_new_key_keeps_its_distance_from_the_question_whet
     rotated = drive.now_us
     rotate(drive)
     assert rotated + SPACING_US <= drive.grant_next().slot_us
+
+
+def test_no_minute_holds_more_calls_with_the_new_key_than_it_allows(drive: Drive) -> None:
+    """The question whether it works among them; a slot granted before the rotation is begun with the new key, too."""
+    drive.advance(60)
+    for number in range(12):
+        drive.send(sender=f"+155501000{number:02d}")
+    hint = drive.grant_next()
+    calls = [drive.now_us]
+    rotate(drive)
+    assert hint.slot_us > drive.now_us
+    for number in range(11):
+        assert str(stored(drive)[1]) == drive.begin_at_slot(hint)["key_version"]
+        drive.set_time(hint.slot_us)
+        drive.settle(hint, replace(ACCEPTED, uuid=f"MSG{number}"))
+        calls.append(hint.slot_us)
+        hint = drive.grant_next()
+    assert 10 >= max(sum(first <= at < first + 60_000_000 for at in calls) for first in calls)
+
+
+def test_the_figures_of_the_new_key_are_read_soon(drive: Drive) -> None:
+    """Its limit and credits may be others; the same key, encrypted anew, has the same."""
+    Accounts(drive.client).remove("acme")
+    Accounts(drive.client).add("acme", ApiKey("OLD-KEY"), ring=RING, rates="10/minute", info=Info(per_minute=10))
+    rotate(drive, None)
+    assert drive.now_us + 600_000_000 < int(str(drive.client.hget("paceline:{0}:a:acme", "info_at")))
+    rotate(drive)
+    rotated = drive.now_us
+    assert drive.info_turn().slot_us < rotated + 2 * SPACING_US + 1_000_000
 
 
 def test_the_newest_secret_encrypts(drive: Drive) -> None:

@@ -157,6 +157,34 @@ def test_a_collector_that_is_away_keeps_nobody_from_working(stack: Stack) -> Non
     assert "Traceback" not in worker.log_text()
 
 
+FAILING = """
+from opentelemetry import trace
+from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
+
+class Failing(SpanProcessor):
+    def {method}(self, span, *_, **__):
+        raise RuntimeError("no disk left")
+
+provider = TracerProvider()
+provider.add_span_processor(Failing())
+trace.set_tracer_provider(provider)
+"""
+
+
+@pytest.mark.parametrize("method", ["on_start", "on_end"])
+def test_a_worker_whose_processor_of_spans_fails_sends_each_message_once(
+    stack: Stack, tmp_path: Path, method: str
+) -> None:
+    """A host's OpenTelemetry may be broken; a delivery between the provider's answer and its settling must not notice."""
+    (tmp_path / "sitecustomize.py").write_text(FAILING.format(method=method), encoding="utf-8")
+    stack.add_account()
+    stack.start_worker(PYTHONPATH=str(tmp_path))
+    receipts = [stack.send(number, on_unknown="resend") for number in range(3)]
+    stack.settled(3)
+    assert {f"message {number}": 1 for number in range(3)} == stack.texts_accepted()
+    assert ["accepted"] * 3 == [stack.outbox.status(receipt.id).state for receipt in receipts]
+
+
 def test_what_is_not_installed_is_said_and_does_not_hurt(stack: Stack) -> None:
     """One sentence in the log, one on the terminal; everything works."""
     wrong = {"OTEL_TRACES_EXPORTER": "zipkin"}

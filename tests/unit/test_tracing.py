@@ -5,7 +5,7 @@ import sys
 
 import pytest
 from opentelemetry import trace
-from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, Sampler
@@ -65,6 +65,37 @@ def test_a_failure_tells_its_type_and_not_its_words(monkeypatch: pytest.MonkeyPa
     assert "15550100001" not in finished(kept).to_json()
 
 
+class Failing(SpanProcessor):
+    """What a host may have put into OpenTelemetry: fails when a span starts, or when it ends."""
+
+    def __init__(self, at: str) -> None:
+        self._at = at
+
+    def on_start(self, span: Span, parent_context: object = None) -> None:  # noqa: ARG002 - OpenTelemetry's signature
+        self._fail("start")
+
+    def on_end(self, span: ReadableSpan) -> None:  # noqa: ARG002 - likewise
+        self._fail("end")
+
+    def _fail(self, at: str) -> None:
+        if at == self._at:
+            raise RuntimeError("no disk left")
+
+
+@pytest.mark.parametrize("at", ["start", "end"])
+def test_a_processor_of_spans_that_fails_fails_nobody_else(monkeypatch: pytest.MonkeyPatch, at: str) -> None:
+    """What was written is written, and who enqueued it is not told otherwise: they would send it twice."""
+    provider = TracerProvider()
+    provider.add_span_processor(Failing(at))
+    monkeypatch.setattr(trace, "get_tracer", provider.get_tracer)
+    done = []
+    with tracing.sending("send", TOLD) as written:
+        done.append(written)
+    assert 1 == len(done)
+    with pytest.raises(ZeroDivisionError), tracing.sending("send", TOLD):
+        _ = 1 / 0
+
+
 @pytest.mark.parametrize(
     "written", ["", tracing.UNSAMPLED, "00-xyz-1-01", "\x00", "00-" + "0" * 32 + "-" + "0" * 16 + "-01"]
 )
@@ -96,10 +127,16 @@ def test_nothing_is_sent_unless_asked_for(environ: dict[str, str]) -> None:
             "OTEL_EXPORTER_OTLP_PROTOCOL is http/protobuf or grpc, not http/json",
             {"OTEL_TRACES_EXPORTER": "otlp", "OTEL_EXPORTER_OTLP_PROTOCOL": "http/json"},
         ),
+        (
+            "no traces are sent: ",
+            {"OTEL_TRACES_EXPORTER": "otlp", "OTEL_PYTHON_EXPORTER_OTLP_HTTP_CREDENTIAL_PROVIDER": "bogus"},
+        ),
     ],
 )
-def test_what_cannot_be_is_told(sentence: str, environ: dict[str, str]) -> None:
-    """In one sentence."""
+def test_what_cannot_be_is_told(monkeypatch: pytest.MonkeyPatch, sentence: str, environ: dict[str, str]) -> None:
+    """In one sentence, whoever finds it: OpenTelemetry reads the environment, too."""
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
     with pytest.raises(ConfigurationError, match=sentence):
         tracing.set_up("x", environ)
 

@@ -10,7 +10,7 @@ import importlib.metadata
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from typing import Final
 
@@ -60,16 +60,30 @@ def sending(name: str, attributes: Mapping[str, str]) -> Iterator[str]:
     if not INSTALLED:
         yield ""
         return
-    tracer = trace.get_tracer(SCOPE, VERSION)
-    span = tracer.start_span(name, kind=trace.SpanKind.PRODUCER, attributes={SYSTEM: SCOPE, **attributes})
-    with trace.use_span(span, end_on_exit=True, record_exception=False, set_status_on_exception=False):
-        try:
+    span = _started(name, attributes)
+    try:
+        with trace.use_span(span, end_on_exit=False, record_exception=False, set_status_on_exception=False):
             yield _written(span.get_span_context())
-        except Exception as error:
-            # Its type only: its words may quote a number.
-            span.set_attribute(ERROR, type(error).__name__)
-            span.set_status(trace.StatusCode.ERROR)
-            raise
+    except Exception as error:
+        # Its type only: its words may quote a number.
+        span.set_attribute(ERROR, type(error).__name__)
+        span.set_status(trace.StatusCode.ERROR)
+        raise
+    finally:
+        with harmless():
+            span.end()
+
+
+def harmless() -> suppress:
+    """Around what starts or ends a span: a host's sampler or span processor that raises must cost no message, and double none."""
+    return suppress(Exception)
+
+
+def _started(name: str, attributes: Mapping[str, str]) -> "trace.Span":
+    with harmless():
+        tracer = trace.get_tracer(SCOPE, VERSION)
+        return tracer.start_span(name, kind=trace.SpanKind.PRODUCER, attributes={SYSTEM: SCOPE, **attributes})
+    return trace.INVALID_SPAN
 
 
 def _written(context: "trace.SpanContext") -> str:
@@ -117,6 +131,8 @@ def set_up(service: str, environ: Mapping[str, str] = os.environ) -> Callable[[]
         raise ConfigurationError(f"no traces are sent: pip install 'paceline[otel]' ({error})") from error
     except ValueError as error:
         raise ConfigurationError(f"no traces are sent: {error}") from error
+    except Exception as error:  # whatever a plugin of OpenTelemetry's does
+        raise ConfigurationError(f"no traces are sent: {type(error).__name__}: {error}") from error
     if shutdown is None:
         return _nothing_to_end
 

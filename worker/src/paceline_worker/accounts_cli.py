@@ -9,10 +9,10 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from paceline.cli.errors import named_as_options
+from paceline.cli.errors import FAILURE, complain, named_as_options
 from paceline.cli.options import Json, example, opened_state
 from paceline.cli.render import console, counted, details, duration, expected, listing, local, say, say_json
-from paceline.errors import InvalidOperation, UnknownAccount
+from paceline.errors import InvalidOperation, PacelineError, UnknownAccount
 from paceline.record import instant
 from paceline.settings import Settings
 from paceline.state import connect
@@ -353,10 +353,17 @@ def _encrypt_anew(name: str | None) -> None:
     ring = KeyRing(Settings.from_environment().secret_key.get_secret_value())
     with opened_state() as state:
         names = state.accounts() if name is None else [name]
+    done = 0
     with _opened() as accounts:
         for one in names:
-            accounts.rotate(one, None, ring=ring)
-    say(f"{counted(len(names), 'key')} encrypted anew.")
+            try:
+                accounts.rotate(one, None, ring=ring)
+                done += 1
+            except PacelineError as error:  # the others must not wait for it
+                complain(str(error))
+    say(f"{counted(done, 'key')} encrypted anew.")
+    if done < len(names):
+        raise typer.Exit(FAILURE)
 
 
 @app.command(epilog=example("paceline accounts remove acme"))

@@ -49,10 +49,11 @@ class Delivery:
     ) -> None:
         if self._span is None:
             return
-        if kind is not None:
-            self._span.set_attribute(tracing.ERROR, kind.__name__)
-            self._span.set_status(trace.StatusCode.ERROR)
-        self._span.end(self._ns(time.monotonic()))
+        with tracing.harmless():
+            if kind is not None:
+                self._span.set_attribute(tracing.ERROR, kind.__name__)
+                self._span.set_status(trace.StatusCode.ERROR)
+            self._span.end(self._ns(time.monotonic()))
 
     def called(self, request: ProviderRequest, answer: Answer, sent_s: float, answered_s: float) -> None:
         """The provider answered, or did not.
@@ -63,11 +64,16 @@ class Delivery:
             sent_s: monotonic seconds.
             answered_s: likewise.
         """
-        if self._span is None:
-            return
+        if self._span is not None:
+            with tracing.harmless():
+                self._called(self._span, request, answer, sent_s, answered_s)
+
+    def _called(
+        self, within: "trace.Span", request: ProviderRequest, answer: Answer, sent_s: float, answered_s: float
+    ) -> None:
         call = trace.get_tracer(tracing.SCOPE, tracing.VERSION).start_span(
             f"{request.method} {request.endpoint}",
-            trace.set_span_in_context(self._span),
+            trace.set_span_in_context(within),
             kind=trace.SpanKind.CLIENT,
             attributes={_METHOD: request.method, _ENDPOINT: request.endpoint},
             start_time=self._ns(sent_s),
@@ -116,6 +122,10 @@ class Traces:
         """
         if not tracing.INSTALLED or acceptance.trace in ("", tracing.UNSAMPLED):
             return
+        with tracing.harmless():
+            self._accepted(acceptance, began_s)
+
+    def _accepted(self, acceptance: Acceptance, began_s: float) -> None:
         span = trace.get_tracer(tracing.SCOPE, tracing.VERSION).start_span(
             "accept",
             tracing.read(acceptance.trace),
@@ -139,6 +149,11 @@ class Traces:
         """
         if not tracing.INSTALLED or begun.trace == tracing.UNSAMPLED:
             return self._untraced
+        with tracing.harmless():
+            return self._delivery(op_id, begun, began_s)
+        return self._untraced
+
+    def _delivery(self, op_id: str, begun: Begun, began_s: float) -> Delivery:
         upload = trace.get_current_span(tracing.read(begun.upload_trace)).get_span_context()
         span = trace.get_tracer(tracing.SCOPE, tracing.VERSION).start_span(
             f"deliver {begun.kind}",

@@ -87,10 +87,12 @@ elseif verb == 'rotate' then
   redis.call('HSET', k, 'key', ARGV[4], 'key_version', ARGV[5])
   local another = ARGV[6] == '1'
   if another then
-    -- Whether it works may just have been asked: its first slot keeps its distance from that call.
+    -- Whether it works may just have been asked: that call has the place of one slot, behind those that were granted ahead and are
+    -- begun with the new key, too.
     local a = load_account(name, now, current_epoch())
-    bucket.push(a, now, a.variation + 1)
+    bucket.push(a, math.max(now, a.next), a.variation + 1)
     bucket.save(a)
+    if a.info_every > 0 then redis.call('HSET', k, 'info_at', int(now)) end
   end
   if suspended and string.sub(suspended, 1, 7) == 'bad_key' and (another or string.find(suspended, UNREADABLE, 1, true)) then
     redis.call('HDEL', k, 'suspended', 'suspended_at')
