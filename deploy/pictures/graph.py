@@ -41,21 +41,15 @@ class Drawn:
     most: float
 
 
-def draw(scene: Scene, panel: Panel, box: Box) -> None:
+def draw(scene: Scene, panel: Panel, found: Sequence[Named], box: Box) -> None:
     """A panel of lines over time.
 
     Args:
         scene: what is drawn.
         panel: which panel.
+        found: its series, one at least.
         box: where, below its title.
-
-    Raises:
-        NotRecorded: one of its queries was not.
     """
-    found = panel.series(scene.data)
-    if not found:
-        scene.nothing(box, panel.empty)
-        return
     calculated = [name for name in panel.options.get("legend", {}).get("calcs", ()) if name in _CALCULATED]
     drawn = _drawn(panel, found, calculated)
     shown = _legend_rows(panel, box, len(drawn))

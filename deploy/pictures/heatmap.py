@@ -31,19 +31,17 @@ def buckets(found: Sequence[Named]) -> list[tuple[float, list[tuple[float, float
     return alone
 
 
-def draw(scene: Scene, panel: Panel, box: Box) -> None:
+def draw(scene: Scene, panel: Panel, found: Sequence[Named], box: Box) -> None:
     """A panel with a histogram over time.
 
     Args:
         scene: what is drawn.
         panel: which panel.
+        found: its series, one at least.
         box: where, below its title.
-
-    Raises:
-        NotRecorded: its query was not.
     """
     least = panel.options.get("filterValues", {}).get("le", 0.0)
-    counted = buckets([series for series in panel.series(scene.data) if "le" in series.labels])
+    counted = buckets([series for series in found if "le" in series.labels])
     most = max((value for _, points in counted for _, value in points), default=0.0)
     if most <= least:
         scene.nothing(box, panel.empty)

@@ -10,12 +10,12 @@ from deploy.pictures import graph, heatmap, stat, table, timeline
 from deploy.pictures.answers import Data, by_query
 from deploy.pictures.canvas import Box, Canvas
 from deploy.pictures.errors import NotRecorded
-from deploy.pictures.panel import Panel
+from deploy.pictures.panel import Named, Panel
 from deploy.pictures.recording import Event, Recording
 from deploy.pictures.scene import Mark, Scene, fit, mark, shortened
 from deploy.pictures.theme import EDGE, GAP, MARGIN, PANEL, QUIET, ROW, TEXT, WIDTH
 
-Drawing = Callable[[Scene, Panel, Box], None]
+Drawing = Callable[[Scene, Panel, Sequence[Named], Box], None]
 
 DRAWINGS: Final[Mapping[str, Drawing]] = {
     "heatmap": heatmap.draw,
@@ -125,10 +125,15 @@ def _draw_panel(scene: Scene, found: Mapping[str, Any], box: Box) -> bool:
         scene.nothing(inside, _NO_DRAWING)
         return False
     try:
-        drawing(scene, Panel.read(found, scene.recording.values), inside)
+        panel = Panel.read(found, scene.recording.values)
+        series = panel.series(scene.data)
     except NotRecorded:
         scene.nothing(inside, _NOT_RECORDED)
         return False
+    if series:
+        drawing(scene, panel, series, inside)
+    else:
+        scene.nothing(inside, panel.empty)
     return True
 
 

@@ -1,5 +1,6 @@
 """Single numbers, large, in the colour that says whether they are good."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from deploy.pictures.canvas import Box
@@ -45,21 +46,15 @@ def said(panel: Panel, series: Named, *, alone: bool, now: float) -> Said:
     return Said(series.name if named else "", text, shade)
 
 
-def draw(scene: Scene, panel: Panel, box: Box) -> None:
+def draw(scene: Scene, panel: Panel, found: Sequence[Named], box: Box) -> None:
     """A panel of single numbers.
 
     Args:
         scene: what is drawn.
         panel: which panel.
+        found: its series, one at least.
         box: where, below its title.
-
-    Raises:
-        NotRecorded: one of its queries was not.
     """
-    found = panel.series(scene.data)
-    if not found:
-        scene.nothing(box.inner(0, 0, 0, 12), panel.empty)
-        return
     width = box.width / len(found)
     for place, series in enumerate(found):
         shown = said(panel, series, alone=len(found) == 1, now=scene.recording.end)

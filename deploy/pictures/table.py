@@ -48,21 +48,15 @@ def joined(panel: Panel, found: Sequence[Named]) -> Table:
     return _sorted(panel.options.get("sortBy", ()), table)
 
 
-def draw(scene: Scene, panel: Panel, box: Box) -> None:
+def draw(scene: Scene, panel: Panel, found: Sequence[Named], box: Box) -> None:
     """A table.
 
     Args:
         scene: what is drawn.
         panel: which panel.
+        found: its series, one at least.
         box: where, below its title.
-
-    Raises:
-        NotRecorded: one of its queries was not.
     """
-    found = panel.series(scene.data)
-    if not found:
-        scene.nothing(box, panel.empty)
-        return
     table = joined(panel, found)
     inside = box.inner(8, 2, 8, 6)
     room = int(inside.height / _ROW) - 1

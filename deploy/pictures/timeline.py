@@ -1,9 +1,10 @@
 """Which of a few states something was in, over time: a bar for each series."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from deploy.pictures.canvas import Box
-from deploy.pictures.panel import Panel
+from deploy.pictures.panel import Named, Panel
 from deploy.pictures.plot import LABEL, draw_marks, framed
 from deploy.pictures.scene import Scene, stretches
 from deploy.pictures.theme import TEXT
@@ -32,21 +33,15 @@ def spans(points: list[tuple[float, float]], step: float) -> list[tuple[float, f
     return found
 
 
-def draw(scene: Scene, panel: Panel, box: Box) -> None:
+def draw(scene: Scene, panel: Panel, found: Sequence[Named], box: Box) -> None:
     """A panel of states over time.
 
     Args:
         scene: what is drawn.
         panel: which panel.
+        found: its series, one at least.
         box: where, below its title.
-
-    Raises:
-        NotRecorded: one of its queries was not.
     """
-    found = panel.series(scene.data)
-    if not found:
-        scene.nothing(box, panel.empty)
-        return
     names = [series.name for series in found]
     plot = framed(scene, box.inner(0, 2, 0, 8), names, bottom=len(found), top=0)
     thick = panel.options.get("rowHeight", 0.9)

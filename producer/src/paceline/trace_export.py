@@ -8,7 +8,7 @@ from opentelemetry.sdk.resources import SERVICE_NAME, SERVICE_VERSION, Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter, SpanExporter
 
-from paceline.tracing import VERSION
+from paceline.version import VERSION
 
 # Only the first one comes with `paceline[otel]`.
 _OTLP = {

@@ -6,7 +6,6 @@ or nothing records, nothing is written down and hardly anything done. Spans tell
 or a key.
 """
 
-import importlib.metadata
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -15,6 +14,7 @@ from importlib import import_module
 from typing import Final
 
 from paceline.errors import ConfigurationError
+from paceline.version import VERSION
 
 try:
     from opentelemetry import trace
@@ -28,7 +28,6 @@ else:
 # In place of a context that the sampler left out: whoever goes on with the operation leaves it out, too.
 UNSAMPLED: Final = "0"
 SCOPE: Final = "paceline"
-VERSION: Final = importlib.metadata.version("paceline")
 
 # Attributes: those of OpenTelemetry's conventions where they fit, else our own.
 SYSTEM: Final = "messaging.system"

@@ -8,7 +8,7 @@ import prometheus_client
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 
 from paceline.campaign import OUTCOMES
-from paceline.tracing import VERSION
+from paceline.version import VERSION
 from paceline_worker.effort import Effort
 
 if TYPE_CHECKING:

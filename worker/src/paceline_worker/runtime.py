@@ -17,7 +17,7 @@ from redis.exceptions import RedisError
 from paceline import tracing
 from paceline.errors import ConfigurationError
 from paceline.settings import Settings
-from paceline.tracing import VERSION
+from paceline.version import VERSION
 from paceline_worker import metrics
 from paceline_worker.checks import check_state_server
 from paceline_worker.clock import ServerClock

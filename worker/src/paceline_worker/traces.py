@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
 from paceline import tracing
+from paceline.version import VERSION
 from paceline.wire import ProviderRequest
 from paceline_worker.answers import Answer
 from paceline_worker.begun import Begun
@@ -71,7 +72,7 @@ class Delivery:
     def _called(
         self, within: "trace.Span", request: ProviderRequest, answer: Answer, sent_s: float, answered_s: float
     ) -> None:
-        call = trace.get_tracer(tracing.SCOPE, tracing.VERSION).start_span(
+        call = trace.get_tracer(tracing.SCOPE, VERSION).start_span(
             f"{request.method} {request.endpoint}",
             trace.set_span_in_context(within),
             kind=trace.SpanKind.CLIENT,
@@ -126,7 +127,7 @@ class Traces:
             self._accepted(acceptance, began_s)
 
     def _accepted(self, acceptance: Acceptance, began_s: float) -> None:
-        span = trace.get_tracer(tracing.SCOPE, tracing.VERSION).start_span(
+        span = trace.get_tracer(tracing.SCOPE, VERSION).start_span(
             "accept",
             tracing.read(acceptance.trace),
             kind=trace.SpanKind.CONSUMER,
@@ -155,7 +156,7 @@ class Traces:
 
     def _delivery(self, op_id: str, begun: Begun, began_s: float) -> Delivery:
         upload = trace.get_current_span(tracing.read(begun.upload_trace)).get_span_context()
-        span = trace.get_tracer(tracing.SCOPE, tracing.VERSION).start_span(
+        span = trace.get_tracer(tracing.SCOPE, VERSION).start_span(
             f"deliver {begun.kind}",
             tracing.read(begun.trace),
             kind=trace.SpanKind.CONSUMER,

@@ -1,5 +1,4 @@
 import base64
-import importlib.metadata
 import io
 import os
 import sys
@@ -16,6 +15,7 @@ from paceline.cli.options import example
 from paceline.cli.plugins import PluginGroup
 from paceline.errors import ConfigurationError
 from paceline.tracing import set_up
+from paceline.version import VERSION
 
 _SECRET_BYTES: Final = 32
 
@@ -75,7 +75,7 @@ def _root(
     accounts, PACELINE_SECRET_KEY.
     """
     if version:
-        typer.echo(f"paceline {importlib.metadata.version('paceline')}")
+        typer.echo(f"paceline {VERSION}")
         raise typer.Exit
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())

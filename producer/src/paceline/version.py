@@ -1,0 +1,4 @@
+import importlib.metadata
+from typing import Final
+
+VERSION: Final = importlib.metadata.version("paceline")
