@@ -119,7 +119,7 @@ class CampaignLedger(Ledger):
     def an_account_is_due_when_its_campaigns_are(self) -> None:
         places = look(self.client)
         for name, at in places.wakes.items():
-            assert places.due[CAMPAIGNS[name][0]] <= at
+            assert places.timers[CAMPAIGNS[name][0]] <= at
 
     @invariant()
     def no_cap_is_exceeded(self) -> None:

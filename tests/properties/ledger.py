@@ -114,7 +114,7 @@ class Ledger(RuleBasedStateMachine):
         books = [self.drive.balance(name) for name in ACCOUNTS]
         assert [0] * len(ACCOUNTS) == [book.unaccounted for book in books]
         assert self.offered == sum(book.received for book in books)
-        assert sum(book.in_flight for book in books) == int(self.client.hget(f"{ROOT}:meta", "inflight") or 0)
+        assert sum(book.in_flight for book in books) == self.client.zcard(f"{ROOT}:fl")
 
     @invariant()
     def every_operation_is_in_one_place(self) -> None:

@@ -30,7 +30,8 @@ class Places:
         wakes: campaign to the time (us) at which it is attended to.
         campaigns: name to fields.
         open: (account, campaign) of those that are not complete.
-        due: account to when a dispatcher looks at it (us).
+        due: account to when a dispatcher looks whether it may have a slot (us).
+        timers: account to when a dispatcher looks at its timers (us).
     """
 
     waiting: Counter[str] = field(default_factory=Counter)
@@ -48,6 +49,7 @@ class Places:
     campaigns: dict[str, dict[str, str]] = field(default_factory=dict)
     open: set[tuple[str, str]] = field(default_factory=set)
     due: dict[str, float] = field(default_factory=dict)
+    timers: dict[str, float] = field(default_factory=dict)
 
     def account_of(self, op: str) -> str:
         """The account of an operation; a campaign's has it from there."""
@@ -95,7 +97,14 @@ def _ask(pipe: Any, key: str) -> None:
 
 def _is_sorted(parts: list[str]) -> bool:
     match parts:
-        case ["a", _, "fl" | "tm" | "held" | "rt" | "rb"] | ["c", _, "tm"] | ["l", _, _, "w"] | ["due"]:
+        case (
+            ["a", _, "tm" | "held" | "rt" | "rb"]
+            | ["c", _, "tm"]
+            | ["l", _, _, "w"]
+            | ["due"]
+            | ["timers"]
+            | ["fl"]
+        ):
             return True
     return False
 
@@ -106,7 +115,7 @@ def _sort(found: Places, parts: list[str], answer: Any) -> None:  # noqa: PLR091
             found.operations[op] = answer
         case ["f", op]:
             found.followers[op] = answer
-        case ["a", _, "fl"]:
+        case ["fl"]:
             found.flying |= dict(answer)
         case ["a", _, "held"]:
             found.held |= {op for op, _ in answer}
@@ -139,3 +148,5 @@ def _sort(found: Places, parts: list[str], answer: Any) -> None:  # noqa: PLR091
             found.campaigns[name] = answer
         case ["due"]:
             found.due = dict(answer)
+        case ["timers"]:
+            found.timers = dict(answer)

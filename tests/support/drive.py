@@ -19,7 +19,7 @@ from paceline.state import State
 from paceline_worker.clock import ServerClock
 from paceline_worker.info import Info, catch_up_us, info_fields
 from paceline_worker.policy import Verdict
-from paceline_worker.state import Grants, Hint, InfoTurn, WorkerState
+from paceline_worker.state import GRANT_BUDGET_US, Grants, Hint, InfoTurn, WorkerState
 from tests.support.moved_clock import START_US
 
 LEASE_US = 20_000_000
@@ -79,13 +79,16 @@ class Drive:
         while rids := self.worker.overdue(0.0, 100):
             self.worker.accept(rids)
 
-    def grant(self, *, most: int = 100, capacity: int = 1000) -> Grants:
-        return self.worker.grant(most=most, fleet_capacity=capacity, most_accounts=100)
+    def grant(self, *, most: int = 100, capacity: int = 1000, budget_us: int = GRANT_BUDGET_US) -> Grants:
+        return self.worker.grant(most=most, fleet_capacity=capacity, budget_us=budget_us)
 
-    def begin(self, hints: Sequence[Hint], owner: str = OWNER) -> list[dict[str, Any]]:
-        flat = [text for hint in hints for text in (hint.id, hint.token)]
-        reply = self._begin.run(self.client, owner, LEASE_US, 5000, 3_600_000, *flat)
-        return [json.loads(text) for text in reply[1:]]
+    def begin(
+        self, hints: Sequence[Hint], owner: str = OWNER, *, question: int = 1, notice_us: int = 0
+    ) -> list[dict[str, Any]]:
+        """Ask for granted operations; `question` counts this owner's questions about each of them."""
+        flat = [text for hint in hints for text in (hint.id, hint.token, question)]
+        reply = self._begin.run(self.client, owner, LEASE_US, 5000, notice_us, "0", *flat)
+        return [json.loads(text) for text in reply[2:]]
 
     @property
     def now(self) -> datetime:
@@ -98,13 +101,21 @@ class Drive:
         return str(reply[2])
 
     def due_us(self, account: str = "acme") -> int | None:
-        score = self.client.zscore(f"{names.STATE_ROOT}:due", account)
-        return None if score is None else int(score)
+        """When a dispatcher must look at an account: for a slot, or for a timer."""
+        scores = [self.client.zscore(f"{names.STATE_ROOT}:{index}", account) for index in ("due", "timers")]
+        return min((int(score) for score in scores if score is not None), default=None)
 
     def next_due_us(self) -> int | None:
-        """When a dispatcher must look again, at whichever account."""
-        first: list[Any] = self.client.zrange(f"{names.STATE_ROOT}:due", 0, 0, withscores=True)
-        return int(first[0][1]) if first else None
+        """When a dispatcher must look again, at whichever account or lease; not before the provider's breaker ends its pause."""
+        heads: dict[str, int] = {}
+        for index in ("due", "timers", "fl"):
+            first: list[Any] = self.client.zrange(f"{names.STATE_ROOT}:{index}", 0, 0, withscores=True)
+            if first:
+                heads[index] = int(first[0][1])
+        pause_end = self.client.hget(f"{names.STATE_ROOT}:meta", "pb_until")
+        if "due" in heads and pause_end:
+            heads["due"] = max(heads["due"], int(pause_end))
+        return min(heads.values(), default=None)
 
     def go_to_next_due(self) -> None:
         due = self.next_due_us()

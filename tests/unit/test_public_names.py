@@ -100,7 +100,7 @@ def test_names_that_cross_processes_are_pinned() -> None:
         "ENV_RECONCILE_GRACE": "PACELINE_RECONCILE_GRACE",
         "ENV_DEBUG": "PACELINE_DEBUG",
         "INBOX_VERSION": 1,
-        "CHUNK_ROWS": 1000,
+        "CHUNK_ROWS": 250,
     }
 
 

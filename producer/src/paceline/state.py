@@ -23,7 +23,13 @@ CONNECT_TIMEOUT_S: Final = 1.0
 ANSWER_TIMEOUT_S: Final = 1.5
 
 
-def connect(url: str, *, answer_timeout_s: float = ANSWER_TIMEOUT_S, repeat: bool = False) -> redis.Redis:
+def connect(
+    url: str,
+    *,
+    answer_timeout_s: float = ANSWER_TIMEOUT_S,
+    repeat: bool = False,
+    on_connected: Callable[[], None] | None = None,
+) -> redis.Redis:
     """A client that fails fast.
 
     Args:
@@ -31,6 +37,7 @@ def connect(url: str, *, answer_timeout_s: float = ANSWER_TIMEOUT_S, repeat: boo
         answer_timeout_s: seconds to wait for one reply.
         repeat: repeat a command once when its connection turns out to be gone (a restarted server); only for callers
             all of whose scripts may be replayed. redis-py's own default is ten times, whatever the command.
+        on_connected: called with each connection that is made.
 
     Returns:
         A client with text replies; nothing is connected yet.
@@ -38,12 +45,20 @@ def connect(url: str, *, answer_timeout_s: float = ANSWER_TIMEOUT_S, repeat: boo
     Raises:
         ConfigurationError: the address is malformed.
     """
+    options: dict[str, Any] = socket_options(url, answer_timeout_s)
+    if on_connected:
+
+        def connected(connection: Any) -> None:
+            connection.on_connect()
+            on_connected()
+
+        options["redis_connect_func"] = connected
     try:
         client: redis.Redis = redis.Redis.from_url(
             url,
             decode_responses=True,
             retry=Retry(NoBackoff(), int(repeat), supported_errors=(RedisConnectionError,)),
-            **socket_options(url, answer_timeout_s),
+            **options,
         )
     except ValueError as error:
         raise ConfigurationError(f"the state address is malformed: {error}") from error

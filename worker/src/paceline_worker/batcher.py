@@ -7,29 +7,55 @@ A = TypeVar("A")
 
 
 class Batcher(Generic[Q, A]):
-    """Groups single questions into batches without a timer: what arrives while one call is under way makes the next.
+    """Groups single questions into batches: what arrives while one call is under way makes the next.
 
-    An idle system pays no delay and a busy one pays one round trip for many.
+    An idle system pays no delay and a busy one pays one round trip for many. Behind a long way one call at a time would
+    bound the throughput, so a full batch, or one whose first question has waited long enough, does not wait for it.
 
     Args:
         ask_all: answers a batch, in order; when it raises, every question of the batch raises the same, and likewise when
             there are not as many answers as questions.
         largest: most questions in one batch.
+        most_calls: most calls under way at once.
+        patience_s: a question waits no longer than this for another call to end.
     """
 
-    def __init__(self, ask_all: Callable[[Sequence[Q]], Awaitable[Sequence[A]]], *, largest: int) -> None:
+    def __init__(
+        self,
+        ask_all: Callable[[Sequence[Q]], Awaitable[Sequence[A]]],
+        *,
+        largest: int,
+        most_calls: int = 1,
+        patience_s: float = 0.005,
+    ) -> None:
         self._ask_all = ask_all
         self._largest = largest
+        self._most_calls = most_calls
+        self._patience_s = patience_s
         self._waiting: list[tuple[Q, asyncio.Future[A]]] = []
-        self._runner: asyncio.Task[None] | None = None
+        self._calls: set[asyncio.Task[None]] = set()
+        self._timer: asyncio.TimerHandle | None = None
 
     async def ask(self, question: Q) -> A:
         """The answer to one question."""
-        future: asyncio.Future[A] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[A] = loop.create_future()
         self._waiting.append((question, future))
-        if self._runner is None or self._runner.done():
-            self._runner = asyncio.create_task(self._run())
+        if not self._calls or (len(self._waiting) >= self._largest and len(self._calls) < self._most_calls):
+            self._start()
+        elif self._timer is None and self._most_calls > 1:
+            self._timer = loop.call_later(self._patience_s, self._out_of_patience)
         return await future
+
+    def _out_of_patience(self) -> None:
+        self._timer = None
+        if self._waiting and len(self._calls) < self._most_calls:
+            self._start()
+
+    def _start(self) -> None:
+        call = asyncio.get_running_loop().create_task(self._run())
+        self._calls.add(call)
+        call.add_done_callback(self._calls.discard)
 
     async def _run(self) -> None:
         while self._waiting:

@@ -27,6 +27,7 @@ class Begun:
         slot_us: its slot (server us).
         sent_us: slot of the call whose outcome is looked up (server us).
         tolerance_us: lateness allowed.
+        moved: whether it was late for the slot that it was granted for, and got another one.
         situation: what its answer meets; the age of the group is left to `verdict`.
         group_made_us: when the group it is about was made by an operation of ours (server us), or None.
         key_version: of the account's key.
@@ -50,6 +51,7 @@ class Begun:
     campaign: str = ""
     trace: str = ""
     upload_trace: str = ""
+    moved: bool = False
 
     @property
     def kind(self) -> str:
@@ -125,6 +127,7 @@ def read_begun(found: Mapping[str, Any]) -> Begun:
         campaign=found.get("campaign") or "",
         trace=found.get("trace") or "",
         upload_trace=found.get("upload_trace") or "",
+        moved=bool(found.get("moved")),
     )
 
 

@@ -19,6 +19,9 @@ from paceline_worker import control, logs
 from paceline_worker.runtime import Runtime
 from paceline_worker.state import LEASE_MARGIN_S, Hint
 
+# When the operations of a hint were granted (server us): the way of hints is measured by it.
+GRANTED_HEADER = "paceline_granted_us"
+
 
 class PacelineStep(bootsteps.StartStopStep):
     """Starts our runtime after the pool and before the consumer; stops it after the consumer and before the pool."""
@@ -70,9 +73,16 @@ class PacelineStep(bootsteps.StartStopStep):
 def publisher(app: Any) -> Any:
     """A function that hands a batch of hints to Celery: ids, tokens and slots, nothing else."""
 
-    def publish(hints: Sequence[Hint]) -> None:
+    def publish(hints: Sequence[Hint], granted_us: int) -> None:
         batch = [[hint.id, hint.token, hint.slot_us] for hint in hints]
-        app.send_task(names.DELIVER_TASK, args=[batch], queue=names.DELIVER_QUEUE, retry=False, ignore_result=True)
+        app.send_task(
+            names.DELIVER_TASK,
+            args=[batch],
+            queue=names.DELIVER_QUEUE,
+            headers={GRANTED_HEADER: granted_us},
+            retry=False,
+            ignore_result=True,
+        )
 
     return publish
 
@@ -117,7 +127,9 @@ def build_app(settings: Settings) -> celery.Celery:
     @app.task(name=names.DELIVER_TASK, bind=True)
     def deliver(self: Any, batch: list[list[Any]]) -> None:
         """Send granted operations at their slots."""
-        self.app.paceline.deliver([Hint(str(i), str(token), int(slot)) for i, token, slot in batch])
+        granted = (self.request.headers or {}).get(GRANTED_HEADER)
+        hints = [Hint(str(i), str(token), int(slot)) for i, token, slot in batch]
+        self.app.paceline.deliver(hints, granted if isinstance(granted, int) else None)
 
     return app
 

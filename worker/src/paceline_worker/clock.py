@@ -3,7 +3,7 @@ from typing import Final
 
 # Server time and the monotonic clock drift apart by less than this between two looks; more means somebody set the clock.
 JUMP_TOLERANCE_US: Final = 50_000
-# An old estimate loses this much sharpness a second, so that drift is followed.
+# Bounds widen by this much a second, so that drift is followed.
 _DRIFT_US_PER_S: Final = 100.0
 
 
@@ -11,13 +11,14 @@ _DRIFT_US_PER_S: Final = 100.0
 class ServerClock:
     """The Redis server's time on this machine's monotonic clock.
 
-    Every reply that carries the server's time narrows the estimate: the server read it between sending and receiving.
-    Pure: all times are arguments. Assignments are single steps, so one thread may write while others read.
+    The server read its clock between sending and receiving, so every reply bounds the difference of the two clocks from both
+    sides. The bounds of all replies together are narrower than those of the quickest one: over a network whose delay varies
+    by 250 ms they still agree within a few milliseconds.
+
+    Pure: all times are arguments. The bounds are one value, assigned in one step, so any thread may write and read.
     """
 
-    _offset_us: float = field(default=0.0, init=False)
-    _half_width_us: float = field(default=float("inf"), init=False)
-    _at_s: float = field(default=0.0, init=False)
+    _bounds: tuple[float, float, float] = field(default=(float("-inf"), float("inf"), 0.0), init=False)
     _jumped: bool = field(default=False, init=False)
 
     def observe(self, sent_s: float, server_us: int, received_s: float) -> bool:
@@ -31,12 +32,13 @@ class ServerClock:
         Returns:
             True when the server's clock has jumped since the last look.
         """
-        middle = server_us - (sent_s + received_s) / 2 * 1e6
-        half = (received_s - sent_s) / 2 * 1e6
-        known_half = self._half_width_us + (received_s - self._at_s) * _DRIFT_US_PER_S
-        jumped = abs(middle - self._offset_us) > half + known_half + JUMP_TOLERANCE_US
-        if jumped or half <= known_half:
-            self._offset_us, self._half_width_us, self._at_s = middle, half, received_s
+        least, most, at_s = self._bounds
+        drift_us = max(0.0, received_s - at_s) * _DRIFT_US_PER_S
+        low, high = server_us - received_s * 1e6, server_us - sent_s * 1e6
+        both_low, both_high = max(low, least - drift_us), min(high, most + drift_us)
+        jumped = both_low > both_high + JUMP_TOLERANCE_US
+        # Bounds that miss each other by less mean that the clocks drift faster than usual: the newer ones count.
+        self._bounds = (both_low, both_high, received_s) if both_low <= both_high else (low, high, received_s)
         self._jumped |= jumped
         return jumped
 
@@ -52,3 +54,8 @@ class ServerClock:
     def server_us(self, monotonic_s: float) -> int:
         """The server time, in us, of a monotonic time in seconds."""
         return int(monotonic_s * 1e6 + self._offset_us)
+
+    @property
+    def _offset_us(self) -> float:
+        low, high, _ = self._bounds
+        return (low + high) / 2 if low > float("-inf") else 0.0

@@ -1,4 +1,4 @@
-"""The dispatcher: a thread in every worker, no leader. It sleeps until the earliest due account, then one script grants."""
+"""The dispatcher: a thread in every worker, one of which grants. It sleeps until something is due, then one script grants."""
 
 import threading
 import time
@@ -10,26 +10,37 @@ from typing import Final
 import structlog
 from redis.exceptions import RedisError, ResponseError
 
+from paceline_worker.admission import Admission
 from paceline_worker.clock import ServerClock
+from paceline_worker.lateness import Way
 from paceline_worker.metrics import Metrics
 from paceline_worker.progress import ProgressCheck
-from paceline_worker.state import Fleet, Grants, Hint, InfoTurn, WorkerState
+from paceline_worker.sharing import shares
+from paceline_worker.state import Beat, Fleet, Grants, Hint, InfoTurn, WorkerState
 from paceline_worker.traces import Traces
 
 log = structlog.get_logger(__name__)
 
-# Another worker may have accepted work that this one does not know of; it wakes its own dispatcher, so this is a net.
-_LONGEST_SLEEP_S: Final = 0.5
-_HEARTBEAT_S: Final = 1.0
+# With something in flight, what another worker settles may be due before the granter would look; well below the lead of 250 ms.
+_BUSY_SLEEP_S: Final = 0.15
+_IDLE_SLEEP_S: Final = 0.5
+# A heartbeat of the granter, and at the latest of the others.
+_HEARTBEAT_S: Final = 0.4
+_STANDBY_S: Final = 1.0
+# So long a worker is the one that grants after its last heartbeat: when it dies, another takes over within two seconds.
+GRANT_LEASE_S: Final = 1.25
 FLEET_TTL_S: Final = 5.0
-# Dispatchers wake for the same instant; a spread keeps them from all asking at once. Well below the lead of 250 ms.
-_SPREAD_S: Final = 0.04
-# With the fleet full, a look finds nothing to grant but still visits what is due.
-_FULL_PAUSE_S: Final = 0.05
+# Workers that stand by do not all ask at once.
+_SPREAD_S: Final = 0.05
+# With the fleet full, a look finds nothing to grant.
+_FULL_PAUSE_S: Final = 0.02
+# Something was due, and nothing of it could be granted.
+_EMPTY_PAUSE_S: Final = 0.005
+# What this worker settles and is due so soon it grants itself; the granter may be asleep, and would not know.
+_SOON_US: Final = 200_000
 _MOST_GRANTS: Final = 500
-_MOST_ACCOUNTS: Final = 500
-_LARGEST_HINT: Final = 100
 _OVERDUE_GRACE_S: Final = 3.0
+_OVERDUE_EVERY_S: Final = 1.0
 _OVERDUE_RECORDS: Final = 5
 _ERROR_PAUSE_S: Final = (0.1, 0.2, 0.5, 1.0)
 
@@ -40,28 +51,36 @@ class Standing:
 
     Args:
         paused: its worker takes no hints, so it grants nothing.
-        granting: it looks for what is due, and the state server answered its last look.
+        granting: it takes part in granting, and the state server answered it last.
+        granter: it is the one that looks for what is due; the others stand by.
         fleet: what the last heartbeat learnt; None while this worker is not in the fleet.
         fleet_at_s: monotonic time of that heartbeat.
-        answered: whether the state server answered its last look; None while it does not look.
+        answered: whether the state server answered it last; None while it does not ask.
     """
 
     paused: bool
     granting: bool
+    granter: bool
     fleet: Fleet | None
     fleet_at_s: float
     answered: bool | None
 
 
 class Dispatcher:
-    """Grants what is due and publishes hints, while its worker takes hints. When it takes none it rests, outside the fleet.
+    """Grants what is due and hands it to workers, while its own worker takes hints. When it takes none it rests, outside the fleet.
+
+    One dispatcher of the fleet is the granter: it looks for whatever is due. The others grant only what they themselves have made
+    due (a record accepted, a sender freed), and take over when the granter falls silent.
 
     Args:
         worker: this worker's name in the fleet.
-        capacity: operations this worker may have in flight.
+        admission: how many operations this worker takes on.
+        way: what this worker measures between grants and calls.
         state: blocking state.
         clock: server time on the monotonic clock.
-        publish: hands a batch of hints to Celery.
+        own: how many operations this worker has.
+        deliver: hands a batch to this worker's own engine, with the time of the grant (server us); does not block.
+        publish: hands a batch to Celery, likewise.
         metrics: counters.
         traces: spans.
         progress: told of leases that ran out unheard.
@@ -75,10 +94,13 @@ class Dispatcher:
         self,
         *,
         worker: str,
-        capacity: int,
+        admission: Admission,
+        way: Way,
         state: WorkerState,
         clock: ServerClock,
-        publish: Callable[[Sequence[Hint]], None],
+        own: Callable[[], int],
+        deliver: Callable[[Sequence[Hint], int], None],
+        publish: Callable[[Sequence[Hint], int], None],
         metrics: Metrics,
         traces: Traces,
         progress: ProgressCheck,
@@ -88,9 +110,12 @@ class Dispatcher:
         takes_hints: Callable[[], bool] = lambda: True,
     ) -> None:
         self._worker = worker
-        self._capacity = capacity
+        self._admission = admission
+        self._way = way
         self._state = state
         self._clock = clock
+        self._own = own
+        self._deliver = deliver
         self._publish = publish
         self._metrics = metrics
         self._traces = traces
@@ -102,6 +127,8 @@ class Dispatcher:
         self._thread = threading.Thread(target=self._run, name="paceline-dispatcher", daemon=True)
         self._wake = threading.Event()
         self._stopping = False
+        # Server time (us) at which this worker has something to grant that it made due itself.
+        self._own_due_us: float = float("inf")
         self._sleeping_until_us: float = 0.0
         self._fleet: Fleet | None = None
         self._fleet_at_s = 0.0
@@ -131,19 +158,24 @@ class Dispatcher:
             log.info("the fleet will notice by itself that this worker left")
 
     def due(self, at_us: int | None) -> None:
-        """Something may be due at a server time (us); None: nothing. Any thread may call."""
-        if at_us is not None and at_us < self._sleeping_until_us:
+        """This worker made something due at a server time (us); None: nothing. Any thread may call."""
+        if at_us is None or at_us > self._clock.server_us(time.monotonic()) + _SOON_US:
+            return
+        self._own_due_us = min(self._own_due_us, at_us)
+        if at_us < self._sleeping_until_us:
             self._wake.set()
 
     def standing(self) -> Standing:
         """How it stands; asks nobody. Any thread may call."""
-        looks = self._thread.is_alive() and not self._stopping and not self._resting
+        takes_part = self._thread.is_alive() and not self._stopping and not self._resting
+        fleet = self._fleet
         return Standing(
             paused=not self._takes_hints(),
-            granting=looks and self._answered,
-            fleet=self._fleet,
+            granting=takes_part and self._answered,
+            granter=takes_part and fleet is not None and fleet.grants,
+            fleet=fleet,
             fleet_at_s=self._fleet_at_s,
-            answered=self._answered if looks else None,
+            answered=self._answered if takes_part else None,
         )
 
     def accept(self, rids: Sequence[str]) -> None:
@@ -153,6 +185,7 @@ class Dispatcher:
             RedisError: the state server does not answer.
         """
         self._accept(rids)
+        self._own_due_us = 0
         self._wake.set()
 
     def _run(self) -> None:
@@ -181,26 +214,47 @@ class Dispatcher:
             self._resting = False
             log.info("this worker takes operations on again")
         now_s = time.monotonic()
-        if self._fleet is None or now_s >= self._beat_at_s:
-            self._beat()
+        fleet = self._fleet
+        if fleet is None or now_s >= self._beat_at_s:
+            fleet = self._beat()
+        if not fleet.grants:
+            return self._stand_by(fleet)
         more = now_s >= self._overdue_at_s and self._accept_overdue()
         if not more and now_s >= self._overdue_at_s:
-            self._overdue_at_s = now_s + _HEARTBEAT_S
-        fleet = self._fleet
-        self._sleeping_until_us = float("inf")  # whatever becomes due from here on wakes us
-        grants = self._state.grant(
-            most=_MOST_GRANTS, fleet_capacity=fleet.capacity if fleet else 0, most_accounts=_MOST_ACCOUNTS
-        )
-        self._handle(grants)
-        if more or len(grants.hints) >= _MOST_GRANTS:
+            self._overdue_at_s = now_s + _OVERDUE_EVERY_S
+        grants = self._look(fleet)
+        if more or grants.unfinished or len(grants.hints) >= _MOST_GRANTS:
             return 0.0
-        if grants.next_us is None:
-            return _LONGEST_SLEEP_S
-        self._sleeping_until_us = grants.next_us
-        until_due_s = self._clock.monotonic_s(grants.next_us) - time.monotonic()
-        if until_due_s <= 0:
-            return _FULL_PAUSE_S if grants.room <= 0 else 0.0
-        return min(_LONGEST_SLEEP_S, until_due_s + self._random.random() * _SPREAD_S)
+        next_us = min(grants.next_us or float("inf"), self._own_due_us)
+        longest_s = _BUSY_SLEEP_S if grants.in_flight else _IDLE_SLEEP_S
+        self._sleeping_until_us = next_us
+        until_due_s = self._until_s(next_us)
+        if until_due_s > 0:
+            return min(longest_s, until_due_s)
+        if grants.room > 0:
+            return 0.0 if grants.hints else _EMPTY_PAUSE_S
+        self._sleeping_until_us = 0.0  # what is settled meanwhile makes room for one look together
+        return _FULL_PAUSE_S
+
+    def _stand_by(self, fleet: Fleet) -> float:
+        """Grant what this worker made due; returns how long to sleep, in seconds."""
+        if self._own_due_us <= self._clock.server_us(time.monotonic()):
+            self._look(fleet)
+        self._sleeping_until_us = self._own_due_us
+        until_beat_s = self._beat_at_s - time.monotonic()
+        return max(0.0, min(until_beat_s, self._until_s(self._own_due_us)))
+
+    def _until_s(self, server_us: float) -> float:
+        """Seconds until a server time; infinite for none."""
+        return self._clock.monotonic_s(server_us) - time.monotonic()
+
+    def _look(self, fleet: Fleet) -> Grants:
+        self._sleeping_until_us = float("inf")  # whatever becomes due from here on wakes us
+        self._own_due_us = float("inf")
+        spread_us = fleet.cpu_us // max(1, fleet.workers)
+        grants = self._state.grant(most=_MOST_GRANTS, fleet_capacity=fleet.capacity, spread_us=spread_us)
+        self._handle(grants)
+        return grants
 
     def _rest(self) -> float:
         """Nothing granted, nothing counted on; returns how long to sleep, in seconds."""
@@ -209,15 +263,30 @@ class Dispatcher:
             self._fleet, self._resting, self._sleeping_until_us = None, True, 0.0
             log.info("this worker takes no operations on: it hears no hints, so it grants nothing and left the fleet")
         self._progress.heard()  # it is deaf on purpose
-        return _LONGEST_SLEEP_S
+        return _IDLE_SLEEP_S
 
-    def _beat(self) -> None:
+    def _beat(self) -> Fleet:
         cost = self._metrics.effort.beat(time.process_time())
-        self._fleet = self._state.heartbeat(
-            self._worker, self._capacity, FLEET_TTL_S, latency_s=cost.latency_s, cpu_s=cost.cpu_s
+        lateness = self._way.take(self._own())
+        intake = self._admission.beat(lateness_s=lateness.mean_s, samples=lateness.samples, load=lateness.load)
+        beat = Beat(
+            intake=intake,
+            capacity=self._admission.capacity,
+            latency_s=cost.latency_s,
+            cpu_s=cost.cpu_s,
+            reach_s=self._way.reach_s,
+            lateness_s=lateness.mean_s,
+            wants_grant_s=GRANT_LEASE_S,
         )
+        fleet = self._fleet = self._state.heartbeat(self._worker, beat, FLEET_TTL_S)
         self._fleet_at_s = time.monotonic()
-        self._beat_at_s = self._fleet_at_s + _HEARTBEAT_S
+        pause_s = _HEARTBEAT_S
+        if not fleet.grants:
+            # When the granter falls silent, this is when its time is over.
+            over_s = self._until_s(fleet.granter_until_us) + self._random.random() * _SPREAD_S
+            pause_s = min(_STANDBY_S, max(_SPREAD_S, over_s))
+        self._beat_at_s = self._fleet_at_s + pause_s
+        return fleet
 
     def _accept_overdue(self) -> bool:
         """Accept what nobody accepted; True when there may be more."""
@@ -252,14 +321,16 @@ class Dispatcher:
             return
         for turn in grants.infos:
             self._on_info(turn)
-        hints = grants.hints
-        if not hints:
-            return
-        share = max(1, min(_LARGEST_HINT, -(-len(hints) // (self._fleet.workers if self._fleet else 1))))
-        for start in range(0, len(hints), share):
-            batch = hints[start : start + share]
+        self._hand_out(grants)
+
+    def _hand_out(self, grants: Grants) -> None:
+        workers = self._fleet.workers if self._fleet else 1
+        here, batches = shares(grants.hints, own=self._own(), in_flight=grants.in_flight, workers=workers)
+        if here:
+            self._deliver(here, grants.granted_us)
+        for batch in batches:
             try:
-                self._publish(batch)
-            except Exception as error:  # noqa: BLE001 - any broker, any error: nothing is lost, the slot is
-                log.warning("the broker did not take a hint; the operations go back to their lanes", error=str(error))
-                self._state.give_back(batch, "the broker did not take the hint")
+                self._publish(batch, grants.granted_us)
+            except Exception as error:  # noqa: BLE001 - any broker, any error: nothing is lost, and this worker is there
+                log.warning("the broker did not take a hint; this worker sends the operations", error=str(error))
+                self._deliver(batch, grants.granted_us)

@@ -4,6 +4,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import replace
 from random import Random
 from typing import Any, Final
 
@@ -11,22 +12,26 @@ import structlog
 from redis.exceptions import RedisError
 
 from paceline.errors import PacelineError
+from paceline_worker.admission import Admission
 from paceline_worker.batcher import Batcher
 from paceline_worker.begun import Begun, read_begun
 from paceline_worker.clock import ServerClock
 from paceline_worker.info_reader import InfoReader
+from paceline_worker.keys import Keys
+from paceline_worker.lateness import Way
 from paceline_worker.metrics import Metrics
 from paceline_worker.policy import Verdict, not_begun, not_made
 from paceline_worker.provider import Provider
-from paceline_worker.secrets import ApiKey, KeyRing
-from paceline_worker.state import DeliveryState, Hint, InfoTurn
+from paceline_worker.secrets import KeyRing
+from paceline_worker.state import LARGEST_BATCH, Answered, DeliveryState, Hint, InfoTurn
 from paceline_worker.traces import Delivery, Traces
 
 log = structlog.get_logger(__name__)
 
-# Begin comes this long before the slot: enough for one round trip, and a worker killed earlier leaves nothing unknown.
-_BEGIN_AHEAD_S: Final = 0.03
-_LARGEST_BATCH: Final = 200
+# Behind a long way one call at a time would bound the throughput.
+_MOST_CALLS: Final = 8
+# Hints beyond the intake that wait in this process; beyond them `submit` blocks, so that another worker takes them.
+_SPARE: Final = 8
 # Half of the usual J: a call for figures keeps its slot as any other.
 _INFO_TOLERANCE_S: Final = 0.05
 _STATE_RETRY_S: Final = (0.05, 0.1, 0.2, 0.5, 1.0)
@@ -46,7 +51,8 @@ class Engine:
         clock: server time on the monotonic clock.
         metrics: counters.
         traces: spans.
-        capacity: operations under way at once; `submit` blocks beyond twice as many.
+        admission: how many operations it takes on; `submit` blocks beyond that.
+        way: told how long each part of the way to a call takes.
         on_due: told when something may be due (server us), after each settle.
         random: for jitter.
     """
@@ -60,7 +66,8 @@ class Engine:
         clock: ServerClock,
         metrics: Metrics,
         traces: Traces,
-        capacity: int,
+        admission: Admission,
+        way: Way,
         on_due: Callable[[int | None], None],
         random: Random,
     ) -> None:
@@ -70,7 +77,8 @@ class Engine:
         self._clock = clock
         self._metrics = metrics
         self._traces = traces
-        self._most = capacity * 2
+        self._admission = admission
+        self._way = way
         self._on_due = on_due
         self._random = random
         self._loop = asyncio.new_event_loop()
@@ -78,10 +86,12 @@ class Engine:
         self._room = threading.Condition()
         self._load = 0
         self._closing = False
+        self._stopping = False
         self._ready = threading.Event()
         self._active: set[tuple[str, str]] = set()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._keys: dict[str, tuple[ApiKey, int]] = {}
+        self._sleepers: set[asyncio.Future[bool]] = set()
+        self._latest: Answered | None = None
 
     # -- from other threads ------------------------------------------------------------------------------------------
 
@@ -90,17 +100,26 @@ class Engine:
         self._thread.start()
         self._ready.wait()
 
-    def submit(self, hints: Sequence[Hint]) -> None:
-        """Take a batch; blocks while the process has more than it can do.
+    def submit(self, hints: Sequence[Hint], *, granted_us: int | None = None, wait: bool = True) -> None:
+        """Take a batch.
+
+        Args:
+            hints: granted operations.
+            granted_us: when they were granted (server us), if that is known.
+            wait: block while the process has more than it can do.
 
         Raises:
             Closing: nothing was taken.
         """
         with self._room:
-            self._room.wait_for(lambda: self._closing or self._load < self._most)
+            if wait:
+                self._room.wait_for(lambda: self._closing or self._load < self._admission.intake + _SPARE)
             if self._closing:
                 raise Closing
             self._load += len(hints)
+            self._way.carries(self._load)
+        if granted_us is not None:
+            self._way.arrived(time.monotonic() - self._clock.monotonic_s(granted_us))
         self._loop.call_soon_threadsafe(self._spawn_all, hints)
 
     def ask_info(self, turn: InfoTurn) -> None:
@@ -143,12 +162,19 @@ class Engine:
         self._state = self._make_state()
         self._provider = self._make_provider()
         self._info = InfoReader(self._state, self._provider, self._metrics, self._random)
-        self._stop = asyncio.Event()
-        self._begins: Batcher[tuple[str, str], dict[str, Any]] = Batcher(self._state.begin, largest=_LARGEST_BATCH)
-        self._settles: Batcher[dict[str, Any], str] = Batcher(self._settle_all, largest=_LARGEST_BATCH)
+        self._keys = Keys(self._state.keys, self._ring)
+        self._begins: Batcher[tuple[str, str, int], Answered] = Batcher(
+            self._begin_all, largest=LARGEST_BATCH, most_calls=_MOST_CALLS
+        )
+        self._settles: Batcher[dict[str, Any], str] = Batcher(
+            self._settle_all, largest=LARGEST_BATCH, most_calls=_MOST_CALLS
+        )
 
     async def _drain(self, deadline_s: float) -> None:
-        self._stop.set()
+        self._stopping = True
+        for sleeper in self._sleepers:
+            if not sleeper.done():
+                sleeper.set_result(True)
         if self._tasks:
             _, left = await asyncio.wait(self._tasks, timeout=deadline_s)
             if left:
@@ -170,7 +196,7 @@ class Engine:
 
     async def _ask_info(self, turn: InfoTurn) -> None:
         try:
-            key, version = await self._key(turn.account, None)
+            key, version = await self._keys.get(turn.account, None)
             slot_s = self._clock.monotonic_s(turn.slot_us)
             if await self._stopped_before(slot_s) or time.monotonic() - slot_s > _INFO_TOLERANCE_S:
                 await self._state.info_later(turn.account)
@@ -201,44 +227,91 @@ class Engine:
                 self._room.notify_all()
 
     async def _deliver(self, hint: Hint) -> None:
-        if await self._stopped_before(self._clock.monotonic_s(hint.slot_us) - _BEGIN_AHEAD_S):
-            await self._settle(hint, not_begun("the worker stops", "shutdown"), 0)
+        asked = await self._ask_until_final(hint, hint.slot_us)
+        if asked is None:
             return
-        began_s = time.monotonic()
-        found = await self._insist(lambda: self._begins.ask((hint.id, hint.token)))
-        if found["s"] != "go":
-            if found.get("account"):
-                self._metrics.deferred(found["account"], found["why"])
-            log.debug("not begun", operation=hint.id, reason=found["why"])
-            return
+        found, questions = asked
         try:
-            begun = read_begun(found)
+            begun = read_begun(found.answer)
         except (PacelineError, ValueError, KeyError) as error:
             words = f"the stored operation cannot be sent: {type(error).__name__}: {error}"
             broken = Verdict("finish", "rejected", code="unsendable", words=words)
-            await self._settle(hint, broken, 0, found["account"], found["kind"])
+            await self._settle(hint, broken, 0, found.answer["account"], found.answer["kind"])
             return
-        with self._traces.delivery(hint.id, begun, began_s) as delivery:
-            verdict, elapsed_us = await self._attempt(begun, delivery)
+        with self._traces.delivery(hint.id, begun, found.asked_s) as delivery:
+            verdict, elapsed_us = await self._attempt(hint, begun, found, questions, delivery)
+            if verdict is None:
+                return
             done = await self._settle(hint, verdict, elapsed_us, begun.account, begun.kind)
             delivery.settled(done, verdict.reason)
 
-    async def _attempt(self, begun: Begun, delivery: Delivery) -> tuple[Verdict, int]:
+    async def _ask_until_final(
+        self, hint: Hint, slot_us: int, *, questions: int = 0, begun: bool = False
+    ) -> tuple[Answered, int] | None:
+        """Begin the operation just before its slot, or just before the one that it moves to; None when it is not ours to send.
+
+        Args:
+            hint: the grant.
+            slot_us: its slot; one that has passed asks at once.
+            questions: how many were asked before.
+            begun: whether the last answer let it leave.
+        """
+        while True:
+            if await self._stopped_before(self._clock.monotonic_s(slot_us) - self._way.ahead_s):
+                stops = "the worker stops", "shutdown"
+                await self._settle(hint, not_made(*stops) if begun else not_begun(*stops), 0)
+                return None
+            questions += 1
+            found = await self._ask((hint.id, hint.token, questions))
+            answer = found.answer
+            if answer.get("moved"):
+                self._metrics.moved()
+            if answer["s"] == "go":
+                if questions == 1:
+                    self._way.ready(time.monotonic() - self._clock.monotonic_s(hint.slot_us))
+                return found, questions
+            if answer["s"] == "no":
+                if answer.get("account"):
+                    self._metrics.deferred(answer["account"], answer["why"])
+                log.debug("not begun", operation=hint.id, reason=answer["why"])
+                return None
+            slot_us, begun = int(answer["slot"]), False
+
+    async def _ask(self, question: tuple[str, str, int]) -> Answered:
+        asked_s = time.monotonic()
+        found: Answered = await self._insist(lambda: self._begins.ask(question))
+        if found is self._latest:  # one sample for each batch, of the operation that comes last
+            now_s = time.monotonic()
+            # The server read its clock between the question and the answer.
+            read_s = min(max(self._clock.monotonic_s(found.server_us), found.asked_s), found.heard_s)
+            self._way.asked(now_s - asked_s, now_s - read_s)
+        return found
+
+    async def _attempt(
+        self, hint: Hint, begun: Begun, found: Answered, questions: int, delivery: Delivery
+    ) -> tuple[Verdict | None, int]:
         """One call at its slot, or the reason why it was not made; with the time from slot to answer in us."""
         try:
-            key, version = await self._key(begun.account, begun.key_version)
+            key, version = await self._keys.get(begun.account, begun.key_version)
         except PacelineError as error:
             unusable = Verdict("defer", scope="suspend", words=f"bad_key: {error}", reason="bad_key")
             return unusable.of_key(begun.key_version), 0
         except (RedisError, OSError):
             return not_made("the state server cannot be reached", "state"), 0
-        slot_s = self._clock.monotonic_s(begun.slot_us)
-        if await self._stopped_before(slot_s):
-            return not_made("the worker stops", "shutdown"), 0
-        lateness_s = time.monotonic() - slot_s
-        # Also what fences a worker that was stopped and woke up after its lease: it finds itself late and does not send.
-        if lateness_s * 1e6 > begun.tolerance_us:
-            return not_made(f"{lateness_s * 1e3:.0f} ms late for its slot", "missed"), 0
+        while True:
+            slot_s = self._slot_s(begun.slot_us, found)
+            if await self._stopped_before(slot_s):
+                return not_made("the worker stops", "shutdown"), 0
+            lateness_s = time.monotonic() - slot_s
+            if lateness_s * 1e6 <= begun.tolerance_us:
+                break
+            # Late, so it asks once more: the operation moves to another slot, unless it is another worker's by now. That is also what
+            # fences a worker that was stopped and woke up after its lease.
+            asked = await self._ask_until_final(hint, 0, questions=questions, begun=True)
+            if asked is None:
+                return None, 0
+            found, questions = asked
+            begun = replace(begun, slot_us=int(found.answer["slot"]), moved=True)
         waited_s = None if begun.looks_up else (begun.slot_us - begun.accepted_us) / 1e6
         self._metrics.sent(begun.priority, lateness_s, waited_s)
         sent_s = time.monotonic()
@@ -248,6 +321,16 @@ class Engine:
         self._metrics.answered(begun.account, begun.request.endpoint, answer.code, answered_s - sent_s)
         verdict = begun.verdict(answer, self._clock.server_us(answered_s), self._random)
         return verdict.of_key(version), max(1, int((answered_s - slot_s) * 1e6))
+
+    def _slot_s(self, slot_us: int, found: Answered) -> float:
+        """The monotonic time of a slot. The answer that told it bounds it, whatever happened to the server's clock since."""
+        ahead_s = (slot_us - found.server_us) / 1e6
+        return min(max(self._clock.monotonic_s(slot_us), found.asked_s + ahead_s), found.heard_s + ahead_s)
+
+    async def _begin_all(self, questions: Sequence[tuple[str, str, int]]) -> list[Answered]:
+        answers = await self._state.begin(questions, self._way.notice_us)
+        self._latest = answers[-1]
+        return answers
 
     async def _settle(self, hint: Hint, verdict: Verdict, elapsed_us: int, account: str = "", kind: str = "") -> str:
         wire = verdict.wire(hint.id, hint.token, elapsed_us)
@@ -272,15 +355,6 @@ class Engine:
         self._on_due(due_us)
         return done
 
-    async def _key(self, account: str, version: int | None) -> tuple[ApiKey, int]:
-        """The account's key and its version; asked for None, whatever state has."""
-        known = self._keys.get(account)
-        if known and known[1] == version:
-            return known
-        text, stored = await self._state.key(account)
-        self._keys[account] = found = self._ring.decrypt(text, account, stored), stored
-        return found
-
     async def _insist(self, ask: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
         """Ask the state server until it answers. begin and settle are replayable, so a lost reply is asked for again."""
         attempt = 0
@@ -296,14 +370,21 @@ class Engine:
 
     async def _stopped_before(self, at_s: float) -> bool:
         """Sleep until a monotonic time; True when the engine stops first."""
-        if self._stop.is_set():
+        if self._stopping:
             return True
-        delay = at_s - time.monotonic()
-        if delay <= 0:
+        delay_s = at_s - time.monotonic()
+        if delay_s <= 0:
             return False
+        sleeper: asyncio.Future[bool] = self._loop.create_future()
+        alarm = self._loop.call_later(delay_s, _wake, sleeper)
+        self._sleepers.add(sleeper)
         try:
-            async with asyncio.timeout(delay):
-                await self._stop.wait()
-        except TimeoutError:
-            return False
-        return True
+            return await sleeper
+        finally:
+            alarm.cancel()
+            self._sleepers.discard(sleeper)
+
+
+def _wake(sleeper: "asyncio.Future[bool]") -> None:
+    if not sleeper.done():
+        sleeper.set_result(False)

@@ -88,6 +88,17 @@ class Metrics:
         self._given_back = Counter(
             "paceline_leases_given_back", "Granted operations that nobody began in time.", registry=registry
         )
+        self._moved = Counter(
+            "paceline_slots_moved", "Operations that were late for their slot and moved to another.", registry=registry
+        )
+        self.intake = Gauge(
+            "paceline_worker_intake_operations",
+            "Operations this worker takes on now; fewer than its capacity while it is late.",
+            registry=registry,
+        )
+        self.reach = Gauge(
+            "paceline_worker_reach_seconds", "Time that the way from a grant to its call takes.", registry=registry
+        )
         self.in_flight = Gauge(
             "paceline_worker_load_operations", "Operations this worker has taken on.", registry=registry
         )
@@ -125,6 +136,10 @@ class Metrics:
         """Leases ran out before begin."""
         if number:
             self._given_back.inc(number)
+
+    def moved(self) -> None:
+        """An operation was late for its slot and got another."""
+        self._moved.inc()
 
     def sent(self, priority: str, lateness_s: float, latency_s: float | None) -> None:
         """A request leaves; the latency is None when it is not the operation's own call."""

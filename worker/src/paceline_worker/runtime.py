@@ -19,10 +19,12 @@ from paceline.errors import ConfigurationError
 from paceline.settings import Settings
 from paceline.version import VERSION
 from paceline_worker import metrics
+from paceline_worker.admission import Admission
 from paceline_worker.checks import check_state_server
 from paceline_worker.clock import ServerClock
 from paceline_worker.dispatcher import Dispatcher
 from paceline_worker.engine import Closing, Engine
+from paceline_worker.lateness import Way
 from paceline_worker.progress import ProgressCheck
 from paceline_worker.provider import Provider
 from paceline_worker.secrets import KeyRing
@@ -49,7 +51,7 @@ class Runtime:
     def __init__(
         self,
         settings: Settings,
-        publish: Callable[[Sequence[Hint]], None],
+        publish: Callable[[Sequence[Hint], int], None],
         takes_hints: Callable[[], bool] = lambda: True,
     ) -> None:
         self._settings = settings
@@ -57,6 +59,7 @@ class Runtime:
         ring = KeyRing(settings.secret_key.get_secret_value())
         clock = ServerClock()
         traces = Traces(clock)
+        admission, way = Admission(settings.capacity), Way()
         self._progress = ProgressCheck()
         self.metrics = metrics.Metrics(CollectorRegistry())  # our own: a host's metrics and ours do not mix
         self._state = WorkerState(
@@ -64,8 +67,11 @@ class Runtime:
         )
         self._dispatcher = Dispatcher(
             worker=self._owner,
-            capacity=settings.capacity,
+            admission=admission,
+            way=way,
             state=self._state,
+            own=lambda: self._engine.load,
+            deliver=self._deliver_here,
             clock=clock,
             publish=publish,
             metrics=self.metrics,
@@ -93,13 +99,17 @@ class Runtime:
             clock=clock,
             metrics=self.metrics,
             traces=traces,
-            capacity=settings.capacity,
+            admission=admission,
+            way=way,
             on_due=self._dispatcher.due,
             random=random.Random(),  # noqa: S311 - jitter, no secret
         )
         self.metrics.in_flight.set_function(lambda: self._engine.load)
         self.metrics.capacity.set(settings.capacity)
+        self.metrics.intake.set_function(lambda: admission.intake)
+        self.metrics.reach.set_function(lambda: way.reach_s)
         ProcessCollector(registry=self.metrics.registry)
+        self._admission = admission
         self._clock = clock
         self._started_s = time.monotonic()
         self._heard_s: float | None = None
@@ -131,12 +141,18 @@ class Runtime:
         """Move inbox records into lanes, and look at once for what may leave."""
         self._dispatcher.accept(rids)
 
-    def deliver(self, hints: Sequence[Hint]) -> None:
-        """Hand a batch to the engine; while it closes, give the batch back."""
+    def deliver(self, hints: Sequence[Hint], granted_us: int | None = None) -> None:
+        """Hand a batch that came through Celery to the engine; while it closes, give the batch back."""
         self._progress.heard()
         self._heard_s = time.monotonic()
         try:
-            self._engine.submit(hints)
+            self._engine.submit(hints, granted_us=granted_us)
+        except Closing:
+            self._state.give_back(hints, "the worker stops")
+
+    def _deliver_here(self, hints: Sequence[Hint], granted_us: int) -> None:
+        try:
+            self._engine.submit(hints, granted_us=granted_us, wait=False)
         except Closing:
             self._state.give_back(hints, "the worker stops")
 
@@ -149,8 +165,10 @@ class Runtime:
             "worker": self._owner,
             "uptime_s": round(now_s - self._started_s, 1),
             "capacity": self._settings.capacity,
+            "intake": self._admission.intake,
             "load": self._engine.load,
             "granting": standing.granting,
+            "granter": standing.granter,
             "paused": standing.paused,
             "heard_s": None if self._heard_s is None else round(now_s - self._heard_s, 1),
             "fleet_workers": fleet.workers if fleet else None,

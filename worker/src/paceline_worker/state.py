@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import redis
 import redis.asyncio
+import structlog
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
@@ -18,8 +19,18 @@ from paceline_worker.clock import ServerClock
 
 _PACKAGE: Final = "paceline_worker"
 ANSWER_TIMEOUT_S: Final = 5.0
+# How often the server is asked whether it is still the process we knew; a new connection asks in any case.
+_RUN_CHECK_S: Final = 1.0
+# What one call of grant.lua may cost the server, as work.lua reckons.
+GRANT_BUDGET_US: Final = 3000
+# Calls of begin and settle under way at once, and those for keys and figures.
+_CONNECTIONS: Final = 24
 # Longer than a call can last, so that a call still under way is never called unknown.
 LEASE_MARGIN_S: Final = 5.0
+# Operations in one call of begin or settle: some 3 ms of the server.
+LARGEST_BATCH: Final = 25
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +92,9 @@ class Grants:
         given_back: leases that ran out before begin.
         settled: (account, kind, outcome, how many) of operations that ended on the way: expired, held, dead, cancelled.
         room: how many more operations the fleet could take.
+        granted_us: server time of the grants.
+        in_flight: operations in flight after it, of the whole fleet.
+        unfinished: the budget of the run was used up, so more is due at once.
         clock_jumped: the server's clock was set; the grants must not be used.
         infos: accounts whose figures are to be read.
         server_restarted: this is not the server process that was here before; every bucket now starts empty.
@@ -94,6 +108,9 @@ class Grants:
     clock_jumped: bool
     server_restarted: bool
     infos: Sequence[InfoTurn] = ()
+    granted_us: int = 0
+    in_flight: int = 0
+    unfinished: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,12 +118,60 @@ class Fleet:
     """What a heartbeat learns.
 
     Args:
-        capacity: operations all live workers may have in flight.
+        capacity: operations all live workers take on now.
         workers: how many live workers.
+        grants: whether this worker is the one that grants.
+        granter_until_us: until when some worker grants, unless it says so again (server us); 0 when none does.
+        cpu_us: CPU that a call costs a worker, 0 when none has measured.
     """
 
     capacity: int
     workers: int
+    grants: bool = True
+    granter_until_us: int = 0
+    cpu_us: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """What a worker says in its heartbeat.
+
+    Args:
+        intake: operations it takes on now.
+        capacity: its intake at the most.
+        latency_s: how long a call takes; 0: not measured.
+        cpu_s: CPU that a call costs; 0: not measured.
+        reach_s: how long the way from a grant to its call takes; 0: not measured.
+        lateness_s: how late its operations lately were.
+        wants_grant_s: for how long it wants to be the one that grants; 0: not at all.
+    """
+
+    intake: int
+    capacity: int
+    latency_s: float = 0.0
+    cpu_s: float = 0.0
+    reach_s: float = 0.0
+    lateness_s: float = 0.0
+    wants_grant_s: float = 0.0
+
+
+class RunCheck:
+    """When to ask whether the server is still the same process: on each new connection, and now and then."""
+
+    def __init__(self) -> None:
+        self._connected = True
+        self._asked_s = 0.0
+
+    def connected(self) -> None:
+        """A connection was made. Any thread may call."""
+        self._connected = True
+
+    def due(self, now_s: float) -> bool:
+        """Whether this call is to ask; it is taken to do so."""
+        if not self._connected and now_s - self._asked_s < _RUN_CHECK_S:
+            return False
+        self._connected, self._asked_s = False, now_s
+        return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +205,8 @@ class WorkerState:
 
     def __init__(self, url: str, clock: ServerClock, *, retention_s: int, grace_s: float) -> None:
         self._grace_us = int(grace_s * 1e6)
-        self.client = connect(url, answer_timeout_s=ANSWER_TIMEOUT_S)
+        self._check = RunCheck()
+        self.client = connect(url, answer_timeout_s=ANSWER_TIMEOUT_S, on_connected=self._check.connected)
         self._clock = clock
         self._retention_ms = retention_s * 1000
         self._accept = Script(_PACKAGE, "accept")
@@ -164,11 +230,21 @@ class WorkerState:
         rids: list[str] = self._overdue.run(self.client, int(grace_s * 1e6), most)
         return rids
 
-    def grant(self, *, most: int, fleet_capacity: int, most_accounts: int) -> Grants:
-        """Grant what is due; see grant.lua."""
+    def grant(self, *, most: int, fleet_capacity: int, budget_us: int = GRANT_BUDGET_US, spread_us: int = 0) -> Grants:
+        """Grant what is due; see grant.lua.
+
+        Args:
+            most: operations at the most.
+            fleet_capacity: operations that all workers take on.
+            budget_us: what the script may cost.
+            spread_us: distance between slots that nothing else keeps apart.
+        """
         sent = time.monotonic()
-        reply = self._grant.run(self.client, most, fleet_capacity, most_accounts, self._retention_ms, self._grace_us)
-        now, following, given_back, settled, room, restarted, infos, *flat = reply
+        check = "1" if self._check.due(sent) else "0"
+        reply = self._grant.run(
+            self.client, most, fleet_capacity, budget_us, self._retention_ms, self._grace_us, spread_us, check
+        )
+        now, following, given_back, settled, room, restarted, infos, unfinished, in_flight, *flat = reply
         self._clock.observe(sent, int(now), time.monotonic())
         hints = [Hint(i, str(t), int(s)) for i, t, s in zip(*[iter(flat)] * 3, strict=True)]
         ended = [(a, k, o, *(many or [1])) for a, k, o, *many in json.loads(settled)]
@@ -181,24 +257,32 @@ class WorkerState:
             clock_jumped=self._clock.take_jump(),
             server_restarted=restarted == "1",
             infos=[InfoTurn(account, int(slot)) for account, slot in json.loads(infos)],
+            granted_us=int(now),
+            in_flight=int(in_flight),
+            unfinished=unfinished == "1",
         )
 
     def give_back(self, hints: Iterable[Hint], words: str) -> None:
         """Return granted operations to the heads of their lanes, unless somebody has begun them meanwhile."""
         verdict = {"verb": "return", "words": words}
         texts = [json.dumps(verdict | {"id": hint.id, "token": hint.token}) for hint in hints]
-        if texts:
-            self._settle.run(self.client, self._retention_ms, self._grace_us, *texts)
+        for start in range(0, len(texts), LARGEST_BATCH):
+            self._settle.run(self.client, self._retention_ms, self._grace_us, *texts[start : start + LARGEST_BATCH])
 
-    def heartbeat(
-        self, worker: str, capacity: int, ttl_s: float, *, latency_s: float = 0.0, cpu_s: float = 0.0
-    ) -> Fleet:
-        """Say that this worker lives and what a call costs it (0: not measured), and learn about the fleet."""
+    def heartbeat(self, worker: str, beat: Beat, ttl_s: float) -> Fleet:
+        """Say that this worker lives and what it measured, and learn about the fleet.
+
+        Args:
+            worker: its name in the fleet.
+            beat: what it says.
+            ttl_s: after so long without another heartbeat it counts no more.
+        """
         sent = time.monotonic()
-        cost = int(latency_s * 1e6), int(cpu_s * 1e6)
-        now, total, workers = self._heartbeat.run(self.client, worker, capacity, int(ttl_s * 1e6), *cost)
+        figures = (beat.intake, int(ttl_s * 1e6), int(beat.latency_s * 1e6), int(beat.cpu_s * 1e6), beat.capacity)
+        way = (int(beat.reach_s * 1e6), int(beat.lateness_s * 1e6), int(beat.wants_grant_s * 1e6))
+        now, total, workers, grants, until, cpu = self._heartbeat.run(self.client, worker, *figures, *way)
         self._clock.observe(sent, int(now), time.monotonic())
-        return Fleet(int(total), int(workers))
+        return Fleet(int(total), int(workers), grants == "1", int(until), int(cpu))
 
     def leave(self, worker: str) -> None:
         """Take this worker out of the fleet."""
@@ -206,7 +290,26 @@ class WorkerState:
 
     def restart_buckets(self) -> None:
         """Let every bucket start empty, because the server's clock cannot be trusted to have gone on evenly."""
-        self._restart_buckets.run(self.client)
+        cursor = "0"
+        while (cursor := str(self._restart_buckets.run(self.client, cursor))) != "0":
+            pass
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """begin.lua's answer to one question, and when it came.
+
+    Args:
+        answer: its JSON object.
+        server_us: the server's time when it answered.
+        asked_s: monotonic seconds before the question was sent.
+        heard_s: monotonic seconds after the answer came.
+    """
+
+    answer: dict[str, Any]
+    server_us: int
+    asked_s: float
+    heard_s: float
 
 
 class DeliveryState:
@@ -234,12 +337,18 @@ class DeliveryState:
         grace_s: float,
     ) -> None:
         self._grace_us = int(grace_s * 1e6)
-        self.client: redis.asyncio.Redis = redis.asyncio.Redis.from_url(
+        self._check = RunCheck()
+        # A pool that is full is a wait: each of its connections is busy with a call that ends.
+        pool = redis.asyncio.BlockingConnectionPool.from_url(
             url,
+            max_connections=_CONNECTIONS,
+            timeout=None,
             decode_responses=True,
             retry=Retry(NoBackoff(), 0),
+            redis_connect_func=self._connected,
             **socket_options(url, ANSWER_TIMEOUT_S),
         )
+        self.client: redis.asyncio.Redis = redis.asyncio.Redis.from_pool(pool)
         self._clock = clock
         self._owner = owner
         self._lease_us = int(lease_s * 1e6)
@@ -249,15 +358,28 @@ class DeliveryState:
         self._settle = Script(_PACKAGE, "settle")
         self._account = Script(_PACKAGE, "account")
 
-    async def begin(self, grants: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
-        """Ask for operations by (id, token); see begin.lua for the answers."""
+    async def _connected(self, connection: Any) -> None:
+        await connection.on_connect()
+        self._check.connected()
+
+    async def begin(self, grants: Sequence[tuple[str, str, int]], notice_us: int) -> list[Answered]:
+        """Ask for operations; see begin.lua for the answers.
+
+        Args:
+            grants: id, token, and how many questions were asked about this grant, this one included.
+            notice_us: from the server's time until a call can be made.
+        """
         flat = [text for grant in grants for text in grant]
         sent = time.monotonic()
+        check = "1" if self._check.due(sent) else "0"
         reply = await self._begin.arun(
-            self.client, self._owner, self._lease_us, self._floor_us, self._retention_ms, *flat
+            self.client, self._owner, self._lease_us, self._floor_us, notice_us, check, *flat
         )
-        self._clock.observe(sent, int(reply[0]), time.monotonic())
-        return [json.loads(text) for text in reply[1:]]
+        heard, now_us = time.monotonic(), int(reply[0])
+        self._clock.observe(sent, now_us, heard)
+        if reply[1] == "1":
+            log.warning("the state server was restarted; every bucket starts empty, so sending stops for one spacing")
+        return [Answered(json.loads(text), now_us, sent, heard) for text in reply[2:]]
 
     async def settle(self, verdicts: Sequence[dict[str, Any]]) -> tuple[list[str], int | None]:
         """Record verdicts: what was done with each, and when something is due next (server us)."""
@@ -267,10 +389,10 @@ class DeliveryState:
         self._clock.observe(sent, int(reply[0]), time.monotonic())
         return list(reply[2:]), int(reply[1]) if reply[1] else None
 
-    async def key(self, account: str) -> tuple[str, int]:
-        """An account's encrypted key and its version."""
-        text, version = await self._account.arun(self.client, "key", account)
-        return text or "", int(version or 0)
+    async def keys(self, accounts: Sequence[str]) -> list[tuple[str, int]]:
+        """The encrypted keys of accounts and their versions; '' and 0 for one that was removed."""
+        reply = await self._account.arun(self.client, "keys", *accounts)
+        return [(text or "", int(version or 0)) for text, version in zip(reply[::2], reply[1::2], strict=True)]
 
     async def known(self, account: str) -> KnownAccount | None:
         """An account's limits as state has them; None when it was removed."""

@@ -12,7 +12,7 @@
 --       window's: "open-close ..." in us), `auto_pause` (percent), `vu`
 -- reply open: 'opened' | 'continued' | 'different' | 'unknown account' | 'cancelled' | 'forgotten'
 --       read: flat hash, `now` added; empty when unknown     else: 'done' | 'unknown campaign' | 'cancelled' | 'complete'
--- keys  c:<name>, c:<name>:out, campaigns, a:<acct> (read), a:<acct>:c, a:<acct>:tm, its lane's rotation, due
+-- keys  c:<name>, c:<name>:out, campaigns, a:<acct> (read), a:<acct>:c, a:<acct>:tm, its lane's rotation, timers
 -- What follows from a change (sources in or out of turn, memory given back) is a dispatcher's, at the account's next visit;
 -- what must hold at once (paused, cancelled) is read by every grant and begin.
 --@include keys.lua
@@ -34,7 +34,7 @@ local function poke(account)
   if redis.call('EXISTS', key.account(account)) == 0 then return end
   local now = int(server_time())
   redis.call('ZADD', key.account(account) .. ':tm', 'LT', now, 'c:0:' .. name)
-  redis.call('ZADD', key.due, 'LT', now, account)
+  redis.call('ZADD', key.timers, 'LT', now, account)
 end
 
 -- A changed weight counts from the next turn on: what the source has to wait for its turn shrinks or grows with it.

@@ -4,13 +4,16 @@
 -- an account, its lanes and the due index change in one atomic script (docs/decisions/0001). Python knows the root only.
 --
 -- accounts        set     account names
--- due             zset    account -> server time (us) at which a dispatcher must look at it
+-- due             zset    account -> server time (us) from which a slot of it may be granted; never later than that, perhaps earlier
+-- timers          zset    account -> server time (us) at which its timers or its paused senders need attention; likewise. Also `><id>`:
+--                         the operations that follow that one are to be released
+-- fl              zset    operation in flight -> lease expiry (us), of all accounts; its size is how many are in flight
 -- inbox           zset    record id -> server time (us) of writing; a sweeper accepts what nobody accepted
 -- in:<rid>        hash    one inbox record: account, campaign, count, body (JSON); removed by accept
 -- no:<rid>        string  why a record was refused; expires
--- meta            hash    epoch (bucket generation), jumps (of the server's clock), run_id, inflight (operations under a lease, all accounts),
---                         pb_* the provider's breaker (breaker.lua)
--- workers         hash    worker -> "capacity|expires_us|latency_us|cpu_us", of a call; the last two may be missing (heartbeat.lua)
+-- meta            hash    schema (of these keys), epoch (bucket generation), jumps (of the server's clock), run_id,
+--                         hop and lead (us, meta.lua), granter and granter_until (heartbeat.lua), pb_* the provider's breaker (breaker.lua)
+-- workers         hash    worker -> "intake|expires_us|latency_us|cpu_us|capacity|reach_us|lateness_us" (heartbeat.lua)
 -- outcomes        stream  one entry per settled operation, trimmed (docs/outcomes.md)
 -- receipts        hash    `<status>|<account>` -> receipts that came before their message's answer, for a receiver's metrics; taken by it
 -- campaigns       set     campaign names
@@ -27,7 +30,6 @@
 -- a:<acct>:dead   zset    its dead letters: rejected or dead -> since when (us); trimmed with the retention time
 -- a:<acct>:ln     set     senders that have or had a lane
 -- a:<acct>:rt|rb  zset    senders whose lane may send now and holds transactional | bulk work -> since when (us)
--- a:<acct>:fl     zset    operations in flight -> lease expiry (us)
 -- a:<acct>:in     zset    its inbox records -> time of writing (us): accepted in this order, whatever hint comes first
 -- a:<acct>:tm     zset    operations that wait for a time -> due (us): `n:<seq>:<id>` not before, `o:0:<id>` back-off ends,
 --                         `v:<other>:<id>` valid until, of one that follows another; `c:0:<campaign>` is to be attended to
@@ -44,9 +46,12 @@
 -- l:<acct>:<sender>:k:<pair>   list  operations that wait behind it; a pair is "t|<to>" or "b:<source>|<to>"
 local root = KEYS[1]
 
+-- The form of these keys. State of another form is converted by `paceline state migrate` before a worker starts.
+local SCHEMA = '2'
+
 local key = {
   accounts = root .. ':accounts', due = root .. ':due', inbox = root .. ':inbox', meta = root .. ':meta',
-  workers = root .. ':workers', outcomes = root .. ':outcomes', campaigns = root .. ':campaigns', receipts = root .. ':receipts',
+  timers = root .. ':timers', in_flight = root .. ':fl', workers = root .. ':workers', outcomes = root .. ':outcomes', campaigns = root .. ':campaigns', receipts = root .. ':receipts',
 }
 function key.record(rid) return root .. ':in:' .. rid end
 function key.refusal(rid) return root .. ':no:' .. rid end
@@ -66,6 +71,14 @@ end
 
 -- `tostring` keeps 14 digits and would lose the tail of a time.
 local function int(x) return string.format('%.0f', x) end
+
+-- Whether an operation of the account is in flight: each of its senders has one at the most.
+local function is_calling(account)
+  for _, sender in ipairs(redis.call('SMEMBERS', key.account(account) .. ':ln')) do
+    if redis.call('HEXISTS', key.lane(account, sender), 'f') == 1 then return true end
+  end
+  return false
+end
 
 -- A hash reply as a table, absent fields absent.
 local function fields(k, names)

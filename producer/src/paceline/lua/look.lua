@@ -76,6 +76,13 @@ local function lanes_of(account)
   return lanes
 end
 
+-- Each sender has one operation in flight at the most.
+local function in_flight_of(lanes)
+  local number = 0
+  for _, lane in ipairs(lanes) do if lane.in_flight then number = number + 1 end end
+  return number
+end
+
 -- Operations of an account that wait for a time: its timers, less those that wake a campaign, and its campaigns' timers.
 local function timed_of(account, lanes)
   local timed = redis.call('ZCARD', key.account(account) .. ':tm')
@@ -176,7 +183,7 @@ elseif verb == 'account' then
   local lanes = lanes_of(ARGV[2])
   return cjson.encode({
     account = a, counts = as_table(redis.call('HGETALL', key.account(ARGV[2]) .. ':n')), lanes = lanes, now = int(now),
-    in_flight = redis.call('ZCARD', key.account(ARGV[2]) .. ':fl'), timed = timed_of(ARGV[2], lanes),
+    in_flight = in_flight_of(lanes), timed = timed_of(ARGV[2], lanes),
     held = redis.call('ZCARD', key.account(ARGV[2]) .. ':held'),
   })
 elseif verb == 'campaign' then
@@ -204,7 +211,7 @@ else
   end
   return cjson.encode({
     provider_breaker_until = redis.call('HGET', key.meta, 'pb_until') or nil,
-    workers = workers, capacity = capacity, inflight = tonumber(redis.call('HGET', key.meta, 'inflight') or 0),
+    workers = workers, capacity = capacity, inflight = redis.call('ZCARD', key.in_flight),
     inbox = redis.call('ZCARD', key.inbox), accounts = redis.call('SCARD', key.accounts), now = int(now),
   })
 end

@@ -9,16 +9,18 @@
 -- Atomic per record and idempotent by operation id. A record that cannot be read is refused with a reason, never retried.
 --@include keys.lua
 --@include sources.lua
+--@include meta.lua
+--@include work.lua
 --@include bucket.lua
 --@include breaker.lua
 --@include budgets.lua
 --@include campaigns.lua
 --@include lanes.lua
 local REFUSAL_KEPT_S = 86400
--- An Outbox writes 1,000 at most; more would hold up the server, and Lua's stack.
+-- An Outbox writes 250 at most (some 2 ms); releases before wrote 1,000. More would hold up the server, and Lua's stack.
 local MOST_ROWS = 2000
 -- No further record is begun after so many rows.
-local ENOUGH_ROWS = 1000
+local ENOUGH_ROWS = 250
 local now = server_time()
 local epoch = current_epoch()
 local reply = { 0 }

@@ -9,17 +9,20 @@
 --         rotate:  3 version of the key that is there, 4 encrypted key, 5 its version, 6 '1' when it is another key, not the same one
 --                  encrypted anew
 --         resume, remove, key, known: nothing
+--         keys: 2 ... accounts
 --         info:    what /info said: 3 the limit by hand that the rest was computed for, 4 how soon to read again (us), 5 how long after
 --                  its last slot the account is within its new limit whatever it sent before (us), 6 '1' when it may send (paid for),
 --                  then field, value ... to change
 --         info later: it was not asked for in time
 --         throttled: /info was answered 429: 3 pause (us)
--- reply key: { encrypted key, key version }; known: { rate, told, info_every, interval, pacing, variation }; info: 'done' |
+-- reply key: { encrypted key, key version }; keys: encrypted key and its version of each account ('' when unknown); known: { rate, told, info_every, interval, pacing, variation }; info: 'done' |
 --       'slower' | 'changed' (the limit by hand, meanwhile); suspend, rotate: 'changed' when its key is another one meanwhile;
 --       else 'done' | 'exists' | 'unknown account' | 'not empty'
 -- keys  accounts, a:<acct> and its sets, lanes, due
 --@include keys.lua
 --@include sources.lua
+--@include meta.lua
+--@include work.lua
 --@include bucket.lua
 --@include breaker.lua
 --@include budgets.lua
@@ -31,6 +34,16 @@ local INFO_SHARE = 20
 -- What a worker says of a key that it cannot decrypt (secrets.py): encrypted anew, it can.
 local UNREADABLE = 'cannot be decrypted'
 local verb, name = ARGV[1], ARGV[2]
+
+if verb == 'keys' then
+  local keys = {}
+  for i = 2, #ARGV do
+    local stored = redis.call('HMGET', key.account(ARGV[i]), 'key', 'key_version')
+    keys[#keys + 1], keys[#keys + 2] = stored[1] or '', stored[2] or ''
+  end
+  return keys
+end
+
 local k = key.account(name)
 local now = server_time()
 local known = redis.call('EXISTS', k) == 1
@@ -79,7 +92,8 @@ if verb == 'add' or verb == 'limits' then
     redis.call('HSET', k, 'name', name, 'added_at', int(now), 'info_at', int(info_at))
     if ARGV[3] == 'read' then redis.call('HSET', k, 'info_read_at', int(now)) end
     if ARGV[3] == 'first' then redis.call('HSET', k, 'recheck', int(now + FIRST_INFO)) end
-    redis.call('SADD', key.accounts, name)
+    -- What is written from here on is of this form; state that was there before has said so, or is migrated first.
+    if redis.call('SADD', key.accounts, name) == 1 and redis.call('SCARD', key.accounts) == 1 then redis.call('HSET', key.meta, 'schema', SCHEMA) end
   end
 elseif verb == 'rotate' then
   local version, suspended = unpack(redis.call('HMGET', k, 'key_version', 'suspended'))
@@ -105,7 +119,7 @@ elseif verb == 'resume' then
     'ramp_left', 'bad_run', 'bad_window')
 elseif verb == 'remove' then
   local n = redis.call('HGET', k .. ':n', 'inbox') or '0'
-  if n ~= '0' or redis.call('EXISTS', k .. ':fl', k .. ':tm', k .. ':held') > 0 then return 'not empty' end
+  if n ~= '0' or redis.call('EXISTS', k .. ':tm', k .. ':held') > 0 or is_calling(name) then return 'not empty' end
   local senders = redis.call('SMEMBERS', k .. ':ln')
   for _, sender in ipairs(senders) do
     local lane = key.lane(name, sender)
@@ -123,6 +137,7 @@ elseif verb == 'remove' then
   redis.call('HDEL', key.receipts, 'sent|' .. name, 'not_sent|' .. name, 'received|' .. name, 'read|' .. name)
   redis.call('SREM', key.accounts, name)
   redis.call('ZREM', key.due, name)
+  redis.call('ZREM', key.timers, name)
   return 'done'
 end
 reschedule(load_account(name, now, current_epoch()), now)

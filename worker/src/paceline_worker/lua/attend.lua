@@ -1,10 +1,9 @@
 -- What a dispatcher does for a campaign at its time: let in what was scheduled, open its window, give back what a cancelled one
 -- held, and write down its end. Needs lanes.lua. Each visit does a bounded part; the rest waits for the next one.
 local attend = {}
--- Of cancelled campaigns a script deletes so many operations, and so long is the pause after it: nobody waits for more than a few
--- milliseconds. So many scheduled ones it lets in.
-local reap_left, REAP_PAUSE = 250, 10000
-local let_in_left = 200
+-- So long is the pause after a part of a cancelled campaign was deleted.
+local REAP_PAUSE = 10000
+local MOST_REAPED, MOST_LET_IN = 250, 200
 
 -- The next opening that is not over.
 local function advance_window(name, now)
@@ -26,8 +25,8 @@ end
 local function let_in(a, name, now)
   local c = campaign.of(name)
   local timers, list = key.campaign(name) .. ':tm', key.bulk(key.lane(a.name, c.f), name)
-  for _, member in ipairs(redis.call('ZRANGEBYSCORE', timers, '-inf', int(now), 'LIMIT', 0, let_in_left)) do
-    let_in_left = let_in_left - 1
+  for _, member in ipairs(redis.call('ZRANGEBYSCORE', timers, '-inf', int(now), 'LIMIT', 0, work.number('let_in', MOST_LET_IN))) do
+    work.spend('let_in')
     redis.call('ZREM', timers, member)
     redis.call('RPUSH', list, string.match(member, '[^:]+$'))
   end
@@ -54,19 +53,29 @@ local function cancel_one(id, a, name, now, retention)
   return 0
 end
 
+-- Some of a campaign's waiting operations, out of their list or their timers.
+local function pop_waiting(list, timers, most)
+  local ids = redis.call('LPOP', list, most) or {}
+  if #ids > 0 then return ids end
+  local members = redis.call('ZPOPMIN', timers, most)
+  for i = 1, #members, 2 do ids[#ids + 1] = string.match(members[i], '[^:]+$') end
+  return ids
+end
+
 local function reap(a, name, now, retention)
   local c = campaign.of(name)
   local timers, lane = key.campaign(name) .. ':tm', key.lane(a.name, c.f)
   local list = key.bulk(lane, name)
   source.leave(lane, name)
-  local ids = reap_left > 0 and redis.call('LPOP', list, reap_left) or {}
-  if #ids == 0 and reap_left > 0 then
-    local members = redis.call('ZPOPMIN', timers, reap_left)
-    for i = 1, #members, 2 do ids[#ids + 1] = string.match(members[i], '[^:]+$') end
-  end
-  reap_left = reap_left - #ids
   local gone = 0
-  for _, id in ipairs(ids) do gone = gone + cancel_one(id, a, name, now, retention) end
+  -- The end of one may let in another that waited behind it.
+  repeat
+    local ids = pop_waiting(list, timers, work.number('reap', MOST_REAPED))
+    for _, id in ipairs(ids) do
+      work.spend('reap')
+      gone = gone + cancel_one(id, a, name, now, retention)
+    end
+  until #ids == 0 or work.over()
   if gone > 0 then
     count({ a = a.name, c = name }, 'cancelled', gone)
     settled[#settled + 1] = { a.name, c.k, 'cancelled', gone }

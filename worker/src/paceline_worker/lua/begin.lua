@@ -1,25 +1,38 @@
--- Just before the call: is this grant still mine? Then hand me the payload, and mark it as being sent.
+-- Just before the call: is this grant still mine? Then make its slot final, hand me the payload, and mark it as being sent.
 --
 -- KEYS  1 root
--- ARGV  1 owner (unique per delivered batch), 2 lease after begin (us), 3 slot tolerance floor (us), 4 retention (ms),
---       then id, token per operation
--- reply { server time, then one JSON text per operation: {"s":"go", ...} or {"s":"no","why":...} }
---         why: 'stale' (another grant owns it, or it is settled), 'suspended', 'paused', 'missed'
---         "go" also tells what it follows, what its earlier calls brought, whether the call looks up an unknown outcome
--- keys  o:<id>, a:<acct>, a:<acct>:fl, lanes, due, u:<uuid> (read)
--- Replayable: the same owner asking again for the same token gets the same answer.
+-- ARGV  1 owner (unique per worker process), 2 lease after begin (us), 3 slot tolerance floor (us),
+--       4 notice: from this script's time until the worker can make the call (us, as it measured lately),
+--       5 '1': look whether the server was restarted,
+--       then id, token, how many questions this worker has asked about the grant (1 the first time) per operation
+-- reply { server time, '1' when a restart of the server was just noticed, then one JSON text per operation:
+--         {"s":"go", "slot", ...} | {"s":"wait", "slot", "account"}: ask again just before that slot | {"s":"no", "why", "account"} }
+--         why: 'stale' (another grant owns it, or it is settled), 'suspended', 'paused', 'far' (its next slot is too far
+--         ahead, or outside its window: grant.lua decides again)
+--         "go" also tells what it follows, what its earlier calls brought, whether the call looks up an unknown outcome, and with
+--         "moved" that its slot was changed
+-- keys  fl, o:<id>, a:<acct>, lanes, due, u:<uuid> (read)
+-- An operation that comes too late for its slot is not thrown away: it moves to the account's next slot, under the same limits. A
+-- worker that finds itself late after "go" has not made the call; it asks once more, with a higher number.
+-- Replayable: the same question gets the same answer, also when it arrives after a later one. So nothing that the worker has acted
+-- upon is taken back.
 --@include keys.lua
 --@include sources.lua
+--@include meta.lua
+--@include work.lua
 --@include bucket.lua
 --@include breaker.lua
 --@include budgets.lua
 --@include campaigns.lua
 --@include lanes.lua
-local owner, lease, floor = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
+local owner, lease, floor, notice = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local now = server_time()
-local epoch, jumps = current_epoch(), current_jumps()
+local epoch, restarted = checked_epoch(ARGV[5] == '1')
+local jumps = current_jumps()
+-- With more time than this until its slot the operation stays granted: a worker that is killed meanwhile leaves nothing unknown.
+local EARLY = 300000
 local accounts, touched = {}, {}
-local reply = { int(now) }
+local reply = { int(now), restarted }
 
 local function account_of(name)
   if accounts[name] == nil then accounts[name] = load_account(name, now, epoch) or false end
@@ -34,6 +47,50 @@ local function refuse(o, a, why)
   return { s = 'no', why = why, account = o.a }
 end
 
+-- Which question the owner's last answer was for, or nil when another worker has the grant.
+local function answered(o)
+  local who, number = string.match(o.w or '', '^(.*)|(%d+)$')
+  return who == owner and tonumber(number) or nil
+end
+
+-- Why it must not leave now, or nil.
+local function objection(o, a)
+  if not a or a.suspended then return 'suspended' end
+  -- A probe begins just before the pause ends, for a slot after it; not when the pause was made longer meanwhile.
+  if a.paused_until > now and (a.probe ~= o.id or a.paused_until > tonumber(o.sl)) then return 'paused' end
+  if breaker.bars(o.id, now) then return 'paused' end
+  if o.source ~= '-' and campaign.of(o.c).hold then return 'paused' end
+  return nil
+end
+
+-- Whether it may be sent at a later slot than it was granted for.
+local function still_open(o, slot)
+  if o.ph then return true end
+  if o.vu and tonumber(o.vu) <= slot then return false end
+  if o.wi and opening_at(o.wi, slot) ~= slot then return false end
+  local c = o.source ~= '-' and campaign.of(o.c) or {}
+  return not c.window or not c.closes or c.closes == '0' or slot < tonumber(c.closes)
+end
+
+-- The slot that it keeps, or the one that it gets because it is late; nil when that one is too far ahead, or it
+-- may not be sent then.
+local function final_slot(o, a, tolerance)
+  local slot = tonumber(o.sl)
+  -- A slot further ahead than any grant reaches was given by a clock that has been set back since.
+  local meant = o.j == jumps and slot <= now + FAR
+  if meant and now + notice <= slot + tolerance / 2 then return slot end
+  local later = bucket.move(a, slot, math.max(now + notice, a.paused_until), o.pr == 'b')
+  touched[o.a] = a
+  if later > now + FAR or not still_open(o, later) then
+    bucket.give_back(a, later)
+    return nil
+  end
+  budget.move(a, o, slot, later)
+  redis.call('HSET', o.key, 'sl', int(later), 'j', jumps)
+  o.sl, o.moved = int(later), '1'
+  return later
+end
+
 -- The operation it follows (its handle at the provider, its target, its result), and when the group it is about was made here.
 local function followed_of(o)
   local maker = o.rf and fields(key.operation(o.rf), { 'u', 'to', 'rs', 'te', 'k' })
@@ -44,22 +101,25 @@ local function followed_of(o)
   return nil, made_by and redis.call('HGET', key.operation(made_by), 'te') or nil
 end
 
-local function begin(id, token)
+local function begin(id, token, question)
   local o = load_operation(id)
-  if not o or o.n ~= token or (o.s ~= 'g' and not (o.s == 's' and o.w == owner)) then return { s = 'no', why = 'stale' } end
+  if not o or o.n ~= token or (o.s ~= 'g' and o.s ~= 's') then return { s = 'no', why = 'stale' } end
+  local last = o.s == 's' and answered(o)
+  if o.s == 's' and (not last or question < last) then return { s = 'no', why = 'stale' } end
   local a = account_of(o.a)
-  if o.s == 'g' then
-    if not a then return refuse(o, a, 'suspended') end
-    if a.suspended then return refuse(o, a, 'suspended') end
-    -- A probe begins just before the pause ends, for a slot after it; not when the pause was made longer meanwhile.
-    if a.paused_until > now and (a.probe ~= id or a.paused_until > tonumber(o.sl)) then return refuse(o, a, 'paused') end
-    if breaker.bars(id, now) then return refuse(o, a, 'paused') end
-    if o.source ~= '-' and campaign.of(o.c).hold then return refuse(o, a, 'paused') end
-    if o.j ~= jumps then return refuse(o, a, 'missed') end
-    if now > tonumber(o.sl) + math.max(a.variation / 2, floor) then return refuse(o, a, 'missed') end
-    redis.call('HSET', o.key, 's', 's', 'w', owner)
-    redis.call('ZADD', a.key .. ':fl', int(now + lease), id)
-    touched[o.a] = a
+  local tolerance = a and math.max(a.variation / 2, floor) or floor
+  if question ~= last then
+    local why = objection(o, a)
+    if why then return refuse(o, a, why) end
+    local slot = final_slot(o, a, tolerance)
+    if not slot then return refuse(o, a, 'far') end
+    if slot > now + notice + EARLY then
+      redis.call('HSET', o.key, 's', 'g')
+      redis.call('ZADD', key.in_flight, int(slot + GRANT_LEASE), id)
+      return { s = 'wait', slot = int(slot), account = o.a, moved = o.moved }
+    end
+    redis.call('HSET', o.key, 's', 's', 'w', owner .. '|' .. question)
+    redis.call('ZADD', key.in_flight, int(math.max(now, slot) + lease), id)
   end
   local followed, made_at = followed_of(o)
   return {
@@ -67,11 +127,11 @@ local function begin(id, token)
     channel = o.k == 'message.delete' and redis.call('HGET', o.lane, 'ch') or nil, treat_503 = a and a.treat_503 or nil,
     s = 'go', account = o.a, kind = o.k, sender = o.f, to = o.to, payload = o.p, campaign = o.c,
     template = o.c and campaign.of(o.c).p or nil, priority = o.pr, accepted_at = o.t, max_attempts = o.mx, on_unknown = o.unk,
-    attempts = o.at or '0', slot = o.sl, tolerance = int(math.max(a.variation / 2, floor)), window = a.window,
+    attempts = o.at or '0', slot = o.sl, tolerance = int(tolerance), window = a.window, moved = o.moved,
     throttled = int(a.throttled), key_version = a.key_version, trace = o.tp, upload_trace = o.c and campaign.of(o.c).tp or nil,
   }
 end
 
-for i = 5, #ARGV, 2 do reply[#reply + 1] = cjson.encode(begin(ARGV[i], ARGV[i + 1])) end
+for i = 6, #ARGV, 3 do reply[#reply + 1] = cjson.encode(begin(ARGV[i], ARGV[i + 1], tonumber(ARGV[i + 2]))) end
 for _, a in pairs(touched) do reschedule(a, now) end
 return reply

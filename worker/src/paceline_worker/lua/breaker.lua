@@ -1,4 +1,4 @@
--- Circuit breakers: one per account, one for the provider. Needs keys.lua.
+-- Circuit breakers: one per account, one for the provider. Needs keys.lua and meta.lua.
 --
 -- An account's opens after 3 failures in a row, or 10 among its last 20 calls; the provider's after failures of 3 different
 -- accounts in a row. While one is open nothing leaves but one probe at a time, after 5, 10, 20 ... 60 s. A probe that is answered
@@ -8,15 +8,6 @@
 --                     `ramp` factor of the interval, `ramp_left` calls until the next stage
 -- Fields of meta:     `pb_until` end of the pause, `pb_probe` the operation that probes, `pb_opened`, `pb_bad` accounts that failed
 local breaker = {}
-
--- What all accounts share; read once per script run.
-local shared = nil
-local function meta()
-  if not shared then
-    shared = fields(key.meta, { 'epoch', 'jumps', 'run_id', 'inflight', 'pb_until', 'pb_probe', 'pb_opened', 'pb_bad' })
-  end
-  return shared
-end
 
 local RUN, WINDOW, SHARE, ACCOUNTS = 3, 20, 10, 3
 local FIRST_PAUSE, LONGEST_PAUSE = 5000000, 60000000
@@ -39,7 +30,8 @@ function breaker.provider()
   return provider
 end
 
--- How many operations the provider's breaker lets leave now, of `room`.
+-- How many operations the provider's breaker lets leave now, of `room`. While it is open grant.lua looks at no account, so nothing
+-- is moved in the due index when it opens or closes, however many accounts wait.
 function breaker.room(room, now)
   local p = breaker.provider()
   if not p.pause_end then return room end
@@ -91,10 +83,6 @@ local function note_provider(name, id, good, now)
     if not good then return open_provider(p, now) end
     redis.call('HDEL', key.meta, 'pb_until', 'pb_probe', 'pb_opened', 'pb_bad')
     p.pause_end, p.pb_probe, p.pb_bad, p.opened = nil, nil, nil, 0
-    -- Those that waited for its end are looked at now.
-    for _, waiting in ipairs(redis.call('ZRANGEBYSCORE', key.due, int(now), int(now + LONGEST_PAUSE))) do
-      redis.call('ZADD', key.due, int(now), waiting)
-    end
   elseif good then
     if p.pb_bad then
       redis.call('HDEL', key.meta, 'pb_bad')

@@ -1,5 +1,5 @@
 -- The token bucket of an account: GCRA with burst 1, in integer microseconds of the server's clock.
--- Included by grant.lua and take.lua; `bucket.py` is the same arithmetic in Python, and one property test holds them together.
+-- Needs keys.lua and meta.lua; `bucket.py` is the same arithmetic in Python, and one property test holds them together.
 -- README.md beside bucket.py tells it with a timeline.
 --
 -- Fields of a:<acct>:  `next`     earliest next slot (the theoretical arrival time of GCRA)
@@ -11,17 +11,12 @@
 --                      `taken`    slots taken since the account was added, less those given back: for people who watch the rate
 local bucket = {}
 
--- Grants run ahead of their slots by the lead, so the hop through Celery costs no throughput.
-local LEAD = 250000
--- A slot is never nearer than this: a grant for "now" would be late before it reached a worker.
-local HOP = 40000
-
 -- A bucket of another generation starts empty: one whole interval passes before its first slot, counted from now or from a slot
 -- that was granted ahead and may still be used.
 function bucket.refresh(a, now, epoch)
   if a.epoch ~= epoch or not a.next then
     local empty = now + a.interval
-    a.next = math.max(empty, math.min(a.next or empty, empty + LEAD))
+    a.next = math.max(empty, math.min(a.next or empty, empty + FAR))
     a.floor, a.last = 0, 0
     a.epoch = epoch
     a.bucket_changed = true
@@ -80,6 +75,18 @@ function bucket.give_back(a, slot)
     local log = bucket.log(a, quota)
     if redis.call('LINDEX', log, -1) == int(slot) then redis.call('RPOP', log) end
   end
+end
+
+-- An operation is late for its slot: it takes the first one at or after `earliest` instead, under the same limits. The old slot goes
+-- back to the bucket when no later one was taken; it counts no longer against a quota in any case. Returns the new slot.
+function bucket.move(a, slot, earliest, bulk)
+  local taken = a.taken
+  for _, quota in ipairs(a.quotas) do redis.call('LREM', bucket.log(a, quota), -1, int(slot)) end
+  bucket.give_back(a, slot)
+  local later = bucket.peek(a, earliest, bulk)
+  bucket.take(a, later)
+  a.taken = taken
+  return later
 end
 
 function bucket.save(a)

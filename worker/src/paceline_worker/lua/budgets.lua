@@ -46,3 +46,12 @@ function budget.give_back(a, o, slot)
   end
   if o.k == 'number.check' and a.checks_left then redis.call('HINCRBY', a.key, 'checks_left', 1) end
 end
+
+-- A call takes place later than it was taken for. Later ones of the same sender were not taken meanwhile: it was busy.
+function budget.move(a, o, slot, later)
+  for _, b in ipairs(a.budgets) do
+    if budget.concerns(o, b) and redis.call('LINDEX', budget.log(o, b), -1) == int(slot) then
+      redis.call('LSET', budget.log(o, b), -1, int(later))
+    end
+  end
+end

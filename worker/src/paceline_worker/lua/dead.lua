@@ -20,6 +20,8 @@
 -- Replayable: what was replayed is no dead letter any more, and changes nothing.
 --@include keys.lua
 --@include sources.lua
+--@include meta.lua
+--@include work.lua
 --@include bucket.lua
 --@include breaker.lua
 --@include budgets.lua

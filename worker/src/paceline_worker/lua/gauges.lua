@@ -105,7 +105,7 @@ local function row_of(name)
   local a = redis.call('HMGET', k, unpack(ACCOUNT))
   if not a[1] then return nil end
   local rows, sending, in_campaigns, timed, oldest = campaigns_of(name, k)
-  local transactional, single, parked, may_send, capped, capped_rate = 0, 0, 0, 0, 0, 0
+  local transactional, single, parked, in_flight, may_send, capped, capped_rate = 0, 0, 0, 0, 0, 0, 0
   local last_transactional, last_single = '', ''
   local due_transactional = false
   local senders = redis.call('SMEMBERS', k .. ':ln')
@@ -125,7 +125,9 @@ local function row_of(name)
       for _, pair in ipairs(redis.call('HKEYS', lane .. ':h')) do parked = parked + redis.call('LLEN', lane .. ':k:' .. pair) end
     end
     transactional, single = transactional + urgent, single + bulk
-    if (urgent > 0 or bulk > 0 or own) and tonumber(redis.call('HGET', lane, 'p') or 0) <= now then
+    local calling, paused_until = unpack(redis.call('HMGET', lane, 'f', 'p'))
+    if calling then in_flight = in_flight + 1 end
+    if (urgent > 0 or bulk > 0 or own) and tonumber(paused_until or 0) <= now then
       may_send = may_send + 1
       due_transactional = due_transactional or urgent > 0
       if urgent == 0 and bulk == 0 and not own.free then
@@ -137,7 +139,7 @@ local function row_of(name)
   local quotas, from = quotas_of(k, a[18], a[8])
   timed = timed + redis.call('ZCARD', k .. ':tm')
   local numbers = {
-    transactional, single, parked, in_campaigns, timed, redis.call('ZCARD', k .. ':fl'), redis.call('ZCARD', k .. ':held'),
+    transactional, single, parked, in_campaigns, timed, in_flight, redis.call('ZCARD', k .. ':held'),
     redis.call('ZCARD', k .. ':dead'),
   }
   return {
@@ -159,10 +161,10 @@ elseif verb == 'accounts' then
   return { int(now), read, rows }
 end
 local function info(section, pattern) return string.match(redis.call('INFO', section), pattern) end
-local breaker, in_flight = unpack(redis.call('HMGET', key.meta, 'pb_until', 'inflight'))
+local breaker, in_flight = redis.call('HGET', key.meta, 'pb_until'), redis.call('ZCARD', key.in_flight)
 return {
   int(now), info('memory', '[\r\n]used_memory:(%d+)') or '0', info('memory', '[\r\n]maxmemory:(%d+)') or '0',
   info('persistence', '[\r\n]aof_enabled:(%d)') or '0', info('persistence', '[\r\n]aof_last_write_status:ok') and '1' or '0',
-  redis.call('ZCARD', key.inbox), in_flight or '0', redis.call('SCARD', key.accounts), breaker and '1' or '0',
+  redis.call('ZCARD', key.inbox), in_flight, redis.call('SCARD', key.accounts), breaker and '1' or '0',
   redis.call('HVALS', key.workers),
 }

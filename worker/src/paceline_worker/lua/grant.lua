@@ -1,76 +1,130 @@
--- Grant everything that is due: take a slot, take the operation from its lane, put it in flight under a lease and a token.
+-- Grant what is due: take a slot, take the operation from its lane, put it in flight under a lease and a token.
 --
 -- KEYS  1 root
--- ARGV  1 most operations to grant, 2 fleet capacity (operations in flight, all workers), 3 most accounts to visit,
---       4 retention of settled operations (ms), 5 grace before an unknown outcome is looked up (us)
+-- ARGV  1 most operations to grant, 2 fleet capacity (operations in flight, all workers), 3 budget (us of work, as work.lua reckons),
+--       4 retention of settled operations (ms), 5 grace before an unknown outcome is looked up (us),
+--       6 distance between slots that nothing but the hop binds (us): what one call costs the fleet,
+--       7 '1': look whether the server was restarted
 -- reply { server time, next look (us; '' none), leases given back, JSON list of {account, kind, outcome} settled on the way,
 --         fleet room left, '1' when a restart of the server was just noticed, JSON list of {account, slot} whose /info is to be read
---         at that slot, then id, token, slot per grant }
--- keys  due, meta, a:<acct> and its sets, lanes, o:<id>, f:<id>
--- Cost: a constant number of commands per grant and per account visited, whatever waits behind.
+--         at that slot, '1' when the budget was used up, operations in flight, then
+--         id, token, slot per grant }
+-- keys  fl, timers, due, meta, a:<acct> and its sets, lanes, o:<id>, f:<id>
+-- Cost: leases that ran out and timers that ended come first, each with its part of the budget; then accounts in the order of
+-- their slots. Without room no account is looked at. A constant number of commands per grant, whatever waits behind.
 -- Not replayable by design: a lost reply leaves granted operations that nobody begins, and their leases give them back.
 --@include keys.lua
 --@include sources.lua
+--@include meta.lua
+--@include work.lua
 --@include bucket.lua
 --@include breaker.lua
 --@include budgets.lua
 --@include campaigns.lua
 --@include lanes.lua
 --@include attend.lua
-local most, capacity, most_accounts, retention = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
-local grace = tonumber(ARGV[5])
+local most, capacity, retention, grace = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[4], tonumber(ARGV[5])
+local spread = tonumber(ARGV[6])
+work.left = tonumber(ARGV[3])
 local now = server_time()
-local epoch, restarted = checked_epoch()
+local epoch, restarted = checked_epoch(ARGV[7] == '1')
 local jumps = current_jumps()
-local room = math.min(most, capacity - tonumber(meta().inflight or 0))
 -- An answer to /info that does not come is asked for again after this long.
 local INFO_AGAIN = 60000000
 local UNHEARD = 'the worker did not report back before its lease ran out'
+-- Of one visit.
+local MOST_LEASES, MOST_TIMED_ACCOUNTS, MOST_TIMERS, MOST_ACCOUNTS = 50, 50, 50, 100
 local granted, infos = {}, {}
 local swept_back = 0
+local accounts, touched = {}, {}
 
--- Leases that ran out. Before begin: nothing was sent, back to the lane. After it: unknown, unless the call only looked something up.
-local function sweep_leases(a)
-  for _, id in ipairs(redis.call('ZRANGEBYSCORE', a.key .. ':fl', '-inf', int(now), 'LIMIT', 0, 50)) do
-    local o = load_operation(id)
-    if not o then
-      redis.call('ZREM', a.key .. ':fl', id)
-      redis.call('HINCRBY', key.meta, 'inflight', -1)
-    else
-      if o.s == 's' and not o.ph then
-        unknown(o, now, UNHEARD, retention, grace)
-        breaker.not_probed(id, now)
-      elseif o.s == 's' and redis.call('HINCRBY', o.key, 'lk', 1) >= MOST_LOOKS then
-        finish(o, now, 'held', { code = 'unknown', words = UNHEARD }, retention)
-        breaker.not_probed(id, now)
-      else
-        give_back(o, now, a, o.s == 'g')
-        if o.s == 'g' then swept_back = swept_back + 1 end
-      end
-      refresh_lane(a.name, o.f, now)
-    end
+local function account_of(name)
+  if accounts[name] == nil then accounts[name] = load_account(name, now, epoch) or false end
+  return accounts[name]
+end
+
+-- A lease that ran out. Before begin: nothing was sent, back to the lane. After it: unknown, unless the call only looked something
+-- up.
+local function sweep(id)
+  local o = load_operation(id)
+  if not o then return redis.call('ZREM', key.in_flight, id) end
+  local a = account_of(o.a)
+  if o.s == 's' and not o.ph then
+    unknown(o, now, UNHEARD, retention, grace)
+    breaker.not_probed(id, now)
+  elseif o.s == 's' and redis.call('HINCRBY', o.key, 'lk', 1) >= MOST_LOOKS then
+    finish(o, now, 'held', { code = 'unknown', words = UNHEARD }, retention)
+    breaker.not_probed(id, now)
+  else
+    give_back(o, now, a, o.s == 'g')
+    if o.s == 'g' then swept_back = swept_back + 1 end
+  end
+  refresh_lane(o.a, o.f, now)
+  if a then
     if a.probe == id then set_probe(a, 'due') end
+    touched[a.name] = a
   end
 end
 
-local function fire_timers(a)
-  for _, member in ipairs(redis.call('ZRANGEBYSCORE', a.key .. ':tm', '-inf', int(now), 'LIMIT', 0, 100)) do
-    redis.call('ZREM', a.key .. ':tm', member)
-    local kind, subject = string.sub(member, 1, 1), string.match(member, '[^:]+$')
-    local o = kind ~= 'c' and load_operation(subject)
-    if kind == 'c' then
-      attend.campaign(a, subject, now, retention)
-    elseif o and o.s == 'w' and kind == 'v' then
-      redis.call('LREM', key.followers(o.rf), 1, o.id)
-      finish(o, now, 'expired', { words = 'its valid_until passed while it waited for the operation that it follows' }, retention)
-    elseif o and o.s == 'w' then
-      enter_lane(o, kind == 'o', now)
-      refresh_lane(a.name, o.f, now)
-    end
+local function sweep_leases()
+  for _, id in ipairs(redis.call('ZRANGEBYSCORE', key.in_flight, '-inf', int(now), 'LIMIT', 0, work.number('lease', MOST_LEASES))) do
+    work.spend('lease')
+    sweep(id)
+    if work.over() then break end
   end
-  for _, sender in ipairs(redis.call('ZRANGEBYSCORE', a.key .. ':sp', '-inf', int(now), 'LIMIT', 0, 100)) do
+end
+
+local function fire(a, member)
+  local kind, subject = string.sub(member, 1, 1), string.match(member, '[^:]+$')
+  local o = kind ~= 'c' and load_operation(subject)
+  if kind == 'c' then
+    attend.campaign(a, subject, now, retention)
+  elseif o and o.s == 'w' and kind == 'v' then
+    redis.call('LREM', key.followers(o.rf), 1, o.id)
+    finish(o, now, 'expired', { words = 'its valid_until passed while it waited for the operation that it follows' }, retention)
+  elseif o and o.s == 'w' then
+    enter_lane(o, kind == 'o', now)
+    refresh_lane(a.name, o.f, now)
+  end
+end
+
+-- The timers of one account that have ended, as far as the budget goes; what is left lets other accounts go first.
+local function attend_to(name)
+  local a = account_of(name)
+  if not a then return redis.call('ZREM', key.timers, name) end
+  for _, member in ipairs(redis.call('ZRANGEBYSCORE', a.key .. ':tm', '-inf', int(now), 'LIMIT', 0, work.number('timer', MOST_TIMERS))) do
+    work.spend('timer')
+    redis.call('ZREM', a.key .. ':tm', member)
+    fire(a, member)
+    if work.over() then break end
+  end
+  for _, sender in ipairs(redis.call('ZRANGEBYSCORE', a.key .. ':sp', '-inf', int(now), 'LIMIT', 0, work.number('pause', MOST_TIMERS))) do
+    work.spend('pause')
     redis.call('ZREM', a.key .. ':sp', sender)
-    refresh_lane(a.name, sender, now)
+    refresh_lane(name, sender, now)
+  end
+  touched[name] = a
+  local timer = redis.call('ZRANGE', a.key .. ':tm', 0, 0, 'WITHSCORES')[2]
+  local pause = redis.call('ZRANGE', a.key .. ':sp', 0, 0, 'WITHSCORES')[2]
+  local following = timer and pause and math.min(tonumber(timer), tonumber(pause)) or tonumber(timer or pause)
+  if following then
+    redis.call('ZADD', key.timers, int(math.max(now, following)), name)
+  else
+    redis.call('ZREM', key.timers, name)
+  end
+end
+
+local function fire_timers()
+  for _, member in ipairs(redis.call('ZRANGEBYSCORE', key.timers, '-inf', int(now), 'LIMIT', 0, MOST_TIMED_ACCOUNTS)) do
+    if string.sub(member, 1, 1) == FOLLOWED then
+      work.spend('visit')
+      redis.call('ZREM', key.timers, member)
+      release_followers(string.sub(member, 2), now, work.number('timer', MOST_TIMERS))
+    else
+      work.spend('visit')
+      attend_to(member)
+    end
+    if work.over() then break end
   end
 end
 
@@ -89,14 +143,13 @@ local function may_follow(o)
 end
 
 -- Whether the budgets of sender and kind allow the call; else the operation waits, or with it the whole lane.
-local function within_budgets(a, o, sender, slot)
+local function within_budgets(a, o, slot)
   for _, b in ipairs(a.budgets) do
     local nth_last = budget.concerns(o, b) and redis.call('LINDEX', budget.log(o, b), -b.n)
     local free = nth_last and tonumber(nth_last) + b.window + a.variation or 0
     if free > slot and b.kind == '*' then
       enter_lane(o, true, now)
-      redis.call('HSET', o.lane, 'p', int(free), 'pw', 'budget')
-      redis.call('ZADD', a.key .. ':sp', int(free), sender)
+      pause_sender(o, free, 'budget')
       return false
     elseif free > slot then
       set_aside(o, free, 'the budget of ' .. b.n .. ' ' .. b.kind .. ' of its sender is used up')
@@ -129,39 +182,51 @@ local function next_lane(a)
   return redis.call('ZRANGE', a.key .. ':rb', 0, 0)[1], 'rb'
 end
 
+-- Why an operation whose turn has come ends without a call, or nil.
+local function too_late(o, slot)
+  if o.ph then return nil end
+  if campaign.shut(o.c) then return 'no opening of its campaign\'s window is left' end
+  if o.vu and tonumber(o.vu) <= slot then return 'its valid_until passed before its turn came' end
+  return nil
+end
+
+-- Whether the operation may have the slot; else it was put where it waits, or has its outcome.
+local function may_leave(a, o, slot)
+  local late = too_late(o, slot)
+  if late then
+    finish(o, now, 'expired', { words = late }, retention)
+    return false
+  end
+  local ahead = redis.call('HGET', o.lane .. ':h', o.pair)
+  if ahead and ahead ~= o.id then
+    redis.call('RPUSH', o.lane .. ':k:' .. o.pair, o.id)
+    return false
+  end
+  return (not o.wi or o.ph or within_window(o, slot)) and (not o.rf or may_follow(o)) and within_budgets(a, o, slot)
+end
+
+-- Slots that nothing but the hop binds lie apart by what a call costs: so many calls at one instant would all but one be late.
+local function apart() return math.floor(spread * #granted / 3) end
+
 -- The next operation of the account that may be sent, and its slot; nil when there is none, or none so soon.
 local function next_operation(a)
-  for _ = 1, SKIPS do
+  repeat
     local sender, class = next_lane(a)
     if not sender then return nil end
-    local slot = bucket.peek(a, math.max(now + HOP, a.paused_until), class == 'rb')
-    if slot > now + LEAD then return nil end
+    local slot = bucket.peek(a, math.max(now + HOP + apart(), a.paused_until), class == 'rb')
+    if slot > now + LEAD + apart() then return nil end
     local id = leave_lane(a.name, key.lane(a.name, sender), class, slot)
     local o = id and load_operation(id)
-    if not o or o.s ~= 'w' then
-      refresh_lane(a.name, sender, now)
-    elseif campaign.shut(o.c) and not o.ph then
-      finish(o, now, 'expired', { words = 'no opening of its campaign\'s window is left' }, retention)
-      refresh_lane(a.name, sender, now)
-    elseif o.vu and tonumber(o.vu) <= slot and not o.ph then
-      finish(o, now, 'expired', { words = 'its valid_until passed before its turn came' }, retention)
-      refresh_lane(a.name, sender, now)
-    else
-      local ahead = redis.call('HGET', o.lane .. ':h', o.pair)
-      if ahead and ahead ~= id then
-        redis.call('RPUSH', o.lane .. ':k:' .. o.pair, id)
-      elseif (not o.wi or o.ph or within_window(o, slot)) and (not o.rf or may_follow(o)) and within_budgets(a, o, sender, slot) then
-        return o, slot
-      end
-      refresh_lane(a.name, sender, now)
-    end
-  end
+    if o and o.s == 'w' and may_leave(a, o, slot) then return o, slot end
+    refresh_lane(a.name, sender, now)
+    work.spend('skip')
+  until work.over()
   return nil
 end
 
 -- The account's own figures are read at a slot of its bucket, like any call.
 local function ask_info(a)
-  if not may_ask_info(a) or a.info_at > now or breaker.others_from() > now or capacity <= 0 then return end
+  if not may_ask_info(a) or a.info_at > now or breaker.others_from() > now then return end
   local slot = bucket.peek(a, math.max(now + HOP, a.paused_until))
   if slot > now + LEAD then return end
   bucket.take(a, slot)
@@ -170,39 +235,63 @@ local function ask_info(a)
   infos[#infos + 1] = { a.name, int(slot) }
 end
 
+local function grant(a, o, slot)
+  work.spend('grant')
+  bucket.take(a, slot)
+  budget.spend(a, o, slot)
+  if o.pr == 'b' then campaign.took(o, slot) end
+  breaker.probing(o.id, now)
+  local token = redis.call('HINCRBY', o.key, 'n', 1)
+  redis.call('HSET', o.key, 's', 'g', 'sl', int(slot), 'j', jumps)
+  redis.call('ZADD', key.in_flight, int(slot + GRANT_LEASE), o.id)
+  redis.call('HSET', o.lane, 'f', o.id)
+  refresh_lane(a.name, o.f, now)
+  if a.probe == 'due' then set_probe(a, o.id) end
+  granted[#granted + 1] = o.id
+  granted[#granted + 1] = token
+  granted[#granted + 1] = int(slot)
+end
+
+local room
+
 local function visit(name)
-  local a = load_account(name, now, epoch)
-  if not a then
-    redis.call('ZREM', key.due, name)
-    return
-  end
-  sweep_leases(a)
-  fire_timers(a)
+  work.spend('visit')
+  local a = account_of(name)
+  if not a then return redis.call('ZREM', key.due, name) end
   ask_info(a)
   while breaker.room(room, now) > 0 and not a.suspended and a.recheck <= now and (not a.probe or a.probe == '' or a.probe == 'due') do
     local o, slot = next_operation(a)
     if not o then break end
-    bucket.take(a, slot)
-    budget.spend(a, o, slot)
-    if o.pr == 'b' then campaign.took(o, slot) end
-    breaker.probing(o.id, now)
-    local token = redis.call('HINCRBY', o.key, 'n', 1)
-    redis.call('HSET', o.key, 's', 'g', 'sl', int(slot), 'j', jumps)
-    redis.call('ZADD', a.key .. ':fl', int(slot + GRANT_LEASE), o.id)
-    redis.call('HINCRBY', key.meta, 'inflight', 1)
-    redis.call('HSET', o.lane, 'f', o.id)
-    refresh_lane(name, o.f, now)
-    if a.probe == 'due' then set_probe(a, o.id) end
+    grant(a, o, slot)
     room = room - 1
-    granted[#granted + 1] = o.id
-    granted[#granted + 1] = token
-    granted[#granted + 1] = int(slot)
+    if work.over() then break end
   end
   reschedule(a, now)
 end
 
-for _, name in ipairs(redis.call('ZRANGEBYSCORE', key.due, '-inf', int(now), 'LIMIT', 0, most_accounts)) do visit(name) end
+local whole = work.left
+work.left = math.floor(whole / 3)
+sweep_leases()
+work.left = work.left + math.floor(whole / 3)
+fire_timers()
+for _, a in pairs(touched) do reschedule(a, now) end
+work.left = work.left + math.floor(whole / 3)
 
-local following = redis.call('ZRANGE', key.due, 0, 0, 'WITHSCORES')[2]
-return { int(now), following and int(tonumber(following)) or '', swept_back, settled_json(), breaker.room(room, now), restarted,
-  #infos > 0 and cjson.encode(infos) or '[]', unpack(granted) }
+local full = capacity - redis.call('ZCARD', key.in_flight)
+room = math.min(most, full)
+local provider_from = breaker.provider().pause_end
+if full > 0 and not (provider_from and provider_from > now) then
+  for _, name in ipairs(redis.call('ZRANGEBYSCORE', key.due, '-inf', int(now), 'LIMIT', 0, work.number('visit', MOST_ACCOUNTS))) do
+    if work.over() or (room <= 0 and most > 0) then break end
+    visit(name)
+  end
+end
+
+local function head(index) return tonumber(redis.call('ZRANGE', index, 0, 0, 'WITHSCORES')[2]) end
+local following = head(key.due)
+if following and breaker.provider().pause_end then following = math.max(following, breaker.provider().pause_end) end
+for _, other in ipairs({ head(key.timers) or false, head(key.in_flight) or false }) do
+  if other and (not following or other < following) then following = other end
+end
+return { int(now), following and int(following) or '', swept_back, settled_json(), breaker.room(room, now), restarted,
+  #infos > 0 and cjson.encode(infos) or '[]', work.over() and '1' or '0', redis.call('ZCARD', key.in_flight), unpack(granted) }

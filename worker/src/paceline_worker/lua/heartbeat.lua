@@ -1,29 +1,49 @@
--- Register a worker's capacity and what a call costs it, and drop workers that fell silent.
+-- Register a worker: what it takes on, what it measured; drop workers that fell silent; and say who grants.
 --
 -- KEYS  1 root
--- ARGV  1 worker, 2 capacity ('' to leave the fleet), 3 time to live (us),
---       4 how long a call takes, 5 how much CPU one needs, as this worker measured (us; 0: not measured; may be left out)
--- reply { server time, fleet capacity, workers }
--- keys  workers
+-- ARGV  1 worker, 2 intake: operations it takes on now ('' to leave the fleet), 3 time to live (us),
+--       4 how long a call takes, 5 how much CPU one needs (us), 6 capacity: its intake at the most,
+--       7 reach: from a grant to the call, 8 lateness of its operations (us); 4 to 8 as it measured (0: not measured), may be left out
+--       9 how long it wants to be the one that grants (us; 0 or left out: not at all)
+-- reply { server time, intake of the fleet, workers, '1' when this worker grants, until when somebody does (us; 0 nobody),
+--         mean CPU of a call (us; 0 not measured) }
+-- keys  workers, meta
+-- One worker grants at a time: the others wait until its time is over, so a large fleet asks no more than a small one. Two at a time
+-- would do no harm.
 --@include keys.lua
+--@include meta.lua
 local now = server_time()
+local me = ARGV[1]
+local known = redis.call('HMGET', key.meta, 'granter', 'granter_until')
+local granter, granter_until = known[1], tonumber(known[2] or 0)
+-- A way that takes longer is late in any case (design: up to a second).
+local LONGEST_WAY, SHORTEST_HOP, SHORTEST_LEAD, MARGIN = 1000000, 40000, 250000, 100000
+
 if ARGV[2] == '' then
-  redis.call('HDEL', key.workers, ARGV[1])
+  redis.call('HDEL', key.workers, me)
+  if granter == me then redis.call('HDEL', key.meta, 'granter', 'granter_until') end
 else
-  local figures = '|' .. (ARGV[4] or '0') .. '|' .. (ARGV[5] or '0')
-  redis.call('HSET', key.workers, ARGV[1], ARGV[2] .. '|' .. int(now + tonumber(ARGV[3])) .. figures)
+  local figures = { ARGV[2], int(now + tonumber(ARGV[3])), ARGV[4] or '0', ARGV[5] or '0', ARGV[6] or ARGV[2], ARGV[7] or '0', ARGV[8] or '0' }
+  redis.call('HSET', key.workers, me, table.concat(figures, '|'))
 end
 
-local capacity, workers = 0, 0
+local intake, workers, reach, cpu, measured = 0, 0, 0, 0, 0
 local all = redis.call('HGETALL', key.workers)
 for i = 1, #all, 2 do
-  local own, expires = string.match(all[i + 1], '^(%d+)|(%d+)')
+  local own, expires, _, cost, _, way = string.match(all[i + 1] .. '|0|0|0|0|0', '^(%d+)|(%d+)|(%d+)|(%d+)|(%d+)|(%d+)')
   if tonumber(expires) < now then
     redis.call('HDEL', key.workers, all[i])
   else
-    capacity = capacity + tonumber(own)
-    workers = workers + 1
+    intake, workers, reach = intake + tonumber(own), workers + 1, math.max(reach, tonumber(way))
+    if tonumber(cost) > 0 then cpu, measured = cpu + tonumber(cost), measured + 1 end
   end
 end
 
-return { int(now), capacity, workers }
+local wanted = ARGV[2] ~= '' and tonumber(ARGV[9] or 0) or 0
+if wanted > 0 and (granter == me or granter_until <= now) then
+  granter, granter_until = me, now + wanted
+  local hop = math.min(LONGEST_WAY, math.max(SHORTEST_HOP, reach))
+  local lead = math.min(LONGEST_WAY, math.max(SHORTEST_LEAD, hop + MARGIN))
+  redis.call('HSET', key.meta, 'granter', me, 'granter_until', int(granter_until), 'hop', int(hop), 'lead', int(lead))
+end
+return { int(now), intake, workers, granter == me and granter_until > now and '1' or '0', int(granter_until), measured > 0 and int(cpu / measured) or 0 }

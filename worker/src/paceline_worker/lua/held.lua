@@ -16,6 +16,8 @@
 -- Replayable: what was released or dropped is not held any more, and changes nothing.
 --@include keys.lua
 --@include sources.lua
+--@include meta.lua
+--@include work.lua
 --@include bucket.lua
 --@include breaker.lua
 --@include budgets.lua

@@ -1,5 +1,5 @@
 -- What the scripts share: accounts, operations, lanes, and the legal moves of an operation between them.
--- Needs keys.lua, sources.lua, bucket.lua, breaker.lua, budgets.lua and campaigns.lua.
+-- Needs keys.lua, sources.lua, meta.lua, work.lua, bucket.lua, breaker.lua, budgets.lua and campaigns.lua.
 --
 --   waiting --grant--> granted --begin--> sending --settle--> settled
 --      ^                  |                  |
@@ -10,8 +10,12 @@
 
 -- A granted operation that nobody begins goes back to its lane this long after its slot.
 local GRANT_LEASE = 5000000
--- Operations looked at and not granted (expired, parked behind a back-off) in one visit of an account.
+-- Bulk sources of a lane passed over in one visit, because they may not send now.
 local SKIPS = 100
+-- Operations that follow another and are released with its outcome at once; the rest is for timers.
+local RELEASED_AT_ONCE = 20
+-- Before the id of an operation whose followers are released; no account's name begins like this.
+local FOLLOWED = '>'
 local OUTCOMES_KEPT = 100000
 -- What happened to an operation is told in up to so many characters; of a long story the middle is left out.
 local STORY_KEPT, STORY_HEAD = 6000, 1000
@@ -154,6 +158,14 @@ end
 -- time is its valid_until. `seq` orders equal times.
 local function wait_until(account, kind, seq, id, at)
   redis.call('ZADD', key.account(account) .. ':tm', int(at), kind .. ':' .. seq .. ':' .. id)
+  redis.call('ZADD', key.timers, 'LT', int(at), account)
+end
+
+-- Pause a sender. `why`: 'busy', 'budget'.
+local function pause_sender(o, until_then, why)
+  redis.call('HSET', o.lane, 'p', int(until_then), 'pw', why)
+  redis.call('ZADD', key.account(o.a) .. ':sp', int(until_then), o.f)
+  redis.call('ZADD', key.timers, 'LT', int(until_then), o.a)
 end
 
 -- Take a waiting operation out of wherever it waits: the late answer of an earlier call has settled it.
@@ -169,21 +181,24 @@ end
 
 -- Free the sender and end the lease of an operation in flight.
 local function release(o, now)
-  if redis.call('ZREM', key.account(o.a) .. ':fl', o.id) == 1 then redis.call('HINCRBY', key.meta, 'inflight', -1) end
+  if redis.call('ZREM', key.in_flight, o.id) == 0 then return end
   if redis.call('HGET', o.lane, 'f') == o.id then redis.call('HDEL', o.lane, 'f') end
   redis.call('HDEL', o.key, 'w', 'j')
 end
 
--- What waited behind an operation in back-off, to the same recipient, goes to the head of the lane in its old order.
+-- What waited behind an operation in back-off, to the same recipient, goes on in its old order: the first of them to the head of
+-- the lane, and the others wait behind it. So the end of a back-off costs the same however many wait.
 local function unpark(o, now)
   if redis.call('HGET', o.lane .. ':h', o.pair) ~= o.id then return end
-  redis.call('HDEL', o.lane .. ':h', o.pair)
   local parked = o.lane .. ':k:' .. o.pair
-  local id = redis.call('RPOP', parked)
-  while id do
-    enter_lane({ id = id, a = o.a, pr = o.pr, source = o.c or '-', lane = o.lane }, true, now)
-    id = redis.call('RPOP', parked)
+  local id = redis.call('LPOP', parked)
+  if id and redis.call('EXISTS', parked) == 1 then
+    redis.call('HSET', o.lane .. ':h', o.pair, id)
+    redis.call('HSET', key.operation(id), 'le', 'earlier messages to the same recipient leave first')
+  else
+    redis.call('HDEL', o.lane .. ':h', o.pair)
   end
+  if id then enter_lane({ id = id, a = o.a, pr = o.pr, source = o.c or '-', lane = o.lane }, true, now) end
 end
 
 -- Back to the head of its lane: not an attempt. `unused`: it is certain that nothing was sent, so its slot goes back too.
@@ -222,18 +237,19 @@ local function follow_later(o)
   wait_until(o.a, 'v', o.rf, o.id, tonumber(o.vu))
 end
 
--- Those that follow an operation, to the heads of their lanes in their old order.
-local function release_followers(o, now)
-  local list = key.followers(o.id)
-  local id = redis.call('RPOP', list)
-  while id do
-    local follower = load_operation(id)
-    if follower and redis.call('ZREM', key.account(follower.a) .. ':tm', 'v:' .. o.id .. ':' .. id) == 1 then
+-- Those that follow an operation, to the heads of their lanes in their old order: the last `most` of them. When there are more, a
+-- member of the timers index that is no account's calls again.
+local function release_followers(id, now, most)
+  local list = key.followers(id)
+  local followers = redis.call('RPOP', list, most) or {}
+  for _, follower_id in ipairs(followers) do
+    local follower = load_operation(follower_id)
+    if follower and redis.call('ZREM', key.account(follower.a) .. ':tm', 'v:' .. id .. ':' .. follower_id) == 1 then
       enter_lane(follower, true, now)
       refresh_lane(follower.a, follower.f, now)
     end
-    id = redis.call('RPOP', list)
   end
+  if redis.call('EXISTS', list) == 1 then redis.call('ZADD', key.timers, int(now), FOLLOWED .. id) end
 end
 
 -- A message or group at the provider is this operation's: no look-up of another one takes it.
@@ -292,7 +308,7 @@ local function finish(o, now, outcome, detail, retention_ms)
     redis.call('PERSIST', o.key)
   else
     redis.call('PEXPIRE', o.key, retention_ms)
-    if o.fo then release_followers(o, now) end
+    if o.fo then release_followers(o.id, now, RELEASED_AT_ONCE) end
   end
   if o.ph then redis.call('HDEL', o.key, 'ph', 'lk') end
   if detail.result and detail.result ~= '' then redis.call('HSET', o.key, 'rs', detail.result) end
@@ -334,18 +350,17 @@ local function end_look_up(o)
   o.source = source_of(o)
 end
 
--- The instant at which a dispatcher must look at the account again, into the due index.
+-- The instant from which the account may have a slot, into the due index. Its timers are another index (`wait_until`), and so are
+-- leases.
 local function reschedule(a, now)
   local at = nil
   local function consider(t) if t and (not at or t < at) then at = t end end
-  consider(tonumber(redis.call('ZRANGE', a.key .. ':fl', 0, 0, 'WITHSCORES')[2]))
-  consider(tonumber(redis.call('ZRANGE', a.key .. ':tm', 0, 0, 'WITHSCORES')[2]))
-  consider(tonumber(redis.call('ZRANGE', a.key .. ':sp', 0, 0, 'WITHSCORES')[2]))
   local probing = a.probe and a.probe ~= '' and a.probe ~= 'due'
-  local bulk_only = redis.call('EXISTS', a.key .. ':rt') == 0
-  if not a.suspended and not probing and (not bulk_only or redis.call('EXISTS', a.key .. ':rb') == 1) then
-    -- Not ahead of the provider's pause: until its end nothing is granted.
-    consider(math.max(bucket.peek(a, a.paused_until, bulk_only) - LEAD, a.recheck, breaker.provider().pause_end or 0, now))
+  if not a.suspended and not probing then
+    local bulk_only = redis.call('EXISTS', a.key .. ':rt') == 0
+    if not bulk_only or redis.call('EXISTS', a.key .. ':rb') == 1 then
+      consider(math.max(bucket.peek(a, a.paused_until, bulk_only) - LEAD, a.recheck, now))
+    end
   end
   if may_ask_info(a) then consider(math.max(bucket.peek(a, a.paused_until) - LEAD, a.info_at, breaker.others_from(), now)) end
   if at then
@@ -380,21 +395,6 @@ end
 local function want_probe(a)
   if (a.probe or '') == '' or a.probe == 'due' then set_probe(a, 'due') end
 end
-
-local function current_epoch() return meta().epoch or '0' end
-
--- The same for scripts that take slots: a server process that is not the one we knew may have forgotten its last slots (with
--- `appendfsync everysec`), so every bucket starts empty. Returns the epoch, and '1' when a restart was just noticed.
-local function checked_epoch()
-  local run_id = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)') or ''
-  local known = meta().run_id
-  if known == run_id then return current_epoch(), '0' end
-  redis.call('HSET', key.meta, 'run_id', run_id)
-  if not known then return current_epoch(), '0' end
-  return int(redis.call('HINCRBY', key.meta, 'epoch', 1)), '1'
-end
--- How often the server's clock was found to have jumped: a slot of before a jump means nothing after it.
-local function current_jumps() return meta().jumps or '0' end
 
 -- Held for want of an answer that now has come after all, and says that nothing took effect: it waits again.
 local function unhold(o)

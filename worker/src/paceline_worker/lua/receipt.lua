@@ -56,7 +56,7 @@ end
 -- Whether a message may be under way whose handle nobody knows so far.
 function receipt.may_be_early(account)
   local k = key.account(account)
-  return redis.call('EXISTS', k .. ':fl', k .. ':tm', k .. ':held') > 0
+  return redis.call('EXISTS', k .. ':tm', k .. ':held') > 0 or is_calling(account)
 end
 
 -- Keep one whose message has no handle so far. `early` in a:<acct> says until when there may be any, so that settling costs no

@@ -15,11 +15,13 @@
 --                         of "suspend": "key_version", of the key that was refused
 --         verb "return":  "words"                                       granted, and given back before begin
 -- reply { server time, next look (us; '' none), then per verdict: what was done, 'stale' or 'malformed' }
--- keys  o:<id>, a:<acct> and its sets, lanes, due, outcomes, counts; receipts that came before the answer: a:<acct>:er, a:<acct>:rc, receipts
+-- keys  fl, o:<id>, a:<acct> and its sets, lanes, due, timers, outcomes, counts; receipts that came before the answer: a:<acct>:er, a:<acct>:rc, receipts
 -- Replayable: a verdict whose token is no longer in flight changes nothing and answers 'stale'. One exception: the late
 -- answer of a call whose lease ran out settles the operation that was held (or waits to be sent again) for want of it.
 --@include keys.lua
 --@include sources.lua
+--@include meta.lua
+--@include work.lua
 --@include bucket.lua
 --@include breaker.lua
 --@include budgets.lua
@@ -55,8 +57,7 @@ local function defer(a, o, v)
   give_back(o, now, a, v.verb == 'return' or v.scope == 'operation')
   if v.verb == 'defer' and v.code and v.code ~= '' then tell(o, now, 'deferred', v.code, v.words) end
   if v.scope == 'sender' then
-    redis.call('HSET', o.lane, 'p', int(now + delay), 'pw', 'busy')
-    redis.call('ZADD', a.key .. ':sp', int(now + delay), o.f)
+    pause_sender(o, now + delay, 'busy')
   elseif v.scope == 'account' then
     if a.paused_until <= now then incident(a, now) end  -- one incident, however many calls were in flight
     a.paused_until = math.max(a.paused_until, now + delay)

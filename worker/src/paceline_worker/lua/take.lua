@@ -4,10 +4,12 @@
 -- ARGV  1 account, 2 cost (slots), 3 horizon: how far ahead the first slot may lie (us), 4 'take' | 'test'
 -- reply { '1' taken or takable | '0' not, server time, slot (the first one, or the earliest possible) (us) }
 -- reply 'unknown account'
--- keys  a:<acct>, its quota logs, due
+-- keys  a:<acct>, its quota logs, its lanes (read), due
 -- The same bucket as the workers': a pause or suspension of the account refuses here too.
 --@include keys.lua
 --@include sources.lua
+--@include meta.lua
+--@include work.lua
 --@include bucket.lua
 --@include breaker.lua
 --@include budgets.lua
@@ -16,12 +18,13 @@
 local cost, horizon, verb = tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
 if not cost or cost < 1 or cost > 1000 then return redis.error_reply('cost must be between 1 and 1000') end
 local now = server_time()
-local a = load_account(ARGV[1], now, (checked_epoch()))
+local a = load_account(ARGV[1], now, (checked_epoch(true)))
 if not a then return redis.error_reply('unknown account') end
 
 -- With no operation left to go first, the call about to be made is the probe.
-local work = redis.call('EXISTS', a.key .. ':rt', a.key .. ':rb', a.key .. ':fl') > 0
-if a.probe == 'due' and not work and now >= a.paused_until then set_probe(a, '') end
+if a.probe == 'due' and now >= a.paused_until and not (redis.call('EXISTS', a.key .. ':rt', a.key .. ':rb') > 0 or is_calling(a.name)) then
+  set_probe(a, '')
+end
 local first = bucket.peek(a, math.max(now, a.paused_until, breaker.others_from()))
 local free = first <= now + horizon and not a.suspended and not (a.probe and a.probe ~= '')
 if free and verb == 'take' then

@@ -1,0 +1,51 @@
+"""How many operations a worker takes on: as many as it gets to their slots in time."""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+# Operations that are this late, on average, are too many for this worker: the ones behind them wait in it and not in their lanes,
+# where they would cost nothing.
+LATE_S: Final = 0.1
+# In a beat with fewer operations one slow answer would decide.
+_LEAST_SAMPLES: Final = 8
+# Multiplicative decrease, additive increase (Chiu and Jain, 1989): workers that share cores come to equal shares.
+_LESS: Final = 0.8
+_MORE: Final = 0.08
+# A worker with so few at once is always worth having.
+_FEWEST: Final = 16
+# Beginning with everything at once would be late before it was measured.
+_AT_FIRST: Final = 100
+# The intake grows only while it is what binds.
+_IN_USE: Final = 0.7
+
+
+@dataclass(slots=True)
+class Admission:
+    """The intake of one worker, between a few operations and its capacity. Pure: one thread calls `beat`, any may read.
+
+    Args:
+        capacity: operations it may have in flight at the most.
+    """
+
+    capacity: int
+    intake: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.intake = min(self.capacity, _AT_FIRST)
+
+    def beat(self, *, lateness_s: float, samples: int, load: int) -> int:
+        """Decide for the next beat.
+
+        Args:
+            lateness_s: mean time from slot to readiness of the operations since the last beat, 0 for those in time.
+            samples: how many these were.
+            load: operations in flight at most in that time.
+
+        Returns:
+            The intake.
+        """
+        if samples >= _LEAST_SAMPLES and lateness_s > LATE_S:
+            self.intake = max(min(_FEWEST, self.capacity), int(min(self.intake, max(load, 1)) * _LESS))
+        elif load >= self.intake * _IN_USE:
+            self.intake = min(self.capacity, self.intake + max(1, int(self.intake * _MORE)))
+        return self.intake

@@ -1,0 +1,34 @@
+-- What all accounts of a shard share, read once per script run. Needs keys.lua.
+local shared = fields(key.meta, {
+  'epoch', 'jumps', 'run_id', 'hop', 'lead', 'pb_until', 'pb_probe', 'pb_opened', 'pb_bad',
+})
+local function meta() return shared end
+
+-- How long the way from a grant to the call takes: the fleet measures it and writes it down with its heartbeat. A slot that is
+-- not bound by the bucket lies this far ahead.
+local HOP = tonumber(shared.hop or 40000)
+-- Grants run ahead of their slots by the lead, so that the way costs no throughput. At least as long as the way.
+local LEAD = math.max(tonumber(shared.lead or 250000), HOP)
+-- No operation waits longer than this for its slot once it was granted; one that would have to goes back to its lane.
+local FAR = 2000000
+
+local function current_epoch() return shared.epoch or '0' end
+
+-- How often the server's clock was found to have jumped: a slot of before a jump means nothing after it.
+local function current_jumps() return shared.jumps or '0' end
+
+-- The epoch for scripts that take slots. A server process that is not the one we knew may have forgotten its last slots (with
+-- `appendfsync everysec`), so every bucket starts empty. INFO costs more than the rest of a look: callers ask for it once a
+-- second, and on each new connection, because no connection outlives the server process. Returns the epoch, and '1' when a restart
+-- was just noticed.
+local function checked_epoch(check)
+  if not check then return current_epoch(), '0' end
+  local run_id = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)') or ''
+  local known = shared.run_id
+  if known == run_id then return current_epoch(), '0' end
+  redis.call('HSET', key.meta, 'run_id', run_id)
+  shared.run_id = run_id
+  if not known then return current_epoch(), '0' end
+  shared.epoch = int(redis.call('HINCRBY', key.meta, 'epoch', 1))
+  return shared.epoch, '1'
+end
