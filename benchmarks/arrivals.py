@@ -129,3 +129,26 @@ def fairness(paces: Sequence[float], percent: float = 2.0) -> float:
         return 0.0
     poorest = ordered[: max(1, int(len(ordered) * percent / 100))]
     return (sum(poorest) / len(poorest)) / (sum(ordered) / len(ordered))
+
+
+def full_pace_after(
+    times_us: Sequence[int], begin_us: int, end_us: int, *, per_s: float, span_us: int, step_us: int = 100_000
+) -> float | None:
+    """Seconds from a release until a rate is reached.
+
+    Args:
+        times_us: arrival times of all accounts, sorted.
+        begin_us: the release.
+        end_us: nothing after this counts.
+        per_s: the rate.
+        span_us: for how long the rate must hold.
+        step_us: how finely to look.
+
+    Returns:
+        The first begin of such a time, or None when there is none.
+    """
+    wanted = per_s * span_us / 1e6
+    for at_us in range(begin_us, end_us - span_us + 1, step_us):
+        if count_between(times_us, at_us, at_us + span_us) >= wanted:
+            return (at_us - begin_us) / 1e6
+    return None
