@@ -1,0 +1,207 @@
+"""A fleet to measure: a state server, the stub of the provider, workers and many accounts, ended when the block ends."""
+
+import base64
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from urllib.request import ProxyHandler, Request, build_opener
+
+import redis
+from tests.support.processes import Process, free_port, spawn, start_worker
+from tests.support.servers import start_server
+
+from benchmarks.arrivals import Arrivals, Pacing
+from benchmarks.costs import Costs, read_costs
+from paceline import Outbox
+from paceline.state import State, connect
+from paceline_sandbox.embedded import EmbeddedServer, Source
+from paceline_worker.accounts import Accounts
+from paceline_worker.secrets import ApiKey, KeyRing
+
+VARIATION = timedelta(milliseconds=100)
+_PIPELINED = 200
+_TIMEOUT_S = 60
+_BUSY = "while True: pass"
+
+
+class StubClient:
+    """Talks to `/stub/*` of a running stub.
+
+    Args:
+        origin: its address without a path.
+    """
+
+    def __init__(self, origin: str) -> None:
+        self.origin = origin
+        self._opener = build_opener(ProxyHandler({}))
+
+    def arrivals(self) -> Arrivals:
+        """Everything that arrived."""
+        return Arrivals.from_bytes(self._call("GET", "/stub/arrivals"))
+
+    def count(self) -> int:
+        """How many calls arrived."""
+        return int(json.loads(self._call("GET", "/stub/count"))["arrivals"])
+
+    def reset(self) -> None:
+        """Forget all arrivals."""
+        self._call("POST", "/stub/reset")
+
+    def set_latency(self, latency_ms: float, jitter_ms: float = 0) -> None:
+        """How long answers take from now on."""
+        self._call("PUT", "/stub/latency", json.dumps({"latency_ms": latency_ms, "jitter_ms": jitter_ms}).encode())
+
+    def _call(self, method: str, path: str, body: bytes = b"") -> bytes:
+        with self._opener.open(
+            Request(self.origin + path, data=body or None, method=method), timeout=_TIMEOUT_S
+        ) as said:
+            content: bytes = said.read()
+        return content
+
+
+@dataclass
+class Rig:
+    """Everything a run touches.
+
+    Args:
+        server: the state server and broker.
+        stub: what the provider saw.
+        stub_pid: its process.
+        outbox: a producer.
+        client: of the state server, not through any proxy.
+        state: for reading.
+        secret: encrypts the keys.
+        environment: of the workers.
+        workers: their processes.
+        metrics_ports: one of each worker.
+    """
+
+    server: EmbeddedServer
+    stub: StubClient
+    stub_pid: int
+    outbox: Outbox
+    client: redis.Redis
+    state: State
+    secret: str
+    environment: dict[str, str]
+    exit: ExitStack
+    workers: list[Process] = field(default_factory=list)
+    metrics_ports: list[int] = field(default_factory=list)
+
+    def start_worker(self) -> None:
+        """One more worker; it ends with the block."""
+        port = free_port()
+        worker = start_worker({**self.environment, "PACELINE_METRICS_PORT": str(port)})
+        self.exit.enter_context(worker)
+        self.workers.append(worker)
+        self.metrics_ports.append(port)
+
+    def add_accounts(self, names: Sequence[str], rate: str, pacing: Pacing) -> None:
+        """Add accounts whose keys are their names."""
+        ring = KeyRing(self.secret)
+        for start in range(0, len(names), _PIPELINED):
+            with self.client.pipeline(transaction=False) as pipe:
+                accounts = Accounts(pipe)
+                for name in names[start : start + _PIPELINED]:
+                    accounts.add(
+                        name,
+                        ApiKey(name),
+                        ring=ring,
+                        rates=rate,
+                        pacing=pacing,
+                        variation=VARIATION,
+                        info_every=timedelta(0),  # every call is a message
+                    )
+                pipe.execute()
+
+    def suspend(self, names: Sequence[str]) -> None:
+        """Nothing of these accounts leaves."""
+        with self.client.pipeline(transaction=False) as pipe:
+            accounts = Accounts(pipe)
+            for name in names:
+                accounts.suspend(name)
+            pipe.execute()
+
+    def resume(self, names: Sequence[str]) -> None:
+        """All of these accounts may send again, in one burst."""
+        with self.client.pipeline(transaction=False) as pipe:
+            accounts = Accounts(pipe)
+            for name in names:
+                accounts.resume(name)
+            pipe.execute()
+
+    def upload(self, account: str, *, senders: int, rows: int) -> None:
+        """One campaign of so many rows for each of the account's senders; account names end with a number."""
+        number = int(account.lstrip("a"))
+        for sender in range(senders):
+            self.outbox.campaign(
+                f"{account}-{sender}",
+                account=account,
+                sender=f"+1555{number:05d}{sender:02d}",
+                template="Hi {name}",
+                recipients=({"to": f"+1555{row:09d}", "name": f"Customer {row}"} for row in range(rows)),
+            )
+
+    def wait_until_accepted(self, patience_s: float) -> int:
+        """Wait until workers have taken everything into lanes; returns how many records they have not, when patience ends."""
+        deadline = time.monotonic() + patience_s
+        while (left := int(self.state.fleet()["inbox"])) and time.monotonic() < deadline:
+            time.sleep(0.2)
+        return left
+
+    def costs(self) -> Costs:
+        """All totals now."""
+        pids = [worker.pid for worker in self.workers]
+        return read_costs(
+            self.client, workers=pids, server=self.server.pid, stub=self.stub_pid, metrics_ports=self.metrics_ports
+        )
+
+
+@contextmanager
+def rigged(
+    *,
+    workers: int,
+    server: Source | None = None,
+    latency_ms: float = 0,
+    busy_loops: int = 0,
+    **environment: str,
+) -> Iterator[Rig]:
+    """Start it all, and stop it in order.
+
+    Args:
+        workers: how many.
+        server: which state server; by default the first that this machine has.
+        latency_ms: of the provider's answers.
+        busy_loops: processes that compute beside it.
+        environment: further variables of the workers.
+    """
+    secret = base64.urlsafe_b64encode(os.urandom(32)).decode()
+    with ExitStack() as stack:
+        logs = Path(stack.enter_context(TemporaryDirectory(prefix="paceline-rig-")))
+        state_server = stack.enter_context(start_server(server))
+        arguments = [sys.executable, "-m", "benchmarks.stub", "--latency-ms", str(latency_ms)]
+        stub = stack.enter_context(spawn(arguments, {}, logs / "stub.log"))
+        origin = stub.wait_for_line(r"listening on (http://\S+)")[1]
+        outbox = stack.enter_context(Outbox(broker_url=state_server.url))
+        client = connect(state_server.url)
+        stack.callback(client.close)
+        variables = {
+            "PACELINE_BROKER_URL": state_server.url,
+            "PACELINE_SECRET_KEY": secret,
+            "PACELINE_API_BASE": f"{origin}/open",
+            **environment,
+        }
+        rig = Rig(state_server, StubClient(origin), stub.pid, outbox, client, State(client), secret, variables, stack)
+        for _ in range(workers):
+            rig.start_worker()
+        for number in range(busy_loops):
+            loop = spawn([sys.executable, "-c", _BUSY], {}, logs / f"busy-{number}.log")
+            stack.callback(loop.kill)
+        yield rig
