@@ -101,7 +101,9 @@ def drive(client: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> Iterator[Driv
         client.delete(driver.clock_key)
 
 
-_OWNED_BY_STATE = re.compile(r":(accounts|due|timers|fl|inbox|meta|workers|outcomes|receipts|campaigns|c:[^:]+|in:[^:]+)$")
+_OWNED_BY_STATE = re.compile(
+    r":(accounts|due|timers|fl|inbox|meta|workers|outcomes|receipts|campaigns|c:[^:]+|in:[^:]+)$"
+)
 _OWNED_BY_CAMPAIGN = re.compile(r":c:(?P<campaign>[^:]+):(?:tm|out)$")
 _OWNED_BY_ACCOUNT = re.compile(r":(?:a|l):(?P<account>[^:]+)(?::.*)?$")
 

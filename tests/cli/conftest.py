@@ -162,12 +162,12 @@ class Worker:
         return len(rids)
 
     def grant(self) -> list[Hint]:
-        return list(self.state.grant(most=100, fleet_capacity=100, most_accounts=100).hints)
+        return list(self.state.grant(most=100, fleet_capacity=100, budget_us=1_000_000).hints)
 
     def settle(self, hint: Hint, **verdict: str) -> None:
         """Begin, however late it is, and settle."""
         patient_us = 60_000_000
-        self._begin.run(self.state.client, "cli", patient_us, patient_us, 60_000, hint.id, hint.token)
+        self._begin.run(self.state.client, "cli", patient_us, patient_us, 0, "0", hint.id, hint.token, 1)
         verdict = {"id": hint.id, "token": hint.token, "elapsed": "0", **verdict}
         self._settle.run(self.state.client, 60_000, patient_us, json.dumps(verdict))
 

@@ -97,14 +97,7 @@ def _ask(pipe: Any, key: str) -> None:
 
 def _is_sorted(parts: list[str]) -> bool:
     match parts:
-        case (
-            ["a", _, "tm" | "held" | "rt" | "rb"]
-            | ["c", _, "tm"]
-            | ["l", _, _, "w"]
-            | ["due"]
-            | ["timers"]
-            | ["fl"]
-        ):
+        case ["a", _, "tm" | "held" | "rt" | "rb"] | ["c", _, "tm"] | ["l", _, _, "w"] | ["due"] | ["timers"] | ["fl"]:
             return True
     return False
 

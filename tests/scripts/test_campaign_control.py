@@ -200,7 +200,7 @@ def test_a_cancelled_one_that_was_never_granted_leaves_nothing(drive: Drive, upl
 
 
 def test_a_cancel_of_2000_is_done_in_slices(drive: Drive, uploads: Uploads) -> None:
-    """No visit deletes more than 250, another one follows after 10 ms, and all of them are counted."""
+    """No visit deletes more than the budget of a script allows, another one follows, and all of them are counted."""
     uploads.start("c1", 2000)
     uploads.control("cancel", "c1")
     slices = []
@@ -209,7 +209,8 @@ def test_a_cancel_of_2000_is_done_in_slices(drive: Drive, uploads: Uploads) -> N
         drive.grant()
         slices.append(uploads.counted("c1", "cancelled") - before)
         drive.advance(0.01)
-    assert [250] * 8 == slices
+    assert max(slices) <= 250
+    assert 2000 == sum(slices)
     assert {} == look(drive.client).operations
 
 

@@ -12,11 +12,13 @@ from prometheus_client import CollectorRegistry
 
 from paceline import Outbox, SendMessage
 from paceline_sandbox.embedded import EmbeddedServer
+from paceline_worker.admission import Admission
 from paceline_worker.clock import ServerClock
 from paceline_worker.dispatcher import Dispatcher
+from paceline_worker.lateness import Way
 from paceline_worker.metrics import Metrics
 from paceline_worker.progress import ProgressCheck
-from paceline_worker.state import Hint, WorkerState
+from paceline_worker.state import Beat, Hint, WorkerState
 from paceline_worker.traces import Traces
 from tests.conftest import SENDER, add_account
 from tests.support.wait import wait_until
@@ -26,7 +28,11 @@ PATIENCE = timedelta(seconds=30)
 
 @contextmanager
 def dispatching(
-    url: str, publish: Callable[[Sequence[Hint]], None], *, patience_s: float = 30.0
+    url: str,
+    deliver: Callable[[Sequence[Hint]], None],
+    *,
+    publish: Callable[[Sequence[Hint]], None] = lambda _: None,
+    patience_s: float = 30.0,
 ) -> Iterator[tuple[Dispatcher, threading.Event]]:
     """A running dispatcher, and the event it sets when it finds itself deaf."""
     clock = ServerClock()
@@ -34,10 +40,13 @@ def dispatching(
     deaf = threading.Event()
     dispatcher = Dispatcher(
         worker="test",
-        capacity=10,
+        admission=Admission(10),
+        way=Way(),
         state=state,
         clock=clock,
-        publish=publish,
+        own=lambda: 0,
+        deliver=lambda hints, _: deliver(hints),
+        publish=lambda hints, _: publish(hints),
         metrics=Metrics(CollectorRegistry()),
         traces=Traces(clock),
         progress=ProgressCheck(patience_s),
@@ -74,23 +83,25 @@ def test_a_record_whose_hint_was_lost_is_accepted_and_granted(server: EmbeddedSe
     outbox.state.client.flushall()
 
 
-def test_what_the_broker_does_not_take_goes_back(server: EmbeddedServer, outbox: Outbox) -> None:
-    """A broker that is away costs no operation: it is given back and granted again until it is taken."""
-    refused: list[Hint] = []
+def test_what_the_broker_does_not_take_this_worker_sends(
+    server: EmbeddedServer, outbox: Outbox, client: redis.Redis
+) -> None:
+    """A broker that is away costs no operation and no slot: with a second worker in the fleet some go through it, or would."""
     taken: list[Hint] = []
 
-    def publish(hints: Sequence[Hint]) -> None:
-        if len(refused) < 3:
-            refused.extend(hints)
-            raise OSError("no broker")
-        taken.extend(hints)
+    def no_broker(_: Sequence[Hint]) -> None:
+        raise OSError("no broker")
 
-    receipt = outbox.send(hello())
-    with dispatching(server.url, publish):
-        wait_until(lambda: taken, PATIENCE, "a grant that is taken")
-    assert [receipt.id] * 4 == [hint.id for hint in (refused + taken)[:4]]
-    assert [1, 2, 3, 4] == [int(hint.token) for hint in (refused + taken)[:4]]
-    outbox.state.client.flushall()
+    WorkerState(server.url, ServerClock(), retention_s=60, grace_s=15).heartbeat("other", Beat(10, 10), 60.0)
+    receipts = [
+        outbox.send(SendMessage(account="acme", sender=f"+155501000{n:02d}", to="+15550100002", text="Hello"))
+        for n in range(20)
+    ]
+    with dispatching(server.url, taken.extend, publish=no_broker):
+        wait_until(lambda: len(taken) >= 10, PATIENCE, "as many grants as this worker takes on")
+    assert {receipt.id for receipt in receipts} >= {hint.id for hint in taken}
+    assert {1} == {int(hint.token) for hint in taken}
+    client.flushall()
 
 
 def test_a_worker_that_hears_nothing_ends(server: EmbeddedServer, outbox: Outbox) -> None:

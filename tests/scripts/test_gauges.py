@@ -10,6 +10,7 @@ from paceline.audit import balance_of
 from paceline.scripts import Script
 from paceline_worker import readings
 from paceline_worker.readings import AccountReading, CampaignReading, FleetReading, Reader, WorkerReading
+from paceline_worker.state import Beat
 from tests.conftest import SENDER, add_account
 from tests.properties.uploads import Uploads, capped, openings
 from tests.support.drive import ACCEPTED, BAD_KEY, DEAD, OVERLOADED, REJECTED, THROTTLED, UNKNOWN, Drive
@@ -238,7 +239,7 @@ def test_reading_changes_nothing(drive: Drive, uploads: Uploads) -> None:
     uploads.start("c1", 3)
     drive.send(not_before=drive.now + timedelta(hours=1))
     drive.grant_next()
-    drive.worker.heartbeat("w", 5, 5.0)
+    drive.worker.heartbeat("w", Beat(5, 5), 5.0)
     before = contents(drive)
     Reader(drive.client).accounts()
     fleet(drive)
@@ -263,7 +264,7 @@ def test_an_account_that_cannot_be_understood_hides_no_other(drive: Drive) -> No
 def test_workers_tell_what_a_call_costs(drive: Drive) -> None:
     """In their heartbeat; those of the previous release tell their capacity alone, and count all the same."""
     drive.client.hset(f"{ROOT}:workers", "old", f"30|{drive.now_us + 5_000_000}")
-    told = drive.worker.heartbeat("new", 200, 5.0, latency_s=0.25, cpu_s=0.0007)
+    told = drive.worker.heartbeat("new", Beat(200, 200, latency_s=0.25, cpu_s=0.0007), 5.0)
     assert (230, 2) == (told.capacity, told.workers)
     assert {WorkerReading(30), WorkerReading(200, 0.25, 0.0007)} == set(fleet(drive).workers)
     looked = drive.state.fleet()

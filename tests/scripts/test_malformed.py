@@ -15,9 +15,11 @@ from prometheus_client import CollectorRegistry
 from paceline import Outbox, SendMessage
 from paceline.state import State
 from paceline_sandbox.embedded import EmbeddedServer
+from paceline_worker.admission import Admission
 from paceline_worker.answers import read_answer
 from paceline_worker.clock import ServerClock
 from paceline_worker.dispatcher import Dispatcher
+from paceline_worker.lateness import Way
 from paceline_worker.metrics import Metrics
 from paceline_worker.policy import Situation, decide
 from paceline_worker.progress import ProgressCheck
@@ -76,9 +78,10 @@ def test_a_malformed_record_does_not_stop_the_dispatcher(server: EmbeddedServer,
     clock = ServerClock()
     state = WorkerState(server.url, clock, retention_s=60, grace_s=15)
     dispatcher = Dispatcher(
-        worker="w", capacity=10, state=state, clock=clock, publish=published.extend, metrics=Metrics(CollectorRegistry()),
-        traces=Traces(clock), progress=ProgressCheck(time.monotonic()), on_info=lambda _: None,
-        on_stalled=threading.Event().set, random=Random(1),
+        worker="w", admission=Admission(10), way=Way(), state=state, clock=clock, own=lambda: 0,
+        deliver=lambda hints, _: published.extend(hints), publish=lambda hints, _: published.extend(hints),
+        metrics=Metrics(CollectorRegistry()), traces=Traces(clock), progress=ProgressCheck(time.monotonic()),
+        on_info=lambda _: None, on_stalled=threading.Event().set, random=Random(1),
     )  # fmt: skip
     State(client).submit("poison", "acme", SENDER, 1, json.dumps({"v": 1, "sender": SENDER, "rows": ["x"]}))
     dispatcher.start()

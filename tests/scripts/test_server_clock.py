@@ -6,6 +6,7 @@ import pytest
 
 from paceline.scripts import Script
 from paceline_worker.clock import ServerClock
+from paceline_worker.state import Beat
 from tests.conftest import add_account
 from tests.support.drive import ACCEPTED, Drive
 
@@ -44,11 +45,11 @@ def test_a_slot_granted_before_the_clock_went_back_is_not_used_beside_the_new_on
 def test_a_slot_granted_before_a_restart_keeps_its_distance_to_the_first_slot_after_it(drive: Drive) -> None:
     """Grants run 250 ms ahead: an empty bucket must count its spacing from the last slot that may still be used."""
     beat = Script("paceline_worker", "heartbeat")
-    beat.run(drive.client, "w", "10", 5_000_000, "run-1")
+    beat.run(drive.client, "w", "10", 5_000_000)
     drive.send()
     drive.send(sender="+15550100002")
     granted = drive.grant_next()  # its slot lies 250 ms ahead
-    beat.run(drive.client, "w", "10", 5_000_000, "run-2")
+    drive.client.hset("paceline:{0}:meta", "run_id", "of another process")
     drive.grant()
     drive.advance(0.01)
     drive.send(sender="+15550100003")  # touches the account: the bucket starts empty at this moment
@@ -62,11 +63,11 @@ def test_a_jump_is_noticed_whoever_sees_it_first(drive: Drive, first_to_see: str
     """Every reply carries the server's time; the first one after a jump must lead to restarted buckets."""
     state = drive.worker
     add_account(drive.client, "other")
-    state.grant(most=1, fleet_capacity=1, most_accounts=1)
+    state.grant(most=1, fleet_capacity=1)
     drive.advance(3600)
     if first_to_see == "heartbeat":
-        state.heartbeat("w", 1, 5.0)
+        state.heartbeat("w", Beat(1, 1), 5.0)
     else:  # DeliveryState.begin and .settle call the same, and drop what it returns
         clock: ServerClock = state._clock  # noqa: SLF001
         assert clock.observe(time.monotonic(), drive.now_us, time.monotonic())
-    assert state.grant(most=1, fleet_capacity=1, most_accounts=1).clock_jumped
+    assert state.grant(most=1, fleet_capacity=1).clock_jumped

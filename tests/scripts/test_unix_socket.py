@@ -5,7 +5,7 @@ from pathlib import Path
 
 from paceline.state import State, connect
 from paceline_worker.clock import ServerClock
-from paceline_worker.state import DeliveryState
+from paceline_worker.state import Answered, DeliveryState
 from tests.support.servers import start_server
 
 
@@ -18,13 +18,13 @@ def test_deliveries_begin_over_a_unix_socket(tmp_path: Path) -> None:
         assert 0 == State(client).fleet()["workers"]
         client.close()
 
-        async def begin() -> list[dict[str, object]]:
+        async def begin() -> list[Answered]:
             state = DeliveryState(
                 url, ServerClock(), owner="x", lease_s=20, tolerance_floor_s=0.005, retention_s=60, grace_s=15
             )
             try:
-                return await state.begin([("no-such-operation", "1")])
+                return await state.begin([("no-such-operation", "1", 1)], 0)
             finally:
                 await state.client.aclose()
 
-        assert [{"s": "no", "why": "stale"}] == asyncio.run(begin())
+        assert [{"s": "no", "why": "stale"}] == [found.answer for found in asyncio.run(begin())]

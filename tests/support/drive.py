@@ -80,6 +80,7 @@ class Drive:
             self.worker.accept(rids)
 
     def grant(self, *, most: int = 100, capacity: int = 1000, budget_us: int = GRANT_BUDGET_US) -> Grants:
+        self.worker.look_at_the_server()
         return self.worker.grant(most=most, fleet_capacity=capacity, budget_us=budget_us)
 
     def begin(

@@ -139,8 +139,8 @@ def test_purged_queues_lose_nothing(stack: Stack) -> None:
     app = build_app(Settings(broker_url=stack.server.url))
     records = wait_until(lambda: state.overdue(0, 100), PATIENCE, "records")
     state.accept(records[:10])
-    hints = wait_until(lambda: state.grant(most=5, fleet_capacity=7, most_accounts=5).hints, PATIENCE, "grants")
-    publisher(app)(hints)
+    grants = wait_until(lambda: (found := state.grant(most=5, fleet_capacity=7)).hints and found, PATIENCE, "grants")
+    publisher(app)(grants.hints, grants.granted_us)
     assert 1 == stack.client.llen(names.DELIVER_QUEUE)
     assert "Purged 1 message from 2 known task queues." in celery(stack.server.url, "purge", "--force").stdout
     assert 0 == stack.client.llen(names.DELIVER_QUEUE) + stack.client.llen(names.ACCEPT_QUEUE)

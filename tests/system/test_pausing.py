@@ -10,11 +10,13 @@ from prometheus_client import CollectorRegistry
 
 from paceline import names
 from paceline_sandbox.embedded import EmbeddedServer
+from paceline_worker.admission import Admission
 from paceline_worker.clock import ServerClock
 from paceline_worker.dispatcher import Dispatcher
+from paceline_worker.lateness import Way
 from paceline_worker.metrics import Metrics
 from paceline_worker.progress import ProgressCheck
-from paceline_worker.state import Fleet, Hint, WorkerState
+from paceline_worker.state import Beat, Hint, WorkerState
 from paceline_worker.traces import Traces
 from tests.support.celery_tools import ask, figures_when
 from tests.support.processes import Process
@@ -73,10 +75,13 @@ class Resting:
         self.deaf = threading.Event()
         self.dispatcher = Dispatcher(
             worker="resting",
-            capacity=10,
+            admission=Admission(10),
+            way=Way(),
             state=self.state,
             clock=clock,
-            publish=self.published.extend,
+            own=lambda: 0,
+            deliver=lambda hints, _: self.published.extend(hints),
+            publish=lambda hints, _: self.published.extend(hints),
             metrics=Metrics(CollectorRegistry()),
             traces=Traces(clock),
             progress=ProgressCheck(0.0),
@@ -99,7 +104,8 @@ def resting(server: EmbeddedServer) -> Iterator[Resting]:
 def test_a_dispatcher_rests_while_its_worker_takes_no_hints(stack: Stack, resting: Resting) -> None:
     """It leaves the fleet and grants nothing; leases that run out meanwhile make it deaf to nothing. Then it goes on."""
     wait_until(lambda: resting.dispatcher.standing().fleet is None, PATIENCE, "the dispatcher rests")
-    assert Fleet(capacity=7, workers=1) == resting.state.heartbeat("other", 7, 60)
+    fleet = resting.state.heartbeat("other", Beat(7, 7), 60)
+    assert (7, 1) == (fleet.capacity, fleet.workers)
     stack.add_account()
     stack.send(1)
     (rid,) = wait_until(lambda: resting.state.overdue(0, 5), PATIENCE, "a record")
@@ -112,11 +118,13 @@ def test_a_dispatcher_rests_while_its_worker_takes_no_hints(stack: Stack, restin
     resting.takes_hints = True
     wait_until(lambda: resting.published, PATIENCE, "its own grant")
     assert lost.id == resting.published[0].id
-    assert (Fleet(17, 2), False) == (resting.dispatcher.standing().fleet, resting.deaf.is_set())
+    joined = resting.dispatcher.standing().fleet
+    assert joined is not None
+    assert (17, 2, False) == (joined.capacity, joined.workers, resting.deaf.is_set())
 
 
 def grant(state: WorkerState) -> Sequence[Hint]:
-    return state.grant(most=5, fleet_capacity=7, most_accounts=5).hints
+    return state.grant(most=5, fleet_capacity=7).hints
 
 
 def fleet_of(found: dict[str, Any]) -> tuple[int, int]:

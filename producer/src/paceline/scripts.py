@@ -54,6 +54,10 @@ class Script:
         self._known = False
         self._root = root
 
+    def plainly(self, *arguments: str | int) -> tuple[str | int, ...]:
+        """The words of the command, for a connection without a client."""
+        return ("EVAL", self._text, 1, self._root, *arguments)
+
     def run(self, client: "redis.Redis", *arguments: str | int | bytes) -> Any:
         """Run it on a blocking client; one round trip, also the first time: EVAL teaches the server what EVALSHA then names."""
         if self._known:

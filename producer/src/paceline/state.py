@@ -28,7 +28,7 @@ def connect(
     *,
     answer_timeout_s: float = ANSWER_TIMEOUT_S,
     repeat: bool = False,
-    on_connected: Callable[[], None] | None = None,
+    on_connected: Callable[[Any], None] | None = None,
 ) -> redis.Redis:
     """A client that fails fast.
 
@@ -37,7 +37,7 @@ def connect(
         answer_timeout_s: seconds to wait for one reply.
         repeat: repeat a command once when its connection turns out to be gone (a restarted server); only for callers
             all of whose scripts may be replayed. redis-py's own default is ten times, whatever the command.
-        on_connected: called with each connection that is made.
+        on_connected: called with each new connection, before its first command.
 
     Returns:
         A client with text replies; nothing is connected yet.
@@ -50,7 +50,7 @@ def connect(
 
         def connected(connection: Any) -> None:
             connection.on_connect()
-            on_connected()
+            on_connected(connection)
 
         options["redis_connect_func"] = connected
     try:

@@ -16,7 +16,7 @@ from paceline_worker.lateness import Way
 from paceline_worker.metrics import Metrics
 from paceline_worker.progress import ProgressCheck
 from paceline_worker.sharing import shares
-from paceline_worker.state import Beat, Fleet, Grants, Hint, InfoTurn, WorkerState
+from paceline_worker.state import Beat, Fleet, Grants, Hint, InfoTurn, WorkerState, say_restarted
 from paceline_worker.traces import Traces
 
 log = structlog.get_logger(__name__)
@@ -313,7 +313,7 @@ class Dispatcher:
             self._stopping = True
             self._on_stalled()
         if grants.server_restarted:
-            log.warning("the state server was restarted; every bucket starts empty, so sending stops for one spacing")
+            say_restarted()
         if grants.clock_jumped:
             log.warning("the state server's clock jumped; every bucket starts empty, so sending stops for one spacing")
             self._state.restart_buckets()

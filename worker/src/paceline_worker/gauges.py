@@ -70,6 +70,8 @@ _HELP: Final = {
     "paceline_accounts": "Accounts that were added.",
     "paceline_workers": "Workers that live: they sent a heartbeat within the last seconds.",
     "paceline_fleet_capacity_operations": "Calls that all living workers together may have under way.",
+    "paceline_fleet_intake_operations": "Operations that all living workers together take on now; fewer while they are late.",
+    "paceline_fleet_lateness_seconds": "Mean lateness of the operations of the worker that is latest.",
     "paceline_workers_wanted": "Workers that are needed to send all that may be sent now; what has to wait anyway wants none.",
     "paceline_unaccounted_operations": "Operations that came in and are nowhere; anything but 0 is a fault.",
     "paceline_campaign_operations": "Operations of an open campaign by where they are; waiting includes those in flight.",
@@ -214,7 +216,9 @@ def wanted(accounts: Iterable[AccountReading], fleet: FleetReading, capacity: in
     costs = [one.cpu_s for one in fleet.workers if one.cpu_s]
     return workers_wanted(
         demands,
-        capacity=sum(one.capacity for one in fleet.workers) // len(fleet.workers) if fleet.workers else capacity,
+        capacity=sum(one.effective_capacity for one in fleet.workers) // len(fleet.workers)
+        if fleet.workers
+        else capacity,
         latency_s=sum(latencies) / len(latencies) if latencies else _LATENCY_S,
         cpu_s_per_operation=sum(costs) / len(costs) if costs else _CPU_S,
     )
@@ -341,6 +345,11 @@ def _of_all(accounts: Sequence[AccountReading], fleet: FleetReading) -> Iterator
     yield _single("paceline_accounts", fleet.accounts)
     yield _single("paceline_workers", len(fleet.workers))
     yield _single("paceline_fleet_capacity_operations", sum(one.capacity for one in fleet.workers))
+    yield _single(
+        "paceline_fleet_intake_operations",
+        sum(one.capacity if one.intake is None else one.intake for one in fleet.workers),
+    )
+    yield _single("paceline_fleet_lateness_seconds", max((one.lateness_s for one in fleet.workers), default=0.0))
     yield _single("paceline_state_memory_bytes", fleet.memory)
     yield _single("paceline_state_memory_limit_bytes", fleet.memory_limit)
     yield _single("paceline_state_aof_enabled", float(fleet.aof_enabled))

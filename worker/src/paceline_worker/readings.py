@@ -35,6 +35,8 @@ _HOUR_US: Final = 3_600_000_000
 _FASTER_AN_HOUR: Final = 50
 # A quota that is used up for longer than this lets nothing leave now.
 _SOON_US: Final = 1_000_000
+# A worker whose operations are later than this on average takes fewer on.
+_LATE_S: Final = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,11 +124,21 @@ class WorkerReading:
         capacity: calls it may have under way.
         latency_s: how long a call takes it; 0: not measured.
         cpu_s: CPU it spends on a call; 0: not measured.
+        intake: operations it takes on now; None: it does not tell.
+        lateness_s: how late its operations lately were.
     """
 
     capacity: int
     latency_s: float = 0.0
     cpu_s: float = 0.0
+    intake: int | None = None
+    lateness_s: float = 0.0
+
+    @property
+    def effective_capacity(self) -> int:
+        """Operations it gets to their slots in time, as far as it knows: its intake while that is what lateness left of it."""
+        late = self.intake is not None and self.lateness_s > _LATE_S
+        return self.intake if late and self.intake is not None else self.capacity
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,13 +278,16 @@ def worker_of(text: str, now_us: int) -> WorkerReading | None:
     """A worker from its heartbeat; None when it fell silent.
 
     Args:
-        text: ``capacity|expires``, then as a newer worker writes it ``|latency|cpu`` (us), and perhaps more.
+        text: ``capacity|expires``, then as a newer worker writes it ``|latency|cpu|intake|reach|lateness`` (us), and perhaps more.
         now_us: server time.
     """
-    capacity, expires, latency, cpu, *_ = (*text.split("|"), "0", "0")
+    capacity, expires, *told = text.split("|")
     if int(expires) < now_us:
         return None
-    return WorkerReading(int(capacity), int(latency) / 1e6, int(cpu) / 1e6)
+    latency, cpu, intake, _, lateness, *_ = (*told, *("0", "0", "", "0", "0")[len(told) :])
+    return WorkerReading(
+        int(capacity), int(latency) / 1e6, int(cpu) / 1e6, int(intake) if intake else None, int(lateness) / 1e6
+    )
 
 
 def _interval_now(a: Mapping[str, str], interval: int, now_us: int) -> int:

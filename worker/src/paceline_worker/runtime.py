@@ -25,6 +25,7 @@ from paceline_worker.clock import ServerClock
 from paceline_worker.dispatcher import Dispatcher
 from paceline_worker.engine import Closing, Engine
 from paceline_worker.lateness import Way
+from paceline_worker.migration import check_schema
 from paceline_worker.progress import ProgressCheck
 from paceline_worker.provider import Provider
 from paceline_worker.secrets import KeyRing
@@ -126,6 +127,7 @@ class Runtime:
         """
         try:
             check_state_server(self._state.client, allow_volatile=self._settings.allow_volatile)
+            check_schema(self._state.client)
         except (RedisError, OSError) as error:
             raise ConfigurationError(f"the state server cannot be reached: {error}") from error
         try:

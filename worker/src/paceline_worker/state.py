@@ -137,8 +137,8 @@ class Beat:
     """What a worker says in its heartbeat.
 
     Args:
-        intake: operations it takes on now.
-        capacity: its intake at the most.
+        capacity: operations it may have in flight.
+        intake: operations it takes on now, its capacity at the most.
         latency_s: how long a call takes; 0: not measured.
         cpu_s: CPU that a call costs; 0: not measured.
         reach_s: how long the way from a grant to its call takes; 0: not measured.
@@ -146,8 +146,8 @@ class Beat:
         wants_grant_s: for how long it wants to be the one that grants; 0: not at all.
     """
 
-    intake: int
     capacity: int
+    intake: int
     latency_s: float = 0.0
     cpu_s: float = 0.0
     reach_s: float = 0.0
@@ -156,22 +156,44 @@ class Beat:
 
 
 class RunCheck:
-    """When to ask whether the server is still the same process: on each new connection, and now and then."""
+    """Whether the server is still the process that it was: asked on each new connection before anything else, and now and then.
+
+    What a connection that is kept tells is for a proxy in between, which may hide that the server went away.
+    """
 
     def __init__(self) -> None:
-        self._connected = True
+        self._script = Script(_PACKAGE, "restarted")
         self._asked_s = 0.0
 
-    def connected(self) -> None:
-        """A connection was made. Any thread may call."""
-        self._connected = True
+    def connected(self, connection: Any) -> None:
+        """A blocking connection was made."""
+        connection.send_command(*self._script.plainly())
+        self._note(connection.read_response())
+
+    async def aconnected(self, connection: Any) -> None:
+        """An asyncio connection was made."""
+        await connection.send_command(*self._script.plainly())
+        self._note(await connection.read_response())
+
+    def _note(self, restarted: Any) -> None:
+        if restarted in ("1", b"1"):
+            say_restarted()
 
     def due(self, now_s: float) -> bool:
-        """Whether this call is to ask; it is taken to do so."""
-        if not self._connected and now_s - self._asked_s < _RUN_CHECK_S:
+        """Whether this call is to ask as well; it is taken to do so."""
+        if now_s - self._asked_s < _RUN_CHECK_S:
             return False
-        self._connected, self._asked_s = False, now_s
+        self._asked_s = now_s
         return True
+
+    def now(self) -> None:
+        """Let the next call ask."""
+        self._asked_s = 0.0
+
+
+def say_restarted() -> None:
+    """Into the log, by whoever noticed it."""
+    log.warning("the state server was restarted; every bucket starts empty, so sending stops for one spacing")
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,6 +284,10 @@ class WorkerState:
             unfinished=unfinished == "1",
         )
 
+    def look_at_the_server(self) -> None:
+        """Let the next grant find out whether the server is still the same process."""
+        self._check.now()
+
     def give_back(self, hints: Iterable[Hint], words: str) -> None:
         """Return granted operations to the heads of their lanes, unless somebody has begun them meanwhile."""
         verdict = {"verb": "return", "words": words}
@@ -278,7 +304,7 @@ class WorkerState:
             ttl_s: after so long without another heartbeat it counts no more.
         """
         sent = time.monotonic()
-        figures = (beat.intake, int(ttl_s * 1e6), int(beat.latency_s * 1e6), int(beat.cpu_s * 1e6), beat.capacity)
+        figures = (beat.capacity, int(ttl_s * 1e6), int(beat.latency_s * 1e6), int(beat.cpu_s * 1e6), beat.intake)
         way = (int(beat.reach_s * 1e6), int(beat.lateness_s * 1e6), int(beat.wants_grant_s * 1e6))
         now, total, workers, grants, until, cpu = self._heartbeat.run(self.client, worker, *figures, *way)
         self._clock.observe(sent, int(now), time.monotonic())
@@ -360,7 +386,7 @@ class DeliveryState:
 
     async def _connected(self, connection: Any) -> None:
         await connection.on_connect()
-        self._check.connected()
+        await self._check.aconnected(connection)
 
     async def begin(self, grants: Sequence[tuple[str, str, int]], notice_us: int) -> list[Answered]:
         """Ask for operations; see begin.lua for the answers.
@@ -378,7 +404,7 @@ class DeliveryState:
         heard, now_us = time.monotonic(), int(reply[0])
         self._clock.observe(sent, now_us, heard)
         if reply[1] == "1":
-            log.warning("the state server was restarted; every bucket starts empty, so sending stops for one spacing")
+            say_restarted()
         return [Answered(json.loads(text), now_us, sent, heard) for text in reply[2:]]
 
     async def settle(self, verdicts: Sequence[dict[str, Any]]) -> tuple[list[str], int | None]:

@@ -12,11 +12,13 @@
 local bucket = {}
 
 -- A bucket of another generation starts empty: one whole interval passes before its first slot, counted from now or from a slot
--- that was granted ahead and may still be used.
+-- that was granted ahead and may still be used. A slot further ahead is one of a clock that has been set back since: none of those
+-- is used (begin.lua).
 function bucket.refresh(a, now, epoch)
   if a.epoch ~= epoch or not a.next then
     local empty = now + a.interval
-    a.next = math.max(empty, math.min(a.next or empty, empty + FAR))
+    if not a.next or a.next > empty + FAR then a.next = empty end
+    a.next = math.max(empty, a.next)
     a.floor, a.last = 0, 0
     a.epoch = epoch
     a.bucket_changed = true

@@ -1,8 +1,8 @@
 -- Register a worker: what it takes on, what it measured; drop workers that fell silent; and say who grants.
 --
 -- KEYS  1 root
--- ARGV  1 worker, 2 intake: operations it takes on now ('' to leave the fleet), 3 time to live (us),
---       4 how long a call takes, 5 how much CPU one needs (us), 6 capacity: its intake at the most,
+-- ARGV  1 worker, 2 capacity: operations it may have in flight ('' to leave the fleet), 3 time to live (us),
+--       4 how long a call takes, 5 how much CPU one needs (us), 6 intake: operations it takes on now, its capacity at the most,
 --       7 reach: from a grant to the call, 8 lateness of its operations (us); 4 to 8 as it measured (0: not measured), may be left out
 --       9 how long it wants to be the one that grants (us; 0 or left out: not at all)
 -- reply { server time, intake of the fleet, workers, '1' when this worker grants, until when somebody does (us; 0 nobody),
@@ -23,19 +23,20 @@ if ARGV[2] == '' then
   redis.call('HDEL', key.workers, me)
   if granter == me then redis.call('HDEL', key.meta, 'granter', 'granter_until') end
 else
-  local figures = { ARGV[2], int(now + tonumber(ARGV[3])), ARGV[4] or '0', ARGV[5] or '0', ARGV[6] or ARGV[2], ARGV[7] or '0', ARGV[8] or '0' }
-  redis.call('HSET', key.workers, me, table.concat(figures, '|'))
+  local measured = { ARGV[4] or '0', ARGV[5] or '0', ARGV[6] or ARGV[2], ARGV[7] or '0', ARGV[8] or '0' }
+  redis.call('HSET', key.workers, me, ARGV[2] .. '|' .. int(now + tonumber(ARGV[3])) .. '|' .. table.concat(measured, '|'))
 end
 
 local intake, workers, reach, cpu, measured = 0, 0, 0, 0, 0
 local all = redis.call('HGETALL', key.workers)
 for i = 1, #all, 2 do
-  local own, expires, _, cost, _, way = string.match(all[i + 1] .. '|0|0|0|0|0', '^(%d+)|(%d+)|(%d+)|(%d+)|(%d+)|(%d+)')
+  local capacity, expires, cost, own, way = string.match(all[i + 1], '^(%d+)|(%d+)|?%d*|?(%d*)|?(%d*)|?(%d*)')
   if tonumber(expires) < now then
     redis.call('HDEL', key.workers, all[i])
   else
-    intake, workers, reach = intake + tonumber(own), workers + 1, math.max(reach, tonumber(way))
-    if tonumber(cost) > 0 then cpu, measured = cpu + tonumber(cost), measured + 1 end
+    -- One of the previous release tells less.
+    intake, workers, reach = intake + (tonumber(own) or tonumber(capacity)), workers + 1, math.max(reach, tonumber(way) or 0)
+    if (tonumber(cost) or 0) > 0 then cpu, measured = cpu + tonumber(cost), measured + 1 end
   end
 end
 
