@@ -44,17 +44,18 @@ class CampaignLedger(Ledger):
         # Grants of campaigns: their cap was changed so often before.
         self.under_cap: dict[tuple[str, str], int] = {}
 
-    def check_granted(self, hint: Hint) -> None:
+    def check_granted(self, hint: Hint, slot_us: int | None = None) -> None:
         """A slot is inside the window of its operation, and of its campaign; a look-up sends nothing."""
+        slot_us = slot_us or hint.slot_us
         fields = self.drive.operation(hint.id)
         if "ph" in fields:
             return
         if "wi" in fields:
-            assert any(opens <= hint.slot_us < closes for opens, closes in from_text(fields["wi"])), fields
+            assert any(opens <= slot_us < closes for opens, closes in from_text(fields["wi"])), fields
         if "c" in fields:
             limits = self.limits_of[fields["c"]]
-            self.under_cap[hint.id, hint.token] = limits.changes
-            inside = limits.openings is None or any(opens <= hint.slot_us < closes for opens, closes in limits.openings)
+            self.under_cap.setdefault((hint.id, hint.token), limits.changes)
+            inside = limits.openings is None or any(opens <= slot_us < closes for opens, closes in limits.openings)
             assert inside, (hint, limits)
 
     def check_begun(self, hint: Hint, phase: str) -> None:
@@ -128,7 +129,7 @@ class CampaignLedger(Ledger):
         for (op, token), changes in self.under_cap.items():
             call = self.calls.get((op, token))
             if call and call.verdict is not NOT_MADE:
-                slots[self.sent[op].campaign, changes].append(call.hint.slot_us)
+                slots[self.sent[op].campaign, changes].append(call.slot_us)
         for (name, changes), used in slots.items():
             cap_us = self.limits_of[name].cap_us if changes == self.limits_of[name].changes else 0
             free = 0

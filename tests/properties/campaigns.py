@@ -129,7 +129,7 @@ class Controlling(Delivering):
             if campaign := self.sent[hint.id].campaign:
                 self.control(campaign, verb)
             self.drive.set_time(max(self.drive.now_us, hint.slot_us - 30_000))
-            self.note_begun(hint, self.drive.begin([hint], owner="w1")[0])
+            self.note_begun(hint, self.drive.begin([hint], owner="w1")[0], "w1")
 
     def change(self, name: str, options: dict[str, str]) -> bool:
         return self.uploads.change(name, options) == "done"

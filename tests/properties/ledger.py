@@ -57,6 +57,9 @@ class Call:
         hint: the grant.
         phase: of the look-up that it is, or ''.
         first: whether none of the operation's calls was answered before.
+        slot_us: its slot, that of the grant or a later one.
+        owner: the worker.
+        questions: how often the worker has asked about it.
         verdict: what became of it, once that was said; a call has one answer.
         heard: whether the answer was taken.
     """
@@ -64,6 +67,9 @@ class Call:
     hint: Hint
     phase: str
     first: bool
+    slot_us: int
+    owner: str
+    questions: int = 1
     verdict: Verdict | None = None
     heard: bool = False
 
@@ -178,7 +184,7 @@ class Ledger(RuleBasedStateMachine):
     @invariant()
     def no_limit_and_no_budget_is_exceeded(self) -> None:
         made = [call for call in self.calls.values() if call.verdict is not NOT_MADE]
-        acme = sorted(call.hint.slot_us for call in made if self.sent[call.hint.id].account == "acme")
+        acme = sorted(call.slot_us for call in made if self.sent[call.hint.id].account == "acme")
         assert all(later - earlier >= SPACING_US for earlier, later in pairwise(acme)), acme
         for sender in SENDERS:
             of_sender = [call for call in made if not call.phase and self._is_by("fast", sender, call)]
@@ -194,6 +200,6 @@ class Ledger(RuleBasedStateMachine):
 
     @staticmethod
     def _within(calls: list[Call], most: int, window_us: int) -> None:
-        slots = sorted(call.hint.slot_us for call in calls)
+        slots = sorted(call.slot_us for call in calls)
         for earlier, later in zip(slots, slots[most:], strict=False):
             assert later - earlier >= window_us, slots

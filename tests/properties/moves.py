@@ -16,6 +16,7 @@ from paceline_worker.policy import Verdict
 from paceline_worker.state import Hint
 from tests.properties.campaign_ledger import CampaignLedger
 from tests.properties.ledger import ACCOUNTS, SENDERS, TARGETS, Call, Ledger, Sent
+from tests.properties.places import ROOT
 from tests.support.drive import (
     ABSENT,
     ABSENT_GROUP,
@@ -200,19 +201,50 @@ class Delivering(CampaignLedger):
         hint = data.draw(st.sampled_from(self.hints[-12:]))
         if data.draw(st.integers(0, 3)):
             self.drive.set_time(max(self.drive.now_us, hint.slot_us - 30_000))
-        self.note_begun(hint, self.drive.begin([hint], owner=data.draw(st.sampled_from(["w1", "w2"])))[0])
+        owner = data.draw(st.sampled_from(["w1", "w2"]))
+        notice_us = data.draw(st.sampled_from([0, 0, 30_000, 1_500_000]))
+        self.note_begun(hint, self.drive.begin([hint], owner=owner, notice_us=notice_us)[0], owner)
 
-    def note_begun(self, hint: Hint, reply: dict[str, Any]) -> None:
-        if reply["s"] != "go" or (hint.id, hint.token) in self.calls:
+    def note_begun(self, hint: Hint, reply: dict[str, Any], owner: str, questions: int = 1) -> None:
+        call = self.calls.get((hint.id, hint.token))
+        if reply["s"] != "go":
+            return
+        if call and call.questions >= questions:
+            assert (owner, str(call.slot_us)) == (call.owner, reply["slot"]), (
+                "a question asked again has the same answer"
+            )
             return
         phase = reply.get("phase") or ""
         self.check_begun(hint, phase)
+        self.check_granted(hint, int(reply["slot"]))
         assert phase or hint.id not in self.uncertain, "made again before anybody looked"
-        self.calls[hint.id, hint.token] = Call(hint, phase, "result" not in reply)
+        slot_us = int(reply["slot"])
+        self.calls[hint.id, hint.token] = Call(hint, phase, "result" not in reply, slot_us, owner, questions)
         if hint.id in self.pair_of:
             seen = self.first_begin[self.pair_of[hint.id]]
             if hint.id not in seen:
                 seen.append(hint.id)
+
+    @rule(data=st.data(), late=st.sampled_from([0.0, 0.06, 1.0]), notice_us=st.sampled_from([0, 30_000]))
+    @precondition(lambda self: any(call.verdict is None for call in self.calls.values()))
+    def ask_again(self, data: st.DataObject, late: float, notice_us: int) -> None:
+        """A worker finds itself late after begin: it has not sent, and asks once more. Its earlier questions arrive again, too."""
+        call = data.draw(st.sampled_from([call for call in self.calls.values() if call.verdict is None]))
+        self.drive.set_time(max(self.drive.now_us, call.slot_us + round(late * 1e6)))
+        questions = call.questions + 1
+        reply = self.drive.begin([call.hint], owner=call.owner, question=questions, notice_us=notice_us)[0]
+        before = self.operation_fields(call.hint.id)
+        for question in range(1, questions):
+            self.drive.begin([call.hint], owner=call.owner, question=question, notice_us=notice_us)
+        if reply["s"] == "go":
+            assert before == self.operation_fields(call.hint.id)
+            self.note_begun(call.hint, reply, call.owner, questions)
+        else:
+            self.calls.pop((call.hint.id, call.hint.token))
+
+    def operation_fields(self, op: str) -> dict[str, str]:
+        fields: Any = self.client.hgetall(f"{ROOT}:o:{op}")
+        return {str(name): str(value) for name, value in fields.items()}
 
     @rule(data=st.data())
     @precondition(lambda self: self.hints)
@@ -238,7 +270,7 @@ class Delivering(CampaignLedger):
             if self.hints and (self.hints[-1].id, self.hints[-1].token) not in self.calls:
                 hint = self.hints[-1]
                 self.drive.set_time(max(self.drive.now_us, hint.slot_us - 30_000))
-                self.note_begun(hint, self.drive.begin([hint], owner="w1")[0])
+                self.note_begun(hint, self.drive.begin([hint], owner="w1")[0], "w1")
                 call = self.calls.get((hint.id, hint.token))
                 if call:
                     self.answer(data, call, slow=False)
@@ -297,7 +329,7 @@ class Delivering(CampaignLedger):
             self.check_granted(hint)
             self.drive.set_time(max(self.drive.now_us, hint.slot_us - 30_000))
             reply = self.drive.begin([hint], owner="last")[0]
-            self.note_begun(hint, reply)
+            self.note_begun(hint, reply, "last")
             if reply["s"] == "go":
                 uuid = f"MSG-{hint.id}-{hint.token}"
                 verdict = replace(FOUND, uuids=(uuid,)) if reply.get("phase") else replace(ACCEPTED, uuid=uuid)

@@ -2,6 +2,7 @@
 
 from collections import deque
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 import redis
@@ -27,6 +28,8 @@ RATES = st.sampled_from(
     ["10/minute", "80/minute", "7/second", "10/minute; 20/day", "60/minute; 5/day; 9/month", "3/hour"]
 )
 VARIATIONS = st.integers(0, 500).map(lambda ms: timedelta(milliseconds=ms))
+# begin.lua keeps nothing that would wait longer for its slot.
+FAR_US = 2_000_000
 PACINGS: st.SearchStrategy[Pacing] = st.sampled_from(["spacing", "window"])
 
 
@@ -92,6 +95,41 @@ class BucketMachine(RuleBasedStateMachine):
             self.model.push(slot, slow_us)
         else:
             self.drive.worker.give_back(hints, "not needed")
+            self.model.give_back(slot)
+
+    @rule(
+        late_us=st.sampled_from([0, 20_000, 51_000, 300_000, 1_500_000]),
+        notice_us=st.sampled_from([0, 10_000, 400_000]),
+    )
+    def begin_late(self, late_us: int, notice_us: int) -> None:
+        """A worker that is late for its slot sends all the same, at a slot of the same bucket."""
+        self.drive.send(valid_until=datetime(2100, 1, 1, tzinfo=UTC))
+        self.drive.set_time(max(self.drive.now_us, self._model_slot() - 250_000))
+        hints = self.drive.grant(most=1).hints
+        slot = hints[0].slot_us
+        self.model.take(slot)
+        self.drive.set_time(max(self.drive.now_us, slot + late_us))
+        answer = self.drive.begin(hints, notice_us=notice_us)[0]
+        if answer["s"] == "no":
+            self._moved_too_far(slot, notice_us, answer)
+            return
+        expected = slot
+        if late_us + notice_us > max(self.model.plan.variation_us / 2, 5000) / 2:
+            expected = self.model.move(slot, max(self.drive.now_us + notice_us, self.paused_until_us))
+        assert expected == int(answer["slot"])
+        if answer["s"] == "go":
+            self.drive.settle(hints[0], ACCEPTED, elapsed_us=0)
+        else:
+            self.drive.worker.give_back(hints, "not needed")
+            self.model.give_back(expected)
+
+    def _moved_too_far(self, slot: int, notice_us: int, answer: dict[str, Any]) -> None:
+        """Its next slot was too far ahead, or the account pauses: it is back in its lane, and the slot in the bucket."""
+        if answer["why"] == "far":
+            later = self.model.move(slot, max(self.drive.now_us + notice_us, self.paused_until_us))
+            assert later > self.drive.now_us + FAR_US
+            self.model.give_back(later)
+        else:
             self.model.give_back(slot)
 
     @rule(rates=st.sampled_from(["10/minute", "600/minute"]))

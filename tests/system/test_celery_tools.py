@@ -17,7 +17,7 @@ from paceline.version import VERSION
 from paceline_worker import control
 from paceline_worker.celery import build_app, publisher
 from paceline_worker.clock import ServerClock
-from paceline_worker.state import WorkerState
+from paceline_worker.state import Grants, WorkerState
 from tests.support.celery_tools import CELERY, ask, celery, figures_when, node
 from tests.support.processes import Process, free_port, spawn
 from tests.support.servers import start_server
@@ -139,7 +139,14 @@ def test_purged_queues_lose_nothing(stack: Stack) -> None:
     app = build_app(Settings(broker_url=stack.server.url))
     records = wait_until(lambda: state.overdue(0, 100), PATIENCE, "records")
     state.accept(records[:10])
-    grants = wait_until(lambda: (found := state.grant(most=5, fleet_capacity=7)).hints and found, PATIENCE, "grants")
+    granted: list[Grants] = []
+
+    def grant() -> bool:
+        granted[:] = [state.grant(most=5, fleet_capacity=7)]
+        return bool(granted[0].hints)
+
+    wait_until(grant, PATIENCE, "grants")
+    (grants,) = granted
     publisher(app)(grants.hints, grants.granted_us)
     assert 1 == stack.client.llen(names.DELIVER_QUEUE)
     assert "Purged 1 message from 2 known task queues." in celery(stack.server.url, "purge", "--force").stdout

@@ -109,3 +109,14 @@ def test_a_jump_hidden_in_a_long_round_trip_shows_in_the_next_short_one() -> Non
     look(clock, 0, 0.001, 0.001)
     assert not look(clock, 1, 1.0, 1.0, shift_us=500_000)
     assert look(clock, 4, 0.001, 0.001, shift_us=500_000)
+
+
+@given(st.lists(st.tuples(st.floats(0.05, 0.3), st.floats(0.05, 0.3)), min_size=30, max_size=60))
+def test_a_latency_that_varies_leaves_a_sharp_estimate(latencies: list[tuple[float, float]]) -> None:
+    """Every reply bounds the clock from both sides: the estimate errs by half the quickest ways there and back, no more."""
+    clock, now_s = ServerClock(), 0.0
+    for there, back in latencies:
+        assert not look(clock, now_s, there, back)
+        now_s += there + back
+    bound_us = (min(there for there, _ in latencies) + min(back for _, back in latencies)) / 2 * 1e6
+    assert abs(clock.server_us(now_s) - server(now_s)) <= bound_us + now_s * 100 + ROUNDING_US

@@ -5,7 +5,7 @@ from typing import Final
 
 # Operations that are this late, on average, are too many for this worker: the ones behind them wait in it and not in their lanes,
 # where they would cost nothing.
-LATE_S: Final = 0.1
+LATE_S: Final = 0.25
 # In a beat with fewer operations one slow answer would decide.
 _LEAST_SAMPLES: Final = 8
 # Multiplicative decrease, additive increase (Chiu and Jain, 1989): workers that share cores come to equal shares.

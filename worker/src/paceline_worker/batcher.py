@@ -33,7 +33,8 @@ class Batcher(Generic[Q, A]):
         self._most_calls = most_calls
         self._patience_s = patience_s
         self._waiting: list[tuple[Q, asyncio.Future[A]]] = []
-        self._calls: set[asyncio.Task[None]] = set()
+        self._calls = 0
+        self._tasks: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
 
     async def ask(self, question: Q) -> A:
@@ -41,7 +42,7 @@ class Batcher(Generic[Q, A]):
         loop = asyncio.get_running_loop()
         future: asyncio.Future[A] = loop.create_future()
         self._waiting.append((question, future))
-        if not self._calls or (len(self._waiting) >= self._largest and len(self._calls) < self._most_calls):
+        if not self._calls or (len(self._waiting) >= self._largest and self._calls < self._most_calls):
             self._start()
         elif self._timer is None and self._most_calls > 1:
             self._timer = loop.call_later(self._patience_s, self._out_of_patience)
@@ -49,15 +50,22 @@ class Batcher(Generic[Q, A]):
 
     def _out_of_patience(self) -> None:
         self._timer = None
-        if self._waiting and len(self._calls) < self._most_calls:
+        if self._waiting and self._calls < self._most_calls:
             self._start()
 
     def _start(self) -> None:
-        call = asyncio.get_running_loop().create_task(self._run())
-        self._calls.add(call)
-        call.add_done_callback(self._calls.discard)
+        self._calls += 1
+        task = asyncio.get_running_loop().create_task(self._run())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _run(self) -> None:
+        try:
+            await self._ask_on()
+        finally:
+            self._calls -= 1
+
+    async def _ask_on(self) -> None:
         while self._waiting:
             # A question that was given up is not asked: its answer would oblige somebody.
             open_questions = [waiting for waiting in self._waiting if not waiting[1].done()]

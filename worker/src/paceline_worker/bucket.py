@@ -154,6 +154,24 @@ class Bucket:
         if elapsed_us > self.plan.variation_us:
             self.floor_us = max(self.floor_us, slot_us + elapsed_us - self.plan.variation_us + self.plan.interval_us)
 
+    def move(self, slot_us: int, earliest_us: int) -> int:
+        """Take the first slot at or after a time instead of one that was missed, under the same limits.
+
+        Args:
+            slot_us: the slot that was missed.
+            earliest_us: no slot before.
+
+        Returns:
+            The new slot, us.
+        """
+        for log in self.logs:
+            if slot_us in log:
+                log.remove(slot_us)
+        self.give_back(slot_us)
+        later_us = self.peek(earliest_us)
+        self.take(later_us)
+        return later_us
+
     def give_back(self, slot_us: int) -> None:
         """Return a slot in which nothing was sent, unless a later one was taken meanwhile."""
         if self.next_us != slot_us + self.plan.interval_us:

@@ -274,7 +274,8 @@ class Dispatcher:
             capacity=self._admission.capacity,
             latency_s=cost.latency_s,
             cpu_s=cost.cpu_s,
-            reach_s=self._way.reach_s,
+            way_s=self._way.usual_s,
+            longest_way_s=self._way.most_s,
             lateness_s=lateness.mean_s,
             wants_grant_s=GRANT_LEASE_S,
         )

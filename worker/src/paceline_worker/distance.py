@@ -1,4 +1,4 @@
-"""How long something usually takes, at worst: for the way from a grant to its call, and the parts of that way."""
+"""How long something takes, usually and at worst: for the way from a grant to its call, and the parts of that way."""
 
 from dataclasses import dataclass, field
 
@@ -10,11 +10,11 @@ _DEVIATIONS = 4
 
 @dataclass(slots=True)
 class Estimate:
-    """A duration that nearly all samples stay below: their mean and four mean deviations. Pure.
+    """How long something takes, from samples. Pure.
 
     Args:
-        floor_s: the least estimate, in seconds.
-        cap_s: the greatest, in seconds.
+        floor_s: the least that is told, in seconds.
+        cap_s: the most, in seconds.
     """
 
     floor_s: float
@@ -31,8 +31,16 @@ class Estimate:
         self._mean_s += (took_s - self._mean_s) * _MEAN_GAIN
 
     @property
-    def value_s(self) -> float:
-        """The estimate, in seconds; the floor before the first sample."""
+    def usual_s(self) -> float:
+        """What most samples stay below: their mean and one mean deviation, in seconds; the floor before the first sample."""
+        return self._within(1)
+
+    @property
+    def most_s(self) -> float:
+        """What nearly all samples stay below: their mean and four mean deviations, in seconds."""
+        return self._within(_DEVIATIONS)
+
+    def _within(self, deviations: int) -> float:
         if self._mean_s is None:
             return self.floor_s
-        return min(self.cap_s, max(self.floor_s, self._mean_s + _DEVIATIONS * self._deviation_s))
+        return min(self.cap_s, max(self.floor_s, self._mean_s + deviations * self._deviation_s))

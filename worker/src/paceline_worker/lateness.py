@@ -70,17 +70,22 @@ class Way:
     @property
     def ahead_s(self) -> float:
         """How long before its slot an operation is to be begun."""
-        return self._asking.value_s
+        return self._asking.most_s
 
     @property
     def notice_us(self) -> int:
         """From the state server's time until this worker can make a call that it begins, in us."""
-        return int(self._notice.value_s * 1e6)
+        return int(self._notice.usual_s * 1e6)
 
     @property
-    def reach_s(self) -> float:
-        """From a grant to the call."""
-        return self._arrival.value_s + self._asking.value_s
+    def usual_s(self) -> float:
+        """From a grant to the call, usually. An operation that needs longer moves to another slot."""
+        return self._arrival.usual_s + self._asking.usual_s
+
+    @property
+    def most_s(self) -> float:
+        """From a grant to the call, nearly always."""
+        return self._arrival.most_s + self._asking.most_s
 
     def take(self, load: int) -> Lateness:
         """The lateness since the last call; the next one begins with the present load."""

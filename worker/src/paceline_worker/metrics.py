@@ -96,8 +96,10 @@ class Metrics:
             "Operations this worker takes on now; fewer than its capacity while it is late.",
             registry=registry,
         )
-        self.reach = Gauge(
-            "paceline_worker_reach_seconds", "Time that the way from a grant to its call takes.", registry=registry
+        self.way = Gauge(
+            "paceline_worker_way_seconds",
+            "Time that the way from a grant to its call usually takes.",
+            registry=registry,
         )
         self.in_flight = Gauge(
             "paceline_worker_load_operations", "Operations this worker has taken on.", registry=registry

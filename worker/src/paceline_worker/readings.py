@@ -278,7 +278,7 @@ def worker_of(text: str, now_us: int) -> WorkerReading | None:
     """A worker from its heartbeat; None when it fell silent.
 
     Args:
-        text: ``capacity|expires``, then as a newer worker writes it ``|latency|cpu|intake|reach|lateness`` (us), and perhaps more.
+        text: ``capacity|expires``, then as a newer worker writes it ``|latency|cpu|intake|way|lateness`` (us), and perhaps more.
         now_us: server time.
     """
     capacity, expires, *told = text.split("|")

@@ -108,7 +108,7 @@ class Runtime:
         self.metrics.in_flight.set_function(lambda: self._engine.load)
         self.metrics.capacity.set(settings.capacity)
         self.metrics.intake.set_function(lambda: admission.intake)
-        self.metrics.reach.set_function(lambda: way.reach_s)
+        self.metrics.way.set_function(lambda: way.usual_s)
         ProcessCollector(registry=self.metrics.registry)
         self._admission = admission
         self._clock = clock

@@ -141,7 +141,8 @@ class Beat:
         intake: operations it takes on now, its capacity at the most.
         latency_s: how long a call takes; 0: not measured.
         cpu_s: CPU that a call costs; 0: not measured.
-        reach_s: how long the way from a grant to its call takes; 0: not measured.
+        way_s: how long the way from a grant to its call usually takes; 0: not measured.
+        longest_way_s: how long it takes at the most.
         lateness_s: how late its operations lately were.
         wants_grant_s: for how long it wants to be the one that grants; 0: not at all.
     """
@@ -150,7 +151,8 @@ class Beat:
     intake: int
     latency_s: float = 0.0
     cpu_s: float = 0.0
-    reach_s: float = 0.0
+    way_s: float = 0.0
+    longest_way_s: float = 0.0
     lateness_s: float = 0.0
     wants_grant_s: float = 0.0
 
@@ -305,8 +307,10 @@ class WorkerState:
         """
         sent = time.monotonic()
         figures = (beat.capacity, int(ttl_s * 1e6), int(beat.latency_s * 1e6), int(beat.cpu_s * 1e6), beat.intake)
-        way = (int(beat.reach_s * 1e6), int(beat.lateness_s * 1e6), int(beat.wants_grant_s * 1e6))
-        now, total, workers, grants, until, cpu = self._heartbeat.run(self.client, worker, *figures, *way)
+        way = (beat.way_s, beat.lateness_s, beat.wants_grant_s, beat.longest_way_s)
+        now, total, workers, grants, until, cpu = self._heartbeat.run(
+            self.client, worker, *figures, *(int(seconds * 1e6) for seconds in way)
+        )
         self._clock.observe(sent, int(now), time.monotonic())
         return Fleet(int(total), int(workers), grants == "1", int(until), int(cpu))
 

@@ -13,7 +13,7 @@
 -- no:<rid>        string  why a record was refused; expires
 -- meta            hash    schema (of these keys), epoch (bucket generation), jumps (of the server's clock), run_id,
 --                         hop and lead (us, meta.lua), granter and granter_until (heartbeat.lua), pb_* the provider's breaker (breaker.lua)
--- workers         hash    worker -> "capacity|expires_us|latency_us|cpu_us|intake|reach_us|lateness_us" (heartbeat.lua)
+-- workers         hash    worker -> "capacity|expires_us|latency_us|cpu_us|intake|way_us|lateness_us|longest_way_us" (heartbeat.lua)
 -- outcomes        stream  one entry per settled operation, trimmed (docs/outcomes.md)
 -- receipts        hash    `<status>|<account>` -> receipts that came before their message's answer, for a receiver's metrics; taken by it
 -- campaigns       set     campaign names

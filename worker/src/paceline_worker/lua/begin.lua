@@ -86,6 +86,7 @@ local function final_slot(o, a, tolerance)
     return nil
   end
   budget.move(a, o, slot, later)
+  campaign.moved(o, later)
   redis.call('HSET', o.key, 'sl', int(later), 'j', jumps)
   o.sl, o.moved = int(later), '1'
   return later

@@ -89,6 +89,14 @@ function campaign.took(o, slot)
   if c.cap then campaign.write(o.c, 'cap_next', int(math.max(tonumber(c.cap_next or 0), slot - LEAD) + tonumber(c.cap))) end
 end
 
+-- Its call takes place later than the slot that it was granted for.
+function campaign.moved(o, later)
+  local c = o.pr == 'b' and o.source ~= '-' and campaign.of(o.c) or {}
+  if not c.cap then return end
+  local earliest = later - LEAD + tonumber(c.cap)
+  if earliest > tonumber(c.cap_next or 0) then campaign.write(o.c, 'cap_next', int(earliest)) end
+end
+
 -- It did not use the slot.
 function campaign.gave_back(o)
   local c = o.source ~= '-' and campaign.of(o.c) or {}

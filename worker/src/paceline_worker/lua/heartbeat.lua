@@ -3,8 +3,9 @@
 -- KEYS  1 root
 -- ARGV  1 worker, 2 capacity: operations it may have in flight ('' to leave the fleet), 3 time to live (us),
 --       4 how long a call takes, 5 how much CPU one needs (us), 6 intake: operations it takes on now, its capacity at the most,
---       7 reach: from a grant to the call, 8 lateness of its operations (us); 4 to 8 as it measured (0: not measured), may be left out
---       9 how long it wants to be the one that grants (us; 0 or left out: not at all)
+--       7 the way from a grant to its call, usually, 8 lateness of its operations (us),
+--       9 how long it wants to be the one that grants (us; 0: not at all), 10 that way at the most (us)
+--       4 to 8 and 10 as it measured (0: not measured); 4 to 10 may be left out
 -- reply { server time, intake of the fleet, workers, '1' when this worker grants, until when somebody does (us; 0 nobody),
 --         mean CPU of a call (us; 0 not measured) }
 -- keys  workers, meta
@@ -16,26 +17,27 @@ local now = server_time()
 local me = ARGV[1]
 local known = redis.call('HMGET', key.meta, 'granter', 'granter_until')
 local granter, granter_until = known[1], tonumber(known[2] or 0)
--- A way that takes longer is late in any case (design: up to a second).
-local LONGEST_WAY, SHORTEST_HOP, SHORTEST_LEAD, MARGIN = 1000000, 40000, 250000, 100000
+-- A way that takes longer is late in any case.
+local LONGEST_WAY, SHORTEST_HOP, SHORTEST_LEAD, MARGIN = 1000000, 20000, 250000, 100000
 
 if ARGV[2] == '' then
   redis.call('HDEL', key.workers, me)
   if granter == me then redis.call('HDEL', key.meta, 'granter', 'granter_until') end
 else
-  local measured = { ARGV[4] or '0', ARGV[5] or '0', ARGV[6] or ARGV[2], ARGV[7] or '0', ARGV[8] or '0' }
+  local measured = { ARGV[4] or '0', ARGV[5] or '0', ARGV[6] or ARGV[2], ARGV[7] or '0', ARGV[8] or '0', ARGV[10] or '0' }
   redis.call('HSET', key.workers, me, ARGV[2] .. '|' .. int(now + tonumber(ARGV[3])) .. '|' .. table.concat(measured, '|'))
 end
 
-local intake, workers, reach, cpu, measured = 0, 0, 0, 0, 0
+local intake, workers, way, longest_way, cpu, measured = 0, 0, 0, 0, 0, 0
 local all = redis.call('HGETALL', key.workers)
 for i = 1, #all, 2 do
-  local capacity, expires, cost, own, way = string.match(all[i + 1], '^(%d+)|(%d+)|?%d*|?(%d*)|?(%d*)|?(%d*)')
+  local capacity, expires, cost, own, usual, most = string.match(all[i + 1], '^(%d+)|(%d+)|?%d*|?(%d*)|?(%d*)|?(%d*)|?%d*|?(%d*)')
   if tonumber(expires) < now then
     redis.call('HDEL', key.workers, all[i])
   else
     -- One of the previous release tells less.
-    intake, workers, reach = intake + (tonumber(own) or tonumber(capacity)), workers + 1, math.max(reach, tonumber(way) or 0)
+    intake, workers = intake + (tonumber(own) or tonumber(capacity)), workers + 1
+    way, longest_way = math.max(way, tonumber(usual) or 0), math.max(longest_way, tonumber(most) or 0)
     if (tonumber(cost) or 0) > 0 then cpu, measured = cpu + tonumber(cost), measured + 1 end
   end
 end
@@ -43,8 +45,8 @@ end
 local wanted = ARGV[2] ~= '' and tonumber(ARGV[9] or 0) or 0
 if wanted > 0 and (granter == me or granter_until <= now) then
   granter, granter_until = me, now + wanted
-  local hop = math.min(LONGEST_WAY, math.max(SHORTEST_HOP, reach))
-  local lead = math.min(LONGEST_WAY, math.max(SHORTEST_LEAD, hop + MARGIN))
+  local hop = math.min(LONGEST_WAY, math.max(SHORTEST_HOP, way))
+  local lead = math.min(LONGEST_WAY, math.max(SHORTEST_LEAD, longest_way + MARGIN))
   redis.call('HSET', key.meta, 'granter', me, 'granter_until', int(granter_until), 'hop', int(hop), 'lead', int(lead))
 end
 return { int(now), intake, workers, granter == me and granter_until > now and '1' or '0', int(granter_until), measured > 0 and int(cpu / measured) or 0 }

@@ -1,0 +1,61 @@
+"""A worker takes on what it gets to its slots in time."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from paceline_worker.admission import LATE_S, Admission
+
+LATE = LATE_S * 2
+
+
+def beats(admission: Admission, number: int, *, lateness_s: float, samples: int = 100, load: int = 1000) -> list[int]:
+    return [admission.beat(lateness_s=lateness_s, samples=samples, load=load) for _ in range(number)]
+
+
+def test_a_worker_that_is_in_time_takes_on_more_up_to_its_capacity() -> None:
+    """It begins with a part of a large capacity, and has all of it after a while."""
+    admission = Admission(1000)
+    assert 100 == admission.intake
+    taken = beats(admission, 60, lateness_s=0.0)
+    assert taken == sorted(taken)
+    assert 1000 == taken[-1]
+
+
+def test_a_worker_that_is_late_takes_on_fewer() -> None:
+    """Each beat a fifth less, as long as it is late."""
+    admission = Admission(100)
+    assert [80, 64, 51] == beats(admission, 3, lateness_s=LATE)
+
+
+def test_the_decrease_counts_from_what_it_really_had() -> None:
+    """A large intake that nobody used would take many beats to come down."""
+    assert [40] == beats(Admission(1000), 1, lateness_s=LATE, load=50)
+
+
+def test_some_work_is_always_taken_on() -> None:
+    """However late: with none it would never find out that it is in time again."""
+    assert 16 == beats(Admission(200), 50, lateness_s=10.0)[-1]
+    assert 5 == beats(Admission(5), 50, lateness_s=10.0)[-1]
+
+
+def test_what_is_not_used_does_not_grow() -> None:
+    """An idle night says nothing about what the worker could do."""
+    assert [100] * 5 == beats(Admission(1000), 5, lateness_s=0.0, load=3)
+
+
+def test_a_handful_of_late_operations_decides_nothing() -> None:
+    """One slow answer of the state server is no overload."""
+    assert 100 == beats(Admission(100), 1, lateness_s=LATE, samples=3, load=10)[-1]
+
+
+@given(
+    st.integers(1, 5000),
+    st.lists(st.tuples(st.floats(0, 5), st.integers(0, 500), st.integers(0, 6000)), max_size=60),
+)
+def test_the_intake_is_never_above_the_capacity_and_never_none(
+    capacity: int, told: list[tuple[float, int, int]]
+) -> None:
+    """Whatever is measured."""
+    admission = Admission(capacity)
+    for lateness_s, samples, load in told:
+        assert 1 <= admission.beat(lateness_s=lateness_s, samples=samples, load=load) <= capacity
