@@ -266,7 +266,7 @@ def test_workers_tell_what_a_call_costs(drive: Drive) -> None:
     drive.client.hset(f"{ROOT}:workers", "old", f"30|{drive.now_us + 5_000_000}")
     told = drive.worker.heartbeat("new", Beat(200, 200, latency_s=0.25, cpu_s=0.0007), 5.0)
     assert (230, 2) == (told.capacity, told.workers)
-    assert {WorkerReading(30), WorkerReading(200, 0.25, 0.0007)} == set(fleet(drive).workers)
+    assert {WorkerReading(30), WorkerReading(200, 0.25, 0.0007, 200)} == set(fleet(drive).workers)
     looked = drive.state.fleet()
     assert (230, 2) == (looked["capacity"], looked["workers"])
     drive.advance(6)

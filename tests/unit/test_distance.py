@@ -12,16 +12,16 @@ samples = st.lists(st.floats(0, 2), min_size=1, max_size=50)
 def test_nothing_is_known_before_the_first_sample() -> None:
     """The floor stands in for it."""
     estimate = Estimate(floor_s=0.04, cap_s=1.0)
-    assert (0.04, 0.04) == (estimate.usual_s, estimate.most_s)
+    assert (0.04, 0.04, 0.04) == (estimate.least_s, estimate.usual_s, estimate.most_s)
 
 
 @given(samples)
-def test_both_estimates_stay_within_floor_and_cap(took: list[float]) -> None:
+def test_the_estimates_stay_within_floor_and_cap(took: list[float]) -> None:
     """Whatever is measured, and the usual is never above the most."""
     estimate = Estimate(floor_s=0.02, cap_s=1.0)
     for one in took:
         estimate.observe(one)
-        assert 0.02 <= estimate.usual_s <= estimate.most_s <= 1.0
+        assert 0.02 <= estimate.least_s <= estimate.usual_s <= estimate.most_s <= 1.0
 
 
 @pytest.mark.parametrize("round_trip_s", [0.001, 0.02, 0.08, 0.2])

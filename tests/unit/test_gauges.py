@@ -74,7 +74,13 @@ OF_CAMPAIGNS = {
 }
 OF_ALL = (
     *("paceline_in_flight_operations", "paceline_inbox_records", "paceline_accounts", "paceline_workers"),
-    *("paceline_fleet_capacity_operations", "paceline_workers_wanted", "paceline_unaccounted_operations"),
+    *(
+        "paceline_fleet_intake_operations",
+        "paceline_fleet_lateness_seconds",
+        "paceline_fleet_capacity_operations",
+        "paceline_workers_wanted",
+        "paceline_unaccounted_operations",
+    ),
     *("paceline_state_memory_bytes", "paceline_state_memory_limit_bytes", "paceline_state_aof_enabled"),
     *("paceline_state_aof_last_write_ok", "paceline_state_up", "paceline_exporter_scrape_seconds"),
 )
@@ -396,7 +402,10 @@ def test_a_backlog_that_may_not_be_sent_wants_no_workers() -> None:
     [
         (WorkerReading(200), f"200|{NOON_US}"),
         (WorkerReading(200, 0.25, 0.0007), f"200|{NOON_US}|250000|700"),
-        (WorkerReading(200, 0.25, 0.0007), f"200|{NOON_US}|250000|700|of a later release"),
+        (
+            WorkerReading(200, 0.25, 0.0007, 150, 0.04),
+            f"200|{NOON_US}|250000|700|150|9000|40000|12000|of a later release",
+        ),
         (None, f"200|{NOON_US - 1}|250000|700"),
     ],
 )

@@ -25,6 +25,9 @@ COUNTED = {
     ("paceline_leases_given_back", "counter", ()),
     ("paceline_worker_load_operations", "gauge", ()),
     ("paceline_worker_capacity_operations", "gauge", ()),
+    ("paceline_worker_intake_operations", "gauge", ()),
+    ("paceline_worker_way_seconds", "gauge", ()),
+    ("paceline_slots_moved", "counter", ()),
     ("paceline_build", "info", ("version",)),
 }
 KIND = "message.to_number"
@@ -48,6 +51,7 @@ def touch(metrics: Metrics, account: str = ACCOUNT) -> None:
     metrics.settled_as(account, KIND, "step", "step")
     metrics.deferred(account, "throttled")
     metrics.given_back(1)
+    metrics.moved()
     metrics.sent("t", 0.001, 1.0)
     metrics.answered(account, ENDPOINT, "202", 0.1)
 

@@ -274,7 +274,7 @@ class Dispatcher:
             capacity=self._admission.capacity,
             latency_s=cost.latency_s,
             cpu_s=cost.cpu_s,
-            way_s=self._way.usual_s,
+            way_s=self._way.least_s,
             longest_way_s=self._way.most_s,
             lateness_s=lateness.mean_s,
             wants_grant_s=GRANT_LEASE_S,

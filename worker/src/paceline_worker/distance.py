@@ -31,6 +31,11 @@ class Estimate:
         self._mean_s += (took_s - self._mean_s) * _MEAN_GAIN
 
     @property
+    def least_s(self) -> float:
+        """What most samples exceed: their mean less one mean deviation, in seconds."""
+        return self._within(-1)
+
+    @property
     def usual_s(self) -> float:
         """What most samples stay below: their mean and one mean deviation, in seconds; the floor before the first sample."""
         return self._within(1)

@@ -78,9 +78,11 @@ class Way:
         return int(self._notice.usual_s * 1e6)
 
     @property
-    def usual_s(self) -> float:
-        """From a grant to the call, usually. An operation that needs longer moves to another slot."""
-        return self._arrival.usual_s + self._asking.usual_s
+    def least_s(self) -> float:
+        """From a grant to the call, at least. An operation that needs longer moves to another slot, at little cost; one that needs less
+        would keep its place in flight for nothing.
+        """
+        return self._arrival.least_s + self._asking.least_s
 
     @property
     def most_s(self) -> float:

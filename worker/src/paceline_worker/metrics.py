@@ -98,7 +98,7 @@ class Metrics:
         )
         self.way = Gauge(
             "paceline_worker_way_seconds",
-            "Time that the way from a grant to its call usually takes.",
+            "Time that the way from a grant to its call takes, with a margin; grants run ahead by that much.",
             registry=registry,
         )
         self.in_flight = Gauge(

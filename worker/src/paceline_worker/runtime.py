@@ -108,7 +108,7 @@ class Runtime:
         self.metrics.in_flight.set_function(lambda: self._engine.load)
         self.metrics.capacity.set(settings.capacity)
         self.metrics.intake.set_function(lambda: admission.intake)
-        self.metrics.way.set_function(lambda: way.usual_s)
+        self.metrics.way.set_function(lambda: way.most_s)
         ProcessCollector(registry=self.metrics.registry)
         self._admission = admission
         self._clock = clock

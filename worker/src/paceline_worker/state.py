@@ -141,7 +141,7 @@ class Beat:
         intake: operations it takes on now, its capacity at the most.
         latency_s: how long a call takes; 0: not measured.
         cpu_s: CPU that a call costs; 0: not measured.
-        way_s: how long the way from a grant to its call usually takes; 0: not measured.
+        way_s: how long the way from a grant to its call takes at least; 0: not measured.
         longest_way_s: how long it takes at the most.
         lateness_s: how late its operations lately were.
         wants_grant_s: for how long it wants to be the one that grants; 0: not at all.

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Final
 
-# An operation is in flight from so long before its slot until its answer: LEAD of bucket.lua.
+# An operation is in flight from so long before its slot until its answer: LEAD of meta.lua.
 LEAD_S: Final = 0.25
 # A worker is one core; beyond this share of it, slots come late.
 _CORE_USE: Final = 0.7

@@ -3,7 +3,7 @@
 -- KEYS  1 root
 -- ARGV  1 worker, 2 capacity: operations it may have in flight ('' to leave the fleet), 3 time to live (us),
 --       4 how long a call takes, 5 how much CPU one needs (us), 6 intake: operations it takes on now, its capacity at the most,
---       7 the way from a grant to its call, usually, 8 lateness of its operations (us),
+--       7 the way from a grant to its call, at least, 8 lateness of its operations (us),
 --       9 how long it wants to be the one that grants (us; 0: not at all), 10 that way at the most (us)
 --       4 to 8 and 10 as it measured (0: not measured); 4 to 10 may be left out
 -- reply { server time, intake of the fleet, workers, '1' when this worker grants, until when somebody does (us; 0 nobody),

@@ -4,10 +4,10 @@ local shared = fields(key.meta, {
 })
 local function meta() return shared end
 
--- How long the way from a grant to the call takes: the fleet measures it and writes it down with its heartbeat. A slot that is
--- not bound by the bucket lies this far ahead.
+-- How long the way from a grant to the call takes at least: the fleet measures it and writes it down with its heartbeat. A slot
+-- that is not bound by the bucket lies this far ahead; what needs longer moves (begin.lua), what needs less would wait in vain.
 local HOP = tonumber(shared.hop or 40000)
--- Grants run ahead of their slots by the lead, so that the way costs no throughput. At least as long as the way.
+-- Grants run ahead of their slots by the lead, so that the way costs no pace: as long as the way takes at the most.
 local LEAD = math.max(tonumber(shared.lead or 250000), HOP)
 -- No operation waits longer than this for its slot once it was granted; one that would have to goes back to its lane.
 local FAR = 2000000
