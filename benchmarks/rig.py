@@ -15,6 +15,7 @@ from urllib.request import ProxyHandler, Request, build_opener
 
 import redis
 from tests.support.processes import Process, free_port, spawn, start_worker
+from tests.support.proxy import Proxy
 from tests.support.servers import start_server
 
 from benchmarks.arrivals import Arrivals, Pacing
@@ -79,6 +80,7 @@ class Rig:
         state: for reading.
         secret: encrypts the keys.
         environment: of the workers.
+        exit: ends everything.
         workers: their processes.
         metrics_ports: one of each worker.
     """
@@ -165,12 +167,25 @@ class Rig:
 
 
 @contextmanager
+def at_distance(server: EmbeddedServer, round_trip_ms: tuple[float, float] | None) -> Iterator[str]:
+    """The address of a state server, or of a proxy that puts it so far away."""
+    if round_trip_ms is None:
+        yield server.url
+        return
+    shortest, longest = (timedelta(milliseconds=both_ways / 2) for both_ways in round_trip_ms)
+    with Proxy(server.port) as proxy:
+        proxy.delay(shortest, longest)
+        yield server.url.replace(f":{server.port}", f":{proxy.port}")
+
+
+@contextmanager
 def rigged(
     *,
     workers: int,
     server: Source | None = None,
     latency_ms: float = 0,
     busy_loops: int = 0,
+    round_trip_ms: tuple[float, float] | None = None,
     **environment: str,
 ) -> Iterator[Rig]:
     """Start it all, and stop it in order.
@@ -180,6 +195,7 @@ def rigged(
         server: which state server; by default the first that this machine has.
         latency_ms: of the provider's answers.
         busy_loops: processes that compute beside it.
+        round_trip_ms: shortest and longest time between a worker and the state server, there and back.
         environment: further variables of the workers.
     """
     secret = base64.urlsafe_b64encode(os.urandom(32)).decode()
@@ -193,7 +209,7 @@ def rigged(
         client = connect(state_server.url)
         stack.callback(client.close)
         variables = {
-            "PACELINE_BROKER_URL": state_server.url,
+            "PACELINE_BROKER_URL": stack.enter_context(at_distance(state_server, round_trip_ms)),
             "PACELINE_SECRET_KEY": secret,
             "PACELINE_API_BASE": f"{origin}/open",
             **environment,
