@@ -24,7 +24,6 @@ suspended, and resumed in one burst: then all are due at once.
 
 import argparse
 import json
-import signal
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -32,7 +31,7 @@ from typing import Any
 
 from benchmarks.costs import slow_scripts, watch_slow_scripts
 from benchmarks.load import Run
-from benchmarks.rig import Rig, rigged
+from benchmarks.rig import Rig, end_in_order, rigged
 from benchmarks.verdict import Result, judge, line
 
 
@@ -135,7 +134,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
     options = vars(parser.parse_args())
     as_json = options.pop("json")
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # also then nothing is left behind
+    end_in_order()
     for accounts in options["accounts"]:
         run = run_of(accounts, options)
         result = measure(run)

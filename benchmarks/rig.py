@@ -3,14 +3,17 @@
 import base64
 import json
 import os
+import signal
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import MappingProxyType
+from typing import Any, Final
 from urllib.request import ProxyHandler, Request, build_opener
 
 import redis
@@ -26,10 +29,11 @@ from paceline_sandbox.embedded import EmbeddedServer, Source
 from paceline_worker.accounts import Accounts
 from paceline_worker.secrets import ApiKey, KeyRing
 
-VARIATION = timedelta(milliseconds=100)
-_PIPELINED = 200
-_TIMEOUT_S = 60
-_BUSY = "while True: pass"
+VARIATION: Final = timedelta(milliseconds=100)
+EMPTY: Final[Mapping[str, str]] = MappingProxyType({})
+_PIPELINED: Final = 200
+_TIMEOUT_S: Final = 60
+_BUSY: Final = "while True: pass"
 
 
 class StubClient:
@@ -139,8 +143,18 @@ class Rig:
                 accounts.resume(name)
             pipe.execute()
 
-    def upload(self, account: str, *, senders: int, rows: int) -> None:
-        """One campaign of so many rows for each of the account's senders; account names end with a number."""
+    def upload(
+        self, account: str, *, senders: int = 1, rows: int, columns: Mapping[str, str] = EMPTY, **options: Any
+    ) -> None:
+        """One campaign for each of the account's senders, named ``<account>-<number of the sender>``.
+
+        Args:
+            account: its name, which ends with a number.
+            senders: how many.
+            rows: of each campaign.
+            columns: further columns, the same in all rows.
+            options: as for `Outbox.campaign`.
+        """
         number = int(account.lstrip("a"))
         for sender in range(senders):
             self.outbox.campaign(
@@ -148,8 +162,17 @@ class Rig:
                 account=account,
                 sender=f"+1555{number:05d}{sender:02d}",
                 template="Hi {name}",
-                recipients=({"to": f"+1555{row:09d}", "name": f"Customer {row}"} for row in range(rows)),
+                recipients=({"to": f"+1555{row:09d}", "name": f"Customer {row}", **columns} for row in range(rows)),
+                **options,
             )
+
+    def resume_campaigns(self, names: Sequence[str]) -> None:
+        """All of these campaigns may send, in one burst."""
+        with self.client.pipeline(transaction=False) as pipe:
+            state = State(pipe)
+            for name in names:
+                state.control_campaign("resume", name)
+            pipe.execute()
 
     def wait_until_accepted(self, patience_s: float) -> int:
         """Wait until workers have taken everything into lanes; returns how many records they have not, when patience ends."""
@@ -164,6 +187,15 @@ class Rig:
         return read_costs(
             self.client, workers=pids, server=self.server.pid, stub=self.stub_pid, metrics_ports=self.metrics_ports
         )
+
+
+def end_in_order() -> None:
+    """Have SIGTERM and Ctrl-C end this program through its blocks, so that no process is left behind."""
+    for ending in (
+        signal.SIGINT,
+        signal.SIGTERM,
+    ):  # in the background of a shell, SIGINT is ignored unless told otherwise
+        signal.signal(ending, signal.default_int_handler)
 
 
 @contextmanager
