@@ -3,18 +3,22 @@
 import base64
 import json
 import os
+import signal
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import MappingProxyType
+from typing import Any, Final
 from urllib.request import ProxyHandler, Request, build_opener
 
 import redis
 from tests.support.processes import Process, free_port, spawn, start_worker
+from tests.support.proxy import Proxy
 from tests.support.servers import start_server
 
 from benchmarks.arrivals import Arrivals, Pacing
@@ -25,10 +29,11 @@ from paceline_sandbox.embedded import EmbeddedServer, Source
 from paceline_worker.accounts import Accounts
 from paceline_worker.secrets import ApiKey, KeyRing
 
-VARIATION = timedelta(milliseconds=100)
-_PIPELINED = 200
-_TIMEOUT_S = 60
-_BUSY = "while True: pass"
+VARIATION: Final = timedelta(milliseconds=100)
+EMPTY: Final[Mapping[str, str]] = MappingProxyType({})
+_PIPELINED: Final = 200
+_TIMEOUT_S: Final = 60
+_BUSY: Final = "while True: pass"
 
 
 class StubClient:
@@ -79,6 +84,7 @@ class Rig:
         state: for reading.
         secret: encrypts the keys.
         environment: of the workers.
+        exit: ends everything.
         workers: their processes.
         metrics_ports: one of each worker.
     """
@@ -137,8 +143,18 @@ class Rig:
                 accounts.resume(name)
             pipe.execute()
 
-    def upload(self, account: str, *, senders: int, rows: int) -> None:
-        """One campaign of so many rows for each of the account's senders; account names end with a number."""
+    def upload(
+        self, account: str, *, senders: int = 1, rows: int, columns: Mapping[str, str] = EMPTY, **options: Any
+    ) -> None:
+        """One campaign for each of the account's senders, named ``<account>-<number of the sender>``.
+
+        Args:
+            account: its name, which ends with a number.
+            senders: how many.
+            rows: of each campaign.
+            columns: further columns, the same in all rows.
+            options: as for `Outbox.campaign`.
+        """
         number = int(account.lstrip("a"))
         for sender in range(senders):
             self.outbox.campaign(
@@ -146,8 +162,17 @@ class Rig:
                 account=account,
                 sender=f"+1555{number:05d}{sender:02d}",
                 template="Hi {name}",
-                recipients=({"to": f"+1555{row:09d}", "name": f"Customer {row}"} for row in range(rows)),
+                recipients=({"to": f"+1555{row:09d}", "name": f"Customer {row}", **columns} for row in range(rows)),
+                **options,
             )
+
+    def resume_campaigns(self, names: Sequence[str]) -> None:
+        """All of these campaigns may send, in one burst."""
+        with self.client.pipeline(transaction=False) as pipe:
+            state = State(pipe)
+            for name in names:
+                state.control_campaign("resume", name)
+            pipe.execute()
 
     def wait_until_accepted(self, patience_s: float) -> int:
         """Wait until workers have taken everything into lanes; returns how many records they have not, when patience ends."""
@@ -164,6 +189,27 @@ class Rig:
         )
 
 
+def end_in_order() -> None:
+    """Have SIGTERM and Ctrl-C end this program through its blocks, so that no process is left behind."""
+    for ending in (
+        signal.SIGINT,
+        signal.SIGTERM,
+    ):  # in the background of a shell, SIGINT is ignored unless told otherwise
+        signal.signal(ending, signal.default_int_handler)
+
+
+@contextmanager
+def at_distance(server: EmbeddedServer, round_trip_ms: tuple[float, float] | None) -> Iterator[str]:
+    """The address of a state server, or of a proxy that puts it so far away."""
+    if round_trip_ms is None:
+        yield server.url
+        return
+    shortest, longest = (timedelta(milliseconds=both_ways / 2) for both_ways in round_trip_ms)
+    with Proxy(server.port) as proxy:
+        proxy.delay(shortest, longest)
+        yield server.url.replace(f":{server.port}", f":{proxy.port}")
+
+
 @contextmanager
 def rigged(
     *,
@@ -171,6 +217,7 @@ def rigged(
     server: Source | None = None,
     latency_ms: float = 0,
     busy_loops: int = 0,
+    round_trip_ms: tuple[float, float] | None = None,
     **environment: str,
 ) -> Iterator[Rig]:
     """Start it all, and stop it in order.
@@ -180,6 +227,7 @@ def rigged(
         server: which state server; by default the first that this machine has.
         latency_ms: of the provider's answers.
         busy_loops: processes that compute beside it.
+        round_trip_ms: shortest and longest time between a worker and the state server, there and back.
         environment: further variables of the workers.
     """
     secret = base64.urlsafe_b64encode(os.urandom(32)).decode()
@@ -193,7 +241,7 @@ def rigged(
         client = connect(state_server.url)
         stack.callback(client.close)
         variables = {
-            "PACELINE_BROKER_URL": state_server.url,
+            "PACELINE_BROKER_URL": stack.enter_context(at_distance(state_server, round_trip_ms)),
             "PACELINE_SECRET_KEY": secret,
             "PACELINE_API_BASE": f"{origin}/open",
             **environment,

@@ -5,6 +5,7 @@ from benchmarks.arrivals import (
     Arrivals,
     count_between,
     fairness,
+    full_pace_after,
     pace_between,
     percentile,
     violations,
@@ -86,3 +87,11 @@ def test_the_log_survives_being_written_and_read() -> None:
     assert log == back
     assert {"a": [5, 6, 9], "b": [7]} == back.by_key()
     assert 1 == back.doubled()
+
+
+def test_full_pace_begins_where_the_rate_holds_for_the_whole_span() -> None:
+    """Nothing for 5 s, then 10 a second: the first span of 2 s that has 20 begins there."""
+    times = [5 * SECOND + number * SECOND // 10 for number in range(100)]
+
+    assert 5 == pytest.approx(full_pace_after(times, 0, 15 * SECOND, per_s=10, span_us=2 * SECOND))
+    assert full_pace_after(times, 0, 15 * SECOND, per_s=11, span_us=2 * SECOND) is None
