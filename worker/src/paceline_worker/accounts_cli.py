@@ -65,7 +65,7 @@ Budget = Annotated[
     typer.Option(
         "--budget",
         metavar="KIND=RATE",
-        help="Per sender, for one kind of operation or for any call (*): group.create=30/day, *=1/3s. Repeatable.",
+        help="Per sender, for one kind of operation or for any call (*): group.create=30/day, *=1/3seconds. Repeatable.",
     ),
 ]
 TreatAs = Annotated[
