@@ -20,7 +20,7 @@ from paceline import SendMessage
 from paceline.ids import new_id
 from paceline.record import operation_id, single
 from paceline.state import State, connect
-from paceline_worker.accounts import Accounts
+from paceline_worker.accounts import Accounts, NewAccount
 from paceline_worker.clock import ServerClock
 from paceline_worker.gauges import StateGauges
 from paceline_worker.readings import Reader
@@ -77,9 +77,11 @@ def fill(url: str, present: int, accounts: int) -> None:
     ring = KeyRing(base64.urlsafe_b64encode(bytes(32)).decode())
     worker = WorkerState(url, ServerClock(), retention_s=3600, grace_s=15)
     rids = []
-    for number in range(present, accounts):
-        name = f"account-{number:05}"
-        book.add(name, ApiKey(name), ring=ring, rates="10/minute", info_every=timedelta(0))
+    names = [f"account-{number:05}" for number in range(present, accounts)]
+    every = timedelta(0)
+    new = (NewAccount(name=name, key=ApiKey(name), rates="10/minute", info_every=every) for name in names)
+    book.add_many(new, ring=ring)
+    for name in names:
         message = SendMessage(account=name, sender="+15550100001", to="+15550100002", text="Hello")
         rids.append(new_id())
         body = single(message, operation_id(message), datetime.now(UTC))

@@ -10,6 +10,8 @@ from redis.exceptions import NoScriptError
 from paceline import names
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import redis
     import redis.asyncio
 
@@ -68,6 +70,31 @@ class Script:
         reply = client.eval(self._text, 1, self._root, *arguments)
         self._known = True
         return reply
+
+    def run_many(self, client: "redis.Redis", calls: "Sequence[Sequence[str | int | bytes]]") -> list[Any]:
+        """Run it once per call, all in one round trip; other clients' commands may come in between.
+
+        Args:
+            client: a blocking client.
+            calls: the arguments of each call.
+
+        Returns:
+            The replies, in the order of the calls.
+
+        Raises:
+            RedisError: the server refused a call; the others are made all the same.
+        """
+        with client.pipeline(transaction=False) as pipeline:
+            for number, arguments in enumerate(calls):
+                # The first EVAL of a pipeline teaches the server what all others of the same pipeline name.
+                run, text = (pipeline.evalsha, self._sha) if number else (pipeline.eval, self._text)
+                run(text, 1, self._root, *arguments)
+            # Raised here: redis-py would put the whole command, script and all, into the message.
+            replies = pipeline.execute(raise_on_error=False)
+        for reply in replies:
+            if isinstance(reply, Exception):
+                raise reply
+        return list(replies)
 
     async def arun(self, client: "redis.asyncio.Redis", *arguments: str | int | bytes) -> Any:
         """The same on an asyncio client."""

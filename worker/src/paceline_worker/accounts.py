@@ -1,8 +1,10 @@
 """Adding and changing accounts. A key goes in encrypted and never comes out of here."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
+from itertools import islice
 from typing import Any, Final, Literal
 
 import redis
@@ -23,15 +25,34 @@ Treat503 = Literal["overloaded", "unknown"]
 DEFAULT_BUDGETS: Final[Mapping[str, str]] = {"group.create": "30/day", "number.check": "50/minute"}
 # A budget remembers one time per call.
 _LARGEST_BUDGET: Final = 100_000
+# Accounts of one round trip: few enough that a broken connection leaves little in doubt, many enough that latency costs little.
+PIPELINED: Final = 200
 _MICROSECOND: Final = timedelta(microseconds=1)
 _TAKEN: Final = "an account named {!r} exists; remove it first, or choose another name"
 # Bulk work comes to a stop if everything is kept for others.
-_LARGEST_RESERVE: Final = 90
-_LONGEST_VARIATION: Final = timedelta(seconds=10)
+LARGEST_RESERVE: Final = 90
+LONGEST_VARIATION: Final = timedelta(seconds=10)
 
 
 class AccountError(PacelineError):
     """The account is not in a state for this; the message says why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewAccount:
+    """One account that `Accounts.add_many` adds; the fields are the arguments of `Accounts.add`, with its defaults."""
+
+    name: str
+    key: ApiKey
+    rates: str = ""
+    pacing: Pacing = "spacing"
+    variation: timedelta = DEFAULT_VARIATION
+    senders: Sequence[str] = ()
+    budgets: Mapping[str, str] = field(default_factory=lambda: DEFAULT_BUDGETS)
+    treat_503_as: Treat503 = "overloaded"
+    reserve: int = 0
+    info: Info | None = None
+    info_every: timedelta = INFO_EVERY
 
 
 class Accounts:
@@ -73,9 +94,9 @@ class Accounts:
             InvalidOperation: an argument is wrong; names it.
             AccountError: the name is taken.
         """
-        _check_name(name)
+        check_name(name)
         _limits(rates, pacing, variation, "")
-        _budgets(budgets)
+        budgets_text(budgets)
         _reserve(reserve)
         for number in senders:
             _sender(number)
@@ -120,25 +141,45 @@ class Accounts:
             AccountError: the name is taken.
             StateUnavailable: Redis did not answer.
         """
-        _check_name(name)
-        usable(key)
-        # Never used before: a worker that still knows a removed account of this name must not use its key.
-        version = time.time_ns() // 1_000_000
-        fields = {
-            **_limits(rates, pacing, variation, "", info),
-            "senders": " ".join(_sender(number) for number in senders),
-            "budgets": _budgets(budgets),
-            "treat_503": treat_503_as,
-            "reserve": _reserve(reserve),
-            "key": ring.encrypt(key, name, version),
-            "key_version": str(version),
-            "info_every": str(info_every // _MICROSECOND),
-        }
-        # Without a limit nothing is sent before /info was read.
-        reading = "read" if info else "first" if not rates and info_every else ""
-        reply = self._run("add", name, reading, *(text for pair in fields.items() for text in pair))
-        if reply == "exists":
+        account = NewAccount(
+            name=name,
+            key=key,
+            rates=rates,
+            pacing=pacing,
+            variation=variation,
+            senders=senders,
+            budgets=budgets,
+            treat_503_as=treat_503_as,
+            reserve=reserve,
+            info=info,
+            info_every=info_every,
+        )
+        if self._run(*_arguments(account, ring)) == "exists":
             raise AccountError(_TAKEN.format(name))
+
+    def add_many(self, accounts: Iterable[NewAccount], *, ring: KeyRing) -> list[str]:
+        """Add many accounts, some hundred with one round trip; each account is added as a whole, or not at all.
+
+        Args:
+            accounts: any number of them; taken as they are needed.
+            ring: encrypts the keys.
+
+        Returns:
+            The names that were taken; those accounts stay as they are.
+
+        Raises:
+            InvalidOperation: an argument is wrong; names it. Accounts before it may be added.
+            StateUnavailable: Redis did not answer, or refused a command. Accounts before it are added.
+        """
+        taken: list[str] = []
+        rest = iter(accounts)
+        while batch := list(islice(rest, PIPELINED)):
+            try:
+                replies = self._script.run_many(self._client, [_arguments(account, ring) for account in batch])
+            except (RedisError, OSError) as error:
+                raise StateUnavailable(f"the state server cannot be reached: {error}") from error
+            taken += [account.name for account, reply in zip(batch, replies, strict=True) if reply == "exists"]
+        return taken
 
     def change(
         self,
@@ -150,6 +191,7 @@ class Accounts:
         budgets: Mapping[str, str] | None = None,
         treat_503_as: Treat503 | None = None,
         reserve: int | None = None,
+        senders: Sequence[str] | None = None,
     ) -> None:
         """Give an account other limits or options; its bucket keeps its time, and what quotas counted stays counted.
 
@@ -161,6 +203,7 @@ class Accounts:
             budgets: as for `add`, all of them.
             treat_503_as: as for `add`.
             reserve: as for `add`.
+            senders: as for `add`, all of them; what waits already is sent from any number.
 
         Raises:
             InvalidOperation: an argument is wrong; names it.
@@ -176,11 +219,13 @@ class Accounts:
             told or "",
         )
         if budgets is not None:
-            fields["budgets"] = _budgets(budgets)
+            fields["budgets"] = budgets_text(budgets)
         if treat_503_as is not None:
             fields["treat_503"] = treat_503_as
         if reserve is not None:
             fields["reserve"] = _reserve(reserve)
+        if senders is not None:
+            fields["senders"] = " ".join(_sender(number) for number in senders)
         self._known(self._run("limits", name, "", *(text for pair in fields.items() for text in pair)), name)
 
     def rotate(self, name: str, key: ApiKey | None, *, ring: KeyRing) -> None:
@@ -238,6 +283,27 @@ class Accounts:
         return str(reply)
 
 
+def _arguments(account: NewAccount, ring: KeyRing) -> tuple[str, ...]:
+    """The arguments of account.lua's ``add``."""
+    check_name(account.name)
+    usable(account.key)
+    # Never used before: a worker that still knows a removed account of this name must not use its key.
+    version = time.time_ns() // 1_000_000
+    fields = {
+        **_limits(account.rates, account.pacing, account.variation, "", account.info),
+        "senders": " ".join(_sender(number) for number in account.senders),
+        "budgets": budgets_text(account.budgets),
+        "treat_503": account.treat_503_as,
+        "reserve": _reserve(account.reserve),
+        "key": ring.encrypt(account.key, account.name, version),
+        "key_version": str(version),
+        "info_every": str(account.info_every // _MICROSECOND),
+    }
+    # Without a limit nothing is sent before /info was read.
+    reading = "read" if account.info else "first" if not account.rates and account.info_every else ""
+    return ("add", account.name, reading, *(text for pair in fields.items() for text in pair))
+
+
 def usable(key: ApiKey) -> ApiKey:
     """The same key, if it can be put on a request.
 
@@ -250,7 +316,7 @@ def usable(key: ApiKey) -> ApiKey:
 
 
 def _limits(rates: str, pacing: Pacing, variation: timedelta, told: str, info: Info | None = None) -> dict[str, str]:
-    if not timedelta(0) <= variation <= _LONGEST_VARIATION:
+    if not timedelta(0) <= variation <= LONGEST_VARIATION:
         raise InvalidOperation("variation: between 0 and 10 seconds")
     if rates:
         plan(rates)  # alone first, so that its errors speak of what was given
@@ -260,8 +326,18 @@ def _limits(rates: str, pacing: Pacing, variation: timedelta, told: str, info: I
     return own | plan_fields(effective_rates(rates, told), pacing, variation)
 
 
-def _budgets(rates: Mapping[str, str]) -> str:
-    """The form that lanes.lua parses: ``kind:N:W`` with W in us."""
+def budgets_text(rates: Mapping[str, str]) -> str:
+    """Budgets in the form that budgets.lua parses.
+
+    Args:
+        rates: as for `Accounts.add`.
+
+    Returns:
+        ``kind:N:W`` of each rate, with W in us.
+
+    Raises:
+        InvalidOperation: a kind or a rate is none.
+    """
     found = []
     for kind, text in rates.items():
         if kind != "*" and kind not in KINDS:
@@ -274,12 +350,20 @@ def _budgets(rates: Mapping[str, str]) -> str:
 
 
 def _reserve(percent: int) -> str:
-    if not 0 <= percent <= _LARGEST_RESERVE:
-        raise InvalidOperation(f"reserve: between 0 and {_LARGEST_RESERVE} percent")
+    if not 0 <= percent <= LARGEST_RESERVE:
+        raise InvalidOperation(f"reserve: between 0 and {LARGEST_RESERVE} percent")
     return str(percent)
 
 
-def _check_name(name: str) -> None:
+def check_name(name: str) -> None:
+    """Refuse what cannot be an account's name.
+
+    Args:
+        name: letters, digits, dot, dash and underscore, at most 64.
+
+    Raises:
+        InvalidOperation: it is none.
+    """
     try:
         SendMessage(account=name, sender="+15550100001", to="+15550100002", text="x")
     except InvalidOperation:

@@ -1,11 +1,10 @@
 """``paceline accounts``: found by the command line through its entry point."""
 
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from enum import StrEnum
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 import typer
 
@@ -16,9 +15,12 @@ from paceline.errors import InvalidOperation, PacelineError, UnknownAccount
 from paceline.record import instant
 from paceline.settings import Settings
 from paceline.state import connect
+from paceline_worker import accounts_many_cli
 from paceline_worker.accounts import DEFAULT_BUDGETS, Accounts, usable
 from paceline_worker.accounts_key import ApiKeyVariable, asked, key_from
+from paceline_worker.accounts_rows import variation as variation_of
 from paceline_worker.accounts_view import (
+    budget_rates,
     by_kind,
     described,
     lane_row,
@@ -27,14 +29,10 @@ from paceline_worker.accounts_view import (
     pace_in_words,
     plainly,
     state_in_words,
-    stored_budgets,
     time_of,
 )
 from paceline_worker.bucket import DEFAULT_VARIATION
 from paceline_worker.secrets import KeyRing
-
-_VARIATION: Final = re.compile(r"(\d{1,6}(?:\.\d{1,6})?) *(ms|s|)")
-_SECOND: Final = timedelta(seconds=1)
 
 
 class PacingChoice(StrEnum):
@@ -65,7 +63,7 @@ Budget = Annotated[
     typer.Option(
         "--budget",
         metavar="KIND=RATE",
-        help="Per sender, for one kind of operation or for any call (*): group.create=30/day, *=1/3s. Repeatable.",
+        help="Per sender, for one kind of operation or for any call (*): group.create=30/day, *=1/3seconds. Repeatable.",
     ),
 ]
 TreatAs = Annotated[
@@ -188,8 +186,7 @@ def _budgets_in_force(name: str) -> dict[str, str]:
     """The account's budgets as rates."""
     with opened_state() as state:
         found = state.account(name)
-    stored = stored_budgets(found["account"]) if found else ()
-    return by_kind((kind, f"{n}/{window // _SECOND} seconds") for kind, n, window in stored)
+    return budget_rates(found["account"]) if found else {}
 
 
 def _say_pace(name: str, what: str) -> None:
@@ -204,11 +201,8 @@ def _say_pace(name: str, what: str) -> None:
 def _variation(text: str | None) -> timedelta | None:
     if text is None:
         return None
-    match = _VARIATION.fullmatch(text.strip())
-    if match is None:
-        raise InvalidOperation("--variation: is not a time such as 100ms or 0.5s")
-    number = float(match[1])
-    return timedelta(seconds=number) if match[2] == "s" else timedelta(milliseconds=number)
+    with named_as_options():
+        return variation_of(text)
 
 
 @app.command("list", epilog=example("paceline accounts list --json"))
@@ -372,6 +366,16 @@ def remove(name: Name) -> None:
     with _opened() as accounts:
         accounts.remove(name)
     say(f"Account {name} is removed.")
+
+
+app.command(
+    "import",
+    epilog=example(
+        "paceline accounts import accounts.csv --dry-run",
+        "paceline accounts import accounts.jsonl --limit 10/minute --no-info",
+    ),
+)(accounts_many_cli.import_)
+app.command("export", epilog=example("paceline accounts export --output accounts.csv"))(accounts_many_cli.export)
 
 
 @contextmanager

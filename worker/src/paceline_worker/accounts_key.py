@@ -3,8 +3,10 @@
 import asyncio
 import os
 import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from getpass import getpass
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -16,6 +18,9 @@ from paceline_worker.answers import Answer, Meaning
 from paceline_worker.info import INFO, Info, read_info
 from paceline_worker.provider import Provider
 from paceline_worker.secrets import ApiKey
+
+# Questions under way at once: each key is asked once, so no limit of the provider's counts them together.
+_AT_ONCE: Final = 16
 
 ApiKeyVariable = Annotated[
     str | None, typer.Option("--api-key-env", metavar="VAR", help="The variable that holds the API key.")
@@ -83,3 +88,48 @@ async def ask_info(settings: Settings, key: ApiKey) -> Answer:
         return await provider.call(INFO, key)
     finally:
         await provider.close()
+
+
+class Inquiry:
+    """Asks /info of many keys, some of them at once; from `opened_inquiry`.
+
+    Args:
+        runner: the event loop of the provider.
+        provider: as many connections as questions under way.
+    """
+
+    def __init__(self, runner: asyncio.Runner, provider: Provider) -> None:
+        self._runner = runner
+        self._provider = provider
+
+    def __call__(self, keys: Sequence[ApiKey]) -> list[Answer]:
+        """The answers, in the order of the keys."""
+        return self._runner.run(self._all(keys))
+
+    async def _all(self, keys: Sequence[ApiKey]) -> list[Answer]:
+        turns = asyncio.Semaphore(_AT_ONCE)
+
+        async def ask(key: ApiKey) -> Answer:
+            async with turns:  # before the call: its deadline is not to pass while it waits
+                return await self._provider.call(INFO, key)
+
+        return await asyncio.gather(*map(ask, keys))
+
+
+@contextmanager
+def opened_inquiry(settings: Settings) -> Iterator[Inquiry]:
+    """An inquiry on an event loop of its own.
+
+    Args:
+        settings: address and deadline.
+    """
+
+    async def made() -> Provider:
+        return Provider(settings.api_base, deadline_s=settings.http_deadline_s, connections=_AT_ONCE)
+
+    with asyncio.Runner() as runner:
+        provider = runner.run(made())
+        try:
+            yield Inquiry(runner, provider)
+        finally:
+            runner.run(provider.close())

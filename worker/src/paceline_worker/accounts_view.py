@@ -10,6 +10,9 @@ from paceline.record import instant
 from paceline_worker.info import SAFE_RATE, effective_rates
 
 _MINUTE: Final = timedelta(minutes=1)
+_SECOND: Final = timedelta(seconds=1)
+# Units of rates, as `limits` reads them.
+_UNITS: Final = (("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1))
 
 
 def limit_in_words(account: Mapping[str, str]) -> str:
@@ -90,6 +93,16 @@ def stored_budgets(account: Mapping[str, str]) -> Iterator[tuple[str, str, timed
     for text in account.get("budgets", "").split():
         kind, n, window_us = text.split(":")
         yield kind, n, timedelta(microseconds=int(window_us))
+
+
+def budget_rates(account: Mapping[str, str]) -> dict[str, str]:
+    """The budgets of an account by kind, as rates such as ``30/day``, which `Accounts.change` takes."""
+    return by_kind((kind, _rate(int(n), window // _SECOND)) for kind, n, window in stored_budgets(account))
+
+
+def _rate(n: int, seconds: int) -> str:
+    unit, length = next((unit, length) for unit, length in _UNITS if seconds % length == 0)
+    return f"{n}/{unit}" if seconds == length else f"{n}/{seconds // length} {unit}s"
 
 
 def by_kind(budgets: Iterable[tuple[str, str]]) -> dict[str, str]:

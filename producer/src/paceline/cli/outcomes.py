@@ -1,10 +1,7 @@
 import csv
 import json
-import os
 import re
-import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -15,6 +12,7 @@ import typer
 
 from paceline.cli.errors import named_as_options
 from paceline.cli.options import moment, opened_state
+from paceline.cli.output import opened_output
 from paceline.cli.render import counted, one_line, say
 from paceline.errors import InvalidOperation, StateUnavailable
 from paceline.outcomes import OutcomeEntry, Outcomes, is_before
@@ -110,7 +108,7 @@ def outcomes(
         wanted = _Wanted(account, frozenset(outcome or ()), finals=form is Form.jsonl and not last and not outcome)
         reader.read(campaign, start, 1)  # what is wrong with the question is told before anything is written
         entries = _last_of_each(read) if last else read()
-        with _opened(path, append=follow) as file:
+        with opened_output(path, append=follow) as file:
             added = follow and path is not None and file.seekable() and file.tell() > 0
             write = _json_writer(file) if form is Form.jsonl else _csv_writer(file, header=not added)
             told = _tell(filter(wanted, entries), write, file.flush if follow else None)
@@ -219,37 +217,6 @@ def _cell(value: str | None) -> str:
     if not text.isprintable():
         text = one_line(text)
     return f"'{text}" if _FORMULA.match(text) and not _NUMBER.fullmatch(text) else text
-
-
-@contextmanager
-def _opened(path: Path | None, *, append: bool) -> Iterator[IO[str]]:
-    """Where the lines go.
-
-    A file appears under its name when it is complete, and not when something went wrong before; what is no file (a pipe, a
-    device) is written to.
-    """
-    if path is None:
-        yield sys.stdout
-        return
-    part: Path | None = None
-    try:
-        target = path.resolve()
-        if not append and (target.is_file() or not target.exists()):
-            part = target.with_name(f".{target.name}.{os.getpid()}.part")
-        # Buffered by the line where somebody may read along.
-        mode, buffering = ("a", 1) if append else ("w", -1)
-        with (part or target).open(mode, buffering, encoding="utf-8", errors="backslashreplace", newline="") as file:
-            yield file
-        if part:
-            part.replace(target)
-    except BrokenPipeError:  # of a pipe by name: whoever read it is gone
-        raise
-    except OSError as error:
-        raise InvalidOperation(f"--output: {path} cannot be written: {error.strerror}") from error
-    finally:
-        if part:
-            with suppress(OSError):
-                part.unlink()
 
 
 def _time_of(text: str) -> datetime:
