@@ -17,6 +17,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from paceline import fields
+from paceline.instants import utc
 from paceline.kinds import KINDS, Resolution, unknown_letter
 from paceline.operations import OPERATIONS, OnUnknown, Operation
 
@@ -31,7 +32,7 @@ _CHECKED: Final = {
     fields.message_reference: ("message uuid or operation id", ""),
     fields.remote_id: ("remote id", "`<digits>@lid`"),
     fields.media_url: ("address", "https, a public host"),
-    fields.utc: ("time", "with a zone, years 1970 to 2254"),
+    utc: ("time", "with a zone, years 1970 to 2254"),
 }
 _PLAIN: Final = {str: "text", int: "whole number", float: "number", bool: "yes or no", datetime: "time"}
 _UNITS: Final = {"text": " characters", "several": " of them", "names and texts": " of them"}

@@ -15,9 +15,15 @@ from paceline_sandbox.embedded import EmbeddedServer, Source
 from paceline_worker.accounts import Accounts
 from paceline_worker.bucket import Pacing
 from paceline_worker.secrets import ApiKey, KeyRing
+from tests.support import profiles
 from tests.support.drive import Drive
 from tests.support.moved_clock import moved_scripts
+from tests.support.processes import unignored
 from tests.support.servers import SERVER_KINDS, start_server
+
+pytest_plugins = ["tests.support.report"]
+profiles.register()
+unignored()
 
 SECRET = base64.urlsafe_b64encode(bytes(32)).decode()
 SENDER = "+15550100001"

@@ -3,9 +3,14 @@
 import json
 import subprocess
 import sys
+from contextlib import closing
 from typing import Any
 
+from celery.bin.control import _compile_arguments
+
 from paceline import names
+from paceline.settings import Settings
+from paceline_worker.celery import build_app
 from tests.support.processes import Process
 from tests.support.stack import PATIENCE, Stack, canary_environment
 from tests.support.wait import wait_until
@@ -24,8 +29,8 @@ def node(worker: Process) -> str:
     return worker.wait_for_line(r"([\w.-]+@[\w.-]+) ready\.")[1]
 
 
-def ask(stack: Stack, worker: Process, tool: str, *command: str) -> Any:
-    """What one worker answers to `inspect` or `control`; with a destination nobody waits longer than for the answer."""
+def by_tool(stack: Stack, worker: Process, tool: str, *command: str) -> Any:
+    """What one worker answers to `celery inspect` or `control`; with a destination nobody waits longer than for the answer."""
     done = celery(stack.server.url, tool, *command, "--json", "--timeout", "30", "--destination", node(worker))
     answers = json.loads(done.stdout)
     if isinstance(answers, list):
@@ -33,11 +38,28 @@ def ask(stack: Stack, worker: Process, tool: str, *command: str) -> Any:
     return answers[node(worker)]
 
 
+def ask(stack: Stack, worker: Process, *command: str) -> Any:
+    """What one worker answers to a command of `inspect` or `control`, asked as these do, in this process."""
+    name, *words = command
+    app, address = build_app(Settings(broker_url=stack.server.url)), node(worker)
+    with closing(app), app.connection_for_write() as connection:
+        (answer,) = app.control.broadcast(
+            name,
+            arguments=_compile_arguments(name, words),
+            destination=[address],
+            connection=connection,
+            reply=True,
+            limit=1,
+            timeout=30,
+        )
+    return answer[address]
+
+
 def figures_when(stack: Stack, worker: Process, **wanted: Any) -> dict[str, Any]:
     """What `inspect paceline` says, as soon as it says this."""
 
     def check() -> dict[str, Any] | None:
-        found: dict[str, Any] = ask(stack, worker, "inspect", "paceline")
+        found: dict[str, Any] = ask(stack, worker, "paceline")
         return found if wanted.items() <= found.items() else None
 
-    return wait_until(check, PATIENCE, lambda: f"{wanted}; {ask(stack, worker, 'inspect', 'paceline')}")
+    return wait_until(check, PATIENCE, lambda: f"{wanted}; {ask(stack, worker, 'paceline')}")

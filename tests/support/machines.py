@@ -9,6 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 
 from paceline.state import connect
 from paceline_sandbox.embedded import EmbeddedServer
+from tests.support import profiles
 from tests.support.moved_clock import moved_scripts
 
 
@@ -22,7 +23,12 @@ def run(
 ) -> None:
     """Run a machine that finds its client in the class attribute `client`.
 
-    `HYPOTHESIS_EXAMPLES` in the environment overrides the number of examples.
+    Args:
+        machine: what to run.
+        server: it is emptied.
+        monkeypatch: moves the clock of the scripts.
+        examples: so many in the profile `short`; `HYPOTHESIS_EXAMPLES` in the environment overrides the number.
+        steps: of each example.
     """
     client = connect(server.url)
     bound: Any = type(machine.__name__, (machine,), {"client": client})
@@ -30,9 +36,8 @@ def run(
         run_state_machine_as_test(
             bound,
             settings=settings(
-                max_examples=int(os.environ.get("HYPOTHESIS_EXAMPLES", examples)),
+                max_examples=int(os.environ.get("HYPOTHESIS_EXAMPLES", examples * profiles.times())),
                 stateful_step_count=steps,
-                deadline=None,
                 suppress_health_check=list(HealthCheck),
             ),
         )

@@ -141,6 +141,16 @@ class Sandbox(Process):
         return f"{self.origin}/open"
 
 
+def unignored() -> None:
+    """Let Ctrl-C and a hang-up mean what they mean at a terminal.
+
+    A run in the background (`nohup`, `&`) inherits that both are ignored, and hands that on to every program that a test starts.
+    """
+    for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, handler)
+
+
 def spawn(args: Sequence[str | Path], env: Mapping[str, str], log_path: Path) -> Process:
     """Starts a program; see `Process` for the arguments."""
     return Process(args, env, log_path)

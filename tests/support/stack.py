@@ -71,9 +71,7 @@ class Stack:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         for worker in self.workers:
-            worker.terminate() if worker.exit_code is None else None
-        for worker in self.workers:
-            worker.stop()
+            worker.kill()  # what a worker does when it is told to stop is asked of it by tests of that
         self._exit.close()
 
     def scenario(self, **fields: Any) -> None:

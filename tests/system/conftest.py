@@ -1,17 +1,27 @@
-"""One server and one sandbox for all system tests; each test has its own account, workers and scenario.
+"""One server and one sandbox for all system tests; each test has its own account and scenario.
 
-Where many tests need no more than a worker that runs, `lasting` is one for all tests of a module.
+Starting and ending a worker takes longer than most of what is asked of it. Who needs no more than a worker that runs asks for
+`served`; who starts, stops or kills workers, or has something to say before there is one, for `stack`; and who looks at a worker
+through several tests, for `lasting`.
 """
 
 from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
 
 import pytest
 
+from paceline import names
 from paceline_sandbox.embedded import EmbeddedServer
-from tests.conftest import Servers, emptied
+from paceline_worker.accounts import Accounts
+from tests.conftest import Servers, emptied, ownerless_keys
 from tests.support.processes import Sandbox, start_sandbox
 from tests.support.servers import SERVER_KINDS, start_server
 from tests.support.stack import Stack
+from tests.support.wait import wait_until
+
+# A call's deadline, and something for a busy machine.
+REST = timedelta(seconds=10)
 
 
 @pytest.fixture(scope="session")
@@ -33,6 +43,52 @@ def stack(server: EmbeddedServer, sandbox: Sandbox) -> Iterator[Stack]:
         built.sandbox.reset()  # the conversations of earlier tests are not this one's
         built.scenario()
         yield built
+
+
+@pytest.fixture(scope="session")
+def standing(sandbox: Sandbox) -> Iterator[Stack]:
+    """A server of its own, and the worker of all tests that ask for `served`."""
+    with start_server() as server, Stack(server, sandbox) as built:
+        yield built
+
+
+@pytest.fixture
+def served(standing: Stack, sandbox: Sandbox) -> Iterator[Stack]:
+    """A stack whose worker runs already, with nothing in it: no account, operation or fault of an earlier test."""
+    if not standing.workers or standing.workers[-1].exit_code is not None:
+        standing.start_worker()
+    with Stack(standing.server, sandbox) as built:
+        built.sandbox.reset()
+        built.scenario()
+        yield built
+        if not at_rest(built):
+            standing.workers.pop().kill()
+        leaks = ownerless_keys(built.client)
+        forget(built)
+        assert [] == leaks
+
+
+def at_rest(stack: Stack) -> bool:
+    """Let nothing more begin, and wait for what has begun; False when that does not end."""
+    accounts = Accounts(stack.client)
+    for name in stack.state.accounts():
+        accounts.suspend(name)
+    try:
+        wait_until(lambda: not stack.state.fleet().get("inflight"), REST, "the end of what was under way")
+    except AssertionError:
+        return False
+    return True
+
+
+def forget(stack: Stack) -> None:
+    """Empty the server but for what its worker needs: Celery's queues, and its place in the fleet."""
+    found: list[Any] = [
+        key
+        for key in stack.client.scan_iter("*", count=1000)
+        if not key.startswith("_kombu") and key != f"{names.STATE_ROOT}:workers"
+    ]
+    if found:
+        stack.client.unlink(*found)
 
 
 @pytest.fixture(scope="module")

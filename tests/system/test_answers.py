@@ -11,89 +11,82 @@ pytestmark = [pytest.mark.system]
 
 
 @pytest.mark.parametrize("status", [400, 404, 406, 413, 422])
-def test_what_the_provider_rejects_is_an_outcome(stack: Stack, status: int) -> None:
+def test_what_the_provider_rejects_is_an_outcome(served: Stack, status: int) -> None:
     """A rejected operation ends with the provider's words, and the lane goes on."""
-    stack.scenario(faults=[{"kind": "answer", "status": status, "count": 1, "message": "no such thing"}])
-    stack.add_account()
-    stack.start_worker()
-    bad, good = stack.send(1, sender="+15550100001"), stack.send(2, sender="+15550100001")
-    status_of_bad = stack.status_when(bad, "rejected")
+    served.scenario(faults=[{"kind": "answer", "status": status, "count": 1, "message": "no such thing"}])
+    served.add_account()
+    bad, good = served.send(1, sender="+15550100001"), served.send(2, sender="+15550100001")
+    status_of_bad = served.status_when(bad, "rejected")
     assert (str(status), True) == (status_of_bad.code, "no such thing" in (status_of_bad.words or ""))
-    assert "accepted" == stack.status_when(good, "accepted").state
+    assert "accepted" == served.status_when(good, "accepted").state
 
 
-def test_a_2xx_that_says_no_is_a_rejection(stack: Stack) -> None:
+def test_a_2xx_that_says_no_is_a_rejection(served: Stack) -> None:
     """success:false in a 2xx is a failure."""
-    stack.scenario(faults=[{"kind": "success_false", "count": 1}])
-    stack.add_account()
-    stack.start_worker()
-    assert "rejected" == stack.status_when(stack.send(1), "rejected").state
+    served.scenario(faults=[{"kind": "success_false", "count": 1}])
+    served.add_account()
+    assert "rejected" == served.status_when(served.send(1), "rejected").state
 
 
-def test_503_is_repeated_until_it_passes(stack: Stack) -> None:
+def test_503_is_repeated_until_it_passes(served: Stack) -> None:
     """An overloaded provider costs an attempt and a back-off, and the message arrives once."""
-    stack.scenario(faults=[{"kind": "answer", "status": 503, "count": 1}])
-    stack.add_account()
-    stack.start_worker()
-    assert 1 == stack.status_when(stack.send(1), "accepted").attempts
-    assert [503, 202] == [arrival["status"] for arrival in stack.arrivals()]
+    served.scenario(faults=[{"kind": "answer", "status": 503, "count": 1}])
+    served.add_account()
+    assert 1 == served.status_when(served.send(1), "accepted").attempts
+    assert [503, 202] == [arrival["status"] for arrival in served.arrivals()]
 
 
-def test_503_to_the_last_attempt_is_dead(stack: Stack) -> None:
+def test_503_to_the_last_attempt_is_dead(served: Stack) -> None:
     """Attempts used up: an outcome of its own, with the provider's words."""
-    stack.scenario(faults=[{"kind": "answer", "status": 503}])
-    stack.add_account()
-    stack.start_worker()
-    dead = stack.status_when(stack.send(1, max_attempts=2), "dead")
+    served.scenario(faults=[{"kind": "answer", "status": 503}])
+    served.add_account()
+    dead = served.status_when(served.send(1, max_attempts=2), "dead")
     assert "503" == dead.code
-    assert 2 == len(stack.arrivals())
+    assert 2 == len(served.arrivals())
 
 
 @pytest.mark.parametrize("status", [409, 410, 486])
-def test_a_busy_number_waits_without_an_attempt(stack: Stack, status: int) -> None:
+def test_a_busy_number_waits_without_an_attempt(served: Stack, status: int) -> None:
     """The sender pauses a few seconds; the operation goes back to the head of its lane."""
-    stack.scenario(faults=[{"kind": "answer", "status": status, "count": 1, "from_number": "+15550100001"}])
-    stack.add_account()
-    stack.start_worker()
-    busy = stack.send(1, sender="+15550100001")
-    other = stack.send(2, sender="+15550100002")
-    assert 0 == stack.status_when(busy, "accepted").attempts
-    assert "accepted" == stack.status_when(other, "accepted").state
-    first = [arrival["status"] for arrival in stack.arrivals() if arrival["body"]["from_number"] == "+15550100001"]
+    served.scenario(faults=[{"kind": "answer", "status": status, "count": 1, "from_number": "+15550100001"}])
+    served.add_account()
+    busy = served.send(1, sender="+15550100001")
+    other = served.send(2, sender="+15550100002")
+    assert 0 == served.status_when(busy, "accepted").attempts
+    assert "accepted" == served.status_when(other, "accepted").state
+    first = [arrival["status"] for arrival in served.arrivals() if arrival["body"]["from_number"] == "+15550100001"]
     assert [status, 202] == first
 
 
-def test_429_silences_the_account_for_as_long_as_told(stack: Stack) -> None:
+def test_429_silences_the_account_for_as_long_as_told(served: Stack) -> None:
     """Retry-After is honoured by every sender of the account; then one probe goes first."""
-    stack.scenario(faults=[{"kind": "answer", "status": 429, "count": 1, "retry_after": 3}])
-    stack.add_account("600/minute")
-    stack.start_worker()
-    stack.start_worker()
+    served.scenario(faults=[{"kind": "answer", "status": 429, "count": 1, "retry_after": 3}])
+    served.add_account("600/minute")
+    served.start_worker()
     for number in range(6):
-        stack.send(number)
-    stack.settled(6)
-    arrivals = stack.arrivals()
+        served.send(number)
+    served.settled(6)
+    arrivals = served.arrivals()
     throttled_at = next(arrival["at_us"] for arrival in arrivals if arrival["status"] == 429)
     later = [arrival for arrival in arrivals if arrival["at_us"] > throttled_at + 400_000]
     assert min(arrival["at_us"] for arrival in later) - throttled_at >= 3_000_000
-    assert {f"message {number}": 1 for number in range(6)} == stack.texts_accepted()
+    assert {f"message {number}": 1 for number in range(6)} == served.texts_accepted()
 
 
 @pytest.mark.parametrize(("status", "reason"), [(401, "bad_key"), (403, "bad_key"), (402, "unpaid")])
-def test_a_refused_key_suspends_the_account_and_loses_nothing(stack: Stack, status: int, reason: str) -> None:
+def test_a_refused_key_suspends_the_account_and_loses_nothing(served: Stack, status: int, reason: str) -> None:
     """At most the calls in flight reach the provider; the backlog waits, and leaves after `resume`."""
-    stack.scenario(faults=[{"kind": "answer", "status": status, "count": 1}])
-    stack.add_account("1200/minute")
-    stack.start_worker()
-    receipts = [stack.send(number, sender="+15550100001") for number in range(3)]
-    found = stack.wait_for(lambda _: bool(suspended(stack)), "suspension")
-    assert suspended(stack).startswith(f"{reason} ({status})")
+    served.scenario(faults=[{"kind": "answer", "status": status, "count": 1}])
+    served.add_account("1200/minute")
+    receipts = [served.send(number, sender="+15550100001") for number in range(3)]
+    found = served.wait_for(lambda _: bool(suspended(served)), "suspension")
+    assert suspended(served).startswith(f"{reason} ({status})")
     assert (3, 0) == (found.waiting + found.inbox + found.in_flight, sum(found.outcomes.values()))
-    assert 1 == len(stack.arrivals())
-    assert "suspended" in stack.outbox.status(receipts[0].id).why
-    Accounts(stack.client).resume(stack.name)
-    stack.settled(3)
-    assert {f"message {number}": 1 for number in range(3)} == stack.texts_accepted()
+    assert 1 == len(served.arrivals())
+    assert "suspended" in served.outbox.status(receipts[0].id).why
+    Accounts(served.client).resume(served.name)
+    served.settled(3)
+    assert {f"message {number}": 1 for number in range(3)} == served.texts_accepted()
 
 
 UNKNOWN = pytest.mark.parametrize(
@@ -111,60 +104,56 @@ UNKNOWN = pytest.mark.parametrize(
 
 
 @UNKNOWN
-def test_an_unknown_outcome_is_looked_up(stack: Stack, fault: dict[str, object], took_effect: bool) -> None:
+def test_an_unknown_outcome_is_looked_up(served: Stack, fault: dict[str, object], took_effect: bool) -> None:
     """500, 502, 504, a lost connection and silence: the conversation tells. Found is accepted, absent twice is sent again."""
-    stack.scenario(faults=[{**fault, "count": 1}])
-    stack.add_account()
-    stack.start_worker()
-    settled = stack.status_when(stack.send(1), "accepted")
-    sends = [arrival for arrival in stack.arrivals() if arrival["operation"].startswith("message.")]
+    served.scenario(faults=[{**fault, "count": 1}])
+    served.add_account()
+    settled = served.status_when(served.send(1), "accepted")
+    sends = [arrival for arrival in served.arrivals() if arrival["operation"].startswith("message.")]
     assert ("found" if took_effect else "202", 1 if took_effect else 2) == (settled.code, len(sends))
-    assert {"message 1": 1} == stack.texts_accepted()
+    assert {"message 1": 1} == served.texts_accepted()
     assert settled.message_uuid == next(arrival["message_uuid"] for arrival in sends if arrival["accepted"])
     assert ["unknown", "looked up"] == [event.what for event in settled.history if event.what != "sent"][1:3]
 
 
 @UNKNOWN
-def test_hold_never_repeats_an_unknown_outcome(stack: Stack, fault: dict[str, object], took_effect: bool) -> None:
+def test_hold_never_repeats_an_unknown_outcome(served: Stack, fault: dict[str, object], took_effect: bool) -> None:
     """With on_unknown=hold it waits for a person, visibly, and was sent once at most."""
-    stack.scenario(faults=[{**fault, "count": 1}])
-    stack.add_account()
-    stack.start_worker()
-    held = stack.status_when(stack.send(1, on_unknown="hold"), "held")
-    after = stack.status_when(stack.send(2), "accepted")
+    served.scenario(faults=[{**fault, "count": 1}])
+    served.add_account()
+    held = served.status_when(served.send(1, on_unknown="hold"), "held")
+    after = served.status_when(served.send(2), "accepted")
     assert "nobody knows" in held.why
     assert "accepted" == after.state
-    assert int(took_effect) == stack.texts_accepted()["message 1"]
-    assert 1 == sum(arrival["body"]["text"] == "message 1" for arrival in stack.arrivals())
-    assert (1, 0) == (stack.balance().outcomes["held"], stack.balance().unaccounted)
+    assert int(took_effect) == served.texts_accepted()["message 1"]
+    assert 1 == sum(arrival["body"]["text"] == "message 1" for arrival in served.arrivals())
+    assert (1, 0) == (served.balance().outcomes["held"], served.balance().unaccounted)
 
 
-def test_identical_texts_of_unknown_outcome_are_told_apart_by_count(stack: Stack) -> None:
+def test_identical_texts_of_unknown_outcome_are_told_apart_by_count(served: Stack) -> None:
     """Three equal messages, of which the second was lost before it took effect: three arrive in the end, none four times."""
     faults = [{"kind": "drop_after_accepting", "count": 1}, {"kind": "drop", "from_request": 2, "count": 1}]
-    stack.scenario(faults=faults)
-    stack.add_account()
-    stack.start_worker()
-    receipts = [stack.send(0, to="+15550200001", text="the same") for _ in range(3)]
-    stack.settled(3)
-    assert 3 == stack.texts_accepted()["the same"]
-    uuids = {stack.outbox.status(receipt.id).message_uuid for receipt in receipts}
-    assert {arrival["message_uuid"] for arrival in stack.arrivals() if arrival["accepted"]} == uuids
+    served.scenario(faults=faults)
+    served.add_account()
+    receipts = [served.send(0, to="+15550200001", text="the same") for _ in range(3)]
+    served.settled(3)
+    assert 3 == served.texts_accepted()["the same"]
+    uuids = {served.outbox.status(receipt.id).message_uuid for receipt in receipts}
+    assert {arrival["message_uuid"] for arrival in served.arrivals() if arrival["accepted"]} == uuids
 
 
-def test_a_history_that_cannot_be_read_is_asked_for_again(stack: Stack) -> None:
+def test_a_history_that_cannot_be_read_is_asked_for_again(served: Stack) -> None:
     """The look-up itself fails with 503 first: it waits without an attempt, then finds the message."""
-    stack.scenario(
+    served.scenario(
         faults=[
             {"kind": "drop_after_accepting", "count": 1},
             {"kind": "answer", "status": 503, "on": "history", "count": 1},
         ]
     )
-    stack.add_account()
-    stack.start_worker()
-    found = stack.status_when(stack.send(1), "accepted")
+    served.add_account()
+    found = served.status_when(served.send(1), "accepted")
     assert ("found", 0) == (found.code, found.attempts)
-    assert {"message 1": 1} == stack.texts_accepted()
+    assert {"message 1": 1} == served.texts_accepted()
 
 
 def test_a_killed_workers_call_is_looked_up(stack: Stack) -> None:
@@ -180,13 +169,12 @@ def test_a_killed_workers_call_is_looked_up(stack: Stack) -> None:
     assert {"message 1": 1} == stack.texts_accepted()
 
 
-def test_503_treated_as_unknown_is_looked_up(stack: Stack) -> None:
+def test_503_treated_as_unknown_is_looked_up(served: Stack) -> None:
     """For the cautious: a 503 that took effect after all is found instead of being sent twice."""
-    stack.scenario(faults=[{"kind": "answer_after_accepting", "status": 503, "count": 1}])
-    stack.add_account(treat_503_as="unknown")
-    stack.start_worker()
-    assert "found" == stack.status_when(stack.send(1), "accepted").code
-    assert {"message 1": 1} == stack.texts_accepted()
+    served.scenario(faults=[{"kind": "answer_after_accepting", "status": 503, "count": 1}])
+    served.add_account(treat_503_as="unknown")
+    assert "found" == served.status_when(served.send(1), "accepted").code
+    assert {"message 1": 1} == served.texts_accepted()
 
 
 ENVELOPES = {
@@ -199,97 +187,90 @@ ENVELOPES = {
 }
 
 
-def test_the_providers_words_are_kept_whatever_their_envelope(stack: Stack) -> None:
+def test_the_providers_words_are_kept_whatever_their_envelope(served: Stack) -> None:
     """All error envelopes, and none: the words stand in the outcome."""
     faults = [
         {"kind": "answer", "status": 422, "body": body, "to": f"+1555020{number:04d}"}
         for number, body in enumerate(ENVELOPES.values())
     ]
-    stack.scenario(faults=faults)
-    stack.add_account()
-    stack.start_worker()
-    for receipt in [stack.send(number) for number in range(len(faults))]:
-        rejected = stack.status_when(receipt, "rejected")
+    served.scenario(faults=faults)
+    served.add_account()
+    for receipt in [served.send(number) for number in range(len(faults))]:
+        rejected = served.status_when(receipt, "rejected")
         assert ("422", True) == (rejected.code, "no such thing" in (rejected.words or ""))
 
 
-def test_a_2xx_that_cannot_be_read_is_accepted_but_unverified(stack: Stack) -> None:
+def test_a_2xx_that_cannot_be_read_is_accepted_but_unverified(served: Stack) -> None:
     """The provider took it; its handle is not known, and the words say so."""
-    stack.scenario(faults=[{"kind": "answer_after_accepting", "status": 200, "body": "<ok>", "count": 1}])
-    stack.add_account()
-    stack.start_worker()
-    accepted = stack.status_when(stack.send(1), "accepted")
+    served.scenario(faults=[{"kind": "answer_after_accepting", "status": 200, "body": "<ok>", "count": 1}])
+    served.add_account()
+    accepted = served.status_when(served.send(1), "accepted")
     assert (None, True) == (accepted.message_uuid, "could not be read" in (accepted.words or ""))
-    assert {"message 1": 1} == stack.texts_accepted()
+    assert {"message 1": 1} == served.texts_accepted()
 
 
 @pytest.mark.parametrize("retry_after", ["date:3", "soon", "-5", "date:-60"])
-def test_429_with_every_kind_of_retry_after(stack: Stack, retry_after: str) -> None:
+def test_429_with_every_kind_of_retry_after(served: Stack, retry_after: str) -> None:
     """A date counts from the response's own Date; garbage and the past mean one whole window."""
-    stack.scenario(faults=[{"kind": "answer", "status": 429, "count": 1, "retry_after": retry_after}])
-    stack.add_account("10/second")
-    stack.start_worker()
+    served.scenario(faults=[{"kind": "answer", "status": 429, "count": 1, "retry_after": retry_after}])
+    served.add_account("10/second")
     for number in range(3):
-        stack.send(number)
-    stack.settled(3)
-    statuses = [(arrival["status"], arrival["at_us"]) for arrival in stack.arrivals()]
+        served.send(number)
+    served.settled(3)
+    statuses = [(arrival["status"], arrival["at_us"]) for arrival in served.arrivals()]
     throttled_at = next(at for status, at in statuses if status == 429)
     told_s = 1.9 if retry_after == "date:3" else 1.0  # a date has whole seconds
     assert all(at - throttled_at >= told_s * 1e6 for status, at in statuses if at > throttled_at + 300_000)
-    assert {f"message {number}": 1 for number in range(3)} == stack.texts_accepted()
+    assert {f"message {number}": 1 for number in range(3)} == served.texts_accepted()
 
 
-def test_an_absurd_retry_after_is_an_hour_at_most(stack: Stack) -> None:
+def test_an_absurd_retry_after_is_an_hour_at_most(served: Stack) -> None:
     """A month is clamped: the account says until when it waits, and `resume` ends it."""
-    stack.scenario(faults=[{"kind": "answer", "status": 429, "count": 1, "retry_after": 2_592_000}])
-    stack.add_account()
-    stack.start_worker()
-    receipt = stack.send(1)
-    found = stack.wait_for(lambda _: paused_for_s(stack) > 0, "the pause")
+    served.scenario(faults=[{"kind": "answer", "status": 429, "count": 1, "retry_after": 2_592_000}])
+    served.add_account()
+    receipt = served.send(1)
+    found = served.wait_for(lambda _: paused_for_s(served) > 0, "the pause")
     assert (1, 0) == (found.waiting, found.unaccounted)
-    assert 3500 <= paused_for_s(stack) <= 3960
-    Accounts(stack.client).resume(stack.name)
-    assert "accepted" == stack.status_when(receipt, "accepted").state
+    assert 3500 <= paused_for_s(served) <= 3960
+    Accounts(served.client).resume(served.name)
+    assert "accepted" == served.status_when(receipt, "accepted").state
 
 
-def test_a_failing_provider_opens_the_breaker_and_one_probe_closes_it(stack: Stack) -> None:
+def test_a_failing_provider_opens_the_breaker_and_one_probe_closes_it(served: Stack) -> None:
     """After three failures in a row nothing leaves but one probe at a time; then all is sent, each once."""
-    stack.scenario(faults=[{"kind": "answer", "status": 503, "for_seconds": 8}])
-    stack.add_account("1200/minute")
-    stack.start_worker()
+    served.scenario(faults=[{"kind": "answer", "status": 503, "for_seconds": 8}])
+    served.add_account("1200/minute")
     for number in range(20):
-        stack.send(number)
-    stack.wait_for(lambda _: account(stack).get("breaker") == "open", "the breaker")
-    waiting = stack.send(99, sender="+15550100099")
-    stack.wait_for(lambda books: books.inbox == 0, "the inbox is empty")
-    assert "the provider fails" in stack.outbox.status(waiting.id).why
-    stack.settled(21)
-    refused = [arrival for arrival in stack.arrivals() if arrival["status"] == 503]
+        served.send(number)
+    served.wait_for(lambda _: account(served).get("breaker") == "open", "the breaker")
+    waiting = served.send(99, sender="+15550100099")
+    served.wait_for(lambda books: books.inbox == 0, "the inbox is empty")
+    assert "the provider fails" in served.outbox.status(waiting.id).why
+    served.settled(21)
+    refused = [arrival for arrival in served.arrivals() if arrival["status"] == 503]
     assert 3 <= len(refused) <= 3 + 2 + 3  # what was under way, and the probes after 4 to 5 s
-    assert {1} == set(stack.texts_accepted().values())
-    assert 21 == len(stack.texts_accepted())
+    assert {1} == set(served.texts_accepted().values())
+    assert 21 == len(served.texts_accepted())
 
 
-def test_402_is_lifted_when_info_says_that_it_was_paid(stack: Stack) -> None:
+def test_402_is_lifted_when_info_says_that_it_was_paid(served: Stack) -> None:
     """/info is read on while the account is unpaid; with credits it goes on by itself, and the backlog leaves."""
-    stack.scenario(keys=[{"key": stack.name, "limits": [], "credits": 1}])
-    stack.add_account("600/minute", info_every=timedelta(seconds=2))
-    stack.start_worker()
-    receipts = [stack.send(number) for number in range(3)]
-    stack.wait_for(lambda _: suspended(stack).startswith("unpaid (402)"), "suspension")
-    stack.scenario(keys=[{"key": stack.name, "limits": [], "credits": 1000}])
+    served.scenario(keys=[{"key": served.name, "limits": [], "credits": 1}])
+    served.add_account("600/minute", info_every=timedelta(seconds=2))
+    receipts = [served.send(number) for number in range(3)]
+    served.wait_for(lambda _: suspended(served).startswith("unpaid (402)"), "suspension")
+    served.scenario(keys=[{"key": served.name, "limits": [], "credits": 1000}])
     for receipt in receipts:
-        stack.status_when(receipt, "accepted")
-    assert {f"message {number}": 1 for number in range(3)} == stack.texts_accepted()
+        served.status_when(receipt, "accepted")
+    assert {f"message {number}": 1 for number in range(3)} == served.texts_accepted()
 
 
-def test_resend_repeats_an_unknown_outcome(stack: Stack) -> None:
+def test_resend_repeats_an_unknown_outcome(served: Stack) -> None:
     """A one-time code with on_unknown=resend goes out again."""
-    stack.scenario(faults=[{"kind": "drop_after_accepting", "count": 1}])
-    stack.add_account()
-    stack.start_worker()
-    assert 1 == stack.status_when(stack.send(1, on_unknown="resend"), "accepted").attempts
-    assert 2 == stack.texts_accepted()["message 1"]
+    served.scenario(faults=[{"kind": "drop_after_accepting", "count": 1}])
+    served.add_account()
+    assert 1 == served.status_when(served.send(1, on_unknown="resend"), "accepted").attempts
+    assert 2 == served.texts_accepted()["message 1"]
 
 
 @pytest.mark.parametrize(
@@ -311,17 +292,16 @@ def test_a_call_that_found_no_connection_is_certain_not_to_be_sent(stack: Stack,
     assert {"message 1": 1} == stack.texts_accepted()
 
 
-def test_failures_of_three_accounts_open_the_providers_breaker(stack: Stack) -> None:
+def test_failures_of_three_accounts_open_the_providers_breaker(served: Stack) -> None:
     """The provider is down for everybody: what other accounts hold back is not tried at all, until a probe is answered."""
-    stack.scenario(faults=[{"kind": "answer", "status": 503, "for_seconds": 6}])
-    others = [stack, *(stack.another() for _ in range(3))]
+    served.scenario(faults=[{"kind": "answer", "status": 503, "for_seconds": 6}])
+    others = [served, *(served.another() for _ in range(3))]
     for one in others:
         one.add_account()
-    stack.start_worker()
     for one in others[:3]:
         one.send(1)
-    stack.wait_for(lambda _: stack.state.fleet().get("provider_breaker_until") is not None, "the provider's breaker")
-    began_us = max(arrival["at_us"] for arrival in stack.sandbox.arrivals())
+    served.wait_for(lambda _: served.state.fleet().get("provider_breaker_until") is not None, "the provider's breaker")
+    began_us = max(arrival["at_us"] for arrival in served.sandbox.arrivals())
     others[3].send(1)
     others[3].settled(1)
     first_us = min(arrival["at_us"] for arrival in others[3].arrivals())

@@ -1,9 +1,6 @@
 """Bad input is refused before anything is written, by the name of its field: in Python and in the shell."""
 
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +13,8 @@ from paceline.errors import InvalidOperation, PacelineError, UnknownAccount, Unk
 from tests.conftest import emptied
 from tests.support.processes import Sandbox
 from tests.support.servers import start_server
-from tests.support.stack import Stack, canary_environment
+from tests.support.shell import Ended, paceline
+from tests.support.stack import Stack
 
 pytestmark = [pytest.mark.system]
 
@@ -27,7 +25,6 @@ URL = "https://example.com/film.mp4"
 TOO_LARGE = 16 * 1024 * 1024 + 1
 ACCOUNT = "<account>"
 BAD_USAGE, FAILURE = 2, 1
-PARALLEL = 4
 
 
 @dataclass(frozen=True)
@@ -153,15 +150,6 @@ class Everything:
     books: Balance
 
 
-@dataclass(frozen=True)
-class Ended:
-    """How one run of the command ended."""
-
-    code: int
-    out: str
-    err: str
-
-
 @pytest.fixture(scope="module")
 def quiet(sandbox: Sandbox) -> Iterator[Stack]:
     """An account with one message in its inbox and no worker: nothing changes by itself."""
@@ -175,17 +163,14 @@ def quiet(sandbox: Sandbox) -> Iterator[Stack]:
 @pytest.fixture(scope="module")
 def shell(quiet: Stack) -> Mapping[str, Ended]:
     """Each mistake, made once in a shell; together they changed nothing."""
-    environment = {**canary_environment(), "PACELINE_BROKER_URL": quiet.server.url, "COLUMNS": "200"}
+    environment = {"PACELINE_BROKER_URL": quiet.server.url, "COLUMNS": "200"}
 
     def run(bad: Bad) -> Ended:
         usual = [pair for pair in (("--account", quiet.name), ("--from", SENDER)) if pair[0] not in bad.words]
-        command = [sys.executable, "-m", "paceline.cli", *bad.words, *(word for pair in usual for word in pair)]
-        ended = subprocess.run(command, env=environment, capture_output=True, encoding="utf-8", timeout=60, check=False)
-        return Ended(ended.returncode, ended.stdout, ended.stderr)
+        return paceline(environment, *bad.words, *(word for pair in usual for word in pair))
 
     before = held(quiet)
-    with ThreadPoolExecutor(PARALLEL) as pool:
-        runs = dict(zip(BADS, pool.map(run, BADS.values()), strict=True))
+    runs = {name: run(bad) for name, bad in BADS.items()}
     assert before == held(quiet)
     return runs
 

@@ -34,82 +34,77 @@ def until_arrived(stack: Stack, number: int) -> None:
     wait_until(lambda: len(texts(stack)) >= number, PATIENCE, f"{number} arrivals")
 
 
-def test_a_paused_campaign_stands_still_and_goes_on_where_it_was(stack: Stack) -> None:
+def test_a_paused_campaign_stands_still_and_goes_on_where_it_was(served: Stack) -> None:
     """After the pause returns nothing of it begins; after the resume each recipient has had the message once."""
-    stack.add_account("600/minute")
-    stack.start_worker()
-    campaign = upload(stack, "spring", 60)
-    until_arrived(stack, 10)
+    served.add_account("600/minute")
+    campaign = upload(served, "spring", 60)
+    until_arrived(served, 10)
     campaign.pause("a typo")
-    wait_until(lambda: stack.balance().in_flight == 0, PATIENCE, "what had begun is over")
-    at_rest = len(texts(stack))
-    other = upload(stack, "summer", 20, first=1000)
+    wait_until(lambda: served.balance().in_flight == 0, PATIENCE, "what had begun is over")
+    at_rest = len(texts(served))
+    other = upload(served, "summer", 20, first=1000)
     wait_until(lambda: other.progress().completed_at, PATIENCE, "the other one is complete")
-    assert at_rest + 20 == len(texts(stack))
+    assert at_rest + 20 == len(texts(served))
     assert ("paused", "a typo") == (campaign.progress().state, campaign.progress().why)
     campaign.resume()
     wait_until(lambda: campaign.progress().completed_at, PATIENCE, "it is complete")
-    assert {1} == set(Counter(texts(stack)).values())
-    assert 80 == len(texts(stack))
+    assert {1} == set(Counter(texts(served)).values())
+    assert 80 == len(texts(served))
 
 
-def test_nothing_of_a_cancelled_campaign_begins_and_its_memory_comes_back(stack: Stack) -> None:
+def test_nothing_of_a_cancelled_campaign_begins_and_its_memory_comes_back(served: Stack) -> None:
     """What had left is counted as it ended, all the rest as cancelled, and no operation of it is kept for nothing."""
-    stack.add_account("600/minute")
-    stack.start_worker()
-    campaign = upload(stack, "spring", 3000)
-    until_arrived(stack, 10)
+    served.add_account("600/minute")
+    campaign = upload(served, "spring", 3000)
+    until_arrived(served, 10)
     campaign.cancel("the wrong list")
     wait_until(lambda: campaign.progress().completed_at, PATIENCE, "it is cancelled")
-    left = len(texts(stack))
+    left = len(texts(served))
     progress = campaign.progress()
     assert (3000 - left, left) == (progress.outcomes["cancelled"], progress.outcomes["accepted"])
-    assert ("cancelled", 0) == (progress.state, stack.balance().unaccounted)
+    assert ("cancelled", 0) == (progress.state, served.balance().unaccounted)
     pattern = "paceline:?0?:o:*"
-    assert left + 10 >= sum(1 for _ in stack.client.scan_iter(pattern, count=1000))
+    assert left + 10 >= sum(1 for _ in served.client.scan_iter(pattern, count=1000))
 
 
-def test_a_campaign_does_not_leave_outside_its_window_nor_faster_than_its_rate(stack: Stack) -> None:
+def test_a_campaign_does_not_leave_outside_its_window_nor_faster_than_its_rate(served: Stack) -> None:
     """One that is closed now sends nothing while another, capped, keeps its own pace on a fast account."""
-    stack.add_account("6000/minute")
-    stack.start_worker()
+    served.add_account("6000/minute")
     now = datetime.now(UTC)
     closed = upload(
-        stack, "closed", 10, window=f"{now + timedelta(hours=3):%H:00}-{now + timedelta(hours=5):%H:00} UTC"
+        served, "closed", 10, window=f"{now + timedelta(hours=3):%H:00}-{now + timedelta(hours=5):%H:00} UTC"
     )
-    capped = upload(stack, "capped", 12, first=1000, rate="120/minute")
+    capped = upload(served, "capped", 12, first=1000, rate="120/minute")
     wait_until(lambda: capped.progress().completed_at, PATIENCE, "it is complete")
-    arrivals = [int(arrival["at_us"]) for arrival in stack.arrivals()]
+    arrivals = [int(arrival["at_us"]) for arrival in served.arrivals()]
     assert 12 == len(arrivals)
     # 0.5 s apart on the average; a lateness of ours, a quarter of a second at most, may be made up for.
     assert arrivals[-1] - arrivals[0] >= 11 * 500_000 - 300_000
     assert "opens at" in closed.forecast().why
     closed.change(CampaignOptions(window=""))
     wait_until(lambda: closed.progress().completed_at, PATIENCE, "without a window it leaves")
-    assert 22 == len(texts(stack))
+    assert 22 == len(texts(served))
 
 
-def test_a_campaign_that_is_rejected_pauses_by_itself(stack: Stack) -> None:
+def test_a_campaign_that_is_rejected_pauses_by_itself(served: Stack) -> None:
     """The provider rejects every message: after 21 of them it says why it stands still."""
-    stack.add_account("6000/minute")
-    stack.start_worker()
-    campaign = upload(stack, "bad", 60, to="+15559990422")  # the sandbox's number that is always answered 422
+    served.add_account("6000/minute")
+    campaign = upload(served, "bad", 60, to="+15559990422")  # the sandbox's number that is always answered 422
     wait_until(lambda: campaign.progress().hold, PATIENCE, "it pauses")
-    wait_until(lambda: stack.balance().in_flight == 0, PATIENCE, "what had begun is over")
+    wait_until(lambda: served.balance().in_flight == 0, PATIENCE, "what had begun is over")
     progress = campaign.progress()
     assert 21 <= progress.outcomes["rejected"] <= 22
     assert "21 of its last 21 answers were rejections" == progress.why
 
 
-def test_the_forecast_comes_true(stack: Stack) -> None:
+def test_the_forecast_comes_true(served: Stack) -> None:
     """The end foreseen when 100 messages were left is the end at the provider, to within two slots and their lateness."""
-    stack.add_account("600/minute")
-    stack.start_worker()
-    campaign = upload(stack, "spring", 110)
-    until_arrived(stack, 10)
+    served.add_account("600/minute")
+    campaign = upload(served, "spring", 110)
+    until_arrived(served, 10)
     foreseen = campaign.forecast()
     assert foreseen.ends_at is not None
     wait_until(lambda: campaign.progress().completed_at, PATIENCE, "it is complete")
-    slots = sorted(int(arrival["at_us"]) for arrival in stack.arrivals())
+    slots = sorted(int(arrival["at_us"]) for arrival in served.arrivals())
     # Under load slots are missed, and it ends later; never earlier.
     assert slots[-1] / 1e6 >= foreseen.ends_at.timestamp() - 0.25

@@ -18,7 +18,7 @@ from paceline_worker import control
 from paceline_worker.celery import build_app, publisher
 from paceline_worker.clock import ServerClock
 from paceline_worker.state import Grants, WorkerState
-from tests.support.celery_tools import CELERY, ask, celery, figures_when, node
+from tests.support.celery_tools import CELERY, ask, by_tool, celery, figures_when, node
 from tests.support.processes import Process, free_port, spawn
 from tests.support.servers import start_server
 from tests.support.stack import PATIENCE, SECRET, Stack, canary_environment
@@ -35,7 +35,7 @@ PASSWORD, NUMBER, TEXT = "canary-pw-91d2", "+15559998877", "canary text 5c1a"
 
 def test_who_asks_needs_the_broker_only(lasting: Stack) -> None:
     """`status` and `inspect` work with neither secret nor state server."""
-    assert {"ok": "pong"} == ask(lasting, lasting.workers[0], "inspect", "ping")
+    assert {"ok": "pong"} == by_tool(lasting, lasting.workers[0], "inspect", "ping")
     done = celery(lasting.server.url, "status", "--timeout", "5")
     assert (0, "") == (done.returncode, done.stderr)
     assert f"{node(lasting.workers[0])}: OK" in done.stdout
@@ -90,7 +90,7 @@ def test_a_worker_says_how_it_stands(stack: Stack) -> None:
         "state_answers": True,
         "metrics": f"http://127.0.0.1:{port}/metrics",
     }.items() <= found.items()
-    stats = ask(stack, worker, "inspect", "stats")
+    stats = ask(stack, worker, "stats")
     assert list(found) == list(stats["paceline"])
     assert {names.ACCEPT_TASK, names.DELIVER_TASK} == set(stats["total"])
 
@@ -108,7 +108,7 @@ def test_a_worker_whose_state_server_is_away_says_so(stack: Stack) -> None:
 @pytest.mark.parametrize("command", [["conf"], ["conf", "True"], ["report"], ["stats"], ["active"], ["paceline"]])
 def test_no_answer_has_a_password_or_a_key(lasting: Stack, guarded: Process, command: list[str]) -> None:
     """Neither the broker's password nor the secret key, in any form of the configuration."""
-    said = json.dumps(ask(lasting, guarded, "inspect", *command))
+    said = json.dumps(ask(lasting, guarded, *command))
     assert len(said) > 1
     for canary in (PASSWORD, SECRET):
         assert canary not in said + guarded.log_text()
@@ -162,7 +162,7 @@ def test_a_revoked_hint_is_a_lost_one(stack: Stack, monkeypatch: pytest.MonkeyPa
     """The worker throws it away, and its record is found all the same."""
     worker = stack.start_worker()
     stack.add_account()
-    assert "ok" in ask(stack, worker, "control", "revoke", "revoked-hint")
+    assert "ok" in ask(stack, worker, "revoke", "revoked-hint")
     monkeypatch.setattr(stack.outbox, "_hint", lambda _: None)
     stack.send(1)
     app = build_app(Settings(broker_url=stack.server.url))
@@ -186,7 +186,7 @@ def test_a_revoked_hint_is_a_lost_one(stack: Stack, monkeypatch: pytest.MonkeyPa
 )
 def test_what_would_do_harm_is_refused(lasting: Stack, command: tuple[str, ...]) -> None:
     """With a sentence that says what to do instead; the worker goes on as before."""
-    assert {"error": control.REFUSED[command[0]]} == ask(lasting, lasting.workers[0], "control", *command)
+    assert {"error": control.REFUSED[command[0]]} == ask(lasting, lasting.workers[0], *command)
     other = lasting.another()
     other.add_account()
     for number in range(5):
@@ -231,8 +231,8 @@ def test_every_line_of_a_json_log_is_an_object(stack: Stack) -> None:
     worker = stack.start_worker(PACELINE_LOG_FORMAT="json")
     stack.send(1)
     stack.settled(1)
-    assert "error" in ask(stack, worker, "control", "pool_restart")  # an error of Celery's own, with its traceback
-    ask(stack, worker, "control", "paceline_pause")
+    assert "error" in ask(stack, worker, "pool_restart")  # an error of Celery's own, with its traceback
+    ask(stack, worker, "paceline_pause")
     figures_when(stack, worker, granting=False)
     assert 0 == worker.stop()
     lines = [line for line in worker.log_text().splitlines() if line]

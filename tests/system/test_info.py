@@ -12,41 +12,38 @@ from tests.support.stack import Stack
 pytestmark = [pytest.mark.system]
 
 
-def test_an_account_without_a_limit_takes_its_rate_from_info(stack: Stack) -> None:
+def test_an_account_without_a_limit_takes_its_rate_from_info(served: Stack) -> None:
     """/info is the first call; then messages leave at its rate, within the provider's limit."""
-    limited(stack, "240/minute")
-    stack.add_account("", info_every=timedelta(minutes=15))
-    stack.start_worker()
+    limited(served, "240/minute")
+    served.add_account("", info_every=timedelta(minutes=15))
     for number in range(12):
-        stack.send(number)
-    stack.settled(12)
-    operations = [arrival["operation"] for arrival in stack.arrivals()]
+        served.send(number)
+    served.settled(12)
+    operations = [arrival["operation"] for arrival in served.arrivals()]
     assert (["info"], 12) == (operations[:1], len(operations) - 1)
-    assert ("240", "0.2504") == (account(stack)["told"], f"{int(account(stack)['interval']) / 1e6:.4f}")
-    assert 0 == stack.violations()
+    assert ("240", "0.2504") == (account(served)["told"], f"{int(account(served)['interval']) / 1e6:.4f}")
+    assert 0 == served.violations()
 
 
-def test_a_limit_by_hand_is_the_ceiling(stack: Stack) -> None:
+def test_a_limit_by_hand_is_the_ceiling(served: Stack) -> None:
     """/info tells 6,000 a minute, the user said 120: it stays at 120."""
-    limited(stack, "6000/minute")
-    stack.add_account("120/minute", info_every=timedelta(minutes=15))
-    stack.start_worker()
-    stack.send(1)
-    stack.settled(1)
-    stack.wait_for(lambda _: "told" in account(stack), "/info")
-    assert ("6000", 500_834) == (account(stack)["told"], int(account(stack)["interval"]))
+    limited(served, "6000/minute")
+    served.add_account("120/minute", info_every=timedelta(minutes=15))
+    served.send(1)
+    served.settled(1)
+    served.wait_for(lambda _: "told" in account(served), "/info")
+    assert ("6000", 500_834) == (account(served)["told"], int(account(served)["interval"]))
 
 
 @pytest.mark.timeout(300)
-def test_a_lowered_limit_is_followed_within_one_poll_or_at_the_first_429(stack: Stack) -> None:
+def test_a_lowered_limit_is_followed_within_one_poll_or_at_the_first_429(served: Stack) -> None:
     """Two accounts fall from 600 to 12 a minute: the one that polls is never early, the other has one 429 and no second one."""
     # /info speaks of minutes, so this takes more than one.
-    polled, told_late = stack, stack.another()
+    polled, told_late = served, served.another()
     both = (polled, told_late)
     limited(both, "600/minute")
     polled.add_account("", info_every=timedelta(seconds=1))
     told_late.add_account("", info_every=timedelta(minutes=15))
-    stack.start_worker()
     for one in both:
         for number in range(400):
             one.send(number)
@@ -68,23 +65,21 @@ def test_a_lowered_limit_is_followed_within_one_poll_or_at_the_first_429(stack: 
     assert ("12", "1000") == (account(told_late)["told"], account(told_late)["slow"])  # the reason of the 429 was found
 
 
-def test_info_that_does_not_answer_holds_nothing_up_for_long(stack: Stack) -> None:
+def test_info_that_does_not_answer_holds_nothing_up_for_long(served: Stack) -> None:
     """/info is broken: an account with a limit goes on at once."""
-    stack.scenario(faults=[{"kind": "answer", "status": 500, "on": "info"}])
-    stack.add_account("600/minute", info_every=timedelta(minutes=15))
-    stack.start_worker()
-    stack.send(1)
-    stack.settled(1)
-    assert {"message 1": 1} == stack.texts_accepted()
+    served.scenario(faults=[{"kind": "answer", "status": 500, "on": "info"}])
+    served.add_account("600/minute", info_every=timedelta(minutes=15))
+    served.send(1)
+    served.settled(1)
+    assert {"message 1": 1} == served.texts_accepted()
 
 
-def test_credits_and_expiry_are_stored_and_shown(stack: Stack) -> None:
+def test_credits_and_expiry_are_stored_and_shown(served: Stack) -> None:
     """What /info tells of credits, trial and expiry stands in the account."""
-    limited(stack, "600/minute", credits=500, on_trial=True, expires_at="2030-01-01T00:00:00Z")
-    stack.add_account("600/minute", info_every=timedelta(minutes=15))
-    stack.start_worker()
-    stack.wait_for(lambda _: "credits_left" in account(stack), "/info")
-    found = account(stack)
+    limited(served, "600/minute", credits=500, on_trial=True, expires_at="2030-01-01T00:00:00Z")
+    served.add_account("600/minute", info_every=timedelta(minutes=15))
+    served.wait_for(lambda _: "credits_left" in account(served), "/info")
+    found = account(served)
     assert ("500", "1", "0", "1893456000000000") == tuple(
         found[name] for name in ("credits_left", "on_trial", "blocked", "expires_at")
     )

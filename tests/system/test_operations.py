@@ -1,10 +1,7 @@
 """Every operation, from Python and from the shell, through a real worker to the provider and back to its status."""
 
 import json
-import subprocess
-import sys
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 from unittest.mock import ANY
@@ -35,7 +32,8 @@ from paceline import (
 from paceline.kinds import KINDS
 from paceline.operations import OPERATIONS
 from paceline_sandbox.history import stable_id
-from tests.support.stack import Stack, canary_environment
+from tests.support.shell import paceline
+from tests.support.stack import Stack
 
 pytestmark = [pytest.mark.system]
 
@@ -47,7 +45,6 @@ URL = "https://example.com/logo.jpg"
 # that is to be deleted, the file of an interactive message.
 SENDER, CHANNEL, GROUP, MESSAGE, FILE = "<sender>", "<channel>", "<group>", "<message>", "<file>"
 WAYS = ("python", "shell")
-PARALLEL = 4
 ONE_CALL = ("enqueued", "sent", "accepted")
 BOTH = ("--participant", TO, "--participant", THIRD)
 
@@ -321,10 +318,9 @@ def everything(lasting: Stack, tmp_path_factory: pytest.TempPathFactory) -> Ever
     ids = {
         ("python", n): lasting.outbox.send(operation(lasting.name, ROWS[n], names["python", n])).id for n in ordinals
     }
-    paceline = Shell(lasting)
-    with ThreadPoolExecutor(PARALLEL) as pool:
-        settled = list(pool.map(lambda n: paceline.settled(ROWS[n], names["shell", n]), ordinals))
-        later = list(pool.map(lambda told: paceline("status", told["id"], "--json"), settled))
+    shell = Shell(lasting)
+    settled = [shell.settled(ROWS[n], names["shell", n]) for n in ordinals]
+    later = [shell("status", told["id"], "--json") for told in settled]
     ids |= {("shell", n): told["id"] for n, told in enumerate(settled)}
     lasting.settled(len(ids) + len(deleted))
     arrivals = lasting.arrivals()
@@ -341,11 +337,11 @@ def everything(lasting: Stack, tmp_path_factory: pytest.TempPathFactory) -> Ever
 
 
 class Shell:
-    """Runs `paceline` as a user does, and insists on success and one JSON document."""
+    """Calls `paceline`, and insists on success and one JSON document."""
 
     def __init__(self, stack: Stack) -> None:
         self._account = stack.name
-        self._environment = {**canary_environment(), "PACELINE_BROKER_URL": stack.server.url}
+        self._environment = {"PACELINE_BROKER_URL": stack.server.url}
 
     def settled(self, row: Row, names: Mapping[str, str]) -> dict[str, Any]:
         words = [replaced(word, names) for word in row.words]
@@ -353,12 +349,9 @@ class Shell:
         return self(*words, *own, "--until-settled", "60", "--json")
 
     def __call__(self, *words: str) -> dict[str, Any]:
-        command = [sys.executable, "-m", "paceline.cli", *words]
-        ended = subprocess.run(
-            command, env=self._environment, capture_output=True, encoding="utf-8", timeout=90, check=False
-        )
-        assert (0, "") == (ended.returncode, ended.stderr), words
-        document: dict[str, Any] = json.loads(ended.stdout)
+        ended = paceline(self._environment, *words)
+        assert (0, "") == (ended.code, ended.err), words
+        document: dict[str, Any] = json.loads(ended.out)
         return document
 
 

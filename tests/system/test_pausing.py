@@ -18,7 +18,7 @@ from paceline_worker.metrics import Metrics
 from paceline_worker.progress import ProgressCheck
 from paceline_worker.state import Beat, Hint, WorkerState
 from paceline_worker.traces import Traces
-from tests.support.celery_tools import ask, figures_when
+from tests.support.celery_tools import ask, by_tool, figures_when
 from tests.support.processes import Process
 from tests.support.stack import PATIENCE, Stack
 from tests.support.wait import wait_until
@@ -33,7 +33,7 @@ def test_a_paused_worker_takes_nothing_and_is_counted_by_nobody(stack: Stack) ->
     stack.add_account()
     for number in range(20):
         stack.send(number)
-    assert "ok" in ask(stack, paused, "control", "paceline_pause")
+    assert "ok" in by_tool(stack, paused, "control", "paceline_pause")
     figures_when(stack, paused, paused=True, granting=False, fleet_workers=None, load=0)
     assert (1, 200) == fleet_of(figures_when(stack, other, fleet_workers=1))
     before = delivered(stack, paused)
@@ -41,7 +41,7 @@ def test_a_paused_worker_takes_nothing_and_is_counted_by_nobody(stack: Stack) ->
         stack.send(number)
     assert 60 == stack.settled(60).outcomes["accepted"]
     assert (before, None) == (delivered(stack, paused), paused.exit_code)
-    assert "ok" in ask(stack, paused, "control", "paceline_resume")
+    assert "ok" in by_tool(stack, paused, "control", "paceline_resume")
     assert (2, 400) == fleet_of(figures_when(stack, paused, paused=False, granting=True, fleet_workers=2))
     assert 0 == other.stop()
     for number in range(60, 80):
@@ -54,13 +54,13 @@ def test_a_queue_cancelled_by_hand_or_not_taken_from_is_a_pause(stack: Stack) ->
     """Celery's own `cancel_consumer` and `--queues`: what hears no hints grants nothing, and has no share of the fleet."""
     worker = stack.start_worker()
     accepts = stack.start_worker(options=["--queues", names.ACCEPT_QUEUE])
-    ask(stack, worker, "control", "cancel_consumer", names.DELIVER_QUEUE)
+    ask(stack, worker, "cancel_consumer", names.DELIVER_QUEUE)
     for each in (worker, accepts):
         figures_when(stack, each, paused=True, granting=False, fleet_workers=None)
     stack.add_account()
     stack.send(1)
     stack.wait_for(lambda books: books.waiting == 1, "it is accepted, and waits")
-    ask(stack, worker, "control", "add_consumer", names.DELIVER_QUEUE)
+    ask(stack, worker, "add_consumer", names.DELIVER_QUEUE)
     assert 1 == stack.settled(1).outcomes["accepted"]
 
 
@@ -133,4 +133,4 @@ def fleet_of(found: dict[str, Any]) -> tuple[int, int]:
 
 def delivered(stack: Stack, worker: Process) -> int:
     """How many hints of operations a worker has taken."""
-    return int(ask(stack, worker, "inspect", "stats")["total"].get(names.DELIVER_TASK, 0))
+    return int(ask(stack, worker, "stats")["total"].get(names.DELIVER_TASK, 0))

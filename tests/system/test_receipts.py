@@ -168,16 +168,15 @@ def heard(told: list[dict[str, Any]]) -> Mapping[str, set[str]]:
     return steps
 
 
-def test_strangers_and_foreign_receipts_change_nothing(stack: Stack, tmp_path: Path) -> None:
+def test_strangers_and_foreign_receipts_change_nothing(served: Stack, tmp_path: Path) -> None:
     """A wrong token looks like a wrong account; ids of others' messages, of nobody's, and other events are taken and do nothing."""
-    stack.add_account()
-    token = opened(stack)
-    other = stack.another()
+    served.add_account()
+    token = opened(served)
+    other = served.another()
     other.add_account()
-    stack.start_worker()
-    status, foreign = accepted(stack, 1), accepted(other, 2)
-    with receiver(stack.server.url, tmp_path / "log") as (process, address):
-        ours = f"{address}/receipts/{stack.name}"
+    status, foreign = accepted(served, 1), accepted(other, 2)
+    with receiver(served.server.url, tmp_path / "log") as (process, address):
+        ours = f"{address}/receipts/{served.name}"
         body = {"event": "message.read", "message_uuid": status.message_uuid, "timestamp": "2026-01-31T10:00:00Z"}
         refused = [
             post(f"{ours}/{new_token()}", body),
@@ -187,7 +186,7 @@ def test_strangers_and_foreign_receipts_change_nothing(stack: Stack, tmp_path: P
             post(f"{address}/receipts/{other.name}/{token}", body),
             post(f"{address}/receipts/%00/{token}", body),
             post(f"{address}/nothing", body),
-            post(f"{address}/receipts/{stack.name}", b"x"),
+            post(f"{address}/receipts/{served.name}", b"x"),
         ]
         assert {(404, '{"success": false, "error": "not found"}')} == set(refused)
         assert requests(address)["forbidden"] == 6
@@ -204,13 +203,13 @@ def test_strangers_and_foreign_receipts_change_nothing(stack: Stack, tmp_path: P
         assert post(f"{ours}/{token}", b" " * 70_000)[0] == 413
         assert post(f"{ours}/{token}", b"no gzip", **{"Content-Encoding": "gzip"})[0] == 400
         for op in (status, foreign):
-            assert stack.outbox.status(op.id).receipt is None
-        assert counted(address, stack.name) == {}
+            assert served.outbox.status(op.id).receipt is None
+        assert counted(address, served.name) == {}
         assert post(f"{ours}/{token}", body) == (200, '{"success": true}')
-        receipt = stack.outbox.status(status.id).receipt
+        receipt = served.outbox.status(status.id).receipt
         assert receipt is not None
         assert receipt.status == "read"
-        assert {"read": 1} == counted(address, stack.name)
+        assert {"read": 1} == counted(address, served.name)
         found = requests(address)
         assert process.log_text().count("\n") == 1
     assert (1, 2, 3, 4) == (found["moved"], found["unknown"], found["ignored"], found["malformed"])
@@ -233,15 +232,14 @@ def test_a_forgotten_address_takes_nothing(stack: Stack, tmp_path: Path) -> None
         assert post(new, body)[0] == 404
 
 
-def test_two_receivers_count_each_receipt_once(stack: Stack, tmp_path: Path) -> None:
+def test_two_receivers_count_each_receipt_once(served: Stack, tmp_path: Path) -> None:
     """Whichever gets it, and however often, at the same moment."""
-    stack.add_account()
-    token = opened(stack)
-    stack.start_worker()
-    messages = [accepted(stack, number) for number in range(5)]
+    served.add_account()
+    token = opened(served)
+    messages = [accepted(served, number) for number in range(5)]
     with (
-        receiver(stack.server.url, tmp_path / "one") as (_, one),
-        receiver(stack.server.url, tmp_path / "two") as (_, two),
+        receiver(served.server.url, tmp_path / "one") as (_, one),
+        receiver(served.server.url, tmp_path / "two") as (_, two),
     ):
 
         async def storm() -> list[int]:
@@ -249,7 +247,7 @@ def test_two_receivers_count_each_receipt_once(stack: Stack, tmp_path: Path) -> 
 
                 async def posted(base: str, uuid: str | None, step: str) -> int:
                     body = {"event": f"message.{step}", "message_uuid": uuid}
-                    async with session.post(f"{base}/receipts/{stack.name}/{token}", json=body) as reply:
+                    async with session.post(f"{base}/receipts/{served.name}/{token}", json=body) as reply:
                         return reply.status
 
                 return await asyncio.gather(
@@ -263,7 +261,7 @@ def test_two_receivers_count_each_receipt_once(stack: Stack, tmp_path: Path) -> 
                 )
 
         assert Counter(asyncio.run(storm())) == {200: 300}
-        both = Counter(counted(one, stack.name)) + Counter(counted(two, stack.name))
+        both = Counter(counted(one, served.name)) + Counter(counted(two, served.name))
         assert {"sent": 5, "received": 5, "read": 5} == both
         results = Counter(requests(one)) + Counter(requests(two))
         assert {"moved": 15, "known": 285} == results

@@ -60,20 +60,19 @@ def test_sigterm_finishes_what_is_in_flight_and_returns_the_rest(stack: Stack) -
     assert {1} == set(stack.texts_accepted().values())
 
 
-def test_nothing_waits_in_celery(stack: Stack) -> None:
+def test_nothing_waits_in_celery(served: Stack) -> None:
     """While 10,000 operations wait, the broker holds no more than what is granted, in ids only."""
-    stack.add_account("10/minute", "spacing")
-    stack.start_worker()
+    served.add_account("10/minute", "spacing")
     rows = ({"to": f"+1555{number:07d}"} for number in range(10_000))
-    stack.outbox.campaign("wait", account=stack.name, sender="+15550100001", template="Hi", recipients=rows)
-    stack.wait_for(lambda books: books.waiting >= 9_990, "the campaign is in its lane")
+    served.outbox.campaign("wait", account=served.name, sender="+15550100001", template="Hi", recipients=rows)
+    served.wait_for(lambda books: books.waiting >= 9_990, "the campaign is in its lane")
     most = 0
     for _ in range(30):
-        queued = stack.client.llen(names.DELIVER_QUEUE) + stack.client.llen(names.ACCEPT_QUEUE)
-        most = max(most, queued + stack.client.hlen("unacked"))
+        queued = served.client.llen(names.DELIVER_QUEUE) + served.client.llen(names.ACCEPT_QUEUE)
+        most = max(most, queued + served.client.hlen("unacked"))
         time.sleep(0.05)
     assert most <= 2
-    assert stack.balance().in_flight <= 1
+    assert served.balance().in_flight <= 1
 
 
 def test_a_wiped_broker_loses_nothing(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,11 @@
 """Names that users and other processes rely on, pinned."""
 
+import ast
+from importlib import import_module
 from importlib.resources import files
+from pathlib import Path
+
+import pytest
 
 import paceline
 from paceline import names, operations, testing
@@ -62,6 +67,28 @@ def test_every_exported_name_is_there() -> None:
     """What is promised can be imported, in alphabetical order."""
     assert [name for name in paceline.__all__ if not hasattr(paceline, name)] == []
     assert sorted(paceline.__all__) == paceline.__all__
+
+
+def test_type_checkers_see_what_programs_get() -> None:
+    """A name is looked up when it is asked for, and is the object that the imports for type checkers name."""
+    tree = ast.parse(Path(str(paceline.__file__)).read_text(encoding="utf-8"))
+    seen = {
+        alias.name: import_module(str(node.module))
+        for block in tree.body
+        if isinstance(block, ast.If)
+        for node in block.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    assert paceline.__all__ == sorted(seen)
+    assert [name for name, home in seen.items() if getattr(paceline, name) is not getattr(home, name)] == []
+    assert set(paceline.__all__) <= set(dir(paceline))
+
+
+def test_a_name_that_is_not_exported_is_not_there() -> None:
+    """A misspelt name is an AttributeError, as for any module."""
+    with pytest.raises(AttributeError, match="'paceline' has no attribute 'Outbocks'"):
+        paceline.Outbocks  # type: ignore[attr-defined]  # noqa: B018
 
 
 def test_the_door_for_tests_is_pinned() -> None:

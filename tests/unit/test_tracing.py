@@ -10,7 +10,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, Sampler
 
-from paceline import tracing
+from paceline import trace_setup, tracing
 from paceline.errors import ConfigurationError
 
 TOLD = {tracing.ACCOUNT: "acme"}
@@ -115,7 +115,7 @@ def test_what_cannot_be_read_is_no_context(written: str) -> None:
 )
 def test_nothing_is_sent_unless_asked_for(environ: dict[str, str]) -> None:
     """No provider is installed."""
-    tracing.set_up("x", environ)()
+    trace_setup.set_up("x", environ)()
     assert not isinstance(trace.get_tracer_provider(), TracerProvider)
 
 
@@ -138,14 +138,14 @@ def test_what_cannot_be_is_told(monkeypatch: pytest.MonkeyPatch, sentence: str, 
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(ConfigurationError, match=sentence):
-        tracing.set_up("x", environ)
+        trace_setup.set_up("x", environ)
 
 
 def test_spans_of_a_program_can_be_looked_at() -> None:
     """`console` prints them; the environment's name of the service wins over ours."""
     code = (
-        "from paceline import tracing\n"
-        "end = tracing.set_up('paceline-cli')\n"
+        "from paceline import trace_setup, tracing\n"
+        "end = trace_setup.set_up('paceline-cli')\n"
         "with tracing.sending('send', {'paceline.account': 'acme'}): pass\n"
         "end()"
     )
@@ -169,10 +169,10 @@ def test_without_opentelemetry_all_works() -> None:
     code = (
         "import sys\n"
         "sys.modules['opentelemetry'] = None\n"
-        "from paceline import Outbox, tracing\n"
+        "from paceline import Outbox, trace_setup, tracing\n"
         "import paceline_worker.traces\n"
         "with tracing.sending('send', {}) as written: print(repr(written))\n"
-        "try: tracing.set_up('x', {'OTEL_TRACES_EXPORTER': 'otlp'})\n"
+        "try: trace_setup.set_up('x', {'OTEL_TRACES_EXPORTER': 'otlp'})\n"
         "except Exception as error: print(type(error).__name__, error)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)

@@ -1,7 +1,7 @@
 """The kinds of values an operation's fields hold: numbers, groups, addresses, times. Each refuses in words without the value."""
 
 import re
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Final
 from urllib.parse import urlsplit
 
@@ -9,13 +9,10 @@ import phonenumbers
 from pydantic import AfterValidator, Field, StringConstraints
 
 from paceline.ids import is_id
+from paceline.instants import utc
 
 LONGEST_TEXT: Final = 4096
 LARGEST_MEDIA: Final = 16 * 1024 * 1024
-
-# State keeps times as doubles, which hold every microsecond of these years exactly.
-_FIRST_INSTANT: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_LAST_INSTANT: Final = datetime(2255, 1, 1, tzinfo=UTC)
 
 _GROUP: Final = re.compile(r"(WAG|WGP)[0-9A-Za-z-]{8,60}")
 _MESSAGE: Final = re.compile(r"MSG[0-9A-Za-z-]{8,60}")
@@ -122,25 +119,6 @@ def fetchable_size(value: int) -> int:
     if value > LARGEST_MEDIA:
         raise ValueError("is more than the 16 MB that the provider fetches")
     return value
-
-
-def utc(value: datetime) -> datetime:
-    """The same instant in UTC.
-
-    Args:
-        value: a time with a zone.
-
-    Returns:
-        It, in UTC.
-
-    Raises:
-        ValueError: it has no zone, or lies outside the years that state can hold.
-    """
-    if value.tzinfo is None:
-        raise ValueError("needs a time zone, such as 2026-01-31T09:00:00+01:00")
-    if not _FIRST_INSTANT <= value <= _LAST_INSTANT:
-        raise ValueError("must lie between the years 1970 and 2255")
-    return value.astimezone(UTC)
 
 
 PhoneNumber = Annotated[str, AfterValidator(phone_number)]

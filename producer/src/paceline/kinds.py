@@ -1,9 +1,12 @@
 """What is known of each kind of operation: its call, and what may be done when nobody knows whether the call took effect."""
 
-from dataclasses import dataclass
-from typing import Final, Literal
+from __future__ import annotations
 
-from paceline.operations import OnUnknown
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal
+
+if TYPE_CHECKING:
+    from paceline.operations import OnUnknown
 
 # How `reconcile` finds out whether a call of unknown outcome took effect (provider reference, section 5):
 #   history  read the conversation: found is accepted, absent twice is sent again

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any, Final, TextIO
 
 from paceline.errors import InvalidOperation, InvalidRow
-from paceline.fields import LONGEST_TEXT, utc
+from paceline.fields import LONGEST_TEXT
 from paceline.ids import derived_id, derived_ids
+from paceline.instants import utc
 from paceline.operations import DEFAULT_VALIDITY
 from paceline.record import compact, microseconds
 from paceline.template import render

@@ -16,17 +16,23 @@ valid until and ``nb`` not before (us since the epoch), ``wi`` the openings of i
 ``rf`` the operation it follows, ``p`` payload (JSON), ``m`` metadata (JSON), ``tp`` its trace (`tracing.sending`), ``id``.
 """
 
+from __future__ import annotations
+
 import json
-from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from paceline import names
+from paceline.defaults import DEFAULT_VALIDITY
 from paceline.errors import InvalidOperation
 from paceline.ids import derived_id, new_id
 from paceline.kinds import unknown_letter
-from paceline.operations import DEFAULT_VALIDITY, OnUnknown, Operation, Priority
 from paceline.window import Window, as_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from paceline.operations import OnUnknown, Operation, Priority
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)

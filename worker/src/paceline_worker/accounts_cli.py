@@ -8,8 +8,9 @@ from typing import Annotated, Any
 
 import typer
 
+from paceline.cli.commands import example
 from paceline.cli.errors import FAILURE, complain, named_as_options
-from paceline.cli.options import Json, example, opened_state
+from paceline.cli.options import Json, opened_state
 from paceline.cli.render import console, counted, details, duration, expected, listing, local, say, say_json
 from paceline.errors import InvalidOperation, PacelineError, UnknownAccount
 from paceline.record import instant

@@ -11,8 +11,9 @@ from typing import Annotated, Final
 import typer
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+from paceline.cli.commands import example
 from paceline.cli.errors import FAILURE, INTERRUPTED, complain, named_as_options
-from paceline.cli.options import Json, example, moment
+from paceline.cli.options import Json, moment
 from paceline.cli.render import console, counted, duration, listing, say, say_json
 from paceline.errors import InvalidOperation, StateUnavailable
 from paceline.settings import Settings

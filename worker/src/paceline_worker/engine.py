@@ -305,8 +305,8 @@ class Engine:
             lateness_s = time.monotonic() - slot_s
             if lateness_s * 1e6 <= begun.tolerance_us:
                 break
-            # Late, so it asks once more: the operation moves to another slot, unless it is another worker's by now. That also fences
-            # a worker that was stopped and woke up after its lease.
+            # Late, so it asks once more: the operation moves to another slot, unless it is another worker's by now. That fences a
+            # worker that was stopped and woke up after its lease, too.
             asked = await self._ask_until_final(hint, 0, questions=questions, begun=True)
             if asked is None:
                 return None, 0

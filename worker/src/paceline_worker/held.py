@@ -8,7 +8,7 @@ from typing import Any, Final
 import redis
 
 from paceline.errors import InvalidOperation, NotFound, Refusal, UnknownAccount
-from paceline.fields import utc
+from paceline.instants import utc
 from paceline.operations import DEFAULT_VALIDITY
 from paceline.record import instant, microseconds
 from paceline.scripts import Script

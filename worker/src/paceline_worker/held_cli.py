@@ -7,8 +7,9 @@ from typing import Annotated, Final
 
 import typer
 
+from paceline.cli.commands import example
 from paceline.cli.errors import FAILURE, complain, named_as_options
-from paceline.cli.options import Json, example, moment
+from paceline.cli.options import Json, moment
 from paceline.cli.render import console, counted, duration, listing, say, say_json
 from paceline.errors import InvalidOperation, NotFound
 from paceline.settings import Settings

@@ -79,8 +79,9 @@ class Way:
 
     @property
     def least_s(self) -> float:
-        """From a grant to the call, at least. An operation that needs longer moves to another slot, at little cost; one that needs less
-        would keep its place in flight for nothing.
+        """From a grant to the call, at least.
+
+        An operation that needs longer moves to another slot, at little cost; one that needs less would keep its place for nothing.
         """
         return self._arrival.least_s + self._asking.least_s
 

@@ -11,8 +11,9 @@ from urllib.parse import urlsplit
 import redis
 import typer
 
+from paceline.cli.commands import example
 from paceline.cli.errors import FAILURE, INTERRUPTED, complain
-from paceline.cli.options import Json, example, opened_state
+from paceline.cli.options import Json, opened_state
 from paceline.cli.render import console, counted, details, iso, local, say, say_json
 from paceline.delivery import RECEIPT_STATUSES
 from paceline.errors import InvalidOperation, UnknownAccount

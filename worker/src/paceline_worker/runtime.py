@@ -14,7 +14,7 @@ import structlog
 from prometheus_client import CollectorRegistry, ProcessCollector
 from redis.exceptions import RedisError
 
-from paceline import tracing
+from paceline import trace_setup
 from paceline.errors import ConfigurationError
 from paceline.settings import Settings
 from paceline.version import VERSION
@@ -131,7 +131,7 @@ class Runtime:
         except (RedisError, OSError) as error:
             raise ConfigurationError(f"the state server cannot be reached: {error}") from error
         try:
-            self._end_traces = tracing.set_up("paceline-worker")
+            self._end_traces = trace_setup.set_up("paceline-worker")
         except ConfigurationError as error:
             log.warning("this worker sends no traces", error=str(error))
         self._engine.start()

@@ -5,7 +5,8 @@ from contextlib import contextmanager
 
 import typer
 
-from paceline.cli.options import Json, example
+from paceline.cli.commands import example
+from paceline.cli.options import Json
 from paceline.cli.render import counted, say, say_json
 from paceline.settings import Settings
 from paceline.state import connect

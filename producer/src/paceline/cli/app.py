@@ -1,23 +1,18 @@
-import base64
 import io
 import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 import typer
 from typer.main import get_command
 
-from paceline.cli import campaign, groups, inspect, messages, others, outcomes, profile, waba
+from paceline.cli.commands import example
 from paceline.cli.errors import BAD_USAGE, FAILURE, INTERRUPTED, complain, report, warnings_as_complaints
-from paceline.cli.options import example
 from paceline.cli.plugins import PluginGroup
 from paceline.errors import ConfigurationError
-from paceline.tracing import set_up
-from paceline.version import VERSION
-
-_SECRET_BYTES: Final = 32
+from paceline.trace_setup import set_up
 
 app = typer.Typer(
     cls=PluginGroup,
@@ -31,36 +26,6 @@ app = typer.Typer(
         'paceline send --account acme --from +15550100001 --to +15550100002 --text "Hello"',
     ),
 )
-secret = typer.Typer(help="Secrets for the environment.")
-
-_FROM: Final = "--account acme --from +15550100001"
-_HI: Final = f'{_FROM} --to +15550100002 --text "Hello"'
-
-app.command(epilog=example(f"paceline send {_HI} --wait 5"))(messages.send)
-app.command(epilog=example(f"paceline delete 01k0zxw5d3v8m2c7r4q9n6t1ea {_FROM}"))(messages.delete)
-app.command(epilog=example(f'paceline story {_FROM} --text "We are back" --background-color "#205081"'))(profile.story)
-app.add_typer(profile.app, name="profile")
-app.add_typer(groups.app, name="group")
-app.command(
-    epilog=example(
-        f"paceline template TMP11111111-2222-4333-8444-555555555555 {_FROM} \\",
-        '  --to +15550100002 --body Ann --body "order 17" --content "Dear {{1}}, {{2}} is on its way."',
-    )
-)(waba.template)
-app.command(epilog=example(f"paceline waba {_FROM} --to +15550100002 --interactive offer.json"))(waba.waba)
-app.command(epilog=example(f"paceline sms {_HI}"))(others.sms)
-app.add_typer(others.numbers, name="number")
-app.add_typer(campaign.app, name="campaign")
-app.command(epilog=example("paceline status 01k0zxw5d3v8m2c7r4q9n6t1ea"))(inspect.status)
-app.command(epilog=example("paceline explain 01k0zxw5d3v8m2c7r4q9n6t1ea"))(inspect.explain)
-app.command(
-    epilog=example(
-        "paceline outcomes --campaign spring --format csv --output spring.csv",
-        "paceline outcomes --follow --outcome rejected --outcome dead",
-    )
-)(outcomes.outcomes)
-app.command(epilog=example("paceline audit || echo 'something is lost'"))(inspect.audit)
-app.add_typer(secret, name="secret")
 
 
 @app.callback()
@@ -75,22 +40,13 @@ def _root(
     accounts, PACELINE_SECRET_KEY.
     """
     if version:
+        from paceline.version import VERSION  # noqa: PLC0415 - reads the metadata of what is installed
+
         typer.echo(f"paceline {VERSION}")
         raise typer.Exit
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
         raise typer.Exit
-
-
-@secret.callback()
-def _secret() -> None:
-    """A callback keeps `secret` a group although it has one command."""
-
-
-@secret.command(epilog=example("export PACELINE_SECRET_KEY=$(paceline secret generate)"))
-def generate() -> None:
-    """Print a new value for PACELINE_SECRET_KEY, which encrypts API keys at rest."""
-    typer.echo(base64.urlsafe_b64encode(os.urandom(_SECRET_BYTES)).decode())
 
 
 def run(arguments: Sequence[str]) -> int:

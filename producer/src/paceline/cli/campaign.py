@@ -18,9 +18,10 @@ from paceline.cli.campaign_options import (
     campaign_hours,
     campaign_rate,
 )
+from paceline.cli.commands import example
 from paceline.cli.errors import named_as_options
 from paceline.cli.expectation import expect, in_words, warn_of_late
-from paceline.cli.options import Json, example, moment, opened_state
+from paceline.cli.options import Json, moment, opened_state
 from paceline.cli.render import counted, say, say_json
 from paceline.errors import InvalidOperation, PacelineError
 from paceline.state import State

@@ -5,7 +5,7 @@ from typing import Annotated, Unpack
 
 import typer
 
-from paceline.cli.options import example
+from paceline.cli.commands import example
 from paceline.cli.participants import OPTIONS, Participant, ParticipantsFile, participants_of
 from paceline.cli.submit import Common, submits
 from paceline.operations import (

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 
@@ -56,13 +56,6 @@ OnUnknownOption = Annotated[
     ),
 ]
 MaxAttempts = Annotated[int, typer.Option("--max-attempts", help="Failed calls before an operation is dead, 1 to 100.")]
-
-EXAMPLE: Final = "\b\nExample:\n  "
-
-
-def example(*lines: str) -> str:
-    """The end of a help text: commands to copy, not wrapped."""
-    return EXAMPLE + "\n  ".join(lines)
 
 
 def moment(option: str, text: str | None) -> datetime | None:

@@ -1,12 +1,17 @@
-"""Commands of packages that the thin package does not know, found through the entry points ``paceline.commands``."""
+"""Commands that are imported when they are called: our own, and those found through the entry points ``paceline.commands``."""
 
+from collections.abc import Callable
+from functools import cached_property, partial
 from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
+from pkgutil import resolve_name
 from typing import Any, Final
 
 import typer
-from typer.core import TyperGroup
-from typer.main import get_command, get_group
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_group
 
+from paceline.cli.commands import BESIDE, COMMANDS, Command
 from paceline.errors import PacelineError
 
 GROUP: Final = "paceline.commands"
@@ -19,49 +24,90 @@ class MissingExtraError(PacelineError):
     """The command needs packages that are not installed."""
 
 
-class PluginGroup(TyperGroup):
-    """The commands of this package, and after them those of entry points, each loaded when it is asked for.
+class LazyCommand(TyperCommand):
+    """A name and a sentence for the list of commands; the command itself is loaded when somebody calls it.
 
-    ``paceline send`` thus starts without importing the worker; ``paceline --help`` imports all.
+    Args:
+        name: what the user types.
+        words: for the list.
+        load: gives the command.
     """
+
+    def __init__(self, name: str, words: str, load: Callable[[], Any]) -> None:
+        super().__init__(name, help=words)
+        self.load = load
+
+    def make_context(self, *args: Any, **kwargs: Any) -> Any:
+        """The context of the command itself: parsing, help and running are its own."""
+        return self.load().make_context(*args, **kwargs)
+
+
+class PluginGroup(TyperGroup):
+    """The commands of this package, and after them those of entry points.
+
+    Neither ``paceline --help`` nor a command of this package imports the worker.
+    """
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        for name, command in COMMANDS.items():
+            self.add_command(LazyCommand(name, command.words, partial(_own, name, command)), name)
+
+    @cached_property
+    def _entries(self) -> dict[str, EntryPoint]:
+        return {entry.name: entry for entry in sorted(entry_points(group=GROUP)) if entry.name not in self.commands}
 
     def list_commands(self, ctx: Any) -> list[str]:
         """All names: ours in the order of the help, then the others by name."""
-        own = list(super().list_commands(ctx))
-        return own + sorted({entry.name for entry in entry_points(group=GROUP)}.difference(own))
+        return [*super().list_commands(ctx), *self._entries]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """Ours, or the loaded entry point, or None."""
+        """One of ours, or that of an entry point, or None."""
         own = super().get_command(ctx, cmd_name)
-        if own is not None:
+        if own is not None or cmd_name not in self._entries:
             return own
-        for entry in entry_points(group=GROUP, name=cmd_name):
+        entry = self._entries[cmd_name]
+        beside = BESIDE.get(entry.value)
+        if beside is None or not all(map(find_spec, beside.needs)):
             return _loaded(entry)
-        return None
+        return LazyCommand(cmd_name, beside.words, partial(_loaded, entry))
+
+
+def _own(name: str, command: Command) -> Any:
+    return _as_command(name, resolve_name(command.target), command.epilog)
 
 
 def _loaded(entry: EntryPoint) -> Any:
-    app = typer.Typer(add_completion=False, rich_markup_mode=None)
     try:
         found = entry.load()
     except ImportError as error:
-        _add_placeholder(app, entry, error)
-        return get_command(app)
+        return _placeholder(entry, error)
+    return _as_command(entry.name, found)
+
+
+def _as_command(name: str, found: Any, epilog: str | None = None) -> Any:
+    """A function or a group under a name, as if it stood in the program's own Typer."""
+    program = typer.Typer(add_completion=False, rich_markup_mode=None)
     if isinstance(found, typer.Typer):
-        group = get_group(found)
-        group.name = entry.name
-        return group
-    app.command(entry.name)(found)
-    return get_command(app)
+        program.add_typer(found, name=name)
+    else:
+        program.command(name, epilog=epilog)(found)
+    return get_group(program).commands[name]
 
 
-def _add_placeholder(app: typer.Typer, entry: EntryPoint, cause: ImportError) -> None:
+def _placeholder(entry: EntryPoint, cause: ImportError) -> Any:
     extras = _EXTRAS.get(entry.module.partition(".")[0], "cli,worker")
     remedy = f"pip install 'paceline[{extras}]'"
     settings = {"ignore_unknown_options": True, "allow_extra_args": True}
+    program = typer.Typer(add_completion=False, rich_markup_mode=None)
 
-    @app.command(entry.name, help=f"Not installed: {remedy}", context_settings=settings, add_help_option=False)
+    # A short help is not shortened: the whole line is what to copy.
+    @program.command(
+        entry.name, short_help=f"Not installed: {remedy}", context_settings=settings, add_help_option=False
+    )
     def missing() -> None:
         raise MissingExtraError(
             f"'paceline {entry.name}' cannot load {cause.name or entry.module}: {remedy}"
         ) from cause
+
+    return get_group(program).commands[entry.name]

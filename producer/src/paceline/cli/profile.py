@@ -4,7 +4,7 @@ from typing import Annotated, Unpack
 
 import typer
 
-from paceline.cli.options import example
+from paceline.cli.commands import example
 from paceline.cli.submit import Common, submits
 from paceline.errors import InvalidOperation
 from paceline.operations import PostStory, SetAbout, SetProfilePicture

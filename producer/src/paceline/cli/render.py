@@ -1,20 +1,25 @@
 """How values look: to people as tables, durations and local times, to programs as one JSON document a line."""
 
+from __future__ import annotations
+
 import json
 import sys
-from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rich import box
-from rich.console import Console
-from rich.table import Table
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from datetime import datetime, timedelta
+
+    from rich.console import Console
+    from rich.table import Table
 
 _UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 
 
 def console(*, stderr: bool = False) -> Console:
     """A console that takes texts as they are; without colour when it is not a terminal."""
+    from rich.console import Console  # noqa: PLC0415 - JSON, help and complaints do without rich, and start sooner
+
     return Console(stderr=stderr, highlight=False, markup=False, emoji=False)
 
 
@@ -36,6 +41,9 @@ def one_line(text: str) -> str:
 
 def listing(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
     """A table with one row per thing; numbers stand right."""
+    from rich import box  # noqa: PLC0415 - as above
+    from rich.table import Table  # noqa: PLC0415 - as above
+
     rows = list(rows)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0), header_style="bold")
     for column, header in enumerate(headers):
@@ -48,6 +56,8 @@ def listing(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
 
 def details(pairs: Iterable[tuple[str, object]]) -> Table:
     """One thing, a fact per line; facts that are None are left out."""
+    from rich.table import Table  # noqa: PLC0415 - as above
+
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")

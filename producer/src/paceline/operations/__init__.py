@@ -1,6 +1,7 @@
 """One frozen model for each piece of work the provider can be asked for (provider reference, section 0)."""
 
-from paceline.operations.base import DEFAULT_MAX_ATTEMPTS, DEFAULT_VALIDITY, OnUnknown, Operation, Priority
+from paceline.defaults import DEFAULT_MAX_ATTEMPTS, DEFAULT_VALIDITY
+from paceline.operations.base import OnUnknown, Operation, Priority
 from paceline.operations.groups import (
     AddParticipants,
     CreateGroup,

@@ -1,8 +1,8 @@
-from datetime import timedelta
-from typing import Annotated, Any, ClassVar, Final, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
+from paceline.defaults import DEFAULT_MAX_ATTEMPTS
 from paceline.errors import InvalidOperation
 from paceline.fields import Instant, Name, PhoneNumber
 from paceline.ids import is_id
@@ -26,10 +26,6 @@ def canonical_window(window: str) -> str:
 # Kept as text: a model is frozen, compared and written as JSON.
 SendingHours = Annotated[str, AfterValidator(canonical_window)]
 OnUnknown = Literal["reconcile", "resend", "hold"]
-
-# A day: a message that could not leave by then is usually no longer wanted.
-DEFAULT_VALIDITY: Final = timedelta(hours=24)
-DEFAULT_MAX_ATTEMPTS: Final = 8
 
 
 class Refusing(BaseModel):
