@@ -14,7 +14,7 @@ _MORE: Final = 0.08
 # A worker with so few at once is always worth having.
 _FEWEST: Final = 16
 # Beginning with everything at once would be late before it was measured.
-_AT_FIRST: Final = 100
+_AT_FIRST: Final = 200
 # The intake grows only while it is what binds.
 _IN_USE: Final = 0.7
 

@@ -252,7 +252,7 @@ class Dispatcher:
         self._sleeping_until_us = float("inf")  # whatever becomes due from here on wakes us
         self._own_due_us = float("inf")
         spread_us = fleet.cpu_us // max(1, fleet.workers)
-        grants = self._state.grant(most=_MOST_GRANTS, fleet_capacity=fleet.capacity, spread_us=spread_us)
+        grants = self._state.grant(most=_MOST_GRANTS, fleet_capacity=fleet.intake, spread_us=spread_us)
         self._handle(grants)
         return grants
 

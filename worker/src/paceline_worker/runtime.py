@@ -153,6 +153,7 @@ class Runtime:
             self._state.give_back(hints, "the worker stops")
 
     def _deliver_here(self, hints: Sequence[Hint], granted_us: int) -> None:
+        self._heard_s = time.monotonic()
         try:
             self._engine.submit(hints, granted_us=granted_us, wait=False)
         except Closing:

@@ -118,7 +118,8 @@ class Fleet:
     """What a heartbeat learns.
 
     Args:
-        capacity: operations all live workers take on now.
+        capacity: operations all live workers may have in flight.
+        intake: operations all live workers take on now.
         workers: how many live workers.
         grants: whether this worker is the one that grants.
         granter_until_us: until when some worker grants, unless it says so again (server us); 0 when none does.
@@ -126,6 +127,7 @@ class Fleet:
     """
 
     capacity: int
+    intake: int
     workers: int
     grants: bool = True
     granter_until_us: int = 0
@@ -308,11 +310,11 @@ class WorkerState:
         sent = time.monotonic()
         figures = (beat.capacity, int(ttl_s * 1e6), int(beat.latency_s * 1e6), int(beat.cpu_s * 1e6), beat.intake)
         way = (beat.way_s, beat.lateness_s, beat.wants_grant_s, beat.longest_way_s)
-        now, total, workers, grants, until, cpu = self._heartbeat.run(
+        now, total, intake, workers, grants, until, cpu = self._heartbeat.run(
             self.client, worker, *figures, *(int(seconds * 1e6) for seconds in way)
         )
         self._clock.observe(sent, int(now), time.monotonic())
-        return Fleet(int(total), int(workers), grants == "1", int(until), int(cpu))
+        return Fleet(int(total), int(intake), int(workers), grants == "1", int(until), int(cpu))
 
     def leave(self, worker: str) -> None:
         """Take this worker out of the fleet."""

@@ -6,7 +6,7 @@
 --       7 the way from a grant to its call, at least, 8 lateness of its operations (us),
 --       9 how long it wants to be the one that grants (us; 0: not at all), 10 that way at the most (us)
 --       4 to 8 and 10 as it measured (0: not measured); 4 to 10 may be left out
--- reply { server time, intake of the fleet, workers, '1' when this worker grants, until when somebody does (us; 0 nobody),
+-- reply { server time, capacity of the fleet, its intake, workers, '1' when this worker grants, until when somebody does (us; 0 nobody),
 --         mean CPU of a call (us; 0 not measured) }
 -- keys  workers, meta
 -- One worker grants at a time: the others wait until its time is over, so a large fleet asks no more than a small one. Two at a time
@@ -28,7 +28,7 @@ else
   redis.call('HSET', key.workers, me, ARGV[2] .. '|' .. int(now + tonumber(ARGV[3])) .. '|' .. table.concat(measured, '|'))
 end
 
-local intake, workers, way, longest_way, cpu, measured = 0, 0, 0, 0, 0, 0
+local total, intake, workers, way, longest_way, cpu, measured = 0, 0, 0, 0, 0, 0, 0
 local all = redis.call('HGETALL', key.workers)
 for i = 1, #all, 2 do
   local capacity, expires, cost, own, usual, most = string.match(all[i + 1], '^(%d+)|(%d+)|?%d*|?(%d*)|?(%d*)|?(%d*)|?%d*|?(%d*)')
@@ -36,7 +36,7 @@ for i = 1, #all, 2 do
     redis.call('HDEL', key.workers, all[i])
   else
     -- One of the previous release tells less.
-    intake, workers = intake + (tonumber(own) or tonumber(capacity)), workers + 1
+    total, intake, workers = total + tonumber(capacity), intake + (tonumber(own) or tonumber(capacity)), workers + 1
     way, longest_way = math.max(way, tonumber(usual) or 0), math.max(longest_way, tonumber(most) or 0)
     if (tonumber(cost) or 0) > 0 then cpu, measured = cpu + tonumber(cost), measured + 1 end
   end
@@ -49,4 +49,4 @@ if wanted > 0 and (granter == me or granter_until <= now) then
   local lead = math.min(LONGEST_WAY, math.max(SHORTEST_LEAD, longest_way + MARGIN))
   redis.call('HSET', key.meta, 'granter', me, 'granter_until', int(granter_until), 'hop', int(hop), 'lead', int(lead))
 end
-return { int(now), intake, workers, granter == me and granter_until > now and '1' or '0', int(granter_until), measured > 0 and int(cpu / measured) or 0 }
+return { int(now), total, intake, workers, granter == me and granter_until > now and '1' or '0', int(granter_until), measured > 0 and int(cpu / measured) or 0 }
