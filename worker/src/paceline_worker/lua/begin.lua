@@ -31,7 +31,7 @@ local epoch, restarted = checked_epoch(ARGV[5] == '1')
 local jumps = current_jumps()
 -- With more time than this until its slot the operation stays granted: a worker that is killed meanwhile leaves nothing unknown.
 local EARLY = 300000
-local accounts, touched = {}, {}
+local accounts, touched, moved = {}, {}, {}
 local reply = { int(now), restarted }
 
 local function account_of(name)
@@ -80,7 +80,8 @@ local function final_slot(o, a, tolerance)
   local meant = o.j == jumps and slot <= now + FAR
   if meant and now + notice <= slot + tolerance / 2 then return slot end
   local later = bucket.move(a, slot, math.max(now + notice, a.paused_until), o.pr == 'b')
-  touched[o.a] = a
+  -- The account's next slot is later now. The due index may be early, and mostly the account has nothing else to send.
+  moved[#moved + 1] = a
   if later > now + FAR or not still_open(o, later) then
     bucket.give_back(a, later)
     return nil
@@ -135,4 +136,5 @@ end
 
 for i = 6, #ARGV, 3 do reply[#reply + 1] = cjson.encode(begin(ARGV[i], ARGV[i + 1], tonumber(ARGV[i + 2]))) end
 for _, a in pairs(touched) do reschedule(a, now) end
+for _, a in ipairs(moved) do bucket.save(a) end
 return reply

@@ -126,6 +126,7 @@ function campaign.note_outcome(name, outcome, now)
   if most == 0 or (outcome ~= 'accepted' and outcome ~= 'rejected') then return end
   local recent = string.sub((c.recent or '') .. string.sub(outcome, 1, 1), -RECENT)
   local _, rejected = string.gsub(recent, 'r', '')
+  if recent == c.recent then return end  -- one acceptance more after a hundred of them
   campaign.write(name, 'recent', recent)
   if rejected * 100 <= most * RECENT or c.hold then return end
   campaign.write(name, 'hold', 'paused')

@@ -175,6 +175,9 @@ local function within_window(o, slot)
   return from == slot
 end
 
+-- Whether the account's lanes are known to have nothing ready.
+local nothing_ready = false
+
 -- The lane whose turn it is, and its class: transactional work first, lanes of a class in turn.
 local function next_lane(a)
   local sender = redis.call('ZRANGE', a.key .. ':rt', 0, 0)[1]
@@ -212,7 +215,10 @@ local function apart() return math.floor(spread * #granted / 3) end
 local function next_operation(a)
   repeat
     local sender, class = next_lane(a)
-    if not sender then return nil end
+    if not sender then
+      nothing_ready = true
+      return nil
+    end
     local slot = bucket.peek(a, math.max(now + HOP + apart(), a.paused_until), class == 'rb')
     if slot > now + LEAD + apart() then return nil end
     local id = leave_lane(a.name, key.lane(a.name, sender), class, slot)
@@ -241,11 +247,11 @@ local function grant(a, o, slot)
   budget.spend(a, o, slot)
   if o.pr == 'b' then campaign.took(o, slot) end
   breaker.probing(o.id, now)
-  local token = redis.call('HINCRBY', o.key, 'n', 1)
-  redis.call('HSET', o.key, 's', 'g', 'sl', int(slot), 'j', jumps)
+  local token = int(tonumber(o.n or 0) + 1)
+  redis.call('HSET', o.key, 's', 'g', 'n', token, 'sl', int(slot), 'j', jumps)
   redis.call('ZADD', key.in_flight, int(slot + GRANT_LEASE), o.id)
   redis.call('HSET', o.lane, 'f', o.id)
-  refresh_lane(a.name, o.f, now)
+  not_ready(a.name, o.f)
   if a.probe == 'due' then set_probe(a, o.id) end
   granted[#granted + 1] = o.id
   granted[#granted + 1] = token
@@ -259,6 +265,7 @@ local function visit(name)
   local a = account_of(name)
   if not a then return redis.call('ZREM', key.due, name) end
   ask_info(a)
+  nothing_ready = false
   while breaker.room(room, now) > 0 and not a.suspended and a.recheck <= now and (not a.probe or a.probe == '' or a.probe == 'due') do
     local o, slot = next_operation(a)
     if not o then break end
@@ -266,7 +273,7 @@ local function visit(name)
     room = room - 1
     if work.over() then break end
   end
-  reschedule(a, now)
+  reschedule(a, now, nothing_ready and 'none' or nil)
 end
 
 local whole = work.left

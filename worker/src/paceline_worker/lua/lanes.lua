@@ -29,12 +29,6 @@ local MOST_LOOKS = 20
 -- Waits for the number-check pool to be filled are looked at again after this long; /info says when it is.
 local POOL_PAUSE = 900000000
 
-local ACCOUNT_FIELDS = {
-  'interval', 'quotas', 'variation', 'next', 'floor', 'epoch', 'suspended', 'paused_until', 'throttled', 'probe', 'key_version',
-  'window', 'slow', 'slow_at', 'budgets', 'info_every', 'info_at', 'recheck', 'checks_left', 'treat_503', 'breaker', 'opened', 'bad_run',
-  'bad_window', 'ramp', 'ramp_left', 'last', 'info_slot', 'reserve', 'bulk_next', 'taken',
-}
-
 -- The factor of the spacing that 429s left, in thousandths; clean hours have taken some of it back.
 local function slowness(a, now)
   local slow = tonumber(a.slow or 1000)
@@ -44,7 +38,7 @@ end
 
 local function load_account(name, now, epoch)
   local k = key.account(name)
-  local a = fields(k, ACCOUNT_FIELDS)
+  local a = whole(k)
   if not a.interval then return nil end
   a.name, a.key = name, k
   a.ramp = tonumber(a.ramp or 1)
@@ -63,17 +57,13 @@ local function load_account(name, now, epoch)
   return a
 end
 
-local OPERATION_FIELDS = {
-  's', 'a', 'f', 'to', 'pr', 'c', 'k', 'p', 't', 'vu', 'mx', 'unk', 'ur', 'n', 'at', 'sl', 'j', 'q', 'w', 'oc', 'le', 'rf', 'rs', 'ph', 'uk',
-  'lk', 'ul', 'ev', 'fo', 'u', 'te', 'wi', 'tp',
-}
 local COMMON_FIELDS = { 'a', 'f', 'pr', 'k', 'vu', 'mx', 'unk', 'ur' }
 
 -- The bulk source in whose turn it leaves. A look-up sends nothing, so no campaign holds it back.
 local function source_of(o) return o.c and not o.ph and o.c or '-' end
 
 local function load_operation(id)
-  local o = fields(key.operation(id), OPERATION_FIELDS)
+  local o = whole(key.operation(id))
   if not o.s then return nil end
   o.id, o.key = id, key.operation(id)
   if o.c then
@@ -108,23 +98,35 @@ local function tell(o, now, what, code, words)
   redis.call('HSET', o.key, 'ev', o.ev)
 end
 
--- Put the lane where its work and its pauses say: ready for transactional, ready for bulk, or neither.
-local function refresh_lane(account, sender, now)
+-- A sender that is busy or paused is ready for nothing.
+local function not_ready(account, sender)
+  local account_key = key.account(account)
+  redis.call('ZREM', account_key .. ':rt', sender)
+  redis.call('ZREM', account_key .. ':rb', sender)
+end
+
+-- Put the lane where its work and its pauses say: ready for transactional, ready for bulk, or neither. `freed`: the sender was busy,
+-- so the lane was in neither list. Returns whether transactional work is ready.
+local function refresh_lane(account, sender, now, freed)
   local lane = key.lane(account, sender)
   local state = redis.call('HMGET', lane, 'f', 'p')
-  local account_key = key.account(account)
   if state[1] or (state[2] and tonumber(state[2]) > now) then
+    if not freed then not_ready(account, sender) end
+    return false
+  end
+  local account_key = key.account(account)
+  local urgent = redis.call('EXISTS', lane .. ':t') == 1
+  if urgent then
+    redis.call('ZADD', account_key .. ':rt', 'NX', int(now), sender)
+  elseif not freed then
     redis.call('ZREM', account_key .. ':rt', sender)
+  end
+  if redis.call('EXISTS', lane .. ':w') == 1 then
+    redis.call('ZADD', account_key .. ':rb', 'NX', int(now), sender)
+  elseif not freed then
     redis.call('ZREM', account_key .. ':rb', sender)
-    return
   end
-  for class, list in pairs({ rt = lane .. ':t', rb = lane .. ':w' }) do
-    if redis.call('EXISTS', list) == 1 then
-      redis.call('ZADD', account_key .. ':' .. class, 'NX', int(now), sender)
-    else
-      redis.call('ZREM', account_key .. ':' .. class, sender)
-    end
-  end
+  return urgent
 end
 
 -- Put an operation into its lane, at the tail (new work) or at the head (it had its turn and could not use it).
@@ -182,7 +184,7 @@ end
 -- Free the sender and end the lease of an operation in flight.
 local function release(o, now)
   if redis.call('ZREM', key.in_flight, o.id) == 0 then return end
-  if redis.call('HGET', o.lane, 'f') == o.id then redis.call('HDEL', o.lane, 'f') end
+  redis.call('HDEL', o.lane, 'f')
   redis.call('HDEL', o.key, 'w', 'j')
 end
 
@@ -351,13 +353,13 @@ local function end_look_up(o)
 end
 
 -- The instant from which the account may have a slot, into the due index. Its timers are another index (`wait_until`), and so are
--- leases.
-local function reschedule(a, now)
+-- leases. `ready` is what the caller knows of the lanes: 'rt' transactional work is ready, 'none' nothing is.
+local function reschedule(a, now, ready)
   local at = nil
   local function consider(t) if t and (not at or t < at) then at = t end end
   local probing = a.probe and a.probe ~= '' and a.probe ~= 'due'
-  if not a.suspended and not probing then
-    local bulk_only = redis.call('EXISTS', a.key .. ':rt') == 0
+  if not a.suspended and not probing and ready ~= 'none' then
+    local bulk_only = ready ~= 'rt' and redis.call('EXISTS', a.key .. ':rt') == 0
     if not bulk_only or redis.call('EXISTS', a.key .. ':rb') == 1 then
       consider(math.max(bucket.peek(a, a.paused_until, bulk_only) - LEAD, a.recheck, now))
     end

@@ -35,9 +35,7 @@ local epoch = current_epoch()
 local INFO_PATIENCE = 30000000
 -- A sender's call is over before the next slot of an account with longer intervals.
 local FAST = 2000000
--- Until when receipts are kept that came before the answer: only here it is asked for.
-ACCOUNT_FIELDS[#ACCOUNT_FIELDS + 1] = 'early'
-local accounts = {}
+local accounts, ready = {}, {}
 local done = {}
 
 local function account_of(name)
@@ -163,6 +161,7 @@ end
 local function settle(v)
   local o = load_operation(v.id)
   if not may_settle(o, v) then return 'stale' end
+  local was_calling = o.s == 's' or o.s == 'g'
   local a = account_of(o.a)
   if not a then return 'stale' end
   if o.sl then
@@ -207,7 +206,8 @@ local function settle(v)
     set_probe(a, answered and '' or 'due')
   end
   if opened then want_probe(a) end
-  refresh_lane(o.a, o.f, now)
+  local urgent = refresh_lane(o.a, o.f, now, was_calling)
+  if urgent then ready[o.a] = 'rt' end
   return result
 end
 
@@ -221,7 +221,7 @@ for i = 3, #ARGV do done[#done + 1] = settle_text(ARGV[i]) end
 local following = nil
 for _, a in pairs(accounts) do
   if a then
-    local at = reschedule(a, now)
+    local at = reschedule(a, now, ready[a.name])
     if at and (not following or at < following) then following = at end
   end
 end
