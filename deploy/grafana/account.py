@@ -146,8 +146,8 @@ def _pace() -> Section:
             ),
             graph(
                 "Deferrals by reason",
-                "Times an operation was told 'not now' without spending an attempt: throttled by the provider, sender busy, "
-                "slot missed.",
+                "Times an operation was told 'not now' without spending an attempt: throttled by the provider, sender "
+                "busy, paused.",
                 Query(rate("paceline_deferrals_total", "reason", where=_THIS), "{{reason}}"),
                 unit=PER_SECOND,
                 width=8,

@@ -117,9 +117,10 @@ def _fleet() -> Section:
             ),
             graph(
                 "Capacity and load",
-                "How many calls the fleet may have under way, how many operations workers have taken on, and how many the state "
-                "counts as in flight.",
+                "How many calls the fleet may have under way, how many operations it takes on now (fewer while it is late), how many it "
+                "has, and how many the state counts as in flight.",
                 Query(each("paceline_fleet_capacity_operations"), "capacity"),
+                Query(each("paceline_fleet_intake_operations"), "intake"),
                 Query("sum(paceline_worker_load_operations) or vector(0)", "load"),
                 Query(each("paceline_in_flight_operations"), "in flight"),
                 width=6,
@@ -172,8 +173,8 @@ def _slots() -> Section:
         [
             heatmap(
                 "Slot lateness",
-                "How long after their slots requests left. One that would be too late for the provider's window gives its slot up "
-                "and takes another: a deferral, `missed`.",
+                "How long after their slots requests left. One that would be too late for the provider's window moves to a later "
+                "slot first.",
                 f"sum by (le) (increase({lateness}_bucket[$__rate_interval]))",
                 unit=SECONDS,
                 empty=_IDLE,
@@ -194,6 +195,19 @@ def _slots() -> Section:
                 Query(quantile(0.95, latency, "priority"), "{{priority}}, p95"),
                 unit=SECONDS,
                 empty=_IDLE,
+            ),
+            graph(
+                "Moved to a later slot",
+                "Operations that were late for the slot they were granted. They are sent all the same. Many while there is more due "
+                "than the fleet can send; else workers are too busy, or the state server is slow.",
+                Query(rate("paceline_slots_moved_total"), "moved"),
+                unit=PER_SECOND,
+            ),
+            graph(
+                "Lateness of the fleet",
+                "Mean lateness of the worker that is latest. Above 0.25 s it takes fewer operations on.",
+                Query(each("paceline_fleet_lateness_seconds"), "lateness"),
+                unit=SECONDS,
             ),
             graph(
                 "Leases given back",

@@ -13,6 +13,7 @@ COUNTERS: Final[dict[str, tuple[str, ...]]] = {
     "paceline_deferrals_total": ("account", "reason"),
     "paceline_operation_steps_total": ("account", "reason"),
     "paceline_leases_given_back_total": _ALONE,
+    "paceline_slots_moved_total": _ALONE,
     "paceline_receipts_total": ("account", "status"),
     "paceline_receipt_requests_total": ("result",),
     "process_cpu_seconds_total": _ALONE,
@@ -28,6 +29,8 @@ HISTOGRAMS: Final[dict[str, tuple[str, ...]]] = {
 WORKER_GAUGES: Final[dict[str, tuple[str, ...]]] = {
     "paceline_worker_load_operations": _ALONE,
     "paceline_worker_capacity_operations": _ALONE,
+    "paceline_worker_intake_operations": _ALONE,
+    "paceline_worker_way_seconds": _ALONE,
     "process_resident_memory_bytes": _ALONE,
     "paceline_build_info": ("version",),
     "up": _ALONE,
@@ -58,6 +61,8 @@ NAMED_GAUGES: Final[dict[str, tuple[str, ...]]] = {
 # ... and of all together.
 STATE_GAUGES: Final[frozenset[str]] = frozenset(
     {
+        "paceline_fleet_intake_operations",
+        "paceline_fleet_lateness_seconds",
         "paceline_in_flight_operations",
         "paceline_inbox_records",
         "paceline_accounts",
