@@ -5,20 +5,25 @@ BIN := $(VENV)/bin
 # Test processes: most tests wait for workers and servers of their own.
 JOBS ?= 2
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+# Whoever has nothing left to do takes over half of what another has before it.
+PYTEST = $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 # What the demo needs, and what all the rest needs besides.
 RUNS := $(VENV)/.runs
 READY := $(VENV)/.ready
 
-.PHONY: demo test check format docs pictures bench clean help prometheus
+.PHONY: demo test test-fast check format docs pictures bench clean help prometheus
 
 help:            ## list the verbs
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
 demo: $(RUNS)    ## a campaign leaves at exactly the pace its keys allow, through 429s, 503s and a killed worker
 	@$(BIN)/python -m paceline_sandbox.demo $(ARGS)
 
 test: $(READY) prometheus ## all tests
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadscope $(ARGS)
+	$(PYTEST) $(ARGS)
+
+test-fast: $(READY) ## unit tests, scripts, properties and the tutorial, on one kind of server: under a minute
+	TEST_SERVERS=one $(PYTEST) --maxfail=10 tests/unit tests/scripts tests/properties tests/fundamentals $(ARGS)
 
 check: $(READY)  ## lint, formatting, types, import contracts
 	$(BIN)/ruff check .
@@ -50,12 +55,15 @@ prometheus: $(READY)
 
 $(RUNS): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Paceline needs Python 3.11 or later; set PYTHON=python3.11")'
-	$(PYTHON) -m venv $(VENV)
-	$(PIP) -e '.[worker,cli,embedded,sandbox]'
+	@echo 'make: the virtual environment $(VENV)'
+	@$(PYTHON) -m venv $(VENV)
+	@echo "make: installs Paceline and what its programs need: pip install -e '.[worker,cli,embedded,sandbox]'"
+	@$(PIP) -e '.[worker,cli,embedded,sandbox]'
 	@touch $@
 
 $(READY): $(RUNS)
-	$(PIP) -e '.[dev]'
+	@echo "make: installs what the tests need: pip install -e '.[dev]'"
+	@$(PIP) -e '.[dev]'
 	@touch $@
 
 clean:           ## remove the environment and all caches

@@ -25,6 +25,14 @@ pytest_plugins = ["tests.support.report"]
 profiles.register()
 unignored()
 
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whoever asks for many examples has the time for them."""
+    if profiles.is_long():
+        for item in items:
+            item.add_marker(pytest.mark.timeout(0), append=False)
+
+
 SECRET = base64.urlsafe_b64encode(bytes(32)).decode()
 SENDER = "+15550100001"
 

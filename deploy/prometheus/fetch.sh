@@ -8,6 +8,7 @@ to=$1
 PATH=$to:$PATH
 if command -v prometheus >/dev/null && command -v promtool >/dev/null; then exit 0; fi
 
+echo "make: fetches Debian's package prometheus into $to"
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 chmod 755 "$scratch" # apt fetches as a user of its own

@@ -54,12 +54,17 @@ def status(cli: Cli, name: str = "spring") -> Any:
 
 
 def granted(worker: Worker, number: int) -> int:
-    """Grant until there were so many; a quick account has all of its slots within the second."""
+    """Grant until there were so many; a sender's next one waits until the one before is settled."""
     hints: list[Hint] = []
 
     def enough() -> bool:
-        hints.extend(worker.grant())
-        return len(hints) >= number
+        granted = worker.grant()
+        hints.extend(granted)
+        if len(hints) >= number:
+            return True
+        for hint in granted:
+            worker.settle(hint, verb="finish", outcome="accepted", code="202")
+        return False
 
     wait_until(enough, timedelta(seconds=20), lambda: f"{number} grants, not {len(hints)}")
     return len(hints)

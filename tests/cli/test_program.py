@@ -324,11 +324,8 @@ def test_a_command_whose_package_is_missing(
     cli: Cli, monkeypatch: pytest.MonkeyPatch, target: str, extras: str
 ) -> None:
     """It is listed all the same, and says what to install whatever its arguments."""
-
-    def entry_points(**_: str) -> list[EntryPoint]:
-        return [EntryPoint("extra", target, paceline.cli.plugins.GROUP)]
-
-    monkeypatch.setattr(paceline.cli.plugins, "entry_points", entry_points)
+    extra = EntryPoint("extra", target, paceline.cli.plugins.GROUP)
+    monkeypatch.setattr(paceline.cli.plugins, "installed", lambda: {"extra": extra})
     assert "  extra " in cli("--help").out
     for arguments in ([], ["--help"], ["list", "--json", "x"]):
         assert cli("extra", *arguments).refusal().endswith(f": pip install 'paceline[{extras}]'")
@@ -336,11 +333,8 @@ def test_a_command_whose_package_is_missing(
 
 def test_a_function_is_a_command(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     """A plain function behind an entry point becomes a command, and its int or its SystemExit the exit code."""
-
-    def entry_points(**_: str) -> list[EntryPoint]:
-        return [EntryPoint("shout", f"{__name__}:shout", paceline.cli.plugins.GROUP)]
-
-    monkeypatch.setattr(paceline.cli.plugins, "entry_points", entry_points)
+    shouting = EntryPoint("shout", f"{__name__}:shout", paceline.cli.plugins.GROUP)
+    monkeypatch.setattr(paceline.cli.plugins, "installed", lambda: {"shout": shouting})
     monkeypatch.setitem(sys.modules, __name__, sys.modules[__name__])
     assert cli("shout", "--help").out.startswith("Usage: paceline shout ")
     assert (cli("shout", "--words", "hey").out, cli("shout").code) == ("HEY\n", 3)

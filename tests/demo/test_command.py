@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import sys
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 from urllib.request import ProxyHandler, build_opener
@@ -19,6 +20,7 @@ from tests.support.processes import Process, spawn
 from tests.support.wait import wait_until
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 DEMO = (sys.executable, "-m", "paceline_sandbox.demo", "--fast")
@@ -43,14 +45,32 @@ def everything_of(demo: Process) -> list[int]:
     return [child.pid for child in psutil.Process(demo.pid).children(recursive=True)]
 
 
+@dataclass(frozen=True)
+class Running:
+    """Two whole demos side by side: each takes its time, and neither needs much of the machine."""
+
+    reporting: Process
+    reports_in: Path
+    kept: Process
+    keeps_in: Path
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    first, second = (tmp_path_factory.mktemp("demo") / "scratch" for _ in range(2))
+    first.mkdir()
+    second.mkdir()
+    with start(first, "--json", "--seed", "3") as reporting, start(second, "--keep") as kept:
+        yield Running(reporting, first, kept, second)
+
+
 @pytest.mark.system
 @pytest.mark.timeout(180)
-def test_nothing_is_lost_nothing_doubled_and_no_limit_broken(scratch: Path) -> None:
+def test_nothing_is_lost_nothing_doubled_and_no_limit_broken(running: Running) -> None:
     """The provider saw each message once, through an outage, a 429 and a killed worker."""
-    with start(scratch, "--json", "--seed", "3") as demo:
-        assert demo.wait(PLENTY) == 0, demo.log_text()
-        log = demo.log_text()
-    assert list(scratch.iterdir()) == []
+    assert running.reporting.wait(PLENTY) == 0, running.reporting.log_text()
+    log = running.reporting.log_text()
+    assert list(running.reports_in.iterdir()) == []
     assert "killing worker w1 with SIGKILL" in log
     assert "worker w3 is ready" in log
     assert "growth: the provider answers 429" in log
@@ -71,18 +91,18 @@ def test_nothing_is_lost_nothing_doubled_and_no_limit_broken(scratch: Path) -> N
 
 @pytest.mark.system
 @pytest.mark.timeout(180)
-def test_everything_can_be_kept_running_until_ctrl_c(scratch: Path) -> None:
+def test_everything_can_be_kept_running_until_ctrl_c(running: Running) -> None:
     """The metrics answer, and Ctrl-C is the ordinary end."""
-    with start(scratch, "--keep") as demo:
-        demo.wait_for_line("Everything is still running", PLENTY)
-        metrics = demo.wait_for_line(r"metrics of w3 +(http://\S+)")[1]
-        with build_opener(ProxyHandler({})).open(metrics) as answer:
-            assert "paceline_worker_capacity_operations " in answer.read().decode()
-        children = everything_of(demo)
-        psutil.Process(demo.pid).send_signal(signal.SIGINT)
-        assert demo.wait(PLENTY) == 0
-        assert [pid for pid in children if alive(pid)] == []
-    assert list(scratch.iterdir()) == []
+    demo = running.kept
+    demo.wait_for_line("Everything is still running", PLENTY)
+    metrics = demo.wait_for_line(r"metrics of w3 +(http://\S+)")[1]
+    with build_opener(ProxyHandler({})).open(metrics) as answer:
+        assert "paceline_worker_capacity_operations " in answer.read().decode()
+    children = everything_of(demo)
+    psutil.Process(demo.pid).send_signal(signal.SIGINT)
+    assert demo.wait(PLENTY) == 0
+    assert [pid for pid in children if alive(pid)] == []
+    assert list(running.keeps_in.iterdir()) == []
 
 
 @pytest.mark.system

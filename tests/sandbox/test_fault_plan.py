@@ -1,7 +1,7 @@
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from paceline_sandbox.faults import FaultPlan, Target, draw, injected_answer
@@ -76,7 +76,6 @@ def test_chance_is_decided_by_the_seed() -> None:
     assert 300 < len(hits) < 500
 
 
-@settings(deadline=None)
 @given(seed=st.integers(), position=st.integers(0, 9), key=st.text(), ordinal=st.integers(1))
 def test_a_draw_is_a_share_of_one(seed: int, position: int, key: str, ordinal: int) -> None:
     """A draw lies in [0, 1)."""

@@ -1,14 +1,13 @@
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from paceline_sandbox.limits import Algorithm, Gate, Limit, counter_for, parse_limit
 
 SECOND = 1_000_000
 ALGORITHMS = list(Algorithm)
-UNHURRIED = settings(deadline=None)
 
 limits = st.builds(Limit, count=st.integers(1, 8), window_us=st.integers(1, 1_000), text=st.just("any"))
 gaps = st.lists(st.integers(0, 600), min_size=1, max_size=60)
@@ -63,7 +62,6 @@ def test_what_is_not_a_limit_is_refused_by_quoting_it(text: str) -> None:
     assert repr(text) in str(caught.value)
 
 
-@UNHURRIED
 @given(limit=limits, distances=gaps)
 def test_a_sliding_log_never_admits_one_more_in_any_window(limit: Limit, distances: list[int]) -> None:
     """A sliding log admits at most N requests in every half-open window of length W."""
@@ -72,7 +70,6 @@ def test_a_sliding_log_never_admits_one_more_in_any_window(limit: Limit, distanc
         assert sum(start <= now < start + limit.window_us for now in times) <= limit.count
 
 
-@UNHURRIED
 @given(limit=limits, distances=gaps)
 def test_a_sliding_log_refuses_only_what_would_be_too_many(limit: Limit, distances: list[int]) -> None:
     """A request that a sliding log refuses would have been number N+1 of a window."""
@@ -86,7 +83,6 @@ def test_a_sliding_log_refuses_only_what_would_be_too_many(limit: Limit, distanc
             served.append(now)
 
 
-@UNHURRIED
 @given(limit=limits, distances=gaps, phase_us=st.integers(0, 2_000))
 def test_a_fixed_window_never_admits_one_more_than_its_count(limit: Limit, distances: list[int], phase_us: int) -> None:
     """A fixed window admits at most N requests, wherever the windows begin."""
@@ -95,7 +91,6 @@ def test_a_fixed_window_never_admits_one_more_than_its_count(limit: Limit, dista
     assert all(windows.count(window) <= limit.count for window in windows)
 
 
-@UNHURRIED
 @given(limit=limits, distances=gaps)
 def test_spacing_never_admits_two_requests_closer_than_the_share(limit: Limit, distances: list[int]) -> None:
     """Spacing keeps consecutive requests at least W/N apart, without rounding."""
@@ -103,7 +98,6 @@ def test_spacing_never_admits_two_requests_closer_than_the_share(limit: Limit, d
     assert all((later - earlier) * limit.count >= limit.window_us for earlier, later in pairwise(times))
 
 
-@UNHURRIED
 @given(limit=limits, distances=gaps)
 def test_a_bucket_admits_no_more_than_its_capacity_and_refill(limit: Limit, distances: list[int]) -> None:
     """In any stretch of time a bucket admits at most its capacity plus what flowed in."""
@@ -115,7 +109,6 @@ def test_a_bucket_admits_no_more_than_its_capacity_and_refill(limit: Limit, dist
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-@UNHURRIED
 @given(limit=limits, distances=gaps)
 def test_whoever_waits_as_told_is_admitted(algorithm: Algorithm, limit: Limit, distances: list[int]) -> None:
     """A refused request would be admitted after the wait it was told, and not a microsecond earlier."""
@@ -130,7 +123,6 @@ def test_whoever_waits_as_told_is_admitted(algorithm: Algorithm, limit: Limit, d
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-@UNHURRIED
 @given(limit=limits, size=st.integers(1, 50), start=st.integers(0, 10_000))
 def test_the_full_spacing_satisfies_every_algorithm(algorithm: Algorithm, limit: Limit, size: int, start: int) -> None:
     """A client that keeps W/N between requests is admitted by every algorithm."""

@@ -27,7 +27,7 @@ def run(
         machine: what to run.
         server: it is emptied.
         monkeypatch: moves the clock of the scripts.
-        examples: so many in the profile `short`; `HYPOTHESIS_EXAMPLES` in the environment overrides the number.
+        examples: how many sequences of steps, see `profiles`; `HYPOTHESIS_EXAMPLES` in the environment overrides the number.
         steps: of each example.
     """
     client = connect(server.url)
@@ -36,7 +36,7 @@ def run(
         run_state_machine_as_test(
             bound,
             settings=settings(
-                max_examples=int(os.environ.get("HYPOTHESIS_EXAMPLES", examples * profiles.times())),
+                max_examples=int(os.environ.get("HYPOTHESIS_EXAMPLES", profiles.of_a_machine(examples))),
                 stateful_step_count=steps,
                 suppress_health_check=list(HealthCheck),
             ),

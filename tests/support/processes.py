@@ -142,9 +142,9 @@ class Sandbox(Process):
 
 
 def unignored() -> None:
-    """Let Ctrl-C and a hang-up mean what they mean at a terminal.
+    """Lets Ctrl-C and a hang-up mean what they mean at a terminal.
 
-    A run in the background (`nohup`, `&`) inherits that both are ignored, and hands that on to every program that a test starts.
+    A run in the background (`nohup`, `&`) inherits that both are ignored, and hands that on to every program it starts.
     """
     for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
         if signal.getsignal(number) is signal.SIG_IGN:

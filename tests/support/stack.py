@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from copy import copy
-from datetime import timedelta
+from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any, Protocol, Self
 
@@ -147,6 +147,24 @@ class Stack:
     def arrivals(self) -> list[dict[str, Any]]:
         """What reached the provider under this account's key, in order."""
         return [arrival for arrival in self.sandbox.arrivals() if arrival["key"] == self.name]
+
+    def begun_after(self, receipts: Iterable[Receipt], instant: datetime) -> list[int]:
+        """When the last calls arrived (us) of those settled messages whose last call began after an instant, in order.
+
+        However busy the machine is, a call that was under way at that instant is none of them.
+
+        Args:
+            receipts: of messages 0, 1, 2 and so on.
+            instant: by the state server's clock, such as that of an event in an operation's history.
+        """
+        last = {str(arrival["body"].get("text")): int(arrival["at_us"]) for arrival in self.arrivals()}
+        begun = {
+            f"message {number}": max(
+                event.at for event in self.outbox.status(receipt.id).history if event.what == "sent"
+            )
+            for number, receipt in enumerate(receipts)
+        }
+        return sorted(last[text] for text, at in begun.items() if at > instant)
 
     def texts_accepted(self) -> Counter[str]:
         """How often each text took effect at the provider."""

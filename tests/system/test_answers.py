@@ -1,11 +1,15 @@
 """Each row of the table of answers, through a real worker process and the sandbox."""
 
-from datetime import timedelta
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from itertools import pairwise
 
 import pytest
 
+from paceline import Receipt
 from paceline_worker.accounts import Accounts
-from tests.support.stack import Stack
+from tests.support.stack import PATIENCE, Stack
+from tests.support.wait import wait_until
 
 pytestmark = [pytest.mark.system]
 
@@ -63,13 +67,11 @@ def test_429_silences_the_account_for_as_long_as_told(served: Stack) -> None:
     served.scenario(faults=[{"kind": "answer", "status": 429, "count": 1, "retry_after": 3}])
     served.add_account("600/minute")
     served.start_worker()
-    for number in range(6):
-        served.send(number)
+    receipts = [served.send(number) for number in range(6)]
     served.settled(6)
-    arrivals = served.arrivals()
-    throttled_at = next(arrival["at_us"] for arrival in arrivals if arrival["status"] == 429)
-    later = [arrival for arrival in arrivals if arrival["at_us"] > throttled_at + 400_000]
-    assert min(arrival["at_us"] for arrival in later) - throttled_at >= 3_000_000
+    throttled_at = next(arrival["at_us"] for arrival in served.arrivals() if arrival["status"] == 429)
+    later = served.begun_after(receipts, answered(served, receipts, "429")[0])
+    assert later[0] - throttled_at >= 3_000_000
     assert {f"message {number}": 1 for number in range(6)} == served.texts_accepted()
 
 
@@ -214,13 +216,12 @@ def test_429_with_every_kind_of_retry_after(served: Stack, retry_after: str) -> 
     """A date counts from the response's own Date; garbage and the past mean one whole window."""
     served.scenario(faults=[{"kind": "answer", "status": 429, "count": 1, "retry_after": retry_after}])
     served.add_account("10/second")
-    for number in range(3):
-        served.send(number)
+    receipts = [served.send(number) for number in range(3)]
     served.settled(3)
-    statuses = [(arrival["status"], arrival["at_us"]) for arrival in served.arrivals()]
-    throttled_at = next(at for status, at in statuses if status == 429)
+    throttled_at = next(arrival["at_us"] for arrival in served.arrivals() if arrival["status"] == 429)
     told_s = 1.9 if retry_after == "date:3" else 1.0  # a date has whole seconds
-    assert all(at - throttled_at >= told_s * 1e6 for status, at in statuses if at > throttled_at + 300_000)
+    later = served.begun_after(receipts, answered(served, receipts, "429")[0])
+    assert later[0] - throttled_at >= told_s * 1e6
     assert {f"message {number}": 1 for number in range(3)} == served.texts_accepted()
 
 
@@ -238,17 +239,25 @@ def test_an_absurd_retry_after_is_an_hour_at_most(served: Stack) -> None:
 
 def test_a_failing_provider_opens_the_breaker_and_one_probe_closes_it(served: Stack) -> None:
     """After three failures in a row nothing leaves but one probe at a time; then all is sent, each once."""
-    served.scenario(faults=[{"kind": "answer", "status": 503, "for_seconds": 8}])
+    served.scenario(faults=[{"kind": "answer", "status": 503}])
     served.add_account("1200/minute")
-    for number in range(20):
-        served.send(number)
+    receipts = [served.send(number) for number in range(20)]
     served.wait_for(lambda _: account(served).get("breaker") == "open", "the breaker")
-    waiting = served.send(99, sender="+15550100099")
+    receipts.append(served.send(20))
     served.wait_for(lambda books: books.inbox == 0, "the inbox is empty")
-    assert "the provider fails" in served.outbox.status(waiting.id).why
+    assert "the provider fails" in served.outbox.status(receipts[-1].id).why
+    opened_us = answered(served, receipts, "503")[2].timestamp() * 1e6
+
+    def refused_probes() -> list[int]:
+        """What arrived later than a call that was under way can, which has two seconds."""
+        refused = [int(arrival["at_us"]) for arrival in served.arrivals() if arrival["status"] == 503]
+        return [at_us for at_us in refused if at_us > opened_us + 2_000_000]
+
+    wait_until(refused_probes, PATIENCE, "a probe")
+    served.scenario()
     served.settled(21)
-    refused = [arrival for arrival in served.arrivals() if arrival["status"] == 503]
-    assert 3 <= len(refused) <= 3 + 2 + 3  # what was under way, and the probes after 4 to 5 s
+    times = [opened_us, *refused_probes()]
+    assert all(later - earlier >= 3_900_000 for earlier, later in pairwise(times))  # one at a time, after 4 to 5 s
     assert {1} == set(served.texts_accepted().values())
     assert 21 == len(served.texts_accepted())
 
@@ -309,6 +318,12 @@ def test_failures_of_three_accounts_open_the_providers_breaker(served: Stack) ->
     for one in others:
         one.settled(1)
         assert {"message 1": 1} == one.texts_accepted()
+
+
+def answered(stack: Stack, receipts: Iterable[Receipt], code: str) -> list[datetime]:
+    """When answers of this code were noted, in order."""
+    events = [event for receipt in receipts for event in stack.outbox.status(receipt.id).history]
+    return sorted(event.at for event in events if event.code == code and event.what in ("retry", "deferred"))
 
 
 def account(stack: Stack) -> dict[str, str]:

@@ -1,7 +1,6 @@
 """The commands of the README as written, with a real worker, on every kind of server this machine has."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +13,8 @@ from paceline_sandbox.embedded import EmbeddedServer
 from tests.conftest import Servers, emptied
 from tests.support.processes import Sandbox, start_worker
 from tests.support.servers import SERVER_KINDS
-from tests.support.stack import Stack
+from tests.support.shell import paceline
+from tests.support.stack import Stack, canary_environment
 
 pytestmark = [pytest.mark.system]
 
@@ -24,7 +24,7 @@ def test_the_commands_of_the_readme(kind: Any, servers: Servers, sandbox: Sandbo
     """Secret, account, worker, message, campaign, status, explain, audit: each does what it says."""
     with emptied(servers.get(kind)) as server, Stack(server, sandbox) as stack:
         stack.scenario()
-        shell = Shell(server, stack)
+        shell = Shell(server, stack, as_user=kind == SERVER_KINDS[0])
         stack.environment["PACELINE_SECRET_KEY"] = shell.environment["PACELINE_SECRET_KEY"] = shell(
             "secret", "generate"
         ).strip()
@@ -56,19 +56,29 @@ def test_the_commands_of_the_readme(kind: Any, servers: Servers, sandbox: Sandbo
 
 
 class Shell:
-    """Runs `paceline` as a user does, and insists on success."""
+    """Runs `paceline`, and insists on success.
 
-    def __init__(self, server: EmbeddedServer, stack: Stack) -> None:
+    Args:
+        server: broker and state server.
+        stack: whose provider it asks.
+        as_user: start a process for each command; else call the command in this one.
+    """
+
+    def __init__(self, server: EmbeddedServer, stack: Stack, *, as_user: bool) -> None:
         self.account = f"{stack.name}-cli"
-        mine = {name: value for name, value in os.environ.items() if not name.startswith("PACELINE_")}
+        self.as_user = as_user
         api_base = stack.environment["PACELINE_API_BASE"]
-        self.environment = {**mine, "PACELINE_BROKER_URL": server.url, "PACELINE_API_BASE": api_base}
+        self.environment = {"PACELINE_BROKER_URL": server.url, "PACELINE_API_BASE": api_base}
 
     def __call__(self, *arguments: str, stdin: str = "") -> str:
+        if not self.as_user:
+            called = paceline(self.environment, *arguments, stdin=stdin)
+            assert (0, "") == (called.code, called.err)
+            return called.out
         ended = subprocess.run(
             [sys.executable, "-m", "paceline.cli", *arguments],
             input=stdin,
-            env=self.environment,
+            env={**canary_environment(), **self.environment},
             capture_output=True,
             text=True,
             timeout=60,

@@ -1,6 +1,5 @@
 """The account's own limit: read from /info, followed when it is lowered, and never learned from a second 429."""
 
-import time
 from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
@@ -51,7 +50,7 @@ def test_a_lowered_limit_is_followed_within_one_poll_or_at_the_first_429(served:
         one.settled(20)
     limited(both, "600/minute", reported_per_minute=12)
     polled.wait_for(lambda _: account(polled)["told"] == "12", "the new limit")
-    time.sleep(0.5)  # what was under way arrives
+    polled.wait_for(lambda books: books.in_flight == 0, "what was under way arrived")
     limited(both, "12/minute", retry_after="seconds")
     accepted = [one.balance().outcomes["accepted"] for one in both]
     for one, number in zip(both, accepted, strict=True):

@@ -271,7 +271,7 @@ def test_a_caption_may_be_empty() -> None:
     assert "id" in encoded({"name": ""}, frozenset({"name"}), template=template)
 
 
-@settings(max_examples=300)
+@settings(max_examples=3 * settings().max_examples)
 @given(GOOD_ROWS, ODD_ROWS, CONTAINERS, TEMPLATES, st.sampled_from([None, NOON + timedelta(hours=6)]))
 @example({"to": RECIPIENT, "name": "x" * 1365}, {}, dict, {"text": "{name}{name}{name}{{"}, None)
 @example({"to": RECIPIENT, "name": "x" * 1365}, {}, dict, {"text": "{name}{name}{name}{{{{"}, None)

@@ -1,7 +1,7 @@
 """Commands that are imported when they are called: our own, and those found through the entry points ``paceline.commands``."""
 
 from collections.abc import Callable
-from functools import cached_property, partial
+from functools import cache, partial
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 from pkgutil import resolve_name
@@ -53,24 +53,27 @@ class PluginGroup(TyperGroup):
         for name, command in COMMANDS.items():
             self.add_command(LazyCommand(name, command.words, partial(_own, name, command)), name)
 
-    @cached_property
-    def _entries(self) -> dict[str, EntryPoint]:
-        return {entry.name: entry for entry in sorted(entry_points(group=GROUP)) if entry.name not in self.commands}
-
     def list_commands(self, ctx: Any) -> list[str]:
         """All names: ours in the order of the help, then the others by name."""
-        return [*super().list_commands(ctx), *self._entries]
+        own = list(super().list_commands(ctx))
+        return own + sorted(installed().keys() - set(own))
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """One of ours, or that of an entry point, or None."""
         own = super().get_command(ctx, cmd_name)
-        if own is not None or cmd_name not in self._entries:
+        entry = installed().get(cmd_name) if own is None else None
+        if entry is None:
             return own
-        entry = self._entries[cmd_name]
         beside = BESIDE.get(entry.value)
         if beside is None or not all(map(find_spec, beside.needs)):
             return _loaded(entry)
         return LazyCommand(cmd_name, beside.words, partial(_loaded, entry))
+
+
+@cache
+def installed() -> dict[str, EntryPoint]:
+    """The entry points by name; read once, because the metadata of every installed package is looked at."""
+    return {entry.name: entry for entry in entry_points(group=GROUP)}
 
 
 def _own(name: str, command: Command) -> Any:
