@@ -3,13 +3,14 @@
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final, Literal
 
 from benchmarks.costs import SlowScripts, slow_scripts, watch_slow_scripts
 from benchmarks.rig import Rig
 from paceline import SendMessage
+from paceline.errors import StateUnavailable
 
 Kind = Literal["valid_until", "not_before", "resume"]
 KINDS: Final[tuple[Kind, ...]] = ("valid_until", "not_before", "resume")
@@ -39,20 +40,31 @@ class Herd:
     seconds: float = 20
 
 
+@dataclass
+class Sends:
+    """Calls of `Outbox.send`.
+
+    Args:
+        took_ms: each of them.
+        failed: how many raised, because the state server did not answer in time.
+    """
+
+    took_ms: list[float] = field(default_factory=list)
+    failed: int = 0
+
+
 @dataclass(frozen=True)
 class Stampede:
     """What it did.
 
     Args:
         scripts: slow calls, from a second before the instant.
-        slowest_send_ms: the slowest `Outbox.send` in that time.
-        sends: how many there were.
+        sends: of transactional messages in that time.
         not_accepted: records that no worker had taken when it began.
     """
 
     scripts: SlowScripts
-    slowest_send_ms: float
-    sends: int
+    sends: Sends
     not_accepted: int
 
 
@@ -78,21 +90,23 @@ def let_loose(rigs: Callable[[], AbstractContextManager[Rig]], herd: Herd) -> St
         not_accepted = rig.wait_until_accepted(max(0.0, until_s - time.time()))
         time.sleep(max(0.0, until_s - time.time()))
         watch_slow_scripts(rig.client)
-        sends = timed_sends(rig, names, _BEFORE_S)
+        sends = Sends()
+        keep_sending(rig, names, _BEFORE_S, sends)
         if herd.kind == "resume":
             rig.resume_campaigns([f"{name}-0" for name in names])
-        sends += timed_sends(rig, names, herd.seconds)
-        return Stampede(slow_scripts(rig.client), max(sends), len(sends), not_accepted)
+        keep_sending(rig, names, herd.seconds, sends)
+        return Stampede(slow_scripts(rig.client), sends, not_accepted)
 
 
-def timed_sends(rig: Rig, names: list[str], seconds: float) -> list[float]:
-    """Send transactional messages for so long, a few at a time from each account in turn; returns what each call took (ms)."""
-    took_ms: list[float] = []
+def keep_sending(rig: Rig, names: list[str], seconds: float, sends: Sends) -> None:
+    """Send transactional messages for so long, from each account in turn."""
     end_s = time.monotonic() + seconds
     while (began_s := time.monotonic()) < end_s:
-        account = names[len(took_ms) % len(names)]
+        account = names[len(sends.took_ms) % len(names)]
         message = SendMessage(account=account, sender="+15550100001", to="+15550100002", text="Your code is 4711")
-        rig.outbox.send(message)
-        took_ms.append((time.monotonic() - began_s) * 1e3)
+        try:
+            rig.outbox.send(message)
+        except StateUnavailable:
+            sends.failed += 1
+        sends.took_ms.append((time.monotonic() - began_s) * 1e3)
         time.sleep(_SEND_EVERY_S)
-    return took_ms
