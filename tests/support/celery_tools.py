@@ -30,11 +30,7 @@ def node(worker: Process) -> str:
 
 
 def by_tool(stack: Stack, worker: Process, tool: str, *command: str) -> Any:
-<<<<<<< HEAD
-    """What one worker answers to `celery inspect` or `control`; with a destination nobody waits longer than for the answer."""
-=======
     """What one worker answers to `celery inspect` or `celery control`; its name keeps the tool from waiting for others."""
->>>>>>> wt-tests
     done = celery(stack.server.url, tool, *command, "--json", "--timeout", "30", "--destination", node(worker))
     answers = json.loads(done.stdout)
     if isinstance(answers, list):
