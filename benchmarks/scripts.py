@@ -13,19 +13,21 @@ import os
 import time
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from tests.support.servers import start_server
 
 from paceline import Outbox, SendMessage
 from paceline.scripts import Script
-from paceline_sandbox.embedded import Source
 from paceline_worker.accounts import Accounts, NewAccount
 from paceline_worker.bucket import plan
 from paceline_worker.clock import ServerClock
 from paceline_worker.policy import Verdict
 from paceline_worker.secrets import ApiKey, KeyRing
 from paceline_worker.state import LARGEST_BATCH, Hint, WorkerState
+
+if TYPE_CHECKING:
+    from paceline_sandbox.embedded import Source
 
 ACCEPTED: Final = Verdict("finish", "accepted", code="202", uuid="MSG", health="good")
 SENDER: Final = "+15550100001"

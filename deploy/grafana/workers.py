@@ -117,8 +117,8 @@ def _fleet() -> Section:
             ),
             graph(
                 "Capacity and load",
-                "How many calls the fleet may have under way, how many operations it takes on now (fewer while it is late), how many it "
-                "has, and how many the state counts as in flight.",
+                "How many calls the fleet may have under way, how many operations it takes on now (fewer while it is late), how "
+                "many it has, and how many the state counts as in flight.",
                 Query(each("paceline_fleet_capacity_operations"), "capacity"),
                 Query(each("paceline_fleet_intake_operations"), "intake"),
                 Query("sum(paceline_worker_load_operations) or vector(0)", "load"),
@@ -198,7 +198,7 @@ def _slots() -> Section:
             ),
             graph(
                 "Moved to a later slot",
-                "Operations that were late for the slot they were granted. They are sent all the same. Many while there is more due "
+                "Operations that were late for the slot they were granted, and are sent all the same. Many while more is due "
                 "than the fleet can send; else workers are too busy, or the state server is slow.",
                 Query(rate("paceline_slots_moved_total"), "moved"),
                 unit=PER_SECOND,
