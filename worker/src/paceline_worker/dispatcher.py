@@ -13,10 +13,11 @@ from redis.exceptions import RedisError, ResponseError
 from paceline_worker.admission import Admission
 from paceline_worker.clock import ServerClock
 from paceline_worker.lateness import Way
+from paceline_worker.membership import Member
 from paceline_worker.metrics import Metrics
 from paceline_worker.progress import ProgressCheck
 from paceline_worker.sharing import shares
-from paceline_worker.state import Beat, Fleet, Grants, Hint, InfoTurn, WorkerState, say_restarted
+from paceline_worker.state import Fleet, Grants, Hint, InfoTurn, WorkerState, say_restarted
 from paceline_worker.traces import Traces
 
 log = structlog.get_logger(__name__)
@@ -24,14 +25,6 @@ log = structlog.get_logger(__name__)
 # With something in flight, what another worker settles may be due before the granter would look; well below the lead of 250 ms.
 _BUSY_SLEEP_S: Final = 0.15
 _IDLE_SLEEP_S: Final = 0.5
-# A heartbeat of the granter, and at the latest of the others.
-_HEARTBEAT_S: Final = 0.4
-_STANDBY_S: Final = 1.0
-# So long a worker is the one that grants after its last heartbeat: when it dies, another takes over within two seconds.
-GRANT_LEASE_S: Final = 1.25
-FLEET_TTL_S: Final = 5.0
-# Workers that stand by do not all ask at once.
-_SPREAD_S: Final = 0.05
 # With the fleet full, a look finds nothing to grant.
 _FULL_PAUSE_S: Final = 0.02
 # Something was due, and nothing of it could be granted.
@@ -109,8 +102,6 @@ class Dispatcher:
         random: Random,
         takes_hints: Callable[[], bool] = lambda: True,
     ) -> None:
-        self._worker = worker
-        self._admission = admission
         self._way = way
         self._state = state
         self._clock = clock
@@ -122,19 +113,27 @@ class Dispatcher:
         self._progress = progress
         self._on_info = on_info
         self._on_stalled = on_stalled
-        self._random = random
         self._takes_hints = takes_hints
+        self._member = Member(
+            worker=worker,
+            admission=admission,
+            way=way,
+            state=state,
+            clock=clock,
+            own=own,
+            effort=metrics.effort,
+            random=random,
+            takes_hints=takes_hints,
+            on_beat=self._after_beat,
+            on_rest=progress.heard,  # it is deaf on purpose
+        )
         self._thread = threading.Thread(target=self._run, name="paceline-dispatcher", daemon=True)
         self._wake = threading.Event()
         self._stopping = False
         # Server time (us) at which this worker has something to grant that it made due itself.
         self._own_due_us: float = float("inf")
         self._sleeping_until_us: float = 0.0
-        self._fleet: Fleet | None = None
-        self._fleet_at_s = 0.0
-        self._resting = False
         self._answered = True
-        self._beat_at_s = 0.0
         self._overdue_at_s = 0.0
 
     def start(self) -> None:
@@ -143,7 +142,7 @@ class Dispatcher:
         Raises:
             RedisError: the state server does not answer.
         """
-        self._beat()
+        self._member.start()
         self._thread.start()
 
     def stop(self) -> None:
@@ -152,10 +151,7 @@ class Dispatcher:
         self._wake.set()
         if self._thread.is_alive():
             self._thread.join()
-        try:
-            self._state.leave(self._worker)
-        except (RedisError, OSError):
-            log.info("the fleet will notice by itself that this worker left")
+        self._member.stop()
 
     def due(self, at_us: int | None) -> None:
         """This worker made something due at a server time (us); None: nothing. Any thread may call."""
@@ -167,15 +163,15 @@ class Dispatcher:
 
     def standing(self) -> Standing:
         """How it stands; asks nobody. Any thread may call."""
-        takes_part = self._thread.is_alive() and not self._stopping and not self._resting
-        fleet = self._fleet
+        takes_part = self._thread.is_alive() and not self._stopping and not self._member.rests
+        fleet, answered = self._member.fleet, self._answered and self._member.answered
         return Standing(
             paused=not self._takes_hints(),
-            granting=takes_part and self._answered,
+            granting=takes_part and answered,
             granter=takes_part and fleet is not None and fleet.grants,
             fleet=fleet,
-            fleet_at_s=self._fleet_at_s,
-            answered=self._answered if takes_part else None,
+            fleet_at_s=self._member.fleet_at_s,
+            answered=answered if takes_part else None,
         )
 
     def accept(self, rids: Sequence[str]) -> None:
@@ -192,7 +188,7 @@ class Dispatcher:
         failures = 0
         while not self._stopping:
             try:
-                pause_s = self._turn() if self._takes_hints() else self._rest()
+                pause_s = self._turn()
                 failures = 0
                 self._answered = True
             except (RedisError, OSError) as error:
@@ -209,21 +205,15 @@ class Dispatcher:
             self._wake.clear()
 
     def _turn(self) -> float:
-        """One look; returns how long to sleep, in seconds."""
-        if self._resting:
-            self._resting = False
-            log.info("this worker takes operations on again")
-        now_s = time.monotonic()
-        fleet = self._fleet
-        if fleet is None or now_s >= self._beat_at_s:
-            fleet = self._beat()
+        """One look, if it is this worker's to look; returns how long to sleep, in seconds."""
+        fleet = self._member.fleet
+        if fleet is None or not self._takes_hints():
+            self._sleeping_until_us = 0.0
+            return _IDLE_SLEEP_S
         if not fleet.grants:
             return self._stand_by(fleet)
-        more = now_s >= self._overdue_at_s and self._accept_overdue()
-        if not more and now_s >= self._overdue_at_s:
-            self._overdue_at_s = now_s + _OVERDUE_EVERY_S
         grants = self._look(fleet)
-        if more or grants.unfinished or len(grants.hints) >= _MOST_GRANTS:
+        if grants.unfinished or len(grants.hints) >= _MOST_GRANTS:
             return 0.0
         next_us = min(grants.next_us or float("inf"), self._own_due_us)
         longest_s = _BUSY_SLEEP_S if grants.in_flight else _IDLE_SLEEP_S
@@ -241,8 +231,19 @@ class Dispatcher:
         if self._own_due_us <= self._clock.server_us(time.monotonic()):
             self._look(fleet)
         self._sleeping_until_us = self._own_due_us
-        until_beat_s = self._beat_at_s - time.monotonic()
-        return max(0.0, min(until_beat_s, self._until_s(self._own_due_us)))
+        return max(0.0, min(_IDLE_SLEEP_S, self._until_s(self._own_due_us)))
+
+    def _after_beat(self, fleet: Fleet, *, took_over: bool) -> bool:
+        """Wake up when this worker became the one that grants, and take care of the inbox; True when there may be more of it."""
+        if took_over:
+            self._wake.set()
+        now_s = time.monotonic()
+        if not fleet.grants or now_s < self._overdue_at_s:
+            return False
+        if self._accept_overdue():
+            return True
+        self._overdue_at_s = now_s + _OVERDUE_EVERY_S
+        return False
 
     def _until_s(self, server_us: float) -> float:
         """Seconds until a server time; infinite for none."""
@@ -252,48 +253,18 @@ class Dispatcher:
         self._sleeping_until_us = float("inf")  # whatever becomes due from here on wakes us
         self._own_due_us = float("inf")
         spread_us = fleet.cpu_us // max(1, fleet.workers)
+        began_s = time.monotonic()
         grants = self._state.grant(most=_MOST_GRANTS, fleet_capacity=fleet.intake, spread_us=spread_us)
+        self._way.looked(time.monotonic() - began_s)
         self._handle(grants)
         return grants
-
-    def _rest(self) -> float:
-        """Nothing granted, nothing counted on; returns how long to sleep, in seconds."""
-        if not self._resting:
-            self._state.leave(self._worker)
-            self._fleet, self._resting, self._sleeping_until_us = None, True, 0.0
-            log.info("this worker takes no operations on: it hears no hints, so it grants nothing and left the fleet")
-        self._progress.heard()  # it is deaf on purpose
-        return _IDLE_SLEEP_S
-
-    def _beat(self) -> Fleet:
-        cost = self._metrics.effort.beat(time.process_time())
-        lateness = self._way.take(self._own())
-        intake = self._admission.beat(lateness_s=lateness.mean_s, samples=lateness.samples, load=lateness.load)
-        beat = Beat(
-            intake=intake,
-            capacity=self._admission.capacity,
-            latency_s=cost.latency_s,
-            cpu_s=cost.cpu_s,
-            way_s=self._way.least_s,
-            longest_way_s=self._way.most_s,
-            lateness_s=lateness.mean_s,
-            wants_grant_s=GRANT_LEASE_S,
-        )
-        fleet = self._fleet = self._state.heartbeat(self._worker, beat, FLEET_TTL_S)
-        self._fleet_at_s = time.monotonic()
-        pause_s = _HEARTBEAT_S
-        if not fleet.grants:
-            # When the granter falls silent, this is when its time is over.
-            over_s = self._until_s(fleet.granter_until_us) + self._random.random() * _SPREAD_S
-            pause_s = min(_STANDBY_S, max(_SPREAD_S, over_s))
-        self._beat_at_s = self._fleet_at_s + pause_s
-        return fleet
 
     def _accept_overdue(self) -> bool:
         """Accept what nobody accepted; True when there may be more."""
         try:
             rids = self._state.overdue(_OVERDUE_GRACE_S, _OVERDUE_RECORDS)
-            self._accept(rids)
+            if rids:
+                self.accept(rids)
         except ResponseError as error:
             # What cannot be accepted must not keep what was accepted from leaving.
             log.exception("overdue records could not be accepted", error=str(error))
@@ -325,7 +296,7 @@ class Dispatcher:
         self._hand_out(grants)
 
     def _hand_out(self, grants: Grants) -> None:
-        workers = self._fleet.workers if self._fleet else 1
+        workers = self._member.fleet.workers if self._member.fleet else 1
         here, batches = shares(grants.hints, own=self._own(), in_flight=grants.in_flight, workers=workers)
         if here:
             self._deliver(here, grants.granted_us)

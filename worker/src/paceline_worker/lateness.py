@@ -8,6 +8,7 @@ from paceline_worker.distance import Estimate
 
 # A way that takes longer is late in any case.
 _LONGEST_S: Final = 1.0
+_LOOKS: Final = 1.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,18 +29,24 @@ class Lateness:
 class Way:
     """The way from a grant to the call. Any thread may call.
 
-    arrival: from the grant until the worker has the hint. asking: from the question (begin) until the worker can make the call.
-    notice: the part of asking after the state server's answer left it.
+    looking: one look of the dispatcher. arrival: from the grant until the worker has the hint. asking: from the question (begin)
+    until the worker can make the call. notice: the part of asking after the state server's answer left it.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._looking = Estimate(0.0, _LONGEST_S)
         self._arrival = Estimate(0.005, _LONGEST_S)
         self._asking = Estimate(0.01, _LONGEST_S)
         self._notice = Estimate(0.002, _LONGEST_S / 2)
         self._sum_s = 0.0
         self._samples = 0
         self._load = 0
+
+    def looked(self, took_s: float) -> None:
+        """The dispatcher's question and the state server's answer took so long."""
+        with self._lock:
+            self._looking.observe(took_s)
 
     def arrived(self, took_s: float) -> None:
         """A batch of hints reached the worker so long after its grant."""
@@ -87,8 +94,8 @@ class Way:
 
     @property
     def most_s(self) -> float:
-        """From a grant to the call, nearly always."""
-        return self._arrival.most_s + self._asking.most_s
+        """From the instant at which an account is due to its call, nearly always: a look under way ends first, and one is sent."""
+        return self._looking.most_s * _LOOKS + self._arrival.most_s + self._asking.most_s
 
     def take(self, load: int) -> Lateness:
         """The lateness since the last call; the next one begins with the present load."""
