@@ -26,8 +26,10 @@ profiles.register()
 unignored()
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Whoever asks for many examples has the time for them."""
+    """What waits longest begins first, so that nobody waits for it alone; and who asks for many examples has time for them."""
+    items.sort(key=lambda item: item.get_closest_marker("first") is None)
     if profiles.is_long():
         for item in items:
             item.add_marker(pytest.mark.timeout(0), append=False)

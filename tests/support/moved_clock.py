@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import cache
 from typing import TYPE_CHECKING
 
 from paceline import scripts
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
     import pytest
 
+_source = scripts.source
 START_US = 1_750_000_000_000_000  # an ordinary day in June 2025: large enough to catch lost digits
 
 
@@ -31,18 +33,15 @@ class FakeClock:
         return self._now_us
 
 
+@cache
+def _moved(package: str, name: str) -> str:
+    text = _source(package, name)
+    return text.replace("redis.call('TIME')", "redis.call('LRANGE', root .. ':test-clock', 0, 1)")
+
+
 @contextmanager
 def moved_scripts(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """While it lasts, Lua scripts read the time from a key that the test sets, instead of from the server's clock."""
-    read = scripts._read  # noqa: SLF001 - the one place where a script's text comes from
-
-    def moved(package: str, file_name: str) -> str:
-        text = read(package, file_name)
-        return text.replace("redis.call('TIME')", "redis.call('LRANGE', root .. ':test-clock', 0, 1)")
-
-    monkeypatch.setattr(scripts, "_read", moved)
-    scripts.source.cache_clear()
-    try:
+    with monkeypatch.context() as patch:
+        patch.setattr(scripts, "source", _moved)
         yield
-    finally:
-        scripts.source.cache_clear()

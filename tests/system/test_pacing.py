@@ -14,7 +14,7 @@ from tests.support.wait import wait_until
 pytestmark = [pytest.mark.system]
 
 RATE = "20/10 second"
-ENOUGH = 30  # one window and a half
+ENOUGH = 24  # more than one window
 COUNTED: dict[str, Pacing] = {"spacing": "spacing", "sliding_log": "window", "fixed_window": "window"}
 
 
