@@ -174,3 +174,46 @@ def test_a_question_that_was_given_up_is_not_asked() -> None:
 
     asyncio.run(scene())
     assert ["first"] == asked
+
+
+def test_questions_that_come_soon_after_another_call_share_one() -> None:
+    """A busy system: the first is asked at once, those of the next moment together."""
+
+    async def scenario() -> None:
+        server = Server()
+        server.let(9)
+        batcher = Batcher(server, largest=10, gap_s=0.02)
+        await batcher.ask(1)
+        await asyncio.gather(*(batcher.ask(number) for number in (2, 3, 4)))
+        assert server.batches == [[1], [2, 3, 4]]
+
+    asyncio.run(scenario())
+
+
+def test_a_full_batch_waits_for_no_gap() -> None:
+    """Nothing would be gained by it."""
+
+    async def scenario() -> None:
+        server = Server()
+        server.let(9)
+        batcher = Batcher(server, largest=2, gap_s=60.0)
+        await batcher.ask(1)
+        await asyncio.gather(*(batcher.ask(number) for number in (2, 3)))
+        assert server.batches == [[1], [2, 3]]
+
+    asyncio.run(scenario())
+
+
+def test_behind_a_long_way_several_calls_are_under_way() -> None:
+    """A full batch does not wait for the answer of the one before it."""
+
+    async def scenario() -> None:
+        server = Server()
+        batcher = Batcher(server, largest=2, most_calls=3, patience_s=60.0)
+        asked = [asyncio.create_task(batcher.ask(number)) for number in range(7)]
+        await turn()
+        assert server.batches == [[0, 1], [2, 3], [4, 5]]
+        server.let(9)
+        assert await asyncio.gather(*asked) == [f"answer {number}" for number in range(7)]
+
+    asyncio.run(scenario())

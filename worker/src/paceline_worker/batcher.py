@@ -7,7 +7,7 @@ A = TypeVar("A")
 
 
 class Batcher(Generic[Q, A]):
-    """Groups single questions into batches: what arrives while one call is under way makes the next.
+    """Groups single questions into batches: what arrives while one call is under way, or soon after it began, makes the next.
 
     An idle system pays no delay and a busy one pays one round trip for many. Behind a long way one call at a time would
     bound the throughput, so a full batch, or one whose first question has waited long enough, does not wait for it.
@@ -17,6 +17,7 @@ class Batcher(Generic[Q, A]):
             there are not as many answers as questions.
         largest: most questions in one batch.
         most_calls: most calls under way at once.
+        gap_s: least time between the beginnings of two calls, unless a batch is full.
         patience_s: a question waits no longer than this for another call to end.
     """
 
@@ -26,12 +27,15 @@ class Batcher(Generic[Q, A]):
         *,
         largest: int,
         most_calls: int = 1,
+        gap_s: float = 0.0,
         patience_s: float = 0.005,
     ) -> None:
         self._ask_all = ask_all
         self._largest = largest
         self._most_calls = most_calls
+        self._gap_s = gap_s
         self._patience_s = patience_s
+        self._began_s = float("-inf")
         self._waiting: list[tuple[Q, asyncio.Future[A]]] = []
         self._calls = 0
         self._tasks: set[asyncio.Task[None]] = set()
@@ -42,10 +46,12 @@ class Batcher(Generic[Q, A]):
         loop = asyncio.get_running_loop()
         future: asyncio.Future[A] = loop.create_future()
         self._waiting.append((question, future))
-        if not self._calls or (len(self._waiting) >= self._largest and self._calls < self._most_calls):
+        full = len(self._waiting) >= self._largest and self._calls < self._most_calls
+        gap_s = self._began_s + self._gap_s - loop.time()
+        if full or (not self._calls and gap_s <= 0):
             self._start()
-        elif self._timer is None and self._most_calls > 1:
-            self._timer = loop.call_later(self._patience_s, self._out_of_patience)
+        elif self._timer is None and (not self._calls or self._most_calls > 1):
+            self._timer = loop.call_later(self._patience_s if self._calls else gap_s, self._out_of_patience)
         return await future
 
     def _out_of_patience(self) -> None:
@@ -55,6 +61,7 @@ class Batcher(Generic[Q, A]):
 
     def _start(self) -> None:
         self._calls += 1
+        self._began_s = asyncio.get_running_loop().time()
         task = asyncio.get_running_loop().create_task(self._run())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

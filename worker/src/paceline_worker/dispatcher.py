@@ -27,8 +27,8 @@ _BUSY_SLEEP_S: Final = 0.15
 _IDLE_SLEEP_S: Final = 0.5
 # With the fleet full, a look finds nothing to grant.
 _FULL_PAUSE_S: Final = 0.02
-# Something was due, and nothing of it could be granted.
-_EMPTY_PAUSE_S: Final = 0.005
+# One look for what is due within so long: a look costs as much as an operation in it, and the lead is longer by far.
+_LOOK_GAP_S: Final = 0.005
 # What this worker settles and is due so soon it grants itself; the granter may be asleep, and would not know.
 _SOON_US: Final = 200_000
 _MOST_GRANTS: Final = 500
@@ -219,10 +219,8 @@ class Dispatcher:
         longest_s = _BUSY_SLEEP_S if grants.in_flight else _IDLE_SLEEP_S
         self._sleeping_until_us = next_us
         until_due_s = self._until_s(next_us)
-        if until_due_s > 0:
-            return min(longest_s, until_due_s)
-        if grants.room > 0:
-            return 0.0 if grants.hints else _EMPTY_PAUSE_S
+        if until_due_s > 0 or grants.room > 0:
+            return min(longest_s, max(_LOOK_GAP_S, until_due_s))
         self._sleeping_until_us = 0.0  # what is settled meanwhile makes room for one look together
         return _FULL_PAUSE_S
 

@@ -30,6 +30,8 @@ log = structlog.get_logger(__name__)
 
 # Behind a long way one call at a time would bound the throughput.
 _MOST_CALLS: Final = 8
+# A call of a script costs as much as one operation in it.
+_CALL_GAP_S: Final = 0.005
 # Hints beyond the intake that wait in this process; beyond them `submit` blocks, so that another worker takes them.
 _SPARE: Final = 8
 # Half of the usual J: a call for figures keeps its slot as any other.
@@ -164,10 +166,10 @@ class Engine:
         self._info = InfoReader(self._state, self._provider, self._metrics, self._random)
         self._keys = Keys(self._state.keys, self._ring)
         self._begins: Batcher[tuple[str, str, int], Answered] = Batcher(
-            self._begin_all, largest=LARGEST_BATCH, most_calls=_MOST_CALLS
+            self._begin_all, largest=LARGEST_BATCH, most_calls=_MOST_CALLS, gap_s=_CALL_GAP_S
         )
         self._settles: Batcher[dict[str, Any], str] = Batcher(
-            self._settle_all, largest=LARGEST_BATCH, most_calls=_MOST_CALLS
+            self._settle_all, largest=LARGEST_BATCH, most_calls=_MOST_CALLS, gap_s=_CALL_GAP_S
         )
 
     async def _drain(self, deadline_s: float) -> None:
