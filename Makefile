@@ -7,6 +7,8 @@ JOBS ?= 2
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 # Whoever has nothing left to do takes over half of what another has before it.
 PYTEST = $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
+# Some environments keep Python from keeping what it compiled: every process of the tests would compile all it imports.
+unexport PYTHONDONTWRITEBYTECODE
 # What the demo needs, and what all the rest needs besides.
 RUNS := $(VENV)/.runs
 READY := $(VENV)/.ready
