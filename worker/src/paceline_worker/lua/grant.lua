@@ -276,13 +276,16 @@ local function visit(name)
   reschedule(a, now, nothing_ready and 'none' or nil)
 end
 
-local whole = work.left
-work.left = math.floor(whole / 3)
+-- Each part has a third of the budget, and what the parts before it left.
+local third, unfinished = math.floor(work.left / 3), false
+work.left = third
 sweep_leases()
-work.left = work.left + math.floor(whole / 3)
+unfinished = work.over()
+work.left = work.left + third
 fire_timers()
+unfinished = unfinished or work.over()
 for _, a in pairs(touched) do reschedule(a, now) end
-work.left = work.left + math.floor(whole / 3)
+work.left = work.left + third
 
 local full = capacity - redis.call('ZCARD', key.in_flight)
 room = math.min(most, full)
@@ -301,4 +304,4 @@ for _, other in ipairs({ head(key.timers) or false, head(key.in_flight) or false
   if other and (not following or other < following) then following = other end
 end
 return { int(now), following and int(following) or '', swept_back, settled_json(), breaker.room(room, now), restarted,
-  #infos > 0 and cjson.encode(infos) or '[]', work.over() and '1' or '0', redis.call('ZCARD', key.in_flight), unpack(granted) }
+  #infos > 0 and cjson.encode(infos) or '[]', (unfinished or work.over()) and '1' or '0', redis.call('ZCARD', key.in_flight), unpack(granted) }
