@@ -1,5 +1,7 @@
 """State that the previous release wrote: refused by a worker, converted by `paceline state migrate`, and then delivered."""
 
+from typing import Any
+
 import pytest
 
 from paceline.errors import ConfigurationError
@@ -14,13 +16,13 @@ ROOT = "paceline:{0}"
 def as_schema_1(drive: Drive) -> None:
     """Lay the keys out as release 0.1.0 did: leases by account, their number in meta, one index for everything."""
     client = drive.client
-    flying: list[tuple[str, float]] = client.zrange(f"{ROOT}:fl", 0, -1, withscores=True)
+    flying: Any = client.zrange(f"{ROOT}:fl", 0, -1, withscores=True)
     for op, lease in flying:
         client.zadd(f"{ROOT}:a:{drive.operation(op)['a']}:fl", {op: lease})
     client.hset(f"{ROOT}:meta", "inflight", len(flying))
     for name in drive.state.accounts():
         indexes = [f"{ROOT}:a:{name}:{timers}" for timers in ("fl", "tm", "sp")]
-        firsts: list[list[tuple[str, float]]] = [client.zrange(index, 0, 0, withscores=True) for index in indexes]
+        firsts: list[Any] = [client.zrange(index, 0, 0, withscores=True) for index in indexes]
         due = client.zscore(f"{ROOT}:due", name)
         scores = [score for first in firsts for _, score in first] + ([float(due)] if due else [])
         if scores:

@@ -1,6 +1,6 @@
 """More work, more load or more distance makes a fleet slower, never wrong and never stuck. Judged from the stub's own log.
 
-Short runs of benchmarks/fleet.py: no figure of a quiet machine is asked for, only that nothing collapses (it was 0 of 100 operations).
+Short runs of benchmarks/fleet.py: no figure of a quiet machine is asked for, only that nothing collapses.
 """
 
 from dataclasses import replace
