@@ -82,7 +82,7 @@ def test_it_is_refused_while_a_worker_is_alive(drive: Drive, old: list[str]) -> 
     """One of the old release would go on with what is not there any more."""
     assert old
     drive.worker.heartbeat("old", Beat(200, 200), 5.0)
-    with pytest.raises(MigrationRefused, match="^1 workers are alive: stop them all"):
+    with pytest.raises(MigrationRefused, match=r"^1 workers are alive: stop them all"):
         Migration(drive.client).convert()
     drive.advance(6)
     Migration(drive.client).convert()
@@ -119,7 +119,7 @@ def test_books_that_do_not_balance_are_not_converted(drive: Drive, old: list[str
     """Something is wrong that a conversion would hide."""
     assert old
     drive.client.hincrby(f"{ROOT}:a:acme:n", "received", 1)
-    with pytest.raises(MigrationRefused, match="^the books of acme do not balance before the conversion"):
+    with pytest.raises(MigrationRefused, match=r"^the books of acme do not balance before the conversion"):
         Migration(drive.client).convert()
 
 

@@ -32,6 +32,8 @@ _LOOK_GAP_S: Final = 0.005
 # What this worker settles and is due so soon it grants itself; the granter may be asleep, and would not know.
 _SOON_US: Final = 200_000
 _MOST_GRANTS: Final = 500
+# While the broker is away one attempt in so many seconds: each may wait for its time-out, and slots do not wait.
+_BROKER_PAUSE_S: Final = 5.0
 _OVERDUE_GRACE_S: Final = 3.0
 _OVERDUE_EVERY_S: Final = 1.0
 _OVERDUE_RECORDS: Final = 5
@@ -135,6 +137,7 @@ class Dispatcher:
         self._sleeping_until_us: float = 0.0
         self._answered = True
         self._overdue_at_s = 0.0
+        self._no_broker_before_s = 0.0
 
     def start(self) -> None:
         """Join the fleet and start the thread.
@@ -294,7 +297,9 @@ class Dispatcher:
         self._hand_out(grants)
 
     def _hand_out(self, grants: Grants) -> None:
-        workers = self._member.fleet.workers if self._member.fleet else 1
+        fleet = self._member.fleet
+        broker_away = time.monotonic() < self._no_broker_before_s
+        workers = 1 if fleet is None or broker_away else fleet.workers
         here, batches = shares(grants.hints, own=self._own(), in_flight=grants.in_flight, workers=workers)
         if here:
             self._deliver(here, grants.granted_us)
@@ -303,4 +308,5 @@ class Dispatcher:
                 self._publish(batch, grants.granted_us)
             except Exception as error:  # noqa: BLE001 - any broker, any error: nothing is lost, and this worker is there
                 log.warning("the broker did not take a hint; this worker sends the operations", error=str(error))
+                self._no_broker_before_s = time.monotonic() + _BROKER_PAUSE_S
                 self._deliver(batch, grants.granted_us)
