@@ -15,8 +15,8 @@ from tests.support.drive import ACCEPTED, LEASE_US, OVERLOADED, Drive
 
 ACCOUNTS = 60
 EACH = 12
-# A command takes a few microseconds: of a budget of 3 ms, so many at the most.
-MOST_COMMANDS = 1200
+# A command takes a few microseconds: of a budget of 2 ms, so many at the most.
+MOST_COMMANDS = 900
 
 
 @pytest.fixture

@@ -22,13 +22,13 @@ ANSWER_TIMEOUT_S: Final = 5.0
 # How often the server is asked whether it is still the process we knew; a new connection asks in any case.
 _RUN_CHECK_S: Final = 1.0
 # What one call of grant.lua may cost the server, as work.lua reckons.
-GRANT_BUDGET_US: Final = 3000
+GRANT_BUDGET_US: Final = 2000
 # Calls of begin and settle under way at once, and those for keys and figures.
 _CONNECTIONS: Final = 24
 # Longer than a call can last, so that a call still under way is never called unknown.
 LEASE_MARGIN_S: Final = 5.0
-# Operations in one call of begin or settle: some 3 ms of the server.
-LARGEST_BATCH: Final = 25
+# Operations in one call of begin or settle: some 2 ms of the server.
+LARGEST_BATCH: Final = 15
 
 log = structlog.get_logger(__name__)
 
