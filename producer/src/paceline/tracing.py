@@ -64,6 +64,11 @@ def sending(name: str, attributes: Mapping[str, str]) -> Iterator[str]:
             span.end()
 
 
+def recorded() -> bool:
+    """Whether anybody has set up OpenTelemetry in this process; asked for each call, so it costs next to nothing."""
+    return INSTALLED and not isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider)
+
+
 def harmless() -> suppress:
     """Around what starts or ends a span: a host's sampler or span processor that raises must cost no message, and double none."""
     return suppress(Exception)

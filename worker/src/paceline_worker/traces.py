@@ -121,7 +121,7 @@ class Traces:
             acceptance: what accept.lua did.
             began_s: monotonic seconds before it was asked; it ends now.
         """
-        if not tracing.INSTALLED or acceptance.trace in ("", tracing.UNSAMPLED):
+        if acceptance.trace in ("", tracing.UNSAMPLED) or not tracing.recorded():
             return
         with tracing.harmless():
             self._accepted(acceptance, began_s)
@@ -148,7 +148,7 @@ class Traces:
             begun: what begin.lua said.
             began_s: monotonic seconds before it was asked.
         """
-        if not tracing.INSTALLED or begun.trace == tracing.UNSAMPLED:
+        if begun.trace == tracing.UNSAMPLED or not tracing.recorded():
             return self._untraced
         with tracing.harmless():
             return self._delivery(op_id, begun, began_s)
