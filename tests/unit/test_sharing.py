@@ -25,18 +25,18 @@ def test_a_lone_worker_keeps_everything() -> None:
 
 def test_two_workers_have_equal_shares() -> None:
     """What the granter has already counts."""
-    assert (10, [10]) == sizes(shares(hints(20), own=0, in_flight=20, workers=2))
+    assert (20, [20]) == sizes(shares(hints(40), own=0, in_flight=40, workers=2))
     assert (0, [20]) == sizes(shares(hints(20), own=30, in_flight=60, workers=2))
 
 
 def test_a_few_operations_are_not_worth_the_way_through_the_broker() -> None:
-    """At ten a second one worker sends them all."""
-    assert (2, []) == sizes(shares(hints(2), own=1, in_flight=3, workers=10))
+    """At fifty a second one worker sends them all."""
+    assert (6, []) == sizes(shares(hints(6), own=9, in_flight=15, workers=10))
 
 
 def test_the_others_get_batches_of_equal_size() -> None:
     """One for each of them."""
-    assert (10, [10, 10, 10]) == sizes(shares(hints(40), own=0, in_flight=40, workers=4))
+    assert (20, [20, 20, 20]) == sizes(shares(hints(80), own=0, in_flight=80, workers=4))
 
 
 def test_no_batch_is_larger_than_a_hint_may_be() -> None:
