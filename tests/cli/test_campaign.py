@@ -187,7 +187,7 @@ def test_ctrl_c_says_that_it_can_be_continued(
     )
     client = connect(server.url)
     with recipients.open("w") as pipe:  # more than one chunk, and no end
-        pipe.write("to,name\n" + "".join(f"+1555010{number:04},Ann\n" for number in range(1500)))
+        pipe.write("to,name\n" + "".join(f"+1555010{number:04},Ann\n" for number in range(1600)))
         pipe.flush()
         wait_until(lambda: client.llen(names.ACCEPT_QUEUE), timedelta(seconds=30), "the first chunk and its hint")
         time.sleep(0.1)  # the hint is out just before the rows are counted
@@ -196,13 +196,13 @@ def test_ctrl_c_says_that_it_can_be_continued(
     client.close()
     assert process.returncode == 130
     assert out == ""
-    assert err == "paceline: interrupted with 1,000 rows written; the same command continues campaign 'spring'\n"
+    assert err == "paceline: interrupted with 1,500 rows written; the same command continues campaign 'spring'\n"
     assert cli("campaign", "status", "spring", "--json").json["uploaded"] is False
     assert "uploading" in cli("campaign", "status", "spring").out
     recipients.unlink()
-    assert cli(*campaign_arguments(people(recipients, 1500))).code == 0
+    assert cli(*campaign_arguments(people(recipients, 1600))).code == 0
     worker.accept_all()
-    assert cli("campaign", "status", "spring", "--json").json["total"] == 1500
+    assert cli("campaign", "status", "spring", "--json").json["total"] == 1600
 
 
 def test_a_terminal_gets_a_progress_bar(environment: Mapping[str, str], tmp_path: Path) -> None:

@@ -100,7 +100,7 @@ def test_what_the_broker_does_not_take_this_worker_sends(
         outbox.send(SendMessage(account="acme", sender=f"+155501000{n:02d}", to="+15550100002", text="Hello"))
         for n in range(20)
     ]
-    with dispatching(server.url, taken.extend, publish=no_broker, own=lambda: 10):
+    with dispatching(server.url, taken.extend, publish=no_broker, own=lambda: 16):
         wait_until(lambda: len(taken) >= 10, PATIENCE, "as many grants as this worker takes on")
     assert {receipt.id for receipt in receipts} >= {hint.id for hint in taken}
     assert {1} == {int(hint.token) for hint in taken}

@@ -15,7 +15,7 @@ def beats(admission: Admission, number: int, *, lateness_s: float, samples: int 
 def test_a_worker_that_is_in_time_takes_on_more_up_to_its_capacity() -> None:
     """It begins with a part of a large capacity, and has all of it after a while."""
     admission = Admission(1000)
-    assert 100 == admission.intake
+    assert 200 == admission.intake
     taken = beats(admission, 60, lateness_s=0.0)
     assert taken == sorted(taken)
     assert 1000 == taken[-1]
@@ -40,7 +40,7 @@ def test_some_work_is_always_taken_on() -> None:
 
 def test_what_is_not_used_does_not_grow() -> None:
     """An idle night says nothing about what the worker could do."""
-    assert [100] * 5 == beats(Admission(1000), 5, lateness_s=0.0, load=3)
+    assert [200] * 5 == beats(Admission(1000), 5, lateness_s=0.0, load=3)
 
 
 def test_a_handful_of_late_operations_decides_nothing() -> None:

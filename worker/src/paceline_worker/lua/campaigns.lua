@@ -40,7 +40,7 @@ end
 -- Let a dispatcher attend to it at a time.
 function campaign.wake(account, name, at)
   redis.call('ZADD', key.account(account) .. ':tm', 'LT', int(at), 'c:0:' .. name)
-  redis.call('ZADD', key.timers, 'LT', int(at), account)
+  timers.set(account, at)
 end
 
 -- The time from which its operations may have a slot, as far as its window and its cap say.

@@ -160,14 +160,14 @@ end
 -- time is its valid_until. `seq` orders equal times.
 local function wait_until(account, kind, seq, id, at)
   redis.call('ZADD', key.account(account) .. ':tm', int(at), kind .. ':' .. seq .. ':' .. id)
-  redis.call('ZADD', key.timers, 'LT', int(at), account)
+  timers.set(account, at)
 end
 
 -- Pause a sender. `why`: 'busy', 'budget'.
 local function pause_sender(o, until_then, why)
   redis.call('HSET', o.lane, 'p', int(until_then), 'pw', why)
   redis.call('ZADD', key.account(o.a) .. ':sp', int(until_then), o.f)
-  redis.call('ZADD', key.timers, 'LT', int(until_then), o.a)
+  timers.set(o.a, until_then)
 end
 
 -- Take a waiting operation out of wherever it waits: the late answer of an earlier call has settled it.
@@ -251,7 +251,7 @@ local function release_followers(id, now, most)
       refresh_lane(follower.a, follower.f, now)
     end
   end
-  if redis.call('EXISTS', list) == 1 then redis.call('ZADD', key.timers, int(now), FOLLOWED .. id) end
+  if redis.call('EXISTS', list) == 1 then timers.set(FOLLOWED .. id, now) end
 end
 
 -- A message or group at the provider is this operation's: no look-up of another one takes it.

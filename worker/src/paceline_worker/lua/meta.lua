@@ -12,6 +12,13 @@ local LEAD = math.max(tonumber(shared.lead or 250000), HOP)
 -- No operation waits longer than this for its slot once it was granted; one that would have to goes back to its lane.
 local FAR = 2000000
 
+-- The timers index: a dispatcher attends to its member at a time, or earlier. `first` is the earliest time that this script wrote.
+local timers = { first = nil }
+function timers.set(member, at)
+  redis.call('ZADD', key.timers, 'LT', int(at), member)
+  if not timers.first or at < timers.first then timers.first = at end
+end
+
 local function current_epoch() return shared.epoch or '0' end
 
 -- How often the server's clock was found to have jumped: a slot of before a jump means nothing after it.

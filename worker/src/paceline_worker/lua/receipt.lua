@@ -53,10 +53,11 @@ function receipt.note(account, id, status, at, now)
   return 'moved'
 end
 
--- Whether a message may be under way whose handle nobody knows so far.
+-- Whether a message may be under way whose handle nobody knows so far; of calls it asks for those of all accounts, one key that a
+-- receiver may read.
 function receipt.may_be_early(account)
   local k = key.account(account)
-  return redis.call('EXISTS', k .. ':tm', k .. ':held') > 0 or is_calling(account)
+  return redis.call('EXISTS', k .. ':tm', k .. ':held', key.in_flight) > 0
 end
 
 -- Keep one whose message has no handle so far. `early` in a:<acct> says until when there may be any, so that settling costs no

@@ -218,7 +218,7 @@ local function settle_text(text)
 end
 
 for i = 3, #ARGV do done[#done + 1] = settle_text(ARGV[i]) end
-local following = nil
+local following = timers.first
 for _, a in pairs(accounts) do
   if a then
     local at = reschedule(a, now, ready[a.name])
