@@ -43,15 +43,15 @@ def import_(
         Path, typer.Argument(metavar="FILE", help="CSV with a header, or JSON Lines; - for stdin.", show_default=False)
     ],
     *,
-    limit: Annotated[str | None, typer.Option("--limit", metavar="RATE", help="Of rows without a limit.")] = None,
+    limit: Annotated[str | None, typer.Option("--limit", metavar="RATE", help="Limit of rows that give none.")] = None,
     pacing: Annotated[
-        str | None, typer.Option("--pacing", metavar="spacing|window", help="Of rows without a pacing.")
+        str | None, typer.Option("--pacing", metavar="spacing|window", help="Pacing of rows that give none.")
     ] = None,
     variation: Annotated[
-        str | None, typer.Option("--variation", metavar="TIME", help="Of rows without a variation.")
+        str | None, typer.Option("--variation", metavar="TIME", help="Variation of rows that give none.")
     ] = None,
     reserve: Annotated[
-        int | None, typer.Option("--reserve", metavar="PERCENT", help="Of rows without a reserve.")
+        int | None, typer.Option("--reserve", metavar="PERCENT", help="Reserve of rows that give none.")
     ] = None,
     no_info: Annotated[
         bool, typer.Option("--no-info", help="Do not ask the provider for the figures of new accounts; workers will.")

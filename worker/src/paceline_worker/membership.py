@@ -104,7 +104,7 @@ class Member:
         try:
             self._state.leave(self._worker)
         except (RedisError, OSError):
-            log.info("the fleet will notice by itself that this worker left")
+            log.info("the state server did not hear that this worker left; its heartbeat expires within seconds")
 
     def _run(self) -> None:
         pause_s = _HEARTBEAT_S
