@@ -13,7 +13,7 @@ from typing import Final
 import psutil
 
 from benchmarks.stack import Stack, running
-from paceline.audit import Balance, balance_of
+from paceline.status.audit import Balance, balance_of
 
 FEW: Final = 100
 # Of clients and workers that would ask also with nothing to send.

@@ -15,7 +15,7 @@ import redis
 from prometheus_client.parser import text_string_to_metric_families
 
 from benchmarks.backlog import NOT_OURS, cpu_seconds
-from paceline.scripts import source
+from paceline.state.scripts import source
 
 # Script calls that take longer than this are kept by the state server.
 SLOW_US: Final = 5_000

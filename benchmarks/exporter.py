@@ -18,14 +18,15 @@ from tests.support.servers import start_server
 
 from paceline import SendMessage
 from paceline.ids import new_id
-from paceline.record import operation_id, single
-from paceline.state import State, connect
-from paceline_worker.accounts import Accounts, NewAccount
-from paceline_worker.clock import ServerClock
-from paceline_worker.gauges import StateGauges
-from paceline_worker.readings import Reader
-from paceline_worker.secrets import ApiKey, KeyRing
-from paceline_worker.state import WorkerState
+from paceline.inbox.record import operation_id, single
+from paceline.state import connect
+from paceline.state.calls import State
+from paceline_worker.accounts.accounts import Accounts, NewAccount
+from paceline_worker.accounts.secrets import ApiKey, KeyRing
+from paceline_worker.exporter.gauges import StateGauges
+from paceline_worker.exporter.readings import Reader
+from paceline_worker.state.clock import ServerClock
+from paceline_worker.state.state import WorkerState
 
 MOST_TIMES: Final = 15
 MOST_S: Final = 1.0

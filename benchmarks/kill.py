@@ -15,7 +15,7 @@ from tests.support.processes import start_worker
 
 from benchmarks.stack import Stack, running
 from paceline import SendMessage
-from paceline.audit import Balance, balance_of
+from paceline.status.audit import Balance, balance_of
 
 RATE = "3000/minute"
 PATIENCE_S = 180

@@ -7,7 +7,7 @@ from typing import Final
 from benchmarks.arrivals import Pacing
 from benchmarks.rig import VARIATION
 from paceline_sandbox.embedded import Source
-from paceline_worker.bucket import parse_rates, plan
+from paceline_worker.pacing.bucket import parse_rates, plan
 
 # Seconds of backlog beyond what the plan of a run needs: acceptance may be slow.
 _SLACK_S: Final = 30

@@ -11,7 +11,7 @@ import time
 from typing import Final
 
 from benchmarks.stack import running
-from paceline_worker.bucket import Pacing, plan
+from paceline_worker.pacing.bucket import Pacing, plan
 
 ALGORITHMS: Final[dict[str, Pacing]] = {"spacing": "spacing", "sliding_log": "window", "fixed_window": "window"}
 RATES: Final = (10, 80, 600)

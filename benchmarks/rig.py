@@ -25,10 +25,11 @@ from benchmarks.arrivals import Arrivals, Pacing
 from benchmarks.costs import Costs, read_costs
 from paceline import Outbox
 from paceline.errors import StateUnavailable
-from paceline.state import State, connect
+from paceline.state import connect
+from paceline.state.calls import State
 from paceline_sandbox.embedded import EmbeddedServer, Source
-from paceline_worker.accounts import Accounts
-from paceline_worker.secrets import ApiKey, KeyRing
+from paceline_worker.accounts.accounts import Accounts
+from paceline_worker.accounts.secrets import ApiKey, KeyRing
 
 VARIATION: Final = timedelta(milliseconds=100)
 EMPTY: Final[Mapping[str, str]] = MappingProxyType({})

@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from tests.support.servers import start_server
 
 from paceline import Outbox, SendMessage
-from paceline.scripts import Script
-from paceline_worker.accounts import Accounts, NewAccount
-from paceline_worker.bucket import plan
-from paceline_worker.clock import ServerClock
-from paceline_worker.policy import Verdict
-from paceline_worker.secrets import ApiKey, KeyRing
-from paceline_worker.state import LARGEST_BATCH, Hint, WorkerState
+from paceline.state.scripts import Script
+from paceline_worker.accounts.accounts import Accounts, NewAccount
+from paceline_worker.accounts.secrets import ApiKey, KeyRing
+from paceline_worker.pacing.bucket import plan
+from paceline_worker.state.clock import ServerClock
+from paceline_worker.state.state import LARGEST_BATCH, Hint, WorkerState
+from paceline_worker.verdict.policy import Verdict
 
 if TYPE_CHECKING:
     from paceline_sandbox.embedded import Source

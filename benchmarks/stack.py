@@ -13,11 +13,12 @@ from tests.support.sandbox_client import SandboxClient
 from tests.support.servers import start_server
 
 from paceline import Outbox
-from paceline.state import State, connect
+from paceline.state import connect
+from paceline.state.calls import State
 from paceline_sandbox.embedded import EmbeddedServer
-from paceline_worker.accounts import Accounts
-from paceline_worker.bucket import Pacing
-from paceline_worker.secrets import ApiKey, KeyRing
+from paceline_worker.accounts.accounts import Accounts
+from paceline_worker.accounts.secrets import ApiKey, KeyRing
+from paceline_worker.pacing.bucket import Pacing
 
 
 @dataclass

@@ -14,8 +14,8 @@ from typing import Final
 from prometheus_client import CollectorRegistry
 
 from benchmarks.stack import Stack, running
-from paceline_worker.gauges import StateGauges
-from paceline_worker.readings import Reader
+from paceline_worker.exporter.gauges import StateGauges
+from paceline_worker.exporter.readings import Reader
 
 ACCOUNTS: Final = 100
 SENDERS: Final = 3

@@ -17,9 +17,9 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from paceline import fields
-from paceline.instants import utc
 from paceline.kinds import KINDS, Resolution, unknown_letter
 from paceline.operations import OPERATIONS, OnUnknown, Operation
+from paceline.times import utc
 
 FOLDER: Final = Path(__file__).parent
 PAGE: Final = FOLDER / "operations.md"

@@ -12,9 +12,9 @@ import redis
 from paceline import names
 from paceline.state import connect
 from paceline_sandbox.embedded import EmbeddedServer, Source
-from paceline_worker.accounts import Accounts
-from paceline_worker.bucket import Pacing
-from paceline_worker.secrets import ApiKey, KeyRing
+from paceline_worker.accounts.accounts import Accounts
+from paceline_worker.accounts.secrets import ApiKey, KeyRing
+from paceline_worker.pacing.bucket import Pacing
 from tests.support import profiles
 from tests.support.drive import Drive
 from tests.support.moved_clock import moved_scripts

@@ -16,7 +16,7 @@ from paceline_sandbox.background import RunningSandbox
 from paceline_sandbox.demo.interrupts import Interrupts
 from paceline_sandbox.demo.stack import Child, Stack
 from paceline_sandbox.embedded import free_port
-from paceline_sandbox.scenario import Scenario
+from paceline_sandbox.faults.scenario import Scenario
 
 KEY_VARIABLE: Final = "PICTURES_API_KEY"
 

@@ -10,7 +10,7 @@ from deploy.pictures.cast import ACCOUNTS, CAMPAIGN, CAMPAIGNS, SENDER, Account
 from deploy.pictures.fleet import KEY_VARIABLE, Fleet
 from deploy.pictures.recording import Event
 from paceline.operations import SendMessage
-from paceline_sandbox.scenario import Scenario
+from paceline_sandbox.faults.scenario import Scenario
 
 WORKERS: Final = ("worker-1", "worker-2")
 LENGTH_S: Final = 225.0

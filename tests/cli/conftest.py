@@ -11,12 +11,12 @@ import pytest
 
 from paceline import names
 from paceline.cli import main
-from paceline.scripts import Script
 from paceline.state import connect
+from paceline.state.scripts import Script
 from paceline_sandbox.embedded import EmbeddedServer
-from paceline_worker.clock import ServerClock
-from paceline_worker.secrets import KeyRing
-from paceline_worker.state import Hint, WorkerState
+from paceline_worker.accounts.secrets import KeyRing
+from paceline_worker.state.clock import ServerClock
+from paceline_worker.state.state import Hint, WorkerState
 from tests.support.servers import SERVER_KINDS, start_server
 
 SENDER = "+15550100001"

@@ -10,9 +10,10 @@ import psutil
 import pytest
 
 from paceline import names
-from paceline.state import State, connect
+from paceline.state import connect
+from paceline.state.calls import State
 from paceline_sandbox.embedded import EmbeddedServer
-from paceline_worker.secrets import KeyRing
+from paceline_worker.accounts.secrets import KeyRing
 from tests.cli.conftest import API_KEY, PROGRAM, SENDER, Cli, Worker, sent, stored_key
 from tests.support.wait import wait_until
 

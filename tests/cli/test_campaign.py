@@ -15,7 +15,8 @@ import pytest
 
 from paceline import names
 from paceline.errors import StateUnavailable
-from paceline.state import State, connect
+from paceline.state import connect
+from paceline.state.calls import State
 from paceline_sandbox.embedded import EmbeddedServer
 from tests.cli.conftest import PROGRAM, SENDER, Cli, Worker, campaign_arguments, people
 from tests.support.wait import wait_until

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from paceline.errors import StateUnavailable
-from paceline_worker import dead
-from paceline_worker.dead import DeadLetters, Replayed
+from paceline_worker.review import dead
+from paceline_worker.review.dead import DeadLetters, Replayed
 from tests.cli.conftest import PROGRAM, RECIPIENT, SENDER, Cli, Worker, campaign_arguments, people, sent
 
 WORDS = "no such number"

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from paceline import names
-from paceline.cli.show import show_status
-from paceline.cli.tell import pauses
+from paceline.cli.send.tell import pauses
+from paceline.cli.show.show import show_status
 from paceline.outbox import Outbox
-from paceline.view import Event, Status
+from paceline.status.view import Event, Status
 from tests.cli.conftest import PROGRAM, RECIPIENT, SENDER, Cli, Inbox, Worker
 
 MESSAGE = "MSG11111111-2222-4333-8444-555555555555"

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from paceline import names
-from paceline.cli import outcomes as command
+from paceline.cli.show import outcomes as command
 from paceline.errors import StateUnavailable
 from paceline.outcomes import OutcomeEntry, Outcomes, entry_of
 from paceline.state import connect

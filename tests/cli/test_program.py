@@ -13,7 +13,8 @@ import pytest
 import paceline.cli.plugins
 from paceline import names
 from paceline.cli.render import duration, one_line
-from paceline.state import State, connect
+from paceline.state import connect
+from paceline.state.calls import State
 from paceline_sandbox.embedded import EmbeddedServer, free_port
 from tests.cli.conftest import PROGRAM, RECIPIENT, SENDER, Cli, Inbox, Worker, sent
 

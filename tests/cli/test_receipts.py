@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from paceline import names
-from paceline.scripts import Script
+from paceline.state.scripts import Script
 from paceline_worker.receipts.address import digest_of
 from tests.cli.conftest import Cli, Worker, campaign_arguments, people, sent
 

@@ -13,11 +13,11 @@ import pytest
 
 from paceline import CreateGroup, DeleteMessage, SendMessage
 from paceline.operations import Operation
-from paceline.wire import ProviderRequest, Work, request_for
-from paceline_worker import provider
-from paceline_worker.answers import Answer, read_answer
-from paceline_worker.provider import Provider
-from paceline_worker.secrets import ApiKey
+from paceline.operations.requests import ProviderRequest, Work, request_for
+from paceline_worker.accounts.secrets import ApiKey
+from paceline_worker.provider import client
+from paceline_worker.provider.answers import Answer, read_answer
+from paceline_worker.provider.client import Provider
 
 REAL_BASE: Final = "https://api.p.2chat.io/open"
 PREFIX: Final = "PACELINE_CONTRACT_"
@@ -121,7 +121,7 @@ class Service:
             return read_answer(status, headers, body)
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(provider, "read_answer", reading)
+            patch.setattr(client, "read_answer", reading)
             answer = asyncio.run(self._asked(request, ApiKey(self.given.key if key is None else key)))
         assert seen, f"the provider did not answer: {answer.code} {answer.words}"
         status, body = seen[0]

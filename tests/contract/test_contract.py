@@ -10,11 +10,11 @@ import pytest
 
 from paceline import CheckNumber
 from paceline.kinds import KINDS
-from paceline.wire import ProviderRequest, Work, request_for
-from paceline_worker import reconcile, results
-from paceline_worker.answers import Meaning, read_answer
-from paceline_worker.info import INFO, read_info
-from paceline_worker.policy import Verdict
+from paceline.operations.requests import ProviderRequest, Work, request_for
+from paceline_worker.accounts.info import INFO, read_info
+from paceline_worker.provider.answers import Meaning, read_answer
+from paceline_worker.verdict import reconcile, results
+from paceline_worker.verdict.policy import Verdict
 from tests.contract import shapes
 from tests.contract.rows import ROWS, WRONGS, Row, Wrong
 from tests.contract.service import PREFIX, UNKNOWN_GROUP, UNKNOWN_MESSAGE, Exchange, Service

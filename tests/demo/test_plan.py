@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from paceline.campaigns.recipients import read_file
 from paceline.fields import phone_number
-from paceline.recipients import read_file
 from paceline_sandbox.demo.plan import Plan, plan, write_recipients
-from paceline_sandbox.scenario import parse_toml
+from paceline_sandbox.faults.scenario import parse_toml
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from hypothesis.stateful import invariant
 
-from paceline.campaign import OUTCOMES
+from paceline.campaigns.campaign import OUTCOMES
 from paceline.window import from_text
-from paceline_worker.state import Hint
+from paceline_worker.state.state import Hint
 from tests.properties.ledger import SENDERS, Ledger
 from tests.properties.places import Places, look
 from tests.properties.uploads import Uploads

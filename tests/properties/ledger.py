@@ -10,10 +10,10 @@ from typing import Any
 import redis
 from hypothesis.stateful import RuleBasedStateMachine, invariant
 
-from paceline_worker.accounts import Accounts
-from paceline_worker.policy import Verdict
-from paceline_worker.secrets import ApiKey, KeyRing
-from paceline_worker.state import Hint, InfoTurn
+from paceline_worker.accounts.accounts import Accounts
+from paceline_worker.accounts.secrets import ApiKey, KeyRing
+from paceline_worker.state.state import Hint, InfoTurn
+from paceline_worker.verdict.policy import Verdict
 from tests.conftest import SECRET
 from tests.properties.places import ROOT, Places, look
 from tests.support.drive import NOT_MADE, Drive

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
 from paceline.operations import AddParticipants, CheckNumber, CreateGroup, DeleteMessage, Operation, SendMessage
-from paceline_worker.dead import DeadLetters, Match
-from paceline_worker.held import Held
-from paceline_worker.info import Info
-from paceline_worker.policy import Verdict
-from paceline_worker.state import Hint
+from paceline_worker.accounts.info import Info
+from paceline_worker.review.dead import DeadLetters, Match
+from paceline_worker.review.held import Held
+from paceline_worker.state.state import Hint
+from paceline_worker.verdict.policy import Verdict
 from tests.properties.campaign_ledger import CampaignLedger
 from tests.properties.ledger import ACCOUNTS, SENDERS, TARGETS, Call, Ledger, Sent
 from tests.properties.places import ROOT

@@ -15,11 +15,11 @@ from hypothesis.stateful import (
     rule,
 )
 
-from paceline.scripts import Script
+from paceline.state.scripts import Script
 from paceline_sandbox.embedded import EmbeddedServer
-from paceline_worker.accounts import Accounts
-from paceline_worker.bucket import Bucket, Pacing, Quota, plan
-from paceline_worker.secrets import ApiKey, KeyRing
+from paceline_worker.accounts.accounts import Accounts
+from paceline_worker.accounts.secrets import ApiKey, KeyRing
+from paceline_worker.pacing.bucket import Bucket, Pacing, Quota, plan
 from tests.conftest import SECRET
 from tests.support.drive import ACCEPTED, Drive
 from tests.support.machines import run

@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from paceline import names
-from paceline.delivery import receipt_of
-from paceline.scripts import Script
+from paceline.state.scripts import Script
+from paceline.status.receipt import receipt_of
 from paceline_sandbox.embedded import EmbeddedServer
 from paceline_worker.receipts.state import Hooks
-from paceline_worker.state import Hint
+from paceline_worker.state.state import Hint
 from tests.conftest import add_account
 from tests.support.drive import ACCEPTED, LEASE_US, Drive
 from tests.support.machines import run

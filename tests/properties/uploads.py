@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from paceline.campaigns.recipients import encode, numbered
 from paceline.ids import new_id
+from paceline.inbox.record import chunk, common_fields, compact, instant
 from paceline.operations import OnUnknown
-from paceline.recipients import encode, numbered
-from paceline.record import chunk, common_fields, compact, instant
 from paceline.window import as_text
-from paceline_worker.policy import Verdict
+from paceline_worker.verdict.policy import Verdict
 from tests.conftest import SENDER
 from tests.properties.places import ROOT
 from tests.support.drive import ACCEPTED, Drive

@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 
 from paceline_sandbox import RunningSandbox
-from paceline_sandbox.scenario import parse_toml
+from paceline_sandbox.faults.scenario import parse_toml
 
 SENDER = "+15550100001"
 RECIPIENT = "+15550100002"

@@ -3,7 +3,7 @@ from collections.abc import Iterator
 import pytest
 
 from paceline_sandbox import running_sandbox
-from paceline_sandbox.scenario import parse_toml
+from paceline_sandbox.faults.scenario import parse_toml
 from tests.sandbox.client import Client, connected
 from tests.sandbox.receiver import Receiver, receiving
 

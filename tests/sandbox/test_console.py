@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from paceline_sandbox import RunningSandbox, running_sandbox
-from paceline_sandbox.scenario import parse_toml
+from paceline_sandbox.faults.scenario import parse_toml
 from tests.sandbox.client import QUIET, RECIPIENT, SENDER, UNLIMITED, Client, connected
 
 

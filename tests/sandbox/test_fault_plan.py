@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paceline_sandbox.faults import FaultPlan, Target, draw, injected_answer
-from paceline_sandbox.scenario import parse_toml
+from paceline_sandbox.faults.faults import FaultPlan, Target, draw, injected_answer
+from paceline_sandbox.faults.scenario import parse_toml
 
 FIRST = Target(key="a", kind="send", ordinal=1, ordinal_any=1, elapsed_us=0)
 

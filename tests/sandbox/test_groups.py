@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from paceline_sandbox.groups import DAY_US, Group, GroupBook
+from paceline_sandbox.groups.groups import DAY_US, Group, GroupBook
 from tests.sandbox.client import QUIET, RECIPIENT, SENDER, UNLIMITED, Client
 
 A, B, C = RECIPIENT, "+15550100003", "+15550100004"

@@ -4,7 +4,7 @@ from urllib.parse import quote
 
 import pytest
 
-from paceline_sandbox.history import History, Message
+from paceline_sandbox.messages.history import History, Message
 from paceline_sandbox.validation import SendRequest
 from tests.sandbox.client import QUIET, RECIPIENT, SENDER, UNLIMITED, Client
 

@@ -4,8 +4,8 @@ from typing import Any
 import httpx
 import pytest
 
-from paceline_sandbox.operations import OPERATIONS
-from paceline_sandbox.scenario import parse_toml
+from paceline_sandbox.faults.scenario import parse_toml
+from paceline_sandbox.messages.operations import OPERATIONS
 from tests.sandbox.client import QUIET, RECIPIENT, SENDER, UNLIMITED, Client
 
 CONNECTION_LOST = (httpx.RemoteProtocolError, httpx.ReadError)

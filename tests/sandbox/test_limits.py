@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paceline_sandbox.limits import Algorithm, Gate, Limit, counter_for, parse_limit
+from paceline_sandbox.accounts.limits import Algorithm, Gate, Limit, counter_for, parse_limit
 
 SECOND = 1_000_000
 ALGORITHMS = list(Algorithm)

@@ -3,8 +3,8 @@ import json
 import httpx
 import pytest
 
-from paceline_sandbox.magic import LATE_SECONDS, MAGIC_STATUSES, MagicNumbers, refused_participant
-from paceline_sandbox.scenario import Scenario, parse_toml
+from paceline_sandbox.faults.magic import LATE_SECONDS, MAGIC_STATUSES, MagicNumbers, refused_participant
+from paceline_sandbox.faults.scenario import Scenario, parse_toml
 from tests.sandbox.client import QUIET, RECIPIENT, SENDER, UNLIMITED, Client
 
 CONNECTION_LOST = (httpx.RemoteProtocolError, httpx.ReadError)

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paceline_sandbox.courses import NEVER_READ, NEVER_RECEIVED, NEVER_SENT, Course, Courses, Lot
-from paceline_sandbox.receipts import Notice, notices
-from paceline_sandbox.scenario import Scenario, ScenarioError, parse_toml
-from paceline_sandbox.tables import ReceiptRules
+from paceline_sandbox.console.tables import ReceiptRules
+from paceline_sandbox.faults.courses import NEVER_READ, NEVER_RECEIVED, NEVER_SENT, Course, Courses, Lot
+from paceline_sandbox.faults.scenario import Scenario, ScenarioError, parse_toml
+from paceline_sandbox.webhooks.receipts import Notice, notices
 from tests.sandbox.client import RECIPIENT, SENDER
 
 ACCEPTED_US = 1_000_000_000

@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from paceline_sandbox import Scenario, ScenarioError, load_scenario
-from paceline_sandbox.scenario import parse_json, parse_toml
-from paceline_sandbox.tables import Fault, KeyEntry, NumberEntry, ParticipantEntry, ReceiptRules, TemplateEntry
+from paceline_sandbox.console.tables import Fault, KeyEntry, NumberEntry, ParticipantEntry, ReceiptRules, TemplateEntry
+from paceline_sandbox.faults.scenario import parse_json, parse_toml
 
 
 def test_an_empty_scenario_is_the_default() -> None:

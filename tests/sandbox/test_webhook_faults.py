@@ -5,7 +5,7 @@ import httpx
 import pytest
 
 from paceline_sandbox import running_sandbox
-from paceline_sandbox.scenario import parse_toml
+from paceline_sandbox.faults.scenario import parse_toml
 from tests.sandbox.client import QUIET, UNLIMITED, Client, connected
 from tests.sandbox.receiver import (
     AT_ONCE,
@@ -257,7 +257,7 @@ def test_a_new_scenario_leaves_receipts_under_way(client: Client, receiver: Rece
 
 def test_what_waits_is_bounded(client: Client, receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond a number of messages that wait, receipts are given up and counted; messages are accepted as before."""
-    monkeypatch.setattr("paceline_sandbox.webhooks._MOST_WAITING", 2)
+    monkeypatch.setattr("paceline_sandbox.webhooks.webhooks._MOST_WAITING", 2)
     client.use(scenario(MUCH_LATER + f'hook_url = "{receiver.url}"'))
     assert client.codes(5) == [202] * 5
     counts = client.sandbox.report()["receipts"]

@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from paceline_sandbox.courses import NEVER_READ, NEVER_RECEIVED, NEVER_SENT
+from paceline_sandbox.faults.courses import NEVER_READ, NEVER_RECEIVED, NEVER_SENT
 from tests.sandbox.client import RECIPIENT, SENDER, Client
 from tests.sandbox.receiver import (
     AT_ONCE,

@@ -5,11 +5,11 @@ import asyncio
 import redis
 
 from paceline_sandbox.embedded import EmbeddedServer
-from paceline_worker.accounts import Accounts
-from paceline_worker.clock import ServerClock
-from paceline_worker.keys import Keys
-from paceline_worker.secrets import KeyRing
-from paceline_worker.state import DeliveryState
+from paceline_worker.accounts.accounts import Accounts
+from paceline_worker.accounts.secrets import KeyRing
+from paceline_worker.delivery.keys import Keys
+from paceline_worker.state.clock import ServerClock
+from paceline_worker.state.state import DeliveryState
 from tests.conftest import SECRET, add_account
 
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from paceline_worker.accounts import Accounts
-from paceline_worker.policy import Verdict
+from paceline_worker.accounts.accounts import Accounts
+from paceline_worker.verdict.policy import Verdict
 from tests.support.drive import (
     ACCEPTED,
     BAD_KEY,

@@ -5,10 +5,10 @@ from itertools import pairwise
 
 import pytest
 
-from paceline.scripts import Script
-from paceline_worker.accounts import Accounts
-from paceline_worker.policy import Verdict
-from paceline_worker.state import Hint
+from paceline.state.scripts import Script
+from paceline_worker.accounts.accounts import Accounts
+from paceline_worker.state.state import Hint
+from paceline_worker.verdict.policy import Verdict
 from tests.conftest import add_account
 from tests.support.drive import ACCEPTED, LEASE_US, NOT_MADE, OVERLOADED, THROTTLED, UNSENDABLE, Drive
 

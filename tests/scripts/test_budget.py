@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from paceline_worker.accounts import Accounts, NewAccount
-from paceline_worker.secrets import ApiKey, KeyRing
-from paceline_worker.state import Hint
+from paceline_worker.accounts.accounts import Accounts, NewAccount
+from paceline_worker.accounts.secrets import ApiKey, KeyRing
+from paceline_worker.state.state import Hint
 from tests.conftest import SECRET, add_account
 from tests.support.drive import ACCEPTED, LEASE_US, OVERLOADED, Drive
 

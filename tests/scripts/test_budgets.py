@@ -5,9 +5,9 @@ from datetime import timedelta
 import redis
 
 from paceline.operations import CheckNumber, CreateGroup
-from paceline_worker.accounts import Accounts
-from paceline_worker.info import Info
-from paceline_worker.policy import Verdict
+from paceline_worker.accounts.accounts import Accounts
+from paceline_worker.accounts.info import Info
+from paceline_worker.verdict.policy import Verdict
 from tests.conftest import SENDER
 from tests.support.drive import ACCEPTED, NOT_MADE, OVERLOADED, Drive
 

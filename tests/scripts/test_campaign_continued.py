@@ -4,9 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from paceline.campaigns.upload import draft, open_campaign, upload
 from paceline.errors import CampaignConflict
 from paceline.ids import new_id
-from paceline.upload import draft, open_campaign, upload
 from tests.support.drive import ACCEPTED, Drive
 
 SENDER = "+15550100001"

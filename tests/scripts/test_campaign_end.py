@@ -4,9 +4,9 @@ from datetime import timedelta
 
 import pytest
 
-from paceline.campaign_options import CampaignOptions
-from paceline_worker.accounts import Accounts
-from paceline_worker.held import Held
+from paceline.campaigns.options import CampaignOptions
+from paceline_worker.accounts.accounts import Accounts
+from paceline_worker.review.held import Held
 from tests.conftest import add_account, ownerless_keys
 from tests.properties.places import ROOT
 from tests.properties.uploads import Uploads

@@ -10,13 +10,13 @@ import pytest
 
 from paceline.errors import InvalidOperation, NotFound, UnknownAccount
 from paceline.ids import derived_id, new_id
+from paceline.inbox.record import chunk, common_fields
 from paceline.operations import AddParticipants, CreateGroup, SendMessage
-from paceline.record import chunk, common_fields
-from paceline.view import Status, status_of
-from paceline_worker.accounts import Accounts
-from paceline_worker.dead import LOOKED_AT, DeadLetters, Match, NotReplayed, Replayed
-from paceline_worker.policy import Verdict
-from paceline_worker.state import Hint
+from paceline.status.view import Status, status_of
+from paceline_worker.accounts.accounts import Accounts
+from paceline_worker.review.dead import LOOKED_AT, DeadLetters, Match, NotReplayed, Replayed
+from paceline_worker.state.state import Hint
+from paceline_worker.verdict.policy import Verdict
 from tests.conftest import SENDER, add_account
 from tests.support.drive import ABSENT, ACCEPTED, DEAD, OVERLOADED, REJECTED, UNKNOWN, UNSENDABLE, Drive
 

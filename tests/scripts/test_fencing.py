@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from paceline_worker.policy import Verdict
+from paceline_worker.verdict.policy import Verdict
 from tests.support.drive import ACCEPTED, LEASE_US, NOT_MADE, OVERLOADED, THROTTLED, UNKNOWN, Drive
 
 

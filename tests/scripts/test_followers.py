@@ -8,8 +8,8 @@ import pytest
 
 from paceline.ids import new_id
 from paceline.operations import CreateGroup, DeleteMessage, SendMessage
-from paceline_worker.accounts import AccountError, Accounts
-from paceline_worker.policy import Verdict
+from paceline_worker.accounts.accounts import AccountError, Accounts
+from paceline_worker.verdict.policy import Verdict
 from tests.conftest import SENDER, add_account
 from tests.support.drive import ACCEPTED, LEASE_US, REJECTED, UNKNOWN, Drive
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
-from paceline_worker.accounts import Accounts
+from paceline_worker.accounts.accounts import Accounts
 from tests.conftest import add_account
 from tests.support.drive import ACCEPTED, NOT_MADE, OVERLOADED, REJECTED, SENDER_BUSY, Drive
 

@@ -8,12 +8,12 @@ import pytest
 
 from paceline.errors import InvalidOperation, NotFound, UnknownAccount
 from paceline.ids import derived_id, new_id
+from paceline.inbox.record import chunk, common_fields
 from paceline.operations import SendMessage
-from paceline.record import chunk, common_fields
-from paceline.view import Status, status_of
-from paceline_worker.accounts import Accounts
-from paceline_worker.held import CampaignCancelled, Held, NotHeld
-from paceline_worker.policy import Verdict
+from paceline.status.view import Status, status_of
+from paceline_worker.accounts.accounts import Accounts
+from paceline_worker.review.held import CampaignCancelled, Held, NotHeld
+from paceline_worker.verdict.policy import Verdict
 from tests.conftest import SENDER, add_account
 from tests.support.drive import ABSENT, ACCEPTED, LEASE_US, OVERLOADED, REJECTED, UNKNOWN, Drive
 

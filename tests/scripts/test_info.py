@@ -4,11 +4,11 @@ from datetime import timedelta
 
 import pytest
 
-from paceline.scripts import Script
-from paceline_worker.accounts import Accounts
-from paceline_worker.bucket import Pacing
-from paceline_worker.info import Info
-from paceline_worker.secrets import ApiKey, KeyRing
+from paceline.state.scripts import Script
+from paceline_worker.accounts.accounts import Accounts
+from paceline_worker.accounts.info import Info
+from paceline_worker.accounts.secrets import ApiKey, KeyRing
+from paceline_worker.pacing.bucket import Pacing
 from tests.conftest import SECRET, add_account
 from tests.support.drive import ACCEPTED, THROTTLED, UNPAID, Drive
 

@@ -13,18 +13,18 @@ import redis
 from prometheus_client import CollectorRegistry
 
 from paceline import Outbox, SendMessage
-from paceline.state import State
+from paceline.state.calls import State
 from paceline_sandbox.embedded import EmbeddedServer
-from paceline_worker.admission import Admission
-from paceline_worker.answers import read_answer
-from paceline_worker.clock import ServerClock
-from paceline_worker.dispatcher import Dispatcher
-from paceline_worker.lateness import Way
-from paceline_worker.metrics import Metrics
-from paceline_worker.policy import Situation, decide
-from paceline_worker.progress import ProgressCheck
-from paceline_worker.state import DeliveryState, Hint, WorkerState
-from paceline_worker.traces import Traces
+from paceline_worker.delivery.lateness import Way
+from paceline_worker.delivery.traces import Traces
+from paceline_worker.dispatch.admission import Admission
+from paceline_worker.dispatch.dispatcher import Dispatcher
+from paceline_worker.dispatch.progress import ProgressCheck
+from paceline_worker.provider.answers import read_answer
+from paceline_worker.state.clock import ServerClock
+from paceline_worker.state.state import DeliveryState, Hint, WorkerState
+from paceline_worker.telemetry.metrics import Metrics
+from paceline_worker.verdict.policy import Situation, decide
 from tests.conftest import SENDER, add_account
 from tests.support.drive import Drive
 from tests.support.wait import wait_until

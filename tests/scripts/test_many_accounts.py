@@ -7,10 +7,10 @@ import redis
 
 from paceline import names
 from paceline.errors import InvalidOperation, StateUnavailable
-from paceline_worker.accounts import PIPELINED, Accounts, NewAccount
-from paceline_worker.accounts_stored import StoredAccount, StoredAccounts
-from paceline_worker.info import Info
-from paceline_worker.secrets import ApiKey, KeyRing
+from paceline_worker.accounts.accounts import PIPELINED, Accounts, NewAccount
+from paceline_worker.accounts.info import Info
+from paceline_worker.accounts.secrets import ApiKey, KeyRing
+from paceline_worker.accounts.stored import StoredAccount, StoredAccounts
 from tests.conftest import SECRET, add_account
 
 RING = KeyRing(SECRET)

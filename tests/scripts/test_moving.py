@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 
 from paceline.window import from_text
-from paceline_worker.accounts import Accounts
+from paceline_worker.accounts.accounts import Accounts
 from tests.conftest import add_account
 from tests.support.drive import ACCEPTED, OWNER, Drive
 

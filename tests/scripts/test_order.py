@@ -4,8 +4,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from paceline.ids import derived_id, new_id
+from paceline.inbox.record import chunk, common_fields, operation_id, single
 from paceline.operations import SendMessage
-from paceline.record import chunk, common_fields, operation_id, single
 from tests.support.drive import ACCEPTED, OVERLOADED, Drive
 
 SENDER, TO = "+15550100001", "+15550100002"

@@ -11,12 +11,12 @@ import pytest
 from paceline import names
 from paceline.errors import NotFound, StateUnavailable
 from paceline.ids import derived_id, new_id
+from paceline.inbox.record import chunk, common_fields, instant
 from paceline.outcomes import OutcomeEntry, Outcomes, OutcomesTrimmed
-from paceline.record import chunk, common_fields, instant
 from paceline.state import connect
 from paceline_sandbox.embedded import free_port
-from paceline_worker.held import Held
-from paceline_worker.policy import Verdict
+from paceline_worker.review.held import Held
+from paceline_worker.verdict.policy import Verdict
 from tests.conftest import SENDER
 from tests.support.drive import ACCEPTED, REJECTED, UNKNOWN, Drive
 from tests.support.wait import wait_until

@@ -8,16 +8,16 @@ import pytest
 import redis
 
 from paceline import Plan
-from paceline.campaign import Campaign
-from paceline.campaign_options import CampaignOptions
+from paceline.campaigns.campaign import Campaign
+from paceline.campaigns.options import CampaignOptions
+from paceline.campaigns.plan import plan_campaign
+from paceline.campaigns.upload import Draft, draft, open_campaign, upload
 from paceline.errors import UnknownAccount, UnknownSender
 from paceline.ids import new_id
-from paceline.plan import plan_campaign
-from paceline.record import compact
-from paceline.upload import Draft, draft, open_campaign, upload
+from paceline.inbox.record import compact
 from paceline_sandbox.embedded import EmbeddedServer
-from paceline_worker.accounts import Accounts
-from paceline_worker.info import Info
+from paceline_worker.accounts.accounts import Accounts
+from paceline_worker.accounts.info import Info
 from tests.conftest import SENDER, add_account
 from tests.support.drive import ACCEPTED, Drive
 

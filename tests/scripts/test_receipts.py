@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from paceline import names
-from paceline.campaign import progress_of
-from paceline.delivery import DeliveryReceipt, receipt_of
+from paceline.campaigns.campaign import progress_of
+from paceline.inbox.record import instant
 from paceline.operations import CreateGroup, DeleteMessage
-from paceline.record import instant
-from paceline.scripts import Script
-from paceline_worker.accounts import Accounts
+from paceline.state.scripts import Script
+from paceline.status.receipt import DeliveryReceipt, receipt_of
+from paceline_worker.accounts.accounts import Accounts
 from paceline_worker.receipts.state import Hooks
 from tests.conftest import SENDER, add_account
 from tests.properties.uploads import Uploads

@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from paceline.errors import ConfigurationError, InvalidOperation, UnknownAccount
-from paceline_worker.accounts import AccountError, Accounts
-from paceline_worker.info import Info
-from paceline_worker.secrets import ApiKey, KeyRing
+from paceline_worker.accounts.accounts import AccountError, Accounts
+from paceline_worker.accounts.info import Info
+from paceline_worker.accounts.secrets import ApiKey, KeyRing
 from tests.conftest import SECRET
 from tests.support.drive import ACCEPTED, BAD_KEY, UNPAID, Drive
 

@@ -4,9 +4,9 @@ import time
 
 import pytest
 
-from paceline.scripts import Script
-from paceline_worker.clock import ServerClock
-from paceline_worker.state import Beat
+from paceline.state.scripts import Script
+from paceline_worker.state.clock import ServerClock
+from paceline_worker.state.state import Beat
 from tests.conftest import add_account
 from tests.support.drive import ACCEPTED, Drive
 

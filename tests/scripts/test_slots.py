@@ -3,8 +3,8 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from paceline.scripts import Script
-from paceline_worker.accounts import Accounts
+from paceline.state.scripts import Script
+from paceline_worker.accounts.accounts import Accounts
 from tests.conftest import add_account
 from tests.support.drive import ACCEPTED, NOT_MADE, OVERLOADED, THROTTLED, UNKNOWN, Drive
 

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import pytest
 
-from paceline_worker.accounts import Accounts
+from paceline_worker.accounts.accounts import Accounts
 from tests.support.drive import ACCEPTED, THROTTLED, Drive
 
 INTERVAL_US = 6_100_000

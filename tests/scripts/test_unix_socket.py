@@ -3,9 +3,10 @@
 import asyncio
 from pathlib import Path
 
-from paceline.state import State, connect
-from paceline_worker.clock import ServerClock
-from paceline_worker.state import Answered, DeliveryState
+from paceline.state import connect
+from paceline.state.calls import State
+from paceline_worker.state.clock import ServerClock
+from paceline_worker.state.state import Answered, DeliveryState
 from tests.support.servers import start_server
 
 

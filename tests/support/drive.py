@@ -9,17 +9,17 @@ from typing import Any
 import redis
 
 from paceline import names
-from paceline.audit import Balance, balance_of
 from paceline.errors import PacelineError
 from paceline.ids import new_id
+from paceline.inbox.record import operation_id, single
 from paceline.operations import Operation, SendMessage
-from paceline.record import operation_id, single
-from paceline.scripts import Script
-from paceline.state import State
-from paceline_worker.clock import ServerClock
-from paceline_worker.info import Info, catch_up_us, info_fields
-from paceline_worker.policy import Verdict
-from paceline_worker.state import GRANT_BUDGET_US, Grants, Hint, InfoTurn, WorkerState
+from paceline.state.calls import State
+from paceline.state.scripts import Script
+from paceline.status.audit import Balance, balance_of
+from paceline_worker.accounts.info import Info, catch_up_us, info_fields
+from paceline_worker.state.clock import ServerClock
+from paceline_worker.state.state import GRANT_BUDGET_US, Grants, Hint, InfoTurn, WorkerState
+from paceline_worker.verdict.policy import Verdict
 from tests.support.moved_clock import START_US
 
 LEASE_US = 20_000_000

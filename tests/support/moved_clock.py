@@ -7,7 +7,7 @@ from datetime import timedelta
 from functools import cache
 from typing import TYPE_CHECKING
 
-from paceline import scripts
+from paceline.state import scripts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

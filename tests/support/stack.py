@@ -11,12 +11,13 @@ from types import TracebackType
 from typing import Any, Protocol, Self
 
 from paceline import Outbox, Receipt, SendMessage, Status
-from paceline.audit import Balance, balance_of
-from paceline.state import State, connect
+from paceline.state import connect
+from paceline.state.calls import State
+from paceline.status.audit import Balance, balance_of
 from paceline_sandbox.embedded import EmbeddedServer
-from paceline_worker.accounts import Accounts
-from paceline_worker.bucket import Pacing
-from paceline_worker.secrets import ApiKey, KeyRing
+from paceline_worker.accounts.accounts import Accounts
+from paceline_worker.accounts.secrets import ApiKey, KeyRing
+from paceline_worker.pacing.bucket import Pacing
 from tests.support.processes import Process, start_worker
 from tests.support.sandbox_client import SandboxClient
 from tests.support.wait import wait_until

@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 
 from paceline import Receipt
-from paceline_worker.accounts import Accounts
+from paceline_worker.accounts.accounts import Accounts
 from tests.support.stack import PATIENCE, Stack
 from tests.support.wait import wait_until
 

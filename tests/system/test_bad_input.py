@@ -8,8 +8,8 @@ import pytest
 import redis
 
 from paceline import CreateGroup, Operation, SendMessage, SendTemplate
-from paceline.audit import Balance
 from paceline.errors import InvalidOperation, PacelineError, UnknownAccount, UnknownSender
+from paceline.status.audit import Balance
 from tests.conftest import emptied
 from tests.support.processes import Sandbox
 from tests.support.servers import start_server

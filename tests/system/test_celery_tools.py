@@ -16,8 +16,8 @@ from paceline.settings import Settings
 from paceline.version import VERSION
 from paceline_worker import control
 from paceline_worker.celery import build_app, publisher
-from paceline_worker.clock import ServerClock
-from paceline_worker.state import Grants, Hint, WorkerState
+from paceline_worker.state.clock import ServerClock
+from paceline_worker.state.state import Grants, Hint, WorkerState
 from tests.support.celery_tools import CELERY, ask, by_tool, celery, figures_when, node
 from tests.support.processes import Process, free_port, spawn
 from tests.support.servers import start_server

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from paceline.audit import Balance
+from paceline.status.audit import Balance
 from paceline_sandbox.embedded import EmbeddedServer
 from tests.conftest import Servers, emptied
 from tests.support.processes import Sandbox, start_worker

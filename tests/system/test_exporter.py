@@ -15,7 +15,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from paceline import names
-from paceline.scripts import Script
+from paceline.state.scripts import Script
 from paceline_sandbox.embedded import EmbeddedServer
 from tests.conftest import SECRET
 from tests.support.processes import Process, free_port, spawn

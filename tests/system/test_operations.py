@@ -31,7 +31,7 @@ from paceline import (
 )
 from paceline.kinds import KINDS
 from paceline.operations import OPERATIONS
-from paceline_sandbox.history import stable_id
+from paceline_sandbox.messages.history import stable_id
 from tests.support.shell import paceline
 from tests.support.stack import Stack
 

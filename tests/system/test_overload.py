@@ -11,7 +11,7 @@ from benchmarks.fleet import measure
 from benchmarks.load import Run
 from benchmarks.verdict import Result
 
-from paceline_worker.accounts import Accounts
+from paceline_worker.accounts.accounts import Accounts
 from tests.support.celery_tools import figures_when
 from tests.support.stack import Stack
 

@@ -5,9 +5,9 @@ from itertools import pairwise
 
 import pytest
 
-from paceline_worker.accounts import Accounts
-from paceline_worker.bucket import Pacing, plan
-from paceline_worker.secrets import ApiKey, KeyRing
+from paceline_worker.accounts.accounts import Accounts
+from paceline_worker.accounts.secrets import ApiKey, KeyRing
+from paceline_worker.pacing.bucket import Pacing, plan
 from tests.support.stack import SECRET, Stack
 from tests.support.wait import wait_until
 

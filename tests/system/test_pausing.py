@@ -10,14 +10,14 @@ from prometheus_client import CollectorRegistry
 
 from paceline import names
 from paceline_sandbox.embedded import EmbeddedServer
-from paceline_worker.admission import Admission
-from paceline_worker.clock import ServerClock
-from paceline_worker.dispatcher import Dispatcher
-from paceline_worker.lateness import Way
-from paceline_worker.metrics import Metrics
-from paceline_worker.progress import ProgressCheck
-from paceline_worker.state import Beat, Hint, WorkerState
-from paceline_worker.traces import Traces
+from paceline_worker.delivery.lateness import Way
+from paceline_worker.delivery.traces import Traces
+from paceline_worker.dispatch.admission import Admission
+from paceline_worker.dispatch.dispatcher import Dispatcher
+from paceline_worker.dispatch.progress import ProgressCheck
+from paceline_worker.state.clock import ServerClock
+from paceline_worker.state.state import Beat, Hint, WorkerState
+from paceline_worker.telemetry.metrics import Metrics
 from tests.support.celery_tools import ask, by_tool, figures_when
 from tests.support.processes import Process
 from tests.support.stack import PATIENCE, Stack

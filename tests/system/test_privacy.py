@@ -11,8 +11,8 @@ import pytest
 
 from paceline import names
 from paceline.state import connect
-from paceline_worker.accounts import Accounts
-from paceline_worker.secrets import ApiKey, KeyRing
+from paceline_worker.accounts.accounts import Accounts
+from paceline_worker.accounts.secrets import ApiKey, KeyRing
 from tests.support.processes import free_port
 from tests.support.promtool import promtool
 from tests.support.servers import start_server

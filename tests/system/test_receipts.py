@@ -23,7 +23,7 @@ from redis.exceptions import NoPermissionError
 from paceline import names
 from paceline.cli import main
 from paceline.state import connect
-from paceline.view import Status
+from paceline.status.view import Status
 from paceline_sandbox.embedded import EmbeddedServer
 from paceline_worker.receipts.address import digest_of, new_token
 from paceline_worker.receipts.state import Hooks

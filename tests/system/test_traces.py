@@ -9,7 +9,7 @@ import pytest
 
 from paceline import SendMessage
 from paceline.state import connect
-from paceline.tracing import UNSAMPLED
+from paceline.tracing.spans import UNSAMPLED
 from paceline_sandbox.embedded import free_port
 from tests.support.collector import Collector, Span, collecting
 from tests.support.stack import PATIENCE, Stack, canary_environment

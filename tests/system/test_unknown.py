@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from paceline_worker.held import Held
+from paceline_worker.review.held import Held
 from tests.support.stack import Stack
 
 pytestmark = [pytest.mark.system]

@@ -16,10 +16,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from paceline.wire import ProviderRequest
-from paceline_worker.answers import Answer, Meaning
-from paceline_worker.provider import Provider
-from paceline_worker.secrets import ApiKey
+from paceline.operations.requests import ProviderRequest
+from paceline_worker.accounts.secrets import ApiKey
+from paceline_worker.provider.answers import Answer, Meaning
+from paceline_worker.provider.client import Provider
 
 CANARY = "UAKcanary0-1111-4222-8333-444444444444"
 KEY = ApiKey(CANARY)

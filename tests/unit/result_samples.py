@@ -11,10 +11,10 @@ from paceline import (
     AddParticipants,
     CreateGroup,
 )
-from paceline.wire import Work, request_for
-from paceline_worker import results
-from paceline_worker.answers import Answer, Meaning
-from paceline_worker.policy import Verdict
+from paceline.operations.requests import Work, request_for
+from paceline_worker.provider.answers import Answer, Meaning
+from paceline_worker.verdict import results
+from paceline_worker.verdict.policy import Verdict
 from tests.unit.samples import GROUP, NOON_US, SENDER, make, numbers, work
 
 ONE, TWO, THREE = numbers(3)

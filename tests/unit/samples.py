@@ -22,7 +22,7 @@ from paceline import (
     SetGroupPicture,
     SetProfilePicture,
 )
-from paceline.wire import Work
+from paceline.operations.requests import Work
 
 AnOperation = TypeVar("AnOperation", bound=Operation)
 

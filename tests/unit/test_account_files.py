@@ -9,10 +9,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from paceline.errors import InvalidOperation
-from paceline_worker.accounts_decision import decide, exported
-from paceline_worker.accounts_file import COLUMNS, EXPORTED, csv_lines, json_lines, read_rows
-from paceline_worker.accounts_rows import AccountRow, account_rows
-from paceline_worker.accounts_stored import StoredAccount
+from paceline_worker.accounts.decision import decide, exported
+from paceline_worker.accounts.file import COLUMNS, EXPORTED, csv_lines, json_lines, read_rows
+from paceline_worker.accounts.rows import AccountRow, account_rows
+from paceline_worker.accounts.stored import StoredAccount
 
 CANARY = "canary-0f8e7d6c5b4a"
 BUDGETS = st.dictionaries(

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paceline_worker.admission import LATE_S, Admission
+from paceline_worker.dispatch.admission import LATE_S, Admission
 
 LATE = LATE_S * 2
 

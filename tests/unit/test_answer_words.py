@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paceline_worker.answers import WORDS_KEPT, clean, read_answer
+from paceline_worker.provider.answers import WORDS_KEPT, clean, read_answer
 
 HOSTILE = [
     "done\r\n2026-01-31 12:00:00 [info] forged line",

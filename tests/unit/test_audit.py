@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paceline.audit import balance_of
-from paceline.campaign import OUTCOMES
+from paceline.campaigns.campaign import OUTCOMES
+from paceline.status.audit import balance_of
 
 NUMBERS = st.integers(0, 10**9)
 

@@ -3,7 +3,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from paceline_worker.batcher import Batcher
+from paceline_worker.delivery.batcher import Batcher
 
 
 class Server:

@@ -9,10 +9,10 @@ import pytest
 from paceline import CreateGroup, DeleteMessage, SendMessage
 from paceline.errors import PacelineError
 from paceline.operations import Operation
-from paceline.wire import Followed
-from paceline_worker.answers import Answer, Meaning
-from paceline_worker.begun import Begun, read_begun
-from paceline_worker.policy import Situation, Verdict
+from paceline.operations.requests import Followed
+from paceline_worker.delivery.begun import Begun, read_begun
+from paceline_worker.provider.answers import Answer, Meaning
+from paceline_worker.verdict.policy import Situation, Verdict
 from tests.unit.samples import GROUP, MESSAGE, NOON_US, OPERATION_ID, RECIPIENT, SENDER, make, message, numbers
 
 NEEDED = [

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paceline_worker.bucket import Bucket, Pacing, plan
+from paceline_worker.pacing.bucket import Bucket, Pacing, plan
 
 START = 1_769_860_800_000_000
 SECOND = 1_000_000

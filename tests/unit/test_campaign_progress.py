@@ -3,7 +3,7 @@ from datetime import UTC, datetime
 import pytest
 
 from paceline import Progress
-from paceline.campaign import OUTCOMES, progress_of
+from paceline.campaigns.campaign import OUTCOMES, progress_of
 
 
 def test_the_outcomes_are_pinned() -> None:

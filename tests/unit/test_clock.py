@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paceline_worker.clock import JUMP_TOLERANCE_US, ServerClock
+from paceline_worker.state.clock import JUMP_TOLERANCE_US, ServerClock
 
 SERVER_AT_ZERO_US = 1_769_860_800_000_000
 # latency on the way there and back, in seconds

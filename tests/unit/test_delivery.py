@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from paceline.campaign import progress_of
-from paceline.delivery import DeliveryReceipt, receipt_of
-from paceline.view import status_of
+from paceline.campaigns.campaign import progress_of
+from paceline.status.receipt import DeliveryReceipt, receipt_of
+from paceline.status.view import status_of
 from tests.unit.samples import NOON, NOON_US
 from tests.unit.test_view import found
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paceline_worker.distance import Estimate
+from paceline_worker.delivery.distance import Estimate
 
 samples = st.lists(st.floats(0, 2), min_size=1, max_size=50)
 

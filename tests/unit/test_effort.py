@@ -2,7 +2,7 @@
 
 import pytest
 
-from paceline_worker.effort import Cost, Effort
+from paceline_worker.telemetry.effort import Cost, Effort
 
 
 def beat(effort: Effort, calls: int, duration_s: float, cpu_at_s: float) -> Cost:

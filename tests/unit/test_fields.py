@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from paceline.fields import group_reference, group_uuid, message_reference, phone_number, remote_id
 from paceline.ids import derived_id, new_id
-from paceline.instants import utc
+from paceline.times import utc
 from tests.unit.samples import GROUP, MESSAGE, NOON, OPERATION_ID, PICTURE, RECIPIENT, REMOTE_ID
 
 OLD_GROUP = "WGP11111111-2222-4333-8444-555555555555"

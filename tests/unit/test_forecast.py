@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paceline.backlog import Departure, Lane, Pace, Place, Quota, Source
-from paceline.forecast import departures
+from paceline.forecast.backlog import Departure, Lane, Pace, Place, Quota, Source
+from paceline.forecast.flow import departures
 
 SECOND = 1_000_000
 MINUTE = 60 * SECOND

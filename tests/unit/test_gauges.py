@@ -8,11 +8,18 @@ import pytest
 from prometheus_client import CollectorRegistry
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from paceline.state import State
-from paceline_worker import gauges
-from paceline_worker.gauges import StateGauges, suspension_label, wanted
-from paceline_worker.readings import AccountReading, CampaignReading, FleetReading, Reader, WorkerReading, worker_of
-from paceline_worker.wanted import Demand
+from paceline.state.calls import State
+from paceline_worker.exporter import gauges
+from paceline_worker.exporter.gauges import StateGauges, suspension_label, wanted
+from paceline_worker.exporter.readings import (
+    AccountReading,
+    CampaignReading,
+    FleetReading,
+    Reader,
+    WorkerReading,
+    worker_of,
+)
+from paceline_worker.exporter.wanted import Demand
 from tests.unit.samples import NOON_US
 
 IDLE = AccountReading(

@@ -2,8 +2,8 @@
 
 import pytest
 
-from paceline_worker.answers import Meaning
-from paceline_worker.policy import Verdict, health_of
+from paceline_worker.provider.answers import Meaning
+from paceline_worker.verdict.policy import Verdict, health_of
 
 HEALTH = {
     Meaning.ACCEPTED: "good",

@@ -11,8 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from paceline.errors import InvalidOperation
-from paceline_worker.bucket import Pacing, plan
-from paceline_worker.info import (
+from paceline_worker.accounts.info import (
     INFO,
     INFO_EVERY,
     SAFE_RATE,
@@ -24,6 +23,7 @@ from paceline_worker.info import (
     plan_fields,
     read_info,
 )
+from paceline_worker.pacing.bucket import Pacing, plan
 from tests.unit.samples import NOON
 
 J = timedelta(milliseconds=100)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paceline_worker.late import Allowed, Waiting, late_operations
+from paceline_worker.exporter.late import Allowed, Waiting, late_operations
 
 SECOND = 1_000_000
 LISTS = st.lists(st.builds(Waiting, st.integers(0, 500), st.integers(0, 1000 * SECOND)), max_size=6)

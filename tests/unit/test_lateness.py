@@ -1,6 +1,6 @@
 """What a worker measures between a grant and its call."""
 
-from paceline_worker.lateness import Way
+from paceline_worker.delivery.lateness import Way
 
 
 def test_a_new_worker_begins_just_before_the_slot() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import structlog
 
-from paceline_worker.logs import configure
+from paceline_worker.telemetry.logs import configure
 
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted([*(ROOT / "producer" / "src").rglob("*.py"), *(ROOT / "worker" / "src").rglob("*.py")])
@@ -80,7 +80,7 @@ def test_events_can_be_searched_for() -> None:
 def test_the_reading_of_sources_finds_calls() -> None:
     """It does not pass over the modules that log."""
     files = {Path(each.where.partition(":")[0]).name for each in FOUND}
-    assert {"hints.py", "dispatcher.py", "engine.py", "runtime.py", "exporter.py"} <= files
+    assert {"hints.py", "dispatcher.py", "engine.py", "runtime.py", "__main__.py"} <= files
 
 
 @pytest.mark.parametrize(
@@ -107,10 +107,10 @@ def test_a_log_file_has_the_same_form(tmp_path: Path, capsys: pytest.CaptureFixt
     before = (root.handlers[:], root.level)
     try:
         configure("json", path=str(path))
-        structlog.get_logger("paceline_worker.engine").warning("sent", operation="01op")
+        structlog.get_logger("paceline_worker.delivery.engine").warning("sent", operation="01op")
         logging.getLogger("celery").error("lost %s", "it")
         lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-        assert [("sent", "paceline_worker.engine"), ("lost it", "celery")] == [
+        assert [("sent", "paceline_worker.delivery.engine"), ("lost it", "celery")] == [
             (line["event"], line["logger"]) for line in lines
         ]
         assert [{*ALWAYS, "operation"}, {*ALWAYS}] == [set(line) for line in lines]

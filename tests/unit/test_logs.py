@@ -8,7 +8,7 @@ from typing import Any, Literal
 import pytest
 import structlog
 
-from paceline_worker.logs import configure
+from paceline_worker.telemetry.logs import configure
 
 Logs = Callable[..., list[str]]
 CORPUS = ["a\r\nforged", "a\nforged", "\x1b[31mred\x1b[0m", "\x1b]0;title\x07", "\x9b31m", "a\x00b"]
@@ -35,7 +35,7 @@ def written(capsys: pytest.CaptureFixture[str]) -> Iterator[Logs]:
 
 
 def ours(event: str = "sent", **fields: Any) -> Callable[[], Any]:
-    return lambda: structlog.get_logger("paceline_worker.engine").warning(event, **fields)
+    return lambda: structlog.get_logger("paceline_worker.delivery.engine").warning(event, **fields)
 
 
 def test_json_is_one_object_a_line(written: Logs) -> None:
@@ -43,7 +43,12 @@ def test_json_is_one_object_a_line(written: Logs) -> None:
     (line,) = written("json", ours(operation="01op"))
     found = json.loads(line)
     assert found.pop("timestamp").endswith("Z")
-    assert found == {"event": "sent", "level": "warning", "logger": "paceline_worker.engine", "operation": "01op"}
+    assert found == {
+        "event": "sent",
+        "level": "warning",
+        "logger": "paceline_worker.delivery.engine",
+        "operation": "01op",
+    }
 
 
 def test_logs_of_libraries_have_the_same_form(written: Logs) -> None:

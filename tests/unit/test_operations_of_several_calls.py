@@ -18,7 +18,7 @@ from paceline import (
     RemoveParticipants,
 )
 from paceline.errors import InvalidOperation
-from paceline.wire import Followed, ProviderRequest, participants_of_this_call, request_for, session_key
+from paceline.operations.requests import Followed, ProviderRequest, participants_of_this_call, request_for, session_key
 from tests.unit.samples import GROUP, MESSAGE, OPERATION_ID, RECIPIENT, REMOTE_ID, make, numbers, work
 
 CHANNEL = "WPN11111111-2222-4333-8444-555555555555"

@@ -27,7 +27,7 @@ def outbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[RecordingOutbox]:
     """What examples get that make an `Outbox`."""
     recorder = RecordingOutbox()
     monkeypatch.setattr(paceline, "Outbox", lambda: recorder)
-    monkeypatch.setattr("paceline.cli.submit.Outbox", lambda: recorder)
+    monkeypatch.setattr("paceline.cli.send.submit.Outbox", lambda: recorder)
     yield recorder
     assert recorder.sent
 

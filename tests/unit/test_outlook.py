@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from paceline.outlook import Forecast, forecast_of
+from paceline.forecast.outlook import Forecast, forecast_of
 from tests.unit.samples import NOON, NOON_US, SENDER
 
 SECOND = 1_000_000

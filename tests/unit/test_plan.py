@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from paceline.errors import InvalidOperation
-from paceline_worker.bucket import DEFAULT_VARIATION, Pacing, Plan, Quota, plan
+from paceline_worker.pacing.bucket import DEFAULT_VARIATION, Pacing, Plan, Quota, plan
 
 MINUTE, HOUR, DAY, MONTH = 60_000_000, 3_600_000_000, 86_400_000_000, 2_592_000_000_000
 J = 100_000

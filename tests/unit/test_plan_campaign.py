@@ -11,15 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from paceline import Campaign, Outbox, Plan
-from paceline.backlog import Lane, Pace, Source
-from paceline.campaign_options import CampaignOptions
-from paceline.cli.plan import PlanFailsError, tell_plan
+from paceline.campaigns.options import CampaignOptions
+from paceline.campaigns.plan_rows import Rows, Seen, foresee, read
+from paceline.campaigns.upload import draft
+from paceline.cli.campaign.plan import PlanFailsError, tell_plan
 from paceline.errors import StateUnavailable, UnknownAccount
+from paceline.forecast.backlog import Lane, Pace, Source
+from paceline.forecast.outlook import changed, source_of, with_more, with_source
 from paceline.ids import derived_id
-from paceline.outlook import changed, source_of, with_more, with_source
-from paceline.plan_rows import Rows, Seen, foresee, read
 from paceline.testing import RecordingOutbox
-from paceline.upload import draft
 from tests.unit.samples import ACCOUNT, SENDER, message
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paceline_worker.answers import Answer, Meaning
-from paceline_worker.policy import Situation, Verdict, decide, not_begun, not_made
+from paceline_worker.provider.answers import Answer, Meaning
+from paceline_worker.verdict.policy import Situation, Verdict, decide, not_begun, not_made
 
 SEEDS = st.integers(0, 2**32)
 MINUTES = 60.0

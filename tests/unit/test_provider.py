@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from paceline.wire import ProviderRequest
-from paceline_worker.answers import Answer, Meaning
-from paceline_worker.provider import Provider
+from paceline.operations.requests import ProviderRequest
+from paceline_worker.provider.answers import Answer, Meaning
+from paceline_worker.provider.client import Provider
 from tests.unit.provider_server import (
     AMPLE_S,
     CANARY,

@@ -5,7 +5,7 @@ import gzip
 
 import pytest
 
-from paceline_worker.answers import Answer, Meaning
+from paceline_worker.provider.answers import Answer, Meaning
 from tests.unit.provider_server import (
     KEY,
     REQUEST,

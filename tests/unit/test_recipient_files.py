@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from paceline.campaigns.recipients import encode, numbered, read_file
 from paceline.errors import InvalidOperation, InvalidRow
-from paceline.recipients import encode, numbered, read_file
 
 EXTRA = "\0problem"
 

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from paceline.campaigns.recipients import Encoder, FileRow, Row, encode, numbered
 from paceline.errors import InvalidRow
-from paceline.recipients import Encoder, FileRow, Row, encode, numbered
 from paceline.template import placeholders
 from tests.unit.samples import NOON, NOON_US, RECIPIENT
 

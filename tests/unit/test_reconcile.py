@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from paceline import CreateGroup, SendMessage
+from paceline.inbox.record import compact
 from paceline.operations.messages import Pin
-from paceline.record import compact
-from paceline.wire import Followed, ProviderRequest, Work
-from paceline_worker.answers import Answer, Meaning
-from paceline_worker.policy import Verdict
-from paceline_worker.reconcile import found_out, lookup_for
+from paceline.operations.requests import Followed, ProviderRequest, Work
+from paceline_worker.provider.answers import Answer, Meaning
+from paceline_worker.verdict.policy import Verdict
+from paceline_worker.verdict.reconcile import found_out, lookup_for
 from tests.unit.samples import (
     GROUP,
     NOON,

@@ -19,10 +19,10 @@ from paceline import (
     SendMessage,
     SetGroupDescription,
 )
-from paceline.wire import NUMBERS_A_PAGE, Followed, request_for
-from paceline_worker import results
-from paceline_worker.answers import Answer, Meaning
-from paceline_worker.policy import Verdict
+from paceline.operations.requests import NUMBERS_A_PAGE, Followed, request_for
+from paceline_worker.provider.answers import Answer, Meaning
+from paceline_worker.verdict import results
+from paceline_worker.verdict.policy import Verdict
 from tests.unit.result_samples import (
     CHANNEL,
     OBJECTS,

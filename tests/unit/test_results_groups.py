@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from paceline.wire import Work, request_for
-from paceline_worker.policy import Verdict
+from paceline.operations.requests import Work, request_for
+from paceline_worker.verdict.policy import Verdict
 from tests.unit.result_samples import (
     NO,
     ONE,

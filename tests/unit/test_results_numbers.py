@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from paceline_worker import results
+from paceline_worker.verdict import results
 from tests.unit.result_samples import JOINED, NO, OBJECTS, ONE, THREE, TWO, YES, group
 from tests.unit.samples import GROUP, SENDER
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paceline_worker.policy import retry_delay
+from paceline_worker.verdict.policy import retry_delay
 
 SEEDS = st.integers(0, 2**32)
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from paceline.errors import ConfigurationError
-from paceline_worker.secrets import ApiKey, KeyRing
+from paceline_worker.accounts.secrets import ApiKey, KeyRing
 
 CANARY = "UAKcanary0-1111-4222-8333-444444444444"
 

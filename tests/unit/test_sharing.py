@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paceline_worker.sharing import shares
-from paceline_worker.state import Hint
+from paceline_worker.dispatch.sharing import shares
+from paceline_worker.state.state import Hint
 
 
 def hints(number: int) -> list[Hint]:

@@ -74,10 +74,10 @@ def brought_by(extra: str) -> set[str]:
 @pytest.mark.parametrize(
     ("extra", "modules"),
     [
-        ("cli", ["paceline.cli", "paceline_worker.accounts_cli", "paceline_worker.held_cli"]),
-        ("worker", ["paceline_worker", "paceline_worker.celery", "paceline_worker.engine"]),
+        ("cli", ["paceline.cli", "paceline_worker.cli.accounts", "paceline_worker.cli.unknown"]),
+        ("worker", ["paceline_worker", "paceline_worker.celery", "paceline_worker.delivery.engine"]),
         ("sandbox", ["paceline_sandbox.cli", "paceline_sandbox.server"]),
-        ("otel", ["paceline.trace_export"]),
+        ("otel", ["paceline.tracing.export"]),
     ],
 )
 def test_an_extra_brings_what_its_code_imports(extra: str, modules: list[str]) -> None:

@@ -10,10 +10,10 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, Sampler
 
-from paceline import trace_setup, tracing
 from paceline.errors import ConfigurationError
+from paceline.tracing import setup, spans
 
-TOLD = {tracing.ACCOUNT: "acme"}
+TOLD = {spans.ACCOUNT: "acme"}
 
 
 def recording(monkeypatch: pytest.MonkeyPatch, sampler: Sampler = ALWAYS_ON) -> InMemorySpanExporter:
@@ -32,17 +32,17 @@ def finished(kept: InMemorySpanExporter) -> ReadableSpan:
 
 def test_where_nothing_records_nothing_is_written_down() -> None:
     """The package OpenTelemetry alone is no reason to store a context."""
-    with tracing.sending("send", TOLD) as written:
+    with spans.sending("send", TOLD) as written:
         assert "" == written
 
 
 def test_what_is_written_down_is_read_as_the_same_context(monkeypatch: pytest.MonkeyPatch) -> None:
     """A traceparent as W3C Trace Context has it, 55 bytes."""
     kept = recording(monkeypatch)
-    with tracing.sending("send", TOLD) as written:
+    with spans.sending("send", TOLD) as written:
         pass
     assert 55 == len(written)
-    found = trace.get_current_span(tracing.read(written)).get_span_context()
+    found = trace.get_current_span(spans.read(written)).get_span_context()
     span = finished(kept)
     assert span.context is not None
     assert (span.context.trace_id, span.context.span_id, True) == (found.trace_id, found.span_id, found.is_remote)
@@ -52,14 +52,14 @@ def test_what_is_written_down_is_read_as_the_same_context(monkeypatch: pytest.Mo
 def test_one_that_was_left_out_costs_a_byte(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that nobody records the rest of it."""
     recording(monkeypatch, ALWAYS_OFF)
-    with tracing.sending("send", TOLD) as written:
-        assert "0" == tracing.UNSAMPLED == written
+    with spans.sending("send", TOLD) as written:
+        assert "0" == spans.UNSAMPLED == written
 
 
 def test_a_failure_tells_its_type_and_not_its_words(monkeypatch: pytest.MonkeyPatch) -> None:
     """Words may quote a number."""
     kept = recording(monkeypatch)
-    with pytest.raises(ValueError, match="15550100001"), tracing.sending("send", TOLD):
+    with pytest.raises(ValueError, match="15550100001"), spans.sending("send", TOLD):
         raise ValueError("+15550100001 is not among them")
     assert "ValueError" == (finished(kept).attributes or {})["error.type"]
     assert "15550100001" not in finished(kept).to_json()
@@ -89,19 +89,19 @@ def test_a_processor_of_spans_that_fails_fails_nobody_else(monkeypatch: pytest.M
     provider.add_span_processor(Failing(at))
     monkeypatch.setattr(trace, "get_tracer", provider.get_tracer)
     done = []
-    with tracing.sending("send", TOLD) as written:
+    with spans.sending("send", TOLD) as written:
         done.append(written)
     assert 1 == len(done)
-    with pytest.raises(ZeroDivisionError), tracing.sending("send", TOLD):
+    with pytest.raises(ZeroDivisionError), spans.sending("send", TOLD):
         _ = 1 / 0
 
 
 @pytest.mark.parametrize(
-    "written", ["", tracing.UNSAMPLED, "00-xyz-1-01", "\x00", "00-" + "0" * 32 + "-" + "0" * 16 + "-01"]
+    "written", ["", spans.UNSAMPLED, "00-xyz-1-01", "\x00", "00-" + "0" * 32 + "-" + "0" * 16 + "-01"]
 )
 def test_what_cannot_be_read_is_no_context(written: str) -> None:
     """Whoever goes on begins anew."""
-    assert not trace.get_current_span(tracing.read(written)).get_span_context().is_valid
+    assert not trace.get_current_span(spans.read(written)).get_span_context().is_valid
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_what_cannot_be_read_is_no_context(written: str) -> None:
 )
 def test_nothing_is_sent_unless_asked_for(environ: dict[str, str]) -> None:
     """No provider is installed."""
-    trace_setup.set_up("x", environ)()
+    setup.set_up("x", environ)()
     assert not isinstance(trace.get_tracer_provider(), TracerProvider)
 
 
@@ -138,15 +138,15 @@ def test_what_cannot_be_is_told(monkeypatch: pytest.MonkeyPatch, sentence: str, 
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(ConfigurationError, match=sentence):
-        trace_setup.set_up("x", environ)
+        setup.set_up("x", environ)
 
 
 def test_spans_of_a_program_can_be_looked_at() -> None:
     """`console` prints them; the environment's name of the service wins over ours."""
     code = (
-        "from paceline import trace_setup, tracing\n"
-        "end = trace_setup.set_up('paceline-cli')\n"
-        "with tracing.sending('send', {'paceline.account': 'acme'}): pass\n"
+        "from paceline.tracing import setup, spans\n"
+        "end = setup.set_up('paceline-cli')\n"
+        "with spans.sending('send', {'paceline.account': 'acme'}): pass\n"
         "end()"
     )
     names = []
@@ -169,10 +169,10 @@ def test_without_opentelemetry_all_works() -> None:
     code = (
         "import sys\n"
         "sys.modules['opentelemetry'] = None\n"
-        "from paceline import Outbox, trace_setup, tracing\n"
-        "import paceline_worker.traces\n"
-        "with tracing.sending('send', {}) as written: print(repr(written))\n"
-        "try: trace_setup.set_up('x', {'OTEL_TRACES_EXPORTER': 'otlp'})\n"
+        "from paceline import Outbox\nfrom paceline.tracing import setup, spans\n"
+        "import paceline_worker.delivery.traces\n"
+        "with spans.sending('send', {}) as written: print(repr(written))\n"
+        "try: setup.set_up('x', {'OTEL_TRACES_EXPORTER': 'otlp'})\n"
         "except Exception as error: print(type(error).__name__, error)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)

@@ -10,7 +10,7 @@ from benchmarks.load import Run
 from benchmarks.overload import missed_bars
 from benchmarks.verdict import Result, judge
 
-from paceline.scripts import source
+from paceline.state.scripts import source
 
 SECOND = 1_000_000
 QUIET = SlowScripts(over_5_ms=0, over_10_ms=0, slowest_ms=0, slowest="", worst_ms={}, events={})

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from paceline.view import Event, Status, status_of
+from paceline.status.view import Event, Status, status_of
 from tests.unit.samples import ACCOUNT, NOON, NOON_US, RECIPIENT, SENDER
 
 SECOND = 1_000_000

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paceline_worker.wanted import LEAD_S, Demand, workers_wanted
+from paceline_worker.exporter.wanted import LEAD_S, Demand, workers_wanted
 
 CPU_S = 0.001
 DEMANDS = st.builds(

@@ -28,7 +28,7 @@ from paceline import (
 from paceline.errors import InvalidOperation
 from paceline.kinds import KINDS
 from paceline.operations import Interactive, ListRow, ListSection, ReplyButton, UrlButton
-from paceline.wire import (
+from paceline.operations.requests import (
     Followed,
     ProviderRequest,
     Work,

@@ -13,9 +13,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from paceline.campaign import Campaign, Progress
-    from paceline.campaign_options import CampaignOptions
+    from paceline.campaigns.campaign import Campaign, Progress
+    from paceline.campaigns.options import CampaignOptions
+    from paceline.campaigns.plan import Plan
+    from paceline.campaigns.upload import UploadReport
     from paceline.errors import PacelineError
+    from paceline.forecast.outlook import Forecast
     from paceline.operations import (
         AddParticipants,
         CheckNumber,
@@ -37,11 +40,8 @@ if TYPE_CHECKING:
         SetProfilePicture,
     )
     from paceline.outbox import Accepted, Duplicate, Outbox, Receipt, Refused
-    from paceline.outlook import Forecast
-    from paceline.plan import Plan
     from paceline.settings import Settings
-    from paceline.upload import UploadReport
-    from paceline.view import Status
+    from paceline.status.view import Status
 
 __all__ = [
     "Accepted",
@@ -82,15 +82,15 @@ __all__ = [
 # it is asked for. Type checkers read the imports above; a test holds the two together.
 if not TYPE_CHECKING:
     _HOMES = {
-        "Campaign": "campaign",
-        "CampaignOptions": "campaign_options",
-        "Forecast": "outlook",
+        "Campaign": "campaigns.campaign",
+        "CampaignOptions": "campaigns.options",
+        "Forecast": "forecast.outlook",
         "PacelineError": "errors",
-        "Plan": "plan",
-        "Progress": "campaign",
+        "Plan": "campaigns.plan",
+        "Progress": "campaigns.campaign",
         "Settings": "settings",
-        "Status": "view",
-        "UploadReport": "upload",
+        "Status": "status.view",
+        "UploadReport": "campaigns.upload",
     } | dict.fromkeys(("Accepted", "Duplicate", "Outbox", "Receipt", "Refused"), "outbox")
 
     def __getattr__(name: str) -> Any:

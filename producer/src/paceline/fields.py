@@ -9,7 +9,7 @@ import phonenumbers
 from pydantic import AfterValidator, Field, StringConstraints
 
 from paceline.ids import is_id
-from paceline.instants import utc
+from paceline.times import utc
 
 LONGEST_TEXT: Final = 4096
 LARGEST_MEDIA: Final = 16 * 1024 * 1024

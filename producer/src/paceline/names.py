@@ -1,6 +1,6 @@
 """The one home of the names that cross a process boundary: tasks, queues, Redis root, environment variables.
 
-Redis keys below the root are named in ``lua/keys.lua`` only; metrics in ``paceline_worker.metrics`` and ``gauges`` only.
+Redis keys below the root are named in ``lua/keys.lua`` only; metrics in ``paceline_worker.telemetry.metrics`` and ``gauges`` only.
 """
 
 from typing import Final

@@ -6,9 +6,11 @@ from itertools import chain
 from types import TracebackType
 from typing import Final, Self
 
-from paceline import tracing
-from paceline.campaign import Campaign
-from paceline.campaign_options import CampaignOptions
+from paceline.campaigns.campaign import Campaign
+from paceline.campaigns.options import CampaignOptions
+from paceline.campaigns.plan import Plan, plan_campaign
+from paceline.campaigns.recipients import Row
+from paceline.campaigns.upload import check_number, draft, open_campaign, upload
 from paceline.errors import (
     CampaignConflict,
     InvalidOperation,
@@ -18,17 +20,16 @@ from paceline.errors import (
     UnknownAccount,
     UnknownSender,
 )
-from paceline.hints import HintBus
 from paceline.ids import new_id
+from paceline.inbox.hints import HintBus
+from paceline.inbox.record import operation_id, single
 from paceline.operations import OnUnknown, Operation
 from paceline.outcomes import OutcomeEntry, Outcomes
-from paceline.plan import Plan, plan_campaign
-from paceline.recipients import Row
-from paceline.record import operation_id, single
 from paceline.settings import Settings
-from paceline.state import State, connect
-from paceline.upload import check_number, draft, open_campaign, upload
-from paceline.view import Status, status_of
+from paceline.state import connect
+from paceline.state.calls import State
+from paceline.status.view import Status, status_of
+from paceline.tracing import spans
 
 _POLL_S: Final = 0.02
 
@@ -159,8 +160,8 @@ class Outbox:
             StateUnavailable: Redis did not answer. With an idempotency key it is safe to send again.
         """
         op_id, rid = operation_id(operation), new_id()
-        told = {tracing.OPERATION: op_id, tracing.ACCOUNT: operation.account, tracing.PRIORITY: operation.priority}
-        with tracing.sending(f"send {operation.kind}", told) as traced:
+        told = {spans.OPERATION: op_id, spans.ACCOUNT: operation.account, spans.PRIORITY: operation.priority}
+        with spans.sending(f"send {operation.kind}", told) as traced:
             body = single(operation, op_id, datetime.now(UTC), traced)
             reply = self.state.submit(rid, operation.account, operation.sender, 1, body)
             raise_refusal(reply, operation.account, operation.sender)
@@ -236,7 +237,7 @@ class Outbox:
             max_attempts=max_attempts,
             options=CampaignOptions(weight=weight, rate=rate, window=window, auto_pause=auto_pause),
         )
-        with tracing.sending("upload campaign", {tracing.CAMPAIGN: name, tracing.ACCOUNT: account}) as traced:
+        with spans.sending("upload campaign", {spans.CAMPAIGN: name, spans.ACCOUNT: account}) as traced:
             open_campaign(self.state, described, paused=paused, traced=traced)
             report = upload(
                 described,

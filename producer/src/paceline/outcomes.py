@@ -11,9 +11,9 @@ from typing import Any, Final
 import redis
 
 from paceline.errors import InvalidOperation, NotFound, PacelineError
-from paceline.record import instant, microseconds
-from paceline.scripts import Script
+from paceline.inbox.record import instant, microseconds
 from paceline.state import translated
+from paceline.state.scripts import Script
 
 # The kind of a campaign's final entry, which is about no single operation.
 FINAL_KIND: Final = "campaign"

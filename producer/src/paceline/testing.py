@@ -23,13 +23,13 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from paceline.errors import PacelineError
+from paceline.inbox.record import compact, microseconds
 from paceline.operations import Operation
+from paceline.operations.requests import merged
 from paceline.outbox import Accepted, Outbox, Receipt
 from paceline.outcomes import OutcomeEntry
-from paceline.record import compact, microseconds
 from paceline.settings import Settings
-from paceline.state import State
-from paceline.wire import merged
+from paceline.state.calls import State
 
 __all__ = ["CampaignMessage", "RecordedCampaign", "RecordingOutbox"]
 

@@ -20,7 +20,7 @@ from typing import Final, Self
 from zoneinfo import ZoneInfo
 
 from paceline.errors import InvalidOperation
-from paceline.instants import utc
+from paceline.times import utc
 
 # Twice a day on every day of the week is half of it.
 LONGEST_WINDOW: Final = 500

@@ -9,9 +9,9 @@ from aiohttp import ClientPayloadError, web
 from paceline_sandbox.answers import REASONS, Answer, refusal
 from paceline_sandbox.calls import Call, Route
 from paceline_sandbox.clock import SECOND_US
-from paceline_sandbox.operations import INFO, NOT_ALLOWED, OPERATIONS, UNKNOWN, Operation
+from paceline_sandbox.messages.operations import INFO, NOT_ALLOWED, OPERATIONS, UNKNOWN, Operation
 from paceline_sandbox.provider import Provider
-from paceline_sandbox.webhooks import Webhooks
+from paceline_sandbox.webhooks.webhooks import Webhooks
 
 KEY_HEADER: Final = "X-User-API-Key"
 BASE_PATH: Final = "/open"

@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from typing import Any, Final
 from urllib.request import ProxyHandler, Request, build_opener
 
-from paceline_sandbox.scenario import Scenario
+from paceline_sandbox.faults.scenario import Scenario
 from paceline_sandbox.server import DEFAULT_HOST, Settings, serving
 
 _ANSWER_WITHIN_S: Final = 30.0

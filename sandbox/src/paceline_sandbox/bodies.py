@@ -4,8 +4,8 @@ import json
 import re
 from typing import Final
 
+from paceline_sandbox.accounts.phones import is_group, normalized
 from paceline_sandbox.answers import Answer, invalid_field, refusal
-from paceline_sandbox.phones import is_group, normalized
 
 Body = dict[str, object]
 

@@ -5,13 +5,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
-from paceline_sandbox.accounts import Account
+from paceline_sandbox.accounts.accounts import Account
+from paceline_sandbox.accounts.senders import Senders
 from paceline_sandbox.answers import Answer
-from paceline_sandbox.journal import Arrival
-from paceline_sandbox.operations import Operation
-from paceline_sandbox.scenario import Scenario
-from paceline_sandbox.senders import Senders
-from paceline_sandbox.tables import Fault
+from paceline_sandbox.console.journal import Arrival
+from paceline_sandbox.console.tables import Fault
+from paceline_sandbox.faults.scenario import Scenario
+from paceline_sandbox.messages.operations import Operation
 
 Content = TypeVar("Content")
 

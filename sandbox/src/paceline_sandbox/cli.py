@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, TextIO
 
-from paceline_sandbox.scenario import Scenario, ScenarioError, load_scenario
+from paceline_sandbox.faults.scenario import Scenario, ScenarioError, load_scenario
 from paceline_sandbox.server import DEFAULT_HOST, Settings, keep_collections_short, serving
 
 _FAILURE: Final = 1

@@ -4,21 +4,21 @@ from collections.abc import Callable
 from random import Random
 from typing import Any
 
-from paceline_sandbox.accounts import Account
+from paceline_sandbox.accounts.accounts import Account
+from paceline_sandbox.accounts.phones import normalized
+from paceline_sandbox.accounts.senders import Senders
 from paceline_sandbox.answers import Answer, in_family, no_key, refusal, retry_after_header
 from paceline_sandbox.bodies import Refused
 from paceline_sandbox.calls import Asked, Call, Moment, Reply, Request, Route, fingerprint
 from paceline_sandbox.clock import Clock
-from paceline_sandbox.injection import FaultsInForce, instead, spoilt, strikes_first
-from paceline_sandbox.journal import Journal
-from paceline_sandbox.operations import NOT_ALLOWED, Operation
-from paceline_sandbox.phones import normalized
-from paceline_sandbox.receipts import Carrier, Receipts
-from paceline_sandbox.scenario import Scenario, microseconds
-from paceline_sandbox.senders import Senders
+from paceline_sandbox.console.journal import Journal
+from paceline_sandbox.faults.injection import FaultsInForce, instead, spoilt, strikes_first
+from paceline_sandbox.faults.scenario import Scenario, microseconds
+from paceline_sandbox.messages.operations import NOT_ALLOWED, Operation
 from paceline_sandbox.subjects import Subjects
-from paceline_sandbox.subscriptions import Subscriptions
 from paceline_sandbox.validation import SendRequest
+from paceline_sandbox.webhooks.receipts import Carrier, Receipts
+from paceline_sandbox.webhooks.subscriptions import Subscriptions
 
 
 class Provider:

@@ -14,11 +14,11 @@ from aiohttp import web
 
 from paceline_sandbox.api import api_routes
 from paceline_sandbox.clock import anchored_clock
-from paceline_sandbox.console import console_routes
-from paceline_sandbox.journal import Journal
+from paceline_sandbox.console.console import console_routes
+from paceline_sandbox.console.journal import Journal
+from paceline_sandbox.faults.scenario import Scenario
 from paceline_sandbox.provider import Provider
-from paceline_sandbox.scenario import Scenario
-from paceline_sandbox.webhooks import Webhooks
+from paceline_sandbox.webhooks.webhooks import Webhooks
 
 DEFAULT_HOST: Final = "127.0.0.1"
 # Requests in work at the end are cut off: a sandbox that stops is an outage, and tests wait for it.

@@ -3,18 +3,18 @@
 from collections.abc import Callable
 from typing import Any
 
+from paceline_sandbox.accounts.checks import check_services
+from paceline_sandbox.accounts.numbers import Numbers
 from paceline_sandbox.answers import Answer
+from paceline_sandbox.business.sms import sms_services
+from paceline_sandbox.business.waba import Waba
 from paceline_sandbox.calls import Asked, Moment, Request, Service
-from paceline_sandbox.checks import check_services
-from paceline_sandbox.group_calls import GroupCalls
-from paceline_sandbox.groups import GroupBook
-from paceline_sandbox.history import History, Message
-from paceline_sandbox.messages import Messages
-from paceline_sandbox.numbers import Numbers
-from paceline_sandbox.profile import profile_services
-from paceline_sandbox.sms import sms_services
-from paceline_sandbox.subscriptions import Subscriptions
-from paceline_sandbox.waba import Waba
+from paceline_sandbox.groups.calls import GroupCalls
+from paceline_sandbox.groups.groups import GroupBook
+from paceline_sandbox.messages.history import History, Message
+from paceline_sandbox.messages.messages import Messages
+from paceline_sandbox.messages.profile import profile_services
+from paceline_sandbox.webhooks.subscriptions import Subscriptions
 
 
 class Subjects:

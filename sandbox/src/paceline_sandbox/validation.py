@@ -4,8 +4,8 @@ import json
 from dataclasses import dataclass
 from typing import Final
 
+from paceline_sandbox.accounts.phones import is_group, is_remote_id, normalized
 from paceline_sandbox.answers import Answer, invalid_field, refusal
-from paceline_sandbox.phones import is_group, is_remote_id, normalized
 
 _TARGETS: Final = ("to_number", "to_group_uuid", "to_remote_id")
 _TEXTS: Final = ("from_number", *_TARGETS, "text", "url")

@@ -12,12 +12,13 @@ from celery.concurrency.thread import TaskPool
 from kombu.entity import Exchange, Queue
 
 from paceline import names
-from paceline.broker import celery_settings
 from paceline.errors import PacelineError
+from paceline.inbox.broker import celery_settings
 from paceline.settings import Settings
-from paceline_worker import control, logs
+from paceline_worker import control
 from paceline_worker.runtime import Runtime
-from paceline_worker.state import LEASE_MARGIN_S, Hint
+from paceline_worker.state.state import LEASE_MARGIN_S, Hint
+from paceline_worker.telemetry import logs
 
 # When the operations of a hint were granted (server us): the way of hints is measured by it.
 GRANTED_HEADER = "paceline_granted_us"

@@ -19,7 +19,7 @@ from limits.strategies import RateLimiter
 from limits.util import WindowStats
 
 from paceline.errors import UnknownAccount
-from paceline.scripts import Script
+from paceline.state.scripts import Script
 
 
 @dataclass(frozen=True, slots=True)

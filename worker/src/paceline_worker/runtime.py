@@ -14,23 +14,23 @@ import structlog
 from prometheus_client import CollectorRegistry, ProcessCollector
 from redis.exceptions import RedisError
 
-from paceline import trace_setup
 from paceline.errors import ConfigurationError
 from paceline.settings import Settings
+from paceline.tracing import setup
 from paceline.version import VERSION
-from paceline_worker import metrics
-from paceline_worker.admission import Admission
+from paceline_worker.accounts.secrets import KeyRing
 from paceline_worker.checks import check_state_server
-from paceline_worker.clock import ServerClock
-from paceline_worker.dispatcher import Dispatcher
-from paceline_worker.engine import Closing, Engine
-from paceline_worker.lateness import Way
-from paceline_worker.migration import check_schema
-from paceline_worker.progress import ProgressCheck
-from paceline_worker.provider import Provider
-from paceline_worker.secrets import KeyRing
-from paceline_worker.state import LEASE_MARGIN_S, DeliveryState, Hint, InfoTurn, WorkerState
-from paceline_worker.traces import Traces
+from paceline_worker.delivery.engine import Closing, Engine
+from paceline_worker.delivery.lateness import Way
+from paceline_worker.delivery.traces import Traces
+from paceline_worker.dispatch.admission import Admission
+from paceline_worker.dispatch.dispatcher import Dispatcher
+from paceline_worker.dispatch.progress import ProgressCheck
+from paceline_worker.provider.client import Provider
+from paceline_worker.state.clock import ServerClock
+from paceline_worker.state.migration import check_schema
+from paceline_worker.state.state import LEASE_MARGIN_S, DeliveryState, Hint, InfoTurn, WorkerState
+from paceline_worker.telemetry import metrics
 
 log = structlog.get_logger(__name__)
 
@@ -131,7 +131,7 @@ class Runtime:
         except (RedisError, OSError) as error:
             raise ConfigurationError(f"the state server cannot be reached: {error}") from error
         try:
-            self._end_traces = trace_setup.set_up("paceline-worker")
+            self._end_traces = setup.set_up("paceline-worker")
         except ConfigurationError as error:
             log.warning("this worker sends no traces", error=str(error))
         self._engine.start()

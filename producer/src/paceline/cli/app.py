@@ -12,7 +12,7 @@ from paceline.cli.commands import example
 from paceline.cli.errors import BAD_USAGE, FAILURE, INTERRUPTED, complain, report, warnings_as_complaints
 from paceline.cli.plugins import PluginGroup
 from paceline.errors import ConfigurationError
-from paceline.trace_setup import set_up
+from paceline.tracing.setup import set_up
 
 app = typer.Typer(
     cls=PluginGroup,

@@ -37,22 +37,22 @@ _HI: Final = f'{_FROM} --to +15550100002 --text "Hello"'
 # In the order of the help.
 COMMANDS: Final[dict[str, Command]] = {
     "send": Command(
-        "paceline.cli.messages:send",
+        "paceline.cli.send.messages:send",
         "Put one message into the outbox; from then on it cannot be lost.",
         example(f"paceline send {_HI} --wait 5"),
     ),
     "delete": Command(
-        "paceline.cli.messages:delete",
+        "paceline.cli.send.messages:delete",
         "Delete a message for everybody, up to 60 hours after it was sent.",
         example(f"paceline delete 01k0zxw5d3v8m2c7r4q9n6t1ea {_FROM}"),
     ),
     "story": Command(
-        "paceline.cli.profile:story",
+        "paceline.cli.send.profile:story",
         "Post a story that shows for 24 hours: words, a picture or a video.",
         example(f'paceline story {_FROM} --text "We are back" --background-color "#205081"'),
     ),
     "template": Command(
-        "paceline.cli.waba:template",
+        "paceline.cli.send.waba:template",
         "Send an approved template, which is allowed at any time, from a number of the Business API.",
         example(
             f"paceline template TMP11111111-2222-4333-8444-555555555555 {_FROM} \\",
@@ -60,23 +60,25 @@ COMMANDS: Final[dict[str, Command]] = {
         ),
     ),
     "waba": Command(
-        "paceline.cli.waba:waba",
+        "paceline.cli.send.waba:waba",
         "Send a message from a number of the Business API, within 24 hours of the recipient's last one.",
         example(f"paceline waba {_FROM} --to +15550100002 --interactive offer.json"),
     ),
-    "sms": Command("paceline.cli.others:sms", "Send an SMS from a number that can.", example(f"paceline sms {_HI}")),
+    "sms": Command(
+        "paceline.cli.send.others:sms", "Send an SMS from a number that can.", example(f"paceline sms {_HI}")
+    ),
     "status": Command(
-        "paceline.cli.inspect:status",
+        "paceline.cli.show.inspect:status",
         "Show where one operation is, what its calls brought, and what happened to it.",
         example("paceline status 01k0zxw5d3v8m2c7r4q9n6t1ea"),
     ),
     "explain": Command(
-        "paceline.cli.inspect:explain",
+        "paceline.cli.show.inspect:explain",
         "Say why an operation waits and until when, or what became of it.",
         example("paceline explain 01k0zxw5d3v8m2c7r4q9n6t1ea"),
     ),
     "outcomes": Command(
-        "paceline.cli.outcomes:outcomes",
+        "paceline.cli.show.outcomes:outcomes",
         "Print what became of operations, in the order in which it became known.",
         example(
             "paceline outcomes --campaign spring --format csv --output spring.csv",
@@ -84,14 +86,14 @@ COMMANDS: Final[dict[str, Command]] = {
         ),
     ),
     "audit": Command(
-        "paceline.cli.audit:audit",
+        "paceline.cli.show.audit:audit",
         "Prove that nothing is lost: what came in is refused, waiting, in flight, or has its outcome.",
         example("paceline audit || echo 'something is lost'"),
     ),
-    "profile": Command("paceline.cli.profile:app", "The profile of the connected number."),
-    "group": Command("paceline.cli.groups:app", "Groups."),
-    "number": Command("paceline.cli.others:numbers", "What is known of a number."),
-    "campaign": Command("paceline.cli.campaign:app", "Campaigns: one template, many recipients."),
+    "profile": Command("paceline.cli.send.profile:app", "The profile of the connected number."),
+    "group": Command("paceline.cli.send.groups:app", "Groups."),
+    "number": Command("paceline.cli.send.others:numbers", "What is known of a number."),
+    "campaign": Command("paceline.cli.campaign.commands:app", "Campaigns: one template, many recipients."),
     "secret": Command("paceline.cli.secret:app", "Secrets for the environment."),
 }
 
@@ -102,24 +104,24 @@ BESIDE: Final[dict[str, Command]] = {
     command.target: command
     for command in (
         Command(
-            "paceline_worker.accounts_cli:app",
+            "paceline_worker.cli.accounts:app",
             "Accounts: 2Chat API keys under names, each with its limits.",
             needs=_PROVIDER,
         ),
         Command(
-            "paceline_worker.dead_cli:app",
+            "paceline_worker.cli.dead:app",
             "Dead letters: operations that were rejected, or whose attempts are used up.",
         ),
         Command(
-            "paceline_worker.held_cli:app",
+            "paceline_worker.cli.unknown:app",
             "Operations that are held: nobody knows whether their call took effect, so a person decides.",
         ),
         Command(
-            "paceline_worker.receipts_cli:app",
+            "paceline_worker.cli.receipts:app",
             "Receipts: what the provider's webhooks tell of messages after they were accepted.",
             needs=_PROVIDER,
         ),
-        Command("paceline_worker.state_cli:app", "The form of what the state server holds."),
+        Command("paceline_worker.cli.state:app", "The form of what the state server holds."),
         Command(
             "paceline_sandbox.demo:demo",
             "Watch campaigns leave at pace, on this machine only, while the provider fails and a worker is killed.",

@@ -10,7 +10,8 @@ import typer
 
 from paceline.errors import InvalidOperation
 from paceline.settings import Settings
-from paceline.state import State, connect
+from paceline.state import connect
+from paceline.state.calls import State
 from paceline.window import Window
 
 # Classes in place of the library's Literals: typer takes those only in its latest releases.

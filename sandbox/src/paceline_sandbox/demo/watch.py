@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.request import ProxyHandler, build_opener
 
-from paceline.audit import balance_of
-from paceline.state import State
+from paceline.state.calls import State
+from paceline.status.audit import balance_of
 from paceline_sandbox.background import RunningSandbox
 from paceline_sandbox.demo.plan import Account, Plan
 from paceline_sandbox.demo.verdict import HELD, Arrival, counted, sends_of

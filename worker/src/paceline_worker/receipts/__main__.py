@@ -13,12 +13,12 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 
 from paceline.errors import PacelineError
 from paceline.settings import Settings
-from paceline_worker import logs
 from paceline_worker.receipts.address import PATH
 from paceline_worker.receipts.intake import Intake
 from paceline_worker.receipts.metrics import ReceiptMetrics
 from paceline_worker.receipts.server import serving
 from paceline_worker.receipts.state import ReceiptState
+from paceline_worker.telemetry import logs
 
 log = structlog.get_logger(__name__)
 

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from paceline.wire import ProviderRequest
-from paceline_worker.answers import handle, scalar
+from paceline.operations.requests import ProviderRequest
+from paceline_worker.provider.answers import handle, scalar
 from paceline_worker.receipts.address import address_of, digest_of, token_in
 
 # Of the four the vendor documents the first three; of the official API the first two. The others are subscribed to as well.

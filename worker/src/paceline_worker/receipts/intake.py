@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 import structlog
 
 from paceline.errors import StateUnavailable
-from paceline_worker.batcher import Batcher
+from paceline_worker.delivery.batcher import Batcher
 from paceline_worker.receipts.address import opens
 from paceline_worker.receipts.metrics import ReceiptMetrics, Result
 from paceline_worker.receipts.reading import Told, Unread, read_body

@@ -6,8 +6,8 @@ from typing import Final
 import prometheus_client
 from prometheus_client import CollectorRegistry, Counter
 
-from paceline.delivery import ReceiptStatus
-from paceline_worker.metrics import OTHER_ACCOUNTS
+from paceline.status.receipt import ReceiptStatus
+from paceline_worker.telemetry.metrics import OTHER_ACCOUNTS
 
 # Labels stay bounded, as those of a worker do: accounts beyond this many share one series.
 _MOST_ACCOUNTS: Final = 200

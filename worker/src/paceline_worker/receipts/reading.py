@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from paceline.delivery import ReceiptStatus
-from paceline.record import microseconds
-from paceline_worker.answers import handle
+from paceline.inbox.record import microseconds
+from paceline.status.receipt import ReceiptStatus
+from paceline_worker.provider.answers import handle
 
 # Short names, and full ones of both channels (provider reference, 3.2 and 3.3). `whatsapp.message.sent` is no receipt: it tells of
 # a message that somebody wrote.

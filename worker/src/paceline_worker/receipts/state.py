@@ -11,11 +11,11 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
-from paceline.delivery import RECEIPT_STATUSES, ReceiptStatus
 from paceline.errors import ConfigurationError, StateUnavailable, UnknownAccount
-from paceline.record import instant
-from paceline.scripts import Script
+from paceline.inbox.record import instant
 from paceline.state import ANSWER_TIMEOUT_S, socket_options, translated
+from paceline.state.scripts import Script
+from paceline.status.receipt import RECEIPT_STATUSES, ReceiptStatus
 from paceline_worker.receipts.reading import Told
 
 _PACKAGE: Final = "paceline_worker"

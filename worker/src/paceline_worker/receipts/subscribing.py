@@ -10,18 +10,19 @@ from typing import Any, Final
 import redis
 
 from paceline.errors import PacelineError, UnknownAccount
-from paceline.scripts import Script
-from paceline.state import State, translated
-from paceline.wire import ProviderRequest
-from paceline_worker.answers import Answer, Meaning
+from paceline.operations.requests import ProviderRequest
+from paceline.state import translated
+from paceline.state.calls import State
+from paceline.state.scripts import Script
+from paceline_worker.accounts.secrets import ApiKey
 from paceline_worker.limiter import Slot, SlotRateLimiter
-from paceline_worker.policy import Situation, decide
-from paceline_worker.provider import Provider
+from paceline_worker.provider.answers import Answer, Meaning
+from paceline_worker.provider.client import Provider
 from paceline_worker.receipts import hooks
 from paceline_worker.receipts.address import address_of, digest_of, new_token
 from paceline_worker.receipts.hooks import Webhook, Wish
 from paceline_worker.receipts.state import Hooks
-from paceline_worker.secrets import ApiKey
+from paceline_worker.verdict.policy import Situation, decide
 
 # A slot further ahead than this is asked for again: until then a pause may end, or the account be suspended.
 _HORIZON_S: Final = 60.0

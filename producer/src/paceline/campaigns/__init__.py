@@ -1,0 +1,1 @@
+"""Campaigns: recipients, upload, plan, control."""

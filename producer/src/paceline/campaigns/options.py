@@ -1,0 +1,94 @@
+"""What may be changed of a campaign while it runs, as values and as the texts that state holds."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Final
+
+from pydantic import AfterValidator, Field
+
+from paceline.fields import Instant
+from paceline.inbox.record import microseconds
+from paceline.operations.base import Refusing, canonical_window
+from paceline.window import Window, as_text
+
+_RATE: Final = re.compile(
+    r"\s*([1-9][0-9]{0,8})\s*(?:/|\s+per\s+)\s*([1-9][0-9]{0,4})?\s*(second|minute|hour|day)s?\s*"
+)
+_UNIT_US: Final = {"second": 1_000_000, "minute": 60_000_000, "hour": 3_600_000_000, "day": 86_400_000_000}
+# Openings are written down a year ahead: the scripts know no time zones.
+_YEAR: Final = timedelta(days=366)
+_MOST_OPENINGS: Final = 800
+
+DEFAULT_AUTO_PAUSE: Final = 20
+HEAVIEST: Final = 1000
+
+
+def cap_us(rate: str) -> int:
+    """The least time between two operations under a rate.
+
+    Args:
+        rate: such as ``100/minute``, ``5 per second`` or ``10 per 2 hours``.
+
+    Returns:
+        Microseconds.
+
+    Raises:
+        ValueError: it is no single rate.
+    """
+    found = _RATE.fullmatch(rate)
+    if not found:
+        raise ValueError("is not a rate such as 100/minute or 5 per second")
+    number, multiple, unit = found.groups()
+    return max(1, _UNIT_US[unit] * int(multiple or 1) // int(number))
+
+
+def _checked_rate(rate: str) -> str:
+    if rate:
+        cap_us(rate)
+    return rate.strip()
+
+
+def _canonical(window: str) -> str:
+    return canonical_window(window) if window.strip() else ""
+
+
+class CampaignOptions(Refusing):
+    """What holds for all that a campaign has not begun; None leaves it as it is, and '' takes it away.
+
+    Args:
+        weight: its share of its sender's turns against other campaigns, 1 (at first) to 1000.
+        rate: not faster than this, whatever the account allows, such as ``100/minute``.
+        window: local hours with a zone in which it sends, such as ``Mon-Fri 09:00-18:00 Europe/Berlin``.
+        auto_pause: it is paused when more than so many percent of its last 100 answers are rejections; at first 20, 0 never.
+        valid_until: not sent later.
+
+    Raises:
+        InvalidOperation: one of them cannot be; the message names it.
+    """
+
+    weight: int | None = Field(None, ge=1, le=HEAVIEST)
+    rate: Annotated[str, AfterValidator(_checked_rate)] | None = None
+    window: Annotated[str, AfterValidator(_canonical)] | None = None
+    auto_pause: int | None = Field(None, ge=0, le=100)
+    valid_until: Instant | None = None
+
+    def texts(self, now: datetime | None = None) -> dict[str, str]:
+        """As the campaign's hash holds them: field to text, '' for one that is taken away.
+
+        Args:
+            now: from when on openings of the window are written down; by default the clock's.
+        """
+        texts: dict[str, str] = {}
+        if self.weight is not None:
+            texts["weight"] = str(self.weight)
+        if self.rate is not None:
+            texts |= {"rate": self.rate, "cap": str(cap_us(self.rate)) if self.rate else ""}
+        if self.window is not None:
+            begin = now or datetime.now(UTC)
+            openings = Window.parse(self.window).openings(begin, begin + _YEAR, _MOST_OPENINGS) if self.window else []
+            texts |= {"window": self.window, "openings": as_text(openings)}
+        if self.auto_pause is not None:
+            texts["auto_pause"] = str(self.auto_pause)
+        if self.valid_until is not None:
+            texts["vu"] = str(microseconds(self.valid_until))
+        return texts

@@ -1,0 +1,185 @@
+"""`paceline campaign`: the commands that command; those that upload and that show have modules of their own."""
+
+import sys
+from collections.abc import Callable
+from typing import Annotated, Any, Final
+
+import typer
+
+from paceline.campaigns.campaign import Campaign, Progress, progress_of
+from paceline.campaigns.options import CampaignOptions
+from paceline.cli.campaign import start as campaign_start
+from paceline.cli.campaign import status as campaign_status
+from paceline.cli.campaign.expectation import expect, in_words, warn_of_late
+from paceline.cli.campaign.options import (
+    AutoPause,
+    CampaignHours,
+    Name,
+    Rate,
+    Weight,
+    campaign_hours,
+    campaign_rate,
+)
+from paceline.cli.commands import example
+from paceline.cli.errors import named_as_options
+from paceline.cli.options import Json, moment, opened_state
+from paceline.cli.render import counted, say, say_json
+from paceline.errors import InvalidOperation, PacelineError
+from paceline.state.calls import State
+
+_BY_HAND: Final = "by hand"
+
+Why = Annotated[str, typer.Option("--why", metavar="TEXT", help="Shown wherever somebody asks why nothing leaves.")]
+
+app = typer.Typer(help="Campaigns: one template, many recipients.")
+app.command(
+    epilog=example(
+        "paceline campaign start spring --account acme --from +15550100001 \\",
+        '  --recipients people.csv --template "Hi {name}" \\',
+        '  --window "Mon-Fri 09:00-18:00 Europe/Berlin"',
+    )
+)(campaign_start.start)
+app.command("list", epilog=example("paceline campaign list --json"))(campaign_status.list_)
+app.command(epilog=example("paceline campaign status spring --watch"))(campaign_status.status)
+
+
+class NotCancelledError(PacelineError):
+    """The user said no."""
+
+
+@app.command(epilog=example('paceline campaign pause spring --why "the price was wrong"'))
+def pause(name: Name, *, why: Why = _BY_HAND, json_output: Json = False) -> None:
+    """Let nothing of a campaign begin from now on; what is being sent comes to its end.
+
+    Pausing one that is paused changes nothing. Exit code 1 when it is cancelled or complete.
+
+    JSON: what `campaign status --json` prints, as it is then.
+    """
+    _check(why)
+    with opened_state() as state:
+        Campaign(name, state).pause(why)
+        _tell(state, name, json_output=json_output, sentence=_paused)
+
+
+@app.command(epilog=example("paceline campaign resume spring"))
+def resume(name: Name, *, json_output: Json = False) -> None:
+    """Let a paused campaign go on, whoever paused it.
+
+    Resuming one that is not paused changes nothing. Exit code 1 when it is cancelled or complete.
+
+    JSON: what `campaign status --json` prints, as it is then.
+    """
+    with opened_state() as state:
+        Campaign(name, state).resume()
+        _tell_ahead(state, name, json_output=json_output, verb="goes on")
+
+
+@app.command(
+    epilog=example(
+        "paceline campaign change spring --rate 100/minute --weight 3",
+        "paceline campaign change spring --window none",
+    )
+)
+def change(
+    name: Name,
+    *,
+    weight: Weight = None,
+    rate: Rate = None,
+    window: CampaignHours = None,
+    auto_pause: AutoPause = None,
+    valid_until: Annotated[
+        str | None,
+        typer.Option("--valid-until", metavar="TIME", help="Not sent later; ISO 8601. Rows keep an end of their own."),
+    ] = None,
+    json_output: Json = False,
+) -> None:
+    """Change what holds for all that has not begun, from its next turn on.
+
+    What is not given stays. Exit code 1 when it is cancelled or complete.
+
+    JSON: what `campaign status --json` prints, as it is then.
+    """
+    with named_as_options():
+        options = CampaignOptions(
+            weight=weight,
+            rate=campaign_rate(rate),
+            window=campaign_hours(window),
+            auto_pause=auto_pause,
+            valid_until=moment("--valid-until", valid_until),
+        )
+    if options == CampaignOptions():
+        raise InvalidOperation(
+            "there is nothing to change: give --weight, --rate, --window, --auto-pause or --valid-until"
+        )
+    with opened_state() as state:
+        Campaign(name, state).change(options)
+        _tell_ahead(state, name, json_output=json_output, verb="is changed")
+
+
+@app.command(epilog=example("paceline campaign cancel spring --yes"))
+def cancel(
+    name: Name,
+    *,
+    why: Why = _BY_HAND,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    json_output: Json = False,
+) -> None:
+    """Let nothing of a campaign begin ever again; what waits is deleted and counted as cancelled. This is final.
+
+    On a terminal it asks first; in a script, where nobody could answer, it does not. Cancelling one that is cancelled
+    changes nothing. Exit code 1 when it is complete.
+
+    JSON: what `campaign status --json` prints, as it is then.
+    """
+    _check(why)
+    with opened_state() as state:
+        campaign = Campaign(name, state)
+        if not yes and sys.stdin.isatty():
+            _ask(campaign.progress())
+        campaign.cancel(why)
+        _tell(state, name, json_output=json_output, sentence=_cancelled)
+
+
+def _ask(seen: Progress) -> None:
+    if seen.hold == "cancelled" or seen.complete:
+        return
+    loss = f"{counted(_left(seen), 'operation')} without an outcome will not be sent, which is final"
+    if not typer.confirm(f"Cancel campaign {seen.name}? {loss}.", err=True):
+        raise NotCancelledError(f"campaign {seen.name!r} is not cancelled")
+
+
+def _check(why: str) -> None:
+    if not why.strip():
+        raise InvalidOperation("--why: is empty")
+
+
+def _tell(state: State, name: str, *, json_output: bool, sentence: Callable[[Progress], str]) -> None:
+    found = campaign_status.found(state, name)
+    if json_output:
+        say_json(campaign_status.described(name, found))
+    else:
+        say(sentence(progress_of(name, found["campaign"])))
+
+
+def _tell_ahead(state: State, name: str, *, json_output: bool, verb: str) -> None:
+    """Say what is expected of it now."""
+    found: dict[str, Any] = campaign_status.found(state, name)
+    seen = expect(state, name, found)
+    if json_output:
+        say_json(campaign_status.described(name, found))
+    else:
+        say(f"Campaign {name} {verb}; {in_words(seen.forecast)}.")
+    warn_of_late(name, seen, f"`paceline campaign change {name} --valid-until TIME`")
+
+
+def _paused(seen: Progress) -> str:
+    return f"Campaign {seen.name} is paused ({seen.why}) with {counted(_left(seen), 'operation')} remaining."
+
+
+def _cancelled(seen: Progress) -> str:
+    left = f", and workers delete what is left of it: {counted(_left(seen), 'operation')}" if _left(seen) else ""
+    return f"Campaign {seen.name} is cancelled ({seen.why}){left}."
+
+
+def _left(seen: Progress) -> int:
+    return seen.remaining + seen.in_inbox

@@ -1,0 +1,76 @@
+"""What a dry run tells: the numbers and times of a campaign's plan, and in sentences what stands in its way."""
+
+from collections.abc import Iterator
+
+from paceline.campaigns.plan import Plan
+from paceline.cli.render import console, counted, details, duration, local, say, say_json
+from paceline.errors import PacelineError
+
+
+class PlanFailsError(PacelineError):
+    """The campaign would fail, all or part of it."""
+
+
+def tell_plan(plan: Plan, *, as_json: bool) -> None:
+    """Say what would become of a campaign.
+
+    Args:
+        plan: from `Outbox.plan_campaign` or `Campaign.plan`.
+        as_json: one JSON document instead of a table and sentences.
+
+    Raises:
+        PlanFailsError: it has problems; they were told.
+    """
+    if as_json:
+        say_json(plan.as_json())
+    else:
+        console().print(details(_facts(plan)))
+        for sentence in plan.problems:
+            say(f"Problem: {sentence}.")
+        for sentence in plan.warnings:
+            say(f"Warning: {sentence}.")
+        if not plan.problems:
+            say("Nothing was written.")
+    if plan.problems:
+        raise PlanFailsError(
+            f"campaign {plan.name!r} would not do what it is meant to ({counted(len(plan.problems), 'problem')}); "
+            "nothing was written"
+        )
+
+
+def _facts(plan: Plan) -> Iterator[tuple[str, object]]:
+    yield from (
+        ("campaign", plan.name),
+        ("account", plan.account),
+        ("from", plan.sender),
+        ("recipients", plan.recipients),
+        ("  duplicates", plan.duplicates or None),
+        ("  known before", plan.known or None),
+        ("  invalid", plan.invalid or None),
+        ("requests", plan.requests),
+        ("credits", _credits(plan)),
+        ("account ends", local(plan.account_expires_at) if plan.account_expires_at else None),
+        ("window", plan.window),
+        ("starts", local(plan.starts_at) if plan.starts_at else "never"),
+        ("ends", _end(plan)),
+        ("valid until", local(plan.valid_until)),
+        ("in time", _in_time(plan)),
+    )
+
+
+def _credits(plan: Plan) -> str:
+    left = "unknown" if plan.credits_left is None else f"{plan.credits_left:,}"
+    return f"{plan.credits:,} needed, {left} left"
+
+
+def _end(plan: Plan) -> str:
+    if not plan.ends_at:
+        return "never"
+    lasts = f" (after {duration(plan.ends_at - plan.starts_at)})" if plan.starts_at and plan.recipients > 1 else ""
+    return f"{local(plan.ends_at)}{lasts}"
+
+
+def _in_time(plan: Plan) -> str:
+    if plan.late_from is None:
+        return "all" if plan.recipients else "none"
+    return f"{plan.in_time:,} of {plan.recipients:,}, up to number {plan.late_from - 1:,}"

@@ -1,0 +1,221 @@
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any, TypedDict
+
+import typer
+
+from paceline import operations
+from paceline.campaigns.campaign import Campaign, progress_of
+from paceline.campaigns.upload import UploadReport
+from paceline.cli.campaign import status as campaign_status
+from paceline.cli.campaign.expectation import Expectation, expect, in_words, warn_of_late
+from paceline.cli.campaign.options import (
+    AutoPause,
+    CampaignHours,
+    Name,
+    Rate,
+    Weight,
+    campaign_hours,
+    campaign_rate,
+)
+from paceline.cli.campaign.plan import tell_plan
+from paceline.cli.campaign.upload import BadRows, rows_of, with_bar
+from paceline.cli.errors import INTERRUPTED, complain, named_as_options
+from paceline.cli.options import (
+    Account,
+    Json,
+    MaxAttempts,
+    OnUnknown,
+    OnUnknownOption,
+    Sender,
+    Url,
+    ValidUntil,
+    moment,
+)
+from paceline.cli.render import console, counted, say, say_json
+from paceline.errors import NotFound, PacelineError, StateUnavailable
+from paceline.operations import DEFAULT_MAX_ATTEMPTS
+from paceline.outbox import Outbox
+
+
+class NothingToSendError(PacelineError):
+    """No row of the recipients file can be sent."""
+
+
+def start(
+    name: Name,
+    *,
+    account: Account,
+    sender: Sender,
+    recipients: Annotated[
+        Path, typer.Option("--recipients", metavar="FILE", help="CSV with a header, or JSON Lines (.jsonl, .ndjson).")
+    ],
+    template: Annotated[str, typer.Option("--template", help="The text; {column} is filled in, {{ and }} are braces.")],
+    url: Url = None,
+    valid_until: ValidUntil = None,
+    window: CampaignHours = None,
+    rate: Rate = None,
+    weight: Weight = None,
+    auto_pause: AutoPause = None,
+    paused: Annotated[
+        bool, typer.Option("--paused", help="A new one begins paused: nothing leaves before `campaign resume`.")
+    ] = False,
+    check_numbers: Annotated[
+        bool,
+        typer.Option(
+            "--check-numbers", help="Look at every number in full, not at its shape only: some 20 s a million."
+        ),
+    ] = False,
+    on_unknown: OnUnknownOption = OnUnknown.reconcile,
+    max_attempts: MaxAttempts = DEFAULT_MAX_ATTEMPTS,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run", help="Write nothing; tell whom it would reach, when, at what cost, and what is wrong."
+        ),
+    ] = False,
+    invalid: Annotated[
+        Path | None,
+        typer.Option("--invalid", metavar="FILE.csv", help="Where bad rows go. Default: NAME.invalid.csv beside FILE."),
+    ] = None,
+    json_output: Json = False,
+) -> None:
+    """Upload a campaign, or continue an interrupted upload: the same command again adds only what is missing.
+
+    FILE has a column `to` and those the template names; optional are `key` (what tells recipients apart, else `to`),
+    `not_before` and `valid_until`. Of a campaign that is continued, the window, rate, weight and auto-pause given change.
+
+    JSON: name, offered, written, invalid, invalid_file, forecast (starts_at, ends_at, remaining, why; null when nothing
+    was written).
+
+    With --dry-run, exit code 1 when there is a problem; bad rows go into a file only if --invalid names one. JSON: name,
+    account, sender, offered, recipients, duplicates, known, invalid, requests, credits, credits_left, account_expires_at,
+    valid_until, window, starts_at, ends_at, in_time, late_from, problems, warnings.
+    """
+    with named_as_options(name="NAME", sender="--from"):
+        bad = BadRows(invalid or recipients.parent / f"{name}.invalid.csv", recipients)
+        rows = with_bar(
+            rows_of(recipients), recipients, console(stderr=True), what="reading" if dry_run else "uploading"
+        )
+        asked = _Asked(
+            account=account,
+            sender=sender,
+            template=template,
+            recipients=rows,
+            url=url,
+            valid_until=moment("--valid-until", valid_until),
+            on_unknown=on_unknown.value,
+            max_attempts=max_attempts,
+            weight=weight,
+            rate=campaign_rate(rate),
+            window=campaign_hours(window),
+            auto_pause=auto_pause,
+        )
+        with Outbox() as outbox, closing(bad), closing(rows):
+            if dry_run:
+                plan = outbox.plan_campaign(name, **asked, on_invalid=bad.add if invalid else None)
+                tell_plan(plan, as_json=json_output)
+                return
+            with _interruptible(name) as written:
+                campaign = outbox.campaign(
+                    name,
+                    **asked,
+                    paused=paused,
+                    check_numbers=check_numbers,
+                    on_invalid=bad.add,
+                    on_progress=written.note,
+                )
+            ahead = _look_ahead(outbox, campaign)
+    if campaign.report:
+        _tell(name, campaign.report, bad.path, ahead, json_output=json_output)
+
+
+class _Asked(TypedDict):
+    """What a campaign and its plan have in common; see `Outbox.campaign`."""
+
+    account: str
+    sender: str
+    template: str
+    recipients: Iterable[Mapping[str, str]]
+    url: str | None
+    valid_until: datetime | None
+    on_unknown: operations.OnUnknown
+    max_attempts: int
+    weight: int | None
+    rate: str | None
+    window: str | None
+    auto_pause: int | None
+
+
+class _Written:
+    """How many rows an upload has written so far."""
+
+    rows = 0
+
+    def note(self, rows: int) -> None:
+        self.rows = rows
+
+    def __str__(self) -> str:
+        return f"{counted(self.rows, 'row')} written"
+
+
+@contextmanager
+def _interruptible(name: str) -> Iterator[_Written]:
+    """Say of an upload that breaks off how far it came and that the same command continues it."""
+    written = _Written()
+    try:
+        yield written
+    except KeyboardInterrupt:
+        complain(f"interrupted with {written}; the same command continues campaign {name!r}")
+        raise typer.Exit(INTERRUPTED) from None
+    except StateUnavailable as error:
+        if not written.rows:
+            raise
+        raise StateUnavailable(f"{error} (with {written}; the same command continues campaign {name!r})") from error
+
+
+@dataclass(frozen=True, slots=True)
+class _Ahead:
+    """What is expected of an uploaded campaign.
+
+    Args:
+        seen: the expectation. It counts rows that no worker has compared with what was there.
+        continued: whether there was an earlier upload.
+    """
+
+    seen: Expectation
+    continued: bool
+
+
+def _look_ahead(outbox: Outbox, campaign: Campaign) -> _Ahead | None:
+    """None when nothing was written, or state went away after the upload, which is complete."""
+    if campaign.report and campaign.report.written:
+        with suppress(StateUnavailable, NotFound):
+            found = campaign_status.found(outbox.state, campaign.name)
+            received = progress_of(campaign.name, found["campaign"]).received
+            return _Ahead(expect(outbox.state, campaign.name, found), received > campaign.report.written)
+    return None
+
+
+def _tell(name: str, report: UploadReport, bad_rows: Path, ahead: _Ahead | None, *, json_output: bool) -> None:
+    left_out = f"{counted(report.invalid, 'bad row')} left out: see {bad_rows}"
+    if json_output:
+        told: dict[str, Any] = {"offered": report.offered, "written": report.written, "invalid": report.invalid}
+        told["invalid_file"] = str(bad_rows) if report.invalid else None
+        say_json({"name": name, **told, "forecast": ahead.seen.forecast.as_json() if ahead else None})
+    elif report.written:
+        say(
+            f"Campaign {name}: {counted(report.written, 'row')} written" + (f", {left_out}." if report.invalid else ".")
+        )
+        if ahead:
+            words = in_words(ahead.seen.forecast)
+            say(f"{words[:1].upper()}{words[1:]}.")
+        if ahead and ahead.continued:
+            say("Rows that it had already are not sent again, so the end may be earlier.")
+    if not report.written:
+        raise NothingToSendError(f"campaign {name!r} has nothing to send: {left_out}")
+    if ahead:
+        warn_of_late(name, ahead.seen, "raise --valid-until", at_most=ahead.continued)

@@ -1,0 +1,200 @@
+import time
+from collections.abc import Mapping
+from typing import Annotated, Any, Final
+
+import typer
+from rich.live import Live
+
+from paceline.campaigns.campaign import Progress, progress_of
+from paceline.campaigns.options import DEFAULT_AUTO_PAUSE
+from paceline.cli.campaign.expectation import when
+from paceline.cli.campaign.options import Name
+from paceline.cli.options import Json, opened_state
+from paceline.cli.render import console, details, iso, listing, local, say, say_json
+from paceline.errors import NotFound
+from paceline.forecast.outlook import forecast_of
+from paceline.inbox.record import instant
+from paceline.state.calls import State
+
+# Often enough to look alive, seldom enough to cost nothing.
+_WATCH_S: Final = 0.5
+
+
+def status(
+    name: Name,
+    *,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Keep showing it, also while it is paused, until all is settled.")
+    ] = False,
+    json_output: Json = False,
+) -> None:
+    """Show how far a campaign is, why nothing leaves if so, and when the last of it is expected to leave.
+
+    JSON: name, state (uploading, running, paused, cancelling, cancelled, complete), why (of a pause or a cancellation),
+    account, sender, created_at, completed_at, valid_until, weight, rate, window, auto_pause (percent), uploaded, complete,
+    total, settled, remaining, received, duplicates, refused, in_inbox, invalid, outcomes (by name), receipts (sent,
+    not_sent, delivered, read), forecast (starts_at, ends_at, remaining, why). With --watch, one document whenever a number
+    or the state changed.
+    """
+    with opened_state() as state:
+        if watch:
+            _watch(state, name, json_output=json_output)
+        elif json_output:
+            say_json(described(name, found(state, name)))
+        else:
+            console().print(_facts(name, found(state, name)))
+
+
+def list_(*, json_output: Json = False) -> None:
+    """List all campaigns.
+
+    JSON: a list of what `campaign status --json` prints, without the forecast.
+    """
+    with opened_state() as state:
+        campaigns = {name: fields for name in state.campaigns() if (fields := state.campaign(name))}
+    if json_output:
+        say_json([_fields(name, fields) for name, fields in campaigns.items()])
+        return
+    if not campaigns:
+        say("No campaigns.")
+        return
+    headers = ("campaign", "account", "state", "total", "settled", "remaining", "created")
+    rows = []
+    for name, fields in campaigns.items():
+        seen = progress_of(name, fields)
+        created = local(instant(fields["created"]))
+        rows.append((name, fields["a"], seen.state, seen.total, seen.settled, seen.remaining, created))
+    console().print(listing(headers, rows))
+
+
+def found(state: State, name: str) -> dict[str, Any]:
+    """A campaign with its account and lanes.
+
+    Raises:
+        NotFound: there is none.
+    """
+    seen = state.campaign_outlook(name)
+    if seen is None:
+        raise NotFound(f"no campaign named {name!r}")
+    return seen
+
+
+def described(name: str, seen: Mapping[str, Any]) -> dict[str, Any]:
+    """The document of ``campaign status --json``.
+
+    Args:
+        name: the campaign.
+        seen: from `found`.
+    """
+    return _fields(name, seen["campaign"]) | {"forecast": forecast_of(name, seen).as_json()}
+
+
+def _fields(name: str, fields: Mapping[str, str]) -> dict[str, Any]:
+    seen = progress_of(name, fields)
+    return {
+        "name": name,
+        "state": seen.state,
+        "why": seen.why,
+        "account": fields["a"],
+        "sender": fields["f"],
+        "created_at": iso(instant(fields["created"])),
+        "completed_at": iso(seen.completed_at),
+        "valid_until": iso(instant(fields["vu"])),
+        "weight": int(fields.get("weight") or 1),
+        "rate": fields.get("rate") or None,
+        "window": fields.get("window") or None,
+        "auto_pause": _auto_pause(fields),
+        "uploaded": seen.uploaded,
+        "complete": seen.complete,
+        "total": seen.total,
+        "settled": seen.settled,
+        "remaining": seen.remaining,
+        "received": seen.received,
+        "duplicates": seen.duplicates,
+        "refused": seen.refused,
+        "in_inbox": seen.in_inbox,
+        "invalid": int(fields.get("invalid", 0)),
+        "outcomes": dict(seen.outcomes),
+        "receipts": {
+            "sent": seen.sent,
+            "not_sent": seen.not_sent,
+            "delivered": seen.delivered,
+            "read": seen.read,
+        },
+    }
+
+
+def _auto_pause(fields: Mapping[str, str]) -> int:
+    return int(fields.get("auto_pause", DEFAULT_AUTO_PAUSE))
+
+
+def _share(seen: Progress) -> str:
+    return f"{seen.settled:,} of {seen.total:,}" + (f" ({seen.settled / seen.total:.1%})" if seen.total else "")
+
+
+def _of_accepted(seen: Progress, number: int) -> str | None:
+    """How many receipts told it of, and the share of what the provider accepted; None of none."""
+    accepted = seen.outcomes["accepted"]
+    return (f"{number:,}" + (f" ({number / accepted:.1%} of accepted)" if accepted else "")) if number else None
+
+
+def _facts(name: str, found: Mapping[str, Any]) -> Any:
+    fields = found["campaign"]
+    seen, forecast = progress_of(name, fields), forecast_of(name, found)
+    waits = bool(forecast.remaining) and not seen.hold
+    return details(
+        [
+            ("campaign", name),
+            ("state", seen.state),
+            ("why", seen.why if seen.hold else None),
+            ("account", fields["a"]),
+            ("from", fields["f"]),
+            ("window", fields.get("window") or None),
+            ("rate", fields.get("rate") or None),
+            ("weight", int(fields.get("weight") or 1)),
+            ("auto-pause", f"above {_auto_pause(fields)} % rejected" if _auto_pause(fields) else "never"),
+            ("created", local(instant(fields["created"]))),
+            ("valid until", local(instant(fields["vu"]))),
+            ("completed", local(seen.completed_at) if seen.completed_at else None),
+            ("settled", _share(seen)),
+            *((f"  {outcome}", number) for outcome, number in seen.outcomes.items() if number),
+            ("delivered", _of_accepted(seen, seen.delivered)),
+            ("read", _of_accepted(seen, seen.read)),
+            ("not sent", _of_accepted(seen, seen.not_sent)),
+            ("remaining", seen.remaining),
+            ("to be accepted", seen.in_inbox or None),
+            ("duplicates", seen.duplicates or None),
+            ("refused", seen.refused or None),
+            ("left out", int(fields.get("invalid", 0)) or None),
+            ("expected", (when(forecast) or "not to leave") if waits else None),
+            ("because", forecast.why if waits else None),
+        ]
+    )
+
+
+def _watch(state: State, name: str, *, json_output: bool) -> None:
+    screen = console()
+    if screen.is_terminal and not json_output:
+        now = found(state, name)
+        with Live(_facts(name, now), console=screen, auto_refresh=False) as live:
+            while not progress_of(name, now["campaign"]).complete:
+                time.sleep(_WATCH_S)
+                now = found(state, name)
+                live.update(_facts(name, now), refresh=True)
+        return
+    last = None
+    while True:
+        now = found(state, name)
+        seen = progress_of(name, now["campaign"])
+        if seen != last:
+            if json_output:
+                say_json(described(name, now))
+            else:
+                hold = f", {seen.state}: {seen.why}" if seen.hold else ""
+                delivered = f", {seen.delivered:,} delivered" if seen.delivered else ""
+                say(f"{name}: {_share(seen)} settled, {seen.remaining:,} remaining{delivered}{hold}")
+            screen.file.flush()
+            last = seen
+        if seen.complete:
+            return
+        time.sleep(_WATCH_S)

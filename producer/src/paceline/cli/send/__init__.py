@@ -1,0 +1,1 @@
+"""The commands that put work into the outbox."""

@@ -1,0 +1,1 @@
+"""The forecast: when will a campaign end?"""

@@ -1,0 +1,1 @@
+"""The inbox: records of enqueued work, and the hints that tell workers of them."""

@@ -1,0 +1,190 @@
+"""The versioned inbox record: what an Outbox writes and accept.lua reads.
+
+Version 1 is a JSON object::
+
+    v         1
+    account   account name
+    sender    E.164
+    priority  "t" | "b"
+    campaign  campaign name, absent for a single send
+    common    fields that all rows share (absent for a campaign: they stand in the campaign)
+    rows      one object per operation
+
+Fields of ``common`` and ``rows`` are texts, named as in the operation's hash: ``a`` account, ``f`` sender, ``pr`` priority,
+``k`` kind, ``mx`` max_attempts, ``unk`` on_unknown, ``ur`` what that means for the kind (`kinds.unknown_letter`), ``vu``
+valid until and ``nb`` not before (us since the epoch), ``wi`` the openings of its window (`window.as_text`), ``to`` target,
+``rf`` the operation it follows, ``p`` payload (JSON), ``m`` metadata (JSON), ``tp`` its trace (`spans.sending`), ``id``.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from paceline import names
+from paceline.defaults import DEFAULT_VALIDITY
+from paceline.errors import InvalidOperation
+from paceline.ids import derived_id, new_id
+from paceline.kinds import unknown_letter
+from paceline.window import Window, as_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from paceline.operations import OnUnknown, Operation, Priority
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+# So many openings of its window go with an operation, and so far ahead the first of them is looked for.
+_MOST_OPENINGS = 60
+_LONGEST_CLOSED = timedelta(days=8)
+# Made once: `json.dumps` makes an encoder for every call that has options.
+_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+
+
+def microseconds(instant: datetime) -> int:
+    """Microseconds since the epoch, exactly."""
+    return (instant - _EPOCH) // _MICROSECOND
+
+
+def instant(us: float | str) -> datetime:
+    """The time of so many microseconds since the epoch, UTC."""
+    return _EPOCH + timedelta(microseconds=int(float(us)))
+
+
+def compact(value: Any) -> str:
+    """JSON without spaces."""
+    return _JSON.encode(value)
+
+
+def common_fields(
+    *,
+    account: str,
+    sender: str,
+    priority: Priority,
+    kind: str,
+    max_attempts: int,
+    on_unknown: OnUnknown,
+    valid_until: datetime | None,
+    now: datetime,
+) -> dict[str, str]:
+    """Options as texts, the way the operation's hash holds them.
+
+    Args:
+        account: account name.
+        sender: E.164.
+        priority: class in the lane.
+        kind: operation kind.
+        max_attempts: calls before dead.
+        on_unknown: policy.
+        valid_until: None means `DEFAULT_VALIDITY` from now.
+        now: the caller's clock.
+
+    Returns:
+        Field name to text.
+    """
+    return {
+        "a": account,
+        "f": sender,
+        "pr": priority[0],
+        "k": kind,
+        "mx": str(max_attempts),
+        "unk": on_unknown,
+        "ur": unknown_letter(kind, on_unknown),
+        "vu": str(microseconds(valid_until or now + DEFAULT_VALIDITY)),
+    }
+
+
+def operation_id(operation: Operation) -> str:
+    """The id of an operation: derived from its idempotency key, or new."""
+    if operation.idempotency_key is None:
+        return new_id()
+    return derived_id("key", operation.account, operation.idempotency_key)
+
+
+def single(operation: Operation, op_id: str, now: datetime, traced: str = "") -> str:
+    """The record of one operation.
+
+    Args:
+        operation: what to send.
+        op_id: from `operation_id`.
+        now: the caller's clock; a default validity begins there, or when it may first be sent.
+        traced: from `spans.sending`.
+
+    Returns:
+        JSON text.
+
+    Raises:
+        InvalidOperation: its window does not open while it is valid.
+    """
+    row = {"id": op_id, "to": operation.target or op_id, "p": compact(operation.payload())}
+    if operation.follows:
+        row["rf"] = operation.follows
+    if operation.not_before:
+        row["nb"] = str(microseconds(operation.not_before))
+    starts = max(now, operation.not_before) if operation.not_before else now
+    if operation.window:
+        openings = openings_of(operation, starts)
+        row["wi"] = as_text(openings)
+        starts = max(starts, openings[0][0])
+    if operation.metadata:
+        row["m"] = compact(operation.metadata)
+    if traced:
+        row["tp"] = traced
+    return compact(
+        {
+            "v": names.INBOX_VERSION,
+            "account": operation.account,
+            "sender": operation.sender,
+            "priority": operation.priority[0],
+            "common": common_fields(
+                account=operation.account,
+                sender=operation.sender,
+                priority=operation.priority,
+                kind=operation.kind,
+                max_attempts=operation.max_attempts,
+                on_unknown=operation.on_unknown,
+                valid_until=operation.valid_until,
+                now=starts,
+            ),
+            "rows": [row],
+        }
+    )
+
+
+def openings_of(operation: Operation, begin: datetime) -> list[tuple[datetime, datetime]]:
+    """When the window of an operation is open while it is valid.
+
+    Args:
+        operation: one with a window.
+        begin: from when on.
+
+    Returns:
+        [open, close) in order; without a ``valid_until``, those that begin within a day of the first.
+
+    Raises:
+        InvalidOperation: there is none.
+    """
+    end = operation.valid_until or begin + _LONGEST_CLOSED
+    openings = Window.parse(operation.window or "").openings(begin, end, _MOST_OPENINGS)
+    if not openings:
+        raise InvalidOperation(f"window: does not open before {end.isoformat()}")
+    if operation.valid_until:
+        return openings
+    last = max(begin, openings[0][0]) + DEFAULT_VALIDITY
+    return [opening for opening in openings if opening[0] < last]
+
+
+def chunk(*, campaign: str, account: str, sender: str, priority: Priority, rows: Iterable[dict[str, str]]) -> str:
+    """The record of up to `names.CHUNK_ROWS` rows of a campaign."""
+    return compact(
+        {
+            "v": names.INBOX_VERSION,
+            "account": account,
+            "sender": sender,
+            "priority": priority[0],
+            "campaign": campaign,
+            "rows": list(rows),
+        }
+    )

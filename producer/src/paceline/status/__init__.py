@@ -1,0 +1,1 @@
+"""What a reader learns about an operation, its receipts and the books."""

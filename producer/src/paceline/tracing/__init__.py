@@ -1,0 +1,1 @@
+"""Traces: the context that travels with an operation."""

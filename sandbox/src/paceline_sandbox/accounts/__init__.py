@@ -1,0 +1,1 @@
+"""API keys, numbers, and the limits that apply to them."""

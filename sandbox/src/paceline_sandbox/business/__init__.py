@@ -1,0 +1,1 @@
+"""The Business API and SMS."""

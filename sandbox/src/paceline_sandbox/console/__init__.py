@@ -1,0 +1,1 @@
+"""What a person sees of the sandbox: the page, the report, the journal."""

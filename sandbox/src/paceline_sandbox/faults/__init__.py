@@ -1,0 +1,1 @@
+"""Faults: what goes wrong, when, and by which scenario."""

@@ -1,0 +1,1 @@
+"""Accounts: API keys under names, their limits, and what the provider says about them."""

@@ -1,0 +1,377 @@
+"""Adding and changing accounts. A key goes in encrypted and never comes out of here."""
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from itertools import islice
+from typing import Any, Final, Literal
+
+import redis
+from redis.exceptions import RedisError
+
+from paceline.errors import InvalidOperation, PacelineError, StateUnavailable, UnknownAccount
+from paceline.fields import phone_number
+from paceline.kinds import KINDS
+from paceline.operations import SendMessage
+from paceline.state.scripts import Script
+from paceline_worker.accounts.info import INFO_EVERY, Info, effective_rates, info_fields, plan_fields
+from paceline_worker.accounts.secrets import ApiKey, KeyRing
+from paceline_worker.pacing.bucket import DEFAULT_VARIATION, Pacing, parse_rates, plan
+
+Treat503 = Literal["overloaded", "unknown"]
+
+# Provider reference: beyond some 30 new groups a day and number WhatsApp refuses, and may ban; 50 checks a minute and number.
+DEFAULT_BUDGETS: Final[Mapping[str, str]] = {"group.create": "30/day", "number.check": "50/minute"}
+# A budget remembers one time per call.
+_LARGEST_BUDGET: Final = 100_000
+# Accounts of one round trip: few enough that a broken connection leaves little in doubt, many enough that latency costs little.
+PIPELINED: Final = 200
+_MICROSECOND: Final = timedelta(microseconds=1)
+_TAKEN: Final = "an account named {!r} exists; remove it first, or choose another name"
+# Bulk work comes to a stop if everything is kept for others.
+LARGEST_RESERVE: Final = 90
+LONGEST_VARIATION: Final = timedelta(seconds=10)
+
+
+class AccountError(PacelineError):
+    """The account is not in a state for this; the message says why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewAccount:
+    """One account that `Accounts.add_many` adds; the fields are the arguments of `Accounts.add`, with its defaults."""
+
+    name: str
+    key: ApiKey
+    rates: str = ""
+    pacing: Pacing = "spacing"
+    variation: timedelta = DEFAULT_VARIATION
+    senders: Sequence[str] = ()
+    budgets: Mapping[str, str] = field(default_factory=lambda: DEFAULT_BUDGETS)
+    treat_503_as: Treat503 = "overloaded"
+    reserve: int = 0
+    info: Info | None = None
+    info_every: timedelta = INFO_EVERY
+
+
+class Accounts:
+    """The accounts in state.
+
+    Args:
+        client: from `paceline.state.connect`.
+    """
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._client = client
+        self._script = Script("paceline_worker", "account")
+
+    def check(
+        self,
+        name: str,
+        *,
+        rates: str,
+        pacing: Pacing,
+        variation: timedelta,
+        senders: Sequence[str],
+        budgets: Mapping[str, str],
+        treat_503_as: Treat503,  # noqa: ARG002 - so that the options of `add` can be passed as they are
+        reserve: int = 0,
+    ) -> None:
+        """Refuse wrong arguments of `add` before a key is asked for.
+
+        Args:
+            name: as for `add`, and so the others.
+            rates: see there.
+            pacing: see there.
+            variation: see there.
+            senders: see there.
+            budgets: see there.
+            treat_503_as: see there.
+            reserve: see there.
+
+        Raises:
+            InvalidOperation: an argument is wrong; names it.
+            AccountError: the name is taken.
+        """
+        check_name(name)
+        _limits(rates, pacing, variation, "")
+        budgets_text(budgets)
+        _reserve(reserve)
+        for number in senders:
+            _sender(number)
+        if self._run("known", name) != "unknown account":
+            raise AccountError(_TAKEN.format(name))
+
+    def add(
+        self,
+        name: str,
+        key: ApiKey,
+        *,
+        ring: KeyRing,
+        rates: str = "",
+        pacing: Pacing = "spacing",
+        variation: timedelta = DEFAULT_VARIATION,
+        senders: Sequence[str] = (),
+        budgets: Mapping[str, str] = DEFAULT_BUDGETS,
+        treat_503_as: Treat503 = "overloaded",
+        reserve: int = 0,
+        info: Info | None = None,
+        info_every: timedelta = INFO_EVERY,
+    ) -> None:
+        """Add one 2Chat API key under a name; its bucket starts empty.
+
+        Args:
+            name: letters, digits, dot, dash, underscore.
+            key: the secret.
+            ring: encrypts it.
+            rates: ``10/minute``, ``10/minute; 1000/day``: the ceiling of what ``/info`` tells. Without it the account's rate
+                is what ``/info`` tells, and 10 a minute until a worker has read it, which it does before anything else.
+            pacing: ``spacing`` or ``window``.
+            variation: J, lateness plus transit.
+            senders: the only numbers that may send; none given: any.
+            budgets: per sender and kind of operation (``*``: any call) a rate, such as ``{"group.create": "30/day"}``.
+            treat_503_as: ``overloaded`` repeats after a 503; ``unknown`` first finds out whether the call took effect.
+            reserve: percent of every limit that bulk work leaves to transactional work, 0 to 90.
+            info: what ``/info`` told, when it was read already.
+            info_every: how often workers read ``/info``; 0 = never.
+
+        Raises:
+            InvalidOperation: an argument is wrong; names it.
+            AccountError: the name is taken.
+            StateUnavailable: Redis did not answer.
+        """
+        account = NewAccount(
+            name=name,
+            key=key,
+            rates=rates,
+            pacing=pacing,
+            variation=variation,
+            senders=senders,
+            budgets=budgets,
+            treat_503_as=treat_503_as,
+            reserve=reserve,
+            info=info,
+            info_every=info_every,
+        )
+        if self._run(*_arguments(account, ring)) == "exists":
+            raise AccountError(_TAKEN.format(name))
+
+    def add_many(self, accounts: Iterable[NewAccount], *, ring: KeyRing) -> list[str]:
+        """Add many accounts, some hundred with one round trip; each account is added as a whole, or not at all.
+
+        Args:
+            accounts: any number of them; taken as they are needed.
+            ring: encrypts the keys.
+
+        Returns:
+            The names that were taken; those accounts stay as they are.
+
+        Raises:
+            InvalidOperation: an argument is wrong; names it. Accounts before it may be added.
+            StateUnavailable: Redis did not answer, or refused a command. Accounts before it are added.
+        """
+        taken: list[str] = []
+        rest = iter(accounts)
+        while batch := list(islice(rest, PIPELINED)):
+            try:
+                replies = self._script.run_many(self._client, [_arguments(account, ring) for account in batch])
+            except (RedisError, OSError) as error:
+                raise StateUnavailable(f"the state server cannot be reached: {error}") from error
+            taken += [account.name for account, reply in zip(batch, replies, strict=True) if reply == "exists"]
+        return taken
+
+    def change(
+        self,
+        name: str,
+        *,
+        rates: str | None = None,
+        pacing: Pacing | None = None,
+        variation: timedelta | None = None,
+        budgets: Mapping[str, str] | None = None,
+        treat_503_as: Treat503 | None = None,
+        reserve: int | None = None,
+        senders: Sequence[str] | None = None,
+    ) -> None:
+        """Give an account other limits or options; its bucket keeps its time, and what quotas counted stays counted.
+
+        Args:
+            name: the account.
+            rates: as for `add`; '' leaves the rate to ``/info``. What is None stays as it is.
+            pacing: as for `add`.
+            variation: as for `add`.
+            budgets: as for `add`, all of them.
+            treat_503_as: as for `add`.
+            reserve: as for `add`.
+            senders: as for `add`, all of them; what waits already is sent from any number.
+
+        Raises:
+            InvalidOperation: an argument is wrong; names it.
+            UnknownAccount: there is no such account.
+        """
+        known = self._run("known", name)
+        self._known(known, name)
+        rate, told, _, _, old_pacing, old_variation = known
+        fields = _limits(
+            rate or "" if rates is None else rates,
+            pacing or old_pacing,
+            timedelta(microseconds=int(old_variation)) if variation is None else variation,
+            told or "",
+        )
+        if budgets is not None:
+            fields["budgets"] = budgets_text(budgets)
+        if treat_503_as is not None:
+            fields["treat_503"] = treat_503_as
+        if reserve is not None:
+            fields["reserve"] = _reserve(reserve)
+        if senders is not None:
+            fields["senders"] = " ".join(_sender(number) for number in senders)
+        self._known(self._run("limits", name, "", *(text for pair in fields.items() for text in pair)), name)
+
+    def rotate(self, name: str, key: ApiKey | None, *, ring: KeyRing) -> None:
+        """Give an account another key, or encrypt the one it has under the newest secret; its backlog and limits stay.
+
+        Calls already begun go on with the key they have. What its old key was refused for suspends it no more.
+
+        Args:
+            name: the account.
+            key: the new one; None keeps the one it has.
+            ring: decrypts and encrypts.
+
+        Raises:
+            InvalidOperation: the key cannot be one.
+            UnknownAccount: there is no such account.
+            ConfigurationError: the key it has cannot be decrypted.
+            AccountError: somebody else rotated it in this moment.
+        """
+        reply = self._run("key", name)
+        self._known(reply, name)
+        text, before = reply[0] or "", int(reply[1] or 0)
+        fresh = ring.decrypt(text, name, before) if key is None else usable(key)
+        version = max(time.time_ns() // 1_000_000, before + 1)
+        arguments = (str(before), ring.encrypt(fresh, name, version), str(version), "" if key is None else "1")
+        if self._known(self._run("rotate", name, *arguments), name) == "changed":
+            raise AccountError(f"the key of account {name!r} was changed meanwhile; try again")
+
+    def suspend(self, name: str, reason: str = "by hand") -> None:
+        """Stop granting for an account; its backlog is kept. Calls already begun finish."""
+        self._known(self._run("suspend", name, reason.strip() or "by hand"), name)
+
+    def resume(self, name: str) -> None:
+        """End a suspension or a throttling pause."""
+        self._known(self._run("resume", name), name)
+
+    def remove(self, name: str) -> None:
+        """Remove an account that has no unsettled operations.
+
+        Raises:
+            AccountError: operations wait, are in flight or are held.
+        """
+        if self._known(self._run("remove", name), name) == "not empty":
+            raise AccountError(f"account {name!r} still has operations that wait, are in flight or are held")
+
+    def _run(self, verb: str, name: str, *arguments: str) -> Any:
+        try:
+            return self._script.run(self._client, verb, name, *arguments)
+        except (RedisError, OSError) as error:
+            raise StateUnavailable(f"the state server cannot be reached: {error}") from error
+
+    @staticmethod
+    def _known(reply: Any, name: str) -> str:
+        if reply == "unknown account":
+            raise UnknownAccount(f"no account named {name!r}")
+        return str(reply)
+
+
+def _arguments(account: NewAccount, ring: KeyRing) -> tuple[str, ...]:
+    """The arguments of account.lua's ``add``."""
+    check_name(account.name)
+    usable(account.key)
+    # Never used before: a worker that still knows a removed account of this name must not use its key.
+    version = time.time_ns() // 1_000_000
+    fields = {
+        **_limits(account.rates, account.pacing, account.variation, "", account.info),
+        "senders": " ".join(_sender(number) for number in account.senders),
+        "budgets": budgets_text(account.budgets),
+        "treat_503": account.treat_503_as,
+        "reserve": _reserve(account.reserve),
+        "key": ring.encrypt(account.key, account.name, version),
+        "key_version": str(version),
+        "info_every": str(account.info_every // _MICROSECOND),
+    }
+    # Without a limit nothing is sent before /info was read.
+    reading = "read" if account.info else "first" if not account.rates and account.info_every else ""
+    return ("add", account.name, reading, *(text for pair in fields.items() for text in pair))
+
+
+def usable(key: ApiKey) -> ApiKey:
+    """The same key, if it can be put on a request.
+
+    Raises:
+        InvalidOperation: it cannot.
+    """
+    if not key.reveal() or not key.reveal().isascii() or not key.reveal().isprintable():
+        raise InvalidOperation("API key: is empty, or has characters that no key has")
+    return key
+
+
+def _limits(rates: str, pacing: Pacing, variation: timedelta, told: str, info: Info | None = None) -> dict[str, str]:
+    if not timedelta(0) <= variation <= LONGEST_VARIATION:
+        raise InvalidOperation("variation: between 0 and 10 seconds")
+    if rates:
+        plan(rates)  # alone first, so that its errors speak of what was given
+    own = {"rate": rates, "pacing": pacing}
+    if info is not None:
+        return own | info_fields(info, by_hand=rates, told_before=told, pacing=pacing, variation=variation)
+    return own | plan_fields(effective_rates(rates, told), pacing, variation)
+
+
+def budgets_text(rates: Mapping[str, str]) -> str:
+    """Budgets in the form that budgets.lua parses.
+
+    Args:
+        rates: as for `Accounts.add`.
+
+    Returns:
+        ``kind:N:W`` of each rate, with W in us.
+
+    Raises:
+        InvalidOperation: a kind or a rate is none.
+    """
+    found = []
+    for kind, text in rates.items():
+        if kind != "*" and kind not in KINDS:
+            raise InvalidOperation(f"budget: {kind!r} is no kind of operation; for any call it is *")
+        for n, window_us in parse_rates(text):
+            if n > _LARGEST_BUDGET:
+                raise InvalidOperation(f"budget: above {_LARGEST_BUDGET} of {kind} is not supported")
+            found.append(f"{kind}:{n}:{window_us}")
+    return " ".join(found)
+
+
+def _reserve(percent: int) -> str:
+    if not 0 <= percent <= LARGEST_RESERVE:
+        raise InvalidOperation(f"reserve: between 0 and {LARGEST_RESERVE} percent")
+    return str(percent)
+
+
+def check_name(name: str) -> None:
+    """Refuse what cannot be an account's name.
+
+    Args:
+        name: letters, digits, dot, dash and underscore, at most 64.
+
+    Raises:
+        InvalidOperation: it is none.
+    """
+    try:
+        SendMessage(account=name, sender="+15550100001", to="+15550100002", text="x")
+    except InvalidOperation:
+        raise InvalidOperation("name: letters, digits, dot, dash and underscore, at most 64") from None
+
+
+def _sender(number: str) -> str:
+    try:
+        return phone_number(number)
+    except ValueError as error:
+        raise InvalidOperation(f"sender: {number} {error}") from error

@@ -1,0 +1,1 @@
+"""The commands that need the worker package; the command line finds them through entry points."""

@@ -1,0 +1,135 @@
+"""Where the command line gets an API key, and whether the provider takes it."""
+
+import asyncio
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from getpass import getpass
+from typing import Annotated, Final
+
+import typer
+
+from paceline.cli.errors import complain
+from paceline.errors import InvalidOperation
+from paceline.settings import Settings
+from paceline_worker.accounts.accounts import AccountError
+from paceline_worker.accounts.info import INFO, Info, read_info
+from paceline_worker.accounts.secrets import ApiKey
+from paceline_worker.provider.answers import Answer, Meaning
+from paceline_worker.provider.client import Provider
+
+# Questions under way at once: each key is asked once, so no limit of the provider's counts them together.
+_AT_ONCE: Final = 16
+
+ApiKeyVariable = Annotated[
+    str | None, typer.Option("--api-key-env", metavar="VAR", help="The variable that holds the API key.")
+]
+
+
+def key_from(name: str, variable: str | None) -> ApiKey:
+    """The API key of an account: from a variable, else one line from stdin.
+
+    Args:
+        name: of the account, for the prompt.
+        variable: its name, when one was given.
+
+    Raises:
+        InvalidOperation: the variable is not set.
+    """
+    if variable is not None:
+        if not os.environ.get(variable):
+            raise InvalidOperation(f"--api-key-env: the variable {variable} is not set")
+        return ApiKey(os.environ[variable].strip())
+    # getpass reads from the terminal without echo.
+    line = getpass(f"API key of {name}: ") if sys.stdin.isatty() else sys.stdin.readline()
+    return ApiKey(line.strip())
+
+
+def asked(settings: Settings, key: ApiKey, *, needed: bool) -> Info | None:
+    """What the provider says of the account.
+
+    Args:
+        settings: address and deadline.
+        key: the account's.
+        needed: whether nothing goes on without its limit.
+
+    Returns:
+        Its figures; None when the provider does not tell them and they are not needed.
+
+    Raises:
+        AccountError: the provider refuses the key, or does not tell what is needed.
+    """
+    answer = asyncio.run(ask_info(settings, key))
+    if answer.meaning is Meaning.BAD_KEY:
+        raise AccountError(f"the provider refuses this API key ({answer.code}): {answer.words or 'no words'}")
+    if answer.meaning is Meaning.ACCEPTED and answer.value is not None:
+        info = read_info(answer.value)
+        if info.per_minute or not needed:
+            return info
+    if needed:
+        why = answer.words or answer.code
+        raise AccountError(
+            f"the provider does not tell the account's limit ({why}): give --limit, or --no-info to wait for it"
+        )
+    complain(f"the provider's /info could not be read ({answer.words or answer.code}); a worker will ask again")
+    return None
+
+
+async def ask_info(settings: Settings, key: ApiKey) -> Answer:
+    """One call of /info.
+
+    Args:
+        settings: address and deadline.
+        key: the account's.
+    """
+    provider = Provider(settings.api_base, deadline_s=settings.http_deadline_s, connections=1)
+    try:
+        return await provider.call(INFO, key)
+    finally:
+        await provider.close()
+
+
+class Inquiry:
+    """Asks /info of many keys, some of them at once; from `opened_inquiry`.
+
+    Args:
+        runner: the event loop of the provider.
+        provider: as many connections as questions under way.
+    """
+
+    def __init__(self, runner: asyncio.Runner, provider: Provider) -> None:
+        self._runner = runner
+        self._provider = provider
+
+    def __call__(self, keys: Sequence[ApiKey]) -> list[Answer]:
+        """The answers, in the order of the keys."""
+        return self._runner.run(self._all(keys))
+
+    async def _all(self, keys: Sequence[ApiKey]) -> list[Answer]:
+        turns = asyncio.Semaphore(_AT_ONCE)
+
+        async def ask(key: ApiKey) -> Answer:
+            async with turns:  # before the call: its deadline is not to pass while it waits
+                return await self._provider.call(INFO, key)
+
+        return await asyncio.gather(*map(ask, keys))
+
+
+@contextmanager
+def opened_inquiry(settings: Settings) -> Iterator[Inquiry]:
+    """An inquiry on an event loop of its own.
+
+    Args:
+        settings: address and deadline.
+    """
+
+    async def made() -> Provider:
+        return Provider(settings.api_base, deadline_s=settings.http_deadline_s, connections=_AT_ONCE)
+
+    with asyncio.Runner() as runner:
+        provider = runner.run(made())
+        try:
+            yield Inquiry(runner, provider)
+        finally:
+            runner.run(provider.close())

@@ -1,0 +1,388 @@
+"""``paceline accounts``: found by the command line through its entry point."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+
+from paceline.cli.commands import example
+from paceline.cli.errors import FAILURE, complain, named_as_options
+from paceline.cli.options import Json, opened_state
+from paceline.cli.render import console, counted, details, duration, expected, listing, local, say, say_json
+from paceline.errors import InvalidOperation, PacelineError, UnknownAccount
+from paceline.inbox.record import instant
+from paceline.settings import Settings
+from paceline.state import connect
+from paceline_worker.accounts.accounts import DEFAULT_BUDGETS, Accounts, usable
+from paceline_worker.accounts.rows import variation as variation_of
+from paceline_worker.accounts.secrets import KeyRing
+from paceline_worker.cli import accounts_many as accounts_many_cli
+from paceline_worker.cli.account_key import ApiKeyVariable, asked, key_from
+from paceline_worker.cli.account_view import (
+    budget_rates,
+    by_kind,
+    described,
+    lane_row,
+    lanes_of,
+    limit_in_words,
+    pace_in_words,
+    plainly,
+    state_in_words,
+    time_of,
+)
+from paceline_worker.pacing.bucket import DEFAULT_VARIATION
+
+
+class PacingChoice(StrEnum):
+    """See `paceline_worker.pacing.bucket.Pacing`."""
+
+    spacing = "spacing"
+    window = "window"
+
+
+class Treat503Choice(StrEnum):
+    """See `paceline_worker.accounts.accounts.Treat503`."""
+
+    overloaded = "overloaded"
+    unknown = "unknown"
+
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The account.")]
+Limit = Annotated[
+    str | None,
+    typer.Option(
+        "--limit",
+        metavar="RATE",
+        help="Such as 10/minute, or '10/minute; 1000/day': the ceiling of what the provider's /info tells.",
+    ),
+]
+Budget = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--budget",
+        metavar="KIND=RATE",
+        help="Per sender, for one kind of operation or for any call (*): group.create=30/day, *=1/3seconds. Repeatable.",
+    ),
+]
+TreatAs = Annotated[
+    Treat503Choice | None,
+    typer.Option(
+        "--treat-503-as", help="Whether a 503 is repeated, or looked up first because it may have taken effect."
+    ),
+]
+Reserve = Annotated[
+    int | None,
+    typer.Option(
+        "--reserve", metavar="PERCENT", help="Of every limit, what bulk work leaves to transactional work. Default: 0."
+    ),
+]
+Pace = Annotated[
+    PacingChoice,
+    typer.Option("--pacing", help="Spacing is safe however the provider counts; window is a little faster."),
+]
+Variation = Annotated[
+    str | None,
+    typer.Option("--variation", metavar="TIME", help="Lateness plus transit, such as 100ms (the default) or 0.5s."),
+]
+
+app = typer.Typer(help="Accounts: 2Chat API keys under names, each with its limits.", rich_markup_mode=None)
+
+
+@app.command(
+    epilog=example(
+        "paceline accounts add acme < key.txt",
+        'ACME_KEY=... paceline accounts add acme --limit "10/minute; 1000/day" --api-key-env ACME_KEY',
+    )
+)
+def add(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Letters, digits, dot, dash, underscore.")],
+    *,
+    limit: Limit = None,
+    pacing: Pace = PacingChoice.spacing,
+    variation: Variation = None,
+    budget: Budget = None,
+    treat_503_as: TreatAs = None,
+    reserve: Reserve = None,
+    sender: Annotated[
+        list[str] | None,
+        typer.Option("--sender", metavar="+NUMBER", help="The only numbers that may send; repeatable. Default: any."),
+    ] = None,
+    api_key_env: ApiKeyVariable = None,
+    no_info: Annotated[
+        bool, typer.Option("--no-info", help="Do not ask the provider for the account's figures now; a worker will.")
+    ] = False,
+) -> None:
+    """Add a 2Chat API key under a name.
+
+    The provider is asked for the account's own limit (GET /info), which also shows whether the key works; workers ask again
+    every 15 minutes. --limit is the ceiling, and is needed when the provider does not answer.
+
+    The key comes from the variable VAR, else as one line from stdin (not shown when typed). It is never an argument,
+    and is stored encrypted under PACELINE_SECRET_KEY.
+    """
+    settings = Settings.from_environment()
+    ring = KeyRing(settings.secret_key.get_secret_value())
+    options: dict[str, Any] = {
+        "rates": limit or "",
+        "pacing": pacing.value,
+        "variation": DEFAULT_VARIATION if variation is None else _variation(variation),
+        "senders": sender or (),
+        "budgets": {**DEFAULT_BUDGETS, **_budgets(budget or ())},
+        "treat_503_as": treat_503_as.value if treat_503_as else "overloaded",
+        "reserve": reserve or 0,
+    }
+    with _opened() as accounts, named_as_options(name="NAME", budget="--budget"):
+        accounts.check(name, **options)
+        key = usable(key_from(name, api_key_env))
+        info = None if no_info else asked(settings, key, needed=limit is None)
+        accounts.add(name, key, ring=ring, info=info, **options)
+    _say_pace(name, "is added")
+
+
+@app.command(
+    epilog=example(
+        "paceline accounts change acme --limit 80/minute --pacing window",
+        "paceline accounts change acme --budget group.create=10/day",
+    )
+)
+def change(
+    name: Name,
+    *,
+    limit: Limit = None,
+    pacing: Annotated[PacingChoice | None, typer.Option("--pacing", help="As for `add`.")] = None,
+    variation: Variation = None,
+    budget: Budget = None,
+    treat_503_as: TreatAs = None,
+    reserve: Reserve = None,
+) -> None:
+    """Give an account other limits or options, at once; its bucket keeps its time.
+
+    What is not given stays, also the budgets of other kinds. --limit '' leaves the rate to what the provider tells.
+    """
+    budgets = {**_budgets_in_force(name), **_budgets(budget)} if budget else None
+    with _opened() as accounts, named_as_options(budget="--budget"):
+        accounts.change(
+            name,
+            rates=limit,
+            pacing=pacing.value if pacing else None,
+            variation=_variation(variation),
+            budgets=budgets,
+            treat_503_as=treat_503_as.value if treat_503_as else None,
+            reserve=reserve,
+        )
+    _say_pace(name, "is changed")
+
+
+def _budgets(given: Sequence[str]) -> dict[str, str]:
+    if not all("=" in text for text in given):
+        raise InvalidOperation("--budget: is not KIND=RATE such as group.create=30/day")
+    parts = (text.split("=", 1) for text in given)
+    return by_kind((kind.strip(), rate) for kind, rate in parts)
+
+
+def _budgets_in_force(name: str) -> dict[str, str]:
+    """The account's budgets as rates."""
+    with opened_state() as state:
+        found = state.account(name)
+    return budget_rates(found["account"]) if found else {}
+
+
+def _say_pace(name: str, what: str) -> None:
+    with opened_state() as state:
+        found = state.account(name)
+    say(
+        f"Account {name} {what}"
+        + (f": {limit_in_words(found['account'])}, {pace_in_words(found['account'])}." if found else ".")
+    )
+
+
+def _variation(text: str | None) -> timedelta | None:
+    if text is None:
+        return None
+    with named_as_options():
+        return variation_of(text)
+
+
+@app.command("list", epilog=example("paceline accounts list --json"))
+def list_(*, json_output: Json = False) -> None:
+    """List all accounts.
+
+    JSON: a list of what `accounts show --json` prints.
+    """
+    with opened_state() as state:
+        accounts = [described(found) for name in state.accounts() if (found := state.account(name))]
+    if json_output:
+        say_json(accounts)
+        return
+    if not accounts:
+        say("No accounts: add one with `paceline accounts add NAME --limit RATE`.")
+        return
+    headers = ("account", "limit", "state", "inbox", "waiting", "in flight", "accepted")
+    fields = ("name", "limit", "state", "inbox", "waiting", "in_flight")
+    rows = [(*(account[field] for field in fields), account["outcomes"]["accepted"]) for account in accounts]
+    console().print(listing(headers, rows))
+
+
+@app.command(epilog=example("paceline accounts show acme"))
+def show(name: Name, *, json_output: Json = False) -> None:
+    """Show one account; never its key.
+
+    JSON: name, limit, limit_by_hand, requests_per_minute, credits_left, number_checks_left, on_trial, blocked, expires_at,
+    info_read_at (what /info told), budgets, reserve_percent, treat_503_as, breaker (closed, open, ramp), slowed_by (factor
+    of the interval after 429s), pacing, variation_s, interval_s, slots_per_minute, state (active, paused, suspended), suspended
+    (the reason), suspended_at, paused_until, next_slot_at, added_at, senders, inbox, waiting, in_flight, outcomes (by
+    name), lanes (sender, transactional, bulk, parked, in_flight, paused_until, oldest_at).
+    """
+    with opened_state() as state:
+        found = state.account(name)
+    if found is None:
+        raise UnknownAccount(f"no account named {name!r}")
+    account = described(found)
+    if json_output:
+        say_json(account)
+        return
+    now, next_slot = instant(found["now"]), instant(found["account"]["next_slot"])
+    outcomes = ", ".join(f"{number:,} {outcome}" for outcome, number in account["outcomes"].items() if number)
+    console().print(
+        details(
+            [
+                ("account", name),
+                ("state", state_in_words(found)),
+                ("limit", limit_in_words(found["account"])),
+                ("credits", plainly(account["credits_left"])),
+                ("number checks", plainly(account["number_checks_left"])),
+                ("expires", local(_at) if (_at := time_of(found["account"].get("expires_at"))) else None),
+                ("plan", {True: "trial", False: "paid", None: None}[account["on_trial"]]),
+                ("budgets", ", ".join(f"{kind} {rate}" for kind, rate in account["budgets"].items()) or None),
+                (
+                    "reserve",
+                    f"{account['reserve_percent']} % for transactional work" if account["reserve_percent"] else None,
+                ),
+                ("slowed", f"to {1 / account['slowed_by']:.0%} after 429s" if account["slowed_by"] > 1 else None),
+                ("breaker", account["breaker"] if account["breaker"] != "closed" else None),
+                ("pacing", f"{account['pacing']}, {pace_in_words(found['account'])}"),
+                ("variation", duration(timedelta(seconds=account["variation_s"]))),
+                ("next slot", expected(next_slot, now) if account["state"] != "suspended" else None),
+                ("senders", ", ".join(account["senders"]) or "any"),
+                ("added", local(instant(found["account"]["added_at"]))),
+                ("to be accepted", account["inbox"]),
+                ("waiting", account["waiting"]),
+                ("in flight", account["in_flight"]),
+                ("outcomes", outcomes or "none"),
+            ]
+        )
+    )
+    if found["lanes"]:
+        headers = ("lane", "transactional", "bulk", "behind back-off", "in flight", "state")
+        console().print(listing(headers, [lane_row(lane, now) for lane in lanes_of(found)]))
+
+
+@app.command(epilog=example("paceline accounts suspend acme --reason 'number under review'"))
+def suspend(
+    name: Name,
+    *,
+    reason: Annotated[str, typer.Option("--reason", help="Shown wherever somebody asks why it waits.")] = "by hand",
+) -> None:
+    """Stop sending for an account; what waits is kept, and calls already begun finish."""
+    if not reason.strip():
+        raise InvalidOperation("--reason: is empty")
+    with _opened() as accounts:
+        accounts.suspend(name, reason)
+    say(f"Account {name} is suspended: {reason}.")
+
+
+@app.command(epilog=example("paceline accounts resume acme"))
+def resume(name: Name) -> None:
+    """End a suspension or a throttling pause."""
+    with _opened() as accounts:
+        accounts.resume(name)
+    say(f"Account {name} sends again.")
+
+
+@app.command(
+    epilog=example(
+        "paceline accounts rotate acme < key.txt",
+        "paceline accounts rotate --same-key                # all accounts: see docs/operating.md, the secret key",
+    )
+)
+def rotate(
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="The account; with --same-key also none.")] = None,
+    *,
+    api_key_env: ApiKeyVariable = None,
+    same_key: Annotated[
+        bool,
+        typer.Option("--same-key", help="Keep the key; encrypt it anew, under the first value of PACELINE_SECRET_KEY."),
+    ] = False,
+    no_info: Annotated[bool, typer.Option("--no-info", help="Do not ask the provider whether the key works.")] = False,
+) -> None:
+    """Give an account another API key, at once: its backlog, limits and history stay, and no call is lost.
+
+    The key comes as for `add`, and the provider is asked whether it works (GET /info). Calls under way end with the old
+    one, so let the provider forget that a little later. An account that is suspended because its key was refused sends
+    again.
+    """
+    if same_key:
+        if api_key_env:
+            raise InvalidOperation("--same-key: takes no other key")
+        _encrypt_anew(name)
+        return
+    if name is None:
+        raise InvalidOperation("NAME: is missing (all accounts only with --same-key)")
+    settings = Settings.from_environment()
+    ring = KeyRing(settings.secret_key.get_secret_value())
+    with opened_state() as state:
+        if state.account(name) is None:  # before a key is asked for
+            raise UnknownAccount(f"no account named {name!r}")
+    key = usable(key_from(name, api_key_env))
+    if not no_info:
+        asked(settings, key, needed=False)
+    with _opened() as accounts:
+        accounts.rotate(name, key, ring=ring)
+    say(f"Account {name} has its new key.")
+
+
+def _encrypt_anew(name: str | None) -> None:
+    ring = KeyRing(Settings.from_environment().secret_key.get_secret_value())
+    with opened_state() as state:
+        names = state.accounts() if name is None else [name]
+    done = 0
+    with _opened() as accounts:
+        for one in names:
+            try:
+                accounts.rotate(one, None, ring=ring)
+                done += 1
+            except PacelineError as error:  # the others must not wait for it
+                complain(str(error))
+    say(f"{counted(done, 'key')} encrypted anew.")
+    if done < len(names):
+        raise typer.Exit(FAILURE)
+
+
+@app.command(epilog=example("paceline accounts remove acme"))
+def remove(name: Name) -> None:
+    """Remove an account that has no unsettled operations."""
+    with _opened() as accounts:
+        accounts.remove(name)
+    say(f"Account {name} is removed.")
+
+
+app.command(
+    "import",
+    epilog=example(
+        "paceline accounts import accounts.csv --dry-run",
+        "paceline accounts import accounts.jsonl --limit 10/minute --no-info",
+    ),
+)(accounts_many_cli.import_)
+app.command("export", epilog=example("paceline accounts export --output accounts.csv"))(accounts_many_cli.export)
+
+
+@contextmanager
+def _opened() -> Iterator[Accounts]:
+    client = connect(Settings.from_environment().state_url)
+    try:
+        yield Accounts(client)
+    finally:
+        client.close()

@@ -1,0 +1,220 @@
+"""``paceline receipts``: found by the command line through its entry point."""
+
+import asyncio
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Annotated, Any, Final
+from urllib.parse import urlsplit
+
+import redis
+import typer
+
+from paceline.cli.commands import example
+from paceline.cli.errors import FAILURE, INTERRUPTED, complain
+from paceline.cli.options import Json, opened_state
+from paceline.cli.render import console, counted, details, iso, local, say, say_json
+from paceline.errors import InvalidOperation, UnknownAccount
+from paceline.fields import phone_number
+from paceline.settings import Settings
+from paceline.state import connect, translated
+from paceline.state.scripts import Script
+from paceline.status.receipt import RECEIPT_STATUSES
+from paceline_worker.accounts.secrets import ApiKey, KeyRing
+from paceline_worker.limiter import PacelineStorage, SlotRateLimiter
+from paceline_worker.provider.client import Provider
+from paceline_worker.receipts.address import address_of, checked_base, digest_of, new_token
+from paceline_worker.receipts.state import Hooks
+from paceline_worker.receipts.subscribing import Caller, Result, Subscriber, Subscription, SubscriptionError
+
+_LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
+_BASE: Final = "--base-url https://hooks.example.com"
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The account.")]
+BaseUrl = Annotated[
+    str,
+    typer.Option("--base-url", metavar="URL", help="Where the provider reaches your receivers, through TLS."),
+]
+
+app = typer.Typer(
+    help="Receipts: what the provider's webhooks tell of messages after they were accepted.", rich_markup_mode=None
+)
+
+
+@app.command(epilog=example(f"paceline receipts url acme {_BASE}"))
+def url(
+    name: Name,
+    *,
+    base_url: BaseUrl,
+    rotate: Annotated[
+        bool, typer.Option("--rotate", help="Replace the address that there is: what comes to it then is 404.")
+    ] = False,
+    json_output: Json = False,
+) -> None:
+    """Make the address that receipts of an account come to, and print it, once: it is a secret, and kept nowhere.
+
+    For webhooks that are set up by hand; `paceline receipts subscribe` makes its own.
+
+    JSON: account, url.
+    """
+    base = _checked(base_url)
+    token = new_token()
+    with _opened() as hooks:
+        before = hooks.of(name).digest
+        if before and not rotate:
+            raise SubscriptionError(
+                f"account {name!r} has an address, which cannot be shown again: --rotate replaces it"
+            )
+        if not hooks.open(name, digest_of(token), instead_of=before, shown=True):
+            raise SubscriptionError(f"the address of account {name!r} was changed meanwhile; try again")
+    address = address_of(base, name, token)
+    if json_output:
+        say_json({"account": name, "url": address})
+    else:
+        say(address)
+
+
+@app.command(
+    epilog=example(
+        f"paceline receipts subscribe acme {_BASE}",
+        f"paceline receipts subscribe acme {_BASE} --sender +15550100001 --rotate",
+    )
+)
+def subscribe(
+    name: Name,
+    *,
+    base_url: BaseUrl,
+    sender: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--sender",
+            metavar="+NUMBER",
+            help="Repeatable. Default: the account's senders, or all numbers that the provider lists as connected.",
+        ),
+    ] = None,
+    waba: Annotated[bool, typer.Option("--waba", help="They are numbers of the official Business API.")] = False,
+    rotate: Annotated[bool, typer.Option("--rotate", help="Replace the address that there is.")] = False,
+    json_output: Json = False,
+) -> None:
+    """Let the provider post receipts of an account's numbers to your receivers.
+
+    The provider's webhooks are read first, and what is there is left alone; old ones of ours are removed. Every call takes
+    a slot of the account, as its messages do: at 10/minute one each 6 seconds. Interrupted, the same command goes on.
+
+    JSON: account, subscriptions (a list of sender, event, result: subscribed, there, or taken by another address).
+    """
+    base = _checked(base_url)
+    numbers = [_number(text) for text in dict.fromkeys(sender or ())]
+    settings = Settings.from_environment()
+    ring = KeyRing(settings.secret_key.get_secret_value())
+    with opened_state() as state:
+        found = state.account(name)
+    if found is None:
+        raise UnknownAccount(f"no account named {name!r}")
+    numbers = numbers or found["account"].get("senders", "").split()
+    if waba and not numbers:
+        raise InvalidOperation("--sender: is needed with --waba")
+    done: list[Subscription] = []
+
+    async def run() -> None:
+        async with _subscriber(settings, ring, name, base) as (subscriber, hooks):
+            async for one in subscriber.subscribe(hooks, numbers, waba=waba, rotate=rotate):
+                done.append(one)
+                if not json_output:
+                    say(f"{one.number} of {one.of}: {one.wish.sender} {one.wish.event}: {_WORDS[one.result]}")
+                    sys.stdout.flush()
+
+    try:
+        asyncio.run(run())
+    except KeyboardInterrupt:
+        complain(f"interrupted after {counted(len(done), 'subscription')}; the same command goes on")
+        raise typer.Exit(INTERRUPTED) from None
+    if json_output:
+        plain = [{"sender": one.wish.sender, "event": one.wish.event, "result": one.result.value} for one in done]
+        say_json({"account": name, "subscriptions": plain})
+    taken = Counter(one.result for one in done)[Result.TAKEN]
+    if taken:
+        why = "the provider has another address for the event, and takes no second one"
+        complain(f"{counted(taken, 'webhook')} of account {name!r} cannot be made: {why}")
+        raise typer.Exit(FAILURE)
+
+
+_WORDS: Final = {
+    Result.SUBSCRIBED: "subscribed",
+    Result.THERE: "there already",
+    Result.TAKEN: "goes to another address",
+}
+
+
+@app.command(epilog=example("paceline receipts show acme"))
+def show(name: Name, *, json_output: Json = False) -> None:
+    """Show whether receipts of an account are taken, and what they told; never its address.
+
+    JSON: account, open (whether it has an address), since, early (receipts that wait for their messages), messages (sent,
+    not_sent, received, read: how many; who has read a message has received it).
+    """
+    with _opened() as hooks:
+        hook = hooks.of(name)
+    if json_output:
+        plain: dict[str, Any] = {"account": name, "open": bool(hook.digest), "since": iso(hook.since)}
+        say_json(plain | {"early": hook.early, "messages": dict(hook.counts)})
+        return
+    taken = f"taken since {local(hook.since)}" if hook.digest and hook.since else "not taken: it has no address"
+    counts = [(status.replace("_", " "), hook.counts[status]) for status in RECEIPT_STATUSES]
+    console().print(details([("account", name), ("receipts", taken), *counts, ("early", hook.early or None)]))
+
+
+@app.command(epilog=example("paceline receipts off acme"))
+def off(name: Name) -> None:
+    """Forget the address of an account: what comes to it is 404. The provider's webhooks stay as they are."""
+    with _opened() as hooks:
+        had = hooks.close(name)
+    say(f"Receipts of account {name} are not taken any more." if had else f"Account {name} has no address.")
+
+
+def _checked(base_url: str) -> str:
+    base = checked_base(base_url)
+    parts = urlsplit(base)
+    if parts.scheme != "https" and parts.hostname not in _LOOPBACK:
+        complain("--base-url: is not https, so whoever reads the traffic on the way can forge receipts")
+    return base
+
+
+def _number(text: str) -> str:
+    try:
+        return phone_number(text)
+    except ValueError as error:
+        raise InvalidOperation(f"--sender: {text} {error}") from error
+
+
+@asynccontextmanager
+async def _subscriber(
+    settings: Settings, ring: KeyRing, name: str, base: str
+) -> AsyncIterator[tuple[Subscriber, Hooks]]:
+    client = connect(settings.state_url)
+    limiter = SlotRateLimiter(PacelineStorage(f"paceline+{settings.state_url}"))
+    provider = Provider(settings.api_base, deadline_s=settings.http_deadline_s, connections=1)
+    try:
+        caller = Caller(client, limiter, provider, name, _key(client, ring, name))
+        yield Subscriber(caller.call, name, base), Hooks(client)
+    finally:
+        await provider.close()
+        client.close()
+
+
+@translated
+def _key(client: redis.Redis, ring: KeyRing, name: str) -> ApiKey:
+    found = Script("paceline_worker", "account").run(client, "key", name)
+    text, version = found if isinstance(found, list) else ("", 0)  # removed in this moment
+    return ring.decrypt(text or "", name, int(version or 0))
+
+
+@contextmanager
+def _opened() -> Iterator[Hooks]:
+    # No command is repeated: the reply to a repeated one would say that somebody else had changed it.
+    client = connect(Settings.from_environment().state_url)
+    try:
+        yield Hooks(client)
+    finally:
+        client.close()

@@ -1,0 +1,49 @@
+"""``paceline state``: found by the command line through its entry point."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import typer
+
+from paceline.cli.commands import example
+from paceline.cli.options import Json
+from paceline.cli.render import counted, say, say_json
+from paceline.settings import Settings
+from paceline.state import connect
+from paceline_worker.state.migration import Migration
+
+app = typer.Typer(help="The form of what the state server holds.", rich_markup_mode=None)
+
+
+@app.callback()
+def _group() -> None:
+    """Keep `paceline state` a group, whatever number of commands it has."""
+
+
+@app.command(epilog=example("paceline state migrate"))
+def migrate(*, json_output: Json = False) -> None:
+    """Convert the state that an earlier release wrote.
+
+    All workers must be stopped. The books are audited before and after. An interrupted conversion goes on when it is run again.
+
+    JSON: accounts, operations.
+    """
+    with _opened() as migration:
+        books = migration.convert()
+    operations = sum(book.received for book in books)
+    if json_output:
+        say_json({"accounts": len(books), "operations": operations})
+        return
+    say(
+        f"The state has the form of this release: {counted(len(books), 'account')}, {counted(operations, 'operation')}."
+    )
+    say("The books balance. Start the workers.")
+
+
+@contextmanager
+def _opened() -> Iterator[Migration]:
+    client = connect(Settings.from_environment().state_url, repeat=True)
+    try:
+        yield Migration(client)
+    finally:
+        client.close()

@@ -1,0 +1,392 @@
+"""Delivery on the process's one event loop: begin just before the slot, send at the slot, settle after the answer."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import replace
+from random import Random
+from typing import Any, Final
+
+import structlog
+from redis.exceptions import RedisError
+
+from paceline.errors import PacelineError
+from paceline_worker.accounts.secrets import KeyRing
+from paceline_worker.delivery.batcher import Batcher
+from paceline_worker.delivery.begun import Begun, read_begun
+from paceline_worker.delivery.info_reader import InfoReader
+from paceline_worker.delivery.keys import Keys
+from paceline_worker.delivery.lateness import Way
+from paceline_worker.delivery.traces import Delivery, Traces
+from paceline_worker.dispatch.admission import Admission
+from paceline_worker.provider.client import Provider
+from paceline_worker.state.clock import ServerClock
+from paceline_worker.state.state import LARGEST_BATCH, Answered, DeliveryState, Hint, InfoTurn
+from paceline_worker.telemetry.metrics import Metrics
+from paceline_worker.verdict.policy import Verdict, not_begun, not_made
+
+log = structlog.get_logger(__name__)
+
+# Behind a long way one call at a time would bound the throughput.
+_MOST_CALLS: Final = 8
+# A call of a script costs as much as one operation in it.
+_CALL_GAP_S: Final = 0.005
+# Hints beyond the intake that wait in this process; beyond them `submit` blocks, so that another worker takes them.
+_SPARE: Final = 8
+# Half of the usual J: a call for figures keeps its slot as any other.
+_INFO_TOLERANCE_S: Final = 0.05
+_STATE_RETRY_S: Final = (0.05, 0.1, 0.2, 0.5, 1.0)
+
+
+class Closing(Exception):
+    """The engine takes no more work."""
+
+
+class Engine:
+    """Delivers granted operations. One thread, one event loop, one HTTP client.
+
+    Args:
+        make_state: builds the delivery state on the loop.
+        make_provider: builds the HTTP client on the loop.
+        ring: decrypts API keys.
+        clock: server time on the monotonic clock.
+        metrics: counters.
+        traces: spans.
+        admission: how many operations it takes on; `submit` blocks beyond that.
+        way: told how long each part of the way to a call takes.
+        on_due: told when something may be due (server us), after each settle.
+        random: for jitter.
+    """
+
+    def __init__(
+        self,
+        *,
+        make_state: Callable[[], DeliveryState],
+        make_provider: Callable[[], Provider],
+        ring: KeyRing,
+        clock: ServerClock,
+        metrics: Metrics,
+        traces: Traces,
+        admission: Admission,
+        way: Way,
+        on_due: Callable[[int | None], None],
+        random: Random,
+    ) -> None:
+        self._make_state = make_state
+        self._make_provider = make_provider
+        self._ring = ring
+        self._clock = clock
+        self._metrics = metrics
+        self._traces = traces
+        self._admission = admission
+        self._way = way
+        self._on_due = on_due
+        self._random = random
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._run, name="paceline-engine", daemon=True)
+        self._room = threading.Condition()
+        self._load = 0
+        self._closing = False
+        self._stopping = False
+        self._ready = threading.Event()
+        self._active: set[tuple[str, str]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._sleepers: set[asyncio.Future[bool]] = set()
+        self._latest: Answered | None = None
+
+    # -- from other threads ------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Start the loop's thread and wait until it can take work."""
+        self._thread.start()
+        self._ready.wait()
+
+    def submit(self, hints: Sequence[Hint], *, granted_us: int | None = None, wait: bool = True) -> None:
+        """Take a batch.
+
+        Args:
+            hints: granted operations.
+            granted_us: when they were granted (server us), if that is known.
+            wait: block while the process has more than it can do.
+
+        Raises:
+            Closing: nothing was taken.
+        """
+        with self._room:
+            if wait:
+                self._room.wait_for(lambda: self._closing or self._load < self._admission.intake + _SPARE)
+            if self._closing:
+                raise Closing
+            self._load += len(hints)
+            self._way.carries(self._load)
+        if granted_us is not None:
+            self._way.arrived(time.monotonic() - self._clock.monotonic_s(granted_us))
+        self._loop.call_soon_threadsafe(self._spawn_all, hints)
+
+    def ask_info(self, turn: InfoTurn) -> None:
+        """Read an account's figures at its slot; when that fails, it is asked for again."""
+        with self._room:
+            if self._closing:
+                return
+        self._loop.call_soon_threadsafe(self._spawn, self._ask_info(turn))
+
+    def close(self, deadline_s: float) -> None:
+        """Finish the calls under way, give back what has not begun, and end the loop.
+
+        Args:
+            deadline_s: seconds; what is then still under way is left to its lease.
+        """
+        with self._room:
+            self._closing = True
+            self._room.notify_all()
+        if not self._thread.is_alive():
+            return
+        asyncio.run_coroutine_threadsafe(self._drain(deadline_s), self._loop).result()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    @property
+    def load(self) -> int:
+        """Operations taken and not finished with."""
+        return self._load
+
+    # -- on the loop -------------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        self._loop.run_until_complete(self._open())
+        self._ready.set()
+        self._loop.run_forever()
+
+    async def _open(self) -> None:
+        self._state = self._make_state()
+        self._provider = self._make_provider()
+        self._info = InfoReader(self._state, self._provider, self._metrics, self._random)
+        self._keys = Keys(self._state.keys, self._ring)
+        self._begins: Batcher[tuple[str, str, int], Answered] = Batcher(
+            self._begin_all, largest=LARGEST_BATCH, most_calls=_MOST_CALLS, gap_s=_CALL_GAP_S
+        )
+        self._settles: Batcher[dict[str, Any], str] = Batcher(
+            self._settle_all, largest=LARGEST_BATCH, most_calls=_MOST_CALLS, gap_s=_CALL_GAP_S
+        )
+
+    async def _drain(self, deadline_s: float) -> None:
+        self._stopping = True
+        for sleeper in self._sleepers:
+            if not sleeper.done():
+                sleeper.set_result(True)
+        if self._tasks:
+            _, left = await asyncio.wait(self._tasks, timeout=deadline_s)
+            if left:
+                log.warning("left to their leases", operations=len(left))
+            for task in left:
+                task.cancel()
+            await asyncio.gather(*left, return_exceptions=True)
+        await self._provider.close()
+        await self._state.client.aclose()
+
+    def _spawn_all(self, hints: Sequence[Hint]) -> None:
+        for hint in hints:
+            self._spawn(self._deliver_one(hint))
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _ask_info(self, turn: InfoTurn) -> None:
+        try:
+            key, version = await self._keys.get(turn.account, None)
+            slot_s = self._clock.monotonic_s(turn.slot_us)
+            if await self._stopped_before(slot_s) or time.monotonic() - slot_s > _INFO_TOLERANCE_S:
+                await self._state.info_later(turn.account)
+                return
+            await self._info.read(turn.account, key, version)
+            self._on_due(0)
+        except (PacelineError, RedisError, OSError) as error:
+            log.warning("/info was not read; it is asked for again", account=turn.account, error=type(error).__name__)
+        except Exception:
+            log.exception("reading /info failed", account=turn.account)
+
+    async def _deliver_one(self, hint: Hint) -> None:
+        grant = (hint.id, hint.token)
+        try:
+            if grant in self._active:  # the broker doubled the hint
+                return
+            self._active.add(grant)
+            try:
+                await self._deliver(hint)
+            finally:
+                self._active.discard(grant)
+        except Exception:
+            # Its lease settles it; one broken operation must not hurt the others.
+            log.exception("delivery failed", operation=hint.id)
+        finally:
+            with self._room:
+                self._load -= 1
+                self._room.notify_all()
+
+    async def _deliver(self, hint: Hint) -> None:
+        asked = await self._ask_until_final(hint, hint.slot_us)
+        if asked is None:
+            return
+        found, questions = asked
+        try:
+            begun = read_begun(found.answer)
+        except (PacelineError, ValueError, KeyError) as error:
+            words = f"the stored operation cannot be sent: {type(error).__name__}: {error}"
+            broken = Verdict("finish", "rejected", code="unsendable", words=words)
+            await self._settle(hint, broken, 0, found.answer["account"], found.answer["kind"])
+            return
+        with self._traces.delivery(hint.id, begun, found.asked_s) as delivery:
+            verdict, elapsed_us = await self._attempt(hint, begun, found, questions, delivery)
+            if verdict is None:
+                return
+            done = await self._settle(hint, verdict, elapsed_us, begun.account, begun.kind)
+            delivery.settled(done, verdict.reason)
+
+    async def _ask_until_final(
+        self, hint: Hint, slot_us: int, *, questions: int = 0, begun: bool = False
+    ) -> tuple[Answered, int] | None:
+        """Begin the operation just before its slot, or just before the one that it moves to; None when it is not ours to send.
+
+        Args:
+            hint: the grant.
+            slot_us: its slot; one that has passed asks at once.
+            questions: how many were asked before.
+            begun: whether the last answer let it leave.
+        """
+        while True:
+            if await self._stopped_before(self._clock.monotonic_s(slot_us) - self._way.ahead_s):
+                stops = "the worker stops", "shutdown"
+                await self._settle(hint, not_made(*stops) if begun else not_begun(*stops), 0)
+                return None
+            questions += 1
+            found = await self._ask((hint.id, hint.token, questions))
+            answer = found.answer
+            if answer.get("moved"):
+                self._metrics.moved()
+            if answer["s"] == "go":
+                if questions == 1:
+                    self._way.ready(time.monotonic() - self._clock.monotonic_s(hint.slot_us))
+                return found, questions
+            if answer["s"] == "no":
+                if answer.get("account"):
+                    self._metrics.deferred(answer["account"], answer["why"])
+                log.debug("not begun", operation=hint.id, reason=answer["why"])
+                return None
+            slot_us, begun = int(answer["slot"]), False
+
+    async def _ask(self, question: tuple[str, str, int]) -> Answered:
+        asked_s = time.monotonic()
+        found: Answered = await self._insist(lambda: self._begins.ask(question))
+        if found is self._latest:  # one sample for each batch, of the operation that comes last
+            now_s = time.monotonic()
+            # The server read its clock between the question and the answer.
+            read_s = min(max(self._clock.monotonic_s(found.server_us), found.asked_s), found.heard_s)
+            self._way.asked(now_s - asked_s, now_s - read_s)
+        return found
+
+    async def _attempt(
+        self, hint: Hint, begun: Begun, found: Answered, questions: int, delivery: Delivery
+    ) -> tuple[Verdict | None, int]:
+        """One call at its slot, or the reason why it was not made; with the time from slot to answer in us."""
+        try:
+            key, version = await self._keys.get(begun.account, begun.key_version)
+        except PacelineError as error:
+            unusable = Verdict("defer", scope="suspend", words=f"bad_key: {error}", reason="bad_key")
+            return unusable.of_key(begun.key_version), 0
+        except (RedisError, OSError):
+            return not_made("the state server cannot be reached", "state"), 0
+        while True:
+            slot_s = self._slot_s(begun.slot_us, found)
+            if await self._stopped_before(slot_s):
+                return not_made("the worker stops", "shutdown"), 0
+            lateness_s = time.monotonic() - slot_s
+            if lateness_s * 1e6 <= begun.tolerance_us:
+                break
+            # Late, so it asks once more: the operation moves to another slot, unless it is another worker's by now. That fences a
+            # worker that was stopped and woke up after its lease, too.
+            asked = await self._ask_until_final(hint, 0, questions=questions, begun=True)
+            if asked is None:
+                return None, 0
+            found, questions = asked
+            begun = replace(begun, slot_us=int(found.answer["slot"]), moved=True)
+        waited_s = None if begun.looks_up else (begun.slot_us - begun.accepted_us) / 1e6
+        self._metrics.sent(begun.priority, lateness_s, waited_s)
+        sent_s = time.monotonic()
+        answer = await self._provider.call(begun.request, key)
+        answered_s = time.monotonic()
+        delivery.called(begun.request, answer, sent_s, answered_s)
+        self._metrics.answered(begun.account, begun.request.endpoint, answer.code, answered_s - sent_s)
+        verdict = begun.verdict(answer, self._clock.server_us(answered_s), self._random)
+        return verdict.of_key(version), max(1, int((answered_s - slot_s) * 1e6))
+
+    def _slot_s(self, slot_us: int, found: Answered) -> float:
+        """The monotonic time of a slot. The answer that told it bounds it, whatever happened to the server's clock since."""
+        ahead_s = (slot_us - found.server_us) / 1e6
+        return min(max(self._clock.monotonic_s(slot_us), found.asked_s + ahead_s), found.heard_s + ahead_s)
+
+    async def _begin_all(self, questions: Sequence[tuple[str, str, int]]) -> list[Answered]:
+        answers = await self._state.begin(questions, self._way.notice_us)
+        self._latest = answers[-1]
+        return answers
+
+    async def _settle(self, hint: Hint, verdict: Verdict, elapsed_us: int, account: str = "", kind: str = "") -> str:
+        wire = verdict.wire(hint.id, hint.token, elapsed_us)
+        done: str = await self._insist(lambda: self._settles.ask(wire))
+        if done == "malformed":
+            log.error("the verdict could not be read; its lease will settle it", operation=hint.id, code=verdict.code)
+        elif done == "stale":
+            log.warning(
+                "another grant owns the operation; this answer came too late", operation=hint.id, code=verdict.code
+            )
+        elif account:
+            self._metrics.settled_as(account, kind, done, verdict.reason)
+        if verdict.scope == "suspend" and done == "deferred":
+            # Not the provider's words: they may quote what we sent, and stand in state for those who may read them.
+            log.error("account suspended", account=account, reason=verdict.reason, code=verdict.code)
+        elif verdict.scope == "account" and done == "deferred":
+            log.warning("provider throttles the account", account=account, pause_s=round(verdict.delay_s, 1))
+        return done
+
+    async def _settle_all(self, verdicts: Sequence[dict[str, Any]]) -> list[str]:
+        done, due_us = await self._state.settle(verdicts)
+        self._on_due(due_us)
+        return done
+
+    async def _insist(self, ask: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
+        """Ask the state server until it answers. begin and settle are replayable, so a lost reply is asked for again."""
+        attempt = 0
+        while True:
+            try:
+                return await ask()
+            except (RedisError, OSError) as error:
+                pause = _STATE_RETRY_S[min(attempt, len(_STATE_RETRY_S) - 1)]
+                if attempt == 0:
+                    log.warning("the state server does not answer", error=str(error))
+                attempt += 1
+                await asyncio.sleep(pause)
+
+    async def _stopped_before(self, at_s: float) -> bool:
+        """Sleep until a monotonic time; True when the engine stops first."""
+        if self._stopping:
+            return True
+        delay_s = at_s - time.monotonic()
+        if delay_s <= 0:
+            return False
+        sleeper: asyncio.Future[bool] = self._loop.create_future()
+        alarm = self._loop.call_later(delay_s, _wake, sleeper)
+        self._sleepers.add(sleeper)
+        try:
+            return await sleeper
+        finally:
+            alarm.cancel()
+            self._sleepers.discard(sleeper)
+
+
+def _wake(sleeper: "asyncio.Future[bool]") -> None:
+    if not sleeper.done():
+        sleeper.set_result(False)

@@ -1,0 +1,1 @@
+"""Granting: who grants for the fleet, how much, and which worker receives it."""

@@ -1,0 +1,312 @@
+"""The dispatcher: a thread in every worker, one of which grants. It sleeps until something is due, then one script grants."""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import Final
+
+import structlog
+from redis.exceptions import RedisError, ResponseError
+
+from paceline_worker.delivery.lateness import Way
+from paceline_worker.delivery.traces import Traces
+from paceline_worker.dispatch.admission import Admission
+from paceline_worker.dispatch.membership import Member
+from paceline_worker.dispatch.progress import ProgressCheck
+from paceline_worker.dispatch.sharing import shares
+from paceline_worker.state.clock import ServerClock
+from paceline_worker.state.state import Fleet, Grants, Hint, InfoTurn, WorkerState, say_restarted
+from paceline_worker.telemetry.metrics import Metrics
+
+log = structlog.get_logger(__name__)
+
+# With something in flight, what another worker settles may be due before the granter would look; well below the lead of 250 ms.
+_BUSY_SLEEP_S: Final = 0.15
+_IDLE_SLEEP_S: Final = 0.5
+# With the fleet full, a look finds nothing to grant.
+_FULL_PAUSE_S: Final = 0.02
+# One look for what is due within so long: a look costs as much as an operation in it, and the lead is longer by far.
+_LOOK_GAP_S: Final = 0.005
+# What this worker settles and is due so soon it grants itself; the granter may be asleep, and would not know.
+_SOON_US: Final = 200_000
+_MOST_GRANTS: Final = 500
+# While the broker is away one attempt in so many seconds: each may wait for its time-out, and slots do not wait.
+_BROKER_PAUSE_S: Final = 5.0
+_OVERDUE_GRACE_S: Final = 3.0
+_OVERDUE_EVERY_S: Final = 1.0
+_OVERDUE_RECORDS: Final = 5
+_ERROR_PAUSE_S: Final = (0.1, 0.2, 0.5, 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a dispatcher stands, as it knows without asking.
+
+    Args:
+        paused: its worker takes no hints, so it grants nothing.
+        granting: it takes part in granting, and the state server answered it last.
+        granter: it is the one that looks for what is due; the others stand by.
+        fleet: what the last heartbeat learnt; None while this worker is not in the fleet.
+        fleet_at_s: monotonic time of that heartbeat.
+        answered: whether the state server answered it last; None while it does not ask.
+    """
+
+    paused: bool
+    granting: bool
+    granter: bool
+    fleet: Fleet | None
+    fleet_at_s: float
+    answered: bool | None
+
+
+class Dispatcher:
+    """Grants what is due and hands it to workers, while its own worker takes hints. When it takes none it rests, outside the fleet.
+
+    One dispatcher of the fleet is the granter: it looks for whatever is due. The others grant only what they themselves have made
+    due (a record accepted, a sender freed), and take over when the granter falls silent.
+
+    Args:
+        worker: this worker's name in the fleet.
+        admission: how many operations this worker takes on.
+        way: what this worker measures between grants and calls.
+        state: blocking state.
+        clock: server time on the monotonic clock.
+        own: how many operations this worker has.
+        deliver: hands a batch to this worker's own engine, with the time of the grant (server us); does not block.
+        publish: hands a batch to Celery, likewise.
+        metrics: counters.
+        traces: spans.
+        progress: told of leases that ran out unheard.
+        on_info: reads the figures of an account whose turn it is.
+        on_stalled: called once when this worker has gone deaf.
+        random: spreads the wake-ups of many dispatchers.
+        takes_hints: whether this worker is to take granted operations; any thread may ask.
+    """
+
+    def __init__(
+        self,
+        *,
+        worker: str,
+        admission: Admission,
+        way: Way,
+        state: WorkerState,
+        clock: ServerClock,
+        own: Callable[[], int],
+        deliver: Callable[[Sequence[Hint], int], None],
+        publish: Callable[[Sequence[Hint], int], None],
+        metrics: Metrics,
+        traces: Traces,
+        progress: ProgressCheck,
+        on_info: Callable[[InfoTurn], None],
+        on_stalled: Callable[[], None],
+        random: Random,
+        takes_hints: Callable[[], bool] = lambda: True,
+    ) -> None:
+        self._way = way
+        self._state = state
+        self._clock = clock
+        self._own = own
+        self._deliver = deliver
+        self._publish = publish
+        self._metrics = metrics
+        self._traces = traces
+        self._progress = progress
+        self._on_info = on_info
+        self._on_stalled = on_stalled
+        self._takes_hints = takes_hints
+        self._member = Member(
+            worker=worker,
+            admission=admission,
+            way=way,
+            state=state,
+            clock=clock,
+            own=own,
+            effort=metrics.effort,
+            random=random,
+            takes_hints=takes_hints,
+            on_beat=self._after_beat,
+            on_rest=progress.heard,  # it is deaf on purpose
+        )
+        self._thread = threading.Thread(target=self._run, name="paceline-dispatcher", daemon=True)
+        self._wake = threading.Event()
+        self._stopping = False
+        # Server time (us) at which this worker has something to grant that it made due itself.
+        self._own_due_us: float = float("inf")
+        self._sleeping_until_us: float = 0.0
+        self._answered = True
+        self._overdue_at_s = 0.0
+        self._no_broker_before_s = 0.0
+
+    def start(self) -> None:
+        """Join the fleet and start the thread.
+
+        Raises:
+            RedisError: the state server does not answer.
+        """
+        self._member.start()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Grant nothing more, and leave the fleet."""
+        self._stopping = True
+        self._wake.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        self._member.stop()
+
+    def due(self, at_us: int | None) -> None:
+        """This worker made something due at a server time (us); None: nothing. Any thread may call."""
+        if at_us is None or at_us > self._clock.server_us(time.monotonic()) + _SOON_US:
+            return
+        self._own_due_us = min(self._own_due_us, at_us)
+        if at_us < self._sleeping_until_us:
+            self._wake.set()
+
+    def standing(self) -> Standing:
+        """How it stands; asks nobody. Any thread may call."""
+        takes_part = self._thread.is_alive() and not self._stopping and not self._member.rests
+        fleet, answered = self._member.fleet, self._answered and self._member.answered
+        return Standing(
+            paused=not self._takes_hints(),
+            granting=takes_part and answered,
+            granter=takes_part and fleet is not None and fleet.grants,
+            fleet=fleet,
+            fleet_at_s=self._member.fleet_at_s,
+            answered=answered if takes_part else None,
+        )
+
+    def accept(self, rids: Sequence[str]) -> None:
+        """Move inbox records into their lanes, and look at once for what may leave. Any thread may call.
+
+        Raises:
+            RedisError: the state server does not answer.
+        """
+        self._accept(rids)
+        self._own_due_us = 0
+        self._wake.set()
+
+    def _run(self) -> None:
+        failures = 0
+        while not self._stopping:
+            try:
+                pause_s = self._turn()
+                failures = 0
+                self._answered = True
+            except (RedisError, OSError) as error:
+                pause_s = _ERROR_PAUSE_S[min(failures, len(_ERROR_PAUSE_S) - 1)]
+                if failures == 0:
+                    log.warning("the state server does not answer; nothing is granted", error=str(error))
+                failures += 1
+                self._answered = False
+            except Exception:
+                log.exception("the dispatcher stumbled")
+                pause_s = _ERROR_PAUSE_S[-1]
+            if pause_s > 0:
+                self._wake.wait(pause_s)
+            self._wake.clear()
+
+    def _turn(self) -> float:
+        """One look, if it is this worker's to look; returns how long to sleep, in seconds."""
+        fleet = self._member.fleet
+        if fleet is None or not self._takes_hints():
+            self._sleeping_until_us = 0.0
+            return _IDLE_SLEEP_S
+        if not fleet.grants:
+            return self._stand_by(fleet)
+        grants = self._look(fleet)
+        if grants.unfinished or len(grants.hints) >= _MOST_GRANTS:
+            return 0.0
+        next_us = min(grants.next_us or float("inf"), self._own_due_us)
+        longest_s = _BUSY_SLEEP_S if grants.in_flight else _IDLE_SLEEP_S
+        self._sleeping_until_us = next_us
+        until_due_s = self._until_s(next_us)
+        if until_due_s > 0 or grants.room > 0:
+            return min(longest_s, max(_LOOK_GAP_S, until_due_s))
+        self._sleeping_until_us = 0.0  # what is settled meanwhile makes room for one look together
+        return _FULL_PAUSE_S
+
+    def _stand_by(self, fleet: Fleet) -> float:
+        """Grant what this worker made due; returns how long to sleep, in seconds."""
+        if self._own_due_us <= self._clock.server_us(time.monotonic()):
+            self._look(fleet)
+        self._sleeping_until_us = self._own_due_us
+        return max(0.0, min(_IDLE_SLEEP_S, self._until_s(self._own_due_us)))
+
+    def _after_beat(self, fleet: Fleet, *, took_over: bool) -> bool:
+        """Wake up when this worker became the one that grants, and take care of the inbox; True when there may be more of it."""
+        if took_over:
+            self._wake.set()
+        now_s = time.monotonic()
+        if not fleet.grants or now_s < self._overdue_at_s:
+            return False
+        if self._accept_overdue():
+            return True
+        self._overdue_at_s = now_s + _OVERDUE_EVERY_S
+        return False
+
+    def _until_s(self, server_us: float) -> float:
+        """Seconds until a server time; infinite for none."""
+        return self._clock.monotonic_s(server_us) - time.monotonic()
+
+    def _look(self, fleet: Fleet) -> Grants:
+        self._sleeping_until_us = float("inf")  # whatever becomes due from here on wakes us
+        self._own_due_us = float("inf")
+        spread_us = fleet.cpu_us // max(1, fleet.workers)
+        began_s = time.monotonic()
+        grants = self._state.grant(most=_MOST_GRANTS, fleet_capacity=fleet.intake, spread_us=spread_us)
+        self._way.looked(time.monotonic() - began_s)
+        self._handle(grants)
+        return grants
+
+    def _accept_overdue(self) -> bool:
+        """Accept what nobody accepted; True when there may be more."""
+        try:
+            rids = self._state.overdue(_OVERDUE_GRACE_S, _OVERDUE_RECORDS)
+            if rids:
+                self.accept(rids)
+        except ResponseError as error:
+            # What cannot be accepted must not keep what was accepted from leaving.
+            log.exception("overdue records could not be accepted", error=str(error))
+            return False
+        return len(rids) == _OVERDUE_RECORDS
+
+    def _accept(self, rids: Sequence[str]) -> None:
+        began_s = time.monotonic()
+        for acceptance in self._state.accept(rids) if rids else ():
+            self._metrics.accepted(acceptance.account, acceptance.kind, acceptance.written)
+            self._traces.accepted(acceptance, began_s)
+
+    def _handle(self, grants: Grants) -> None:
+        for account, kind, outcome, number in grants.settled:
+            self._metrics.settled(account, kind, outcome, number)
+        self._metrics.given_back(grants.given_back)
+        if self._progress.stalled(grants.given_back, time.monotonic()) and not self._stopping:
+            self._stopping = True
+            self._on_stalled()
+        if grants.server_restarted:
+            say_restarted()
+        if grants.clock_jumped:
+            log.warning("the state server's clock jumped; every bucket starts empty, so sending stops for one spacing")
+            self._state.restart_buckets()
+            self._state.give_back(grants.hints, "the state server's clock jumped")
+            return
+        for turn in grants.infos:
+            self._on_info(turn)
+        self._hand_out(grants)
+
+    def _hand_out(self, grants: Grants) -> None:
+        fleet = self._member.fleet
+        broker_away = time.monotonic() < self._no_broker_before_s
+        workers = 1 if fleet is None or broker_away else fleet.workers
+        here, batches = shares(grants.hints, own=self._own(), in_flight=grants.in_flight, workers=workers)
+        if here:
+            self._deliver(here, grants.granted_us)
+        for batch in batches:
+            try:
+                self._publish(batch, grants.granted_us)
+            except Exception as error:  # noqa: BLE001 - any broker, any error: nothing is lost, and this worker is there
+                log.warning("the broker did not take a hint; this worker sends the operations", error=str(error))
+                self._no_broker_before_s = time.monotonic() + _BROKER_PAUSE_S
+                self._deliver(batch, grants.granted_us)

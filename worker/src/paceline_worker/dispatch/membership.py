@@ -1,0 +1,156 @@
+"""This worker's place in the fleet: heartbeats from a thread of their own, so that a slow look of the dispatcher delays none."""
+
+import threading
+import time
+from collections.abc import Callable
+from random import Random
+from typing import Final, Protocol
+
+import structlog
+from redis.exceptions import RedisError
+
+from paceline_worker.delivery.lateness import Way
+from paceline_worker.dispatch.admission import Admission
+from paceline_worker.state.clock import ServerClock
+from paceline_worker.state.state import Beat, Fleet, WorkerState
+from paceline_worker.telemetry.effort import Effort
+
+log = structlog.get_logger(__name__)
+
+# A heartbeat of the worker that grants, and at the latest of the others.
+_HEARTBEAT_S: Final = 0.4
+_STANDBY_S: Final = 1.0
+# So long a worker is the one that grants after its last heartbeat: when it dies, another takes over within two seconds.
+GRANT_LEASE_S: Final = 1.25
+FLEET_TTL_S: Final = 5.0
+# Workers that stand by do not all ask at once.
+_SPREAD_S: Final = 0.05
+_REST_S: Final = 0.2
+_ERROR_PAUSE_S: Final = 0.2
+
+
+class OnBeat(Protocol):
+    """What happens after a heartbeat; True asks for another one at once."""
+
+    def __call__(self, fleet: Fleet, *, took_over: bool) -> bool:
+        """Act on what the heartbeat learnt; `took_over`: this worker has just become the one that grants."""
+
+
+class Member:
+    """One worker in the fleet. While its worker takes no hints it rests, outside the fleet.
+
+    Args:
+        worker: its name.
+        admission: how many operations it takes on.
+        way: what it measures between grants and calls.
+        state: blocking state.
+        clock: server time on the monotonic clock.
+        own: how many operations it has.
+        effort: what a call costs it.
+        random: spreads the heartbeats of many workers.
+        takes_hints: whether it is to take granted operations.
+        on_beat: called after each heartbeat.
+        on_rest: called now and then while it rests.
+    """
+
+    def __init__(
+        self,
+        *,
+        worker: str,
+        admission: Admission,
+        way: Way,
+        state: WorkerState,
+        clock: ServerClock,
+        own: Callable[[], int],
+        effort: Effort,
+        random: Random,
+        takes_hints: Callable[[], bool],
+        on_beat: OnBeat,
+        on_rest: Callable[[], None],
+    ) -> None:
+        self._worker = worker
+        self._admission = admission
+        self._way = way
+        self._state = state
+        self._clock = clock
+        self._own = own
+        self._effort = effort
+        self._random = random
+        self._takes_hints = takes_hints
+        self._on_beat = on_beat
+        self._on_rest = on_rest
+        self._thread = threading.Thread(target=self._run, name="paceline-heartbeat", daemon=True)
+        self._stop = threading.Event()
+        # What the last heartbeat learnt; None while it is not in the fleet.
+        self.fleet: Fleet | None = None
+        self.fleet_at_s = 0.0
+        self.answered = True
+        self.rests = False
+
+    def start(self) -> None:
+        """Join the fleet, and go on beating.
+
+        Raises:
+            RedisError: the state server does not answer.
+        """
+        self._beat()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Leave the fleet."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        try:
+            self._state.leave(self._worker)
+        except (RedisError, OSError):
+            log.info("the state server did not hear that this worker left; its heartbeat expires within seconds")
+
+    def _run(self) -> None:
+        pause_s = _HEARTBEAT_S
+        while not self._stop.wait(pause_s):
+            try:
+                pause_s = self._beat() if self._takes_hints() else self._rest()
+                self.answered = True
+            except (RedisError, OSError):
+                self.answered, pause_s = False, _ERROR_PAUSE_S
+            except Exception:
+                log.exception("a heartbeat failed")
+                pause_s = _ERROR_PAUSE_S
+
+    def _beat(self) -> float:
+        """One heartbeat; returns how long to wait for the next, in seconds."""
+        if self.rests:
+            self.rests = False
+            log.info("this worker takes operations on again")
+        lateness = self._way.take(self._own())
+        cost = self._effort.beat(time.process_time())
+        beat = Beat(
+            capacity=self._admission.capacity,
+            intake=self._admission.beat(lateness_s=lateness.mean_s, samples=lateness.samples, load=lateness.load),
+            latency_s=cost.latency_s,
+            cpu_s=cost.cpu_s,
+            way_s=self._way.least_s,
+            longest_way_s=self._way.most_s,
+            lateness_s=lateness.mean_s,
+            wants_grant_s=GRANT_LEASE_S,
+        )
+        before = self.fleet
+        fleet = self.fleet = self._state.heartbeat(self._worker, beat, FLEET_TTL_S)
+        self.fleet_at_s = time.monotonic()
+        if self._on_beat(fleet, took_over=fleet.grants and not (before and before.grants)):
+            return 0.0
+        if fleet.grants:
+            return _HEARTBEAT_S
+        # When the one that grants falls silent, this is when its time is over.
+        over_s = self._clock.monotonic_s(fleet.granter_until_us) - time.monotonic()
+        return min(_STANDBY_S, max(_SPREAD_S, over_s + self._random.random() * _SPREAD_S))
+
+    def _rest(self) -> float:
+        """Nothing is counted on; returns how long to wait, in seconds."""
+        if not self.rests:
+            self._state.leave(self._worker)
+            self.fleet, self.rests = None, True
+            log.info("this worker takes no operations on: it hears no hints, so it grants nothing and left the fleet")
+        self._on_rest()
+        return _REST_S

@@ -1,0 +1,37 @@
+"""Which worker gets a granted operation: the granter's own engine its share at once, the others theirs through Celery."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from paceline_worker.state.state import Hint
+
+_LARGEST_HINT: Final = 100
+# So few operations are nothing to one event loop, and not worth the way through the broker: at 50 a second ten workers that
+# shared them cost the state server 1.4 times what one did.
+_FEW: Final = 16
+
+
+def shares(
+    hints: Sequence[Hint], *, own: int, in_flight: int, workers: int
+) -> tuple[Sequence[Hint], list[Sequence[Hint]]]:
+    """Divide granted operations.
+
+    The hop through the broker costs a message, and over a long way most of the time until the call. So the worker that granted
+    keeps what brings it to an equal share of all that is in flight; alone it keeps everything.
+
+    Args:
+        hints: granted operations, the earliest first.
+        own: operations that this worker has.
+        in_flight: operations in flight in the whole fleet, these included.
+        workers: how many workers live, this one included.
+
+    Returns:
+        What this worker sends, and batches for any worker.
+    """
+    if workers <= 1:
+        return hints, []
+    fair = max(_FEW, -(-in_flight // workers))
+    here = max(0, min(len(hints), fair - own))
+    others = hints[here:]
+    size = max(1, min(_LARGEST_HINT, -(-len(others) // (workers - 1))))
+    return hints[:here], [others[start : start + size] for start in range(0, len(others), size)]

@@ -1,0 +1,1 @@
+"""The exporter: the gauges of the state in one process."""

@@ -1,0 +1,119 @@
+"""The exporter: one process that shows the gauges of the state. ``python -m paceline_worker.exporter``."""
+
+import argparse
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from socketserver import ThreadingMixIn
+from typing import Any, Final
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+
+import structlog
+from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest, make_wsgi_app
+
+from paceline.errors import PacelineError
+from paceline.settings import Settings
+from paceline.state import connect
+from paceline.state.calls import State
+from paceline_worker.exporter.gauges import StateGauges
+from paceline_worker.exporter.readings import Reader
+from paceline_worker.telemetry import logs
+
+log = structlog.get_logger(__name__)
+
+_HEALTHY: Final = "/-/healthy"
+_ENDS: Final = (signal.SIGTERM, signal.SIGINT)
+App = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serve until SIGTERM or SIGINT, or print once.
+
+    Args:
+        arguments: of the command line; the process's own by default.
+
+    Returns:
+        The exit code: 0; 1 when it cannot start, or when `--once` found no state server.
+    """
+    options = _parser().parse_args(arguments)
+    # Kept for `sigwait`: an end that is asked for while it starts is in order, too.
+    if not options.once:
+        signal.pthread_sigmask(signal.SIG_BLOCK, _ENDS)
+    try:
+        settings = Settings.from_environment(exporter_port=options.port, metrics_address=options.address)
+        logs.configure(settings.log_format)
+        client = connect(settings.state_url, repeat=True)
+    except PacelineError as error:
+        return _refuse(str(error))
+    registry = CollectorRegistry()
+    gauges = StateGauges(Reader(client), State(client), capacity=settings.capacity)
+    registry.register(gauges)
+    ProcessCollector(registry=registry)
+    if options.once:
+        sys.stdout.write(generate_latest(registry).decode())
+        return int(not gauges.up)
+    try:
+        server = _serve(registry, settings.exporter_port, settings.metrics_address)
+    except OSError as error:
+        return _refuse(
+            f"nothing can be served at {settings.metrics_address}:{settings.exporter_port}: {error.strerror}"
+        )
+    log.info("metrics", address=f"http://{settings.metrics_address}:{settings.exporter_port}/metrics")
+    signal.sigwait(_ENDS)
+    server.server_close()
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m paceline_worker.exporter",
+        description="Show the gauges of the state to Prometheus: one exporter, however many workers run.",
+        epilog="Everything else is read from the environment: PACELINE_STATE_URL (or PACELINE_BROKER_URL), PACELINE_LOG_FORMAT.",
+    )
+    parser.add_argument("--port", help="TCP port (PACELINE_EXPORTER_PORT, else 9809)")
+    parser.add_argument("--address", help="interface to bind to (PACELINE_METRICS_ADDRESS, else 127.0.0.1)")
+    parser.add_argument("--once", action="store_true", help="print what it would show, and end")
+    return parser
+
+
+class _Server(ThreadingMixIn, WSGIServer):
+    """A scrape that hangs keeps neither another one nor the end waiting."""
+
+    daemon_threads = True
+
+
+class _ServerV6(_Server):
+    address_family = socket.AF_INET6
+
+
+class _Quiet(WSGIRequestHandler):
+    """A line per scrape tells nothing."""
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's name
+        pass
+
+
+def _serve(registry: CollectorRegistry, port: int, address: str) -> WSGIServer:
+    metrics: App = make_wsgi_app(registry)
+
+    def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        if environ["PATH_INFO"] != _HEALTHY:
+            return metrics(environ, start_response)
+        start_response("200 OK", [("Content-Type", "text/plain; charset=utf-8")])
+        return [b"ok\n"]
+
+    kind = _ServerV6 if ":" in address else _Server
+    server = make_server(address, port, app, server_class=kind, handler_class=_Quiet)
+    threading.Thread(target=server.serve_forever, name="paceline-exporter", daemon=True).start()
+    return server
+
+
+def _refuse(sentence: str) -> int:
+    sys.stderr.write(f"paceline: {sentence}\n")
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,372 @@
+"""The gauges of the state, shown once by the exporter however many workers run. Each is declared here, with what it means.
+
+Series are bounded: the 50 accounts with the largest backlog, and up to 50 more that need somebody's eyes (suspended,
+paused, breaker open, soon to end, or without credits), bear their names; the others share ``account="other"``.
+Of `other`, numbers of operations, rates, suspensions and pauses are sums (so it tells how many accounts are suspended),
+ages are the greatest, credits and expiry the least, and the used rate is that of all of them together.
+"""
+
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from heapq import nsmallest
+from typing import Final
+
+import structlog
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+from redis.exceptions import RedisError
+
+from paceline.campaigns.campaign import progress_of
+from paceline.errors import PacelineError
+from paceline.forecast.outlook import forecast_of
+from paceline.state.calls import State
+from paceline_worker.exporter.readings import AccountReading, CampaignReading, FleetReading, Reader
+from paceline_worker.exporter.wanted import workers_wanted
+from paceline_worker.telemetry.metrics import OTHER_ACCOUNTS
+
+log = structlog.get_logger(__name__)
+
+PROVIDER: Final = "provider"
+MOST_ACCOUNTS: Final = 50
+MOST_TROUBLED: Final = 50
+MOST_CAMPAIGNS: Final = 50
+# Two scrapers, or a person beside one, cost one reading.
+_KEPT_S: Final = 1.0
+_NEAR_EXPIRY_S: Final = 7 * 86_400
+# The used rate is over the last minute; one slot more or less says nothing before some have passed.
+_WINDOW_US: Final = 60_000_000
+_LEAST_WINDOW_US: Final = 10_000_000
+_SAMPLE_US: Final = 5_000_000
+# An end is a forecast, which costs more than a count: it is made anew after a while, and a reading makes only so many.
+_END_KEPT_S: Final = 60.0
+_ENDS_S: Final = 0.1
+# As long as no worker was busy enough to measure: what the provider usually takes, and a worker of one core.
+_LATENCY_S: Final = 0.3
+_CPU_S: Final = 0.001
+_CAMPAIGN_STATES: Final = ("uploading", "running", "paused", "cancelling")
+
+_HELP: Final = {
+    "paceline_backlog_operations": "Operations that wait in lanes for their turn, scheduled ones not among them.",
+    "paceline_backlog_scheduled_operations": "Operations that wait for a time: not before, a window, the end of a back-off.",
+    "paceline_backlog_oldest_age_seconds": "Age of the oldest operation that is next of its kind and may leave; paused"
+    " campaigns and closed windows do not count.",
+    "paceline_backlog_late_operations": "Waiting operations that will expire before their turn at the account's rate; an"
+    " estimate, 0 when all fit.",
+    "paceline_rate_limit_per_second": "Calls a second that an account may make now: after 429s and outages there are fewer.",
+    "paceline_rate_used_ratio": "Share of its plain limit that an account used in the last minute, 0 to 1.",
+    "paceline_account_suspended": "1 while an account is suspended: nothing of it is sent until somebody or /info resumes it."
+    " Of account other: how many are.",
+    "paceline_account_paused": "1 while an account pauses because the provider answered 429. Of account other: how many do.",
+    "paceline_credits_remaining": "Calls an account has paid for, when /info was read last.",
+    "paceline_account_expiry_timestamp_seconds": "When an account ends, by /info.",
+    "paceline_account_info_age_seconds": "Time since an account's /info was read.",
+    "paceline_breaker_open": "1 while a circuit breaker lets nothing but probes through: the provider's, or an account's.",
+    "paceline_held_operations": "Operations that may or may not have been sent and wait for a person (paceline unknown list).",
+    "paceline_dead_letters": "Operations that were rejected or ran out of attempts and can be replayed (paceline dead list).",
+    "paceline_in_flight_operations": "Operations that workers have been granted and not reported on.",
+    "paceline_inbox_records": "Records that producers wrote and no worker has accepted yet.",
+    "paceline_accounts": "Accounts that were added.",
+    "paceline_workers": "Workers that live: they sent a heartbeat within the last seconds.",
+    "paceline_fleet_capacity_operations": "Calls that all living workers together may have under way.",
+    "paceline_fleet_intake_operations": "Operations that all living workers together take on now; fewer while they are late.",
+    "paceline_fleet_lateness_seconds": "Mean lateness of the operations of the worker that is latest.",
+    "paceline_workers_wanted": "Workers that are needed to send all that may be sent now; what has to wait anyway wants none.",
+    "paceline_unaccounted_operations": "Operations that came in and are nowhere; anything but 0 is a fault.",
+    "paceline_campaign_operations": "Operations of an open campaign by where they are; waiting includes those in flight.",
+    "paceline_campaign_state": "1 for the state that an open campaign is in, 0 for the others.",
+    "paceline_campaign_ends_timestamp_seconds": "When the last operation of a campaign is expected to leave, as things stand.",
+    "paceline_campaign_rejected_ratio": "Share of rejections among the last 100 answers of a campaign.",
+    "paceline_state_up": "1 while the state server answers; while it is 0, nothing else is known and nothing is sent.",
+    "paceline_state_memory_bytes": "Memory that the state server uses.",
+    "paceline_state_memory_limit_bytes": "Memory that the state server may use; 0: no limit but the machine's.",
+    "paceline_state_aof_enabled": "1 while the state server keeps an append-only file; without one a crash loses the backlog.",
+    "paceline_state_aof_last_write_ok": "1 while the state server's last write to its append-only file went well.",
+    "paceline_exporter_scrape_seconds": "Time that reading the state took.",
+}
+
+
+class StateGauges(Collector):
+    """Reads the state when it is scraped, at most once a second. A scrape never fails.
+
+    Args:
+        reader: where to read.
+        state: for the forecasts of campaigns.
+        capacity: of a worker, as long as none lives.
+        monotonic: a clock in seconds.
+    """
+
+    def __init__(
+        self, reader: Reader, state: State, *, capacity: int, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._reader = reader
+        self._capacity = capacity
+        self._monotonic = monotonic
+        self._lock = threading.Lock()
+        self._shown: Sequence[Metric] = ()
+        self._read_at_s: float | None = None
+        self._slots = _TakenSlots()
+        self._ends = _Ends(state, monotonic)
+        self.up = False
+
+    def collect(self) -> Iterator[Metric]:
+        """Every gauge, or `paceline_state_up` 0 alone."""
+        with self._lock:
+            if self._read_at_s is None or self._monotonic() - self._read_at_s >= _KEPT_S:
+                self._shown = self._read()
+                self._read_at_s = self._monotonic()
+            yield from self._shown
+
+    def _read(self) -> Sequence[Metric]:
+        began, was_up = time.perf_counter(), self.up or self._read_at_s is None
+        families: Sequence[Metric] = ()
+        try:
+            families = self._families()
+            self.up = True
+        except (RedisError, PacelineError, OSError) as error:
+            self.up = False
+            if was_up:
+                log.warning("the state server does not answer; its gauges are not shown", error=str(error))
+        except Exception:
+            self.up = False
+            log.exception("the state could not be read; its gauges are not shown")
+        took_s = time.perf_counter() - began
+        return (
+            *families,
+            _single("paceline_state_up", float(self.up)),
+            _single("paceline_exporter_scrape_seconds", took_s),
+        )
+
+    def _families(self) -> Sequence[Metric]:
+        accounts, fleet = self._reader.accounts(), self._reader.fleet()
+        self._slots.note(fleet.now_us, accounts)
+        shown, rest = chosen(accounts, fleet.now_us / 1e6)
+        campaigns = [campaign for account in accounts for campaign in account.campaigns]
+        largest = nsmallest(MOST_CAMPAIGNS, campaigns, key=lambda one: (-one.remaining, one.name))
+        return (
+            *self._of_accounts(shown, rest),
+            _breakers(shown, rest, provider_open=fleet.breaker_open),
+            *_of_campaigns(largest, self._ends.of([one.name for one in largest])),
+            *_of_all(accounts, fleet),
+            _single("paceline_workers_wanted", wanted(accounts, fleet, self._capacity)),
+        )
+
+    def _of_accounts(self, shown: Sequence[AccountReading], rest: Sequence[AccountReading]) -> Iterator[Metric]:
+        backlog = _family("paceline_backlog_operations", "account", "priority")
+        suspended = _family("paceline_account_suspended", "account", "reason")
+        named = [(one.name, (one,)) for one in shown]
+        groups: list[tuple[str, Sequence[AccountReading]]] = [*named, *([(OTHER_ACCOUNTS, rest)] if rest else [])]
+        for label, members in groups:
+            backlog.add_metric([label, "transactional"], sum(one.transactional for one in members))
+            backlog.add_metric([label, "bulk"], sum(one.bulk for one in members))
+            reasons = Counter(suspension_label(one.suspended) for one in members if one.suspended)
+            for reason, number in sorted(reasons.items()) or [("", 0)]:
+                suspended.add_metric([label, reason], number)
+        yield backlog
+        yield suspended
+        plain: Mapping[str, Callable[[Sequence[AccountReading]], float | None]] = {
+            "paceline_backlog_scheduled_operations": lambda members: sum(one.scheduled for one in members),
+            "paceline_backlog_oldest_age_seconds": lambda members: max(one.oldest_age_s for one in members),
+            "paceline_backlog_late_operations": lambda members: sum(one.late for one in members),
+            "paceline_rate_limit_per_second": lambda members: sum(one.slots_per_s for one in members),
+            "paceline_rate_used_ratio": self._slots.used,
+            "paceline_account_paused": lambda members: sum(one.paused for one in members),
+            "paceline_credits_remaining": lambda members: _least(one.credits for one in members),
+            "paceline_account_expiry_timestamp_seconds": lambda members: _least(one.expires_s for one in members),
+            "paceline_account_info_age_seconds": lambda members: _most(one.info_age_s for one in members),
+            "paceline_held_operations": lambda members: sum(one.held for one in members),
+            "paceline_dead_letters": lambda members: sum(one.dead for one in members),
+        }
+        for name, value_of in plain.items():
+            family = _family(name, "account")
+            for label, members in groups:
+                if (value := value_of(members)) is not None:
+                    family.add_metric([label], value)
+            yield family
+
+
+def chosen(
+    accounts: Sequence[AccountReading], now_s: float
+) -> tuple[Sequence[AccountReading], Sequence[AccountReading]]:
+    """The accounts that are shown by name, and the others.
+
+    Args:
+        accounts: all.
+        now_s: seconds since the epoch.
+    """
+    candidates = [one for one in accounts if one.name != OTHER_ACCOUNTS]
+    by_backlog = nsmallest(MOST_ACCOUNTS, candidates, key=_by_backlog)
+    names = {one.name for one in by_backlog}
+    troubled = [one for one in candidates if one.name not in names and _troubled(one, now_s)]
+    names.update(one.name for one in nsmallest(MOST_TROUBLED, troubled, key=_by_backlog))
+    return [one for one in accounts if one.name in names], [one for one in accounts if one.name not in names]
+
+
+def wanted(accounts: Iterable[AccountReading], fleet: FleetReading, capacity: int) -> int:
+    """How many workers what may be sent now needs.
+
+    Args:
+        accounts: all.
+        fleet: its workers tell what a call costs them.
+        capacity: of a worker, as long as none lives.
+    """
+    demands = () if fleet.breaker_open else [one.demand for one in accounts if one.demand]
+    latencies = [one.latency_s for one in fleet.workers if one.latency_s]
+    costs = [one.cpu_s for one in fleet.workers if one.cpu_s]
+    return workers_wanted(
+        demands,
+        capacity=sum(one.effective_capacity for one in fleet.workers) // len(fleet.workers)
+        if fleet.workers
+        else capacity,
+        latency_s=sum(latencies) / len(latencies) if latencies else _LATENCY_S,
+        cpu_s_per_operation=sum(costs) / len(costs) if costs else _CPU_S,
+    )
+
+
+def suspension_label(words: str) -> str:
+    """The bounded reason of a suspension: ``bad_key``, ``unpaid``, ``manual``, or '' when not suspended."""
+    if not words:
+        return ""
+    first = words.split(" ", 1)[0].rstrip(":")
+    return first if first in ("bad_key", "unpaid") else "manual"
+
+
+class _TakenSlots:
+    """How many slots accounts had taken at earlier readings, of the last minute."""
+
+    def __init__(self) -> None:
+        self._samples: deque[tuple[int, Mapping[str, int]]] = deque()
+        self._now_us = 0
+        self._taken: Mapping[str, int] = {}
+
+    def note(self, now_us: int, accounts: Iterable[AccountReading]) -> None:
+        """A reading."""
+        self._now_us, self._taken = now_us, {one.name: one.taken for one in accounts}
+        samples = self._samples
+        while samples and samples[-1][0] > now_us:  # the server's clock was set back
+            samples.pop()
+        while len(samples) > 1 and samples[1][0] <= now_us - _WINDOW_US:
+            samples.popleft()
+        if not samples or now_us - samples[-1][0] >= _SAMPLE_US:
+            samples.append((now_us, self._taken))
+
+    def used(self, accounts: Iterable[AccountReading]) -> float | None:
+        """The share of their plain limits that these have used; None as long as that cannot be told."""
+        taken = allowed = 0.0
+        for one in accounts:
+            at_us, before = next(
+                ((at_us, sample[one.name]) for at_us, sample in self._samples if one.name in sample), (self._now_us, 0)
+            )
+            span_us = self._now_us - at_us
+            if span_us >= _LEAST_WINDOW_US:
+                # One that was removed and added anew begins again at 0.
+                taken += max(0, self._taken[one.name] - before) * _WINDOW_US / span_us
+                allowed += one.plain_per_s * _WINDOW_US / 1e6
+        return min(1.0, taken / allowed) if allowed else None
+
+
+class _Ends:
+    """When campaigns are expected to end: forecasts, made anew a few at a time."""
+
+    def __init__(self, state: State, monotonic: Callable[[], float]) -> None:
+        self._state = state
+        self._monotonic = monotonic
+        self._known: dict[str, tuple[float, float | None]] = {}
+
+    def of(self, names: Sequence[str]) -> Mapping[str, float]:
+        """Seconds since the epoch, of those that have an end."""
+        began = self._monotonic()
+        self._known = {name: self._known[name] for name in names if name in self._known}
+        for name in sorted(names, key=lambda name: self._known.get(name, (float("-inf"),))[0]):
+            made_at = self._known.get(name, (float("-inf"),))[0]
+            if began - made_at < _END_KEPT_S:
+                break
+            found = self._state.campaign_outlook(name)
+            end = forecast_of(name, found).ends_at if found else None
+            self._known[name] = began, end.timestamp() if end else None
+            if self._monotonic() - began > _ENDS_S:
+                break
+        return {name: end for name, (_, end) in self._known.items() if end is not None}
+
+
+def _by_backlog(one: AccountReading) -> tuple[int, str]:
+    return -one.backlog, one.name
+
+
+def _troubled(one: AccountReading, now_s: float) -> bool:
+    ends_soon = one.expires_s is not None and one.expires_s - now_s < _NEAR_EXPIRY_S
+    broke = one.credits is not None and one.credits <= 0
+    return bool(one.suspended) or one.paused or one.breaker == "open" or ends_soon or broke
+
+
+def _breakers(
+    shown: Iterable[AccountReading], rest: Iterable[AccountReading], *, provider_open: bool
+) -> GaugeMetricFamily:
+    """An account that is called like the provider shares its series: one shown twice would spoil the whole answer."""
+    scopes = {one.name: int(one.breaker == "open") for one in shown if one.breaker}
+    scopes[PROVIDER] = max(scopes.get(PROVIDER, 0), int(provider_open))
+    if others := sum(one.breaker == "open" for one in rest):
+        scopes[OTHER_ACCOUNTS] = others
+    family = _family("paceline_breaker_open", "scope")
+    for scope, value in scopes.items():
+        family.add_metric([scope], value)
+    return family
+
+
+def _of_campaigns(campaigns: Iterable[CampaignReading], ends: Mapping[str, float]) -> Iterator[Metric]:
+    operations = _family("paceline_campaign_operations", "campaign", "state")
+    states = _family("paceline_campaign_state", "campaign", "state")
+    last = _family("paceline_campaign_ends_timestamp_seconds", "campaign")
+    rejected = _family("paceline_campaign_rejected_ratio", "campaign")
+    for one in campaigns:
+        progress = progress_of(one.name, one.fields)
+        scheduled = min(one.scheduled, one.remaining)
+        numbers = {"waiting": one.remaining - scheduled, "scheduled": scheduled, **progress.outcomes}
+        for state, number in numbers.items():
+            operations.add_metric([one.name, state], number)
+        # Its last outcome is there, and no dispatcher has closed it yet.
+        closing = {"complete": "running", "cancelled": "cancelling"}
+        current = closing.get(progress.state, progress.state)
+        for state in _CAMPAIGN_STATES:
+            states.add_metric([one.name, state], float(state == current))
+        if one.name in ends:
+            last.add_metric([one.name], ends[one.name])
+        if one.rejected_ratio is not None:
+            rejected.add_metric([one.name], one.rejected_ratio)
+    yield from (operations, states, last, rejected)
+
+
+def _of_all(accounts: Sequence[AccountReading], fleet: FleetReading) -> Iterator[Metric]:
+    # Lost here and doubled there must not cancel out.
+    yield _single("paceline_unaccounted_operations", sum(abs(one.unaccounted) for one in accounts))
+    yield _single("paceline_in_flight_operations", fleet.in_flight)
+    yield _single("paceline_inbox_records", fleet.inbox)
+    yield _single("paceline_accounts", fleet.accounts)
+    yield _single("paceline_workers", len(fleet.workers))
+    yield _single("paceline_fleet_capacity_operations", sum(one.capacity for one in fleet.workers))
+    yield _single(
+        "paceline_fleet_intake_operations",
+        sum(one.capacity if one.intake is None else one.intake for one in fleet.workers),
+    )
+    yield _single("paceline_fleet_lateness_seconds", max((one.lateness_s for one in fleet.workers), default=0.0))
+    yield _single("paceline_state_memory_bytes", fleet.memory)
+    yield _single("paceline_state_memory_limit_bytes", fleet.memory_limit)
+    yield _single("paceline_state_aof_enabled", float(fleet.aof_enabled))
+    yield _single("paceline_state_aof_last_write_ok", float(fleet.aof_last_write_ok))
+
+
+def _family(name: str, *labels: str) -> GaugeMetricFamily:
+    return GaugeMetricFamily(name, _HELP[name], labels=labels)
+
+
+def _single(name: str, value: float) -> GaugeMetricFamily:
+    return GaugeMetricFamily(name, _HELP[name], value=value)
+
+
+def _least(values: Iterable[float | None]) -> float | None:
+    return min((value for value in values if value is not None), default=None)
+
+
+def _most(values: Iterable[float | None]) -> float | None:
+    return max((value for value in values if value is not None), default=None)

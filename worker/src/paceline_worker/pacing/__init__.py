@@ -1,0 +1,1 @@
+"""The token bucket as arithmetic; lua/bucket.lua computes the same."""

@@ -1,0 +1,1 @@
+"""The provider over HTTP: the client, and what its answers say."""

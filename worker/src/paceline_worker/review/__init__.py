@@ -1,0 +1,1 @@
+"""Operations that a person decides on: dead letters and held operations."""

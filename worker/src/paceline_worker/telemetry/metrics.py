@@ -1,0 +1,194 @@
+"""What a worker counts and measures, declared once; `gauges` has the rest. One process, one registry: its pool is threads."""
+
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+import prometheus_client
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
+
+from paceline.campaigns.campaign import OUTCOMES
+from paceline.version import VERSION
+from paceline_worker.telemetry.effort import Effort
+
+if TYPE_CHECKING:
+    from wsgiref.simple_server import WSGIServer
+
+# Labels stay bounded: accounts beyond this many share one series.
+_MOST_ACCOUNTS: Final = 200
+OTHER_ACCOUNTS: Final = "other"
+
+_SECONDS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 30.0)
+_LATENESS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25)
+_WAITS: Final = (0.1, 0.5, 1, 5, 10, 30, 60, 300, 900, 3600, 4 * 3600, 24 * 3600)
+
+
+class Metrics:
+    """Counters and histograms of one worker.
+
+    Args:
+        registry: where they are registered.
+    """
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
+        self.registry = registry
+        self._accounts: set[str] = set()
+        self._lock = threading.Lock()
+        self._accepted = Counter(
+            "paceline_operations_accepted", "Operations taken into their lanes.", ["account", "kind"], registry=registry
+        )
+        self._settled = Counter(
+            "paceline_operations_settled",
+            "Operations that got their outcome.",
+            ["account", "kind", "outcome"],
+            registry=registry,
+        )
+        self._requests = Counter(
+            "paceline_provider_requests",
+            "Calls of the provider by answer: a status code, or a word where there was none.",
+            ["account", "endpoint", "code"],
+            registry=registry,
+        )
+        self._duration = Histogram(
+            "paceline_provider_request_duration_seconds",
+            "Time from sending a request to its answer.",
+            ["endpoint"],
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self._retries = Counter(
+            "paceline_retries", "Attempts that failed and will be repeated.", ["account", "reason"], registry=registry
+        )
+        self._calls = Counter(
+            "paceline_operation_steps",
+            "Calls after which an operation goes on: one of several (step), a wait, a look-up of an unknown outcome.",
+            ["account", "reason"],
+            registry=registry,
+        )
+        self._deferrals = Counter(
+            "paceline_deferrals",
+            "Times an operation was told 'not now' without spending an attempt.",
+            ["account", "reason"],
+            registry=registry,
+        )
+        self._latency = Histogram(
+            "paceline_delivery_latency_seconds",
+            "Time from acceptance to the slot at which an operation was sent.",
+            ["priority"],
+            buckets=_WAITS,
+            registry=registry,
+        )
+        self._lateness = Histogram(
+            "paceline_slot_lateness_seconds",
+            "How long after its slot a request was sent.",
+            buckets=_LATENESS,
+            registry=registry,
+        )
+        self._given_back = Counter(
+            "paceline_leases_given_back", "Granted operations that nobody began in time.", registry=registry
+        )
+        self._moved = Counter(
+            "paceline_slots_moved", "Operations that were late for their slot and moved to another.", registry=registry
+        )
+        self.intake = Gauge(
+            "paceline_worker_intake_operations",
+            "Operations this worker takes on now; fewer than its capacity while it is late.",
+            registry=registry,
+        )
+        self.way = Gauge(
+            "paceline_worker_way_seconds",
+            "Time that the way from a grant to its call takes, with a margin; grants run ahead by that much.",
+            registry=registry,
+        )
+        self.in_flight = Gauge(
+            "paceline_worker_load_operations", "Operations this worker has taken on.", registry=registry
+        )
+        self.capacity = Gauge(
+            "paceline_worker_capacity_operations", "Calls this worker may have under way.", registry=registry
+        )
+        Info("paceline_build", "The release this worker runs.", registry=registry).info({"version": VERSION})
+        self.effort = Effort()
+
+    def accepted(self, account: str, kind: str, number: int) -> None:
+        """Operations entered their lanes."""
+        if number > 0:
+            self._accepted.labels(self._account(account), kind).inc(number)
+
+    def settled(self, account: str, kind: str, outcome: str, number: int = 1) -> None:
+        """An operation got its outcome."""
+        self._settled.labels(self._account(account), kind, outcome).inc(number)
+
+    def settled_as(self, account: str, kind: str, done: str, reason: str) -> None:
+        """What settle.lua did with a verdict: an outcome, a retry or a deferral."""
+        if done in OUTCOMES:
+            self.settled(account, kind, done)
+        elif done in ("step", "wait", "lookup"):
+            self._calls.labels(self._account(account), reason or done).inc()
+        elif done == "retry":
+            self._retries.labels(self._account(account), reason).inc()
+        else:
+            self.deferred(account, reason)
+
+    def deferred(self, account: str, reason: str) -> None:
+        """An operation was told "not now"."""
+        self._deferrals.labels(self._account(account), reason).inc()
+
+    def given_back(self, number: int) -> None:
+        """Leases ran out before begin."""
+        if number:
+            self._given_back.inc(number)
+
+    def moved(self) -> None:
+        """An operation was late for its slot and got another."""
+        self._moved.inc()
+
+    def sent(self, priority: str, lateness_s: float, latency_s: float | None) -> None:
+        """A request leaves; the latency is None when it is not the operation's own call."""
+        self._lateness.observe(max(0.0, lateness_s))
+        if latency_s is None:
+            return
+        self._latency.labels("transactional" if priority == "t" else "bulk").observe(max(0.0, latency_s))
+
+    def answered(self, account: str, endpoint: str, code: str, duration_s: float | None) -> None:
+        """An answer came, or the lack of one was noticed."""
+        self._requests.labels(self._account(account), endpoint, code).inc()
+        if duration_s is not None:
+            self._duration.labels(endpoint).observe(duration_s)
+            self.effort.called(duration_s)
+
+    def _account(self, name: str) -> str:
+        if name in self._accounts:
+            return name
+        with self._lock:
+            if len(self._accounts) >= _MOST_ACCOUNTS:
+                return OTHER_ACCOUNTS
+            self._accounts.add(name)
+        # A series that is born with its first event does not show it as an increase; of this one the first matters.
+        self._deferrals.labels(name, "throttled")
+        return name
+
+
+def serve(registry: CollectorRegistry, port: int, address: str) -> Callable[[], None]:
+    """Serve ``/metrics``.
+
+    Args:
+        registry: what to show.
+        port: TCP port.
+        address: interface.
+
+    Returns:
+        A function that stops it.
+
+    Raises:
+        OSError: the port is taken.
+    """
+    started: tuple[WSGIServer, threading.Thread] = prometheus_client.start_http_server(port, address, registry)
+    server, thread = started
+
+    def stop() -> None:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+    return stop

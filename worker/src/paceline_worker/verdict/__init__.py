@@ -1,0 +1,1 @@
+"""What an answer means for its operation: retry, refusal, look-up, outcome. Pure decisions."""

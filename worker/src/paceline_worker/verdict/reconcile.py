@@ -1,0 +1,166 @@
+"""Whether a call of unknown outcome took effect: what to ask the provider, and what its answer decides. Pure.
+
+Nothing of ours travels with a message, so it is found by what it is: written by the API, with the same content, in the
+conversation, since the call (provider reference, section 5). Which operation a found message belongs to is decided in
+settle.lua: one that another operation is known to have sent is not taken again, so identical texts are compared by count.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from random import Random
+from typing import Any, Final
+
+from paceline.inbox.record import compact, instant
+from paceline.kinds import KINDS
+from paceline.operations.groups import PARTICIPANTS_A_CALL
+from paceline.operations.requests import ProviderRequest, Work
+from paceline_worker.provider.answers import Answer, Meaning, handle
+from paceline_worker.verdict.policy import Verdict, retry_delay
+
+# The provider's clock and the state server's may differ by so much; when the answer tells the provider's time, only by what
+# whole seconds and the call's own length hide.
+_CLOCKS_DIFFER: Final = timedelta(seconds=60)
+_CLOCKS_COMPARED: Final = timedelta(seconds=3)
+# What is further off is no clock that its messages were dated with.
+_CLOCKS_BELIEVED: Final = timedelta(days=1)
+_CONVERSATION_PAGE: Final = 100
+_GROUP_PAGE: Final = 50
+# Degrees; some ten metres, more than any rounding of coordinates.
+_SAME_PLACE: Final = 1e-4
+
+
+def lookup_for(work: Work) -> ProviderRequest:
+    """The request that tells whether the operation's last call took effect.
+
+    Args:
+        work: an operation whose kind is resolved by ``history`` or ``groups``.
+    """
+    if KINDS[work.kind].resolution == "groups":
+        return _get("/whatsapp/groups/{sender}", sender=work.sender)
+    if work.recipient.startswith("W"):
+        return _get("/whatsapp/groups/messages/{group}", group=work.recipient)
+    return _get("/whatsapp/messages/{sender}/{recipient}", sender=work.sender, recipient=work.recipient)
+
+
+def found_out(work: Work, answer: Answer, sent_us: int, now_us: int, random: Random) -> Verdict | None:
+    """What a look-up's answer decides.
+
+    Args:
+        work: the operation.
+        answer: of the look-up.
+        sent_us: slot of the call of unknown outcome, server us.
+        now_us: server time at which the answer came.
+        random: for the jitter of another try.
+
+    Returns:
+        A verdict; None where the answer means for a look-up what it means for any call (429, busy, bad key, unpaid).
+    """
+    is_group = KINDS[work.kind].resolution == "groups"
+    match answer.meaning:
+        case Meaning.THROTTLED | Meaning.SENDER_BUSY | Meaning.BAD_KEY | Meaning.UNPAID:
+            return None
+        case Meaning.OVERLOADED | Meaning.NOT_SENT | Meaning.UNKNOWN:
+            words = f"the look-up of an unknown outcome failed: {answer.words or answer.code}"
+            return Verdict("wait", delay_s=retry_delay(3, random), code=answer.code, words=words, reason="lookup")
+        case Meaning.REJECTED if answer.code == "404":
+            return _absent(answer, held=is_group)  # nothing was ever said there
+        case Meaning.REJECTED:
+            return _held(answer, f"the look-up was refused: {answer.words or answer.code}")
+    listed = (answer.value or {}).get("data" if is_group else "messages")
+    if not isinstance(listed, list):
+        return _held(answer, "the look-up's answer could not be read")
+    entries = [entry for entry in listed if isinstance(entry, dict)]
+    since = _provider_time(sent_us, now_us, answer.date)
+    recent = [entry for entry in entries if _since(entry, since)]
+    if is_group:
+        return _groups(work, recent, answer, sent_us)
+    uuids = tuple(uuid for entry in reversed(recent) if (uuid := _uuid(entry)) and _is_same(entry, work.payload))
+    is_full = len(recent) >= (_GROUP_PAGE if work.recipient.startswith("W") else _CONVERSATION_PAGE)
+    if is_full and not uuids:
+        return _held(answer, "too much was said since to find it")
+    # All of a full page's may turn out to be of other operations; then this one's may stand on the next page.
+    words = "too much was said since to find it" if is_full else "not found in the conversation"
+    outcome = "held" if is_full else ""
+    return Verdict("looked", outcome, uuids=uuids, code=answer.code, words=words, reason="lookup")
+
+
+def _provider_time(sent_us: int, now_us: int, date: datetime | None) -> datetime:
+    """The earliest time of the provider's clock at which the call can have taken effect."""
+    if date is None or abs(date - instant(now_us)) > _CLOCKS_BELIEVED:
+        return instant(sent_us) - _CLOCKS_DIFFER
+    return instant(sent_us) + (date - instant(now_us)) - _CLOCKS_COMPARED
+
+
+def _groups(work: Work, recent: list[dict[str, Any]], answer: Answer, sent_us: int) -> Verdict:
+    same = [entry for entry in recent if work.payload["name"] in (entry.get("wa_group_name"), entry.get("wa_subject"))]
+    uuids = tuple(uuid for entry in same if (uuid := _uuid(entry)))
+    results = tuple(compact({"calls": 1, "group_uuid": uuid, "made_us": sent_us}) for uuid in uuids)
+    more = "1" if len(work.payload["participants"]) > PARTICIPANTS_A_CALL else ""
+    absent = _absent(answer, held=True)
+    return (
+        absent
+        if not uuids
+        else Verdict(
+            "looked",
+            "held",
+            uuids=uuids,
+            results=results,
+            more=more,
+            code=answer.code,
+            words=absent.words,
+            reason="lookup",
+        )
+    )
+
+
+def _absent(answer: Answer, *, held: bool) -> Verdict:
+    words = (
+        "no such group in the sender's list, where a new one shows late" if held else "not found in the conversation"
+    )
+    return Verdict("looked", "held" if held else "", code=answer.code, words=words, reason="lookup")
+
+
+def _held(answer: Answer, words: str) -> Verdict:
+    return Verdict("finish", "held", code=answer.code, words=words)
+
+
+def _is_same(entry: Mapping[str, Any], payload: Mapping[str, Any]) -> bool:
+    """Whether a message of the history is what the payload asked for. The provider may keep media under its own address."""
+    if entry.get("sent_by", "api") != "api" or entry.get("is_from_api") is False:
+        return False
+    content = entry.get("message")
+    if not isinstance(content, dict):
+        return False
+    has_media = bool(content.get("media"))
+    is_same = (content.get("text") or "") == payload.get("text", "") and has_media == ("url" in payload)
+    return is_same and _is_same_place(content.get("pin"), payload.get("pin"))
+
+
+def _is_same_place(shown: Any, asked: Mapping[str, str] | None) -> bool:
+    """Whether two pins may be one; no document tells whether a history shows them, so one that is not shown may."""
+    if not isinstance(shown, dict):
+        return True
+    if asked is None:
+        return False
+    try:
+        return all(abs(float(shown[name]) - float(asked[name])) < _SAME_PLACE for name in ("latitude", "longitude"))
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return True
+
+
+def _since(entry: Mapping[str, Any], since: datetime) -> bool:
+    """Whether it is as young; one whose time cannot be read is."""
+    text = entry.get("created_at") or entry.get("wa_created_at")
+    try:
+        at = datetime.fromisoformat(text) if isinstance(text, str) else since
+    except ValueError:
+        return True
+    return (at if at.tzinfo else at.replace(tzinfo=since.tzinfo)) >= since.replace(microsecond=0)
+
+
+def _uuid(entry: Mapping[str, Any]) -> str:
+    return handle(entry.get("uuid")) or handle(entry.get("id"))
+
+
+def _get(endpoint: str, **parts: str) -> ProviderRequest:
+    return ProviderRequest("GET", endpoint.format(**parts), None, endpoint)
