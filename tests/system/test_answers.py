@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from paceline import Receipt
+from paceline import Ticket
 from paceline_worker.accounts.accounts import Accounts
 from tests.support.celery_tools import figures_when
 from tests.support.shell import paceline
@@ -327,7 +327,7 @@ def test_failures_of_three_accounts_open_the_providers_breaker(served: Stack) ->
         assert {"message 1": 1} == one.texts_accepted()
 
 
-def answered(stack: Stack, receipts: Iterable[Receipt], code: str) -> list[datetime]:
+def answered(stack: Stack, receipts: Iterable[Ticket], code: str) -> list[datetime]:
     """When answers of this code were noted, in order."""
     events = [event for receipt in receipts for event in stack.outbox.status(receipt.id).history]
     return sorted(event.at for event in events if event.code == code and event.what in ("retry", "deferred"))

@@ -7,7 +7,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
-from paceline.campaigns.campaign import OUTCOMES
+from paceline.literals import OUTCOMES
 from paceline_worker.telemetry.metrics import Metrics, serve
 from tests.unit.samples import ACCOUNT
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import prometheus_client
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 
-from paceline.campaigns.campaign import OUTCOMES
+from paceline.literals import OUTCOMES
 from paceline.version import VERSION
 from paceline_worker.telemetry.effort import Effort
 
