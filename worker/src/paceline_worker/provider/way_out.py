@@ -24,8 +24,8 @@ class WayOut:
 
     Args:
         reach: makes a connection, without a call; raises OSError where it cannot.
-        on_step: called in a thread with the reason when this worker steps back and with each look that finds no way, and with '' when
-            it comes back; may block.
+        on_step: called in a thread with the reason when this worker steps back and with each look that finds no way, and with ''
+            when it comes back; may block.
         random: spreads the looks of many workers.
         sleep: waits for so many seconds.
     """
