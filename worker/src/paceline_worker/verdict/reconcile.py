@@ -53,13 +53,13 @@ def found_out(work: Work, answer: Answer, sent_us: int, now_us: int, random: Ran
         random: for the jitter of another try.
 
     Returns:
-        A verdict; None where the answer means for a look-up what it means for any call (429, busy, bad key, unpaid).
+        A verdict; None where the answer means for a look-up what it means for any call (429, busy, bad key, unpaid, no connection).
     """
     is_group = KINDS[work.kind].resolution == "groups"
     match answer.meaning:
-        case Meaning.THROTTLED | Meaning.SENDER_BUSY | Meaning.BAD_KEY | Meaning.UNPAID:
+        case Meaning.THROTTLED | Meaning.SENDER_BUSY | Meaning.BAD_KEY | Meaning.UNPAID | Meaning.NOT_SENT:
             return None
-        case Meaning.OVERLOADED | Meaning.NOT_SENT | Meaning.UNKNOWN:
+        case Meaning.OVERLOADED | Meaning.UNKNOWN:
             words = f"the look-up of an unknown outcome failed: {answer.words or answer.code}"
             return Verdict("wait", delay_s=retry_delay(3, random), code=answer.code, words=words, reason="lookup")
         case Meaning.REJECTED if answer.code == "404":
