@@ -11,5 +11,6 @@ def stored_account(client: redis.Redis, name: str) -> dict[str, str]:
     """All fields of an account, from the three hashes that hold them."""
     fields: dict[str, str] = {}
     for part in PARTS:
-        fields |= client.hgetall(f"{names.STATE_ROOT}:a:{name}{part}")
+        found = client.hgetall(f"{names.STATE_ROOT}:a:{name}{part}")
+        fields |= {str(field): str(value) for field, value in found.items()}
     return fields
