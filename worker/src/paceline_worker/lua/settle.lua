@@ -218,6 +218,7 @@ local function settle_text(text)
 end
 
 for i = 3, #ARGV do done[#done + 1] = settle_text(ARGV[i]) end
+breaker.save()
 local following = timers.first
 for _, a in pairs(accounts) do
   if a then
