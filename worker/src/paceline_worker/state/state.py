@@ -227,9 +227,13 @@ class WorkerState:
         clock: narrowed by every reply.
         retention_s: how long settled operations are kept.
         grace_s: how long an unknown outcome rests before it is looked up.
+        longest_lease_s: how long a begun operation is left alone.
     """
 
-    def __init__(self, url: str, clock: ServerClock, *, retention_s: int, grace_s: float) -> None:
+    def __init__(
+        self, url: str, clock: ServerClock, *, retention_s: int, grace_s: float, longest_lease_s: float = 20.0
+    ) -> None:
+        self._longest_lease_us = int(longest_lease_s * 1e6)
         self._grace_us = int(grace_s * 1e6)
         self._check = RunCheck()
         self.client = connect(url, answer_timeout_s=ANSWER_TIMEOUT_S, on_connected=self._check.connected)
@@ -241,6 +245,7 @@ class WorkerState:
         self._heartbeat = Script(_PACKAGE, "heartbeat")
         self._overdue = Script(_PACKAGE, "overdue")
         self._restart_buckets = Script(_PACKAGE, "restart_buckets")
+        self._clock_set = Script(_PACKAGE, "clock_set")
 
     def accept(self, rids: Iterable[str]) -> list[Acceptance]:
         """Move inbox records into their lanes; replayable. As many runs as there are many rows."""
@@ -322,9 +327,14 @@ class WorkerState:
 
     def restart_buckets(self) -> None:
         """Let every bucket start empty, because the server's clock cannot be trusted to have gone on evenly."""
+        self.shorten_leases()
         cursor = "0"
         while (cursor := str(self._restart_buckets.run(self.client, cursor))) != "0":
             pass
+
+    def shorten_leases(self) -> int:
+        """End leases in time that a clock which was set back since would hold for as long as that; returns how many."""
+        return int(self._clock_set.run(self.client, self._longest_lease_us))
 
 
 @dataclass(frozen=True, slots=True)
