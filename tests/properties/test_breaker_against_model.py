@@ -7,7 +7,6 @@ import redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from paceline_sandbox.embedded import EmbeddedServer
 from paceline_worker.verdict.breaker import Breaker
 from paceline_worker.verdict.policy import Verdict
 from tests.conftest import add_account
@@ -35,25 +34,22 @@ def of_lua(client: redis.Redis) -> Breaker:
     )
 
 
-@pytest.mark.parametrize("account", ["acme"])
 @settings(max_examples=profiles.of_a_machine(30), suppress_health_check=list(HealthCheck))
 @given(runs=RUNS)
 def test_both_say_the_same_after_each_call(
-    server: EmbeddedServer,
     client: redis.Redis,
     monkeypatch: pytest.MonkeyPatch,
-    account: str,
     runs: Sequence[tuple[bool, int]],
 ) -> None:
     """State, window, stage of the way back and end of the pause, to the microsecond."""
     with moved_scripts(monkeypatch):
         client.flushall()
         drive = Drive(client)
-        add_account(client, account, "60/minute")
+        add_account(client, "acme", "60/minute")
         model = Breaker()
         for good, calls in runs:
             for _ in range(calls):
-                drive.send(account, sender=f"+155501{drive.now_us % 100_000:05d}", max_attempts=100)
+                drive.send("acme", sender=f"+155501{drive.now_us % 100_000:05d}", max_attempts=100)
                 drive.call(GOOD if good else BAD)
                 model.note(drive.now_us, good=good)
                 assert model == of_lua(client)

@@ -26,6 +26,9 @@ local SLOWER, SLOWEST, FASTER_AN_HOUR = 1.25, 2000, 50
 local GROUP_PATIENCE = 12
 -- Looked up in vain so often (the provider did not answer), an operation is held.
 local MOST_LOOKS = 20
+-- An operation whose call ended so many workers is sent no more: perhaps it is the one that ends them. A look-up that does so counts
+-- as many.
+local MOST_LOST, LOST_LOOK = 3, 7
 -- Waits for the number-check pool to be filled are looked at again after this long; /info says when it is.
 local POOL_PAUSE = 900000000
 
@@ -318,6 +321,12 @@ local function finish(o, now, outcome, detail, retention_ms)
   tell_outcome(o, now, outcome, detail, retention_ms)
 end
 
+-- Why an operation of unknown outcome is not sent again, or nil.
+local function exhausted(o, words)
+  if tonumber(o.kl or 0) >= MOST_LOST then return MOST_LOST .. ' workers were lost in the middle of its call: ' .. words end
+  return tonumber(o.at or 0) + 1 >= tonumber(o.mx) and words or nil
+end
+
 -- Nobody knows whether the call took effect: look it up after a while, repeat it, or hold it (`kinds.unknown_letter`).
 local function unknown(o, now, words, retention_ms, grace)
   local letter = o.ur or (o.unk == 'resend' and 'r' or 'h')
@@ -332,8 +341,8 @@ local function unknown(o, now, words, retention_ms, grace)
     redis.call('HSET', o.key, 'ph', 'l1')
     set_aside(o, now + grace * (o.k == 'group.create' and GROUP_PATIENCE or 1), words)
     return 'lookup'
-  elseif tonumber(o.at or 0) + 1 >= tonumber(o.mx) then
-    finish(o, now, 'dead', { code = 'unknown', words = words }, retention_ms)
+  elseif exhausted(o, words) then
+    finish(o, now, 'dead', { code = 'unknown', words = exhausted(o, words) }, retention_ms)
     return 'dead'
   end
   retry_later(o, now, 2000000, words)

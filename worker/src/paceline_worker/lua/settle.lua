@@ -90,12 +90,30 @@ end
 -- One of its calls was answered: its turn is kept, and what was answered is not asked again.
 local function step(a, o, v)
   redis.call('HSET', o.key, 'rs', v.result)
-  redis.call('HDEL', o.key, 'at', 'uk')
+  redis.call('HDEL', o.key, 'at', 'uk', 'kl')
   if o.k == 'group.create' then claim(o, cjson.decode(v.result).group_uuid, retention) end
   if v.channel and v.channel ~= '' then redis.call('HSET', o.lane, 'ch', v.channel) end
   tell(o, now, 'answered', v.code, v.words)
   give_back(o, now, a, false)
   return 'step'
+end
+
+-- Retries are a tenth of first attempts, and ten at once; each one beyond that waits about as long as a back-off ever does. Calls are
+-- told by the slots that were taken. `rb` is in tenths of a retry.
+local RETRY_COST, MOST_RETRIES, LONG_BACK_OFF = 10, 100, 60000000
+
+local function back_off(a, delay)
+  local calls = a.taken or 0
+  local budget_left = math.min(MOST_RETRIES, tonumber(a.rb or MOST_RETRIES) + math.max(0, calls - tonumber(a.rb_at or calls) - 1))
+  a.rb_at = calls
+  if budget_left >= RETRY_COST then
+    a.rb = budget_left - RETRY_COST
+  else
+    a.rb = budget_left
+    delay = math.max(delay, LONG_BACK_OFF / 2 + now * 7919 % (LONG_BACK_OFF / 2))
+  end
+  redis.call('HSET', a.key, 'rb', int(a.rb), 'rb_at', int(a.rb_at))
+  return delay
 end
 
 local function wait(o, v)
@@ -141,8 +159,8 @@ local function looked(a, o, v)
   elseif v.outcome == 'held' then
     finish(o, now, 'held', { code = 'unknown', words = v.words }, retention)
     return 'held'
-  elseif tonumber(o.at or 0) + 1 >= tonumber(o.mx) then
-    finish(o, now, 'dead', { code = 'unknown', words = v.words }, retention)
+  elseif exhausted(o, v.words) then
+    finish(o, now, 'dead', { code = 'unknown', words = exhausted(o, v.words) }, retention)
     return 'dead'
   end
   end_look_up(o)
@@ -188,7 +206,7 @@ local function settle(v)
     result = step(a, o, v)
   elseif v.verb == 'retry' then
     tell(o, now, 'retry', v.code, v.words)
-    retry_later(o, now, tonumber(v.delay), v.words)
+    retry_later(o, now, back_off(a, tonumber(v.delay)), v.words)
     result = 'retry'
   elseif v.verb == 'wait' then
     result = wait(o, v)
