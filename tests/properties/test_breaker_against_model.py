@@ -23,7 +23,7 @@ RUNS = st.lists(st.tuples(st.booleans(), st.integers(1, 7)), min_size=1, max_siz
 def of_lua(client: redis.Redis) -> Breaker:
     names = ("breaker", "bad_run", "bad_window", "opened", "ramp", "ramp_left", "paused_until")
     state, run, window, opened, ramp, left, paused = client.hmget("paceline:{0}:a:acme", *names)
-    return Breaker(
+    return Breaker(  # what is not 'open', 'ramp' or nothing is not the model's either
         state or "closed",
         int(run or 0),
         window or "",

@@ -321,7 +321,7 @@ class Engine:
         answered_s = time.monotonic()
         delivery.called(begun.request, answer, sent_s, answered_s)
         self._metrics.answered(begun.account, begun.request.endpoint, answer.code, answered_s - sent_s)
-        verdict = begun.verdict(answer, self._clock.server_us(answered_s), self._random)
+        verdict = begun.verdict(answer, self._clock.server_us(answered_s), self._random, self._provider.deadline)
         return verdict.of_key(version), max(1, int((answered_s - slot_s) * 1e6))
 
     def _slot_s(self, slot_us: int, found: Answered) -> float:

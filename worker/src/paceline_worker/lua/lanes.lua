@@ -6,7 +6,7 @@
 --      +---- give_back ---+---- defer, retry, step, look up -+        (the head of its lane, or a timer)
 --
 -- Letters of `s` in o:<id>: w waiting, g granted, s sending, d settled. `ph` in o:<id>: its next call looks up whether the last
--- one took effect: l1 for the first time, l2 for the second.
+-- one took effect: l1 for the first time, l2 whether the history is fresh, l3 with a fresh one, l4 for the last time.
 
 -- A granted operation that nobody begins goes back to its lane this long after its slot.
 local GRANT_LEASE = 5000000
@@ -26,6 +26,8 @@ local SLOWER, SLOWEST, FASTER_AN_HOUR = 1.25, 2000, 50
 local GROUP_PATIENCE = 12
 -- Looked up in vain so often (the provider did not answer), an operation is held.
 local MOST_LOOKS = 20
+-- So often a history is looked at that shows nothing of the sender's after the call.
+local STALE_LOOKS = 4
 -- An operation whose call ended so many workers is sent no more: perhaps it is the one that ends them. A look-up that does so counts
 -- as many.
 local MOST_LOST, LOST_LOOK = 3, 7

@@ -9,7 +9,8 @@
 --         verb "retry":   "delay" (us), "words"                         an attempt was spent
 --         verb "wait":    "delay" (us), "words"                         for something that passes; no attempt
 --         verb "unknown": "words"                                       by the operation's on_unknown and kind
---         verb "looked":  "uuids" (candidates), "outcome" ("held" when absence decides nothing), "words"; of a group also
+--         verb "looked":  "uuids" (candidates), "outcome" ("held" when absence decides nothing, "stale" when the history may not show
+--                         the message yet, "fresh" when it would: read the conversation once more), "words"; of a group also
 --                         "results" (JSON, one per candidate) and "more" ("1" when further calls follow)
 --         verb "defer":   "scope": "operation" | "sender" | "account" | "suspend", "delay" (us), "words"   no attempt
 --                         of "suspend": "key_version", of the key that was refused
@@ -135,6 +136,20 @@ local function accept(a, o, detail)
   return 'accepted'
 end
 
+-- It is absent from a history that was looked at for its freshness. A fresh one is proof once the conversation is read after that; a
+-- stale one is looked at again, later each time, and in the end the conversation decides no more than that it is there.
+local function look_again(o, v)
+  local looks = v.outcome == 'stale' and redis.call('HINCRBY', o.key, 'lk', 1) or 0
+  release(o, now)
+  if v.outcome == 'stale' and looks < STALE_LOOKS then
+    set_aside(o, now + 2 * grace * 2 ^ looks, v.words)
+  else
+    redis.call('HSET', o.key, 'ph', v.outcome == 'fresh' and 'l3' or 'l4')
+    set_aside(o, now, v.words)
+  end
+  return 'lookup'
+end
+
 -- What a look-up found. A message that another operation sent is not this one's: of identical ones each takes one.
 local function looked(a, o, v)
   for i, uuid in ipairs(v.uuids) do
@@ -156,6 +171,8 @@ local function looked(a, o, v)
     redis.call('HSET', o.key, 'ph', 'l2')
     set_aside(o, now + 2 * grace * (o.k == 'group.create' and GROUP_PATIENCE or 1), v.words)
     return 'lookup'
+  elseif v.outcome == 'fresh' or v.outcome == 'stale' then
+    return look_again(o, v)
   elseif v.outcome == 'held' then
     finish(o, now, 'held', { code = 'unknown', words = v.words }, retention)
     return 'held'

@@ -6,6 +6,7 @@ Measured with 64 calls under way (benchmarks/transport.py): the transport called
 
 import asyncio
 import zlib
+from datetime import timedelta
 from functools import lru_cache
 from typing import Final
 
@@ -41,6 +42,7 @@ class Provider:
     def __init__(self, base: str, *, deadline_s: float, connections: int) -> None:
         self._base = base.rstrip("/")
         self._deadline_s = deadline_s
+        self.deadline = timedelta(seconds=deadline_s)
         # "pool" covers waiting for a free connection and making one. It ends well before the deadline, which cannot tell
         # whether the request was written. (Above 5 s aiohttp would round it up.)
         connect_s = min(_CONNECT_S, deadline_s / 2)
