@@ -1,6 +1,7 @@
 """The Lua breaker of an account against the pure model, call by call, on a clock that only the test moves."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 import redis
@@ -22,16 +23,10 @@ RUNS = st.lists(st.tuples(st.booleans(), st.integers(1, 7)), min_size=1, max_siz
 
 def of_lua(client: redis.Redis) -> Breaker:
     names = ("breaker", "bad_run", "bad_window", "opened", "ramp", "ramp_left", "paused_until")
-    state, run, window, opened, ramp, left, paused = client.hmget("paceline:{0}:a:acme", *names)
-    return Breaker(  # what is not 'open', 'ramp' or nothing is not the model's either
-        state or "closed",
-        int(run or 0),
-        window or "",
-        int(opened or 0),
-        int(ramp or 1),
-        int(left or 0),
-        int(paused or 0),
-    )
+    found: Any = client.hmget("paceline:{0}:a:acme", *names)
+    state, run, window, opened, ramp, left, paused = found
+    numbers = (int(opened or 0), int(ramp or 1), int(left or 0), int(paused or 0))
+    return Breaker(state or "closed", int(run or 0), window or "", *numbers)
 
 
 @settings(max_examples=profiles.of_a_machine(30), suppress_health_check=list(HealthCheck))

@@ -16,6 +16,7 @@ from paceline.state import connect, socket_options
 from paceline.state.scripts import Script
 from paceline_worker.pacing.bucket import Pacing
 from paceline_worker.state.clock import ServerClock
+from paceline_worker.state.sleep import asleep_s
 
 _PACKAGE: Final = "paceline_worker"
 ANSWER_TIMEOUT_S: Final = 5.0
@@ -346,12 +347,14 @@ class Answered:
         server_us: the server's time when it answered.
         asked_s: monotonic seconds before the question was sent.
         heard_s: monotonic seconds after the answer came.
+        asleep_s: how long this machine had slept when the question was sent (`state.sleep`).
     """
 
     answer: dict[str, Any]
     server_us: int
     asked_s: float
     heard_s: float
+    asleep_s: float = 0.0
 
 
 class DeliveryState:
@@ -412,7 +415,7 @@ class DeliveryState:
             notice_us: from the server's time until a call can be made.
         """
         flat = [text for grant in grants for text in grant]
-        sent = time.monotonic()
+        asleep, sent = asleep_s(), time.monotonic()
         check = "1" if self._check.due(sent) else "0"
         reply = await self._begin.arun(
             self.client, self._owner, self._lease_us, self._floor_us, notice_us, check, *flat
@@ -421,7 +424,7 @@ class DeliveryState:
         self._clock.observe(sent, now_us, heard)
         if reply[1] == "1":
             say_restarted()
-        return [Answered(json.loads(text), now_us, sent, heard) for text in reply[2:]]
+        return [Answered(json.loads(text), now_us, sent, heard, asleep) for text in reply[2:]]
 
     async def settle(self, verdicts: Sequence[dict[str, Any]]) -> tuple[list[str], int | None]:
         """Record verdicts: what was done with each, and when something is due next (server us)."""
