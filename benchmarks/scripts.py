@@ -86,7 +86,7 @@ class Bench:
         for place, name in enumerate(self.accounts):
             to = f"+1555{place:07d}"
             if campaigns:
-                outbox.campaign(
+                outbox.start_campaign(
                     f"{name}.{number}", account=name, sender=SENDER, template="Hi {name}, here we are.",
                     recipients=[{"to": to, "name": "Ann"}, {"to": f"{to}1", "name": "Bob"}],
                 )  # fmt: skip

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from hypothesis.stateful import invariant
 
-from paceline.campaigns.campaign import OUTCOMES
+from paceline.literals import OUTCOMES
 from paceline.window import from_text
 from paceline_worker.state.state import Hint
 from tests.properties.ledger import SENDERS, Ledger

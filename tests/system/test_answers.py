@@ -6,8 +6,10 @@ from itertools import count, pairwise
 
 import pytest
 
-from paceline import Receipt, Status
+from paceline import Status, Ticket
 from paceline_worker.accounts.accounts import Accounts
+from tests.support.celery_tools import figures_when
+from tests.support.shell import paceline
 from tests.support.stack import PATIENCE, Stack
 from tests.support.wait import wait_until
 
@@ -154,7 +156,7 @@ def test_a_message_that_shows_late_in_the_history_is_not_sent_twice(served: Stac
     assert ("found", 1) == (settled.code, served.texts_accepted()["message 1"])
 
 
-def accepted_among_others(stack: Stack, receipt: Receipt, sender: int = 1) -> Status:
+def accepted_among_others(stack: Stack, receipt: Ticket, sender: int = 1) -> Status:
     """The status of a message once it is accepted, while its sender goes on sending to others."""
     polls = count()
     stack.wait_for(lambda books: books.inbox == 0, "the inbox is empty")
@@ -313,16 +315,21 @@ def test_resend_repeats_an_unknown_outcome(served: Stack) -> None:
     ids=["refused", "no such host", "no TLS"],
 )
 def test_a_call_that_found_no_connection_is_certain_not_to_be_sent(stack: Stack, base: str) -> None:
-    """Connect refused, an unknown host, TLS that fails: repeated with back-off, never held or looked up."""
+    """Connect refused, an unknown host, TLS that fails: the worker steps back and says so, and no attempt is spent."""
     stack.add_account()
     origin = stack.sandbox.origin.removeprefix("http://")
     worker = stack.start_worker(PACELINE_API_BASE=base.format(sandbox=origin))
     receipt = stack.send(1)
-    stack.wait_for(lambda _: retried(stack, receipt.id), "a retry")
+    worker.wait_for_line("cannot reach the provider")
+    figures = figures_when(stack, worker, provider_reachable=False)
+    assert figures["provider_error"]
+    wait_until(lambda: not stack.state.fleet()["workers"], PATIENCE, "a fleet without it")
+    explained = paceline(stack.environment, "explain", receipt.id)
+    assert "No worker can reach the provider (" in explained.out
     worker.stop()
     stack.start_worker()
     accepted = stack.status_when(receipt, "accepted")
-    assert ("202", "retry") == (accepted.code, accepted.history[1].what)
+    assert ("202", 0) == (accepted.code, accepted.attempts)
     assert {"message 1": 1} == stack.texts_accepted()
 
 
@@ -346,7 +353,7 @@ def test_failures_of_three_accounts_open_the_providers_breaker(served: Stack) ->
         assert [1] * sent == list(one.texts_accepted().values())
 
 
-def answered(stack: Stack, receipts: Iterable[Receipt], code: str) -> list[datetime]:
+def answered(stack: Stack, receipts: Iterable[Ticket], code: str) -> list[datetime]:
     """When answers of this code were noted, in order."""
     events = [event for receipt in receipts for event in stack.outbox.status(receipt.id).history]
     return sorted(event.at for event in events if event.code == code and event.what in ("retry", "deferred"))
@@ -367,8 +374,3 @@ def paused_for_s(stack: Stack) -> float:
     found = stack.state.account(stack.name)
     assert found is not None
     return (float(found["account"].get("paused_until", 0)) - float(found["now"])) / 1e6
-
-
-def retried(stack: Stack, op_id: str) -> bool:
-    found = stack.state.operation(op_id)
-    return found is not None and int(found["operation"].get("at", 0)) > 0

@@ -166,7 +166,7 @@ def test_the_answer_of_a_look_up_is_no_acceptance() -> None:
         ("defer", "suspend", Meaning.UNPAID, "402"),
         ("wait", "operation", Meaning.OVERLOADED, "503"),
         ("wait", "operation", Meaning.UNKNOWN, "timeout"),
-        ("wait", "operation", Meaning.NOT_SENT, "connect"),
+        ("defer", "operation", Meaning.NOT_SENT, "connect"),
     ],
 )
 def test_a_look_up_may_be_put_off(verb: str, scope: str, meaning: Meaning, code: str) -> None:
@@ -221,7 +221,7 @@ def test_a_group_that_is_being_filled_knows_its_own_age() -> None:
         ("finish", "rejected", "good", Meaning.REJECTED, "422"),
         ("unknown", "", "bad", Meaning.UNKNOWN, "timeout"),
         ("retry", "", "bad", Meaning.OVERLOADED, "503"),
-        ("retry", "", "bad", Meaning.NOT_SENT, "connect"),
+        ("defer", "", "", Meaning.NOT_SENT, "connect"),
         ("defer", "", "good", Meaning.THROTTLED, "429"),
     ],
 )

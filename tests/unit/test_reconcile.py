@@ -343,14 +343,16 @@ def test_a_look_up_that_is_refused_leaves_it_to_a_person(code: str, known: Work)
     assert "why" in found.words
 
 
-@pytest.mark.parametrize("meaning", [Meaning.THROTTLED, Meaning.SENDER_BUSY, Meaning.BAD_KEY, Meaning.UNPAID])
+@pytest.mark.parametrize(
+    "meaning", [Meaning.THROTTLED, Meaning.SENDER_BUSY, Meaning.BAD_KEY, Meaning.UNPAID, Meaning.NOT_SENT]
+)
 def test_what_is_said_of_the_account_or_sender_means_the_same_of_a_look_up(meaning: Meaning) -> None:
     """Pauses and suspensions are decided as for any call."""
     assert found_out(TEXT, Answer(meaning, "429"), NOON_US, LATER_US, Random(1)) is None
 
 
 @pytest.mark.parametrize("known", [TEXT, CREATING])
-@pytest.mark.parametrize("meaning", [Meaning.OVERLOADED, Meaning.NOT_SENT, Meaning.UNKNOWN])
+@pytest.mark.parametrize("meaning", [Meaning.OVERLOADED, Meaning.UNKNOWN])
 def test_a_look_up_that_fails_is_tried_again(meaning: Meaning, known: Work) -> None:
     """A look-up changes nothing, so it may be repeated; no attempt is spent."""
     for seed in range(100):

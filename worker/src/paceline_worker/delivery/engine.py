@@ -262,8 +262,12 @@ class Engine:
             begun: whether the last answer let it leave.
         """
         while True:
+            stops: tuple[str, str] | None = None
             if await self._stopped_before(self._clock.monotonic_s(slot_us) - self._way.ahead_s):
                 stops = "the worker stops", "shutdown"
+            elif self._provider.way_out and not self._provider.way_out.is_open:
+                stops = "this worker cannot reach the provider", "not_sent"
+            if stops:
                 await self._settle(hint, not_made(*stops) if begun else not_begun(*stops), 0)
                 return None
             questions += 1

@@ -7,7 +7,7 @@ from typing import Any, Final
 import redis
 import structlog
 
-from paceline.campaigns.campaign import OUTCOMES
+from paceline.literals import OUTCOMES
 from paceline.state.scripts import Script
 from paceline.status.audit import Balance
 from paceline.window import from_text

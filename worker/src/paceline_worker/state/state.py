@@ -245,6 +245,7 @@ class WorkerState:
         self._settle = Script(_PACKAGE, "settle")
         self._heartbeat = Script(_PACKAGE, "heartbeat")
         self._overdue = Script(_PACKAGE, "overdue")
+        self._unreachable = Script(_PACKAGE, "unreachable")
         self._restart_buckets = Script(_PACKAGE, "restart_buckets")
         self._clock_set = Script(_PACKAGE, "clock_set")
 
@@ -321,6 +322,10 @@ class WorkerState:
         )
         self._clock.observe(sent, int(now), time.monotonic())
         return Fleet(int(total), int(intake), int(workers), grants == "1", int(until), int(cpu))
+
+    def unreachable(self, worker: str, words: str) -> None:
+        """Say why a worker cannot reach the provider; empty words: it can."""
+        self._unreachable.run(self.client, worker, words)
 
     def leave(self, worker: str) -> None:
         """Take this worker out of the fleet."""

@@ -80,13 +80,13 @@ def found_out(  # noqa: PLR0917 - each is what one look-up knows
         longest_call: within this time of its slot the call took effect, or not at all.
 
     Returns:
-        A verdict; None where the answer means for a look-up what it means for any call (429, busy, bad key, unpaid).
+        A verdict; None where the answer means for a look-up what it means for any call (429, busy, bad key, unpaid, no connection).
     """
     is_group = KINDS[work.kind].resolution == "groups"
     match answer.meaning:
-        case Meaning.THROTTLED | Meaning.SENDER_BUSY | Meaning.BAD_KEY | Meaning.UNPAID:
+        case Meaning.THROTTLED | Meaning.SENDER_BUSY | Meaning.BAD_KEY | Meaning.UNPAID | Meaning.NOT_SENT:
             return None
-        case Meaning.OVERLOADED | Meaning.NOT_SENT | Meaning.UNKNOWN:
+        case Meaning.OVERLOADED | Meaning.UNKNOWN:
             words = f"the look-up of an unknown outcome failed: {answer.words or answer.code}"
             return Verdict("wait", delay_s=retry_delay(3, random), code=answer.code, words=words, reason="lookup")
         case Meaning.REJECTED if answer.code == "404":
