@@ -71,7 +71,11 @@ class Runtime:
         self._progress = ProgressCheck()
         self.metrics = metrics.Metrics(CollectorRegistry())  # our own: a host's metrics and ours do not mix
         self._state = WorkerState(
-            settings.state_url, clock, retention_s=settings.retention_s, grace_s=settings.reconcile_grace_s
+            settings.state_url,
+            clock,
+            retention_s=settings.retention_s,
+            grace_s=settings.reconcile_grace_s,
+            longest_lease_s=settings.http_deadline_s + LEASE_MARGIN_S,
         )
         self._dispatcher = Dispatcher(
             worker=self._owner,
@@ -134,6 +138,7 @@ class Runtime:
         try:
             check_state_server(self._state.client, allow_volatile=self._settings.allow_volatile)
             check_schema(self._state.client)
+            self._state.shorten_leases()
         except (RedisError, OSError) as error:
             raise ConfigurationError(f"the state server cannot be reached: {error}") from error
         proxy_for(self._settings.api_base)

@@ -130,7 +130,7 @@ local function wait_again(o, valid_until, validity, retention)
   if o.c then campaign.reopen(o.a, o.c) end
   if outcome == 'rejected' and o.rs and not took_effect(o) then redis.call('HDEL', o.key, 'rs') end
   claim(o, o.u, retention)  -- a group that it made is still its own
-  redis.call('HDEL', o.key, 'oc', 'te', 'cd', 'u', 'at')
+  redis.call('HDEL', o.key, 'oc', 'te', 'cd', 'u', 'at', 'kl')
   redis.call('HSET', o.key, 's', 'w')
   if valid_until ~= '' then
     redis.call('HSET', o.key, 'vu', valid_until)

@@ -43,16 +43,24 @@ local function account_of(name)
   return accounts[name]
 end
 
+-- Whether the worker that began it is gone: a worker that lives says so (heartbeat.lua) more often than leases end.
+local function lost_worker(o)
+  local owner = string.match(o.w or '', '^(.*)|%d+$')
+  return owner ~= nil and redis.call('HEXISTS', key.workers, owner) == 0
+end
+
 -- A lease that ran out. Before begin: nothing was sent, back to the lane. After it: unknown, unless the call only looked something
 -- up.
 local function sweep(id)
   local o = load_operation(id)
   if not o then return redis.call('ZREM', key.in_flight, id) end
   local a = account_of(o.a)
+  local lost = o.s == 's' and lost_worker(o)
   if o.s == 's' and not o.ph then
+    if lost then o.kl = redis.call('HINCRBY', o.key, 'kl', 1) end
     unknown(o, now, UNHEARD, retention, grace)
     breaker.not_probed(id, now)
-  elseif o.s == 's' and redis.call('HINCRBY', o.key, 'lk', 1) >= MOST_LOOKS then
+  elseif o.s == 's' and redis.call('HINCRBY', o.key, 'lk', lost and LOST_LOOK or 1) >= MOST_LOOKS then
     finish(o, now, 'held', { code = 'unknown', words = UNHEARD }, retention)
     breaker.not_probed(id, now)
   else

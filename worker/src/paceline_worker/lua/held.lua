@@ -58,7 +58,7 @@ end
 
 local function send_again(o, valid_until, validity)
   unhold(o)
-  redis.call('HDEL', o.key, 'at')
+  redis.call('HDEL', o.key, 'at', 'kl')
   if valid_until ~= '' then
     redis.call('HSET', o.key, 'vu', valid_until)
   elseif o.vu and tonumber(o.vu) <= now then

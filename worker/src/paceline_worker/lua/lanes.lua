@@ -6,7 +6,7 @@
 --      +---- give_back ---+---- defer, retry, step, look up -+        (the head of its lane, or a timer)
 --
 -- Letters of `s` in o:<id>: w waiting, g granted, s sending, d settled. `ph` in o:<id>: its next call looks up whether the last
--- one took effect: l1 for the first time, l2 for the second.
+-- one took effect: l1 for the first time, l2 whether the history is fresh, l3 with a fresh one, l4 for the last time.
 
 -- A granted operation that nobody begins goes back to its lane this long after its slot.
 local GRANT_LEASE = 5000000
@@ -29,6 +29,11 @@ local BULK = 4000000000000000
 local NO_QUOTAS = {}
 -- Looked up in vain so often (the provider did not answer), an operation is held.
 local MOST_LOOKS = 20
+-- So often a history is looked at that shows nothing of the sender's after the call.
+local STALE_LOOKS = 4
+-- An operation whose call ended so many workers is sent no more: perhaps it is the one that ends them. A look-up that does so counts
+-- as many.
+local MOST_LOST, LOST_LOOK = 3, 7
 -- Waits for the number-check pool to be filled are looked at again after this long; /info says when it is.
 local POOL_PAUSE = 900000000
 
@@ -335,6 +340,12 @@ local function finish(o, now, outcome, detail, retention_ms)
   tell_outcome(o, now, outcome, detail, retention_ms)
 end
 
+-- Why an operation of unknown outcome is not sent again, or nil.
+local function exhausted(o, words)
+  if tonumber(o.kl or 0) >= MOST_LOST then return MOST_LOST .. ' workers were lost in the middle of its call: ' .. words end
+  return tonumber(o.at or 0) + 1 >= tonumber(o.mx) and words or nil
+end
+
 -- Nobody knows whether the call took effect: look it up after a while, repeat it, or hold it (`kinds.unknown_letter`).
 local function unknown(o, now, words, retention_ms, grace)
   local letter = o.ur or (o.unk == 'resend' and 'r' or 'h')
@@ -349,8 +360,8 @@ local function unknown(o, now, words, retention_ms, grace)
     redis.call('HSET', o.key, 'ph', 'l1')
     set_aside(o, now + grace * (o.k == 'group.create' and GROUP_PATIENCE or 1), words)
     return 'lookup'
-  elseif tonumber(o.at or 0) + 1 >= tonumber(o.mx) then
-    finish(o, now, 'dead', { code = 'unknown', words = words }, retention_ms)
+  elseif exhausted(o, words) then
+    finish(o, now, 'dead', { code = 'unknown', words = exhausted(o, words) }, retention_ms)
     return 'dead'
   end
   retry_later(o, now, 2000000, words)
