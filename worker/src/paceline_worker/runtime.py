@@ -71,7 +71,11 @@ class Runtime:
         self._progress = ProgressCheck()
         self.metrics = metrics.Metrics(CollectorRegistry())  # our own: a host's metrics and ours do not mix
         self._state = WorkerState(
-            settings.state_url, clock, retention_s=settings.retention_s, grace_s=settings.reconcile_grace_s
+            settings.state_url,
+            clock,
+            retention_s=settings.retention_s,
+            grace_s=settings.reconcile_grace_s,
+            namespace=settings.namespace,
         )
         self._dispatcher = Dispatcher(
             worker=self._owner,
@@ -99,6 +103,7 @@ class Runtime:
                 tolerance_floor_s=_TOLERANCE_FLOOR_S,
                 retention_s=settings.retention_s,
                 grace_s=settings.reconcile_grace_s,
+                namespace=settings.namespace,
             ),
             make_provider=self._make_provider,
             ring=ring,
