@@ -23,7 +23,9 @@ def test_blanks_around_a_value_are_no_part_of_it() -> None:
 @pytest.mark.parametrize("variable", ["PACELINE_SECRET_KEY", "PACELINE_LOG_FORMAT", "PACELINE_METRICS_ADDRESS"])
 def test_quotation_marks_and_control_characters_are_refused(variable: str, value: str) -> None:
     """Docker's --env-file keeps quotation marks; the sentence says so, and repeats nothing."""
-    with pytest.raises(ConfigurationError, match=rf"^{variable}: (is in quotation marks|holds a line break)") as refused:
+    with pytest.raises(
+        ConfigurationError, match=rf"^{variable}: (is in quotation marks|holds a line break)"
+    ) as refused:
         Settings.from_environment({variable: value.format(SECRET)})
     assert SECRET not in str(refused.value)
 
@@ -78,7 +80,8 @@ def test_a_file_that_cannot_be_used_is_named_by_its_variable(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    "value", ["https://host/open?x=1", "https://host/open#x", "https://user:pw@host/open", "https://host/o pen", "https://h/?"]
+    "value",
+    ["https://host/open?x=1", "https://host/open#x", "https://user:pw@host/open", "https://host/o pen", "https://h/?"],
 )
 def test_a_base_address_has_nothing_behind_its_path(value: str) -> None:
     """Calls add their own path to it; a query would swallow that."""
