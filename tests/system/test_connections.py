@@ -48,10 +48,10 @@ def test_a_certificate_that_nobody_vouches_for_is_refused(
     options = f"?ssl_ca_certs={trusted}" if name != "127.0.0.1" else ""
     with Proxy(port_of(stack.server.url), tls=context) as encrypted:
         url = f"rediss://:s3cr3t@127.0.0.1:{encrypted.port}/0{options}"
-        with Outbox(broker_url=url) as outbox, pytest.raises(StateUnavailable, match="(?i)certificate"):
+        with Outbox(broker_url=url) as outbox, pytest.raises(StateUnavailable, match=r"(?i)certificate"):
             outbox.list_campaigns()
         app = App("asks", Settings(broker_url=url))
-        with app.connection_for_write() as connection, pytest.raises(Exception, match="(?i)certificate"):
+        with app.connection_for_write() as connection, pytest.raises(Exception, match=r"(?i)certificate"):
             _ = connection.default_channel
         stack.add_account()
         with Outbox(broker_url=url, state_url=stack.server.url) as outbox, caplog.at_level(logging.WARNING):

@@ -137,7 +137,7 @@ def test_a_campaigns_message_is_looked_up_with_its_text() -> None:
 # -- look-ups -------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("phase", ["l1", "l2"])
+@pytest.mark.parametrize("phase", ["l1", "l3", "l4"])
 def test_a_look_up_reads_what_the_earlier_call_did(phase: str) -> None:
     """The request reads the conversation, from the slot of the call whose outcome nobody knows."""
     found = read_begun(begun(phase=phase, sent_at=str(NOON_US - 20_000_000), was_unknown="1"))

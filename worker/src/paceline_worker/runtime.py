@@ -76,6 +76,7 @@ class Runtime:
             retention_s=settings.retention_s,
             grace_s=settings.reconcile_grace_s,
             namespace=settings.namespace,
+            longest_lease_s=settings.http_deadline_s + LEASE_MARGIN_S,
         )
         self._dispatcher = Dispatcher(
             worker=self._owner,
@@ -139,6 +140,7 @@ class Runtime:
         try:
             check_state_server(self._state.client, allow_volatile=self._settings.allow_volatile)
             check_schema(self._state.client)
+            self._state.shorten_leases()
         except (RedisError, OSError) as error:
             raise ConfigurationError(f"the state server cannot be reached: {error}") from error
         proxy_for(self._settings.api_base)

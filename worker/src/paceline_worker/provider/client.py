@@ -7,6 +7,7 @@ Measured with 64 calls under way (benchmarks/transport.py): the transport called
 import asyncio
 import time
 import zlib
+from datetime import timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
@@ -62,6 +63,7 @@ class Provider:
         # Through a tunnel the provider would read it; without one the request itself is what the proxy reads.
         self._to_proxy = dict(self._proxy.headers) if self._proxy and base.startswith("http://") else {}
         self._deadline_s = deadline_s
+        self.deadline = timedelta(seconds=deadline_s)
         # "pool" covers waiting for a free connection and making one. It ends well before the deadline, which cannot tell
         # whether the request was written. (Above 5 s aiohttp would round it up.)
         connect_s = min(_CONNECT_S, deadline_s / 2)
