@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, V
 
 from paceline import names
 from paceline.errors import ConfigurationError
+from paceline.refusals import words_of
 
 _DEFAULT_BROKER: Final = "redis://127.0.0.1:6379/0"
 
@@ -57,28 +58,28 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     broker_url: str = _DEFAULT_BROKER
-    state_url: str = Field("", validate_default=True)
+    state_url: str = Field(default="", validate_default=True)
     api_base: str = "https://api.p.2chat.io/open"
     secret_key: SecretStr = SecretStr("")
-    metrics_port: int = Field(9808, ge=0, le=65535)
-    exporter_port: int = Field(9809, ge=1, le=65535)
+    metrics_port: int = Field(default=9808, ge=0, le=65535)
+    exporter_port: int = Field(default=9809, ge=1, le=65535)
     metrics_address: str = "127.0.0.1"
-    receipts_port: int = Field(9810, ge=1, le=65535)
+    receipts_port: int = Field(default=9810, ge=1, le=65535)
     receipts_address: str = "127.0.0.1"
     log_format: Literal["console", "json"] = "console"
-    capacity: int = Field(200, ge=1, le=10_000)
-    http_deadline_s: float = Field(15.0, gt=0, le=300)
+    capacity: int = Field(default=200, ge=1, le=10_000)
+    http_deadline_s: float = Field(default=15.0, gt=0, le=300)
     allow_volatile: bool = False
-    retention_s: int = Field(7 * 86_400, ge=60)
-    reconcile_grace_s: float = Field(15.0, ge=0, le=3600)
+    retention_s: int = Field(default=7 * 86_400, ge=60)
+    reconcile_grace_s: float = Field(default=15.0, ge=0, le=3600)
 
     def __init__(self, /, **data: Any) -> None:
         try:
             super().__init__(**data)
         except ValidationError as error:
-            first = error.errors()[0]
-            field, words = str(first["loc"][0]), str(first["msg"]).removeprefix("Value error, ")
-            raise ConfigurationError(f"{_ENVIRONMENT.get(field, field)}: {words}") from error
+            first = error.errors(include_url=False, include_input=False)[0]
+            field = str(first["loc"][0])
+            raise ConfigurationError(f"{_ENVIRONMENT.get(field, field)}: {words_of(first)}") from error
 
     @field_validator("state_url")
     @classmethod

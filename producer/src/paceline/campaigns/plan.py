@@ -108,7 +108,7 @@ class Plan:
 def plan_campaign(
     state: State,
     described: Draft,
-    recipients: Iterable[Mapping[str, str]],
+    recipients: Iterable[Mapping[str, object]],
     *,
     on_invalid: Callable[[Row, str], None] | None = None,
     on_progress: Callable[[int], None] | None = None,

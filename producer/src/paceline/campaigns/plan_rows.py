@@ -93,7 +93,7 @@ class Rows:
 def read(
     rows: Rows,
     described: Draft,
-    recipients: Iterable[Mapping[str, str]],
+    recipients: Iterable[Mapping[str, object]],
     *,
     known: Callable[[Iterable[str]], int] | None,
     on_invalid: Callable[[Row, str], None] | None,

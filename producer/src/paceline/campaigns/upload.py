@@ -109,7 +109,7 @@ _CONFLICTS = {
 
 def upload(
     described: Draft,
-    recipients: Iterable[Mapping[str, str]],
+    recipients: Iterable[Mapping[str, object]],
     *,
     state: State,
     submit: Callable[[str, str, str, int, str], None],

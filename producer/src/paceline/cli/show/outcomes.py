@@ -33,7 +33,7 @@ class Form(StrEnum):
 
 
 class Outcome(StrEnum):
-    """See `paceline.campaigns.campaign.OUTCOMES`."""
+    """See `paceline.literals.OUTCOMES`."""
 
     accepted = "accepted"
     rejected = "rejected"
