@@ -30,7 +30,7 @@ from paceline.outcomes import OutcomeEntry, Outcomes
 from paceline.recipients.columns import reading_of
 from paceline.recipients.files import rows_of
 from paceline.settings import Settings
-from paceline.state import connect
+from paceline.state import connect_to
 from paceline.state.calls import State
 from paceline.status.view import Status, status_of
 from paceline.tracing import spans
@@ -144,8 +144,8 @@ class Outbox:
         self, broker_url: str | None = None, state_url: str | None = None, *, settings: Settings | None = None
     ) -> None:
         self.settings = settings or Settings.from_environment(broker_url=broker_url, state_url=state_url)
-        self.state = State(connect(self.settings.state_url, repeat=True))
-        self._hints = HintBus(self.settings.broker_url)
+        self.state = State(connect_to(self.settings, repeat=True))
+        self._hints = HintBus(self.settings)
 
     def __enter__(self) -> Self:
         return self
