@@ -2,7 +2,7 @@
 
 A number is taken when a country has its code and its numbers have that many digits, by the metadata of ``phonenumbers``. A few
 countries changed their numbers while WhatsApp kept the old ones for who had an account: those are taken in both forms, exactly as
-they are written (docs/campaigns.md, decision 0035). Whether anybody has the number is not asked: `CheckNumber` does that.
+they are written (docs/campaigns.md, decision 39). Whether anybody has the number is not asked: `CheckNumber` does that.
 """
 
 import re
