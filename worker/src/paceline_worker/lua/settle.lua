@@ -26,8 +26,6 @@ local now = server_time()
 local epoch = current_epoch()
 -- An account whose /info does not answer goes on without.
 local INFO_PATIENCE = 30000000
--- A sender's call is over before the next slot of an account with longer intervals.
-local FAST = 2000000
 local accounts, ready = {}, {}
 local done = {}
 

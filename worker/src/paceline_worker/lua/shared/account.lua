@@ -5,6 +5,8 @@
 --@include shared/breaker.lua
 --
 -- A field that is not there has its default; account_fields.lua says which fields there are.
+-- A sender's call is over before the next slot of an account with longer intervals.
+local FAST = 2000000
 local NO_QUOTAS = {}
 -- What 429s do to an account: its spacing grows, and a probe ends the pause.
 local throttling = {}
