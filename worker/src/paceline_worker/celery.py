@@ -16,6 +16,8 @@ from paceline.errors import PacelineError
 from paceline.inbox.broker import celery_settings
 from paceline.settings import Settings
 from paceline_worker import control
+from paceline_worker.broker import consumer
+from paceline_worker.broker.refusals import Refusals
 from paceline_worker.runtime import Runtime
 from paceline_worker.state.state import LEASE_MARGIN_S, Hint
 from paceline_worker.telemetry import logs
@@ -51,6 +53,7 @@ class PacelineStep(bootsteps.StartStopStep):
             self._runtime.start()
         except PacelineError as error:
             _refuse(str(error))
+        app.refusals.tell(self._runtime.metrics.message_refused)
         app.paceline = self._runtime
 
     def info(self, parent: Any) -> dict[str, Any]:  # noqa: ARG002 - Celery's signature
@@ -97,12 +100,14 @@ def build_app(settings: Settings) -> celery.Celery:
     Returns:
         An app with our two tasks, two queues and one bootstep.
     """
-    app = celery.Celery("paceline", set_as_current=False)
+    app = celery.Celery("paceline", set_as_current=False, control=consumer.CommandControl)
+    app.refusals = Refusals()
     app.conf.update(
         celery_settings(settings.broker_url),
         task_queues=[_queue(names.DELIVER_QUEUE), _queue(names.ACCEPT_QUEUE)],
         task_default_queue=names.ACCEPT_QUEUE,
         worker_prefetch_multiplier=1,
+        worker_consumer=consumer.HintConsumer,
         # Without remote control a busy worker whose Redis restarts never consumes again (measured).
         worker_enable_remote_control=True,
         worker_cancel_long_running_tasks_on_connection_loss=False,

@@ -1,10 +1,12 @@
 """Celery as a hint bus: ids only, early acknowledgement, bounded waits. Producers and workers share these settings."""
 
 from typing import Any, Final
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 # A half-open connection must not hang a publisher or a consumer: kombu's own default waits for ever.
 SOCKET_TIMEOUT_S: Final = 5.0
 CONNECT_TIMEOUT_S: Final = 1.0
+_WITH_TLS: Final = ("rediss", "valkeys")
 
 
 def celery_settings(broker_url: str) -> dict[str, Any]:
@@ -32,7 +34,7 @@ def celery_settings(broker_url: str) -> dict[str, Any]:
     elif broker_url.startswith(("amqp://", "amqps://", "pyamqp://")):
         options = {"confirm_publish": True}
     return {
-        "broker_url": broker_url,
+        "broker_url": verified(broker_url),
         "broker_transport_options": options,
         "broker_connection_timeout": CONNECT_TIMEOUT_S,
         "accept_content": ["json"],
@@ -43,3 +45,25 @@ def celery_settings(broker_url: str) -> dict[str, Any]:
         "task_publish_retry": False,
         "task_create_missing_queues": True,
     }
+
+
+def verified(broker_url: str) -> str:
+    """The address, or each of several, with a check of the server's certificate wherever TLS is used.
+
+    kombu's own default for ``rediss://`` takes any certificate, and then sends the password (celery/kombu#910).
+
+    Args:
+        broker_url: one address, or several separated by semicolons.
+
+    Returns:
+        The same with ``ssl_cert_reqs=required``, unless it says something else of that.
+    """
+    return ";".join(map(_verified, broker_url.split(";")))
+
+
+def _verified(address: str) -> str:
+    parts = urlsplit(address)
+    options = dict(parse_qsl(parts.query, keep_blank_values=True))
+    if parts.scheme not in _WITH_TLS or "ssl_cert_reqs" in options:
+        return address
+    return parts._replace(query=urlencode({**options, "ssl_cert_reqs": "required"}, safe="/")).geturl()
