@@ -41,7 +41,7 @@ PRODUCER: Final = """
 import sys
 from paceline import Outbox
 url, name, rows = sys.argv[1:]
-Outbox(broker_url=url).campaign(
+Outbox(broker_url=url).start_campaign(
     name, account="acme", sender="+15550100001", template="Hi {name}",
     recipients=({"to": f"+1555{i:09d}", "name": f"Customer {i}"} for i in range(int(rows))),
 )
@@ -67,7 +67,7 @@ def rows(number: int, first: int = 0) -> Iterator[dict[str, str]]:
 
 def upload_to(stack: Stack, name: str, number: int, first: int = 0, **options: Any) -> Campaign:
     """A campaign of so many recipients, written but perhaps not accepted."""
-    return stack.outbox.campaign(
+    return stack.outbox.start_campaign(
         name, account="acme", sender=SENDER, template="Hi {name}", recipients=rows(number, first), **options
     )
 
@@ -291,7 +291,7 @@ def waiting(_: argparse.Namespace) -> bool:
         time.sleep(2)
         idle = commands_in(stack, 20)
         later = ({**row, "not_before": tomorrow.isoformat()} for row in rows(10_000))
-        first = stack.outbox.campaign(
+        first = stack.outbox.start_campaign(
             "tomorrow", account="acme", sender=SENDER, template="Hi {name}", recipients=later,
             valid_until=tomorrow + timedelta(days=1),
         )  # fmt: skip

@@ -39,7 +39,7 @@ def main() -> int:
                     {"to": f"+1555{number}{lane}{i:06d}"}
                     for i in range(messages // (SENDERS if rate > RATES[0] else 1) + 1)
                 )
-                stack.outbox.campaign(
+                stack.outbox.start_campaign(
                     f"{name}.{lane}",
                     account=name,
                     sender=f"+1555010{number:02d}{lane:02d}",

@@ -163,7 +163,7 @@ class Rig:
             recipients = [{"to": f"+1555{row:09d}", "name": f"Customer {row}", **columns} for row in range(rows)]
             for attempt in range(_UPLOAD_ATTEMPTS):
                 try:
-                    self.outbox.campaign(
+                    self.outbox.start_campaign(
                         f"{account}-{sender}",
                         account=account,
                         sender=f"+1555{number:05d}{sender:02d}",

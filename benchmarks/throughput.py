@@ -28,7 +28,7 @@ def main() -> None:
         for account in range(4):
             stack.add_account(f"a{account}", "1000000/second", variation_ms=1000)
         for sender in range(options.senders):
-            stack.outbox.campaign(
+            stack.outbox.start_campaign(
                 f"c{sender}",
                 account=f"a{sender % 4}",
                 sender=f"+1555010{sender:04d}",

@@ -63,7 +63,7 @@ def at_rest(waiting: int) -> list[int]:
         stack.add_account("slow", "10/minute")
         said = [wanted(stack)]
         rows = ({"to": f"+1555{number:09d}"} for number in range(waiting))
-        stack.outbox.campaign("all", account="slow", sender="+15550100001", template="Hello", recipients=rows)
+        stack.outbox.start_campaign("all", account="slow", sender="+15550100001", template="Hello", recipients=rows)
         while (found := stack.state.account("slow")) and int(found["counts"].get("inbox", 0)):
             time.sleep(0.5)
         said.append(wanted(stack))
@@ -77,7 +77,7 @@ def fill(stack: Stack, seconds: float) -> None:
     for account in range(ACCOUNTS):
         stack.add_account(f"a{account}", f"{PER_MINUTE}/minute", variation_ms=VARIATION_MS)
         for sender in range(SENDERS):
-            stack.outbox.campaign(
+            stack.outbox.start_campaign(
                 f"c{account}-{sender}",
                 account=f"a{account}",
                 sender=f"+1555010{account:02d}{sender:02d}",

@@ -6,7 +6,7 @@ the models, their docstrings and the table of kinds.
 
 import inspect
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from types import NoneType, UnionType
@@ -84,7 +84,7 @@ def words_of(annotation: Any, metadata: Iterable[Any] = ()) -> tuple[str, str]:
     for check in held:
         if (found := _CHECKED.get(getattr(check, "func", None))) is not None:  # type: ignore[arg-type]
             return found[0], _joined(found[1], _limits("text", held))
-    if origin is tuple:
+    if origin is Sequence:
         name, limits = words_of(inner[0])
         return f"several: {name}", _joined(_limits("several", held), limits and f"each {limits}")
     if origin is dict:

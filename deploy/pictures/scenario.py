@@ -123,7 +123,7 @@ class Play:
 
     def _begin_campaigns(self) -> None:
         for campaign in CAMPAIGNS:
-            self._fleet.outbox.campaign(
+            self._fleet.outbox.start_campaign(
                 campaign.name,
                 account=campaign.account,
                 sender=campaign.sender,

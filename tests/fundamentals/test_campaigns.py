@@ -20,7 +20,7 @@ def people(number: int) -> list[dict[str, str]]:
 
 
 def start(outbox: Outbox, name: str, number: int = 10, **options: Any) -> Campaign:
-    return outbox.campaign(
+    return outbox.start_campaign(
         name, account="acme", sender=SENDER, template="Hi {name}", recipients=people(number), **options
     )
 

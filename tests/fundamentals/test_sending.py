@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from paceline import Accepted, Duplicate, Outbox, Pin, SendMessage
+from paceline import Duplicate, Outbox, Pin, Queued, SendMessage
 from paceline.errors import CampaignConflict, InvalidOperation, NotFound, StateUnavailable, UnknownAccount
 from paceline.testing import RecordingOutbox
 from tests.support.stack import Stack
@@ -23,7 +23,7 @@ def test_a_message_is_written_and_then_accepted(outbox: Outbox) -> None:
     """`send` returns a receipt at once; `wait` tells what a worker made of it, and when it is expected to leave."""
     receipt = outbox.send(hello())
     answer = receipt.wait(timeout=10)
-    assert Accepted(receipt.id, answer.expected_at if isinstance(answer, Accepted) else None) == answer
+    assert Queued(receipt.id, answer.expected_at if isinstance(answer, Queued) else None) == answer
 
 
 def test_its_status_follows_it_to_the_provider(outbox: Outbox, stack: Stack) -> None:
@@ -49,14 +49,14 @@ def test_the_same_idempotency_key_is_one_message(outbox: Outbox) -> None:
     key = uuid.uuid4().hex
     first = outbox.send(hello(idempotency_key=key))
     again = outbox.send(hello(idempotency_key=key))
-    assert isinstance(first.wait(10), Accepted)
+    assert isinstance(first.wait(10), Queued)
     assert Duplicate(first.id) == again.wait(10)
 
 
 def test_a_campaign_is_one_template_and_many_recipients(outbox: Outbox, stack: Stack) -> None:
     """Recipients are any iterable; each fills the template's placeholders."""
     people = [{"to": f"+1555030{n:04d}", "name": f"Customer {n}"} for n in range(20)]
-    campaign = outbox.campaign("spring", account="acme", sender=SENDER, template="Hi {name}!", recipients=people)
+    campaign = outbox.start_campaign("spring", account="acme", sender=SENDER, template="Hi {name}!", recipients=people)
     stack.wait_for(lambda _: campaign.progress().complete, "the campaign is complete")
     assert 20 == campaign.progress().outcomes["accepted"]
     assert {f"Hi Customer {n}!" for n in range(20)} <= set(stack.texts_accepted())
@@ -66,7 +66,7 @@ def test_an_interrupted_upload_is_simply_repeated(outbox: Outbox, stack: Stack) 
     """Recipients that are there already are not added again."""
     people = [{"to": f"+1555040{n:04d}"} for n in range(10)]
     for part in (people[:6], people):
-        outbox.campaign("summer", account="acme", sender=SENDER, template="Hi", recipients=part)
+        outbox.start_campaign("summer", account="acme", sender=SENDER, template="Hi", recipients=part)
     campaign = outbox.find_campaign("summer")
     stack.wait_for(lambda _: campaign.progress().complete, "the campaign is complete")
     progress = campaign.progress()
@@ -95,9 +95,9 @@ def test_an_unknown_account_is_refused(outbox: Outbox) -> None:
 
 def test_a_campaign_keeps_its_template(outbox: Outbox) -> None:
     """The same name with another template is a mistake, and says so."""
-    outbox.campaign("autumn", account="acme", sender=SENDER, template="Hi", recipients=[{"to": RECIPIENT}])
+    outbox.start_campaign("autumn", account="acme", sender=SENDER, template="Hi", recipients=[{"to": RECIPIENT}])
     with pytest.raises(CampaignConflict, match="'autumn' exists with another"):
-        outbox.campaign("autumn", account="acme", sender=SENDER, template="Ho", recipients=[{"to": RECIPIENT}])
+        outbox.start_campaign("autumn", account="acme", sender=SENDER, template="Ho", recipients=[{"to": RECIPIENT}])
 
 
 def test_an_unknown_id_is_not_found(outbox: Outbox) -> None:

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any, Protocol, Self
 
-from paceline import Outbox, Receipt, SendMessage, Status
+from paceline import Outbox, SendMessage, Status, Ticket
 from paceline.state import connect
 from paceline.state.calls import State
 from paceline.status.audit import Balance, balance_of
@@ -106,7 +106,7 @@ class Stack:
         self.workers.append(worker)
         return worker
 
-    def send(self, number: int = 0, **fields: Any) -> Receipt:
+    def send(self, number: int = 0, **fields: Any) -> Ticket:
         """Send one message; `number` makes its text and recipient its own."""
         values = {
             "sender": f"+155501000{number % 20:02d}",
@@ -129,7 +129,7 @@ class Stack:
         """Wait until so many operations have their outcome."""
         return self.wait_for(lambda books: sum(books.outcomes.values()) >= number, f"{number} outcomes", patience)
 
-    def status_when(self, receipt: Receipt, *states: str) -> Status:
+    def status_when(self, receipt: Ticket, *states: str) -> Status:
         """Wait until an operation is in one of these states."""
         self.wait_for(lambda books: books.inbox == 0, "the inbox is empty")
 
@@ -149,7 +149,7 @@ class Stack:
         """What reached the provider under this account's key, in order."""
         return [arrival for arrival in self.sandbox.arrivals() if arrival["key"] == self.name]
 
-    def begun_after(self, receipts: Iterable[Receipt], instant: datetime) -> list[int]:
+    def begun_after(self, receipts: Iterable[Ticket], instant: datetime) -> list[int]:
         """When the last calls arrived (us) of those settled messages whose last call began after an instant, in order.
 
         However busy the machine is, a call that was under way at that instant is none of them.

@@ -12,11 +12,11 @@ from paceline import (
     DeleteMessage,
     Operation,
     PromoteParticipants,
-    Receipt,
     RemoveParticipants,
     SendMessage,
     SetGroupDescription,
     Status,
+    Ticket,
     names,
 )
 from tests.support.processes import Sandbox
@@ -43,15 +43,15 @@ def people(count: int, first: int = 0) -> list[str]:
     return [f"+1555020{number:04d}" for number in range(first, first + count)]
 
 
-def send(stack: Stack, model: type[Operation], **fields: Any) -> Receipt:
+def send(stack: Stack, model: type[Operation], **fields: Any) -> Ticket:
     return stack.outbox.send(model(account=stack.name, **{"sender": SENDER, **fields}))
 
 
-def create(stack: Stack, count: int = 2, **fields: Any) -> Receipt:
+def create(stack: Stack, count: int = 2, **fields: Any) -> Ticket:
     return send(stack, CreateGroup, **{"name": "Team", "participants": people(count)} | fields)
 
 
-def status_when_asked(stack: Stack, receipt: Receipt, what: str, **shown: Any) -> Status:
+def status_when_asked(stack: Stack, receipt: Ticket, what: str, **shown: Any) -> Status:
     """Wait until a status shows these values."""
 
     def check() -> Status | None:
@@ -70,7 +70,7 @@ def operations(stack: Stack) -> list[tuple[str, int]]:
     return [(arrival["operation"], arrival["status"]) for arrival in stack.arrivals()]
 
 
-def outcomes(stack: Stack, receipt: Receipt) -> list[str]:
+def outcomes(stack: Stack, receipt: Ticket) -> list[str]:
     """Every outcome that was announced of an operation."""
     announced: Any = stack.client.xrange(OUTCOMES)
     return [fields["outcome"] for _, fields in announced if fields["id"] == receipt.id]
@@ -104,7 +104,7 @@ def test_a_group_of_37_survives_the_death_of_its_worker(stack: Stack) -> None:
     assert min(later["at_us"] - earlier["at_us"] for earlier, later in pairwise(arrivals)) >= 2_000_000
 
 
-def answered(stack: Stack, receipt: Receipt) -> int:
+def answered(stack: Stack, receipt: Ticket) -> int:
     found = stack.state.operation(receipt.id)
     return 0 if found is None else int(stack.outbox.status(receipt.id).result.get("calls", 0))
 
@@ -234,7 +234,7 @@ def test_followers_of_a_creation_that_is_found_go_on(desk: Stack) -> None:
     assert ["group.create", "group.add", "message.to_group", "group.set_description", "group.promote"] == effective
 
 
-def followers(stack: Stack, made: Receipt) -> list[Receipt]:
+def followers(stack: Stack, made: Ticket) -> list[Ticket]:
     return [
         send(stack, SendMessage, group=made.id, text="Welcome"),
         send(stack, SetGroupDescription, group=made.id, description="Thursdays"),

@@ -23,7 +23,7 @@ from tests.support.wait import wait_until
 
 pytestmark = [pytest.mark.system]
 
-CONTROL, EVENTS = "/0.celery.pidbox", "/0.celeryev/worker.heartbeat"
+CONTROL, EVENTS = "/0.paceline.pidbox", "/0.paceline.celeryev/worker.heartbeat"
 IDS, FAR_US = [f"{number:026d}" for number in range(300)], 4 * 10**15
 BOMB = base64.b64encode(gzip.compress(bytes(50_000_000))).decode()
 CANARY = "canary-of-the-broker-77"
@@ -141,7 +141,7 @@ def works(stack: Stack, worker: Process) -> None:
 def left(stack: Stack) -> dict[str, int]:
     client = stack.client
     sizes = {name: client.llen(name) for name in (names.ACCEPT_QUEUE, names.DELIVER_QUEUE)}
-    return {name: size for name, size in (sizes | {"unacked": client.hlen("unacked")}).items() if size}
+    return {name: size for name, size in (sizes | {"unacked": client.hlen("paceline.unacked")}).items() if size}
 
 
 @pytest.mark.parametrize("queue", [names.ACCEPT_QUEUE, names.DELIVER_QUEUE])
@@ -170,9 +170,9 @@ def test_poisoned_channels_do_nothing(lasting: Stack, worker: Process) -> None:
 def test_what_was_not_acknowledged_may_be_poisoned_too(lasting: Stack, worker: Process) -> None:
     """A worker puts back what a dead one left; what cannot be put back is forgotten."""
     for tag, kept in {"a": "5", "b": "[[], 1, 2]", "c": "not json", "d": json.dumps([{}, "x", "y"])}.items():
-        lasting.client.hset("unacked", tag, kept)
-        lasting.client.zadd("unacked_index", {tag: 1})
-    wait_until(lambda: not lasting.client.zcard("unacked_index"), PATIENCE, "nothing to put back")
+        lasting.client.hset("paceline.unacked", tag, kept)
+        lasting.client.zadd("paceline.unacked_index", {tag: 1})
+    wait_until(lambda: not lasting.client.zcard("paceline.unacked_index"), PATIENCE, "nothing to put back")
     works(lasting, worker)
 
 

@@ -29,7 +29,7 @@ def test_no_limit_is_broken_however_the_provider_counts(stack: Stack) -> None:
             name, ApiKey(name), ring=KeyRing(SECRET), rates=RATE, pacing=pacing, info_every=timedelta(0)
         )
         rows = ({"to": f"+1555{number:07d}"} for number in range(60))
-        stack.outbox.campaign(name, account=name, sender="+15550100001", template="Hi", recipients=rows)
+        stack.outbox.start_campaign(name, account=name, sender="+15550100001", template="Hi", recipients=rows)
     for _ in range(2):
         stack.start_worker()
     wait_until(

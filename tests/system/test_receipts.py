@@ -117,7 +117,7 @@ def test_what_the_provider_tells_is_what_people_see(in_environment: Stack, tmp_p
         assert main(["receipts", "subscribe", stack.name, *options]) == 0
         stack.start_worker()
         rows = ({"to": f"+1555020{number:04d}"} for number in range(60))
-        campaign = stack.outbox.campaign(
+        campaign = stack.outbox.start_campaign(
             f"of-{stack.name}", account=stack.name, sender=SENDER, template="Hello", recipients=rows
         )
         stack.settled(60)

@@ -64,7 +64,7 @@ def test_nothing_waits_in_celery(served: Stack) -> None:
     """While 10,000 operations wait, the broker holds no more than what is granted, in ids only."""
     served.add_account("10/minute", "spacing")
     rows = ({"to": f"+1555{number:07d}"} for number in range(10_000))
-    served.outbox.campaign("wait", account=served.name, sender="+15550100001", template="Hi", recipients=rows)
+    served.outbox.start_campaign("wait", account=served.name, sender="+15550100001", template="Hi", recipients=rows)
     served.wait_for(lambda books: books.waiting >= 9_990, "the campaign is in its lane")
     most = 0
     for _ in range(30):

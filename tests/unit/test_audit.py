@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paceline.campaigns.campaign import OUTCOMES
+from paceline.literals import OUTCOMES
 from paceline.status.audit import balance_of
 
 NUMBERS = st.integers(0, 10**9)

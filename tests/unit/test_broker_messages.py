@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from celery import Celery
 
 from paceline import names
-from paceline.inbox.broker import celery_settings
+from paceline.inbox.app import App
+from paceline.inbox.publisher import Publisher
 from paceline.settings import Settings
 from paceline_worker.broker import commands, envelope, hints
 from paceline_worker.broker.refusals import Refusals
@@ -23,20 +23,20 @@ PING: dict[str, Any] = {"method": "ping", "arguments": {}, "destination": None, 
 
 
 @pytest.fixture
-def app() -> Iterator[Celery]:
+def app() -> Iterator[App]:
     built = build_app(Settings(broker_url="memory://", state_url="redis://127.0.0.1"))
     yield built
     built.close()
 
 
-def published(app: Celery, queue: str) -> dict[str, Any]:
+def published(app: App, queue: str) -> dict[str, Any]:
     """The message that lies in a queue, as a broker keeps it."""
     with app.connection_for_write() as connection:
         found: dict[str, Any] = connection.default_channel._get(queue)  # noqa: SLF001 - not yet a message
     return found
 
 
-def taken(raw: dict[str, Any], app: Celery) -> tuple[str, str]:
+def taken(raw: dict[str, Any], app: App) -> tuple[str, str]:
     """What both checks say of a message."""
     with app.connection_for_write() as connection:
         message = connection.default_channel.Message(raw, channel=connection.default_channel)
@@ -45,17 +45,14 @@ def taken(raw: dict[str, Any], app: Celery) -> tuple[str, str]:
     )
 
 
-def test_a_hint_of_an_outbox_is_taken(app: Celery) -> None:
+def test_a_hint_of_an_outbox_is_taken(app: App) -> None:
     """With as many records as one hint names."""
-    bus = Celery("outbox", set_as_current=False)
-    bus.conf.update(celery_settings("memory://"))
     records = [f"{number:026d}" for number in range(hints.MOST_RECORDS)]
-    bus.send_task(names.ACCEPT_TASK, args=[records], queue=names.ACCEPT_QUEUE, ignore_result=True)
-    assert ("", "") == taken(published(bus, names.ACCEPT_QUEUE), app)
-    bus.close()
+    Publisher(app).publish(names.ACCEPT_TASK, [records], queue=names.ACCEPT_QUEUE)
+    assert ("", "") == taken(published(app, names.ACCEPT_QUEUE), app)
 
 
-def test_a_hint_of_a_dispatcher_is_taken(app: Celery) -> None:
+def test_a_hint_of_a_dispatcher_is_taken(app: App) -> None:
     """With as many operations as one hint names; it keeps the time of the grant."""
     publisher(app)([Hint(f"{number:026d}", str(number), 4 * 10**15) for number in range(100)], 4 * 10**15)
     raw = published(app, names.DELIVER_QUEUE)

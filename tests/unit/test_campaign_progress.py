@@ -3,7 +3,8 @@ from datetime import UTC, datetime
 import pytest
 
 from paceline import Progress
-from paceline.campaigns.campaign import OUTCOMES, progress_of
+from paceline.campaigns.campaign import progress_of
+from paceline.literals import OUTCOMES
 
 
 def test_the_outcomes_are_pinned() -> None:

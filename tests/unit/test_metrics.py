@@ -7,7 +7,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
-from paceline.campaigns.campaign import OUTCOMES
+from paceline.literals import OUTCOMES
 from paceline_worker.telemetry.metrics import Metrics, serve
 from tests.unit.samples import ACCOUNT
 
@@ -26,6 +26,7 @@ COUNTED = {
     ("paceline_worker_load_operations", "gauge", ()),
     ("paceline_worker_capacity_operations", "gauge", ()),
     ("paceline_worker_intake_operations", "gauge", ()),
+    ("paceline_worker_reaches_provider", "gauge", ()),
     ("paceline_worker_way_seconds", "gauge", ()),
     ("paceline_slots_moved", "counter", ()),
     ("paceline_broker_messages_refused", "counter", ("reason",)),

@@ -206,7 +206,7 @@ def test_a_source_is_added_or_replaced() -> None:
 
 def upload(outbox: Outbox, *numbers: int) -> Campaign:
     rows = [row(number) for number in numbers]
-    return outbox.campaign("spring", account=ACCOUNT, sender=SENDER, template="Hi {name}", recipients=rows)
+    return outbox.start_campaign("spring", account=ACCOUNT, sender=SENDER, template="Hi {name}", recipients=rows)
 
 
 def plan(outbox: Outbox, *numbers: int, **options: Any) -> Plan:

@@ -2,36 +2,53 @@
 
 import ast
 from importlib import import_module
+from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 import paceline
-from paceline import names, operations, testing
+from paceline import names, operations, outbox, testing
 from paceline.operations import OPERATIONS
+from tests.unit.test_errors import TREE
 
 
 def test_the_public_door_is_small() -> None:
-    """These names and the operations are exported, and no others."""
+    """These names, the errors and the operations are exported, and no others."""
     assert set(paceline.__all__) == {
-        "Accepted",
         "Campaign",
         "CampaignOptions",
         "Duplicate",
         "Forecast",
         "Operation",
+        "OutcomeEntry",
         "Outbox",
-        "PacelineError",
         "Pin",
         "Plan",
         "Progress",
-        "Receipt",
+        "Queued",
         "Refused",
         "Settings",
         "Status",
+        "Ticket",
         "UploadReport",
-    } | {model.__name__ for model in OPERATIONS}
+        "__version__",
+    } | set(TREE) | {model.__name__ for model in OPERATIONS}
+
+
+def test_the_version_is_at_the_door() -> None:
+    """As other packages have it, and as the installed distribution says."""
+    assert version("paceline") == paceline.__version__
+
+
+@pytest.mark.parametrize("home", [paceline, outbox])
+@pytest.mark.parametrize(("former", "now"), [("Accepted", "Queued"), ("Receipt", "Ticket")])
+def test_a_name_that_meant_two_things_has_another_one(home: ModuleType, former: str, now: str) -> None:
+    """The old name is the same class until 1.0, and says what it is called now."""
+    with pytest.warns(DeprecationWarning, match=f"{former} is now called {now}"):
+        assert getattr(home, former) is getattr(home, now)
 
 
 def test_the_operations_are_pinned() -> None:
@@ -110,6 +127,9 @@ def test_names_that_cross_processes_are_pinned() -> None:
         "ACCEPT_QUEUE": "paceline.accept",
         "DELIVER_QUEUE": "paceline.deliver",
         "STATE_ROOT": "paceline:{0}",
+        "NAMESPACE": "paceline",
+        "ENV_NAMESPACE": "PACELINE_NAMESPACE",
+        "ENV_BROKER_OPTIONS": "PACELINE_BROKER_OPTIONS",
         "ENV_BROKER_URL": "PACELINE_BROKER_URL",
         "ENV_STATE_URL": "PACELINE_STATE_URL",
         "ENV_API_BASE": "PACELINE_API_BASE",

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from paceline import Campaign, CampaignOptions, Outbox, Receipt, UploadReport
+from paceline import Campaign, CampaignOptions, Outbox, Ticket, UploadReport
 from paceline.errors import CampaignConflict, InvalidOperation, InvalidRow, NotFound, StateUnavailable
 from paceline.testing import CampaignMessage, RecordedCampaign, RecordingOutbox
 from tests.unit.samples import ACCOUNT, SENDER, message
@@ -17,7 +17,7 @@ BOB = {"to": "+15550100003", "name": "Bob"}
 
 def upload(outbox: Outbox, rows: list[dict[str, str]], **options: Any) -> Campaign:
     given = {"account": ACCOUNT, "sender": SENDER, "template": "Hi {name}"} | options
-    return outbox.campaign("spring", recipients=iter(rows), **given)
+    return outbox.start_campaign("spring", recipients=iter(rows), **given)
 
 
 def test_a_campaign_is_recorded_with_what_each_recipient_reads() -> None:
@@ -56,7 +56,7 @@ def test_numbers_are_checked_in_full_when_asked_to() -> None:
     outbox, short = RecordingOutbox(), {"to": "+15550100", "name": "Eve"}
     assert upload(outbox, [ADA, short]).report == UploadReport(offered=2, written=2, invalid=0)
     with pytest.raises(InvalidRow, match=r"^line 2: to: is no possible phone number$"):
-        outbox.campaign(
+        outbox.start_campaign(
             "autumn",
             account=ACCOUNT,
             sender=SENDER,
@@ -104,7 +104,7 @@ def test_options_are_checked_as_in_earnest(words: str, options: dict[str, Any]) 
 def test_a_campaigns_name_is_checked(name: str) -> None:
     """A campaign's name has the grammar of an account's."""
     with pytest.raises(InvalidOperation, match=r"^name: "):
-        RecordingOutbox().campaign(name, account=ACCOUNT, sender=SENDER, template="Hi", recipients=[ADA])
+        RecordingOutbox().start_campaign(name, account=ACCOUNT, sender=SENDER, template="Hi", recipients=[ADA])
 
 
 def test_a_campaign_needs_a_recipient() -> None:
@@ -136,7 +136,7 @@ def test_receipts_and_campaigns_are_the_real_ones() -> None:
     outbox = RecordingOutbox()
     assert isinstance(outbox, Outbox)
     assert type(upload(outbox, [ADA])) is Campaign
-    assert type(outbox.send(message())) is Receipt
+    assert type(outbox.send(message())) is Ticket
 
 
 def public_signatures(kind: type) -> dict[str, inspect.Signature]:
@@ -162,7 +162,7 @@ def test_no_public_method_needs_a_server() -> None:
 def test_nothing_has_an_outcome() -> None:
     """Nothing leaves, so the stream is empty; one of an unknown campaign is refused as in earnest."""
     outbox = RecordingOutbox()
-    outbox.campaign("spring", account=ACCOUNT, sender=SENDER, template="Hi", recipients=[ADA])
+    outbox.start_campaign("spring", account=ACCOUNT, sender=SENDER, template="Hi", recipients=[ADA])
     assert [] == [*outbox.outcomes(), *outbox.outcomes("spring", follow=True)]
     with pytest.raises(NotFound):
         outbox.outcomes("autumn")
@@ -171,7 +171,7 @@ def test_nothing_has_an_outcome() -> None:
 def test_a_campaign_is_in_command() -> None:
     """Pause, resume, change and cancel are remembered, and cancelling is final."""
     outbox = RecordingOutbox()
-    campaign = outbox.campaign("spring", account=ACCOUNT, sender=SENDER, template="Hi", recipients=[ADA])
+    campaign = outbox.start_campaign("spring", account=ACCOUNT, sender=SENDER, template="Hi", recipients=[ADA])
     campaign.pause("lunch")
     assert ("paused", "lunch") == (campaign.progress().hold, campaign.progress().why)
     campaign.resume()

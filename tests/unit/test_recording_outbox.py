@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from paceline import Accepted, CreateGroup, DeleteMessage, Duplicate, Operation, Outbox, PacelineError, Refused
+from paceline import CreateGroup, DeleteMessage, Duplicate, Operation, Outbox, PacelineError, Queued, Refused
 from paceline.errors import InvalidOperation, NotFound, StateUnavailable, UnknownAccount
 from paceline.operations import OPERATIONS
 from paceline.testing import RecordingOutbox
@@ -31,21 +31,21 @@ def test_a_receipt_says_accepted() -> None:
     """What is sent counts as accepted at once, to leave at once."""
     outbox = RecordingOutbox(clock=lambda: NOON)
     receipt = outbox.send(message())
-    assert receipt.wait() == Accepted(receipt.id, NOON)
+    assert receipt.wait() == Queued(receipt.id, NOON)
 
 
 def test_a_receipt_knows_the_time_before_which_nothing_leaves() -> None:
     """An operation for later is expected then."""
     later = NOON + timedelta(hours=3)
     receipt = RecordingOutbox(clock=lambda: NOON).send(message(not_before=later))
-    assert receipt.wait() == Accepted(receipt.id, later)
+    assert receipt.wait() == Queued(receipt.id, later)
 
 
 def test_a_repeated_key_is_a_duplicate() -> None:
     """The same idempotency key is one operation: the second receipt says so, and `sent` has one."""
     outbox = RecordingOutbox()
     first, second = outbox.send(message(idempotency_key="7")), outbox.send(message(idempotency_key="7", text="Again"))
-    assert isinstance(first.wait(), Accepted)
+    assert isinstance(first.wait(), Queued)
     assert second.wait() == Duplicate(first.id)
     assert outbox.sent == [message(idempotency_key="7")]
 
@@ -72,7 +72,9 @@ def test_it_can_refuse_accounts() -> None:
     with pytest.raises(UnknownAccount, match="no account named 'acme'"):
         outbox.send(message())
     with pytest.raises(UnknownAccount, match="no account named 'acme'"):
-        outbox.campaign("spring", account="acme", sender="+15550100001", template="Hi", recipients=[{"to": RECIPIENT}])
+        outbox.start_campaign(
+            "spring", account="acme", sender="+15550100001", template="Hi", recipients=[{"to": RECIPIENT}]
+        )
     assert ([], {}) == (outbox.sent, outbox.campaigns)
 
 
@@ -108,7 +110,7 @@ def test_every_operation_is_recorded(model: type[Operation]) -> None:
     receipt = outbox.send(operation)
     status = outbox.status(receipt.id)
     assert outbox.sent == [operation]
-    assert receipt.wait() == Accepted(receipt.id, NOON)
+    assert receipt.wait() == Queued(receipt.id, NOON)
     assert (operation.kind, "waiting", {}) == (status.kind, status.state, status.result)
     assert [event.what for event in status.history] == ["enqueued"]
 
@@ -127,7 +129,7 @@ def test_an_operation_may_follow_one_that_was_sent_before() -> None:
     group = outbox.send(make(CreateGroup)).id
     hello = message(to=None, group=group)
     receipt = outbox.send(hello)
-    assert receipt.wait() == Accepted(receipt.id, None)
+    assert receipt.wait() == Queued(receipt.id, None)
     assert group in outbox.status(receipt.id).why
     assert outbox.sent[1:] == [hello]
 

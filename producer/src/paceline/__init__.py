@@ -9,16 +9,41 @@
     receipt.wait(timeout=5)
 """
 
+import warnings
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from paceline.campaigns.campaign import Campaign, Progress
-    from paceline.campaigns.options import CampaignOptions
-    from paceline.campaigns.plan import Plan
-    from paceline.campaigns.upload import UploadReport
-    from paceline.errors import PacelineError
-    from paceline.forecast.outlook import Forecast
+    from paceline.campaigns.campaign import (
+        Campaign,
+        Progress,
+    )
+    from paceline.campaigns.options import (
+        CampaignOptions,
+    )
+    from paceline.campaigns.plan import (
+        Plan,
+    )
+    from paceline.campaigns.upload import (
+        UploadReport,
+    )
+    from paceline.errors import (
+        CampaignConflict,
+        ConfigurationError,
+        InvalidOperation,
+        InvalidRow,
+        NotFound,
+        NotYetAccepted,
+        OutcomesTrimmed,
+        PacelineError,
+        Refusal,
+        StateUnavailable,
+        UnknownAccount,
+        UnknownSender,
+    )
+    from paceline.forecast.outlook import (
+        Forecast,
+    )
     from paceline.operations import (
         AddParticipants,
         CheckNumber,
@@ -39,30 +64,54 @@ if TYPE_CHECKING:
         SetGroupPicture,
         SetProfilePicture,
     )
-    from paceline.outbox import Accepted, Duplicate, Outbox, Receipt, Refused
-    from paceline.settings import Settings
-    from paceline.status.view import Status
+    from paceline.outbox import (
+        Duplicate,
+        Outbox,
+        Queued,
+        Refused,
+        Ticket,
+    )
+    from paceline.outcomes import (
+        OutcomeEntry,
+    )
+    from paceline.settings import (
+        Settings,
+    )
+    from paceline.status.view import (
+        Status,
+    )
+    from paceline.version import (
+        __version__,
+    )
 
 __all__ = [
-    "Accepted",
     "AddParticipants",
     "Campaign",
+    "CampaignConflict",
     "CampaignOptions",
     "CheckNumber",
+    "ConfigurationError",
     "CreateGroup",
     "DeleteMessage",
     "DemoteParticipants",
     "Duplicate",
     "Forecast",
+    "InvalidOperation",
+    "InvalidRow",
+    "NotFound",
+    "NotYetAccepted",
     "Operation",
     "Outbox",
+    "OutcomeEntry",
+    "OutcomesTrimmed",
     "PacelineError",
     "Pin",
     "Plan",
     "PostStory",
     "Progress",
     "PromoteParticipants",
-    "Receipt",
+    "Queued",
+    "Refusal",
     "Refused",
     "RemoveParticipants",
     "SendMessage",
@@ -74,8 +123,13 @@ __all__ = [
     "SetGroupPicture",
     "SetProfilePicture",
     "Settings",
+    "StateUnavailable",
     "Status",
+    "Ticket",
+    "UnknownAccount",
+    "UnknownSender",
     "UploadReport",
+    "__version__",
 ]
 
 # A program that only reads a status needs no Celery, and a command line that starts needs none of this: a name is looked up when
@@ -83,17 +137,40 @@ __all__ = [
 if not TYPE_CHECKING:
     _HOMES = {
         "Campaign": "campaigns.campaign",
+        "CampaignConflict": "errors",
         "CampaignOptions": "campaigns.options",
+        "ConfigurationError": "errors",
+        "Duplicate": "outbox",
         "Forecast": "forecast.outlook",
+        "InvalidOperation": "errors",
+        "InvalidRow": "errors",
+        "NotFound": "errors",
+        "NotYetAccepted": "errors",
+        "Outbox": "outbox",
+        "OutcomeEntry": "outcomes",
+        "OutcomesTrimmed": "errors",
         "PacelineError": "errors",
         "Plan": "campaigns.plan",
         "Progress": "campaigns.campaign",
+        "Queued": "outbox",
+        "Refusal": "errors",
+        "Refused": "outbox",
         "Settings": "settings",
+        "StateUnavailable": "errors",
         "Status": "status.view",
+        "Ticket": "outbox",
+        "UnknownAccount": "errors",
+        "UnknownSender": "errors",
         "UploadReport": "campaigns.upload",
-    } | dict.fromkeys(("Accepted", "Duplicate", "Outbox", "Receipt", "Refused"), "outbox")
+        "__version__": "version",
+    }
+    # Names that meant two things, until 1.0.
+    _FORMERLY = {"Accepted": "Queued", "Receipt": "Ticket"}
 
     def __getattr__(name: str) -> Any:
+        if name in _FORMERLY:
+            warnings.warn(f"paceline.{name} is now called {_FORMERLY[name]}", DeprecationWarning, stacklevel=2)
+            return __getattr__(_FORMERLY[name])
         if name not in __all__:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         value = getattr(import_module(f"{__name__}.{_HOMES.get(name, 'operations')}"), name)

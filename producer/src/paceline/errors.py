@@ -12,6 +12,7 @@
     │   ├── UnknownSender
     │   └── CampaignConflict
     ├── NotFound                      no operation or campaign of that name
+    ├── OutcomesTrimmed               outcomes after the last entry handled are deleted
     └── NotYetAccepted                no worker has accepted the record so far; it is kept (also a TimeoutError)
 """
 
@@ -68,3 +69,24 @@ class NotFound(PacelineError):
 
 class NotYetAccepted(PacelineError, TimeoutError):
     """No worker accepted the record within the time given; it is kept and will be accepted."""
+
+
+class OutcomesTrimmed(PacelineError):
+    """What follows the last entry handled is not all kept any more.
+
+    Args:
+        after: the last entry handled; "0" when there was none.
+        oldest: the first entry that is kept; None when there is none.
+        campaign: whose stream it is; None: the stream of all outcomes.
+    """
+
+    def __init__(self, after: str, oldest: str | None, campaign: str | None) -> None:
+        self.after = after
+        self.oldest = oldest
+        self.campaign = campaign
+        of_what = f"outcomes of campaign {campaign!r}" if campaign else "outcomes"
+        if oldest:
+            super().__init__(f"{of_what} after entry {after} may be deleted: the oldest one kept is {oldest}")
+        else:
+            why = ": they are deleted a retention time after its completion" if campaign else ""
+            super().__init__(f"no {of_what} are kept{why}")

@@ -9,6 +9,7 @@ import phonenumbers
 from pydantic import AfterValidator, Field, StringConstraints
 
 from paceline.ids import is_id
+from paceline.refusals import NAME_PATTERN
 from paceline.times import utc
 
 LONGEST_TEXT: Final = 4096
@@ -17,7 +18,6 @@ LARGEST_MEDIA: Final = 16 * 1024 * 1024
 _GROUP: Final = re.compile(r"(WAG|WGP)[0-9A-Za-z-]{8,60}")
 _MESSAGE: Final = re.compile(r"MSG[0-9A-Za-z-]{8,60}")
 _REMOTE_ID: Final = re.compile(r"[0-9]{5,20}@lid")
-_NAME: Final = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 # Letters, digits and inner dashes only: what else Python takes for a host, a fetcher may read as another one.
 _LABEL: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 # A last label with a letter in it cannot be an IPv4 address in any spelling (0x7f.1, 2130706433, 127.1), but for 0x7f.
@@ -128,6 +128,6 @@ MessageReference = Annotated[str, AfterValidator(message_reference)]
 RemoteId = Annotated[str, AfterValidator(remote_id)]
 MediaUrl = Annotated[str, StringConstraints(max_length=2048), AfterValidator(media_url)]
 Instant = Annotated[datetime, AfterValidator(utc)]
-Name = Annotated[str, StringConstraints(pattern=_NAME)]
+Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
 MediaBytes = Annotated[int, Field(gt=0), AfterValidator(fetchable_size)]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_TEXT)]

@@ -1,10 +1,11 @@
 import time
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import chain
 from types import TracebackType
-from typing import Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from paceline.campaigns.campaign import Campaign
 from paceline.campaigns.options import CampaignOptions
@@ -26,17 +27,27 @@ from paceline.inbox.record import operation_id, single
 from paceline.operations import OnUnknown, Operation
 from paceline.outcomes import OutcomeEntry, Outcomes
 from paceline.settings import Settings
-from paceline.state import connect
+from paceline.state import connect_to
 from paceline.state.calls import State
 from paceline.status.view import Status, status_of
 from paceline.tracing import spans
 
 _POLL_S: Final = 0.02
+# Names that meant two things, until 1.0.
+_FORMERLY: Final = {"Accepted": "Queued", "Receipt": "Ticket"}
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        if name not in _FORMERLY:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        warnings.warn(f"paceline.outbox.{name} is now called {_FORMERLY[name]}", DeprecationWarning, stacklevel=2)
+        return globals()[_FORMERLY[name]]
 
 
 @dataclass(frozen=True, slots=True)
-class Accepted:
-    """A worker took the operation into its lane.
+class Queued:
+    """A worker took the operation into its lane, where it waits for its turn.
 
     Args:
         id: the operation.
@@ -69,8 +80,8 @@ class Refused:
     reason: str
 
 
-class Receipt:
-    """The proof that an operation is written.
+class Ticket:
+    """The proof that an operation is written, and the way to ask what becomes of it.
 
     Args:
         op_id: the operation.
@@ -84,9 +95,9 @@ class Receipt:
         self._state = state
 
     def __repr__(self) -> str:
-        return f"Receipt(id={self.id!r})"
+        return f"Ticket(id={self.id!r})"
 
-    def wait(self, timeout: float = 5.0) -> Accepted | Duplicate | Refused:
+    def wait(self, timeout: float = 5.0) -> Queued | Duplicate | Refused:
         """Wait until a worker has looked at it.
 
         Args:
@@ -108,7 +119,7 @@ class Receipt:
                 if not seen.get("created_here"):
                     return Duplicate(self.id)
                 found = self._state.operation(self.id)
-                return Accepted(self.id, status_of(found).expected_at if found else None)
+                return Queued(self.id, status_of(found).expected_at if found else None)
             if time.monotonic() >= deadline:
                 raise NotYetAccepted(f"no worker accepted {self.id} within {timeout:g} s; it is kept")
             time.sleep(_POLL_S)
@@ -130,8 +141,8 @@ class Outbox:
         self, broker_url: str | None = None, state_url: str | None = None, *, settings: Settings | None = None
     ) -> None:
         self.settings = settings or Settings.from_environment(broker_url=broker_url, state_url=state_url)
-        self.state = State(connect(self.settings.state_url, repeat=True))
-        self._hints = HintBus(self.settings.broker_url)
+        self.state = State(connect_to(self.settings, repeat=True))
+        self._hints = HintBus(self.settings)
 
     def __enter__(self) -> Self:
         return self
@@ -146,7 +157,7 @@ class Outbox:
         self._hints.close()
         self.state.client.close()
 
-    def send(self, operation: Operation) -> Receipt:
+    def send(self, operation: Operation) -> Ticket:
         """Write one operation; answers or raises within 3 seconds.
 
         Args:
@@ -166,16 +177,16 @@ class Outbox:
             reply = self.state.submit(rid, operation.account, operation.sender, 1, body)
             raise_refusal(reply, operation.account, operation.sender)
         self._hint(rid)
-        return Receipt(op_id, rid, self.state)
+        return Ticket(op_id, rid, self.state)
 
-    def campaign(
+    def start_campaign(
         self,
         name: str,
         *,
         account: str,
         sender: str,
         template: str,
-        recipients: Iterable[Mapping[str, str]],
+        recipients: Iterable[Mapping[str, object]],
         url: str | None = None,
         valid_until: datetime | None = None,
         on_unknown: OnUnknown = "reconcile",
@@ -257,7 +268,7 @@ class Outbox:
         account: str,
         sender: str,
         template: str,
-        recipients: Iterable[Mapping[str, str]],
+        recipients: Iterable[Mapping[str, object]],
         url: str | None = None,
         valid_until: datetime | None = None,
         on_unknown: OnUnknown = "reconcile",
@@ -270,12 +281,12 @@ class Outbox:
         on_invalid: Callable[[Row, str], None] | None = None,
         on_progress: Callable[[int], None] | None = None,
     ) -> Plan:
-        """Say what `campaign` would do with the same arguments: whom it would reach, when, and at what cost. Nothing is written.
+        """Say what `start_campaign` would do with the same arguments, and at what cost. Nothing is written.
 
         Recipients are streamed; of each 8 bytes are kept.
 
         Args:
-            name: as for `campaign`, and so the others.
+            name: as for `start_campaign`, and so the others.
             account: see there.
             sender: see there.
             template: see there.
@@ -318,6 +329,11 @@ class Outbox:
             on_invalid=on_invalid,
             on_progress=on_progress,
         )
+
+    def campaign(self, name: str, **arguments: Any) -> Campaign:
+        """The former name of `start_campaign`, until 1.0."""
+        warnings.warn("Outbox.campaign is now called start_campaign", DeprecationWarning, stacklevel=2)
+        return self.start_campaign(name, **arguments)
 
     def list_campaigns(self) -> list[Campaign]:
         """All campaigns, by name.

@@ -6,14 +6,17 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, Literal, cast
 
 import redis
 
-from paceline.errors import InvalidOperation, NotFound, PacelineError
+from paceline.errors import InvalidOperation, NotFound, OutcomesTrimmed
 from paceline.inbox.record import instant, microseconds
+from paceline.literals import KindName, Outcome
 from paceline.state import translated
 from paceline.state.scripts import Script
+
+__all__ = ["OutcomeEntry", "Outcomes", "OutcomesTrimmed", "entry_of", "is_before"]
 
 # The kind of a campaign's final entry, which is about no single operation.
 FINAL_KIND: Final = "campaign"
@@ -24,27 +27,6 @@ _PAGE: Final = 500
 FIRST_PAUSE_S: Final = 0.05
 LONGEST_PAUSE_S: Final = 1.0
 _ENTRY_ID: Final = re.compile(r"([0-9]{1,18})(?:-([0-9]{1,18}))?", re.ASCII)
-
-
-class OutcomesTrimmed(PacelineError):
-    """What follows the last entry handled is not all kept any more.
-
-    Args:
-        after: the last entry handled; "0" when there was none.
-        oldest: the first entry that is kept; None when there is none.
-        campaign: whose stream it is; None: the stream of all outcomes.
-    """
-
-    def __init__(self, after: str, oldest: str | None, campaign: str | None) -> None:
-        self.after = after
-        self.oldest = oldest
-        self.campaign = campaign
-        of_what = f"outcomes of campaign {campaign!r}" if campaign else "outcomes"
-        if oldest:
-            super().__init__(f"{of_what} after entry {after} may be deleted: the oldest one kept is {oldest}")
-        else:
-            why = ": they are deleted a retention time after its completion" if campaign else ""
-            super().__init__(f"no {of_what} are kept{why}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +53,8 @@ class OutcomeEntry:
     id: str
     account: str
     campaign: str | None
-    kind: str
-    outcome: str
+    kind: KindName | Literal["campaign"]
+    outcome: Outcome | Literal["complete"]
     code: str | None
     message_uuid: str | None
     words: str | None
@@ -110,8 +92,8 @@ def entry_of(entry_id: str, found: Mapping[str, str]) -> OutcomeEntry:
         id=found["id"],
         account=found["account"],
         campaign=found["campaign"] or None,
-        kind=found["kind"],
-        outcome=found["outcome"],
+        kind=cast("KindName", found["kind"]),
+        outcome=cast("Outcome", found["outcome"]),
         code=found["code"] or None,
         message_uuid=found["message_uuid"] or None,
         words=found["words"] or None,

@@ -2,7 +2,7 @@
 
 ::
 
-    from paceline import Accepted, Outbox, SendMessage
+    from paceline import Queued, Outbox, SendMessage
     from paceline.testing import RecordingOutbox
 
     def greet(outbox: Outbox, number: str) -> None:      # the code under test
@@ -26,7 +26,7 @@ from paceline.errors import PacelineError
 from paceline.inbox.record import compact, microseconds
 from paceline.operations import Operation
 from paceline.operations.requests import merged
-from paceline.outbox import Accepted, Outbox, Receipt
+from paceline.outbox import Outbox, Queued, Ticket
 from paceline.outcomes import OutcomeEntry
 from paceline.settings import Settings
 from paceline.state.calls import State
@@ -102,10 +102,10 @@ class RecordingOutbox(Outbox):
         self.closed = False
         self.state = _MemoryState(self, clock)
 
-    def send(self, operation: Operation) -> Receipt:
+    def send(self, operation: Operation) -> Ticket:
         """As `Outbox.send`; the operation is also put into `sent`."""
         receipt = super().send(operation)
-        if isinstance(receipt.wait(timeout=0), Accepted):
+        if isinstance(receipt.wait(timeout=0), Queued):
             self.sent.append(operation)
         return receipt
 

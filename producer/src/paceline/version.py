@@ -2,3 +2,4 @@ import importlib.metadata
 from typing import Final
 
 VERSION: Final = importlib.metadata.version("paceline")
+__version__: Final = VERSION

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Literal, cast
 
 from paceline.campaigns.options import CampaignOptions
 from paceline.campaigns.plan import Plan, plan_rest
@@ -11,9 +11,8 @@ from paceline.campaigns.upload import UploadReport
 from paceline.errors import CampaignConflict, NotFound
 from paceline.forecast.outlook import Forecast, forecast_of
 from paceline.inbox.record import compact, instant
+from paceline.literals import OUTCOMES, CampaignState, Outcome
 from paceline.state.calls import State
-
-OUTCOMES: Final = ("accepted", "rejected", "expired", "cancelled", "dead", "held")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +42,10 @@ class Progress:
     duplicates: int
     refused: int
     in_inbox: int
-    outcomes: Mapping[str, int]
+    outcomes: Mapping[Outcome, int]
     remaining: int
     uploaded: bool
-    hold: str | None = None
+    hold: Literal["paused", "cancelled"] | None = None
     why: str | None = None
     completed_at: datetime | None = None
     sent: int = 0
@@ -70,7 +69,7 @@ class Progress:
         return (self.uploaded or self.hold == "cancelled") and self.settled == self.total
 
     @property
-    def state(self) -> str:
+    def state(self) -> CampaignState:
         """One word: uploading, running, paused, cancelling (workers delete what waits), cancelled or complete."""
         if self.hold == "cancelled":
             return "cancelled" if self.complete else "cancelling"
@@ -100,7 +99,7 @@ def progress_of(name: str, found: Mapping[str, str]) -> Progress:
         outcomes=outcomes,
         remaining=number["written"] - sum(outcomes.values()),
         uploaded=found.get("sealed") == "1",
-        hold=found.get("hold"),
+        hold=cast('Literal["paused", "cancelled"] | None', found.get("hold")),
         why=found.get("hold_why"),
         completed_at=instant(found["completed_at"]) if found.get("completed_at") else None,
         sent=int(found.get("receipt_sent", 0)),

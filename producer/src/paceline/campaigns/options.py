@@ -66,10 +66,10 @@ class CampaignOptions(Refusing):
         InvalidOperation: one of them cannot be; the message names it.
     """
 
-    weight: int | None = Field(None, ge=1, le=HEAVIEST)
+    weight: int | None = Field(default=None, ge=1, le=HEAVIEST)
     rate: Annotated[str, AfterValidator(_checked_rate)] | None = None
     window: Annotated[str, AfterValidator(_canonical)] | None = None
-    auto_pause: int | None = Field(None, ge=0, le=100)
+    auto_pause: int | None = Field(default=None, ge=0, le=100)
     valid_until: Instant | None = None
 
     def texts(self, now: datetime | None = None) -> dict[str, str]:

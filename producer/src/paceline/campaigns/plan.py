@@ -94,7 +94,7 @@ class Plan:
 def plan_campaign(
     state: State,
     described: Draft,
-    recipients: Iterable[Mapping[str, str]],
+    recipients: Iterable[Mapping[str, object]],
     *,
     check_numbers: bool = True,
     on_invalid: Callable[[Row, str], None] | None = None,

@@ -116,7 +116,7 @@ class Rows:
 def read(
     rows: Rows,
     described: Draft,
-    recipients: Iterable[Mapping[str, str]],
+    recipients: Iterable[Mapping[str, object]],
     *,
     known: Callable[[Iterable[str]], int] | None,
     check_numbers: bool,

@@ -177,7 +177,7 @@ def check_number(row: Row) -> None:
 
 def upload(
     described: Draft,
-    recipients: Iterable[Mapping[str, str]],
+    recipients: Iterable[Mapping[str, object]],
     *,
     state: State,
     submit: Callable[[str, str, str, int, str], None],

@@ -6,6 +6,7 @@ from paceline.defaults import DEFAULT_MAX_ATTEMPTS
 from paceline.errors import InvalidOperation
 from paceline.fields import Instant, Name, PhoneNumber
 from paceline.ids import is_id
+from paceline.refusals import first_problem
 from paceline.window import Window
 
 Priority = Literal["transactional", "bulk"]
@@ -37,7 +38,23 @@ class Refusing(BaseModel):
         try:
             super().__init__(**data)
         except ValidationError as error:
-            raise InvalidOperation(_first_words(error)) from error
+            raise InvalidOperation(first_problem(error)) from error
+
+    @classmethod
+    def model_validate(cls, obj: Any, **how: Any) -> Self:
+        """As pydantic's, but refuses with `InvalidOperation`."""
+        try:
+            return super().model_validate(obj, **how)
+        except ValidationError as error:
+            raise InvalidOperation(first_problem(error)) from error
+
+    @classmethod
+    def model_validate_json(cls, json_data: str | bytes | bytearray, **how: Any) -> Self:
+        """As pydantic's, but refuses with `InvalidOperation`."""
+        try:
+            return super().model_validate_json(json_data, **how)
+        except ValidationError as error:
+            raise InvalidOperation(first_problem(error)) from error
 
 
 class Operation(Refusing):
@@ -63,12 +80,12 @@ class Operation(Refusing):
     account: Name
     sender: PhoneNumber
     priority: Priority = "transactional"
-    idempotency_key: str | None = Field(None, min_length=1, max_length=256)
+    idempotency_key: str | None = Field(default=None, min_length=1, max_length=256)
     not_before: Instant | None = None
     valid_until: Instant | None = None
     window: SendingHours | None = None
     on_unknown: OnUnknown = "reconcile"
-    max_attempts: int = Field(DEFAULT_MAX_ATTEMPTS, ge=1, le=100)
+    max_attempts: int = Field(default=DEFAULT_MAX_ATTEMPTS, ge=1, le=100)
     metadata: dict[str, Annotated[str, StringConstraints(max_length=512)]] = Field(default_factory=dict, max_length=16)
 
     @property
@@ -120,14 +137,3 @@ def exactly_one(**fields: Any) -> None:
     """
     if sum(value is not None for value in fields.values()) != 1:
         raise ValueError(f"{', '.join(fields)}: give exactly one of them")
-
-
-def _first_words(error: ValidationError) -> str:
-    """The first problem as ``field: what is wrong``; that of a value within a value as ``field.inner: what is wrong``."""
-    first = error.errors()[0]
-    words = str(first["msg"]).removeprefix("Value error, ")
-    where = ".".join(str(part) for part in first["loc"])
-    if first["type"] == "extra_forbidden":
-        words = "is not a known field"
-    within = isinstance(first.get("ctx", {}).get("error"), InvalidOperation)
-    return f"{where}{'.' if within else ': '}{words}" if where else words

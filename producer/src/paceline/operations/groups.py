@@ -1,8 +1,9 @@
 """Groups (provider reference, 2.2). The provider takes ten participants a call: more are several calls of one operation."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar, Final, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from paceline.fields import GroupReference, MediaUrl, PhoneNumber
 from paceline.operations.base import Operation, given
@@ -11,7 +12,10 @@ PARTICIPANTS_A_CALL: Final = 10
 # WhatsApp's own size of a group.
 MOST_PARTICIPANTS: Final = 1024
 
-Participants = Annotated[tuple[PhoneNumber, ...], Field(min_length=1, max_length=MOST_PARTICIPANTS)]
+# Any sequence is taken; a model keeps a tuple, because it is a value.
+Participants = Annotated[
+    Sequence[PhoneNumber], Field(min_length=1, max_length=MOST_PARTICIPANTS), AfterValidator(tuple)
+]
 
 
 class _WithParticipants(Operation):
@@ -45,7 +49,7 @@ class CreateGroup(_WithParticipants):
     kinds: ClassVar = ("group.create",)
 
     name: str = Field(min_length=1, max_length=100)
-    description: str | None = Field(None, min_length=1, max_length=2048)
+    description: str | None = Field(default=None, min_length=1, max_length=2048)
 
     @model_validator(mode="after")
     def _others(self) -> Self:

@@ -30,8 +30,8 @@ class Pin(Refusing):
 
     latitude: float = Field(ge=-90, le=90)
     longitude: float = Field(ge=-180, le=180)
-    name: str | None = Field(None, max_length=256)
-    address: str | None = Field(None, max_length=512)
+    name: str | None = Field(default=None, max_length=256)
+    address: str | None = Field(default=None, max_length=512)
 
     def wire(self) -> dict[str, str]:
         """The provider's form: coordinates as strings (provider reference, send-message)."""

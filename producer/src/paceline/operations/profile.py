@@ -39,7 +39,7 @@ class PostStory(_OfTheSender):
     image_url: MediaUrl | None = None
     video_url: MediaUrl | None = None
     background_color: Annotated[str, StringConstraints(pattern=_COLOR)] | None = None
-    font: int | None = Field(None, ge=0, le=10)
+    font: int | None = Field(default=None, ge=0, le=10)
 
     @model_validator(mode="after")
     def _one_content(self) -> Self:

@@ -1,20 +1,23 @@
 """The official WhatsApp Business API channel (provider reference, 2.4)."""
 
 import re
+from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from paceline.fields import LONGEST_TEXT, MediaBytes, MediaUrl, PhoneNumber, Text
 from paceline.operations.base import Operation, Refusing, given
+from paceline.refusals import TEMPLATE_PATTERN
 
-_TEMPLATE: Final = r"^TMP[0-9A-Za-z-]{8,60}$"
 _NAMED: Final = re.compile(r"\{\{\s*[^0-9\s{}][^{}]*\}\}")
 _VARIABLE: Final = re.compile(r"\{\{\s*([0-9]{1,3})\s*\}\}")
 # WhatsApp's own limits.
 _MOST_ROWS: Final = 10
 
 Variable = Annotated[str, StringConstraints(min_length=1, max_length=1024)]
+# Any sequence is taken; a model keeps a tuple, because it is a value.
+Variables = Annotated[Sequence[Variable], AfterValidator(tuple)]
 Short = Annotated[str, StringConstraints(min_length=1, max_length=60)]
 Label = Annotated[str, StringConstraints(min_length=1, max_length=24)]
 
@@ -49,13 +52,13 @@ class SendTemplate(_ToNumber):
 
     kinds: ClassVar = ("waba.template",)
 
-    template: str = Field(pattern=_TEMPLATE)
-    body: tuple[Variable, ...] = ()
-    header: tuple[Variable, ...] = ()
-    buttons: tuple[Variable, ...] = ()
+    template: str = Field(pattern=TEMPLATE_PATTERN)
+    body: Variables = ()
+    header: Variables = ()
+    buttons: Variables = ()
     header_media_url: MediaUrl | None = None
-    header_media_filename: str | None = Field(None, min_length=1, max_length=240)
-    content: str | None = Field(None, min_length=1, max_length=LONGEST_TEXT)
+    header_media_filename: str | None = Field(default=None, min_length=1, max_length=240)
+    content: str | None = Field(default=None, min_length=1, max_length=LONGEST_TEXT)
 
     @model_validator(mode="after")
     def _variables_match(self) -> Self:
@@ -118,7 +121,7 @@ class ListRow(Refusing):
 
     id: str = Field(min_length=1, max_length=200)
     title: Label
-    description: str | None = Field(None, min_length=1, max_length=72)
+    description: str | None = Field(default=None, min_length=1, max_length=72)
 
 
 class ListSection(Refusing):
@@ -129,7 +132,7 @@ class ListSection(Refusing):
         title: needed when there are several sections.
     """
 
-    rows: tuple[ListRow, ...] = Field(min_length=1, max_length=_MOST_ROWS)
+    rows: Annotated[Sequence[ListRow], Field(min_length=1, max_length=_MOST_ROWS), AfterValidator(tuple)]
     title: Label | None = None
 
 
@@ -150,8 +153,8 @@ class Interactive(Refusing):
     header: Short | None = None
     footer: Short | None = None
     url_button: UrlButton | None = None
-    buttons: tuple[ReplyButton, ...] = Field((), max_length=3)
-    sections: tuple[ListSection, ...] = Field((), max_length=_MOST_ROWS)
+    buttons: Annotated[Sequence[ReplyButton], Field(max_length=3), AfterValidator(tuple)] = ()
+    sections: Annotated[Sequence[ListSection], Field(max_length=_MOST_ROWS), AfterValidator(tuple)] = ()
     list_label: Annotated[str, StringConstraints(min_length=1, max_length=20)] | None = None
 
     @model_validator(mode="after")

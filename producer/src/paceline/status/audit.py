@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from paceline.campaigns.campaign import OUTCOMES
+from paceline.literals import OUTCOMES
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,16 +6,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from operator import attrgetter
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from paceline.forecast.outlook import cap_words, clock, closed_words, expected_departure, held_words, pause_words
 from paceline.inbox.record import instant
+from paceline.literals import KindName, OperationState
 from paceline.status.receipt import DeliveryReceipt, receipt_of
 
 # Of an operation's result, what is more than a note of the worker to itself.
 _SHOWN: Final = ("calls", "numbers", "wa_group_id", "check", "recipient")
 _LINE: Final = re.compile(r"(?P<at>[0-9]+)\|(?P<what>[^|]+)\|(?P<code>[^|]*)\|(?P<words>.*)")
-STATES: Final = {"w": "waiting", "g": "granted", "s": "sending", "d": "settled"}
+_Where = Literal["waiting", "granted", "sending", "settled"]
+STATES: Final[Mapping[str, _Where]] = {"w": "waiting", "g": "granted", "s": "sending", "d": "settled"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +69,10 @@ class Status:
     """
 
     id: str
-    state: str
+    state: OperationState
     account: str
     campaign: str | None
-    kind: str
+    kind: KindName
     accepted_at: datetime
     settled_at: datetime | None
     attempts: int
@@ -112,13 +114,14 @@ def status_of(found: Mapping[str, Any]) -> Status:
         Its status with forecast.
     """
     o = found["operation"]
-    state = STATES[o["s"]]
+    where = STATES[o["s"]]
+    state: OperationState = o["oc"] if where == "settled" else where
     result = json.loads(o.get("rs") or "{}")
-    expected_us, why = (None, _what_became(o, result)) if state == "settled" else _forecast(found, state)
+    expected_us, why = (None, _what_became(o, result)) if where == "settled" else _forecast(found, state)
     uuid, is_group = o.get("u") or None, o["k"] == "group.create"
     return Status(
         id=o["id"],
-        state=o["oc"] if state == "settled" else state,
+        state=state,
         account=o["a"],
         campaign=o.get("c"),
         kind=o["k"],

@@ -99,7 +99,7 @@ class Show:
         for campaign in self._campaigns:
             path = self._stack.directory / f"{campaign.name}.csv"
             write_recipients(campaign, path, random)
-            outbox.campaign(
+            outbox.start_campaign(
                 campaign.name,
                 account=campaign.account,
                 sender=campaign.sender,

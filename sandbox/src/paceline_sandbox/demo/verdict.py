@@ -7,7 +7,7 @@ from itertools import pairwise
 from statistics import median
 from typing import Any, Final
 
-from paceline.campaigns.campaign import OUTCOMES
+from paceline.literals import OUTCOMES
 from paceline_sandbox.demo.plan import Account
 
 Arrival = Mapping[str, Any]

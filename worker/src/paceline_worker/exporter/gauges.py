@@ -322,7 +322,8 @@ def _of_campaigns(campaigns: Iterable[CampaignReading], ends: Mapping[str, float
     for one in campaigns:
         progress = progress_of(one.name, one.fields)
         scheduled = min(one.scheduled, one.remaining)
-        numbers = {"waiting": one.remaining - scheduled, "scheduled": scheduled, **progress.outcomes}
+        numbers: dict[str, int] = {"waiting": one.remaining - scheduled, "scheduled": scheduled}
+        numbers |= {str(outcome): number for outcome, number in progress.outcomes.items()}
         for state, number in numbers.items():
             operations.add_metric([one.name, state], number)
         # Its last outcome is there, and no dispatcher has closed it yet.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import prometheus_client
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 
-from paceline.campaigns.campaign import OUTCOMES
+from paceline.literals import OUTCOMES
 from paceline.version import VERSION
 from paceline_worker.broker.refusals import REASONS
 from paceline_worker.telemetry.effort import Effort
@@ -115,6 +115,11 @@ class Metrics:
         )
         self.capacity = Gauge(
             "paceline_worker_capacity_operations", "Calls this worker may have under way.", registry=registry
+        )
+        self.reaches_provider = Gauge(
+            "paceline_worker_reaches_provider",
+            "Whether this worker can connect to the provider (1); while it cannot (0) it takes no operations on.",
+            registry=registry,
         )
         Info("paceline_build", "The release this worker runs.", registry=registry).info({"version": VERSION})
         self.effort = Effort()

@@ -120,7 +120,7 @@ def start(
                 tell_plan(plan, as_json=json_output)
                 return
             with _interruptible(name) as written:
-                campaign = outbox.campaign(
+                campaign = outbox.start_campaign(
                     name,
                     **asked,
                     paused=paused,

@@ -11,12 +11,16 @@ from typing import Any, Final
 from paceline.cli.render import expected, iso, say, say_json
 from paceline.cli.show.show import show_status
 from paceline.errors import NotFound, NotYetAccepted, PacelineError, Refusal
-from paceline.outbox import Accepted, Duplicate, Outbox, Receipt, Refused
+from paceline.outbox import Duplicate, Outbox, Queued, Refused, Ticket
 from paceline.status.view import Status
 
 # The first look soon, because a free account sends at once; later ones seldom enough to cost nothing.
 FIRST_PAUSE_S: Final = 0.1
 LONGEST_PAUSE_S: Final = 1.0
+
+
+# Words of the JSON document, which stay whatever the types are called.
+_RESULTS: Final = {Queued: "accepted", Duplicate: "duplicate", Refused: "refused"}
 
 
 class NotAcceptedError(PacelineError):
@@ -42,7 +46,7 @@ class Asked:
     as_json: bool
 
 
-def tell(outbox: Outbox, receipt: Receipt, asked: Asked) -> None:
+def tell(outbox: Outbox, receipt: Ticket, asked: Asked) -> None:
     """Say what becomes of a written operation; its id is said whatever happens.
 
     Args:
@@ -77,7 +81,7 @@ def pauses() -> Iterator[float]:
 class _Telling:
     """Sentences as they come true; for JSON, the document that holds what is known so far."""
 
-    def __init__(self, receipt: Receipt, *, as_json: bool) -> None:
+    def __init__(self, receipt: Ticket, *, as_json: bool) -> None:
         self.document: dict[str, Any] = {"id": receipt.id, "result": "written", "expected_at": None, "reason": None}
         self._receipt = receipt
         self._as_json = as_json
@@ -103,9 +107,9 @@ class _Telling:
 
     def _answer(self, wait: float) -> str:
         answer = self._receipt.wait(wait)
-        self.document["result"] = type(answer).__name__.lower()
+        self.document["result"] = _RESULTS[type(answer)]
         match answer:
-            case Accepted(op_id, at):
+            case Queued(op_id, at):
                 self.document["expected_at"] = iso(at)
                 when = f"expected to leave {expected(at, datetime.now(UTC))}" if at else "held back for now"
                 return f"{op_id} is accepted, {when}."

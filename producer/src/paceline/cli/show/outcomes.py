@@ -36,7 +36,7 @@ class Form(StrEnum):
 
 
 class Outcome(StrEnum):
-    """See `paceline.campaigns.campaign.OUTCOMES`."""
+    """See `paceline.literals.OUTCOMES`."""
 
     accepted = "accepted"
     rejected = "rejected"
