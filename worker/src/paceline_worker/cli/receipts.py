@@ -16,7 +16,7 @@ from paceline.cli.errors import FAILURE, INTERRUPTED, complain
 from paceline.cli.options import Json, opened_state
 from paceline.cli.render import console, counted, details, iso, local, say, say_json
 from paceline.errors import InvalidOperation, UnknownAccount
-from paceline.fields import phone_number
+from paceline.recipients.numbers import phone_number
 from paceline.settings import Settings
 from paceline.state import connect_to, translated
 from paceline.state.scripts import Script
