@@ -43,6 +43,8 @@ log = structlog.get_logger(__name__)
 _TOLERANCE_FLOOR_S: Final = 0.005
 # A stop in order ends within the HTTP deadline; a process that is still there hangs.
 _LAST_RESORT_S: Final = 60.0
+# A grant lies two seconds ahead at the most; a hint of more is not of a dispatcher, and would keep a place until its slot.
+_FARTHEST_US: Final = 5_000_000
 
 
 class Runtime:
@@ -174,10 +176,16 @@ class Runtime:
         """Hand a batch that came through Celery to the engine; while it closes, give the batch back."""
         self._progress.heard()
         self._heard_s = time.monotonic()
+        latest_us = self._clock.server_us(self._heard_s) + _FARTHEST_US
+        near = [hint for hint in hints if hint.slot_us <= latest_us]
+        if len(near) < len(hints):
+            self.metrics.message_refused("slot")
+        if granted_us is not None and granted_us < latest_us - 2 * _FARTHEST_US:
+            granted_us = None  # it tells nothing of the way
         try:
-            self._engine.submit(hints, granted_us=granted_us)
+            self._engine.submit(near, granted_us=granted_us)
         except Closing:
-            self._state.give_back(hints, "the worker stops")
+            self._state.give_back(near, "the worker stops")
 
     def _deliver_here(self, hints: Sequence[Hint], granted_us: int) -> None:
         self._heard_s = time.monotonic()
