@@ -16,7 +16,7 @@ from tests.conftest import SECRET, add_account
 RING = KeyRing(SECRET)
 OTHER = KeyRing("AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=")
 # Different each time, and for each account.
-MOVING = {"name", "key", "key_version", "added_at", "info_at", "info_read_at", "next", "recheck"}
+MOVING = {"name", "key", "digest", "key_version", "added_at", "info_at", "info_read_at", "next", "recheck"}
 
 
 def fields(client: redis.Redis, name: str) -> dict[str, str]:

@@ -4,6 +4,7 @@
 -- an account, its lanes and the due index change in one atomic script (docs/decisions/0001). Python knows the root only.
 --
 -- accounts        set     account names
+-- keys            hash    keyed digest of an API key -> the account that has it; `?<acct>` for one whose digest cannot be there
 -- due             zset    account -> server time (us) from which a slot of it may be granted; never later than that, perhaps earlier
 -- timers          zset    account -> server time (us) at which its timers or its paused senders need attention; likewise. Also `><id>`:
 --                         the operations that follow that one are to be released
@@ -51,7 +52,7 @@ local root = KEYS[1]
 local SCHEMA = '2'
 
 local key = {
-  accounts = root .. ':accounts', due = root .. ':due', inbox = root .. ':inbox', meta = root .. ':meta',
+  accounts = root .. ':accounts', keys = root .. ':keys', due = root .. ':due', inbox = root .. ':inbox', meta = root .. ':meta',
   timers = root .. ':timers', in_flight = root .. ':fl', workers = root .. ':workers', outcomes = root .. ':outcomes', campaigns = root .. ':campaigns', receipts = root .. ':receipts',
   unreachable = root .. ':unreachable',
 }
