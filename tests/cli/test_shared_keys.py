@@ -21,7 +21,7 @@ def forget_digests(client: redis.Redis, *accounts: str) -> None:
     """As state was before there were digests."""
     client.delete("paceline:{0}:keys")
     for name in accounts:
-        client.hdel(f"paceline:{{0}}:a:{name}", "digest")
+        client.hdel(f"paceline:{{0}}:a:{name}:secret", "digest")
 
 
 def test_a_second_name_for_a_key_is_refused(cli: Cli, client: redis.Redis) -> None:
@@ -30,7 +30,7 @@ def test_a_second_name_for_a_key_is_refused(cli: Cli, client: redis.Redis) -> No
     assert REFUSED in sentence
     assert API_KEY not in sentence
     assert ["acme"] == list(client.smembers("paceline:{0}:accounts"))
-    assert all(API_KEY not in str(client.hgetall(name)) for name in ("paceline:{0}:keys", "paceline:{0}:a:acme"))
+    assert all(API_KEY not in str(client.hgetall(name)) for name in ("paceline:{0}:keys", "paceline:{0}:a:acme", "paceline:{0}:a:acme:secret"))
 
 
 def test_a_rotation_cannot_share_a_key_either(cli: Cli, server: EmbeddedServer) -> None:
@@ -80,6 +80,6 @@ def test_accounts_that_share_a_key_already_are_told_of_once(cli: Cli, client: re
 def test_a_key_that_cannot_be_decrypted_hinders_nobody(cli: Cli, client: redis.Redis) -> None:
     """Nobody can say whether it is the same one."""
     forget_digests(client, "acme")
-    client.hset("paceline:{0}:a:acme", "key", "of another secret")
+    client.hset("paceline:{0}:a:acme:secret", "key", "of another secret")
     assert 0 == cli("accounts", "add", "beta", *LIMITED, stdin=API_KEY).code
     assert 0 == cli("accounts", "add", "gamma", *LIMITED, stdin="another").code

@@ -25,13 +25,15 @@
 -- o:<id>          hash    operation; expires a retention time after its outcome
 -- f:<id>          list    operations that follow this one and wait for its outcome; removed by it
 -- u:<uuid>        string  the operation that has this message or group at the provider; expires like the operation
--- a:<acct>        hash    account: limits, budgets, bucket, pause, breaker, suspension, what /info said, encrypted key, digest of the
---                         token that its receipts come with
+-- a:<acct>        hash    account, as far as sending needs it: limits, budgets, bucket, pause, breaker, suspension; `due` its score there
+-- a:<acct>:about  hash    what people and producers read of it: rates in words, senders, what /info said, since when it is there
+-- a:<acct>:secret hash    encrypted key, digest of the token that its receipts come with
 -- a:<acct>:n      hash    counts since the account was added
 -- a:<acct>:c      set     its campaigns that are not complete
 -- a:<acct>:dead   zset    its dead letters: rejected or dead -> since when (us); trimmed with the retention time
 -- a:<acct>:ln     set     senders that have or had a lane
--- a:<acct>:rt|rb  zset    senders whose lane may send now and holds transactional | bulk work -> since when (us)
+-- a:<acct>:r      zset    senders whose lane may send now -> since when (us) it has transactional work; with bulk work only: since when,
+--                         plus BULK (lanes.lua), so that transactional work comes first
 -- a:<acct>:in     zset    its inbox records -> time of writing (us): accepted in this order, whatever hint comes first
 -- a:<acct>:tm     zset    operations that wait for a time -> due (us): `n:<seq>:<id>` not before, `o:0:<id>` back-off ends,
 --                         `v:<other>:<id>` valid until, of one that follows another; `c:0:<campaign>` is to be attended to
@@ -49,7 +51,7 @@
 local root = KEYS[1]
 
 -- The form of these keys. State of another form is converted by `paceline state migrate` before a worker starts.
-local SCHEMA = '2'
+local SCHEMA = '3'
 
 local key = {
   accounts = root .. ':accounts', keys = root .. ':keys', due = root .. ':due', inbox = root .. ':inbox', meta = root .. ':meta',
@@ -64,6 +66,8 @@ function key.followers(id) return root .. ':f:' .. id end
 function key.claim(uuid) return root .. ':u:' .. uuid end
 function key.operation(id) return root .. ':o:' .. id end
 function key.account(name) return root .. ':a:' .. name end
+function key.about(name) return root .. ':a:' .. name .. ':about' end
+function key.secret(name) return root .. ':a:' .. name .. ':secret' end
 function key.lane(account, sender) return root .. ':l:' .. account .. ':' .. sender end
 
 -- Server time in integer microseconds: a double holds them exactly until the year 2255.
@@ -74,6 +78,16 @@ end
 
 -- `tostring` keeps 14 digits and would lose the tail of a time.
 local function int(x) return string.format('%.0f', x) end
+
+-- A table whose functions are made when the first of them is asked for: making those that a call does not need would cost it more
+-- than its work.
+local function lazily(make)
+  return setmetatable({}, { __index = function(library, name)
+    setmetatable(library, nil)
+    for each, value in pairs(make()) do library[each] = value end
+    return library[name]
+  end })
+end
 
 -- Whether an operation of the account is in flight: each of its senders has one at the most.
 local function is_calling(account)

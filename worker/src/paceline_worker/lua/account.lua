@@ -30,9 +30,10 @@
 --@include work.lua
 --@include bucket.lua
 --@include breaker.lua
---@include budgets.lua
---@include campaigns.lua
+--@lazily budget budgets.lua
+--@lazily campaign campaigns.lua
 --@include lanes.lua
+--@include account_fields.lua
 local INFO_SOON, FIRST_INFO = 1000000, 60000000
 -- However often it is to be read, /info takes at most one slot of so many.
 local INFO_SHARE = 20
@@ -44,8 +45,8 @@ local verb, name = ARGV[1], ARGV[2]
 if verb == 'keys' then
   local keys = {}
   for i = 2, #ARGV do
-    local stored = redis.call('HMGET', key.account(ARGV[i]), 'key', 'key_version')
-    keys[#keys + 1], keys[#keys + 2] = stored[1] or '', stored[2] or ''
+    keys[#keys + 1] = redis.call('HGET', key.secret(ARGV[i]), 'key') or ''
+    keys[#keys + 1] = redis.call('HGET', key.account(ARGV[i]), 'key_version') or ''
   end
   return keys
 end
@@ -60,7 +61,7 @@ local function holder(digests)
 end
 
 local function forget_digest(account)
-  redis.call('HDEL', key.keys, redis.call('HGET', key.account(account), 'digest') or '-', '?' .. account)
+  redis.call('HDEL', key.keys, redis.call('HGET', key.secret(account), 'digest') or '-', '?' .. account)
 end
 
 local function keep_digest(account, digests)
@@ -68,7 +69,7 @@ local function keep_digest(account, digests)
   if not digest then return end
   forget_digest(account)
   redis.call('HSET', key.keys, digest, account)
-  redis.call('HSET', key.account(account), 'digest', digest)
+  redis.call('HSET', key.secret(account), 'digest', digest)
 end
 
 if verb == 'whose' then return holder(ARGV[2]) or '' end
@@ -76,9 +77,10 @@ if verb == 'no digest' then
   local page = {}
   if redis.call('HLEN', key.keys) >= redis.call('SCARD', key.accounts) then return page end
   for _, account in ipairs(redis.call('SMEMBERS', key.accounts)) do
-    local stored = redis.call('HMGET', key.account(account), 'digest', 'key', 'key_version')
+    local stored = redis.call('HMGET', key.secret(account), 'digest', 'key')
     if stored[2] and not stored[1] and redis.call('HEXISTS', key.keys, '?' .. account) == 0 then
-      page[#page + 1], page[#page + 2], page[#page + 3] = account, stored[2] or '', stored[3] or '0'
+      page[#page + 1], page[#page + 2] = account, stored[2]
+      page[#page + 1] = redis.call('HGET', key.account(account), 'key_version') or '0'
     end
     if #page >= 3 * DIGEST_PAGE then break end
   end
@@ -104,16 +106,20 @@ if verb == 'digest' then
   if ARGV[4] == '' then redis.call('HSET', key.keys, '?' .. name, name) else keep_digest(name, ARGV[4]) end
   return 'done'
 end
-if verb == 'key' then return redis.call('HMGET', k, 'key', 'key_version') end
-if verb == 'known' then return redis.call('HMGET', k, 'rate', 'told', 'info_every', 'interval', 'pacing', 'variation') end
+if verb == 'key' then return { redis.call('HGET', key.secret(name), 'key'), redis.call('HGET', k, 'key_version') } end
+if verb == 'known' then
+  local about, pace = redis.call('HMGET', key.about(name), 'rate', 'told', 'pacing'), redis.call('HMGET', k, 'info_every', 'interval', 'variation')
+  return { about[1], about[2], pace[1], pace[2], about[3], pace[3] }
+end
 local reply = 'done'
 if verb == 'info' then
   local before = load_account(name, now, current_epoch())
-  local rate, suspended = unpack(redis.call('HMGET', k, 'rate', 'suspended'))
+  local rate, suspended = redis.call('HGET', key.about(name), 'rate'), redis.call('HGET', k, 'suspended')
   if (rate or '') ~= ARGV[3] then return 'changed' end
-  for i = 7, #ARGV, 2 do redis.call('HSET', k, ARGV[i], ARGV[i + 1]) end
+  for i = 7, #ARGV, 2 do write_account(name, ARGV[i], ARGV[i + 1]) end
   local base = tonumber(redis.call('HGET', k, 'interval'))
-  redis.call('HSET', k, 'info_at', int(now + math.max(tonumber(ARGV[4]), INFO_SHARE * base)), 'info_read_at', int(now))
+  redis.call('HSET', k, 'info_at', int(now + math.max(tonumber(ARGV[4]), INFO_SHARE * base)))
+  write_account(name, 'info_read_at', int(now))
   redis.call('HDEL', k, 'recheck', 'info_slot')
   if base > before.base then
     -- What was sent at the old distance counts at the provider for one more window; and the 429s have found their reason.
@@ -139,12 +145,13 @@ elseif verb == 'throttled' then
   redis.call('HSET', k, 'paused_until', int(until_then), 'info_at', int(until_then))
 end
 if verb == 'add' or verb == 'limits' then
-  for i = 5, #ARGV, 2 do redis.call('HSET', k, ARGV[i], ARGV[i + 1]) end
+  for i = 5, #ARGV, 2 do write_account(name, ARGV[i], ARGV[i + 1]) end
   if verb == 'add' then
     keep_digest(name, ARGV[4])
-    local info_at = ARGV[3] == 'read' and now + tonumber(redis.call('HGET', k, 'info_every')) or now
-    redis.call('HSET', k, 'name', name, 'added_at', int(now), 'info_at', int(info_at))
-    if ARGV[3] == 'read' then redis.call('HSET', k, 'info_read_at', int(now)) end
+    local info_at = ARGV[3] == 'read' and now + tonumber(redis.call('HGET', k, 'info_every') or 0) or now
+    redis.call('HSET', key.about(name), 'name', name, 'added_at', int(now))
+    if ARGV[3] == 'read' then write_account(name, 'info_read_at', int(now)) end
+    if info_at > now or redis.call('HEXISTS', k, 'info_every') == 1 then redis.call('HSET', k, 'info_at', int(info_at)) end
     if ARGV[3] == 'first' then redis.call('HSET', k, 'recheck', int(now + FIRST_INFO)) end
     -- What is written from here on is of this form; state that was there before has said so, or is migrated first.
     if redis.call('SADD', key.accounts, name) == 1 and redis.call('SCARD', key.accounts) == 1 then redis.call('HSET', key.meta, 'schema', SCHEMA) end
@@ -152,7 +159,8 @@ if verb == 'add' or verb == 'limits' then
 elseif verb == 'rotate' then
   local version, suspended = unpack(redis.call('HMGET', k, 'key_version', 'suspended'))
   if version ~= ARGV[3] then return 'changed' end
-  redis.call('HSET', k, 'key', ARGV[4], 'key_version', ARGV[5])
+  write_account(name, 'key', ARGV[4])
+  write_account(name, 'key_version', ARGV[5])
   keep_digest(name, ARGV[7])
   local another = ARGV[6] == '1'
   if another then
@@ -189,7 +197,7 @@ elseif verb == 'remove' then
   for _, quota in ipairs(bucket.parse_quotas(redis.call('HGET', k, 'quotas'))) do
     redis.call('DEL', bucket.log({ key = k }, quota))
   end
-  redis.call('DEL', k, k .. ':n', k .. ':ln', k .. ':in', k .. ':rt', k .. ':rb', k .. ':sp', k .. ':c', k .. ':dead', k .. ':rc', k .. ':er')
+  redis.call('DEL', k, k .. ':n', k .. ':ln', k .. ':in', k .. ':r', k .. ':about', k .. ':secret', k .. ':sp', k .. ':c', k .. ':dead', k .. ':rc', k .. ':er')
   redis.call('HDEL', key.receipts, 'sent|' .. name, 'not_sent|' .. name, 'received|' .. name, 'read|' .. name)
   redis.call('SREM', key.accounts, name)
   redis.call('ZREM', key.due, name)

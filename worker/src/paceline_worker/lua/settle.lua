@@ -25,10 +25,10 @@
 --@include work.lua
 --@include bucket.lua
 --@include breaker.lua
---@include budgets.lua
---@include campaigns.lua
+--@lazily budget budgets.lua
+--@lazily campaign campaigns.lua
 --@include lanes.lua
---@include receipt.lua
+--@lazily receipt receipt.lua
 local retention, grace = ARGV[1], tonumber(ARGV[2])
 local now = server_time()
 local epoch = current_epoch()
@@ -241,8 +241,8 @@ local function settle(v)
     set_probe(a, answered and '' or 'due')
   end
   if opened then want_probe(a) end
-  local urgent = refresh_lane(o.a, o.f, now, was_calling)
-  if urgent then ready[o.a] = 'rt' end
+  local lane_ready = refresh_lane(o.a, o.f, now, was_calling)
+  if lane_ready == 't' or not ready[o.a] then ready[o.a] = lane_ready end
   return result
 end
 
