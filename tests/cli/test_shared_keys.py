@@ -30,7 +30,10 @@ def test_a_second_name_for_a_key_is_refused(cli: Cli, client: redis.Redis) -> No
     assert REFUSED in sentence
     assert API_KEY not in sentence
     assert ["acme"] == list(client.smembers("paceline:{0}:accounts"))
-    assert all(API_KEY not in str(client.hgetall(name)) for name in ("paceline:{0}:keys", "paceline:{0}:a:acme", "paceline:{0}:a:acme:secret"))
+    assert all(
+        API_KEY not in str(client.hgetall(name))
+        for name in ("paceline:{0}:keys", "paceline:{0}:a:acme", "paceline:{0}:a:acme:secret")
+    )
 
 
 def test_a_rotation_cannot_share_a_key_either(cli: Cli, server: EmbeddedServer) -> None:
