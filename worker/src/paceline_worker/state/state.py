@@ -202,7 +202,7 @@ def say_forgotten(forgotten_us: int) -> None:
     log.critical(
         "the state server came back without writes that it had acknowledged: its append-only file was truncated, or is an old one. "
         "Operations of that time may be lost or sent again; run `paceline audit`, and compare with what your services sent",
-        seconds=round(forgotten_us / 1e6, 1),
+        forgotten_s=round(forgotten_us / 1e6, 1),
     )
 
 
