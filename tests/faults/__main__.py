@@ -1,4 +1,4 @@
-"""Run the fault suite: ``python -m tests.faults [--profile short|full] [--only F1,F5] [--seed N] [--directory DIR] [--again]``."""
+"""Run the fault suite: ``python -m tests.faults --help`` tells its options."""
 
 import argparse
 import json
@@ -49,6 +49,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description="Run the fault suite.")
     parser.add_argument("--profile", choices=sorted(PROFILES), default="short")
     parser.add_argument("--only", default="", help="faults to run, such as F1,F5; default: all of the profile")
+    parser.add_argument("--percent", type=int, choices=range(1, 101), metavar="1-100", default=100, help="of the sizes")
     parser.add_argument("--seed", type=int, default=1, help="of all random choices; default: 1")
     parser.add_argument(
         "--directory", type=Path, default=Path("build/faults"), help="of reports; default: build/faults"
@@ -57,11 +58,11 @@ def main() -> int:
     options = parser.parse_args()
     for ending in (signal.SIGINT, signal.SIGTERM):  # through all blocks, so that no process is left behind
         signal.signal(ending, signal.default_int_handler)
-    profile = PROFILES[options.profile]
+    profile = PROFILES[options.profile].scaled(options.percent)
     chosen = _chosen(options.only, profile)
     if not chosen:
         parser.error(f"--only: names no fault. They are {', '.join(RUNS)}")
-    about = f"Profile {profile.name}, seed {options.seed}, commit {_commit()}."
+    about = f"Profile {profile.name}, {options.percent} %, seed {options.seed}, commit {_commit()}."
     kept = options.directory / profile.name
     kept.mkdir(parents=True, exist_ok=True)
     results = [_result(name, profile, options.seed, kept, about, again=options.again) for name in chosen]

@@ -1,6 +1,6 @@
 """How much of each fault a run has."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 Name = Literal["short", "full"]
@@ -46,12 +46,38 @@ class Profile:
     overload_s: float
     herd: int
 
+    def scaled(self, percent: int) -> "Profile":
+        """The same faults, so many percent as often.
+
+        Args:
+            percent: 1 to 100. Durations stay as they are.
+        """
+
+        def some(number: int) -> int:
+            return max(1, number * percent // 100)
+
+        return replace(
+            self,
+            control=(some(self.control[0]), some(self.control[1])),
+            kills=(some(self.kills[0]), some(self.kills[1])),
+            stops=some(self.stops),
+            server_kills=some(self.server_kills),
+            wipes=some(self.wipes),
+            reply_cuts=some(self.reply_cuts),
+            cuts=(some(self.cuts[0]), some(self.cuts[1])),
+            ambiguous=some(self.ambiguous),
+            jumps=some(self.jumps),
+            terms=some(self.terms),
+            poisons=some(self.poisons),
+            herd=some(self.herd),
+        )
+
 
 SHORT: Final = Profile(
     name="short",
     control=(400, 6),
     kills=(500, 8),
-    stops=0,
+    stops=1,
     server_kills=2,
     wipes=1,
     reply_cuts=3,
