@@ -75,7 +75,7 @@ class Profile:
 
 SHORT: Final = Profile(
     name="short",
-    control=(400, 6),
+    control=(300, 4),
     kills=(500, 8),
     stops=1,
     server_kills=2,
@@ -84,11 +84,11 @@ SHORT: Final = Profile(
     cuts=(400, 12),
     longest_hole_s=2.0,
     ambiguous=60,
-    outage_s=15.0,
+    outage_s=10.0,
     jumps=2,
     terms=2,
     poisons=1,
-    overload_s=6.0,
+    overload_s=5.0,
     herd=200,
 )
 FULL: Final = Profile(
