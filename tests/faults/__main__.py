@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from tests.faults import answers, killing, load, severing
+from tests.faults import answers, killing, load, scarcity, severing
 from tests.faults.profile import PROFILES, Profile
 from tests.faults.result import Result, as_json, as_markdown, from_dict
 
@@ -39,6 +39,9 @@ RUNS: Final[dict[str, Run]] = {
     "F23": load.starved,
     "F24": load.slow_provider,
     "F25": load.herd,
+    "F10": scarcity.full_server,
+    "F26": scarcity.descriptors,
+    "F27": scarcity.giant,
 }
 # What five minutes have room for.
 SHORT: Final = ("F0", "F1", "F5 everysec", "F8", "F9", "F11 reconcile", "F12", "F16", "F19", "F22")
