@@ -18,6 +18,9 @@ from tests.unit.test_errors import TREE
 def test_the_public_door_is_small() -> None:
     """These names, the errors and the operations are exported, and no others."""
     assert set(paceline.__all__) == {
+        "AsyncCampaign",
+        "AsyncOutbox",
+        "AsyncTicket",
         "Campaign",
         "CampaignOptions",
         "Duplicate",

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from hashlib import blake2b
 
 from paceline import names
+from paceline.campaigns.given import given_back
 from paceline.campaigns.options import CampaignOptions
 from paceline.campaigns.recipients import Encoder, Row, numbered
 from paceline.errors import CampaignConflict, InvalidOperation, InvalidRow, UnknownAccount
@@ -125,13 +126,16 @@ def draft(
     )
 
 
-def open_campaign(state: State, described: Draft, *, paused: bool = False, traced: str = "") -> None:
+def open_campaign(
+    state: State, described: Draft, *, paused: bool = False, uploading: bool = False, traced: str = ""
+) -> None:
     """Create the campaign, or find it again with the same content.
 
     Args:
         state: where it lives.
         described: from `draft`.
         paused: a new one begins paused.
+        uploading: a new one is held until its upload is whole.
         traced: from `spans.sending`; the calls of a new one refer to it.
 
     Raises:
@@ -148,7 +152,9 @@ def open_campaign(state: State, described: Draft, *, paused: bool = False, trace
         valid_until=described.valid_until,
         now=datetime.now(UTC),
     ) | {"p": compact(described.template), **({"tp": traced} if traced else {})}
-    reply = state.open_campaign(name, common, described.digest, described.options.texts(), paused=paused)
+    reply = state.open_campaign(
+        name, common, described.digest, described.options.texts(), paused=paused, uploading=uploading
+    )
     if reply == "unknown account":
         raise UnknownAccount(f"no account named {account!r}: add it with `paceline accounts add {account}`")
     if reply not in ("opened", "continued"):
@@ -222,7 +228,7 @@ def upload(
             fields = encoded(row)
             if check:
                 check(row)
-            rows.append(fields)
+            rows.append(fields | given_back(row.line, row.values))
         except InvalidRow as error:
             if on_invalid is None:
                 flush()

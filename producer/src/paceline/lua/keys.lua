@@ -6,7 +6,7 @@
 -- accounts        set     account names
 -- due             zset    account -> server time (us) from which a slot of it may be granted; never later than that, perhaps earlier
 -- timers          zset    account -> server time (us) at which its timers or its paused senders need attention; likewise. Also `><id>`:
---                         the operations that follow that one are to be released
+--                         the operations that follow that one are to be released; `!<id>`: that one is to be cancelled
 -- fl              zset    operation in flight -> lease expiry (us), of all accounts; its size is how many are in flight
 -- inbox           zset    record id -> server time (us) of writing; a sweeper accepts what nobody accepted
 -- in:<rid>        hash    one inbox record: account, campaign, count, body (JSON); removed by accept
@@ -49,6 +49,9 @@ local root = KEYS[1]
 -- The form of these keys. State of another form is converted by `paceline state migrate` before a worker starts.
 local SCHEMA = '2'
 
+-- Before the id of an operation in the index of timers: no account's name begins like this.
+local CANCELLED = '!'
+
 local key = {
   accounts = root .. ':accounts', due = root .. ':due', inbox = root .. ':inbox', meta = root .. ':meta',
   timers = root .. ':timers', in_flight = root .. ':fl', workers = root .. ':workers', outcomes = root .. ':outcomes', campaigns = root .. ':campaigns', receipts = root .. ':receipts',
@@ -62,6 +65,10 @@ function key.claim(uuid) return root .. ':u:' .. uuid end
 function key.operation(id) return root .. ':o:' .. id end
 function key.account(name) return root .. ':a:' .. name end
 function key.lane(account, sender) return root .. ':l:' .. account .. ':' .. sender end
+
+-- Entries of the streams of outcomes (docs/outcomes.md): how many are kept of all, their form, and what of an operation comes back.
+local OUTCOMES_KEPT, ENTRY_VERSION = 100000, '2'
+local GIVEN_BACK = { to = 'to', ik = 'idempotency_key', rk = 'key', m = 'metadata' }
 
 -- Server time in integer microseconds: a double holds them exactly until the year 2255.
 local function server_time()

@@ -1,10 +1,13 @@
 """The state server: its connection, and beside it the scripts and the calls that producers and readers make."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from typing import Any, Final, ParamSpec, TypeVar
 
 import redis
+import redis.asyncio
+from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, NoPermissionError, RedisError
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -19,6 +22,8 @@ _T = TypeVar("_T")
 # connect + answer + hint stay within the 3 s that `send()` promises.
 CONNECT_TIMEOUT_S: Final = 1.0
 ANSWER_TIMEOUT_S: Final = 1.5
+# Of one event loop.
+MOST_CONNECTIONS: Final = 32
 
 
 def connect(
@@ -63,6 +68,33 @@ def connect(
     return client
 
 
+def connect_async(url: str, *, most: int = MOST_CONNECTIONS) -> redis.asyncio.Redis:
+    """A client for an event loop that fails as fast; nothing of it blocks the loop.
+
+    Args:
+        url: as for `connect`.
+        most: connections at once; a call that finds none free waits as long as for an answer.
+
+    Returns:
+        A client with text replies that repeats a command once when its connection turns out to be gone.
+
+    Raises:
+        ConfigurationError: the address is malformed.
+    """
+    try:
+        pool = redis.asyncio.BlockingConnectionPool.from_url(
+            url,
+            max_connections=most,
+            timeout=ANSWER_TIMEOUT_S,
+            decode_responses=True,
+            retry=AsyncRetry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
+            **socket_options(url, ANSWER_TIMEOUT_S),
+        )
+    except ValueError as error:
+        raise ConfigurationError(f"the state address is malformed: {error}") from error
+    return redis.asyncio.Redis.from_pool(pool)
+
+
 def socket_options(url: str, answer_timeout_s: float) -> dict[str, Any]:
     """Timeouts and handshake for redis-py. A Unix socket takes neither keepalive nor a connect timeout: it is at hand or not."""
     # RESP2 needs no handshake: over a slow network each round trip counts.
@@ -72,18 +104,25 @@ def socket_options(url: str, answer_timeout_s: float) -> dict[str, Any]:
     return near | {"socket_connect_timeout": CONNECT_TIMEOUT_S, "socket_keepalive": True}
 
 
+@contextmanager
+def translating() -> Iterator[None]:
+    """Around a call: redis-py's errors become ours, with the cause chained."""
+    try:
+        yield
+    except (AuthenticationError, NoPermissionError) as error:
+        raise StateUnavailable(f"the state server refused us: {error}") from error
+    except (RedisConnectionError, RedisTimeoutError, OSError) as error:
+        raise StateUnavailable(f"the state server cannot be reached: {error}") from error
+    except RedisError as error:
+        raise StateUnavailable(f"the state server did not take the command: {error}") from error
+
+
 def translated(function: Callable[_P, _T]) -> Callable[_P, _T]:
-    """Turn redis-py's errors into ours, with the cause chained."""
+    """A function whose calls are in `translating`."""
 
     @wraps(function)
     def wrapper(*args: _P.args, **kwargs: _P.kwargs) -> _T:
-        try:
+        with translating():
             return function(*args, **kwargs)
-        except (AuthenticationError, NoPermissionError) as error:
-            raise StateUnavailable(f"the state server refused us: {error}") from error
-        except (RedisConnectionError, RedisTimeoutError, OSError) as error:
-            raise StateUnavailable(f"the state server cannot be reached: {error}") from error
-        except RedisError as error:
-            raise StateUnavailable(f"the state server did not take the command: {error}") from error
 
     return wrapper

@@ -16,7 +16,6 @@ local SKIPS = 100
 local RELEASED_AT_ONCE = 20
 -- Before the id of an operation whose followers are released; no account's name begins like this.
 local FOLLOWED = '>'
-local OUTCOMES_KEPT = 100000
 -- What happened to an operation is told in up to so many characters; of a long story the middle is left out.
 local STORY_KEPT, STORY_HEAD = 6000, 1000
 local HOUR = 3600000000
@@ -263,14 +262,18 @@ end
 local function tell_outcome(o, now, outcome, detail, retention_ms)
   local entry = {
     'id', o.id, 'account', o.a, 'campaign', o.c or '', 'kind', o.k, 'outcome', outcome, 'code', detail.code or '',
-    'message_uuid', detail.uuid or '', 'words', detail.words or '', 'accepted_at_us', o.t, 'settled_at_us', int(now),
+    'message_uuid', detail.uuid or '', 'words', detail.words or '', 'accepted_at_us', o.t, 'settled_at_us', int(now), 'v', ENTRY_VERSION,
   }
   if detail.count then
     entry[#entry + 1], entry[#entry + 2] = 'count', detail.count
+  else
+    for field, name in pairs(GIVEN_BACK) do
+      if o[field] then entry[#entry + 1], entry[#entry + 2] = name, o[field] end
+    end
   end
   redis.call('XADD', key.outcomes, 'MAXLEN', '~', OUTCOMES_KEPT, '*', unpack(entry))
   if not o.c then return end
-  redis.call('XADD', key.campaign(o.c) .. ':out', '*', 'to', o.to, unpack(entry))
+  redis.call('XADD', key.campaign(o.c) .. ':out', '*', unpack(entry))
   -- A held one may be dropped when all the others have been forgotten.
   if campaign.of(o.c).completed_at then redis.call('PEXPIRE', key.campaign(o.c) .. ':out', retention_ms) end
 end

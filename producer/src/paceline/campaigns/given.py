@@ -1,0 +1,47 @@
+"""What a row of a campaign brings that comes back with its events: its key, and metadata."""
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+from paceline.errors import InvalidRow
+from paceline.inbox.record import compact
+
+MOST_METADATA: Final = 16
+LONGEST_METADATA: Final = 512
+
+
+def given_back(line: int, values: Mapping[str, Any]) -> dict[str, str]:
+    """The fields of a row that hold what comes back.
+
+    Args:
+        line: where the row stands.
+        values: its columns; ``metadata`` is a mapping of names to texts, or a JSON object of texts.
+
+    Returns:
+        ``rk`` and ``m``, where there are any.
+
+    Raises:
+        InvalidRow: metadata that is no such mapping, or too large.
+    """
+    fields = {}
+    if key := values.get("key"):
+        fields["rk"] = str(key).strip()
+    if metadata := values.get("metadata"):
+        fields["m"] = compact(_metadata(line, metadata))
+    return {name: text for name, text in fields.items() if text}
+
+
+def _metadata(line: int, given: object) -> dict[str, str]:
+    if isinstance(given, str):
+        try:
+            given = json.loads(given)
+        except ValueError:
+            given = None
+    if not isinstance(given, Mapping) or not all(isinstance(one, str) for pair in given.items() for one in pair):
+        raise InvalidRow(line, "metadata: is not a mapping of names to texts, in a file a JSON object of texts")
+    if len(given) > MOST_METADATA:
+        raise InvalidRow(line, f"metadata: has more than {MOST_METADATA} entries")
+    if any(len(text) > LONGEST_METADATA for text in given.values()):
+        raise InvalidRow(line, f"metadata: a text has more than {LONGEST_METADATA} characters")
+    return dict(given)
