@@ -1,6 +1,6 @@
 """What one operation costs the state server, script by script, with nothing else in the way.
 
-    python -m benchmarks.scripts [--accounts 1000] [--rounds 3] [--server system] [--campaigns]
+    python -m benchmarks.scripts [--accounts 1000] [--rounds 3] [--rate 600/minute] [--backlog 5] [--server system] [--campaigns]
 
 Calls accept, grant, begin and settle as a worker does, without worker, broker and provider: microseconds of the server (INFO
 commandstats of EVALSHA) and commands an operation. work.lua reckons with such figures.
@@ -40,15 +40,20 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--server", choices=["system", "bundled"])
     parser.add_argument("--campaigns", action="store_true", help="Send rows of a campaign instead of single messages.")
+    parser.add_argument("--rate", default="600/minute")
+    parser.add_argument("--backlog", type=int, default=1, help="Operations that wait on each account.")
     parser.add_argument("--commands", action="store_true", help="Print the commands of each script.")
     options = parser.parse_args()
 
     with start_server(cast("Source | None", options.server)) as server, Outbox(broker_url=server.url) as outbox:
-        bench = Bench(server.url, options.accounts)
+        bench = Bench(server.url, options.accounts, options.rate)
         costs: dict[str, tuple[float, float, dict[str, int]]] = {}
         for number in range(options.rounds):
-            bench.enqueue(outbox, number, campaigns=options.campaigns)
-            costs = bench.round()
+            for place in range(1 if number else options.backlog):
+                bench.enqueue(outbox, number * options.backlog + place, campaigns=options.campaigns)
+            # Of several rounds the cheapest: what else the machine does can only add to it.
+            for script, cost in bench.round().items():
+                costs[script] = min(cost, costs.get(script, cost), key=lambda each: each[0])
         print(f"{'script':<8}{'us/op':>8}{'commands/op':>13}{'longest call ms':>17}")
         for script, (us, commands, names) in costs.items():
             print(f"{script:<8}{us:>8.1f}{commands:>13.1f}{bench.longest_ms[script]:>17.1f}")
@@ -62,20 +67,20 @@ def main() -> None:
 class Bench:
     """One server with many accounts, all of them due."""
 
-    def __init__(self, url: str, accounts: int) -> None:
+    def __init__(self, url: str, accounts: int, rate: str) -> None:
         self.worker = WorkerState(url, ServerClock(), retention_s=3600, grace_s=15)
         self.client = self.worker.client
         self.accounts = [f"a{number}" for number in range(accounts)]
         ring = KeyRing(base64.urlsafe_b64encode(os.urandom(32)).decode())
         new = [
-            NewAccount(name=name, key=ApiKey(name), rates="600/minute", pacing="window", info_every=timedelta(0))
+            NewAccount(name=name, key=ApiKey(name), rates=rate, pacing="window", info_every=timedelta(0))
             for name in self.accounts
         ]
         Accounts(self.client).add_many(new, ring=ring)
         self.begin_script = Script("paceline_worker", "begin")
         self.settle_script = Script("paceline_worker", "settle")
         self.longest_ms = dict.fromkeys(("accept", "grant", "begin", "settle"), 0.0)
-        assert plan("600/minute", "window").interval_us < 200_000
+        self.interval_s = plan(rate, "window").interval_us / 1e6
 
     def close(self) -> None:
         """Close the connection."""
@@ -96,7 +101,7 @@ class Bench:
     def round(self) -> dict[str, tuple[float, float, dict[str, int]]]:
         """Accept, grant, begin and settle one operation of each account; what each costs."""
         costs = {"accept": self._cost("accept", self._accept)}
-        time.sleep(0.5)
+        time.sleep(self.interval_s + 0.4)
         hints: list[Hint] = []
         costs["grant"] = self._cost("grant", lambda: self._grant(hints))
         batches = [hints[start : start + LARGEST_BATCH] for start in range(0, len(hints), LARGEST_BATCH)]

@@ -18,6 +18,7 @@ from paceline_worker.accounts.secrets import KeyRing
 from paceline_worker.state.clock import ServerClock
 from paceline_worker.state.state import Hint, WorkerState
 from tests.support.servers import SERVER_KINDS, start_server
+from tests.support.stored import stored_account
 
 SENDER = "+15550100001"
 RECIPIENT = "+15550100002"
@@ -209,6 +210,7 @@ def people(path: Path, count: int) -> Path:
 def stored_key(server: EmbeddedServer, account: str) -> str:
     """The API key in state, decrypted."""
     client = connect(server.url)
-    text, version = client.hmget(f"{names.STATE_ROOT}:a:{account}", "key", "key_version")
+    found = stored_account(client, account)
+    text, version = found["key"], found["key_version"]
     client.close()
     return KeyRing(SECRET).decrypt(str(text), account, int(str(version))).reveal()

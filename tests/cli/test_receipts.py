@@ -9,6 +9,7 @@ from paceline import names
 from paceline.state.scripts import Script
 from paceline_worker.receipts.address import digest_of
 from tests.cli.conftest import Cli, Worker, campaign_arguments, people, sent
+from tests.support.stored import stored_account
 
 BASE = ("--base-url", "https://hooks.example.com/paceline/")
 START = "https://hooks.example.com/paceline/receipts/quick/"
@@ -44,7 +45,7 @@ def test_the_address_is_shown_once(cli: Cli, worker: Worker) -> None:
     assert cli("receipts", "url", "quick", *BASE).refusal() == (
         "account 'quick' has an address, which cannot be shown again: --rotate replaces it"
     )
-    stored = worker.state.client.hgetall(f"{names.STATE_ROOT}:a:quick")
+    stored = stored_account(worker.state.client, "quick")
     assert token not in json.dumps(stored)
     assert stored["hook"] == digest_of(token)
     for command in (("receipts", "show"), ("accounts", "show")):
@@ -63,7 +64,7 @@ def test_an_address_is_replaced(cli: Cli, worker: Worker) -> None:
     assert second["url"].startswith(START)
     assert second["url"] != first
     token = second["url"].removeprefix(START)
-    assert worker.state.client.hget(f"{names.STATE_ROOT}:a:quick", "hook") == digest_of(token)
+    assert worker.state.client.hget(f"{names.STATE_ROOT}:a:quick:secret", "hook") == digest_of(token)
 
 
 @pytest.mark.usefixtures("quick")

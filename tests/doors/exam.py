@@ -31,8 +31,11 @@ class Examiner(Protocol):
     def deliver(self, op_id: str) -> None:
         """Let its receipts tell that it was sent and delivered."""
 
+    def accept(self) -> None:
+        """Take what is written into its lane."""
+
     def attend(self) -> None:
-        """Do what a worker does by itself."""
+        """Accept, and grant what may leave."""
 
 
 class Worker:
@@ -49,10 +52,14 @@ class Worker:
         self._note = Script("paceline_worker", "receipts")
         self._granted: dict[str, Hint] = {}
 
-    def attend(self) -> None:
-        """Accept what is written, and grant what may leave."""
+    def accept(self) -> None:
+        """Take what is written into its lane."""
         while rids := self.state.overdue(0.0, 100):
             self.state.accept(rids)
+
+    def attend(self) -> None:
+        """Accept what is written, and grant what may leave."""
+        self.accept()
         self.state.look_at_the_server()
         grants = self.state.grant(most=100, fleet_capacity=100, budget_us=1_000_000)
         self._granted |= {hint.id: hint for hint in grants.hints}
@@ -89,8 +96,11 @@ class Recording:
     def __init__(self, outbox: RecordingOutbox | AsyncRecordingOutbox) -> None:
         self._outbox = outbox
 
-    def attend(self) -> None:
+    def accept(self) -> None:
         """What is sent is queued at once."""
+
+    def attend(self) -> None:
+        """Nothing leaves but what the examiner settles."""
 
     def settle(self, op_id: str, outcome: Outcome, *, code: str, words: str) -> None:
         """As a test of a service does it."""

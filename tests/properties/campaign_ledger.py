@@ -106,15 +106,16 @@ class CampaignLedger(Ledger):
         for (account, sender), turns in places.turns.items():
             assert turns.keys() <= {"-"} | {name for name, lane in CAMPAIGNS.items() if lane == (account, sender)}
             assert all(0 <= tag < 2**53 for tag in turns.values())
-            self._ready(places, account, sender, "rb")
+            self._ready(places, account, sender, transactional=False)
         for account, sender, source in places.lists:
             if source == "":
-                self._ready(places, account, sender, "rt")
+                self._ready(places, account, sender, transactional=True)
 
-    def _ready(self, places: Places, account: str, sender: str, ready: str) -> None:
+    def _ready(self, places: Places, account: str, sender: str, *, transactional: bool) -> None:
         lane = (account, sender)
         busy = lane in places.heads or places.pauses.get(lane, 0) > 0
-        assert busy or sender in places.ready.get((account, ready), set()), (lane, ready)
+        ready = places.ready.get(account, {})
+        assert busy or (sender in ready and (ready[sender] or not transactional)), (lane, transactional)
 
     @invariant()
     def an_account_is_due_when_its_campaigns_are(self) -> None:

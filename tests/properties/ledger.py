@@ -17,6 +17,7 @@ from paceline_worker.verdict.policy import Verdict
 from tests.conftest import SECRET
 from tests.properties.places import ROOT, Places, look
 from tests.support.drive import NOT_MADE, Drive
+from tests.support.stored import stored_account
 
 ACCOUNTS = ("acme", "fast", "told")
 SENDERS = ("+15550100001", "+15550100002")
@@ -107,8 +108,7 @@ class Ledger(RuleBasedStateMachine):
         return f"{prefix}{len(self.uuids) + len(self.calls) * 1000}"
 
     def account_fields(self, account: str) -> Mapping[str, str]:
-        fields: Any = self.client.hgetall(f"{ROOT}:a:{account}")
-        return {str(name): str(value) for name, value in fields.items()}
+        return stored_account(self.client, account)
 
     def open_breakers(self) -> set[str]:
         """Accounts whose breaker is open, and '' when the provider's is."""

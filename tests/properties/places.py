@@ -9,6 +9,7 @@ import redis
 from paceline import names
 
 ROOT = names.STATE_ROOT
+_BULK = 4e15  # lanes.lua
 
 
 @dataclass
@@ -26,7 +27,7 @@ class Places:
         pauses: (account, sender) to the end of the lane's pause (us).
         lists: (account, sender, source) to the operations that wait there; source '' is the transactional list.
         turns: (account, sender) to the tags of the sources in its rotation.
-        ready: (account, 'rt' or 'rb') to the senders that may send.
+        ready: account to the senders that may send, and whether with transactional work.
         wakes: campaign to the time (us) at which it is attended to.
         campaigns: name to fields.
         open: (account, campaign) of those that are not complete.
@@ -44,7 +45,7 @@ class Places:
     pauses: dict[tuple[str, str], int] = field(default_factory=dict)
     lists: dict[tuple[str, str, str], list[str]] = field(default_factory=dict)
     turns: dict[tuple[str, str], dict[str, float]] = field(default_factory=dict)
-    ready: dict[tuple[str, str], set[str]] = field(default_factory=dict)
+    ready: dict[str, dict[str, bool]] = field(default_factory=dict)
     wakes: dict[str, float] = field(default_factory=dict)
     campaigns: dict[str, dict[str, str]] = field(default_factory=dict)
     open: set[tuple[str, str]] = field(default_factory=set)
@@ -97,7 +98,7 @@ def _ask(pipe: Any, key: str) -> None:
 
 def _is_sorted(parts: list[str]) -> bool:
     match parts:
-        case ["a", _, "tm" | "held" | "rt" | "rb"] | ["c", _, "tm"] | ["l", _, _, "w"] | ["due"] | ["timers"] | ["fl"]:
+        case ["a", _, "tm" | "held" | "r"] | ["c", _, "tm"] | ["l", _, _, "w"] | ["due"] | ["timers"] | ["fl"]:
             return True
     return False
 
@@ -133,8 +134,8 @@ def _sort(found: Places, parts: list[str], answer: Any) -> None:  # noqa: PLR091
             found.waiting.update(answer)
         case ["l", account, sender, "w"]:
             found.turns[account, sender] = dict(answer)
-        case ["a", account, "rt" | "rb" as ready]:
-            found.ready[account, ready] = {sender for sender, _ in answer}
+        case ["a", account, "r"]:
+            found.ready[account] = {sender: since < _BULK for sender, since in answer}
         case ["a", account, "c"]:
             found.open |= {(account, name) for name in answer}
         case ["c", name]:

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from datetime import timedelta
+from itertools import pairwise
 
 import pytest
 
@@ -64,6 +65,39 @@ def test_what_is_absent_twice_is_sent_again(drive: Drive) -> None:
     assert second - first >= GRACE_US
     assert third - second >= 2 * GRACE_US
     assert ("accepted", "1") == (drive.operation(op)["oc"], drive.operation(op)["at"])
+
+
+FRESH = replace(ABSENT, outcome="fresh")
+STALE = replace(ABSENT, outcome="stale")
+
+
+def test_a_fresh_history_without_it_is_read_once_more_and_then_it_is_sent_again(drive: Drive) -> None:
+    """The canary was seen before the conversation was read for the last time: that order makes it proof."""
+    op = drive.send()
+    calls = [call(drive, verdict) for verdict in (UNKNOWN, ABSENT, FRESH, ABSENT, ACCEPTED)]
+    assert [None, "l1", "l2", "l3", None] == [what for _, what, _ in calls]
+    assert ("accepted", "1") == (drive.operation(op)["oc"], drive.operation(op)["at"])
+
+
+def test_a_stale_history_is_looked_at_less_and_less_often_and_proves_nothing(drive: Drive) -> None:
+    """Four times, then the conversation once more: it is not there, so a person decides. Nothing was sent again."""
+    op = drive.send()
+    held = replace(ABSENT, outcome="held")
+    calls = [call(drive, verdict) for verdict in (UNKNOWN, ABSENT, STALE, STALE, STALE, STALE, held)]
+    assert [None, "l1", "l2", "l2", "l2", "l2", "l4"] == [what for _, what, _ in calls]
+    slots = [slot for _, _, slot in calls]
+    pauses = [later - earlier for earlier, later in pairwise(slots[1:])]
+    assert all(pause >= 2 * GRACE_US * 2**number for number, pause in enumerate(pauses[:4]))
+    assert "held" == drive.operation(op)["oc"]
+    assert 0 == drive.balance().unaccounted
+
+
+def test_a_history_that_becomes_fresh_in_time_is_believed(drive: Drive) -> None:
+    """Another message of the sender appears meanwhile; then this one does, too."""
+    op = drive.send()
+    calls = [call(drive, verdict) for verdict in (UNKNOWN, ABSENT, STALE, FRESH, found("MSG7"))]
+    assert [None, "l1", "l2", "l2", "l3"] == [what for _, what, _ in calls]
+    assert ("accepted", "MSG7") == (drive.operation(op)["oc"], drive.operation(op)["u"])
 
 
 @pytest.mark.parametrize("absent_before", [0, 1])

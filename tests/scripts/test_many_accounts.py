@@ -12,15 +12,16 @@ from paceline_worker.accounts.info import Info
 from paceline_worker.accounts.secrets import ApiKey, KeyRing
 from paceline_worker.accounts.stored import StoredAccount, StoredAccounts
 from tests.conftest import SECRET, add_account
+from tests.support.stored import stored_account
 
 RING = KeyRing(SECRET)
 OTHER = KeyRing("AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=")
 # Different each time, and for each account.
-MOVING = {"name", "key", "key_version", "added_at", "info_at", "info_read_at", "next", "recheck"}
+MOVING = {"name", "key", "key_version", "added_at", "info_at", "info_read_at", "next", "recheck", "due"}
 
 
 def fields(client: redis.Redis, name: str) -> dict[str, str]:
-    found = client.hgetall(f"{names.STATE_ROOT}:a:{name}")
+    found = stored_account(client, name)
     return {str(field): str(value) for field, value in found.items() if field not in MOVING}
 
 
@@ -63,10 +64,10 @@ def test_more_than_one_round_trip_holds(client: redis.Redis) -> None:
 def test_names_that_are_taken_are_told(client: redis.Redis) -> None:
     """Those accounts stay as they are; the others are added."""
     add_account(client, "beta", rates="20/minute")
-    before = client.hgetall(f"{names.STATE_ROOT}:a:beta")
+    before = stored_account(client, "beta")
     wanted = [NewAccount(name=name, key=ApiKey(f"KEY-{name}")) for name in ("alpha", "beta", "gamma")]
     assert ["beta"] == Accounts(client).add_many(wanted, ring=RING)
-    assert before == client.hgetall(f"{names.STATE_ROOT}:a:beta")
+    assert before == stored_account(client, "beta")
     assert ["alpha", "beta", "gamma"] == [account.name for account in stored(client)]
 
 

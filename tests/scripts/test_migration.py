@@ -9,12 +9,31 @@ from paceline_worker.state.migration import Form, Migration, MigrationRefused, c
 from paceline_worker.state.state import Beat
 from tests.conftest import add_account
 from tests.support.drive import ACCEPTED, SENDER_BUSY, Drive
+from tests.support.stored import stored_account
 
 ROOT = "paceline:{0}"
+_BULK = 4e15  # lanes.lua
+
+
+def as_schema_2(drive: Drive) -> None:
+    """Lay the keys out as an earlier development version did: one hash of all fields of an account, two sets of ready lanes."""
+    client = drive.client
+    for name in drive.state.accounts():
+        account = f"{ROOT}:a:{name}"
+        client.hset(account, mapping=stored_account(client, name) | {"quotas": "", "reserve": "0"})  # type: ignore[arg-type]
+        client.hdel(account, "due", "aside")
+        ready: Any = client.zrange(f"{account}:r", 0, -1, withscores=True)
+        for sender, since in ready:
+            client.zadd(f"{account}:{'rt' if since < _BULK else 'rb'}", {sender: since % _BULK})
+        client.delete(f"{account}:about", f"{account}:secret", f"{account}:r")
+    for op in client.scan_iter(f"{ROOT.replace('{', '[{]').replace('}', '[}]')}:o:*"):
+        client.hdel(op, "hd")
+    client.hset(f"{ROOT}:meta", "schema", "2")
 
 
 def as_schema_1(drive: Drive) -> None:
     """Lay the keys out as release 0.1.0 did: leases by account, their number in meta, one index for everything."""
+    as_schema_2(drive)
     client = drive.client
     flying: Any = client.zrange(f"{ROOT}:fl", 0, -1, withscores=True)
     for op, lease in flying:
@@ -31,8 +50,16 @@ def as_schema_1(drive: Drive) -> None:
     client.hdel(f"{ROOT}:meta", "schema")
 
 
+LAYOUTS = {"1": as_schema_1, "2": as_schema_2}
+
+
+@pytest.fixture(params=sorted(LAYOUTS))
+def schema(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
 @pytest.fixture
-def old(drive: Drive) -> list[str]:
+def old(drive: Drive, schema: str) -> list[str]:
     """A backlog of every kind: waiting, scheduled, of a paused sender, granted, and in the middle of a call."""
     add_account(drive.client, "fast", "600/minute", "window")
     ops = [drive.send("fast", sender=f"+1555010000{number}") for number in range(4)]
@@ -44,17 +71,17 @@ def old(drive: Drive) -> list[str]:
     drive.begin(hints[:2], owner="of the old release")
     drive.settle(hints[0], SENDER_BUSY)
     ops += [drive.send(), drive.send(not_before=drive.now.replace(year=drive.now.year + 1))]
-    as_schema_1(drive)
+    LAYOUTS[schema](drive)
     return ops
 
 
-def test_a_worker_refuses_it_with_a_sentence(drive: Drive, old: list[str]) -> None:
+def test_a_worker_refuses_it_with_a_sentence(drive: Drive, old: list[str], schema: str) -> None:
     """It says what to do, and changes nothing."""
     assert old
-    assert Form("1", "2", 2, 0) == Migration(drive.client).form()
+    assert Form(schema, "3", 2, 0) == Migration(drive.client).form()
     with pytest.raises(ConfigurationError, match="stop all workers and run `paceline state migrate`"):
         check_schema(drive.client)
-    assert Form("1", "2", 2, 0) == Migration(drive.client).form()
+    assert Form(schema, "3", 2, 0) == Migration(drive.client).form()
 
 
 def test_all_of_it_is_delivered_after_the_conversion(drive: Drive, old: list[str]) -> None:
@@ -88,7 +115,7 @@ def test_it_is_refused_while_a_worker_is_alive(drive: Drive, old: list[str]) -> 
     Migration(drive.client).convert()
 
 
-def test_a_conversion_that_was_interrupted_goes_on(drive: Drive, old: list[str]) -> None:
+def test_a_conversion_that_was_interrupted_goes_on(drive: Drive, old: list[str], schema: str) -> None:
     """Killed after a page: the rest is converted by the next run, and a third one finds nothing to do."""
     assert old
 
@@ -100,7 +127,7 @@ def test_a_conversion_that_was_interrupted_goes_on(drive: Drive, old: list[str])
 
     with pytest.raises(Killed):
         Migration(drive.client).convert(die)
-    assert "1" == Migration(drive.client).form().schema
+    assert schema == Migration(drive.client).form().schema
     first = Migration(drive.client).convert()
     assert first == Migration(drive.client).convert()
     assert 2 == drive.client.zcard(f"{ROOT}:fl")
@@ -109,9 +136,9 @@ def test_a_conversion_that_was_interrupted_goes_on(drive: Drive, old: list[str])
 def test_state_of_a_later_release_is_refused(drive: Drive) -> None:
     """With the numbers, so that somebody can find that release."""
     drive.client.hset(f"{ROOT}:meta", "schema", "7")
-    with pytest.raises(ConfigurationError, match=r"\(schema 7, this one reads 2\)"):
+    with pytest.raises(ConfigurationError, match=r"\(schema 7, this one reads 3\)"):
         check_schema(drive.client)
-    with pytest.raises(MigrationRefused, match="the state has schema 7; this release converts 1"):
+    with pytest.raises(MigrationRefused, match="the state has schema 7; this release converts 1 and 2"):
         Migration(drive.client).convert()
 
 
@@ -129,7 +156,7 @@ def test_empty_state_gets_the_form_of_this_release(drive: Drive) -> None:
     drive.set_time(drive.now_us)
     assert "" == Migration(drive.client).form().schema
     check_schema(drive.client)
-    assert "2" == Migration(drive.client).form().schema
+    assert "3" == Migration(drive.client).form().schema
     drive.client.delete(f"{ROOT}:meta")
     add_account(drive.client, "first")
-    assert "2" == Migration(drive.client).form().schema
+    assert "3" == Migration(drive.client).form().schema

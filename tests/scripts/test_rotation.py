@@ -10,6 +10,7 @@ from paceline_worker.accounts.info import Info
 from paceline_worker.accounts.secrets import ApiKey, KeyRing
 from tests.conftest import SECRET
 from tests.support.drive import ACCEPTED, BAD_KEY, UNPAID, Drive
+from tests.support.stored import stored_account
 
 OTHER_SECRET = "B" * 43 + "="
 RING = KeyRing(SECRET)
@@ -21,7 +22,8 @@ def rotate(drive: Drive, key: str | None = "NEW-KEY", ring: KeyRing = RING) -> N
 
 
 def stored(drive: Drive, ring: KeyRing = RING) -> tuple[str, int]:
-    text, version = drive.client.hmget("paceline:{0}:a:acme", "key", "key_version")
+    found = stored_account(drive.client, "acme")
+    text, version = found["key"], found["key_version"]
     return ring.decrypt(str(text), "acme", int(str(version))).reveal(), int(str(version))
 
 
@@ -162,7 +164,7 @@ def test_two_at_once_do_not_undo_each_other(drive: Drive, monkeypatch: pytest.Mo
 
 def test_what_cannot_be_is_refused_and_changes_nothing(drive: Drive) -> None:
     """An unknown account, no key, a key under another secret."""
-    before = drive.client.hgetall("paceline:{0}:a:acme")
+    before = stored_account(drive.client, "acme")
     accounts = Accounts(drive.client)
     with pytest.raises(UnknownAccount):
         accounts.rotate("nobody", ApiKey("NEW-KEY"), ring=RING)
@@ -170,4 +172,4 @@ def test_what_cannot_be_is_refused_and_changes_nothing(drive: Drive) -> None:
         accounts.rotate("acme", ApiKey("new\nkey"), ring=RING)
     with pytest.raises(ConfigurationError, match="cannot be decrypted"):
         accounts.rotate("acme", None, ring=KeyRing(OTHER_SECRET))
-    assert before == drive.client.hgetall("paceline:{0}:a:acme")
+    assert before == stored_account(drive.client, "acme")

@@ -8,7 +8,7 @@ from paceline.state.scripts import Script
 from paceline_worker.state.clock import ServerClock
 from paceline_worker.state.state import Beat
 from tests.conftest import add_account
-from tests.support.drive import ACCEPTED, Drive
+from tests.support.drive import ACCEPTED, LEASE_US, Drive
 
 INTERVAL_US = 6_100_000
 SPACING_US = 6_000_000  # what the provider counts: 10/minute, evenly
@@ -71,3 +71,42 @@ def test_a_jump_is_noticed_whoever_sees_it_first(drive: Drive, first_to_see: str
         clock: ServerClock = state._clock  # noqa: SLF001
         assert clock.observe(time.monotonic(), drive.now_us, time.monotonic())
     assert state.grant(most=1, fleet_capacity=1).clock_jumped
+
+
+@pytest.mark.parametrize("who", ["a worker that saw it", "a worker that starts"])
+def test_a_clock_set_back_an_hour_holds_no_lease_for_an_hour(drive: Drive, who: str) -> None:
+    """The worker of a begun operation died, then the clock went back: its lease ends within the time of a lease."""
+    op = drive.send(on_unknown="hold")
+    drive.begin_at_slot(drive.grant_next())
+    drive.advance(-3600)
+    if who == "a worker that saw it":
+        drive.worker.restart_buckets()
+    else:
+        assert 1 == drive.worker.shorten_leases()
+    drive.advance(LEASE_US / 1e6 + 0.1)
+    drive.grant()
+    assert "held" == drive.operation(op)["oc"]
+
+
+def test_a_lease_of_the_present_is_left_alone(drive: Drive) -> None:
+    """Workers start all the time, and may have another deadline."""
+    drive.send()
+    drive.begin_at_slot(drive.grant_next())
+    assert 0 == drive.worker.shorten_leases()
+
+
+def test_after_the_clock_went_back_an_hour_another_worker_grants_and_the_dead_count_no_more(drive: Drive) -> None:
+    """The one that granted died just before: nobody waits an hour for the end of its time."""
+    beat = Beat(10, 10, wants_grant_s=1.25)
+    assert drive.worker.heartbeat("died", beat, 5.0).grants
+    drive.advance(-3600)
+    fleet = drive.worker.heartbeat("lives", beat, 5.0)
+    assert (True, 1, 10) == (fleet.grants, fleet.workers, fleet.capacity)
+
+
+def test_the_providers_pause_ends_within_a_minute_whatever_the_clock_does(drive: Drive) -> None:
+    """The longest pause of the provider's breaker is a minute."""
+    drive.client.hset("paceline:{0}:meta", "pb_until", drive.now_us + 30_000_000)
+    drive.advance(-3600)
+    drive.worker.restart_buckets()
+    assert int(drive.client.hget("paceline:{0}:meta", "pb_until") or 0) <= drive.now_us + 60_000_000

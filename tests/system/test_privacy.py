@@ -9,7 +9,6 @@ from datetime import timedelta
 import psutil
 import pytest
 
-from paceline import names
 from paceline.state import connect
 from paceline_worker.accounts.accounts import Accounts
 from paceline_worker.accounts.secrets import ApiKey, KeyRing
@@ -17,6 +16,7 @@ from tests.support.processes import free_port
 from tests.support.promtool import promtool
 from tests.support.servers import start_server
 from tests.support.stack import SECRET, Stack
+from tests.support.stored import stored_account
 
 pytestmark = [pytest.mark.system]
 
@@ -67,7 +67,7 @@ def test_the_canary_leaves_no_trace(stack: Stack, log_format: str) -> None:
     for place, text in everything.items():
         for canary in (KEY, NUMBER, NUMBER[1:], TEXT, SECRET):
             assert canary not in text, f"{canary} in {place}"
-    dump = stack.client.hgetall(f"{names.STATE_ROOT}:a:{stack.name}")
+    dump = stored_account(stack.client, stack.name)
     assert KEY not in json.dumps(dump)
     assert re.search(r"^paceline_operations_settled_total\{.*outcome=\"rejected\"\} 1\.0$", metrics, re.MULTILINE)
 

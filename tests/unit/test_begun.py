@@ -137,7 +137,7 @@ def test_a_campaigns_message_is_looked_up_with_its_text() -> None:
 # -- look-ups -------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("phase", ["l1", "l2"])
+@pytest.mark.parametrize("phase", ["l1", "l3", "l4"])
 def test_a_look_up_reads_what_the_earlier_call_did(phase: str) -> None:
     """The request reads the conversation, from the slot of the call whose outcome nobody knows."""
     found = read_begun(begun(phase=phase, sent_at=str(NOON_US - 20_000_000), was_unknown="1"))
@@ -166,7 +166,7 @@ def test_the_answer_of_a_look_up_is_no_acceptance() -> None:
         ("defer", "suspend", Meaning.UNPAID, "402"),
         ("wait", "operation", Meaning.OVERLOADED, "503"),
         ("wait", "operation", Meaning.UNKNOWN, "timeout"),
-        ("wait", "operation", Meaning.NOT_SENT, "connect"),
+        ("defer", "operation", Meaning.NOT_SENT, "connect"),
     ],
 )
 def test_a_look_up_may_be_put_off(verb: str, scope: str, meaning: Meaning, code: str) -> None:
@@ -221,7 +221,7 @@ def test_a_group_that_is_being_filled_knows_its_own_age() -> None:
         ("finish", "rejected", "good", Meaning.REJECTED, "422"),
         ("unknown", "", "bad", Meaning.UNKNOWN, "timeout"),
         ("retry", "", "bad", Meaning.OVERLOADED, "503"),
-        ("retry", "", "bad", Meaning.NOT_SENT, "connect"),
+        ("defer", "", "", Meaning.NOT_SENT, "connect"),
         ("defer", "", "good", Meaning.THROTTLED, "429"),
     ],
 )

@@ -13,14 +13,14 @@ HEALTH = {
     Meaning.BAD_KEY: "good",
     Meaning.UNPAID: "good",
     Meaning.OVERLOADED: "bad",
-    Meaning.NOT_SENT: "bad",
+    Meaning.NOT_SENT: "",
     Meaning.UNKNOWN: "bad",
 }
 
 
 @pytest.mark.parametrize(("health", "meaning"), [(health, meaning) for meaning, health in HEALTH.items()])
 def test_a_provider_that_answers_is_well(health: str, meaning: Meaning) -> None:
-    """A refusal is an answer; silence, 5xx and a refused connection are none."""
+    """A refusal is an answer; silence and 5xx are none. A call without a connection says nothing of the provider."""
     assert health == health_of(meaning)
 
 

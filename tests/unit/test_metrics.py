@@ -26,6 +26,7 @@ COUNTED = {
     ("paceline_worker_load_operations", "gauge", ()),
     ("paceline_worker_capacity_operations", "gauge", ()),
     ("paceline_worker_intake_operations", "gauge", ()),
+    ("paceline_worker_reaches_provider", "gauge", ()),
     ("paceline_worker_way_seconds", "gauge", ()),
     ("paceline_slots_moved", "counter", ()),
     ("paceline_build", "info", ("version",)),

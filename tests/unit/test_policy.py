@@ -31,7 +31,7 @@ def decided(meaning: Meaning, code: str = "599", words: str = "why", seed: int =
         ("defer", "", "account", "throttled", Meaning.THROTTLED),
         ("defer", "", "sender", "sender_busy", Meaning.SENDER_BUSY),
         ("retry", "", "operation", "overloaded", Meaning.OVERLOADED),
-        ("retry", "", "operation", "not_sent", Meaning.NOT_SENT),
+        ("defer", "", "operation", "not_sent", Meaning.NOT_SENT),
         ("unknown", "", "operation", "unknown", Meaning.UNKNOWN),
         ("defer", "", "suspend", "bad_key", Meaning.BAD_KEY),
         ("defer", "", "suspend", "unpaid", Meaning.UNPAID),
@@ -72,7 +72,6 @@ def test_a_suspension_begins_with_its_reason(words: str, meaning: Meaning, code:
     assert words == decided(meaning, code).words
 
 
-@pytest.mark.parametrize("meaning", [Meaning.OVERLOADED, Meaning.NOT_SENT])
 @pytest.mark.parametrize(
     ("verb", "attempts", "max_attempts"),
     [
@@ -86,16 +85,15 @@ def test_a_suspension_begins_with_its_reason(words: str, meaning: Meaning, code:
         ("retry", 98, 100),
     ],
 )
-def test_an_operation_is_dead_when_its_attempts_are_used_up(
-    verb: str, attempts: int, max_attempts: int, meaning: Meaning
-) -> None:
+def test_an_operation_is_dead_when_its_attempts_are_used_up(verb: str, attempts: int, max_attempts: int) -> None:
     """The last allowed attempt that fails makes it dead, not one more."""
-    verdict = decided(meaning, attempts=attempts, max_attempts=max_attempts)
+    verdict = decided(Meaning.OVERLOADED, attempts=attempts, max_attempts=max_attempts)
     assert (verb, "dead" if verb == "finish" else "") == (verdict.verb, verdict.outcome)
 
 
 @pytest.mark.parametrize(
-    "meaning", [Meaning.THROTTLED, Meaning.SENDER_BUSY, Meaning.BAD_KEY, Meaning.UNPAID, Meaning.UNKNOWN]
+    "meaning",
+    [Meaning.THROTTLED, Meaning.SENDER_BUSY, Meaning.BAD_KEY, Meaning.UNPAID, Meaning.UNKNOWN, Meaning.NOT_SENT],
 )
 def test_waiting_never_spends_an_attempt(meaning: Meaning) -> None:
     """However many attempts were spent, being told to wait does not kill an operation."""
@@ -190,7 +188,7 @@ def test_what_a_lost_deletion_left_behind_is_not_looked_for(
 
 @pytest.mark.parametrize(
     ("verb", "meaning"),
-    [("unknown", Meaning.OVERLOADED), ("retry", Meaning.NOT_SENT), ("unknown", Meaning.UNKNOWN)],
+    [("unknown", Meaning.OVERLOADED), ("defer", Meaning.NOT_SENT), ("unknown", Meaning.UNKNOWN)],
 )
 def test_the_cautious_take_a_503_for_unknown(verb: str, meaning: Meaning) -> None:
     """An account may treat 503 as perhaps having taken effect; what was certainly not sent stays so."""

@@ -15,7 +15,7 @@ from paceline.operations.messages import Pin
 from paceline.operations.requests import Followed, ProviderRequest, Work
 from paceline_worker.provider.answers import Answer, Meaning
 from paceline_worker.verdict.policy import Verdict
-from paceline_worker.verdict.reconcile import found_out, lookup_for
+from paceline_worker.verdict.reconcile import CANARY, FRESH, LAST, PROOF, STALE, found_out, lookup_for
 from tests.unit.samples import (
     GROUP,
     NOON,
@@ -343,14 +343,16 @@ def test_a_look_up_that_is_refused_leaves_it_to_a_person(code: str, known: Work)
     assert "why" in found.words
 
 
-@pytest.mark.parametrize("meaning", [Meaning.THROTTLED, Meaning.SENDER_BUSY, Meaning.BAD_KEY, Meaning.UNPAID])
+@pytest.mark.parametrize(
+    "meaning", [Meaning.THROTTLED, Meaning.SENDER_BUSY, Meaning.BAD_KEY, Meaning.UNPAID, Meaning.NOT_SENT]
+)
 def test_what_is_said_of_the_account_or_sender_means_the_same_of_a_look_up(meaning: Meaning) -> None:
     """Pauses and suspensions are decided as for any call."""
     assert found_out(TEXT, Answer(meaning, "429"), NOON_US, LATER_US, Random(1)) is None
 
 
 @pytest.mark.parametrize("known", [TEXT, CREATING])
-@pytest.mark.parametrize("meaning", [Meaning.OVERLOADED, Meaning.NOT_SENT, Meaning.UNKNOWN])
+@pytest.mark.parametrize("meaning", [Meaning.OVERLOADED, Meaning.UNKNOWN])
 def test_a_look_up_that_fails_is_tried_again(meaning: Meaning, known: Work) -> None:
     """A look-up changes nothing, so it may be repeated; no attempt is spent."""
     for seed in range(100):
@@ -409,3 +411,65 @@ def test_a_deep_nest_is_no_time() -> None:
         nest = [nest]
     assert ("MSG1",) == history(shown(at=nest)).uuids
     assert () == history(shown(text=nest)).uuids
+
+
+# -- whether the history is fresh -----------------------------------------------------------------------------------------
+
+AFTER_THE_CALL = "2026-01-31T12:00:20Z"  # later than the deadline of 15 s, and than what two clocks may differ by
+
+
+def in_phase(phase: str, *messages: Any, known: Work = TEXT, date: datetime | None = LATER) -> str:
+    value = {"success": True, "messages": list(messages)}
+    found = found_out(known, answer(value, date), NOON_US, LATER_US, Random(1), phase)
+    assert found is not None
+    return found.outcome
+
+
+def test_the_canary_is_looked_for_among_all_messages_of_the_sender() -> None:
+    """Nothing goes to the same recipient while the outcome is unknown, so the conversation holds no canary."""
+    assert f"/whatsapp/messages/{SENDER}" == lookup_for(TEXT, CANARY).path
+    assert f"/whatsapp/groups/messages/{GROUP}" == lookup_for(TO_GROUP, CANARY).path
+
+
+@pytest.mark.parametrize(
+    ("outcome", "canary", "date"),
+    [
+        (FRESH, shown(text="Other", at=AFTER_THE_CALL), LATER),
+        (FRESH, shown(text="Other", at="2026-01-31T12:02:30Z"), None),
+        (STALE, shown(text="Other", at=AFTER_THE_CALL), None),
+        (STALE, shown(text="Other", at="2026-01-31T12:00:18Z"), LATER),
+        (STALE, shown(text="Other", at=AFTER_THE_CALL, sent_by="user"), LATER),
+        (STALE, shown(text="Other", at=AFTER_THE_CALL, is_from_api=False), LATER),
+        (STALE, shown(text="Other", at="soon"), LATER),
+        (STALE, shown(text="Other", at=None), LATER),
+    ],
+    ids=["20 s", "no date 150 s", "no date 20 s", "18 s", "inbound", "by hand", "no time", "none"],
+)
+def test_only_a_message_of_ours_that_is_certainly_younger_than_the_call_shows_a_fresh_history(
+    outcome: str, canary: Any, date: datetime | None
+) -> None:
+    """The call may have taken effect until its deadline, and without a Date the clocks may differ by a minute."""
+    assert outcome == in_phase(CANARY, canary, shown(text="Older", at=AT_NOON), date=date)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "messages"),
+    [("", [shown(text="Other", at=AFTER_THE_CALL)]), (STALE, [shown(text="Other", at=AT_NOON)]), (STALE, [])],
+    ids=["fresh", "old", "empty"],
+)
+def test_a_groups_history_shows_both_at_once(outcome: str, messages: list[Any]) -> None:
+    """A later message of ours to the group proves, in the same answer, that this one is not there."""
+    assert outcome == in_phase(CANARY, *messages, known=TO_GROUP)
+
+
+@pytest.mark.parametrize(("outcome", "phase"), [("", PROOF), ("held", LAST)])
+def test_absence_is_proof_after_a_canary_and_nothing_without(outcome: str, phase: str) -> None:
+    """What was never seen fresh is left to a person in the end."""
+    assert outcome == in_phase(phase, shown(text="Other"))
+
+
+def test_a_sender_without_any_history_shows_no_canary() -> None:
+    """404: nothing was ever said, as far as that history knows."""
+    found = found_out(TEXT, Answer(Meaning.REJECTED, "404", "none"), NOON_US, LATER_US, Random(1), CANARY)
+    assert found is not None
+    assert STALE == found.outcome

@@ -47,7 +47,12 @@ class PacelineStep(bootsteps.StartStopStep):
             settings = Settings.from_environment()
             if self._allow_volatile:
                 settings = settings.model_copy(update={"allow_volatile": True})
-            self._runtime = Runtime(settings, publisher(app), lambda: control.takes_hints(app))
+            self._runtime = Runtime(
+                settings,
+                publisher(app),
+                lambda: control.takes_hints(app),
+                lambda forward: control.step(app, parent.consumer, forward=forward),
+            )
             self._runtime.start()
         except PacelineError as error:
             _refuse(str(error))

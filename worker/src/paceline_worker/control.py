@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from celery.worker.control import Panel, control_command, inspect_command
 from celery.worker.control import add_consumer as celerys_add_consumer
+from celery.worker.control import cancel_consumer as celerys_cancel_consumer
 
 from paceline import names
 
@@ -30,12 +31,29 @@ def install() -> None:
     inspect_command(name="paceline")(inspect)
     control_command(name="paceline_pause")(pause)
     control_command(name="paceline_resume")(resume)
-    Panel.data |= {name: _refusal(words) for name, words in REFUSED.items()} | {"add_consumer": add_consumer}
+    Panel.data |= {name: _refusal(words) for name, words in REFUSED.items()}
+    Panel.data |= {"add_consumer": add_consumer, "cancel_consumer": cancel_consumer}
 
 
 def takes_hints(app: Any) -> bool:
     """Whether this worker is to consume granted operations, be the broker there or not. Any thread may ask."""
     return names.DELIVER_QUEUE in app.amqp.queues.consume_from
+
+
+def step(app: Any, consumer: Any, *, forward: bool) -> None:
+    """Step back while this worker cannot reach the provider, and forward again when it can. Any thread may call.
+
+    Args:
+        app: the Celery app.
+        consumer: Celery's consumer.
+        forward: whether the provider can be reached. A worker that a person has paused stays so.
+    """
+    if not forward and takes_hints(app):
+        app.paceline_stepped_back = True
+        consumer.call_soon(consumer.cancel_task_queue, names.DELIVER_QUEUE)
+    elif forward and getattr(app, "paceline_stepped_back", False):
+        app.paceline_stepped_back = False
+        consumer.call_soon(consumer.add_task_queue, names.DELIVER_QUEUE)
 
 
 def inspect(state: Any, **_: Any) -> dict[str, Any]:
@@ -45,12 +63,16 @@ def inspect(state: Any, **_: Any) -> dict[str, Any]:
 
 def pause(state: Any, **_: Any) -> dict[str, str]:
     """Take no operations on and leave the fleet; what this worker has comes to its end."""
+    state.app.paceline_stepped_back = False  # it stays paused when it reaches the provider again
     state.consumer.call_soon(state.consumer.cancel_task_queue, names.DELIVER_QUEUE)
     return {"ok": "takes no operations on; `inspect paceline` shows as load what is left"}
 
 
 def resume(state: Any, **_: Any) -> dict[str, str]:
     """Take operations on again."""
+    if not state.app.paceline.reaches_provider:
+        state.app.paceline_stepped_back = True
+        return {"ok": "takes operations on as soon as it reaches the provider"}
     state.consumer.call_soon(state.consumer.add_task_queue, names.DELIVER_QUEUE)
     return {"ok": "takes operations on"}
 
@@ -60,6 +82,13 @@ def add_consumer(state: Any, queue: str, **options: Any) -> dict[str, str]:
     if queue not in (names.ACCEPT_QUEUE, names.DELIVER_QUEUE):
         return {"error": REFUSED["add_consumer"]}
     return celerys_add_consumer(state, queue, **options)  # type: ignore[no-any-return]
+
+
+def cancel_consumer(state: Any, queue: str, **options: Any) -> dict[str, str]:
+    """Celery's own; a person who takes granted operations away takes them away for good."""
+    if queue == names.DELIVER_QUEUE:
+        state.app.paceline_stepped_back = False
+    return celerys_cancel_consumer(state, queue, **options)  # type: ignore[no-any-return]
 
 
 def _refusal(words: str) -> Callable[..., dict[str, str]]:

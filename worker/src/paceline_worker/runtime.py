@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 import structlog
@@ -27,6 +28,8 @@ from paceline_worker.dispatch.admission import Admission
 from paceline_worker.dispatch.dispatcher import Dispatcher
 from paceline_worker.dispatch.progress import ProgressCheck
 from paceline_worker.provider.client import Provider
+from paceline_worker.provider.proxy import proxy_for
+from paceline_worker.provider.way_out import WayOut
 from paceline_worker.state.clock import ServerClock
 from paceline_worker.state.migration import check_schema
 from paceline_worker.state.state import LEASE_MARGIN_S, DeliveryState, Hint, InfoTurn, WorkerState
@@ -47,6 +50,7 @@ class Runtime:
         settings: read once at the edge.
         publish: hands a batch of hints to Celery.
         takes_hints: whether this worker is to take granted operations.
+        step: called with False when this worker is to take no hints because it cannot reach the provider, with True when it can.
     """
 
     def __init__(
@@ -54,8 +58,11 @@ class Runtime:
         settings: Settings,
         publish: Callable[[Sequence[Hint], int], None],
         takes_hints: Callable[[], bool] = lambda: True,
+        step: Callable[[bool], None] = lambda _: None,
     ) -> None:
         self._settings = settings
+        self._step = step
+        self._way_out: WayOut | None = None
         self._owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         ring = KeyRing(settings.secret_key.get_secret_value())
         clock = ServerClock()
@@ -64,7 +71,11 @@ class Runtime:
         self._progress = ProgressCheck()
         self.metrics = metrics.Metrics(CollectorRegistry())  # our own: a host's metrics and ours do not mix
         self._state = WorkerState(
-            settings.state_url, clock, retention_s=settings.retention_s, grace_s=settings.reconcile_grace_s
+            settings.state_url,
+            clock,
+            retention_s=settings.retention_s,
+            grace_s=settings.reconcile_grace_s,
+            longest_lease_s=settings.http_deadline_s + LEASE_MARGIN_S,
         )
         self._dispatcher = Dispatcher(
             worker=self._owner,
@@ -81,7 +92,7 @@ class Runtime:
             on_info=self._ask_info,
             on_stalled=self._end_deaf,
             random=random.Random(),  # noqa: S311 - jitter, no secret
-            takes_hints=takes_hints,
+            takes_hints=lambda: takes_hints() and self.reaches_provider,
         )
         self._engine = Engine(
             make_state=lambda: DeliveryState(
@@ -93,9 +104,7 @@ class Runtime:
                 retention_s=settings.retention_s,
                 grace_s=settings.reconcile_grace_s,
             ),
-            make_provider=lambda: Provider(
-                settings.api_base, deadline_s=settings.http_deadline_s, connections=settings.capacity * 2
-            ),
+            make_provider=self._make_provider,
             ring=ring,
             clock=clock,
             metrics=self.metrics,
@@ -109,6 +118,7 @@ class Runtime:
         self.metrics.capacity.set(settings.capacity)
         self.metrics.intake.set_function(lambda: admission.intake)
         self.metrics.way.set_function(lambda: way.most_s)
+        self.metrics.reaches_provider.set_function(lambda: self.reaches_provider)
         ProcessCollector(registry=self.metrics.registry)
         self._admission = admission
         self._clock = clock
@@ -128,8 +138,10 @@ class Runtime:
         try:
             check_state_server(self._state.client, allow_volatile=self._settings.allow_volatile)
             check_schema(self._state.client)
+            self._state.shorten_leases()
         except (RedisError, OSError) as error:
             raise ConfigurationError(f"the state server cannot be reached: {error}") from error
+        proxy_for(self._settings.api_base)
         try:
             self._end_traces = setup.set_up("paceline-worker")
         except ConfigurationError as error:
@@ -159,6 +171,11 @@ class Runtime:
         except Closing:
             self._state.give_back(hints, "the worker stops")
 
+    @property
+    def reaches_provider(self) -> bool:
+        """Whether this worker can connect to the provider, as it knows. Any thread may ask."""
+        return self._way_out is None or self._way_out.is_open
+
     def figures(self) -> dict[str, Any]:
         """How this worker stands, in plain JSON, for `inspect paceline`: what it knows, so nobody is asked and it cannot hang."""
         now_s, standing = time.monotonic(), self._dispatcher.standing()
@@ -178,6 +195,8 @@ class Runtime:
             "fleet_capacity": fleet.capacity if fleet else None,
             "fleet_age_s": round(now_s - standing.fleet_at_s, 1) if fleet else None,
             "state_answers": standing.answered,
+            "provider_reachable": self.reaches_provider,
+            "provider_error": (self._way_out.words if self._way_out else "") or None,
             "state_clock_ahead_ms": round(self._clock.server_us(now_s) / 1e3 - time.time() * 1e3),
             "metrics": self._metrics_at,
         }
@@ -194,6 +213,22 @@ class Runtime:
             self._end_traces()
         if self._stop_metrics:
             self._stop_metrics()
+
+    def _make_provider(self) -> Provider:
+        provider = Provider(
+            self._settings.api_base,
+            deadline_s=self._settings.http_deadline_s,
+            connections=self._settings.capacity * 2,
+        )
+        jitter = random.Random()  # noqa: S311 - no secret
+        self._way_out = provider.way_out = WayOut(provider.reach, self._stepped, jitter)
+        return provider
+
+    def _stepped(self, words: str) -> None:
+        """This worker cannot reach the provider (`words` says why), or can again ('')."""
+        self._step(not words)
+        with suppress(RedisError, OSError):  # it is for people to read, and is told again
+            self._state.unreachable(self._owner, words)
 
     def _ask_info(self, turn: InfoTurn) -> None:
         self._engine.ask_info(turn)

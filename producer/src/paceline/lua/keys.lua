@@ -14,6 +14,7 @@
 -- meta            hash    schema (of these keys), epoch (bucket generation), jumps (of the server's clock), run_id,
 --                         hop and lead (us, meta.lua), granter and granter_until (heartbeat.lua), pb_* the provider's breaker (breaker.lua)
 -- workers         hash    worker -> "capacity|expires_us|latency_us|cpu_us|intake|way_us|lateness_us|longest_way_us" (heartbeat.lua)
+-- unreachable     hash    worker that cannot reach the provider -> "expires_us|why" (unreachable.lua); expires
 -- outcomes        stream  one entry per settled operation, trimmed (docs/outcomes.md)
 -- receipts        hash    `<status>|<account>` -> receipts that came before their message's answer, for a receiver's metrics; taken by it
 -- campaigns       set     campaign names
@@ -23,13 +24,15 @@
 -- o:<id>          hash    operation; expires a retention time after its outcome
 -- f:<id>          list    operations that follow this one and wait for its outcome; removed by it
 -- u:<uuid>        string  the operation that has this message or group at the provider; expires like the operation
--- a:<acct>        hash    account: limits, budgets, bucket, pause, breaker, suspension, what /info said, encrypted key, digest of the
---                         token that its receipts come with
+-- a:<acct>        hash    account, as far as sending needs it: limits, budgets, bucket, pause, breaker, suspension; `due` its score there
+-- a:<acct>:about  hash    what people and producers read of it: rates in words, senders, what /info said, since when it is there
+-- a:<acct>:secret hash    encrypted key, digest of the token that its receipts come with
 -- a:<acct>:n      hash    counts since the account was added
 -- a:<acct>:c      set     its campaigns that are not complete
 -- a:<acct>:dead   zset    its dead letters: rejected or dead -> since when (us); trimmed with the retention time
 -- a:<acct>:ln     set     senders that have or had a lane
--- a:<acct>:rt|rb  zset    senders whose lane may send now and holds transactional | bulk work -> since when (us)
+-- a:<acct>:r      zset    senders whose lane may send now -> since when (us) it has transactional work; with bulk work only: since when,
+--                         plus BULK (lanes.lua), so that transactional work comes first
 -- a:<acct>:in     zset    its inbox records -> time of writing (us): accepted in this order, whatever hint comes first
 -- a:<acct>:tm     zset    operations that wait for a time -> due (us): `n:<seq>:<id>` not before, `o:0:<id>` back-off ends,
 --                         `v:<other>:<id>` valid until, of one that follows another; `c:0:<campaign>` is to be attended to
@@ -47,7 +50,7 @@
 local root = KEYS[1]
 
 -- The form of these keys. State of another form is converted by `paceline state migrate` before a worker starts.
-local SCHEMA = '2'
+local SCHEMA = '3'
 
 -- Before the id of an operation in the index of timers: no account's name begins like this.
 local CANCELLED = '!'
@@ -55,6 +58,7 @@ local CANCELLED = '!'
 local key = {
   accounts = root .. ':accounts', due = root .. ':due', inbox = root .. ':inbox', meta = root .. ':meta',
   timers = root .. ':timers', in_flight = root .. ':fl', workers = root .. ':workers', outcomes = root .. ':outcomes', campaigns = root .. ':campaigns', receipts = root .. ':receipts',
+  unreachable = root .. ':unreachable',
 }
 function key.record(rid) return root .. ':in:' .. rid end
 function key.refusal(rid) return root .. ':no:' .. rid end
@@ -64,6 +68,8 @@ function key.followers(id) return root .. ':f:' .. id end
 function key.claim(uuid) return root .. ':u:' .. uuid end
 function key.operation(id) return root .. ':o:' .. id end
 function key.account(name) return root .. ':a:' .. name end
+function key.about(name) return root .. ':a:' .. name .. ':about' end
+function key.secret(name) return root .. ':a:' .. name .. ':secret' end
 function key.lane(account, sender) return root .. ':l:' .. account .. ':' .. sender end
 
 -- Entries of the streams of outcomes (docs/outcomes.md): how many are kept of all, their form, and what of an operation comes back.
@@ -78,6 +84,16 @@ end
 
 -- `tostring` keeps 14 digits and would lose the tail of a time.
 local function int(x) return string.format('%.0f', x) end
+
+-- A table whose functions are made when the first of them is asked for: making those that a call does not need would cost it more
+-- than its work.
+local function lazily(make)
+  return setmetatable({}, { __index = function(library, name)
+    setmetatable(library, nil)
+    for each, value in pairs(make()) do library[each] = value end
+    return library[name]
+  end })
+end
 
 -- Whether an operation of the account is in flight: each of its senders has one at the most.
 local function is_calling(account)

@@ -10,7 +10,7 @@
 --         campaigns:                      -> campaign names
 --         known:     2 ... ids            -> how many of them are known
 --         find:      2 cursor, 3 recipient or target, 4 account or '', 5 how many keys to look at -> { next cursor, ids }
---         fleet:                          -> JSON {workers, capacity, inflight, inbox, due_accounts, now}
+--         fleet:                          -> JSON {workers, capacity, unreachable, unreachable_why, inflight, inbox, accounts, now}
 -- keys  all, read only. Cost: O(senders + open campaigns) for an account; O(lane) to find one operation's position.
 --@include keys.lua
 local verb = ARGV[1]
@@ -127,8 +127,8 @@ end
 
 local function account_of(name)
   local a = as_table(redis.call('HGETALL', key.account(name)))
-  if not a.name then return nil end
-  a.key, a.hook = nil, nil
+  if not a.interval then return nil end
+  for field, value in pairs(as_table(redis.call('HGETALL', key.about(name)))) do a[field] = value end
   -- What 429s and the ramp after an outage left of the rate (lanes.lua).
   local slow = tonumber(a.slow or 1000)
   if slow > 1000 then slow = math.max(1000, slow - 50 * math.max(0, math.floor((now - tonumber(a.slow_at)) / 3600000000))) end
@@ -219,7 +219,14 @@ else
       workers = workers + 1
     end
   end
+  -- Workers that cannot reach the provider, and why the first of them cannot.
+  local unreachable, why = 0, nil
+  for _, value in ipairs(redis.call('HVALS', key.unreachable)) do
+    local expires, words = string.match(value, '^(%d+)|(.*)$')
+    if tonumber(expires) >= now then unreachable, why = unreachable + 1, why or words end
+  end
   return cjson.encode({
+    unreachable = unreachable, unreachable_why = why,
     provider_breaker_until = redis.call('HGET', key.meta, 'pb_until') or nil,
     workers = workers, capacity = capacity, inflight = redis.call('ZCARD', key.in_flight),
     inbox = redis.call('ZCARD', key.inbox), accounts = redis.call('SCARD', key.accounts), now = int(now),

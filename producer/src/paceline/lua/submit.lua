@@ -9,7 +9,7 @@
 --@include keys.lua
 local rid, account, sender, count, record, campaign = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
 
-local known = redis.call('HMGET', key.account(account), 'name', 'senders')
+local known = redis.call('HMGET', key.about(account), 'name', 'senders')
 if not known[1] then return 'unknown account' end
 if known[2] and known[2] ~= '' and not string.find(' ' .. known[2] .. ' ', ' ' .. sender .. ' ', 1, true) then
   return 'unknown sender'

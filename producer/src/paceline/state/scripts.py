@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     import redis.asyncio
 
 _INCLUDE: Final = "--@include "
+# A library that most calls do not need: its functions are made when the first of them is asked for.
+_LAZILY: Final = "--@lazily "
 
 
 @cache
@@ -29,10 +31,16 @@ def source(package: str, name: str) -> str:
     Returns:
         One self-contained Lua text.
     """
-    lines = _read(package, f"{name}.lua").splitlines()
-    return "\n".join(
-        _read(package, line.removeprefix(_INCLUDE).strip()) if line.startswith(_INCLUDE) else line for line in lines
-    )
+    return "\n".join(_resolved(package, line) for line in _read(package, f"{name}.lua").splitlines())
+
+
+def _resolved(package: str, line: str) -> str:
+    if line.startswith(_INCLUDE):
+        return _read(package, line.removeprefix(_INCLUDE).strip())
+    if line.startswith(_LAZILY):
+        table, file_name = line.removeprefix(_LAZILY).split()
+        return f"local {table} = lazily(function()\n{_read(package, file_name)}\nreturn {table}\nend)"
+    return line
 
 
 def _read(package: str, file_name: str) -> str:

@@ -194,7 +194,7 @@ class MemoryState(State):
         """As `State.seal_campaign`."""
         self._campaigns[name] |= {"sealed": "1", "offered": str(offered), "invalid": str(invalid)}
         if self._campaigns[name].pop("uploading", None):
-            self._campaigns[name].pop("hold")
+            del self._campaigns[name]["hold"], self._campaigns[name]["hold_why"]
         self._complete(name)
 
     def control_campaign(self, verb: str, name: str, argument: str = "") -> str:
@@ -210,8 +210,8 @@ class MemoryState(State):
         if verb == "change":
             held |= json.loads(argument)
         elif verb == "resume":
-            held.pop("hold", None)
-            held.pop("uploading", None)
+            for field_name in ("hold", "hold_why", "uploading"):
+                held.pop(field_name, None)
         else:
             held |= {"hold": {"pause": "paused", "cancel": "cancelled"}[verb], "hold_why": argument}
         return "done"

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from random import Random
 from typing import Any
 
@@ -25,6 +26,7 @@ class Begun:
         looks_up: whether the call looks up the outcome of an earlier one.
         accepted_us: when it was accepted (server us).
         slot_us: its slot (server us).
+        phase: of the look-up (`reconcile.FIRST` and so on), or ''.
         sent_us: slot of the call whose outcome is looked up (server us).
         tolerance_us: lateness allowed.
         moved: whether it was late for the slot that it was granted for, and got another one.
@@ -49,6 +51,7 @@ class Begun:
     group_made_us: int | None
     key_version: int
     campaign: str = ""
+    phase: str = ""
     trace: str = ""
     upload_trace: str = ""
     moved: bool = False
@@ -58,24 +61,27 @@ class Begun:
         """Operation kind."""
         return self.work.kind
 
-    def verdict(self, answer: Answer, now_us: int, random: Random) -> Verdict:
+    def verdict(
+        self, answer: Answer, now_us: int, random: Random, longest_call: timedelta = reconcile.LONGEST_CALL
+    ) -> Verdict:
         """What follows from the answer to its request.
 
         Args:
             answer: what the provider said.
             now_us: server time.
             random: for jitter.
+            longest_call: the HTTP deadline.
         """
-        verdict = self._verdict(answer, now_us, random)
+        verdict = self._verdict(answer, now_us, random, longest_call)
         if verdict.outcome == "dead" and self.kind == "group.create":
             verdict = replace(
                 verdict, uuid=self.work.group
             )  # the group may exist although adding to it did not succeed
         return verdict.of_health(health_of(answer.meaning))
 
-    def _verdict(self, answer: Answer, now_us: int, random: Random) -> Verdict:
+    def _verdict(self, answer: Answer, now_us: int, random: Random, longest_call: timedelta) -> Verdict:
         if self.looks_up:
-            found = reconcile.found_out(self.work, answer, self.sent_us, now_us, random)
+            found = reconcile.found_out(self.work, answer, self.sent_us, now_us, random, self.phase, longest_call)
             return found or decide(answer, self.situation, random)
         if answer.meaning is Meaning.ACCEPTED:
             return results.accepted(self.work, self.request, answer, now_us)
@@ -100,8 +106,9 @@ def read_begun(found: Mapping[str, Any]) -> Begun:
         PacelineError, ValueError, KeyError: the stored operation cannot be turned into a request.
     """
     work = _work(found)
-    looks_up = bool(found.get("phase"))
-    request = reconcile.lookup_for(work) if looks_up else request_for(work)
+    phase = found.get("phase") or ""
+    looks_up = bool(phase)
+    request = reconcile.lookup_for(work, phase) if looks_up else request_for(work)
     made = found.get("made_at") or work.result.get("made_us")
     return Begun(
         account=found["account"],
@@ -125,6 +132,7 @@ def read_begun(found: Mapping[str, Any]) -> Begun:
         group_made_us=int(made) if made else None,
         key_version=int(found["key_version"]),
         campaign=found.get("campaign") or "",
+        phase=phase,
         trace=found.get("trace") or "",
         upload_trace=found.get("upload_trace") or "",
         moved=bool(found.get("moved")),

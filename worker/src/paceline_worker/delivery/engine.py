@@ -22,7 +22,8 @@ from paceline_worker.delivery.traces import Delivery, Traces
 from paceline_worker.dispatch.admission import Admission
 from paceline_worker.provider.client import Provider
 from paceline_worker.state.clock import ServerClock
-from paceline_worker.state.state import LARGEST_BATCH, Answered, DeliveryState, Hint, InfoTurn
+from paceline_worker.state.sleep import asleep_s, may_leave
+from paceline_worker.state.state import LARGEST_BATCH, LEASE_MARGIN_S, Answered, DeliveryState, Hint, InfoTurn
 from paceline_worker.telemetry.metrics import Metrics
 from paceline_worker.verdict.policy import Verdict, not_begun, not_made
 
@@ -36,6 +37,8 @@ _CALL_GAP_S: Final = 0.005
 _SPARE: Final = 8
 # Half of the usual J: a call for figures keeps its slot as any other.
 _INFO_TOLERANCE_S: Final = 0.05
+# A call that begins so long after its question still ends within its lease.
+_FENCE_S: Final = LEASE_MARGIN_S - 1.0
 _STATE_RETRY_S: Final = (0.05, 0.1, 0.2, 0.5, 1.0)
 
 
@@ -259,8 +262,12 @@ class Engine:
             begun: whether the last answer let it leave.
         """
         while True:
+            stops: tuple[str, str] | None = None
             if await self._stopped_before(self._clock.monotonic_s(slot_us) - self._way.ahead_s):
                 stops = "the worker stops", "shutdown"
+            elif self._provider.way_out and not self._provider.way_out.is_open:
+                stops = "this worker cannot reach the provider", "not_sent"
+            if stops:
                 await self._settle(hint, not_made(*stops) if begun else not_begun(*stops), 0)
                 return None
             questions += 1
@@ -304,11 +311,18 @@ class Engine:
             slot_s = self._slot_s(begun.slot_us, found)
             if await self._stopped_before(slot_s):
                 return not_made("the worker stops", "shutdown"), 0
-            lateness_s = time.monotonic() - slot_s
-            if lateness_s * 1e6 <= begun.tolerance_us:
+            now_s = time.monotonic()
+            lateness_s = now_s - slot_s
+            if may_leave(
+                lateness_s=lateness_s,
+                tolerance_s=begun.tolerance_us / 1e6,
+                held_s=now_s - found.asked_s,
+                slept_s=asleep_s() - found.asleep_s,
+                fence_s=_FENCE_S,
+            ):
                 break
             # Late, so it asks once more: the operation moves to another slot, unless it is another worker's by now. That fences a
-            # worker that was stopped and woke up after its lease, too.
+            # worker that was stopped, or whose machine slept, and woke up after its lease, too.
             asked = await self._ask_until_final(hint, 0, questions=questions, begun=True)
             if asked is None:
                 return None, 0
@@ -321,7 +335,7 @@ class Engine:
         answered_s = time.monotonic()
         delivery.called(begun.request, answer, sent_s, answered_s)
         self._metrics.answered(begun.account, begun.request.endpoint, answer.code, answered_s - sent_s)
-        verdict = begun.verdict(answer, self._clock.server_us(answered_s), self._random)
+        verdict = begun.verdict(answer, self._clock.server_us(answered_s), self._random, self._provider.deadline)
         return verdict.of_key(version), max(1, int((answered_s - slot_s) * 1e6))
 
     def _slot_s(self, slot_us: int, found: Answered) -> float:

@@ -18,8 +18,8 @@ log = structlog.get_logger(__name__)
 
 # In the order of gauges.lua.
 _ACCOUNT: Final = (
-    *("interval", "slow", "slow_at", "ramp", "variation", "pacing", "suspended", "paused_until", "probe", "recheck"),
-    *("breaker", "taken", "credits_left", "expires_at", "info_read_at", "info_every", "reserve", "quotas"),
+    *("interval", "slow", "slow_at", "ramp", "variation", "suspended", "paused_until", "probe", "recheck", "breaker"),
+    *("taken", "info_every", "reserve", "quotas", "pacing", "credits_left", "expires_at", "info_read_at"),
 )
 _COUNTS: Final = ("received", "duplicate", "refused", "inbox", *OUTCOMES)
 _CAMPAIGN: Final = (

@@ -13,8 +13,8 @@
 --@include work.lua
 --@include bucket.lua
 --@include breaker.lua
---@include budgets.lua
---@include campaigns.lua
+--@lazily budget budgets.lua
+--@lazily campaign campaigns.lua
 --@include lanes.lua
 local REFUSAL_KEPT_S = 86400
 -- `flows.sending` makes an error of these words.
@@ -72,7 +72,7 @@ end
 local function earliest(row, common)
   local from = tonumber(row.nb or common.nb or 0)
   local openings = row.wi or common.wi
-  return openings and opening_at(openings, math.max(from, now + HOP)) or from
+  return openings and campaign.opening_at(openings, math.max(from, now + HOP)) or from
 end
 
 -- Its place among those that wait for the same time.
@@ -157,8 +157,10 @@ local function accept(rid, held)
       end
     end
   end
-  if #transactional > 0 then redis.call('RPUSH', lane .. ':t', unpack(transactional)) end
+  -- A list that held something is in its place already.
+  local was_empty = #transactional > 0 and redis.call('RPUSH', lane .. ':t', unpack(transactional)) == #transactional
   if #bulk > 0 and redis.call('RPUSH', key.bulk(lane, record.campaign or '-'), unpack(bulk)) == #bulk then
+    was_empty = true
     campaign.offer(account, lane, record.campaign or '-', now)
   end
   count(tally, 'written', written)
@@ -168,13 +170,17 @@ local function accept(rid, held)
     redis.call('SET', key.refusal(rid), OTHER_CONTENT, 'EX', REFUSAL_KEPT_S)
     count(tally, 'refused', other_content)
   end
-  refresh_lane(account, sender, now)
-  reschedule(a, now)
-  return written, duplicates, account, common.k or fields(key.campaign(tally.c or ''), { 'k' }).k or '', record.rows[1].tp or ''
+  if was_empty then
+    reschedule(a, now, refresh_lane(account, sender, now))
+  else
+    bucket.save(a)
+  end
+  return written, duplicates, account, common.k or name and campaign.of(name).k or '', record.rows[1].tp or ''
 end
 
-local function accept_and_forget(rid, account)
-  local held = fields(key.record(rid), { 'account', 'campaign', 'count', 'body' })
+local function read(rid) return fields(key.record(rid), { 'account', 'campaign', 'count', 'body' }) end
+
+local function accept_and_forget(rid, account, held)
   local settled_as = { -1, -1, '', '', '' }
   if held.body then settled_as = { accept(rid, held) } end
   redis.call('DEL', key.record(rid))
@@ -188,12 +194,12 @@ end
 -- at least one, so there are enough hints for all.
 local taken = 0
 for _, rid in ipairs(ARGV) do
-  local account = redis.call('HGET', key.record(rid), 'account')
-  if account then
+  local held = read(rid)
+  if held.account then
     local first
     repeat
-      first = redis.call('ZRANGE', key.account(account) .. ':in', 0, 0)[1] or rid
-      taken = taken + accept_and_forget(first, account)
+      first = redis.call('ZRANGE', key.account(held.account) .. ':in', 0, 0)[1] or rid
+      taken = taken + accept_and_forget(first, held.account, first == rid and held or read(first))
     until first == rid or taken >= ENOUGH_ROWS
   else
     redis.call('ZREM', key.inbox, rid)

@@ -25,9 +25,10 @@
 --@include work.lua
 --@include bucket.lua
 --@include breaker.lua
---@include budgets.lua
---@include campaigns.lua
+--@lazily budget budgets.lua
+--@lazily campaign campaigns.lua
 --@include lanes.lua
+--@include account_fields.lua
 local INFO_SOON, FIRST_INFO = 1000000, 60000000
 -- However often it is to be read, /info takes at most one slot of so many.
 local INFO_SHARE = 20
@@ -38,8 +39,8 @@ local verb, name = ARGV[1], ARGV[2]
 if verb == 'keys' then
   local keys = {}
   for i = 2, #ARGV do
-    local stored = redis.call('HMGET', key.account(ARGV[i]), 'key', 'key_version')
-    keys[#keys + 1], keys[#keys + 2] = stored[1] or '', stored[2] or ''
+    keys[#keys + 1] = redis.call('HGET', key.secret(ARGV[i]), 'key') or ''
+    keys[#keys + 1] = redis.call('HGET', key.account(ARGV[i]), 'key_version') or ''
   end
   return keys
 end
@@ -51,16 +52,20 @@ local known = redis.call('EXISTS', k) == 1
 if verb == 'add' and known then return 'exists' end
 if verb ~= 'add' and not known then return 'unknown account' end
 
-if verb == 'key' then return redis.call('HMGET', k, 'key', 'key_version') end
-if verb == 'known' then return redis.call('HMGET', k, 'rate', 'told', 'info_every', 'interval', 'pacing', 'variation') end
+if verb == 'key' then return { redis.call('HGET', key.secret(name), 'key'), redis.call('HGET', k, 'key_version') } end
+if verb == 'known' then
+  local about, pace = redis.call('HMGET', key.about(name), 'rate', 'told', 'pacing'), redis.call('HMGET', k, 'info_every', 'interval', 'variation')
+  return { about[1], about[2], pace[1], pace[2], about[3], pace[3] }
+end
 local reply = 'done'
 if verb == 'info' then
   local before = load_account(name, now, current_epoch())
-  local rate, suspended = unpack(redis.call('HMGET', k, 'rate', 'suspended'))
+  local rate, suspended = redis.call('HGET', key.about(name), 'rate'), redis.call('HGET', k, 'suspended')
   if (rate or '') ~= ARGV[3] then return 'changed' end
-  for i = 7, #ARGV, 2 do redis.call('HSET', k, ARGV[i], ARGV[i + 1]) end
+  for i = 7, #ARGV, 2 do write_account(name, ARGV[i], ARGV[i + 1]) end
   local base = tonumber(redis.call('HGET', k, 'interval'))
-  redis.call('HSET', k, 'info_at', int(now + math.max(tonumber(ARGV[4]), INFO_SHARE * base)), 'info_read_at', int(now))
+  redis.call('HSET', k, 'info_at', int(now + math.max(tonumber(ARGV[4]), INFO_SHARE * base)))
+  write_account(name, 'info_read_at', int(now))
   redis.call('HDEL', k, 'recheck', 'info_slot')
   if base > before.base then
     -- What was sent at the old distance counts at the provider for one more window; and the 429s have found their reason.
@@ -86,11 +91,12 @@ elseif verb == 'throttled' then
   redis.call('HSET', k, 'paused_until', int(until_then), 'info_at', int(until_then))
 end
 if verb == 'add' or verb == 'limits' then
-  for i = 4, #ARGV, 2 do redis.call('HSET', k, ARGV[i], ARGV[i + 1]) end
+  for i = 4, #ARGV, 2 do write_account(name, ARGV[i], ARGV[i + 1]) end
   if verb == 'add' then
-    local info_at = ARGV[3] == 'read' and now + tonumber(redis.call('HGET', k, 'info_every')) or now
-    redis.call('HSET', k, 'name', name, 'added_at', int(now), 'info_at', int(info_at))
-    if ARGV[3] == 'read' then redis.call('HSET', k, 'info_read_at', int(now)) end
+    local info_at = ARGV[3] == 'read' and now + tonumber(redis.call('HGET', k, 'info_every') or 0) or now
+    redis.call('HSET', key.about(name), 'name', name, 'added_at', int(now))
+    if ARGV[3] == 'read' then write_account(name, 'info_read_at', int(now)) end
+    if info_at > now or redis.call('HEXISTS', k, 'info_every') == 1 then redis.call('HSET', k, 'info_at', int(info_at)) end
     if ARGV[3] == 'first' then redis.call('HSET', k, 'recheck', int(now + FIRST_INFO)) end
     -- What is written from here on is of this form; state that was there before has said so, or is migrated first.
     if redis.call('SADD', key.accounts, name) == 1 and redis.call('SCARD', key.accounts) == 1 then redis.call('HSET', key.meta, 'schema', SCHEMA) end
@@ -98,7 +104,8 @@ if verb == 'add' or verb == 'limits' then
 elseif verb == 'rotate' then
   local version, suspended = unpack(redis.call('HMGET', k, 'key_version', 'suspended'))
   if version ~= ARGV[3] then return 'changed' end
-  redis.call('HSET', k, 'key', ARGV[4], 'key_version', ARGV[5])
+  write_account(name, 'key', ARGV[4])
+  write_account(name, 'key_version', ARGV[5])
   local another = ARGV[6] == '1'
   if another then
     -- Whether it works may just have been asked: that call has the place of one slot, behind those that were granted ahead and are
@@ -133,7 +140,7 @@ elseif verb == 'remove' then
   for _, quota in ipairs(bucket.parse_quotas(redis.call('HGET', k, 'quotas'))) do
     redis.call('DEL', bucket.log({ key = k }, quota))
   end
-  redis.call('DEL', k, k .. ':n', k .. ':ln', k .. ':in', k .. ':rt', k .. ':rb', k .. ':sp', k .. ':c', k .. ':dead', k .. ':rc', k .. ':er')
+  redis.call('DEL', k, k .. ':n', k .. ':ln', k .. ':in', k .. ':r', k .. ':about', k .. ':secret', k .. ':sp', k .. ':c', k .. ':dead', k .. ':rc', k .. ':er')
   redis.call('HDEL', key.receipts, 'sent|' .. name, 'not_sent|' .. name, 'received|' .. name, 'read|' .. name)
   redis.call('SREM', key.accounts, name)
   redis.call('ZREM', key.due, name)

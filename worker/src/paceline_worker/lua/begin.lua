@@ -22,8 +22,8 @@
 --@include work.lua
 --@include bucket.lua
 --@include breaker.lua
---@include budgets.lua
---@include campaigns.lua
+--@lazily budget budgets.lua
+--@lazily campaign campaigns.lua
 --@include lanes.lua
 local owner, lease, floor, notice = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local now = server_time()
@@ -71,7 +71,7 @@ end
 local function still_open(o, slot)
   if o.ph then return true end
   if o.vu and tonumber(o.vu) <= slot then return false end
-  if o.wi and opening_at(o.wi, slot) ~= slot then return false end
+  if o.wi and campaign.opening_at(o.wi, slot) ~= slot then return false end
   local c = o.source ~= '-' and campaign.of(o.c) or {}
   return not c.window or not c.closes or c.closes == '0' or slot < tonumber(c.closes)
 end
@@ -90,7 +90,7 @@ local function final_slot(o, a, tolerance)
     bucket.give_back(a, later)
     return nil
   end
-  budget.move(a, o, slot, later)
+  if has_budget(a, o) then budget.move(a, o, slot, later) end
   campaign.moved(o, later)
   redis.call('HSET', o.key, 'sl', int(later), 'j', jumps)
   o.sl, o.moved = int(later), '1'

@@ -21,7 +21,7 @@ function bucket.refresh(a, now, epoch)
     a.next = math.max(empty, a.next)
     a.floor, a.last = 0, 0
     a.epoch = epoch
-    a.bucket_changed = true
+    a.bucket_changed, a.refreshed = true, true
   end
 end
 
@@ -31,7 +31,7 @@ function bucket.push(a, slot, elapsed)
   local earliest = slot + elapsed - a.variation + a.interval
   if earliest > a.floor then
     a.floor = earliest
-    a.bucket_changed = true
+    a.bucket_changed, a.refreshed = true, true
   end
 end
 
@@ -91,13 +91,20 @@ function bucket.move(a, slot, earliest, bulk)
   return later
 end
 
+-- Write down what changed of the bucket, and with it the account's place in the due index.
 function bucket.save(a)
+  if not a.bucket_changed and not a.due_changed then return end
+  local written = {}
+  if a.due_changed then written = { 'due', int(a.due) } end
   if a.bucket_changed then
-    redis.call('HSET', a.key, 'next', int(a.next), 'floor', int(a.floor), 'epoch', a.epoch, 'last', int(a.last or 0),
-      'taken', int(a.taken or 0))
-    if (a.reserve or 0) > 0 then redis.call('HSET', a.key, 'bulk_next', int(a.bulk_next or 0)) end
-    a.bucket_changed = false
+    for _, field in ipairs(a.refreshed and { 'next', 'last', 'taken', 'floor' } or { 'next', 'last', 'taken' }) do
+      written[#written + 1], written[#written + 2] = field, int(a[field] or 0)
+    end
+    if a.refreshed then written[#written + 1], written[#written + 2] = 'epoch', a.epoch end
+    if (a.reserve or 0) > 0 then written[#written + 1], written[#written + 2] = 'bulk_next', int(a.bulk_next or 0) end
   end
+  redis.call('HSET', a.key, unpack(written))
+  a.bucket_changed, a.due_changed, a.refreshed = false, false, false
 end
 
 function bucket.parse_quotas(text)

@@ -4,10 +4,11 @@
 -- pool of number checks, as /info told and counted down since.
 local budget = {}
 
--- Of several budgets for one kind and window the strictest counts: they share a log.
-function budget.parse(text)
+-- The budgets of an account; of several for one kind and window the strictest counts: they share a log.
+function budget.of(a)
+  if a.parsed_budgets then return a.parsed_budgets end
   local budgets, known = {}, {}
-  for kind, n, window in string.gmatch(text or '', '([^:%s]+):(%d+):(%d+)') do
+  for kind, n, window in string.gmatch(a.budgets or '', '([^:%s]+):(%d+):(%d+)') do
     local b = { kind = kind, n = tonumber(n), window = tonumber(window) }
     local other = known[kind .. ':' .. window]
     if other then
@@ -16,6 +17,7 @@ function budget.parse(text)
       budgets[#budgets + 1], known[kind .. ':' .. window] = b, b
     end
   end
+  a.parsed_budgets = budgets
   return budgets
 end
 
@@ -29,7 +31,7 @@ end
 
 -- Take a call from the budgets that concern it.
 function budget.spend(a, o, slot)
-  for _, b in ipairs(a.budgets) do
+  for _, b in ipairs(budget.of(a)) do
     if budget.concerns(o, b) then
       local log = budget.log(o, b)
       redis.call('RPUSH', log, int(slot))
@@ -41,7 +43,7 @@ function budget.spend(a, o, slot)
 end
 
 function budget.give_back(a, o, slot)
-  for _, b in ipairs(a.budgets) do
+  for _, b in ipairs(budget.of(a)) do
     if budget.concerns(o, b) and redis.call('LINDEX', budget.log(o, b), -1) == int(slot) then redis.call('RPOP', budget.log(o, b)) end
   end
   if o.k == 'number.check' and a.checks_left then redis.call('HINCRBY', a.key, 'checks_left', 1) end
@@ -49,7 +51,7 @@ end
 
 -- A call takes place later than it was taken for. Later ones of the same sender were not taken meanwhile: it was busy.
 function budget.move(a, o, slot, later)
-  for _, b in ipairs(a.budgets) do
+  for _, b in ipairs(budget.of(a)) do
     if budget.concerns(o, b) and redis.call('LINDEX', budget.log(o, b), -1) == int(slot) then
       redis.call('LSET', budget.log(o, b), -1, int(later))
     end

@@ -30,7 +30,7 @@ function campaign.write(name, field, value)
 end
 
 -- The first instant at or after a slot at which a window is open, of its openings "open-close ..." (us); nil when there is none.
-local function opening_at(openings, slot)
+function campaign.opening_at(openings, slot)
   for opens, closes in string.gmatch(openings, '(%d+)%-(%d+)') do
     if tonumber(closes) > slot then return math.max(slot, tonumber(opens)) end
   end

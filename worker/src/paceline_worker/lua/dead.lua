@@ -24,8 +24,8 @@
 --@include work.lua
 --@include bucket.lua
 --@include breaker.lua
---@include budgets.lua
---@include campaigns.lua
+--@lazily budget budgets.lua
+--@lazily campaign campaigns.lua
 --@include lanes.lua
 local verb = ARGV[1]
 local now = server_time()
@@ -100,7 +100,7 @@ end
 -- An account of the same name that was added later knows nothing of it.
 local function is_of_account(o)
   local a = account_of(o.a)
-  return a and tonumber(redis.call('HGET', a.key, 'added_at') or 0) <= tonumber(o.t)
+  return a and tonumber(redis.call('HGET', key.about(a.name), 'added_at') or 0) <= tonumber(o.t)
 end
 
 local function objection(o, before)
@@ -130,7 +130,7 @@ local function wait_again(o, valid_until, validity, retention)
   if o.c then campaign.reopen(o.a, o.c) end
   if outcome == 'rejected' and o.rs and not took_effect(o) then redis.call('HDEL', o.key, 'rs') end
   claim(o, o.u, retention)  -- a group that it made is still its own
-  redis.call('HDEL', o.key, 'oc', 'te', 'cd', 'u', 'at')
+  redis.call('HDEL', o.key, 'oc', 'te', 'cd', 'u', 'at', 'kl')
   redis.call('HSET', o.key, 's', 'w')
   if valid_until ~= '' then
     redis.call('HSET', o.key, 'vu', valid_until)

@@ -21,11 +21,13 @@
 local verb = ARGV[1]
 local now = server_time()
 
--- `gauges.py` names them in the same order.
+-- `readings.py` names them in the same order: those of a:<acct>, then those of a:<acct>:about.
 local ACCOUNT = {
-  'interval', 'slow', 'slow_at', 'ramp', 'variation', 'pacing', 'suspended', 'paused_until', 'probe', 'recheck', 'breaker', 'taken',
-  'credits_left', 'expires_at', 'info_read_at', 'info_every', 'reserve', 'quotas',
+  'interval', 'slow', 'slow_at', 'ramp', 'variation', 'suspended', 'paused_until', 'probe', 'recheck', 'breaker', 'taken', 'info_every',
+  'reserve', 'quotas',
 }
+local ABOUT = { 'pacing', 'credits_left', 'expires_at', 'info_read_at' }
+local PAUSED_UNTIL, QUOTAS = 7, 14
 local COUNTS = { 'received', 'duplicate', 'refused', 'inbox', 'accepted', 'rejected', 'expired', 'cancelled', 'dead', 'held' }
 local CAMPAIGN = {
   'f', 'hold', 'sealed', 'received', 'duplicate', 'refused', 'inbox', 'written', 'accepted', 'rejected', 'expired', 'cancelled', 'dead',
@@ -104,6 +106,7 @@ local function row_of(name)
   local k = key.account(name)
   local a = redis.call('HMGET', k, unpack(ACCOUNT))
   if not a[1] then return nil end
+  for _, value in ipairs(redis.call('HMGET', key.about(name), unpack(ABOUT))) do a[#a + 1] = value end
   local rows, sending, in_campaigns, timed, oldest = campaigns_of(name, k)
   local transactional, single, parked, in_flight, may_send, capped, capped_rate = 0, 0, 0, 0, 0, 0, 0
   local last_transactional, last_single = '', ''
@@ -136,7 +139,7 @@ local function row_of(name)
     end
   end
   visited = visited + #senders + #rows
-  local quotas, from = quotas_of(k, a[18], a[8])
+  local quotas, from = quotas_of(k, a[QUOTAS], a[PAUSED_UNTIL])
   timed = timed + redis.call('ZCARD', k .. ':tm')
   local numbers = {
     transactional, single, parked, in_campaigns, timed, in_flight, redis.call('ZCARD', k .. ':held'),

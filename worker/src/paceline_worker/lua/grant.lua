@@ -19,11 +19,11 @@
 --@include work.lua
 --@include bucket.lua
 --@include breaker.lua
---@include budgets.lua
---@include campaigns.lua
+--@lazily budget budgets.lua
+--@lazily campaign campaigns.lua
 --@include lanes.lua
---@include attend.lua
---@include cancelled.lua
+--@lazily attend attend.lua
+--@lazily cancelled cancelled.lua
 local most, capacity, retention, grace = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[4], tonumber(ARGV[5])
 local spread = tonumber(ARGV[6])
 work.left = tonumber(ARGV[3])
@@ -44,16 +44,24 @@ local function account_of(name)
   return accounts[name]
 end
 
+-- Whether the worker that began it is gone: a worker that lives says so (heartbeat.lua) more often than leases end.
+local function lost_worker(o)
+  local owner = string.match(o.w or '', '^(.*)|%d+$')
+  return owner ~= nil and redis.call('HEXISTS', key.workers, owner) == 0
+end
+
 -- A lease that ran out. Before begin: nothing was sent, back to the lane. After it: unknown, unless the call only looked something
 -- up.
 local function sweep(id)
   local o = load_operation(id)
   if not o then return redis.call('ZREM', key.in_flight, id) end
   local a = account_of(o.a)
+  local lost = o.s == 's' and lost_worker(o)
   if o.s == 's' and not o.ph then
+    if lost then o.kl = redis.call('HINCRBY', o.key, 'kl', 1) end
     unknown(o, now, UNHEARD, retention, grace)
     breaker.not_probed(id, now)
-  elseif o.s == 's' and redis.call('HINCRBY', o.key, 'lk', 1) >= MOST_LOOKS then
+  elseif o.s == 's' and redis.call('HINCRBY', o.key, 'lk', lost and LOST_LOOK or 1) >= MOST_LOOKS then
     finish(o, now, 'held', { code = 'unknown', words = UNHEARD }, retention)
     breaker.not_probed(id, now)
   else
@@ -150,7 +158,8 @@ end
 
 -- Whether the budgets of sender and kind allow the call; else the operation waits, or with it the whole lane.
 local function within_budgets(a, o, slot)
-  for _, b in ipairs(a.budgets) do
+  if not has_budget(a, o) then return true end
+  for _, b in ipairs(budget.of(a)) do
     local nth_last = budget.concerns(o, b) and redis.call('LINDEX', budget.log(o, b), -b.n)
     local free = nth_last and tonumber(nth_last) + b.window + a.variation or 0
     if free > slot and b.kind == '*' then
@@ -172,23 +181,13 @@ end
 -- Whether its own window is open at a slot; else it waits for the next opening like one that is not to be sent before, or has
 -- none left.
 local function within_window(o, slot)
-  local from = opening_at(o.wi, slot)
+  local from = campaign.opening_at(o.wi, slot)
   if not from then
     finish(o, now, 'expired', { words = 'no opening of its window is left' }, retention)
   elseif from > slot then
     wait_until(o.a, 'n', o.q or '0', o.id, from - HOP)
   end
   return from == slot
-end
-
--- Whether the account's lanes are known to have nothing ready.
-local nothing_ready = false
-
--- The lane whose turn it is, and its class: transactional work first, lanes of a class in turn.
-local function next_lane(a)
-  local sender = redis.call('ZRANGE', a.key .. ':rt', 0, 0)[1]
-  if sender then return sender, 'rt' end
-  return redis.call('ZRANGE', a.key .. ':rb', 0, 0)[1], 'rb'
 end
 
 -- Why an operation whose turn has come ends without a call, or nil.
@@ -201,13 +200,13 @@ end
 
 -- Whether the operation may have the slot; else it was put where it waits, or has its outcome.
 local function may_leave(a, o, slot)
-  if cancelled.ends(o, now, retention) then return false end
+  if o.cn and cancelled.ends(o, now, retention) then return false end
   local late = too_late(o, slot)
   if late then
     finish(o, now, 'expired', { words = late }, retention)
     return false
   end
-  local ahead = redis.call('HGET', o.lane .. ':h', o.pair)
+  local ahead = (aside[a.name] or tonumber(a.aside or 0) > 0) and redis.call('HGET', o.lane .. ':h', o.pair)
   if ahead and ahead ~= o.id then
     redis.call('RPUSH', o.lane .. ':k:' .. o.pair, o.id)
     return false
@@ -218,19 +217,25 @@ end
 -- Slots that nothing but the hop binds lie apart by what a call costs: so many calls at one instant would all but one be late.
 local function apart() return math.floor(spread * #granted / 3) end
 
--- The next operation of the account that may be sent, and its slot; nil when there is none, or none so soon.
+-- The next operation of the account that may be sent, its slot, and whether its lane holds more. Nil when there is none; then 'none'
+-- when nothing is ready, or nil when the next slot is too far ahead.
 local function next_operation(a)
+  local soonest, latest = math.max(now + HOP + apart(), a.paused_until), now + LEAD + apart()
   repeat
-    local sender, class = next_lane(a)
-    if not sender then
-      nothing_ready = true
+    if bucket.peek(a, soonest) > latest then return nil end
+    -- Taken out of the ready lanes: it is either busy from now on, or put back where it belongs.
+    local sender, since = unpack(redis.call('ZPOPMIN', a.key .. ':r'))
+    if not sender then return nil, 'none' end
+    local transactional = tonumber(since) < BULK
+    local slot = bucket.peek(a, soonest, not transactional)
+    if slot > latest then
+      redis.call('ZADD', a.key .. ':r', since, sender)
       return nil
     end
-    local slot = bucket.peek(a, math.max(now + HOP + apart(), a.paused_until), class == 'rb')
-    if slot > now + LEAD + apart() then return nil end
-    local id = leave_lane(a.name, key.lane(a.name, sender), class, slot)
+
+    local id, more = leave_lane(a.name, key.lane(a.name, sender), transactional, slot)
     local o = id and load_operation(id)
-    if o and o.s == 'w' and may_leave(a, o, slot) then return o, slot end
+    if o and o.s == 'w' and may_leave(a, o, slot) then return o, slot, more end
     refresh_lane(a.name, sender, now)
     work.spend('skip')
   until work.over()
@@ -251,14 +256,13 @@ end
 local function grant(a, o, slot)
   work.spend('grant')
   bucket.take(a, slot)
-  budget.spend(a, o, slot)
+  if has_budget(a, o) then budget.spend(a, o, slot) end
   if o.pr == 'b' then campaign.took(o, slot) end
   breaker.probing(o.id, now)
   local token = int(tonumber(o.n or 0) + 1)
   redis.call('HSET', o.key, 's', 'g', 'n', token, 'sl', int(slot), 'j', jumps)
   redis.call('ZADD', key.in_flight, int(slot + GRANT_LEASE), o.id)
   redis.call('HSET', o.lane, 'f', o.id)
-  not_ready(a.name, o.f)
   if a.probe == 'due' then set_probe(a, o.id) end
   granted[#granted + 1] = o.id
   granted[#granted + 1] = token
@@ -272,15 +276,20 @@ local function visit(name)
   local a = account_of(name)
   if not a then return redis.call('ZREM', key.due, name) end
   ask_info(a)
-  nothing_ready = false
+  local ready = nil
   while breaker.room(room, now) > 0 and not a.suspended and a.recheck <= now and (not a.probe or a.probe == '' or a.probe == 'due') do
-    local o, slot = next_operation(a)
-    if not o then break end
+    local o, slot, more = next_operation(a)
+    if not o then
+      ready = slot or ready
+      break
+    end
     grant(a, o, slot)
     room = room - 1
+    -- Its lane is busy, but a place in the index that is early saves the one who settles it from writing one.
+    ready = more and 'b' or nil
     if work.over() then break end
   end
-  reschedule(a, now, nothing_ready and 'none' or nil)
+  reschedule(a, now, ready, true)
 end
 
 -- Each part has a third of the budget, and what the parts before it left.

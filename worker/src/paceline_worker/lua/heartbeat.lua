@@ -19,6 +19,10 @@ local known = redis.call('HMGET', key.meta, 'granter', 'granter_until')
 local granter, granter_until = known[1], tonumber(known[2] or 0)
 -- A way that takes longer is late in any case.
 local LONGEST_WAY, SHORTEST_HOP, SHORTEST_LEAD, MARGIN = 1000000, 20000, 250000, 100000
+local MOST_AHEAD = 60000000
+
+-- A time that is over, or further away than any worker says: the server's clock was set back since.
+local function over(t) return t < now or t > now + MOST_AHEAD end
 
 if ARGV[2] == '' then
   redis.call('HDEL', key.workers, me)
@@ -32,7 +36,7 @@ local total, intake, workers, way, longest_way, cpu, measured = 0, 0, 0, 0, 0, 0
 local all = redis.call('HGETALL', key.workers)
 for i = 1, #all, 2 do
   local capacity, expires, cost, own, usual, most = string.match(all[i + 1], '^(%d+)|(%d+)|?%d*|?(%d*)|?(%d*)|?(%d*)|?%d*|?(%d*)')
-  if tonumber(expires) < now then
+  if over(tonumber(expires)) then
     redis.call('HDEL', key.workers, all[i])
   else
     -- One of the previous release tells less.
@@ -43,7 +47,7 @@ for i = 1, #all, 2 do
 end
 
 local wanted = ARGV[2] ~= '' and tonumber(ARGV[9] or 0) or 0
-if wanted > 0 and (granter == me or granter_until <= now) then
+if wanted > 0 and (granter == me or over(granter_until - 1)) then
   granter, granter_until = me, now + wanted
   local hop = math.min(LONGEST_WAY, math.max(SHORTEST_HOP, way))
   local lead = math.min(LONGEST_WAY, math.max(SHORTEST_LEAD, longest_way + MARGIN))

@@ -20,8 +20,8 @@
 --@include work.lua
 --@include bucket.lua
 --@include breaker.lua
---@include budgets.lua
---@include campaigns.lua
+--@lazily budget budgets.lua
+--@lazily campaign campaigns.lua
 --@include lanes.lua
 local verb = ARGV[1]
 local now = server_time()
@@ -58,7 +58,7 @@ end
 
 local function send_again(o, valid_until, validity)
   unhold(o)
-  redis.call('HDEL', o.key, 'at')
+  redis.call('HDEL', o.key, 'at', 'kl')
   if valid_until ~= '' then
     redis.call('HSET', o.key, 'vu', valid_until)
   elseif o.vu and tonumber(o.vu) <= now then

@@ -6,7 +6,7 @@
 --      +---- give_back ---+---- defer, retry, step, look up -+        (the head of its lane, or a timer)
 --
 -- Letters of `s` in o:<id>: w waiting, g granted, s sending, d settled. `ph` in o:<id>: its next call looks up whether the last
--- one took effect: l1 for the first time, l2 for the second.
+-- one took effect: l1 for the first time, l2 whether the history is fresh, l3 with a fresh one, l4 for the last time.
 
 -- A granted operation that nobody begins goes back to its lane this long after its slot.
 local GRANT_LEASE = 5000000
@@ -23,8 +23,16 @@ local HOUR = 3600000000
 local SLOWER, SLOWEST, FASTER_AN_HOUR = 1.25, 2000, 50
 -- A group shows in its sender's list minutes after it was made.
 local GROUP_PATIENCE = 12
+-- Added to the score of a lane that has bulk work only: behind every lane with transactional work, until the year 2128.
+local BULK = 4000000000000000
+local NO_QUOTAS = {}
 -- Looked up in vain so often (the provider did not answer), an operation is held.
 local MOST_LOOKS = 20
+-- So often a history is looked at that shows nothing of the sender's after the call.
+local STALE_LOOKS = 4
+-- An operation whose call ended so many workers is sent no more: perhaps it is the one that ends them. A look-up that does so counts
+-- as many.
+local MOST_LOST, LOST_LOOK = 3, 7
 -- Waits for the number-check pool to be filled are looked at again after this long; /info says when it is.
 local POOL_PAUSE = 900000000
 
@@ -47,11 +55,11 @@ local function load_account(name, now, epoch)
   a.variation, a.reserve, a.bulk_next = tonumber(a.variation), tonumber(a.reserve or 0), tonumber(a.bulk_next)
   a.taken = tonumber(a.taken)
   a.info_every, a.info_at, a.recheck = tonumber(a.info_every or 0), tonumber(a.info_at or 0), tonumber(a.recheck or 0)
-  a.budgets = budget.parse(a.budgets)
   a.paused_until = tonumber(a.paused_until or 0)
   if a.breaker == 'open' and (a.probe or '') == '' then a.probe = 'due' end
   a.throttled = tonumber(a.throttled or 0)
-  a.quotas = bucket.parse_quotas(a.quotas)
+  a.quotas = a.quotas and bucket.parse_quotas(a.quotas) or NO_QUOTAS
+  a.due = tonumber(a.due)
   bucket.refresh(a, now, epoch)
   return a
 end
@@ -73,6 +81,12 @@ local function load_operation(id)
   o.lane = key.lane(o.a, o.f)
   o.pair = (o.pr == 't' and 't' or 'b:' .. (o.c or '-')) .. '|' .. o.to
   return o
+end
+
+-- Whether a budget may concern an operation; most are about kinds that are rare.
+local function has_budget(a, o)
+  if o.k == 'number.check' then return true end
+  return a.budgets ~= nil and (string.find(a.budgets, '*', 1, true) or string.find(a.budgets, o.k, 1, true)) ~= nil
 end
 
 local function count(o, what, by)
@@ -99,33 +113,32 @@ end
 
 -- A sender that is busy or paused is ready for nothing.
 local function not_ready(account, sender)
-  local account_key = key.account(account)
-  redis.call('ZREM', account_key .. ':rt', sender)
-  redis.call('ZREM', account_key .. ':rb', sender)
+  redis.call('ZREM', key.account(account) .. ':r', sender)
 end
 
--- Put the lane where its work and its pauses say: ready for transactional, ready for bulk, or neither. `freed`: the sender was busy,
--- so the lane was in neither list. Returns whether transactional work is ready.
+-- Put the lane where its work and its pauses say: among those that may send, or not. `freed`: the sender was busy, so the lane is not
+-- among them. Returns 't' when transactional work is ready, 'b' when bulk work is, or nil.
 local function refresh_lane(account, sender, now, freed)
-  local lane = key.lane(account, sender)
-  local state = redis.call('HMGET', lane, 'f', 'p')
-  if state[1] or (state[2] and tonumber(state[2]) > now) then
+  local lane, ready = key.lane(account, sender), key.account(account) .. ':r'
+  local busy = not freed and redis.call('HEXISTS', lane, 'f') == 1
+  local paused_until = not busy and redis.call('HGET', lane, 'p')
+  if busy or (paused_until and tonumber(paused_until) > now) then
     if not freed then not_ready(account, sender) end
-    return false
+    return nil
   end
-  local account_key = key.account(account)
-  local urgent = redis.call('EXISTS', lane .. ':t') == 1
-  if urgent then
-    redis.call('ZADD', account_key .. ':rt', 'NX', int(now), sender)
-  elseif not freed then
-    redis.call('ZREM', account_key .. ':rt', sender)
+
+  if redis.call('EXISTS', lane .. ':t') == 1 then
+    redis.call('ZADD', ready, 'LT', int(now), sender)
+    return 't'
   end
+
+  local since = not freed and tonumber(redis.call('ZSCORE', ready, sender) or nil)
   if redis.call('EXISTS', lane .. ':w') == 1 then
-    redis.call('ZADD', account_key .. ':rb', 'NX', int(now), sender)
-  elseif not freed then
-    redis.call('ZREM', account_key .. ':rb', sender)
+    if not since or since < BULK then redis.call('ZADD', ready, int(now + BULK), sender) end
+    return 'b'
   end
-  return urgent
+  if since then not_ready(account, sender) end
+  return nil
 end
 
 -- Put an operation into its lane, at the tail (new work) or at the head (it had its turn and could not use it).
@@ -138,21 +151,21 @@ local function enter_lane(o, at_head, now)
   if redis.call(push, key.bulk(o.lane, o.source), o.id) == 1 then campaign.offer(o.a, o.lane, o.source, now) end
 end
 
--- Take the next operation of a lane that may have a slot, or nil; bulk sources take turns.
-local function leave_lane(account, lane, class, slot)
-  if class == 'rt' then return redis.call('LPOP', lane .. ':t') end
+-- Take the next operation of a lane that may have a slot, or nil; bulk sources take turns. Also whether the lane holds more.
+local function leave_lane(account, lane, transactional, slot)
+  if transactional then return redis.call('LPOP', lane .. ':t'), redis.call('EXISTS', lane .. ':t') == 1 end
   for _ = 1, SKIPS do
     local name = source.first(lane)
-    if not name then return nil end
+    if not name then return nil, false end
     if campaign.may_send(account, lane, name, slot) then
       local id = redis.call('LPOP', key.bulk(lane, name))
       -- Alone in the lane, it can take nobody's turn by coming back.
       local left = redis.call('EXISTS', key.bulk(lane, name)) == 1 or (id and redis.call('ZCARD', lane .. ':w') > 1)
       if not left then source.leave(lane, name) end
-      if id then return id end
+      if id then return id, left end
     end
   end
-  return nil
+  return nil, false
 end
 
 -- Let an operation wait for a time, at no cost meanwhile. `kind`: 'n' not before, 'o' back-off, 'v' follows operation `seq`, and the
@@ -182,22 +195,21 @@ end
 
 -- Free the sender and end the lease of an operation in flight.
 local function release(o, now)
-  if redis.call('ZREM', key.in_flight, o.id) == 0 then return end
-  redis.call('HDEL', o.lane, 'f')
-  redis.call('HDEL', o.key, 'w', 'j')
+  if redis.call('ZREM', key.in_flight, o.id) == 1 then redis.call('HDEL', o.lane, 'f') end
 end
 
 -- What waited behind an operation in back-off, to the same recipient, goes on in its old order: the first of them to the head of
 -- the lane, and the others wait behind it. So the end of a back-off costs the same however many wait.
 local function unpark(o, now)
-  if redis.call('HGET', o.lane .. ':h', o.pair) ~= o.id then return end
+  if not o.hd or redis.call('HGET', o.lane .. ':h', o.pair) ~= o.id then return end
   local parked = o.lane .. ':k:' .. o.pair
   local id = redis.call('LPOP', parked)
   if id and redis.call('EXISTS', parked) == 1 then
     redis.call('HSET', o.lane .. ':h', o.pair, id)
-    redis.call('HSET', key.operation(id), 'le', 'earlier messages to the same recipient leave first')
+    redis.call('HSET', key.operation(id), 'le', 'earlier messages to the same recipient leave first', 'hd', '1')
   else
     redis.call('HDEL', o.lane .. ':h', o.pair)
+    redis.call('HINCRBY', key.account(o.a), 'aside', -1)
   end
   if id then enter_lane({ id = id, a = o.a, pr = o.pr, source = o.c or '-', lane = o.lane }, true, now) end
 end
@@ -207,7 +219,7 @@ local function give_back(o, now, a, unused)
   release(o, now)
   if a and unused and o.sl then
     bucket.give_back(a, tonumber(o.sl))
-    budget.give_back(a, o, tonumber(o.sl))
+    if has_budget(a, o) then budget.give_back(a, o, tonumber(o.sl)) end
     if o.pr == 'b' then campaign.gave_back(o) end
   end
   breaker.not_probed(o.id, now)
@@ -215,11 +227,18 @@ local function give_back(o, now, a, unused)
   enter_lane(o, true, now)
 end
 
+-- Accounts of which this script run set something aside.
+local aside = {}
+
 -- Out of its lane for a while; what follows to the same recipient waits too. One that was held, and comes back while another of
 -- its pair is set aside, has lost its place: those that wait behind the other stay there.
 local function set_aside(o, at, words)
-  redis.call('HSET', o.key, 's', 'w', 'le', words)
-  redis.call('HSETNX', o.lane .. ':h', o.pair, o.id)
+  o.hd = '1'
+  redis.call('HSET', o.key, 's', 'w', 'le', words, 'hd', '1')
+  if redis.call('HSETNX', o.lane .. ':h', o.pair, o.id) == 1 then
+    redis.call('HINCRBY', key.account(o.a), 'aside', 1)
+    aside[o.a] = true
+  end
   wait_until(o.a, 'o', '0', o.id, at)
 end
 
@@ -294,7 +313,10 @@ local function settled_json() return #settled > 0 and cjson.encode(settled) or '
 local function finish(o, now, outcome, detail, retention_ms)
   release(o, now)
   unpark(o, now)
-  redis.call('HSET', o.key, 's', 'd', 'oc', outcome, 'te', int(now), 'cd', detail.code or '', 'u', detail.uuid or '', 'le', detail.words or '')
+  local written = { 's', 'd', 'oc', outcome, 'te', int(now), 'cd', detail.code or '', 'u', detail.uuid or '' }
+  if o.le or (detail.words or '') ~= '' then written[11], written[12] = 'le', detail.words or '' end
+  redis.call('HSET', o.key, unpack(written))
+  redis.call('HDEL', o.key, 'w', 'j', 'hd')
   count(o, outcome, 1)
   settled[#settled + 1] = { o.a, o.k, outcome }
   if o.oc then
@@ -321,6 +343,12 @@ local function finish(o, now, outcome, detail, retention_ms)
   tell_outcome(o, now, outcome, detail, retention_ms)
 end
 
+-- Why an operation of unknown outcome is not sent again, or nil.
+local function exhausted(o, words)
+  if tonumber(o.kl or 0) >= MOST_LOST then return MOST_LOST .. ' workers were lost in the middle of its call: ' .. words end
+  return tonumber(o.at or 0) + 1 >= tonumber(o.mx) and words or nil
+end
+
 -- Nobody knows whether the call took effect: look it up after a while, repeat it, or hold it (`kinds.unknown_letter`).
 local function unknown(o, now, words, retention_ms, grace)
   local letter = o.ur or (o.unk == 'resend' and 'r' or 'h')
@@ -335,8 +363,8 @@ local function unknown(o, now, words, retention_ms, grace)
     redis.call('HSET', o.key, 'ph', 'l1')
     set_aside(o, now + grace * (o.k == 'group.create' and GROUP_PATIENCE or 1), words)
     return 'lookup'
-  elseif tonumber(o.at or 0) + 1 >= tonumber(o.mx) then
-    finish(o, now, 'dead', { code = 'unknown', words = words }, retention_ms)
+  elseif exhausted(o, words) then
+    finish(o, now, 'dead', { code = 'unknown', words = exhausted(o, words) }, retention_ms)
     return 'dead'
   end
   retry_later(o, now, 2000000, words)
@@ -355,26 +383,40 @@ local function end_look_up(o)
   o.source = source_of(o)
 end
 
--- The instant from which the account may have a slot, into the due index. Its timers are another index (`wait_until`), and so are
--- leases. `ready` is what the caller knows of the lanes: 'rt' transactional work is ready, 'none' nothing is.
-local function reschedule(a, now, ready)
-  local at = nil
-  local function consider(t) if t and (not at or t < at) then at = t end end
-  local probing = a.probe and a.probe ~= '' and a.probe ~= 'due'
-  if not a.suspended and not probing and ready ~= 'none' then
-    local bulk_only = ready ~= 'rt' and redis.call('EXISTS', a.key .. ':rt') == 0
-    if not bulk_only or redis.call('EXISTS', a.key .. ':rb') == 1 then
-      consider(math.max(bucket.peek(a, a.paused_until, bulk_only) - LEAD, a.recheck, now))
-    end
+-- From when a slot may be granted to what is ready, or nil. `ready` is what the caller knows of the lanes: 't' transactional work is
+-- ready, 'b' something is, 'none' nothing is; else it is looked up. Only with a reserve does it matter whether all is bulk.
+local function grantable_from(a, now, ready)
+  if ready == 'none' then return nil end
+  local bulk_only = false
+  if ready ~= 't' and (not ready or a.reserve > 0) then
+    local since = redis.call('ZRANGE', a.key .. ':r', 0, 0, 'WITHSCORES')[2]
+    if not since then return nil end
+    bulk_only = tonumber(since) >= BULK
   end
-  if may_ask_info(a) then consider(math.max(bucket.peek(a, a.paused_until) - LEAD, a.info_at, breaker.others_from(), now)) end
-  if at then
+  return math.max(bucket.peek(a, a.paused_until, bulk_only) - LEAD, a.recheck, now)
+end
+
+-- The instant from which the account may have a slot, into the due index. Its timers are another index (`wait_until`), and so are
+-- leases. An entry that is early stays: a look in vain puts it right. `looked`: the caller has looked, so an early one is to go.
+-- `ready` as above.
+local function reschedule(a, now, ready, looked)
+  local probing = a.probe and a.probe ~= '' and a.probe ~= 'due'
+  local at = not a.suspended and not probing and grantable_from(a, now, ready) or nil
+  if may_ask_info(a) then
+    local asked_from = math.max(bucket.peek(a, a.paused_until) - LEAD, a.info_at, breaker.others_from(), now)
+    at = at and math.min(at, asked_from) or asked_from
+  end
+
+  if not at then
+    if a.due or looked then redis.call('ZREM', key.due, a.name) end
+    if a.due then redis.call('HDEL', a.key, 'due') end
+    a.due = nil
+  elseif looked or not a.due or at < a.due then
     redis.call('ZADD', key.due, int(at), a.name)
-  else
-    redis.call('ZREM', key.due, a.name)
+    a.due, a.due_changed = at, true
   end
   bucket.save(a)
-  return at
+  return a.due
 end
 
 -- The provider found too many calls: keep more distance, whatever the reason, until clean hours have passed.

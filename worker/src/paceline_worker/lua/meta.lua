@@ -1,6 +1,6 @@
 -- What all accounts of a shard share, read once per script run. Needs keys.lua.
 local shared = fields(key.meta, {
-  'epoch', 'jumps', 'run_id', 'hop', 'lead', 'pb_until', 'pb_probe', 'pb_opened', 'pb_bad',
+  'epoch', 'jumps', 'run_id', 'hop', 'lead', 'pb_until', 'pb_probe', 'pb_opened', 'pb_bad', 'pb_window',
 })
 local function meta() return shared end
 

@@ -49,7 +49,7 @@ function receipt.note(account, id, status, at, now)
   local kind = o.k or common.k or ''
   if not o.t or (o.a or common.a) ~= account then return 'unknown' end
   -- An account of the same name that was added later knows nothing of it, and has not counted it.
-  if tonumber(o.t) < tonumber(redis.call('HGET', key.account(account), 'added_at') or 0) then return 'unknown' end
+  if tonumber(o.t) < tonumber(redis.call('HGET', key.about(account), 'added_at') or 0) then return 'unknown' end
   -- The message that was deleted has the same handle.
   if kind == 'message.delete' and o.rf then return receipt.note(account, o.rf, status, at, now) end
   if not has_receipts(kind) then return 'unknown' end

@@ -32,7 +32,7 @@ if verb == 'caught up' then
 end
 
 local k = key.account(account)
-local digest = redis.call('HGET', k, 'hook') or ''
+local digest = redis.call('HGET', key.secret(account), 'hook') or ''
 
 local function take(uuid, status, at)
   local id = redis.call('GET', key.claim(uuid))
@@ -53,13 +53,15 @@ end
 if redis.call('EXISTS', k) == 0 then return 'unknown account' end
 if verb == 'open' then
   if digest ~= ARGV[4] then return 'changed' end
-  redis.call('HSET', k, 'hook', ARGV[3], 'hook_at', int(now), 'hook_shown', ARGV[5])
+  redis.call('HSET', key.secret(account), 'hook', ARGV[3])
+  redis.call('HSET', key.about(account), 'hook_at', int(now), 'hook_shown', ARGV[5])
   return 'done'
 elseif verb == 'close' then
-  redis.call('HDEL', k, 'hook', 'hook_at', 'hook_shown')
+  redis.call('HDEL', key.secret(account), 'hook')
+  redis.call('HDEL', key.about(account), 'hook_at', 'hook_shown')
   return digest ~= '' and 'done' or 'none'
 end
-local since, shown = unpack(redis.call('HMGET', k, 'hook_at', 'hook_shown'))
+local since, shown = unpack(redis.call('HMGET', key.about(account), 'hook_at', 'hook_shown'))
 local counts = redis.call('HMGET', k .. ':rc', unpack(receipt.STATUSES))
 for i = 1, #counts do counts[i] = counts[i] or '0' end
 return { digest, since or '', shown or '', redis.call('ZCOUNT', k .. ':er', '(' .. int(now - EARLY), '+inf'), unpack(counts) }

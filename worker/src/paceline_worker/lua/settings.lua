@@ -4,16 +4,17 @@
 -- ARGV  1 '1' when their encrypted keys are read too, 2 ... names
 -- reply of each name { rate, pacing, variation (us), senders, budgets, reserve, encrypted key, key version }, in this order;
 --       an empty list of one that is unknown
--- keys  a:<acct>. Cost: O(names)
+-- keys  a:<acct>, a:<acct>:about, a:<acct>:secret. Cost: O(names)
 --@include keys.lua
 local replies = {}
 for i = 2, #ARGV do
   local k, found = key.account(ARGV[i]), {}
   if redis.call('EXISTS', k) == 1 then
-    found = redis.call('HMGET', k, 'rate', 'pacing', 'variation', 'senders', 'budgets', 'reserve')
+    local about = redis.call('HMGET', key.about(ARGV[i]), 'rate', 'pacing', 'senders')
+    local pace = redis.call('HMGET', k, 'variation', 'budgets', 'reserve')
+    found = { about[1], about[2], pace[1], about[3], pace[2], pace[3] }
     if ARGV[1] == '1' then
-      local secret = redis.call('HMGET', k, 'key', 'key_version')
-      found[7], found[8] = secret[1], secret[2]
+      found[7], found[8] = redis.call('HGET', key.secret(ARGV[i]), 'key'), redis.call('HGET', k, 'key_version')
     end
   end
   replies[#replies + 1] = found

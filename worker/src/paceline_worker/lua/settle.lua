@@ -9,7 +9,8 @@
 --         verb "retry":   "delay" (us), "words"                         an attempt was spent
 --         verb "wait":    "delay" (us), "words"                         for something that passes; no attempt
 --         verb "unknown": "words"                                       by the operation's on_unknown and kind
---         verb "looked":  "uuids" (candidates), "outcome" ("held" when absence decides nothing), "words"; of a group also
+--         verb "looked":  "uuids" (candidates), "outcome" ("held" when absence decides nothing, "stale" when the history may not show
+--                         the message yet, "fresh" when it would: read the conversation once more), "words"; of a group also
 --                         "results" (JSON, one per candidate) and "more" ("1" when further calls follow)
 --         verb "defer":   "scope": "operation" | "sender" | "account" | "suspend", "delay" (us), "words"   no attempt
 --                         of "suspend": "key_version", of the key that was refused
@@ -24,10 +25,10 @@
 --@include work.lua
 --@include bucket.lua
 --@include breaker.lua
---@include budgets.lua
---@include campaigns.lua
+--@lazily budget budgets.lua
+--@lazily campaign campaigns.lua
 --@include lanes.lua
---@include receipt.lua
+--@lazily receipt receipt.lua
 local retention, grace = ARGV[1], tonumber(ARGV[2])
 local now = server_time()
 local epoch = current_epoch()
@@ -90,12 +91,30 @@ end
 -- One of its calls was answered: its turn is kept, and what was answered is not asked again.
 local function step(a, o, v)
   redis.call('HSET', o.key, 'rs', v.result)
-  redis.call('HDEL', o.key, 'at', 'uk')
+  redis.call('HDEL', o.key, 'at', 'uk', 'kl')
   if o.k == 'group.create' then claim(o, cjson.decode(v.result).group_uuid, retention) end
   if v.channel and v.channel ~= '' then redis.call('HSET', o.lane, 'ch', v.channel) end
   tell(o, now, 'answered', v.code, v.words)
   give_back(o, now, a, false)
   return 'step'
+end
+
+-- Retries are a tenth of first attempts, and ten at once; each one beyond that waits about as long as a back-off ever does. Calls are
+-- told by the slots that were taken. `rb` is in tenths of a retry.
+local RETRY_COST, MOST_RETRIES, LONG_BACK_OFF = 10, 100, 60000000
+
+local function back_off(a, delay)
+  local calls = a.taken or 0
+  local budget_left = math.min(MOST_RETRIES, tonumber(a.rb or MOST_RETRIES) + math.max(0, calls - tonumber(a.rb_at or calls) - 1))
+  a.rb_at = calls
+  if budget_left >= RETRY_COST then
+    a.rb = budget_left - RETRY_COST
+  else
+    a.rb = budget_left
+    delay = math.max(delay, LONG_BACK_OFF / 2 + now * 7919 % (LONG_BACK_OFF / 2))
+  end
+  redis.call('HSET', a.key, 'rb', int(a.rb), 'rb_at', int(a.rb_at))
+  return delay
 end
 
 local function wait(o, v)
@@ -115,6 +134,20 @@ local function accept(a, o, detail)
   finish(o, now, 'accepted', detail, retention)
   if detail.uuid and detail.uuid ~= '' and tonumber(a.early or 0) > now then receipt.catch_up(o.a, o.id, detail.uuid, now) end
   return 'accepted'
+end
+
+-- It is absent from a history that was looked at for its freshness. A fresh one is proof once the conversation is read after that; a
+-- stale one is looked at again, later each time, and in the end the conversation decides no more than that it is there.
+local function look_again(o, v)
+  local looks = v.outcome == 'stale' and redis.call('HINCRBY', o.key, 'lk', 1) or 0
+  release(o, now)
+  if v.outcome == 'stale' and looks < STALE_LOOKS then
+    set_aside(o, now + 2 * grace * 2 ^ looks, v.words)
+  else
+    redis.call('HSET', o.key, 'ph', v.outcome == 'fresh' and 'l3' or 'l4')
+    set_aside(o, now, v.words)
+  end
+  return 'lookup'
 end
 
 -- What a look-up found. A message that another operation sent is not this one's: of identical ones each takes one.
@@ -138,11 +171,13 @@ local function looked(a, o, v)
     redis.call('HSET', o.key, 'ph', 'l2')
     set_aside(o, now + 2 * grace * (o.k == 'group.create' and GROUP_PATIENCE or 1), v.words)
     return 'lookup'
+  elseif v.outcome == 'fresh' or v.outcome == 'stale' then
+    return look_again(o, v)
   elseif v.outcome == 'held' then
     finish(o, now, 'held', { code = 'unknown', words = v.words }, retention)
     return 'held'
-  elseif tonumber(o.at or 0) + 1 >= tonumber(o.mx) then
-    finish(o, now, 'dead', { code = 'unknown', words = v.words }, retention)
+  elseif exhausted(o, v.words) then
+    finish(o, now, 'dead', { code = 'unknown', words = exhausted(o, v.words) }, retention)
     return 'dead'
   end
   end_look_up(o)
@@ -188,7 +223,7 @@ local function settle(v)
     result = step(a, o, v)
   elseif v.verb == 'retry' then
     tell(o, now, 'retry', v.code, v.words)
-    retry_later(o, now, tonumber(v.delay), v.words)
+    retry_later(o, now, back_off(a, tonumber(v.delay)), v.words)
     result = 'retry'
   elseif v.verb == 'wait' then
     result = wait(o, v)
@@ -206,8 +241,8 @@ local function settle(v)
     set_probe(a, answered and '' or 'due')
   end
   if opened then want_probe(a) end
-  local urgent = refresh_lane(o.a, o.f, now, was_calling)
-  if urgent then ready[o.a] = 'rt' end
+  local lane_ready = refresh_lane(o.a, o.f, now, was_calling)
+  if lane_ready == 't' or not ready[o.a] then ready[o.a] = lane_ready end
   return result
 end
 
@@ -218,6 +253,7 @@ local function settle_text(text)
 end
 
 for i = 3, #ARGV do done[#done + 1] = settle_text(ARGV[i]) end
+breaker.save()
 local following = timers.first
 for _, a in pairs(accounts) do
   if a then

@@ -12,8 +12,8 @@
 --@include work.lua
 --@include bucket.lua
 --@include breaker.lua
---@include budgets.lua
---@include campaigns.lua
+--@lazily budget budgets.lua
+--@lazily campaign campaigns.lua
 --@include lanes.lua
 local cost, horizon, verb = tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
 if not cost or cost < 1 or cost > 1000 then return redis.error_reply('cost must be between 1 and 1000') end
@@ -22,7 +22,7 @@ local a = load_account(ARGV[1], now, (checked_epoch(true)))
 if not a then return redis.error_reply('unknown account') end
 
 -- With no operation left to go first, the call about to be made is the probe.
-if a.probe == 'due' and now >= a.paused_until and not (redis.call('EXISTS', a.key .. ':rt', a.key .. ':rb') > 0 or is_calling(a.name)) then
+if a.probe == 'due' and now >= a.paused_until and not (redis.call('EXISTS', a.key .. ':r') == 1 or is_calling(a.name)) then
   set_probe(a, '')
 end
 local first = bucket.peek(a, math.max(now, a.paused_until, breaker.others_from()))

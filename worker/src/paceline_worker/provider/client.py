@@ -5,9 +5,11 @@ Measured with 64 calls under way (benchmarks/transport.py): the transport called
 """
 
 import asyncio
+import time
 import zlib
+from datetime import timedelta
 from functools import lru_cache
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import aiohttp
 import httpx
@@ -16,6 +18,11 @@ from httpx_aiohttp import AiohttpTransport
 from paceline.operations.requests import ProviderRequest
 from paceline_worker.accounts.secrets import ApiKey
 from paceline_worker.provider.answers import Answer, Meaning, clean, read_answer
+from paceline_worker.provider.proxy import proxy_for
+from paceline_worker.provider.reach import reach
+
+if TYPE_CHECKING:
+    from paceline_worker.provider.way_out import WayOut
 
 KEY_HEADER: Final = "X-User-API-Key"
 # An idle connection the server is about to close would turn a send into an unknown outcome; common servers close after 5 s.
@@ -26,7 +33,13 @@ _LARGEST_BODY: Final = 1 << 20
 _GZIP_OR_ZLIB: Final = 32 + zlib.MAX_WBITS
 # A free connection is waited for, the address looked up and the connection made before a byte is written: these are
 # certain not to be sent.
-_NOT_SENT: Final = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL)
+_NOT_SENT: Final = (
+    aiohttp.ClientConnectorError,
+    aiohttp.ConnectionTimeoutError,
+    aiohttp.InvalidURL,
+    aiohttp.ClientHttpProxyError,  # the proxy refused to make the connection
+)
+_PROXY_ASKS_FOR_A_PASSWORD: Final = 407
 
 
 class Provider:
@@ -36,11 +49,21 @@ class Provider:
         base: address without trailing slash.
         deadline_s: one call is over within this many seconds.
         connections: most connections at once.
+
+    Attributes:
+        way_out: told of calls that got a connection or none; None where nobody asks.
+
+    Raises:
+        ConfigurationError: a proxy is named that cannot be one.
     """
 
     def __init__(self, base: str, *, deadline_s: float, connections: int) -> None:
         self._base = base.rstrip("/")
+        self._proxy = proxy_for(base)
+        # Through a tunnel the provider would read it; without one the request itself is what the proxy reads.
+        self._to_proxy = dict(self._proxy.headers) if self._proxy and base.startswith("http://") else {}
         self._deadline_s = deadline_s
+        self.deadline = timedelta(seconds=deadline_s)
         # "pool" covers waiting for a free connection and making one. It ends well before the deadline, which cannot tell
         # whether the request was written. (Above 5 s aiohttp would round it up.)
         connect_s = min(_CONNECT_S, deadline_s / 2)
@@ -48,10 +71,21 @@ class Provider:
         connector = aiohttp.TCPConnector(limit=connections, keepalive_timeout=_KEEPALIVE_S)
         # No cookies, no redirects, no retries: one request is one call of the provider.
         session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
-        self._transport = AiohttpTransport(client=session)
+        self._transport = AiohttpTransport(client=session, proxy=self._proxy)
+        self.way_out: WayOut | None = None
+
+    async def reach(self) -> None:
+        """Make a connection as a call would, and close it.
+
+        Raises:
+            OSError: why none can be made.
+        """
+        await reach(self._base, self._proxy, timeout_s=self._timeouts["connect"])
 
     async def close(self) -> None:
         """Close the connections."""
+        if self.way_out:
+            self.way_out.close()
         await self._transport.aclose()
 
     async def call(self, request: ProviderRequest, key: ApiKey) -> Answer:
@@ -64,12 +98,22 @@ class Provider:
         Returns:
             What the provider said, or what the silence means. Whatever the provider does, nothing is raised.
         """
+        called_s = time.monotonic()
+        answer = await self._call(request, key)
+        if self.way_out and answer.meaning is Meaning.NOT_SENT:
+            self.way_out.failed(answer.words, called_s)
+        elif self.way_out:
+            self.way_out.connected()
+        return answer
+
+    async def _call(self, request: ProviderRequest, key: ApiKey) -> Answer:
         outgoing = httpx.Request(
             request.method,
             _url(self._base + request.path),
             json=request.body,
             params=request.query or None,
-            headers={KEY_HEADER: key.reveal(), "User-Agent": "paceline", "Accept-Encoding": "identity"},
+            headers={KEY_HEADER: key.reveal(), "User-Agent": "paceline", "Accept-Encoding": "identity"}
+            | self._to_proxy,
             extensions={"timeout": self._timeouts},
         )
         try:
@@ -80,6 +124,8 @@ class Provider:
             return Answer(Meaning.UNKNOWN, "timeout", f"no answer within {self._deadline_s:g} s")
         except Exception as error:  # noqa: BLE001 - httpx-aiohttp lets some of what a server can provoke through as it is
             return _silence(error)
+        if response.status_code == _PROXY_ASKS_FOR_A_PASSWORD and self._proxy:
+            return Answer(Meaning.NOT_SENT, "proxy", "the proxy asks for a user name and a password (407)")
         return read_answer(response.status_code, response.headers, body)
 
 
@@ -118,6 +164,10 @@ def _silence(error: Exception) -> Answer:
     say "certainly not sent" of a message that may have arrived. The cause keeps aiohttp's own, exact type.
     """
     cause = error.__cause__ if isinstance(error, httpx.TransportError) and error.__cause__ else error
+    if isinstance(cause, aiohttp.ClientHttpProxyError):  # it names the proxy's address with all that stands in it
+        return Answer(
+            Meaning.NOT_SENT, "proxy", f"the proxy refuses the way to the provider: it answers {cause.status}"
+        )
     words = clean(f"{type(cause).__name__}: {cause}")
     if isinstance(cause, _NOT_SENT):
         return Answer(Meaning.NOT_SENT, "connect", words)

@@ -11,7 +11,8 @@ from paceline.state.calls import State
 from paceline.state.scripts import Script
 from paceline.status.audit import Balance, balance_of
 
-_PREVIOUS: Final = "1"
+# What can be converted; state that does not tell its schema has the first one.
+_EARLIER: Final = ("1", "2")
 
 
 class MigrationRefused(PacelineError):
@@ -54,7 +55,7 @@ class Migration:
     def form(self) -> Form:
         """What form the state has now. State that does not tell is of the previous release, unless it is empty."""
         schema, ours, accounts, workers = self._script.run(self._client, "look")
-        return Form(schema or (_PREVIOUS if int(accounts) else ""), ours, int(accounts), int(workers))
+        return Form(schema or (_EARLIER[0] if int(accounts) else ""), ours, int(accounts), int(workers))
 
     def claim_empty(self) -> None:
         """Say in state that is empty which form it will have."""
@@ -76,8 +77,10 @@ class Migration:
         if form.schema == "":
             self.claim_empty()
             return []
-        if form.schema not in (_PREVIOUS, form.ours):
-            raise MigrationRefused(f"the state has schema {form.schema}; this release converts {_PREVIOUS}")
+        if form.schema not in (*_EARLIER, form.ours):
+            raise MigrationRefused(
+                f"the state has schema {form.schema}; this release converts {' and '.join(_EARLIER)}"
+            )
         if form.workers:
             raise MigrationRefused(
                 f"{form.workers} workers are alive: stop them all, wait five seconds, and run this again"
@@ -119,7 +122,7 @@ def check_schema(client: redis.Redis) -> None:
     form = migration.form()
     if form.schema == "":
         migration.claim_empty()
-    elif form.schema == _PREVIOUS:
+    elif form.schema in _EARLIER:
         raise ConfigurationError(
             "the state was written by an earlier release: stop all workers and run `paceline state migrate`"
         )

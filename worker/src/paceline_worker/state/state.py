@@ -16,6 +16,7 @@ from paceline.state import connect, socket_options
 from paceline.state.scripts import Script
 from paceline_worker.pacing.bucket import Pacing
 from paceline_worker.state.clock import ServerClock
+from paceline_worker.state.sleep import asleep_s
 
 _PACKAGE: Final = "paceline_worker"
 ANSWER_TIMEOUT_S: Final = 5.0
@@ -227,9 +228,13 @@ class WorkerState:
         clock: narrowed by every reply.
         retention_s: how long settled operations are kept.
         grace_s: how long an unknown outcome rests before it is looked up.
+        longest_lease_s: how long a begun operation is left alone.
     """
 
-    def __init__(self, url: str, clock: ServerClock, *, retention_s: int, grace_s: float) -> None:
+    def __init__(
+        self, url: str, clock: ServerClock, *, retention_s: int, grace_s: float, longest_lease_s: float = 20.0
+    ) -> None:
+        self._longest_lease_us = int(longest_lease_s * 1e6)
         self._grace_us = int(grace_s * 1e6)
         self._check = RunCheck()
         self.client = connect(url, answer_timeout_s=ANSWER_TIMEOUT_S, on_connected=self._check.connected)
@@ -240,7 +245,9 @@ class WorkerState:
         self._settle = Script(_PACKAGE, "settle")
         self._heartbeat = Script(_PACKAGE, "heartbeat")
         self._overdue = Script(_PACKAGE, "overdue")
+        self._unreachable = Script(_PACKAGE, "unreachable")
         self._restart_buckets = Script(_PACKAGE, "restart_buckets")
+        self._clock_set = Script(_PACKAGE, "clock_set")
 
     def accept(self, rids: Iterable[str]) -> list[Acceptance]:
         """Move inbox records into their lanes; replayable. As many runs as there are many rows."""
@@ -316,15 +323,24 @@ class WorkerState:
         self._clock.observe(sent, int(now), time.monotonic())
         return Fleet(int(total), int(intake), int(workers), grants == "1", int(until), int(cpu))
 
+    def unreachable(self, worker: str, words: str) -> None:
+        """Say why a worker cannot reach the provider; empty words: it can."""
+        self._unreachable.run(self.client, worker, words)
+
     def leave(self, worker: str) -> None:
         """Take this worker out of the fleet."""
         self._heartbeat.run(self.client, worker, "", 0)
 
     def restart_buckets(self) -> None:
         """Let every bucket start empty, because the server's clock cannot be trusted to have gone on evenly."""
+        self.shorten_leases()
         cursor = "0"
         while (cursor := str(self._restart_buckets.run(self.client, cursor))) != "0":
             pass
+
+    def shorten_leases(self) -> int:
+        """End leases in time that a clock which was set back since would hold for as long as that; returns how many."""
+        return int(self._clock_set.run(self.client, self._longest_lease_us))
 
 
 @dataclass(frozen=True, slots=True)
@@ -336,12 +352,14 @@ class Answered:
         server_us: the server's time when it answered.
         asked_s: monotonic seconds before the question was sent.
         heard_s: monotonic seconds after the answer came.
+        asleep_s: how long this machine had slept when the question was sent (`state.sleep`).
     """
 
     answer: dict[str, Any]
     server_us: int
     asked_s: float
     heard_s: float
+    asleep_s: float = 0.0
 
 
 class DeliveryState:
@@ -402,7 +420,7 @@ class DeliveryState:
             notice_us: from the server's time until a call can be made.
         """
         flat = [text for grant in grants for text in grant]
-        sent = time.monotonic()
+        asleep, sent = asleep_s(), time.monotonic()
         check = "1" if self._check.due(sent) else "0"
         reply = await self._begin.arun(
             self.client, self._owner, self._lease_us, self._floor_us, notice_us, check, *flat
@@ -411,7 +429,7 @@ class DeliveryState:
         self._clock.observe(sent, now_us, heard)
         if reply[1] == "1":
             say_restarted()
-        return [Answered(json.loads(text), now_us, sent, heard) for text in reply[2:]]
+        return [Answered(json.loads(text), now_us, sent, heard, asleep) for text in reply[2:]]
 
     async def settle(self, verdicts: Sequence[dict[str, Any]]) -> tuple[list[str], int | None]:
         """Record verdicts: what was done with each, and when something is due next (server us)."""

@@ -107,6 +107,11 @@ class Metrics:
         self.capacity = Gauge(
             "paceline_worker_capacity_operations", "Calls this worker may have under way.", registry=registry
         )
+        self.reaches_provider = Gauge(
+            "paceline_worker_reaches_provider",
+            "Whether this worker can connect to the provider (1); while it cannot (0) it takes no operations on.",
+            registry=registry,
+        )
         Info("paceline_build", "The release this worker runs.", registry=registry).info({"version": VERSION})
         self.effort = Effort()
 

@@ -156,7 +156,10 @@ def decide(answer: Answer, situation: Situation, random: Random) -> Verdict:
             return Verdict("defer", scope="sender", delay_s=pause, code=answer.code, words=words, reason="sender_busy")
         case Meaning.OVERLOADED if situation.treat_503_as_unknown:
             return Verdict("unknown", code=answer.code, words=f"{answer.code}: {words}", reason="unknown")
-        case Meaning.OVERLOADED | Meaning.NOT_SENT:
+        case Meaning.NOT_SENT:
+            # A way that a worker does not have says nothing of the operation: another worker may have it.
+            return Verdict("defer", code=answer.code, words=words, reason=answer.meaning.value)
+        case Meaning.OVERLOADED:
             if situation.attempts + 1 >= situation.max_attempts:
                 return Verdict("finish", "dead", code=answer.code, words=words)
             delay = retry_delay(situation.attempts, random)
@@ -173,12 +176,15 @@ def decide(answer: Answer, situation: Situation, random: Random) -> Verdict:
 def health_of(meaning: Meaning) -> str:
     """What a class of answers says about the provider's health, for the circuit breakers.
 
-    Silence and 5xx count like 503: a provider that hangs is as ill as one that says so (docs/decisions).
+    Silence and 5xx count like 503: a provider that hangs is as ill as one that says so (docs/decisions). A call that got no
+    connection says nothing: the worker that made it steps back.
     """
+    if meaning is Meaning.NOT_SENT:
+        return ""
     return "bad" if meaning in _ILL else "good"
 
 
-_ILL: Final = frozenset({Meaning.OVERLOADED, Meaning.NOT_SENT, Meaning.UNKNOWN})
+_ILL: Final = frozenset({Meaning.OVERLOADED, Meaning.UNKNOWN})
 
 
 def _may_still_show(group_age_s: float | None) -> bool:

@@ -3,6 +3,9 @@
 Nothing of ours travels with a message, so it is found by what it is: written by the API, with the same content, in the
 conversation, since the call (provider reference, section 5). Which operation a found message belongs to is decided in
 settle.lua: one that another operation is known to have sent is not taken again, so identical texts are compared by count.
+
+A history may be stale, so absence alone proves nothing: before a message is sent again, the sender's history must have shown a
+message of ours that is younger than the call (`CANARY`), and the conversation, read after that, must still be without it (`PROOF`).
 """
 
 from collections.abc import Mapping
@@ -17,6 +20,17 @@ from paceline.operations.requests import ProviderRequest, Work
 from paceline_worker.provider.answers import Answer, Meaning, handle
 from paceline_worker.verdict.policy import Verdict, retry_delay
 
+# Phases of look-ups, as settle.lua and begin.lua name them: for the first time; whether the history is fresh; with a fresh history;
+# for the last time, with one that stayed stale.
+FIRST: Final = "l1"
+CANARY: Final = "l2"
+PROOF: Final = "l3"
+LAST: Final = "l4"
+# What a look-up's verdict says of the history, where it says that the message is absent.
+FRESH: Final = "fresh"
+STALE: Final = "stale"
+# A call takes effect within the HTTP deadline, or not at all. Default: 15.
+LONGEST_CALL: Final = timedelta(seconds=15)
 # The provider's clock and the state server's may differ by so much; when the answer tells the provider's time, only by what
 # whole seconds and the call's own length hide.
 _CLOCKS_DIFFER: Final = timedelta(seconds=60)
@@ -29,20 +43,31 @@ _GROUP_PAGE: Final = 50
 _SAME_PLACE: Final = 1e-4
 
 
-def lookup_for(work: Work) -> ProviderRequest:
-    """The request that tells whether the operation's last call took effect.
+def lookup_for(work: Work, phase: str = FIRST) -> ProviderRequest:
+    """The request that tells whether the operation's last call took effect, or whether the history is fresh.
 
     Args:
         work: an operation whose kind is resolved by ``history`` or ``groups``.
+        phase: `FIRST`, `CANARY`, `PROOF` or `LAST`.
     """
     if KINDS[work.kind].resolution == "groups":
         return _get("/whatsapp/groups/{sender}", sender=work.sender)
     if work.recipient.startswith("W"):
         return _get("/whatsapp/groups/messages/{group}", group=work.recipient)
+    if phase == CANARY:
+        return _get("/whatsapp/messages/{sender}", sender=work.sender)
     return _get("/whatsapp/messages/{sender}/{recipient}", sender=work.sender, recipient=work.recipient)
 
 
-def found_out(work: Work, answer: Answer, sent_us: int, now_us: int, random: Random) -> Verdict | None:
+def found_out(  # noqa: PLR0917 - each is what one look-up knows
+    work: Work,
+    answer: Answer,
+    sent_us: int,
+    now_us: int,
+    random: Random,
+    phase: str = FIRST,
+    longest_call: timedelta = LONGEST_CALL,
+) -> Verdict | None:
     """What a look-up's answer decides.
 
     Args:
@@ -51,19 +76,23 @@ def found_out(work: Work, answer: Answer, sent_us: int, now_us: int, random: Ran
         sent_us: slot of the call of unknown outcome, server us.
         now_us: server time at which the answer came.
         random: for the jitter of another try.
+        phase: which look-up it is.
+        longest_call: within this time of its slot the call took effect, or not at all.
 
     Returns:
-        A verdict; None where the answer means for a look-up what it means for any call (429, busy, bad key, unpaid).
+        A verdict; None where the answer means for a look-up what it means for any call (429, busy, bad key, unpaid, no connection).
     """
     is_group = KINDS[work.kind].resolution == "groups"
     match answer.meaning:
-        case Meaning.THROTTLED | Meaning.SENDER_BUSY | Meaning.BAD_KEY | Meaning.UNPAID:
+        case Meaning.THROTTLED | Meaning.SENDER_BUSY | Meaning.BAD_KEY | Meaning.UNPAID | Meaning.NOT_SENT:
             return None
-        case Meaning.OVERLOADED | Meaning.NOT_SENT | Meaning.UNKNOWN:
+        case Meaning.OVERLOADED | Meaning.UNKNOWN:
             words = f"the look-up of an unknown outcome failed: {answer.words or answer.code}"
             return Verdict("wait", delay_s=retry_delay(3, random), code=answer.code, words=words, reason="lookup")
         case Meaning.REJECTED if answer.code == "404":
-            return _absent(answer, held=is_group)  # nothing was ever said there
+            return _absent(
+                answer, _when_absent(phase, is_fresh=False, is_group=is_group)
+            )  # nothing was ever said there
         case Meaning.REJECTED:
             return _held(answer, f"the look-up was refused: {answer.words or answer.code}")
     listed = (answer.value or {}).get("data" if is_group else "messages")
@@ -75,20 +104,35 @@ def found_out(work: Work, answer: Answer, sent_us: int, now_us: int, random: Ran
     if is_group:
         return _groups(work, recent, answer, sent_us)
     uuids = tuple(uuid for entry in reversed(recent) if (uuid := _uuid(entry)) and _is_same(entry, work.payload))
+    if phase == CANARY:
+        latest = since + 2 * _uncertainty(now_us, answer.date) + longest_call
+        is_fresh = any(_is_ours(entry) and _is_after(entry, latest) for entry in recent)
+        if not work.recipient.startswith("W"):
+            return _absent(answer, FRESH if is_fresh else STALE)
+        if not is_fresh and not uuids:
+            return _absent(answer, STALE)
     is_full = len(recent) >= (_GROUP_PAGE if work.recipient.startswith("W") else _CONVERSATION_PAGE)
     if is_full and not uuids:
         return _held(answer, "too much was said since to find it")
     # All of a full page's may turn out to be of other operations; then this one's may stand on the next page.
     words = "too much was said since to find it" if is_full else "not found in the conversation"
-    outcome = "held" if is_full else ""
+    outcome = "held" if is_full or phase == LAST else ""
     return Verdict("looked", outcome, uuids=uuids, code=answer.code, words=words, reason="lookup")
 
 
 def _provider_time(sent_us: int, now_us: int, date: datetime | None) -> datetime:
     """The earliest time of the provider's clock at which the call can have taken effect."""
+    uncertainty = _uncertainty(now_us, date)
+    if date is None or uncertainty == _CLOCKS_DIFFER:
+        return instant(sent_us) - uncertainty
+    return instant(sent_us) + (date - instant(now_us)) - uncertainty
+
+
+def _uncertainty(now_us: int, date: datetime | None) -> timedelta:
+    """How far the provider's clock may be from where it is taken to be."""
     if date is None or abs(date - instant(now_us)) > _CLOCKS_BELIEVED:
-        return instant(sent_us) - _CLOCKS_DIFFER
-    return instant(sent_us) + (date - instant(now_us)) - _CLOCKS_COMPARED
+        return _CLOCKS_DIFFER
+    return _CLOCKS_COMPARED
 
 
 def _groups(work: Work, recent: list[dict[str, Any]], answer: Answer, sent_us: int) -> Verdict:
@@ -96,7 +140,7 @@ def _groups(work: Work, recent: list[dict[str, Any]], answer: Answer, sent_us: i
     uuids = tuple(uuid for entry in same if (uuid := _uuid(entry)))
     results = tuple(compact({"calls": 1, "group_uuid": uuid, "made_us": sent_us}) for uuid in uuids)
     more = "1" if len(work.payload["participants"]) > PARTICIPANTS_A_CALL else ""
-    absent = _absent(answer, held=True)
+    absent = _absent(answer, "held", _NO_GROUP)
     return (
         absent
         if not uuids
@@ -113,20 +157,37 @@ def _groups(work: Work, recent: list[dict[str, Any]], answer: Answer, sent_us: i
     )
 
 
-def _absent(answer: Answer, *, held: bool) -> Verdict:
-    words = (
-        "no such group in the sender's list, where a new one shows late" if held else "not found in the conversation"
-    )
-    return Verdict("looked", "held" if held else "", code=answer.code, words=words, reason="lookup")
+_NO_GROUP: Final = "no such group in the sender's list, where a new one shows late"
+_NOT_THERE: Final = "not found in the conversation"
+_STALE_WORDS: Final = "not found, and the history shows no later message of the sender: it may be stale"
+
+
+def _when_absent(phase: str, *, is_fresh: bool, is_group: bool) -> str:
+    """What absence decides: nothing ('held'), that the history is fresh or stale, or that it was not sent ('')."""
+    if is_group or phase == LAST:
+        return "held"
+    if phase == CANARY:
+        return FRESH if is_fresh else STALE
+    return ""
+
+
+def _absent(answer: Answer, outcome: str, words: str = _NOT_THERE) -> Verdict:
+    words = {STALE: _STALE_WORDS, "held": words if words == _NO_GROUP else _STALE_WORDS}.get(outcome, words)
+    return Verdict("looked", outcome, code=answer.code, words=words, reason="lookup")
 
 
 def _held(answer: Answer, words: str) -> Verdict:
     return Verdict("finish", "held", code=answer.code, words=words)
 
 
+def _is_ours(entry: Mapping[str, Any]) -> bool:
+    """Whether a message of the history was sent through the API."""
+    return entry.get("sent_by", "api") == "api" and entry.get("is_from_api") is not False
+
+
 def _is_same(entry: Mapping[str, Any], payload: Mapping[str, Any]) -> bool:
     """Whether a message of the history is what the payload asked for. The provider may keep media under its own address."""
-    if entry.get("sent_by", "api") != "api" or entry.get("is_from_api") is False:
+    if not _is_ours(entry):
         return False
     content = entry.get("message")
     if not isinstance(content, dict):
@@ -150,12 +211,24 @@ def _is_same_place(shown: Any, asked: Mapping[str, str] | None) -> bool:
 
 def _since(entry: Mapping[str, Any], since: datetime) -> bool:
     """Whether it is as young; one whose time cannot be read is."""
+    at = _time(entry, since)
+    return at is None or at >= since.replace(microsecond=0)
+
+
+def _is_after(entry: Mapping[str, Any], latest: datetime) -> bool:
+    """Whether it is certainly younger; one whose time cannot be read is not."""
+    at = _time(entry, latest)
+    return at is not None and at > latest
+
+
+def _time(entry: Mapping[str, Any], like: datetime) -> datetime | None:
+    """When a message was made; in the zone of another time when it names none; None when that cannot be read."""
     text = entry.get("created_at") or entry.get("wa_created_at")
     try:
-        at = datetime.fromisoformat(text) if isinstance(text, str) else since
+        at = datetime.fromisoformat(text) if isinstance(text, str) else None
     except ValueError:
-        return True
-    return (at if at.tzinfo else at.replace(tzinfo=since.tzinfo)) >= since.replace(microsecond=0)
+        return None
+    return at.replace(tzinfo=like.tzinfo) if at and not at.tzinfo else at
 
 
 def _uuid(entry: Mapping[str, Any]) -> str:

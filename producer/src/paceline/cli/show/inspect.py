@@ -36,11 +36,13 @@ def status(op_id: Id, *, json_output: Json = False) -> None:
 def explain(op_id: Id, *, json_output: Json = False) -> None:
     """Say why an operation waits and until when, or what became of it.
 
-    JSON: id, state, why, expected_at, account, ahead (operations that leave before it, or null), workers (alive).
+    JSON: id, state, why, expected_at, account, ahead (operations that leave before it, or null), workers (alive),
+    unreachable (workers that cannot reach the provider).
     """
     with opened_state() as state:
         found = _found(state, op_id)
-        workers = int(state.fleet().get("workers", 0))
+        fleet = state.fleet()
+    workers, unreachable = int(fleet.get("workers", 0)), int(fleet.get("unreachable", 0))
     seen = status_of(found)
     if json_output:
         leaves = expected_departure(found) if found.get("position") is not None else None
@@ -53,13 +55,20 @@ def explain(op_id: Id, *, json_output: Json = False) -> None:
                 "account": seen.account,
                 "ahead": leaves.ahead if leaves else None,
                 "workers": workers,
+                "unreachable": unreachable,
             }
         )
         return
     say(f"{seen.id} is {seen.state}: {seen.why}.")
     if when := _expected(seen, _now(found)):
         say(f"Expected to leave {when}.")
-    if not seen.settled_at and not workers:
+    if seen.settled_at:
+        return
+    if unreachable:
+        who = "No worker" if not workers else counted(unreachable, "worker") + " of the fleet"
+        verb = "can" if not workers else "cannot"
+        say(f"{who} {verb} reach the provider ({fleet.get('unreachable_why')}); each tries again by itself.")
+    elif not workers:
         say("No worker is alive, so nothing leaves until one is started.")
 
 

@@ -1,0 +1,24 @@
+-- Where the fields of an account are. Needs keys.lua.
+--
+-- a:<acct> holds what sending needs, and nothing else: every grant, begin and settle reads it whole. What people and producers read is
+-- in a:<acct>:about, secrets are in a:<acct>:secret. A field that is not there has its default: no quotas, no reserve, `treat_503`
+-- overloaded.
+local PACE_FIELDS, SECRET_FIELDS = {}, { key = true, hook = true }
+for name in string.gmatch('interval quotas variation reserve budgets treat_503 window key_version info_every info_at recheck checks_left '
+  .. 'next floor last taken bulk_next epoch due aside suspended suspended_at paused_until probe throttled slow slow_at early '
+  .. 'info_slot breaker opened ramp ramp_left bad_run bad_window', '%S+') do PACE_FIELDS[name] = true end
+local DEFAULTS = { quotas = '', reserve = '0', treat_503 = 'overloaded', info_every = '0', budgets = '', senders = '' }
+
+local function home_of(name, field)
+  if PACE_FIELDS[field] then return key.account(name) end
+  return SECRET_FIELDS[field] and key.secret(name) or key.about(name)
+end
+
+-- Write a field of an account where it belongs; one that has its default is not there.
+local function write_account(name, field, value)
+  if value == DEFAULTS[field] then
+    redis.call('HDEL', home_of(name, field), field)
+  else
+    redis.call('HSET', home_of(name, field), field, value)
+  end
+end
