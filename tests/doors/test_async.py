@@ -16,6 +16,13 @@ from tests.support.proxy import Proxy
 MESSAGE = SendMessage(account="acme", sender="+15550100001", to="+15550100002", text="Hello")
 
 
+async def looks() -> AsyncIterator[None]:
+    """A look now and then, until the test is over."""
+    while True:
+        yield
+        await asyncio.sleep(0.005)
+
+
 def test_the_loop_goes_on_while_state_is_mute(server: EmbeddedServer) -> None:
     """A server that accepts and says nothing: every call fails in the end, and other tasks come first meanwhile."""
     with Proxy(server.port) as proxy:
@@ -151,15 +158,18 @@ def test_a_cancelled_upload_ends(server: EmbeddedServer) -> None:
             upload = asyncio.create_task(
                 outbox.start_campaign("spring", account="acme", sender="+15550100001", template="Hi", recipients=rows())
             )
-            while not await outbox.list_campaigns():
-                await asyncio.sleep(0.005)
+            async for _ in looks():
+                if await outbox.list_campaigns():
+                    break
             upload.cancel()
             await asyncio.wait([upload])
             assert upload.cancelled()
             [campaign] = await outbox.list_campaigns()
-            while (progress := await campaign.progress()).why == "it is being uploaded":
-                await asyncio.sleep(0.005)
-            return progress.state, progress.why
+            async for _ in looks():
+                progress = await campaign.progress()
+                if progress.why != "it is being uploaded":
+                    return progress.state, progress.why
+            raise AssertionError
 
     worker = Worker(server.url)
     add_account(worker.state.client, "acme")
