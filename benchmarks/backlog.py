@@ -47,7 +47,7 @@ def measure(rate: str, backlog: int, seconds: int) -> float:
         stack.add_account("acme", rate)
         polls = commands_in(stack, 10) / 10
         started = time.monotonic()
-        recipients = ({"to": f"+1555{i:09d}", "name": f"Customer {i}"} for i in range(backlog))
+        recipients = ({"to": f"+4915{i:09d}", "name": f"Customer {i}"} for i in range(backlog))
         stack.outbox.start_campaign(
             "backlog", account="acme", sender="+15550100001", template="Hi {name}", recipients=recipients
         )

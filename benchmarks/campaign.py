@@ -43,7 +43,7 @@ from paceline import Outbox
 url, name, rows = sys.argv[1:]
 Outbox(broker_url=url).start_campaign(
     name, account="acme", sender="+15550100001", template="Hi {name}",
-    recipients=({"to": f"+1555{i:09d}", "name": f"Customer {i}"} for i in range(int(rows))),
+    recipients=({"to": f"+4915{i:09d}", "name": f"Customer {i}"} for i in range(int(rows))),
 )
 """
 
@@ -62,7 +62,7 @@ def main() -> int:
 
 def rows(number: int, first: int = 0) -> Iterator[dict[str, str]]:
     """Recipients that nobody has."""
-    return ({"to": f"+1555{i:09d}", "name": f"Customer {i}"} for i in range(first, first + number))
+    return ({"to": f"+4915{i:09d}", "name": f"Customer {i}"} for i in range(first, first + number))
 
 
 def upload_to(stack: Stack, name: str, number: int, first: int = 0, **options: Any) -> Campaign:

@@ -36,7 +36,7 @@ def main() -> int:
             messages = round(rate * (options.seconds + 20) / 60)
             for lane in range(SENDERS if rate > RATES[0] else 1):
                 recipients = (
-                    {"to": f"+1555{number}{lane}{i:06d}"}
+                    {"to": f"+4915{number}{lane}{i:06d}"}
                     for i in range(messages // (SENDERS if rate > RATES[0] else 1) + 1)
                 )
                 stack.outbox.start_campaign(

@@ -160,7 +160,7 @@ class Rig:
         """
         number = int(account.lstrip("a"))
         for sender in range(senders):
-            recipients = [{"to": f"+1555{row:09d}", "name": f"Customer {row}", **columns} for row in range(rows)]
+            recipients = [{"to": f"+4915{row:09d}", "name": f"Customer {row}", **columns} for row in range(rows)]
             for attempt in range(_UPLOAD_ATTEMPTS):
                 try:
                     self.outbox.start_campaign(

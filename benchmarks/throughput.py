@@ -33,7 +33,7 @@ def main() -> None:
                 account=f"a{sender % 4}",
                 sender=f"+1555010{sender:04d}",
                 template="Hello",
-                recipients=({"to": f"+1555{sender:04d}{i:05d}"} for i in range(per_sender)),
+                recipients=({"to": f"+4915{sender:04d}{i:05d}"} for i in range(per_sender)),
             )
         total = per_sender * options.senders
         processes = [psutil.Process(worker.pid) for worker in stack.workers] + [psutil.Process(stack.server.pid)]

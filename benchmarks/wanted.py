@@ -62,7 +62,7 @@ def at_rest(waiting: int) -> list[int]:
     with running({"defaults": {"limits": []}}, workers=1) as stack:
         stack.add_account("slow", "10/minute")
         said = [wanted(stack)]
-        rows = ({"to": f"+1555{number:09d}"} for number in range(waiting))
+        rows = ({"to": f"+4915{number:09d}"} for number in range(waiting))
         stack.outbox.start_campaign("all", account="slow", sender="+15550100001", template="Hello", recipients=rows)
         while (found := stack.state.account("slow")) and int(found["counts"].get("inbox", 0)):
             time.sleep(0.5)
@@ -82,7 +82,7 @@ def fill(stack: Stack, seconds: float) -> None:
                 account=f"a{account}",
                 sender=f"+1555010{account:02d}{sender:02d}",
                 template="Hello",
-                recipients=({"to": f"+1555{account:03d}{sender}{number:05d}"} for number in range(rows)),
+                recipients=({"to": f"+4915{account:03d}{sender}{number:05d}"} for number in range(rows)),
             )
 
 

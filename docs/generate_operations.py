@@ -19,6 +19,7 @@ from pydantic.fields import FieldInfo
 from paceline import fields
 from paceline.kinds import KINDS, Resolution, unknown_letter
 from paceline.operations import OPERATIONS, OnUnknown, Operation
+from paceline.recipients.numbers import phone_number
 from paceline.times import utc
 
 FOLDER: Final = Path(__file__).parent
@@ -26,7 +27,7 @@ PAGE: Final = FOLDER / "operations.md"
 
 # Types that a check makes: what they are called, and what it asks for.
 _CHECKED: Final = {
-    fields.phone_number: ("phone number", "E.164"),
+    phone_number: ("phone number", "E.164"),
     fields.group_uuid: ("group uuid", "`WAG...` or `WGP...`"),
     fields.group_reference: ("group uuid or operation id", ""),
     fields.message_reference: ("message uuid or operation id", ""),

@@ -23,6 +23,9 @@ from tests.support.wait import wait_until
 
 pytestmark = pytest.mark.usefixtures("acme")
 
+PLUS_MISSING = (
+    "to: is not a phone number in E.164 form, such as +15550100001: the plus sign and the country code are missing"
+)
 CAMPAIGN_KEYS = {
     "name", "state", "why", "account", "sender", "created_at", "completed_at", "valid_until", "weight", "rate", "window",
     "auto_pause", "uploaded", "complete", "total", "settled", "remaining", "received", "duplicates", "refused", "in_inbox",
@@ -66,7 +69,7 @@ def test_json_lines_recipients(cli: Cli, tmp_path: Path, worker: Worker) -> None
 
 
 def test_bad_rows_go_into_a_file(cli: Cli, tmp_path: Path) -> None:
-    """Rows that cannot be sent are left out and written beside the recipients: line, reason, to."""
+    """Rows that cannot be sent are left out and written whole beside the recipients, with line and reason."""
     recipients = tmp_path / "people.csv"
     recipients.write_text("to,name\n+15550100002,Ann\n12,Bob\n+15550100003,Cid,more\n+15550100004\n")
     answer = cli(*campaign_arguments(recipients))
@@ -75,10 +78,10 @@ def test_bad_rows_go_into_a_file(cli: Cli, tmp_path: Path) -> None:
     assert first == f"Campaign spring: 1 row written, 3 bad rows left out: see {tmp_path}/spring.invalid.csv."
     with (tmp_path / "spring.invalid.csv").open(newline="") as file:
         assert list(csv.reader(file)) == [
-            ["line", "reason", "to"],
-            ["3", "to: is not a phone number in E.164 form, such as +15550100001", "12"],
-            ["4", "has more cells than the header", "+15550100003"],
-            ["5", "name: the template needs this column", "+15550100004"],
+            ["line", "reason", "to", "name", "unreadable"],
+            ["3", PLUS_MISSING, "12", "Bob", ""],
+            ["4", "has more cells than the header", "+15550100003", "Cid", "'+15550100003,Cid,more"],
+            ["5", "name: the template needs this column", "+15550100004", "", ""],
         ]
     assert cli("campaign", "status", "spring", "--json").json["invalid"] == 3
 
@@ -113,10 +116,16 @@ def test_a_bad_row_with_nowhere_to_go(cli: Cli, tmp_path: Path) -> None:
     ("content", "words"),
     [
         (None, "--recipients: people.csv cannot be read"),
-        (b"", "--recipients: the header has no column 'to'"),
+        (b"", "--recipients: people.csv has no rows, and no header"),
         (b"to,name\n", "--recipients: people.csv has no rows"),
-        (b"number,name\n1,2\n", "--recipients: the header has no column 'to'"),
+        (b"number,name\n1,2\n", '--recipients: people.csv: there is no column "to" (found: number, name)'),
+        (b"to,Name,NAME\n+15550100001,a,b\n", '--recipients: 2 columns mean "name": "Name" and "NAME"'),
+        (b"to,nombre\n+15550100001,a\n", '--recipients: there is no column "name", which the template names'),
         (b"to,name\n\xff\n", "--recipients: people.csv is not UTF-8 text"),
+        (
+            b"to,name\n" + 1500 * b"+15550100001,a\n" + b"+15550100001,Jos\xe9\n",
+            "people.csv is not UTF-8 text (line 1502, ",
+        ),
     ],
 )
 def test_an_unusable_file_makes_no_campaign(cli: Cli, tmp_path: Path, content: bytes | None, words: str) -> None:
@@ -178,7 +187,8 @@ def test_ctrl_c_says_that_it_can_be_continued(
 ) -> None:
     """An interrupted upload is one sentence and exit 130; the same command then completes it."""
     recipients = tmp_path / "people.csv"
-    os.mkfifo(recipients)
+    lines = [f"+1555{number:07d},Ann\n" for number in range(200_000)]
+    recipients.write_text("to,name\n" + "".join(lines))
     process = subprocess.Popen(
         [*PROGRAM, *campaign_arguments(recipients)],
         env={**os.environ, **environment},
@@ -187,23 +197,23 @@ def test_ctrl_c_says_that_it_can_be_continued(
         text=True,
     )
     client = connect(server.url)
-    with recipients.open("w") as pipe:  # more than one chunk, and no end
-        pipe.write("to,name\n" + "".join(f"+1555010{number:04},Ann\n" for number in range(1600)))
-        pipe.flush()
-        wait_until(lambda: client.llen(names.ACCEPT_QUEUE), timedelta(seconds=30), "the first chunk and its hint")
-        time.sleep(0.1)  # the hint is out just before the rows are counted
-        process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=30)
+    wait_until(lambda: client.llen(names.ACCEPT_QUEUE), timedelta(seconds=30), "the first chunk and its hint")
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
     client.close()
-    assert process.returncode == 130
-    assert out == ""
-    assert err == "paceline: interrupted with 1,500 rows written; the same command continues campaign 'spring'\n"
+    assert (130, "") == (process.returncode, out)
+    told = re.fullmatch(
+        r"paceline: interrupted with ([0-9,]+) rows? written; the same command continues campaign 'spring'\n", err
+    )
+    assert told
     assert cli("campaign", "status", "spring", "--json").json["uploaded"] is False
     assert "uploading" in cli("campaign", "status", "spring").out
-    recipients.unlink()
-    assert cli(*campaign_arguments(people(recipients, 1600))).code == 0
-    worker.accept_all()
-    assert cli("campaign", "status", "spring", "--json").json["total"] == 1600
+    written = int(told[1].replace(",", ""))
+    recipients.write_text("to,name\n" + "".join(lines[: written + 1000]))
+    assert cli(*campaign_arguments(recipients)).code == 0
+    while worker.accept_all():
+        pass
+    assert cli("campaign", "status", "spring", "--json").json["total"] == written + 1000
 
 
 def test_a_terminal_gets_a_progress_bar(environment: Mapping[str, str], tmp_path: Path) -> None:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from paceline.campaigns.recipients import read_file
-from paceline.fields import phone_number
+from paceline.recipients.files import read_file
+from paceline.recipients.numbers import phone_number
 from paceline_sandbox.demo.plan import Plan, plan, write_recipients
 from paceline_sandbox.faults.scenario import parse_toml
 

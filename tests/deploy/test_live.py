@@ -95,7 +95,7 @@ def configuration(worker: int, exporter: int) -> str:
 
 def load(stack: Stack, seen: Watched) -> None:
     """Single messages, a rejected one, and a campaign that is paused in the middle; then two more scrapes."""
-    rows = [{"to": f"+1555{n:09d}", "name": f"Customer {n}"} for n in range(300)]
+    rows = [{"to": f"+4915{n:09d}", "name": f"Customer {n}"} for n in range(300)]
     campaign = stack.outbox.start_campaign(
         seen.campaign, account=stack.name, sender=SENDER, template="Hi {name}", recipients=rows
     )

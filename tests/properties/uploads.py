@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from paceline.campaigns.recipients import encode, numbered
+from paceline.campaigns.recipients import Encoder, numbered
 from paceline.ids import new_id
 from paceline.inbox.record import chunk, common_fields, compact, instant
 from paceline.operations import OnUnknown
@@ -70,7 +70,8 @@ class Uploads:
     def write(self, name: str, rows: Iterable[Mapping[str, str]], *, accept: bool = True) -> tuple[str, list[str]]:
         """Write one chunk to an open campaign; returns the reply, and the ids of its operations."""
         found = self.drive.state.campaign(name)
-        encoded = [encode(name, row, frozenset(), now=self.drive.now) for row in numbered(rows)]
+        encoder = Encoder(name)
+        encoded = [encoder(row, now=self.drive.now) for row in numbered(rows)]
         rid = new_id()
         body = chunk(campaign=name, account=found["a"], sender=found["f"], priority="bulk", rows=encoded)
         reply = self.drive.state.submit(rid, found["a"], found["f"], len(encoded), body, campaign=name)

@@ -4,7 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from paceline.campaigns.upload import draft, open_campaign, upload
+from paceline.campaigns.draft import draft
+from paceline.campaigns.upload import open_campaign, upload
 from paceline.errors import CampaignConflict
 from paceline.ids import new_id
 from tests.support.drive import ACCEPTED, Drive

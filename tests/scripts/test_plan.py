@@ -9,9 +9,10 @@ import redis
 
 from paceline import Plan
 from paceline.campaigns.campaign import Campaign
+from paceline.campaigns.draft import Draft, draft
 from paceline.campaigns.options import CampaignOptions
 from paceline.campaigns.plan import plan_campaign
-from paceline.campaigns.upload import Draft, draft, open_campaign, upload
+from paceline.campaigns.upload import open_campaign, upload
 from paceline.errors import UnknownAccount, UnknownSender
 from paceline.ids import new_id
 from paceline.inbox.record import compact
@@ -43,9 +44,7 @@ def described(drive: Drive, name: str, options: dict[str, Any]) -> Draft:
 
 
 def plan(drive: Drive, rows: Iterable[Mapping[str, str]], name: str = "spring", **options: Any) -> Plan:
-    more = {
-        option: options.pop(option) for option in ("check_numbers", "on_invalid", "on_progress") if option in options
-    }
+    more = {option: options.pop(option) for option in ("on_invalid", "on_progress") if option in options}
     return plan_campaign(drive.state, described(drive, name, options), rows, **more)
 
 
@@ -98,12 +97,9 @@ def test_a_plan_counts_recipients_duplicates_and_invalid_rows(drive: Drive) -> N
     assert any("duplicates" in warning for warning in found.warnings)
 
 
-def test_a_number_that_no_phone_has_is_found_only_when_it_is_looked_at_in_full(drive: Drive) -> None:
-    """An upload that does not check numbers would write it."""
-    rows = [*numbers(1), {"to": "+155502000091"}]
-    assert (1, 1) == ((found := plan(drive, rows)).recipients, found.invalid)
-    assert any("does not check numbers" in warning for warning in found.warnings)
-    assert (2, 0) == ((found := plan(drive, rows, check_numbers=False)).recipients, found.invalid)
+def test_a_number_that_no_phone_has_is_invalid(drive: Drive) -> None:
+    """A country has numbers of certain lengths."""
+    assert (1, 1) == ((found := plan(drive, [*numbers(1), {"to": "+155502000091"}])).recipients, found.invalid)
 
 
 def test_what_an_earlier_upload_brought_is_known(drive: Drive) -> None:

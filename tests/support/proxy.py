@@ -19,6 +19,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any, Final, Self, cast
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable, Coroutine
     from datetime import timedelta
 
@@ -35,16 +36,18 @@ class Proxy:
     Args:
         target: the port that connections are forwarded to.
         random: draws delays from their range.
+        tls: makes it speak TLS to its clients.
 
     Attributes:
         port: where it listens.
     """
 
-    def __init__(self, target: int, random: Random | None = None) -> None:
+    def __init__(self, target: int, random: Random | None = None, tls: ssl.SSLContext | None = None) -> None:
         self.port = 0
         self.swallows = False
         self.ends: set[End] = set()
         self._target = target
+        self._tls = tls
         self._random = random or Random(0)
         self._delay_s = (0.0, 0.0)
         self._loop = asyncio.new_event_loop()
@@ -136,7 +139,7 @@ class Proxy:
     async def _listen(self) -> None:
         if self._server:
             return
-        self._server = await self._loop.create_server(lambda: End(self), HOST, self.port, backlog=1024)
+        self._server = await self._loop.create_server(lambda: End(self), HOST, self.port, backlog=1024, ssl=self._tls)
         self.port = self._server.sockets[0].getsockname()[1]
 
     def _drain_all(self) -> None:

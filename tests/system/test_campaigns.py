@@ -18,7 +18,7 @@ SENDER = "+15550100001"
 
 def upload(stack: Stack, name: str, number: int, first: int = 0, to: str | None = None, **options: Any) -> Campaign:
     """So many messages, to a recipient each or all to one, accepted by a worker."""
-    people = ({"to": to or f"+1555{first + i:09d}", "key": str(i), "name": f"{name} {i}"} for i in range(number))
+    people = ({"to": to or f"+4915{first + i:09d}", "key": str(i), "name": f"{name} {i}"} for i in range(number))
     campaign = stack.outbox.start_campaign(
         f"{stack.name}-{name}", account=stack.name, sender=SENDER, template="Hi {name}", recipients=people, **options
     )

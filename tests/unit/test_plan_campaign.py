@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from paceline import Campaign, Outbox, Plan
+from paceline.campaigns.draft import draft
+from paceline.campaigns.inspection import Seen
 from paceline.campaigns.options import CampaignOptions
-from paceline.campaigns.plan_rows import Rows, Seen, foresee, read
-from paceline.campaigns.upload import draft
+from paceline.campaigns.plan_rows import Rows, foresee, read
 from paceline.cli.campaign.plan import PlanFailsError, tell_plan
 from paceline.errors import StateUnavailable, UnknownAccount
 from paceline.forecast.backlog import Lane, Pace, Source
@@ -54,7 +55,7 @@ PLAN = Plan(
 
 def counted(rows: list[dict[str, str]], known: Callable[..., int] | None = None, **options: Any) -> Rows:
     found = Rows(ends_us=NOW_US + DAY, now_us=NOW_US)
-    given: dict[str, Any] = {"check_numbers": True, "on_invalid": None, "on_progress": None} | options
+    given: dict[str, Any] = {"on_invalid": None, "on_progress": None} | options
     read(found, SPRING, rows, known=known, **given)
     return found
 

@@ -42,6 +42,8 @@ def test_defaults_need_no_environment() -> None:
     expected: dict[str, Any] = {
         "broker_url": "redis://127.0.0.1:6379/0",
         "state_url": "redis://127.0.0.1:6379/0",
+        "namespace": "paceline",
+        "broker_options": "",
         "api_base": "https://api.p.2chat.io/open",
         "secret_key": pydantic.SecretStr(""),
         "metrics_port": 9808,
@@ -121,7 +123,9 @@ def test_state_lives_with_a_redis_broker_by_default(broker: str) -> None:
     assert broker == Settings.from_environment({"PACELINE_BROKER_URL": broker}).state_url
 
 
-@pytest.mark.parametrize("broker", ["amqp://host//", "sqs://", "sentinel://host:26379", "memory://", ""])
+@pytest.mark.parametrize(
+    "broker", ["amqp://host//", "sqs://", "sentinel://host:26379?master_name=m", "memory://", "redis://a;redis://b"]
+)
 def test_another_broker_needs_a_state_url(broker: str) -> None:
     """With any other broker the state server must be named, and is used when it is."""
     with pytest.raises(ConfigurationError, match="PACELINE_STATE_URL"):

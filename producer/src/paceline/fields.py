@@ -5,14 +5,15 @@ from datetime import datetime
 from typing import Annotated, Final
 from urllib.parse import urlsplit
 
-import phonenumbers
 from pydantic import AfterValidator, Field, StringConstraints
 
 from paceline.ids import is_id
+from paceline.recipients.numbers import phone_number
 from paceline.refusals import NAME_PATTERN
 from paceline.times import utc
 
 LONGEST_TEXT: Final = 4096
+LONGEST_ADDRESS: Final = 2048
 LARGEST_MEDIA: Final = 16 * 1024 * 1024
 
 _GROUP: Final = re.compile(r"(WAG|WGP)[0-9A-Za-z-]{8,60}")
@@ -26,30 +27,6 @@ _LAST_LABEL: Final = re.compile(r"(?=.*[a-z])(?!0x[0-9a-f]*$).{2,}")
 _RESERVED: Final = {"alt", "arpa", "example", "internal", "invalid", "local", "localhost", "onion", "test"}
 _CUSTOMARY: Final = {"corp", "home", "intranet", "lan", "localdomain", "mail", "private"}
 _CLUSTER: Final = {"cluster", "consul", "pod", "svc"}
-
-
-def phone_number(value: str) -> str:
-    """A number in E.164 form, as ``phonenumbers`` understands it.
-
-    Args:
-        value: ``+`` and digits.
-
-    Returns:
-        The same number.
-
-    Raises:
-        ValueError: not E.164, or of a length no such number has.
-    """
-    try:
-        parsed = phonenumbers.parse(value, None)
-    except phonenumbers.NumberParseException as error:
-        raise ValueError("is not a phone number in E.164 form, such as +15550100001") from error
-    normal = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
-    # Not `is_possible_number`: it also takes lengths that can be dialled locally only.
-    length = phonenumbers.is_possible_number_with_reason(parsed)
-    if normal != value or length != phonenumbers.ValidationResult.IS_POSSIBLE:
-        raise ValueError("is not a phone number in E.164 form, such as +15550100001")
-    return value
 
 
 def group_uuid(value: str) -> str:
@@ -126,7 +103,7 @@ GroupUuid = Annotated[str, AfterValidator(group_uuid)]
 GroupReference = Annotated[str, AfterValidator(group_reference)]
 MessageReference = Annotated[str, AfterValidator(message_reference)]
 RemoteId = Annotated[str, AfterValidator(remote_id)]
-MediaUrl = Annotated[str, StringConstraints(max_length=2048), AfterValidator(media_url)]
+MediaUrl = Annotated[str, StringConstraints(max_length=LONGEST_ADDRESS), AfterValidator(media_url)]
 Instant = Annotated[datetime, AfterValidator(utc)]
 Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
 MediaBytes = Annotated[int, Field(gt=0), AfterValidator(fetchable_size)]

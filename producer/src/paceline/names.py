@@ -7,14 +7,34 @@ from typing import Final
 
 ACCEPT_TASK: Final = "paceline.accept"
 DELIVER_TASK: Final = "paceline.deliver"
-ACCEPT_QUEUE: Final = "paceline.accept"
-DELIVER_QUEUE: Final = "paceline.deliver"
 
-# The braces are a Redis Cluster hash tag: see lua/keys.lua.
-STATE_ROOT: Final = "paceline:{0}"
+# The first word of all keys, queues and exchanges, unless PACELINE_NAMESPACE says otherwise.
+NAMESPACE: Final = "paceline"
+
+
+def accept_queue(namespace: str = NAMESPACE) -> str:
+    """The queue of hints about inbox records."""
+    return f"{namespace}.accept"
+
+
+def deliver_queue(namespace: str = NAMESPACE) -> str:
+    """The queue of granted operations."""
+    return f"{namespace}.deliver"
+
+
+def state_root(namespace: str = NAMESPACE) -> str:
+    """The first part of every key of the state. The braces are a Redis Cluster hash tag: see lua/keys.lua."""
+    return f"{namespace}:{{0}}"
+
+
+ACCEPT_QUEUE: Final = accept_queue()
+DELIVER_QUEUE: Final = deliver_queue()
+STATE_ROOT: Final = state_root()
 
 ENV_BROKER_URL: Final = "PACELINE_BROKER_URL"
 ENV_STATE_URL: Final = "PACELINE_STATE_URL"
+ENV_NAMESPACE: Final = "PACELINE_NAMESPACE"
+ENV_BROKER_OPTIONS: Final = "PACELINE_BROKER_OPTIONS"
 ENV_API_BASE: Final = "PACELINE_API_BASE"
 ENV_SECRET_KEY: Final = "PACELINE_SECRET_KEY"  # noqa: S105 - the name of a variable, not a secret
 ENV_METRICS_PORT: Final = "PACELINE_METRICS_PORT"

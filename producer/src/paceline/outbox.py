@@ -3,16 +3,17 @@ import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
-from itertools import chain
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 from paceline.campaigns.abandoned import abandoned
 from paceline.campaigns.campaign import Campaign
+from paceline.campaigns.draft import draft
 from paceline.campaigns.options import CampaignOptions
 from paceline.campaigns.plan import Plan, plan_campaign
 from paceline.campaigns.recipients import Row
-from paceline.campaigns.upload import check_number, draft, open_campaign, upload
+from paceline.campaigns.upload import keys_of, open_campaign, peeked, upload
 from paceline.errors import CampaignConflict, InvalidOperation, NotFound
 from paceline.flows.sending import (
     Duplicate,
@@ -22,8 +23,8 @@ from paceline.flows.sending import (
     finding,
     keyed_id,
     looking_up,
+    looking_up_row,
     raise_refusal,
-    row_id,
     sending,
 )
 from paceline.flows.steps import Flow, run
@@ -33,8 +34,10 @@ from paceline.inbox.hints import HintBus
 from paceline.inbox.record import operation_id
 from paceline.operations import OnUnknown, Operation
 from paceline.outcomes import OutcomeEntry, Outcomes
+from paceline.recipients.columns import reading_of
+from paceline.recipients.files import rows_of
 from paceline.settings import Settings
-from paceline.state import connect
+from paceline.state import connect_to
 from paceline.state.calls import State
 from paceline.status.view import Status
 from paceline.tracing import spans
@@ -72,8 +75,8 @@ class Outbox:
         self, broker_url: str | None = None, state_url: str | None = None, *, settings: Settings | None = None
     ) -> None:
         self.settings = settings or Settings.from_environment(broker_url=broker_url, state_url=state_url)
-        self.state = State(connect(self.settings.state_url, repeat=True))
-        self._hints = HintBus(self.settings.broker_url)
+        self.state = State(connect_to(self.settings, repeat=True))
+        self._hints = HintBus(self.settings)
         self._closed = threading.Event()
 
     def __enter__(self) -> Self:
@@ -118,7 +121,7 @@ class Outbox:
         account: str,
         sender: str,
         template: str,
-        recipients: Iterable[Mapping[str, object]],
+        recipients: Iterable[Mapping[str, object]] | Path,
         url: str | None = None,
         valid_until: datetime | None = None,
         on_unknown: OnUnknown = "reconcile",
@@ -128,7 +131,11 @@ class Outbox:
         window: str | None = None,
         auto_pause: int | None = None,
         paused: bool = False,
-        check_numbers: bool = False,
+        to_column: str | None = None,
+        ignore_columns: Iterable[str] = (),
+        default_country: str | None = None,
+        literal_braces: bool = False,
+        check_numbers: bool = True,  # noqa: ARG002 - of releases in which it made a difference
         on_invalid: Callable[[Row, str], None] | None = None,
         on_progress: Callable[[int], None] | None = None,
     ) -> Campaign:
@@ -141,10 +148,10 @@ class Outbox:
             name: letters, digits, dot, dash, underscore.
             account: account name.
             sender: E.164.
-            template: text with ``{column}`` placeholders.
+            template: text with ``{column}`` and ``{column|default}`` placeholders.
             recipients: mappings with ``to``, optionally ``key``, ``not_before``, ``valid_until`` (ISO 8601 with a zone), and
-                the columns the template names.
-            url: attachment for all.
+                the columns the template names; or the path of a file (docs/campaigns.md tells which).
+            url: attachment for all; placeholders are filled in, percent-encoded unless one is the whole address.
             valid_until: not sent later; default 24 hours from now.
             on_unknown: policy for calls of unknown outcome.
             max_attempts: calls before an operation is dead.
@@ -153,7 +160,12 @@ class Outbox:
             window: local hours with a zone in which it sends, such as ``Mon-Fri 09:00-18:00 Europe/Berlin``.
             auto_pause: paused when more than so many percent of its last 100 answers are rejections; 20 unless told, 0 never.
             paused: a new one begins paused, and leaves when it is resumed.
-            check_numbers: look at every number in full; a row whose number cannot be is a bad row. Else only its shape is.
+            to_column: the column with the numbers, if it is not called ``to``.
+            ignore_columns: columns that mean nothing, though they are called much like ``key``, ``not_before`` or ``valid_until``.
+            default_country: two letters: numbers without a country code are of this country, and blanks, dashes and the like are
+                left out of numbers. By default only E.164 is taken.
+            literal_braces: ``{{word}}`` is to be sent as ``{word}``; else it is refused, because most who write it mean a column.
+            check_numbers: of no effect: numbers are always looked at in full.
             on_invalid: called with a bad row and what is wrong with it, and the campaign begins while it is uploaded. Without it
                 the first bad row raises, and nothing leaves before the upload is whole.
             on_progress: called with the number of rows written so far, after each chunk.
@@ -167,10 +179,7 @@ class Outbox:
             CampaignConflict: the name is taken by a different campaign.
             UnknownAccount, UnknownSender, StateUnavailable: as for `send`.
         """
-        rows = iter(recipients)
-        first = next(rows, None)  # before the campaign exists: a source that cannot be read leaves nothing behind
-        if first is None:
-            raise InvalidOperation("recipients: there are none")
+        reading = reading_of(to_column, ignore_columns, default_country)
         described = draft(
             name,
             account=account,
@@ -181,16 +190,28 @@ class Outbox:
             on_unknown=on_unknown,
             max_attempts=max_attempts,
             options=CampaignOptions(weight=weight, rate=rate, window=window, auto_pause=auto_pause),
+            literal_braces=literal_braces,
+            reading=reading,
         )
+        # Before the campaign exists: a source that cannot be read leaves nothing behind.
+        first, rows = peeked(described, rows_of(recipients, reading))
+        if not first:
+            raise InvalidOperation("recipients: there are none")
         with spans.sending("upload campaign", {spans.CAMPAIGN: name, spans.ACCOUNT: account}) as traced:
-            open_campaign(self.state, described, paused=paused, uploading=on_invalid is None, traced=traced)
+            open_campaign(
+                self.state,
+                described,
+                paused=paused,
+                uploading=on_invalid is None,
+                traced=traced,
+                keys=keys_of(described, first),
+            )
             with abandoned(self.state, name):
                 report = upload(
                     described,
-                    chain([first], rows),
+                    rows,
                     state=self.state,
                     submit=self._submit_chunk,
-                    check=check_number if check_numbers else None,
                     on_invalid=on_invalid,
                     on_progress=on_progress,
                 )
@@ -203,7 +224,7 @@ class Outbox:
         account: str,
         sender: str,
         template: str,
-        recipients: Iterable[Mapping[str, object]],
+        recipients: Iterable[Mapping[str, object]] | Path,
         url: str | None = None,
         valid_until: datetime | None = None,
         on_unknown: OnUnknown = "reconcile",
@@ -212,7 +233,11 @@ class Outbox:
         rate: str | None = None,
         window: str | None = None,
         auto_pause: int | None = None,
-        check_numbers: bool = True,
+        to_column: str | None = None,
+        ignore_columns: Iterable[str] = (),
+        default_country: str | None = None,
+        literal_braces: bool = False,
+        check_numbers: bool = True,  # noqa: ARG002 - likewise
         on_invalid: Callable[[Row, str], None] | None = None,
         on_progress: Callable[[int], None] | None = None,
     ) -> Plan:
@@ -234,7 +259,11 @@ class Outbox:
             rate: see there.
             window: see there.
             auto_pause: see there.
-            check_numbers: see there; a plan does it unless told not to.
+            to_column: see there.
+            ignore_columns: see there.
+            default_country: see there.
+            literal_braces: see there.
+            check_numbers: see there.
             on_invalid: called with a bad row and what is wrong with it; bad rows never raise here.
             on_progress: called with the number of rows read so far, now and then.
 
@@ -245,6 +274,7 @@ class Outbox:
             InvalidOperation: template or options are wrong, or the recipients cannot be read.
             UnknownAccount, UnknownSender, StateUnavailable: as for `send`.
         """
+        reading = reading_of(to_column, ignore_columns, default_country)
         described = draft(
             name,
             account=account,
@@ -255,12 +285,13 @@ class Outbox:
             on_unknown=on_unknown,
             max_attempts=max_attempts,
             options=CampaignOptions(weight=weight, rate=rate, window=window, auto_pause=auto_pause),
+            literal_braces=literal_braces,
+            reading=reading,
         )
         return plan_campaign(
             self.state,
             described,
-            recipients,
-            check_numbers=check_numbers,
+            rows_of(recipients, reading),
             on_invalid=on_invalid,
             on_progress=on_progress,
         )
@@ -364,7 +395,7 @@ class Outbox:
         Raises:
             NotFound: as for `status`.
         """
-        return self._run(looking_up(row_id(campaign, key), f"of this row in campaign {campaign!r}"))
+        return self._run(looking_up_row(campaign, key))
 
     def find(self, to: str, account: str | None = None) -> Iterator[Status]:
         """All operations to one recipient that are kept, of campaigns too, in no order.

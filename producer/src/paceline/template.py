@@ -1,44 +1,107 @@
-"""Campaign templates: ``{name}`` is replaced by the column of that name, ``{{`` and ``}}`` are literal braces."""
+"""Campaign templates: ``{name}`` is replaced by the column of that name, ``{{`` and ``}}`` are literal braces.
+
+What people write is compiled: ``{First Name|friend}`` becomes a placeholder with a short name of its own, and each row brings
+the value that belongs there. What state holds, and a worker renders, has plain names only.
+"""
 
 import re
 from collections.abc import Mapping
-from typing import Final
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Final, Literal
 
 from paceline.errors import InvalidOperation
 
 # str.format would also follow attributes and indexes ({name.__class__}); a template comes from outside.
-_TOKEN: Final = re.compile(r"\{\{|\}\}|\{([A-Za-z_][A-Za-z0-9_]*)\}|[{}]")
+_TOKEN: Final = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
+_STORED: Final = re.compile(r"\{\{|\}\}|\{([A-Za-z_][A-Za-z0-9_]*)\}|[{}]")
+_SLOT: Final = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_PLAIN: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+# Letters of any script, then also digits, blanks and what headers hold; not among them is what `str.format` acts upon (. [ ! :).
+_COLUMN: Final = re.compile(r"[^\W\d](?:[\w\u0300-\u036f \-/'\u2019&#()%°º]*[\w)%°º#])?")
+# What other tools take for a placeholder, and this one would send.
+_DOUBLED: Final = re.compile(r"(?<!\{)\{\{(\s*\w[\w .\-|]*)\}\}(?!\})")
+
+Place = Literal["text", "part", "address"]
 
 
-def placeholders(template: str) -> frozenset[str]:
-    """The names a template needs.
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A place of a template that a row fills.
 
     Args:
-        template: the text with ``{name}`` placeholders.
+        name: in the stored template.
+        column: what the template calls the column.
+        default: what stands there when the column is empty; None: it stays empty.
+        place: in the text, in a part of an address (which is percent-encoded), or all of the address.
+    """
+
+    name: str
+    column: str
+    default: str | None = None
+    place: Place = "text"
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A compiled template.
+
+    Args:
+        fields: payload fields as they are stored: ``text``, ``url``.
+        slots: what a row has to bring.
+    """
+
+    fields: Mapping[str, str]
+    slots: tuple[Slot, ...] = field(default=())
+
+    @property
+    def columns(self) -> frozenset[str]:
+        """The columns that it names."""
+        return frozenset(slot.column for slot in self.slots)
+
+
+def compiled(text: str | None, url: str | None = None, *, literal_braces: bool = False) -> Template:
+    """Compile what a user wrote.
+
+    Args:
+        text: the words; None when there are none.
+        url: the address of an attachment, which may hold placeholders too.
+        literal_braces: ``{{word}}`` is meant to be sent as ``{word}``.
 
     Returns:
-        The names.
+        What is stored, and what rows have to bring.
 
     Raises:
-        InvalidOperation: a brace that is neither doubled nor part of a ``{name}``.
+        InvalidOperation: names the field and the place that is wrong.
     """
-    names = set()
-    for match in _TOKEN.finditer(template):
-        if match[0] in ("{", "}"):
-            raise InvalidOperation(
-                f"template: the brace at position {match.start() + 1} is not part of a {{name}}; double it to mean a brace"
-            )
-        if match[1]:
-            names.add(match[1])
-    return frozenset(names)
+    names = _Names(f"{text} {url}")
+    fields = {}
+    if text is not None:
+        fields["text"] = _compiled_text(text, names, literal_braces=literal_braces)
+    if url is not None:
+        fields["url"] = _compiled_address(url, names)
+    return Template(fields, tuple(names.slots.values()))
+
+
+def placeholders(template: str, *, literal_braces: bool = False) -> frozenset[str]:
+    """The columns a template names.
+
+    Args:
+        template: the text with ``{name}`` and ``{name|default}`` placeholders.
+        literal_braces: ``{{word}}`` is meant to be sent as ``{word}``.
+
+    Raises:
+        InvalidOperation: a brace that is neither doubled nor part of a placeholder.
+    """
+    return compiled(template, literal_braces=literal_braces).columns
 
 
 def render(template: str, values: Mapping[str, str]) -> str:
-    """Fill a template.
+    """Fill a stored text.
 
     Args:
-        template: a text that `placeholders` accepts.
-        values: at least the names it needs.
+        template: a text of `Template.fields`.
+        values: at least the names of its slots.
 
     Returns:
         The text to send.
@@ -55,4 +118,73 @@ def render(template: str, values: Mapping[str, str]) -> str:
         except KeyError:
             raise InvalidOperation(f"template: no value for {{{match[1]}}}") from None
 
-    return _TOKEN.sub(fill, template)
+    return _STORED.sub(fill, template)
+
+
+def render_address(template: str, values: Mapping[str, str]) -> str:
+    """Fill a stored address; braces that no value belongs to stay, as releases before sent them."""
+    return _SLOT.sub(lambda match: values.get(match[1], match[0]), template) if "{" in template else template
+
+
+class _Names:
+    """Gives slots their names: a column's own, where that can be one.
+
+    Args:
+        written: all that the user wrote: no name that is made up occurs in it.
+    """
+
+    def __init__(self, written: str) -> None:
+        self._free = (name for number in count(1) if (name := f"_{number}") not in written)
+        self.slots: dict[tuple[str, str | None, Place], Slot] = {}
+
+    def slot(self, column: str, default: str | None, place: Place) -> Slot:
+        wanted = (column, default, place)
+        if wanted not in self.slots:
+            is_plain = default is None and place == "text" and _PLAIN.fullmatch(column)
+            self.slots[wanted] = Slot(column if is_plain else next(self._free), column, default, place)
+        return self.slots[wanted]
+
+
+def _compiled_text(text: str, names: _Names, *, literal_braces: bool) -> str:
+    if not literal_braces and (doubled := _DOUBLED.search(text)):
+        inner = doubled[1].strip()
+        raise InvalidOperation(
+            f"template: {{{{{inner}}}}} would be sent as {{{inner}}}: write {{{inner}}} to fill in the column, or add "
+            "--literal-braces (literal_braces) if the braces are meant"
+        )
+
+    def place(match: re.Match[str]) -> str:
+        if match[0] in ("{{", "}}"):
+            return match[0]
+        column, default = _read("template", match)
+        return f"{{{names.slot(column, default, 'text').name}}}"
+
+    return _TOKEN.sub(place, text)
+
+
+def _compiled_address(url: str, names: _Names) -> str:
+    def place(match: re.Match[str]) -> str:
+        column, default = _read("url", match)
+        kind: Place = "address" if match[0] == url else "part"
+        return f"{{{names.slot(column, default, kind).name}}}"
+
+    if "{{" in url or "}}" in url:
+        raise InvalidOperation(
+            "url: holds a doubled brace; a placeholder is {name}, and a brace in an address is %7B or %7D"
+        )
+    return _TOKEN.sub(place, url)
+
+
+def _read(what: str, match: re.Match[str]) -> tuple[str, str | None]:
+    """The column and the default of a placeholder."""
+    if match[1] is None:
+        raise InvalidOperation(
+            f"{what}: the brace at position {match.start() + 1} is not part of a {{name}}; double it to mean a brace"
+        )
+    column, bar, default = match[1].partition("|")
+    if not _COLUMN.fullmatch(column):
+        raise InvalidOperation(
+            f"{what}: the brace at position {match.start() + 1} is not part of a {{name}} or {{name|default}}; "
+            "double it to mean a brace"
+        )
+    return column, default if bar else None

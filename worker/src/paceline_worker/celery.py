@@ -5,7 +5,6 @@ import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-import celery
 import click
 from celery import bootsteps, signals
 from celery.concurrency.thread import TaskPool
@@ -13,7 +12,8 @@ from kombu.entity import Exchange, Queue
 
 from paceline import names
 from paceline.errors import PacelineError
-from paceline.inbox.broker import celery_settings
+from paceline.inbox.app import App
+from paceline.inbox.publisher import Publisher
 from paceline.settings import Settings
 from paceline_worker import control
 from paceline_worker.runtime import Runtime
@@ -76,37 +76,31 @@ class PacelineStep(bootsteps.StartStopStep):
     terminate = stop
 
 
-def publisher(app: Any) -> Any:
+def publisher(app: App) -> Any:
     """A function that hands a batch of hints to Celery: ids, tokens and slots, nothing else."""
+    door = Publisher(app)
 
     def publish(hints: Sequence[Hint], granted_us: int) -> None:
         batch = [[hint.id, hint.token, hint.slot_us] for hint in hints]
-        app.send_task(
-            names.DELIVER_TASK,
-            args=[batch],
-            queue=names.DELIVER_QUEUE,
-            headers={GRANTED_HEADER: granted_us},
-            retry=False,
-            ignore_result=True,
-        )
+        door.publish(names.DELIVER_TASK, [batch], queue=app.deliver_queue, headers={GRANTED_HEADER: granted_us})
 
     return publish
 
 
-def build_app(settings: Settings) -> celery.Celery:
+def build_app(settings: Settings) -> App:
     """The worker's Celery app.
 
     Args:
-        settings: the broker's address is used; the rest is read when the worker starts.
+        settings: broker and namespace are used; the rest is read when the worker starts.
 
     Returns:
         An app with our two tasks, two queues and one bootstep.
     """
-    app = celery.Celery("paceline", set_as_current=False)
+    app = App("paceline", settings)
+    app.check_broker()
     app.conf.update(
-        celery_settings(settings.broker_url),
-        task_queues=[_queue(names.DELIVER_QUEUE), _queue(names.ACCEPT_QUEUE)],
-        task_default_queue=names.ACCEPT_QUEUE,
+        task_queues=[_queue(app.deliver_queue), _queue(app.accept_queue)],
+        task_default_queue=app.accept_queue,
         worker_prefetch_multiplier=1,
         # Without remote control a busy worker whose Redis restarts never consumes again (measured).
         worker_enable_remote_control=True,
@@ -165,7 +159,9 @@ def _refuse(sentence: str) -> NoReturn:
     raise SystemExit(1)
 
 
-def _app() -> celery.Celery:
+def _app() -> App:
+    if any(word in ("-b", "--broker") or word.startswith("--broker=") for word in sys.argv[1:]):
+        _refuse(f"--broker has no effect here: set {names.ENV_BROKER_URL}, which workers and services share")
     try:
         return build_app(Settings.from_environment())
     except PacelineError as error:

@@ -11,8 +11,6 @@ from celery.worker.control import Panel, control_command, inspect_command
 from celery.worker.control import add_consumer as celerys_add_consumer
 from celery.worker.control import cancel_consumer as celerys_cancel_consumer
 
-from paceline import names
-
 # Celery's commands that would do harm here, or say that they did what they cannot do with threads.
 REFUSED: Final = {
     "rate_limit": (
@@ -37,7 +35,7 @@ def install() -> None:
 
 def takes_hints(app: Any) -> bool:
     """Whether this worker is to consume granted operations, be the broker there or not. Any thread may ask."""
-    return names.DELIVER_QUEUE in app.amqp.queues.consume_from
+    return app.deliver_queue in app.amqp.queues.consume_from
 
 
 def step(app: Any, consumer: Any, *, forward: bool) -> None:
@@ -50,10 +48,10 @@ def step(app: Any, consumer: Any, *, forward: bool) -> None:
     """
     if not forward and takes_hints(app):
         app.paceline_stepped_back = True
-        consumer.call_soon(consumer.cancel_task_queue, names.DELIVER_QUEUE)
+        consumer.call_soon(consumer.cancel_task_queue, app.deliver_queue)
     elif forward and getattr(app, "paceline_stepped_back", False):
         app.paceline_stepped_back = False
-        consumer.call_soon(consumer.add_task_queue, names.DELIVER_QUEUE)
+        consumer.call_soon(consumer.add_task_queue, app.deliver_queue)
 
 
 def inspect(state: Any, **_: Any) -> dict[str, Any]:
@@ -64,7 +62,7 @@ def inspect(state: Any, **_: Any) -> dict[str, Any]:
 def pause(state: Any, **_: Any) -> dict[str, str]:
     """Take no operations on and leave the fleet; what this worker has comes to its end."""
     state.app.paceline_stepped_back = False  # it stays paused when it reaches the provider again
-    state.consumer.call_soon(state.consumer.cancel_task_queue, names.DELIVER_QUEUE)
+    state.consumer.call_soon(state.consumer.cancel_task_queue, state.app.deliver_queue)
     return {"ok": "takes no operations on; `inspect paceline` shows as load what is left"}
 
 
@@ -73,20 +71,20 @@ def resume(state: Any, **_: Any) -> dict[str, str]:
     if not state.app.paceline.reaches_provider:
         state.app.paceline_stepped_back = True
         return {"ok": "takes operations on as soon as it reaches the provider"}
-    state.consumer.call_soon(state.consumer.add_task_queue, names.DELIVER_QUEUE)
+    state.consumer.call_soon(state.consumer.add_task_queue, state.app.deliver_queue)
     return {"ok": "takes operations on"}
 
 
 def add_consumer(state: Any, queue: str, **options: Any) -> dict[str, str]:
     """Celery's own, for our queues."""
-    if queue not in (names.ACCEPT_QUEUE, names.DELIVER_QUEUE):
+    if queue not in (state.app.accept_queue, state.app.deliver_queue):
         return {"error": REFUSED["add_consumer"]}
     return celerys_add_consumer(state, queue, **options)  # type: ignore[no-any-return]
 
 
 def cancel_consumer(state: Any, queue: str, **options: Any) -> dict[str, str]:
     """Celery's own; a person who takes granted operations away takes them away for good."""
-    if queue == names.DELIVER_QUEUE:
+    if queue == state.app.deliver_queue:
         state.app.paceline_stepped_back = False
     return celerys_cancel_consumer(state, queue, **options)  # type: ignore[no-any-return]
 

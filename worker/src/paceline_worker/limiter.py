@@ -18,7 +18,9 @@ from limits.storage import RedisStorage
 from limits.strategies import RateLimiter
 from limits.util import WindowStats
 
+from paceline import names
 from paceline.errors import UnknownAccount
+from paceline.state import read_address
 from paceline.state.scripts import Script
 
 
@@ -61,19 +63,23 @@ class PacelineStorage(RedisStorage, SlotSupport):
 
     Args:
         uri: the state address with ``paceline+`` before it.
+        namespace: whose accounts they are.
         options: for redis-py.
     """
 
     # Own schemes: registering a known one would silently replace the library's storage.
     STORAGE_SCHEME = ["paceline+redis", "paceline+rediss", "paceline+unix"]  # noqa: RUF012 - the library's own form
 
-    def __init__(self, uri: str, **options: Any) -> None:
-        super().__init__(uri.removeprefix("paceline+"), decode_responses=True, **options)
+    def __init__(self, uri: str, namespace: str = names.NAMESPACE, **options: Any) -> None:
+        self._root = names.state_root(namespace)
+        address = read_address(uri.removeprefix("paceline+"))
+        super().__init__(address.for_redis_py(), decode_responses=True, **options)
 
     def initialize_storage(self, _uri: str) -> None:
         """Load our script beside the library's."""
         super().initialize_storage(_uri)
         self._take = Script("paceline_worker", "take")
+        self.storage.root = self._root
 
     def take_slot(self, account: str, *, cost: int, horizon_s: float, test: bool) -> Slot:
         """See `SlotSupport.take_slot`."""

@@ -75,6 +75,7 @@ class Runtime:
             clock,
             retention_s=settings.retention_s,
             grace_s=settings.reconcile_grace_s,
+            namespace=settings.namespace,
             longest_lease_s=settings.http_deadline_s + LEASE_MARGIN_S,
         )
         self._dispatcher = Dispatcher(
@@ -103,6 +104,7 @@ class Runtime:
                 tolerance_floor_s=_TOLERANCE_FLOOR_S,
                 retention_s=settings.retention_s,
                 grace_s=settings.reconcile_grace_s,
+                namespace=settings.namespace,
             ),
             make_provider=self._make_provider,
             ring=ring,

@@ -1,4 +1,4 @@
-"""What a row of a campaign brings that comes back with its events: its key, and metadata."""
+"""The metadata of a campaign's row, which comes back with its events."""
 
 import json
 from collections.abc import Mapping
@@ -12,24 +12,20 @@ LONGEST_METADATA: Final = 512
 
 
 def given_back(line: int, values: Mapping[str, Any]) -> dict[str, str]:
-    """The fields of a row that hold what comes back.
+    """The field of a row that holds its metadata.
 
     Args:
         line: where the row stands.
         values: its columns; ``metadata`` is a mapping of names to texts, or a JSON object of texts.
 
     Returns:
-        ``rk`` and ``m``, where there are any.
+        ``m``, where there is any.
 
     Raises:
         InvalidRow: metadata that is no such mapping, or too large.
     """
-    fields = {}
-    if key := values.get("key"):
-        fields["rk"] = str(key).strip()
-    if metadata := values.get("metadata"):
-        fields["m"] = compact(_metadata(line, metadata))
-    return {name: text for name, text in fields.items() if text}
+    metadata = values.get("metadata")
+    return {"m": compact(_metadata(line, metadata))} if metadata else {}
 
 
 def _metadata(line: int, given: object) -> dict[str, str]:

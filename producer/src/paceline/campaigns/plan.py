@@ -5,13 +5,15 @@ Nothing is written: state is only asked, and the recipients are read once (plan_
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
 
+from paceline.campaigns.draft import Draft, differences, key_conflict
+from paceline.campaigns.inspection import Inspection, Sample
 from paceline.campaigns.plan_rows import Rows, foresee, read
 from paceline.campaigns.recipients import Row
-from paceline.campaigns.upload import Draft
+from paceline.campaigns.upload import keys_of, peeked
 from paceline.errors import UnknownAccount, UnknownSender
 from paceline.forecast.backlog import Lane
 from paceline.forecast.outlook import (
@@ -58,6 +60,9 @@ class Plan:
         late_from: the first of the recipients (from 1) that would expire; None when all are in time.
         problems: sentences: why it would fail, all or part of it.
         warnings: sentences: what else is worth knowing.
+        samples: the first messages, filled.
+        empty: of each column of the template, recipients for whom it is empty.
+        twins: recipients whose number is likely another form of an earlier one's.
     """
 
     name: str
@@ -80,6 +85,9 @@ class Plan:
     late_from: int | None
     problems: tuple[str, ...]
     warnings: tuple[str, ...]
+    samples: tuple[Sample, ...] = ()
+    empty: Mapping[str, int] = field(default_factory=dict)
+    twins: int = 0
 
     def as_json(self) -> dict[str, Any]:
         """Plain values, times in ISO 8601."""
@@ -88,7 +96,13 @@ class Plan:
             for name in self.__slots__
             for value in (getattr(self, name),)
         }
-        return plain | {"problems": list(self.problems), "warnings": list(self.warnings)}
+        samples = [sample.as_json() for sample in self.samples]
+        return plain | {
+            "problems": list(self.problems),
+            "warnings": list(self.warnings),
+            "samples": samples,
+            "empty": dict(self.empty),
+        }
 
 
 def plan_campaign(
@@ -96,7 +110,6 @@ def plan_campaign(
     described: Draft,
     recipients: Iterable[Mapping[str, object]],
     *,
-    check_numbers: bool = True,
     on_invalid: Callable[[Row, str], None] | None = None,
     on_progress: Callable[[int], None] | None = None,
 ) -> Plan:
@@ -106,7 +119,6 @@ def plan_campaign(
         state: where it would live; only asked.
         described: from `upload.draft`.
         recipients: any iterable, streamed.
-        check_numbers: look at every number in full, some 50 us a row; else only at its shape.
         on_invalid: takes bad rows; they are counted all the same.
         on_progress: takes the number of rows read.
 
@@ -121,16 +133,16 @@ def plan_campaign(
     found = _account(state, described.account, described.sender)
     now = instant(found["now"])
     existing = state.campaign(described.name)
-    conflict = _conflict(described, existing)
+    first, recipients = peeked(described, recipients)
+    conflict = _conflict(described, existing, keys_of(described, first))
     ends = described.valid_until or now + DEFAULT_VALIDITY
     rows = Rows(ends_us=microseconds(ends), now_us=microseconds(now))
     known = state.known if existing and not conflict else None
-    read(
+    inspection = read(
         rows,
         described,
         recipients,
         known=known,
-        check_numbers=check_numbers,
         on_invalid=on_invalid,
         on_progress=on_progress,
     )
@@ -138,7 +150,7 @@ def plan_campaign(
     fields = changed({} if conflict else existing, described.options.texts(now))
     own = next((one for one in _sources(found) if one["name"] == described.name and not conflict), {"waiting": 0})
     before = int(own["waiting"]) + int(fields.get("inbox") or 0)
-    return _planned(
+    plan = _planned(
         rows,
         _Campaign(
             name=described.name,
@@ -154,6 +166,13 @@ def plan_campaign(
         lanes=with_more(lanes_of(found), _not_accepted(state, found)),
         objections=[conflict] if conflict else [],
         workers=int(state.fleet().get("workers") or 0),
+    )
+    return replace(
+        plan,
+        samples=tuple(inspection.samples),
+        empty=inspection.empty,
+        twins=inspection.twins,
+        warnings=(*plan.warnings, *_remarks(inspection, described.template)),
     )
 
 
@@ -281,7 +300,8 @@ def _problems(plan: Plan, rows: Rows) -> Iterator[str]:
     if not plan.recipients:
         yield "there is nothing to send"
     if plan.late_from is not None:
-        last = clock(microseconds(plan.valid_until)) if len(rows.ends()) == 1 else "the end of their validity"
+        ends = rows.ends()
+        last = clock(ends[0]) if len(ends) == 1 else "the end of their validity"
         yield (
             f"{plan.in_time:,} of {plan.recipients:,} recipients leave in time: from number {plan.late_from:,} on "
             f"they expire, because their turn comes after {last}"
@@ -320,11 +340,6 @@ def _warnings(plan: Plan, rows: Rows, campaign: _Campaign, found: Mapping[str, A
         yield f"it leaves more slowly than its account could: {slow}"
     if rows.duplicates > _MANY * rows.offered:
         yield f"{rows.duplicates:,} of {rows.offered:,} rows are duplicates of earlier ones"
-    if rows.impossible:
-        yield (
-            f"{counted(rows.impossible, 'row')} of the invalid ones would be written by an upload that does not check numbers: "
-            "only the shape of the number is right"
-        )
     if rows.last_begin_us > rows.first_begin_us or (rows.first_begin_us and rows.begun):
         yield "recipients have different times before which they are not to be sent, so the end may be later"
     if timed := _timed(found, campaign.name):
@@ -347,18 +362,35 @@ def _account(state: State, name: str, sender: str) -> dict[str, Any]:
     return found
 
 
-def _conflict(described: Draft, existing: Mapping[str, str]) -> str | None:
+def _remarks(inspection: Inspection, template: Mapping[str, str]) -> Iterator[str]:
+    """What a reader of the messages might stumble over."""
+    for column, number in sorted(inspection.empty.items()):
+        yield f"{column} is empty for {counted(number, 'recipient')}: {{{column}|something}} would stand in for it"
+    if inspection.twins:
+        yield (
+            f"{counted(inspection.twins, 'number')} may be another form of an earlier number (a 1, a 9 or 01 more), so one person "
+            "would get the message twice"
+        )
+    if "\\n" in template.get("text", ""):
+        yield "the template holds a backslash and an n, which are sent as they are: a line break is a line break of the template"
+
+
+def _conflict(described: Draft, existing: Mapping[str, str], keys: str) -> str | None:
     """Why an upload of that name is refused, in words; None when it is not. The same rules as campaign.lua's."""
     if not existing:
         return None
     if existing["digest"] != described.digest:
-        return "a campaign of this name exists with another account, sender, template or options"
+        if existing.get("fresh") and not int(existing.get("received") or 0):
+            return None
+        return f"a campaign of this name exists with another {differences(described, existing)}"
     if existing.get("hold") == "cancelled":
         return "the campaign of this name was cancelled, which is final"
     if existing.get("forgets_at") and int(existing["forgets_at"]) <= int(existing["now"]):
         return (
             "outcomes of the campaign of this name are past their retention time, so nobody knows who had its message"
         )
+    if conflict := key_conflict(existing, keys):
+        return f"of the campaign of this name: {conflict}"
     return None
 
 
@@ -369,7 +401,7 @@ def _sample(campaign: _Campaign) -> Operation:
         sender=campaign.sender,
         to=campaign.sender,
         text=campaign.template.get("text"),
-        url=campaign.template.get("url"),
+        url="https://example.com/x" if "url" in campaign.template else None,
     )
 
 

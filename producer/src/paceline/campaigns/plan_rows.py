@@ -4,13 +4,14 @@ Of a recipient 8 bytes are kept, to tell duplicates.
 """
 
 from array import array
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from paceline.campaigns.recipients import Encoder, Row, numbered
-from paceline.campaigns.upload import Draft, check_number
+from paceline.campaigns.draft import Draft
+from paceline.campaigns.inspection import Inspection, Seen
+from paceline.campaigns.recipients import Row, numbered
 from paceline.errors import InvalidRow
 from paceline.forecast.backlog import Lane, Pace, Place
 from paceline.forecast.flow import departures
@@ -18,30 +19,8 @@ from paceline.inbox.record import instant
 
 # Ids that state is asked about at once; also the rows between two calls of `on_progress`.
 _BATCH: Final = 1000
-# Ids are kept sorted on so many shelves: putting one in between moves some kilobytes, not megabytes.
-_SHELVES: Final = 4096
 # Of more different validities than this, some are taken for the next earlier one.
 _MOST_ENDS: Final = 1000
-
-
-class Seen:
-    """Which ids there were, in 8 bytes each: Python's hash of a text has 64 bits.
-
-    Of a million different ids two look alike in one of 37 million files.
-    """
-
-    def __init__(self) -> None:
-        self._shelves = [array("q") for _ in range(_SHELVES)]
-
-    def add(self, op_id: str) -> bool:
-        """Note an id; whether it is new."""
-        number = hash(op_id)
-        shelf = self._shelves[number % _SHELVES]
-        place = bisect_left(shelf, number)
-        if place < len(shelf) and shelf[place] == number:
-            return False
-        shelf.insert(place, number)
-        return True
 
 
 @dataclass(slots=True)
@@ -56,7 +35,6 @@ class Rows:
         duplicates: see `Plan`, and so the others.
         known: see there.
         invalid: see there.
-        impossible: of the invalid ones, numbers that an upload would take.
         begun: recipients that may be sent at once.
         first_begin_us: the earliest time before which one of the others is not to be sent.
         last_begin_us: the latest such time.
@@ -69,7 +47,6 @@ class Rows:
     duplicates: int = 0
     known: int = 0
     invalid: int = 0
-    impossible: int = 0
     begun: int = 0
     first_begin_us: int = 0
     last_begin_us: int = 0
@@ -119,10 +96,9 @@ def read(
     recipients: Iterable[Mapping[str, object]],
     *,
     known: Callable[[Iterable[str]], int] | None,
-    check_numbers: bool,
     on_invalid: Callable[[Row, str], None] | None,
     on_progress: Callable[[int], None] | None,
-) -> None:
+) -> Inspection:
     """Read recipients as an upload does, and count them.
 
     Args:
@@ -130,12 +106,15 @@ def read(
         described: the campaign.
         recipients: any iterable.
         known: how many of some ids are there already; None when none can be.
-        check_numbers: see `plan_campaign`, and so the others.
-        on_invalid: see there.
+        on_invalid: see `plan_campaign`, and so the others.
         on_progress: see there.
+
+    Returns:
+        What there is to be seen of the rows themselves.
     """
+    inspection = Inspection(described.compiled)
     seen, now = Seen(), instant(rows.now_us)
-    encoder = Encoder(described.name, described.needed, template=described.template, ends=described.valid_until)
+    encoder = described.encoder()
     batch: list[dict[str, str]] = []
 
     def flush() -> None:
@@ -150,8 +129,6 @@ def read(
         rows.offered += 1
         try:
             fields = encoder(row, now=now)
-            if check_numbers:
-                _check_number(row, rows)
         except InvalidRow as error:
             rows.invalid += 1
             if on_invalid:
@@ -159,6 +136,7 @@ def read(
         else:
             if seen.add(fields["id"]):
                 batch.append(fields)
+                inspection.take(fields, encoder.empty_columns(row))
             else:
                 rows.duplicates += 1
         if len(batch) == _BATCH:
@@ -168,14 +146,7 @@ def read(
     flush()
     if on_progress and rows.offered % _BATCH:
         on_progress(rows.offered)
-
-
-def _check_number(row: Row, rows: Rows) -> None:
-    try:
-        check_number(row)
-    except InvalidRow:
-        rows.impossible += 1
-        raise
+    return inspection
 
 
 @dataclass(frozen=True, slots=True)

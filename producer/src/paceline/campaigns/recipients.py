@@ -1,303 +1,298 @@
-"""Campaign rows: from CSV, JSON Lines or any iterable of mappings to what a chunk holds."""
+"""Campaign rows: from what was read to what a chunk holds."""
 
-import csv
-import json
-import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Decimal
-from functools import lru_cache, partial
-from operator import mul
-from pathlib import Path
-from typing import Any, Final, TextIO
+from typing import Any, Final
+from urllib.parse import quote
 
+from paceline.defaults import DEFAULT_VALIDITY
 from paceline.errors import InvalidOperation, InvalidRow
-from paceline.fields import LONGEST_TEXT
-from paceline.ids import derived_id, derived_ids
+from paceline.fields import LONGEST_ADDRESS, LONGEST_TEXT, media_url
+from paceline.ids import derived_ids
 from paceline.inbox.record import compact, microseconds
-from paceline.operations import DEFAULT_VALIDITY
-from paceline.template import render
+from paceline.recipients.cells import CONTROL, SPREADSHEET_ERRORS, is_blank, is_given, moment_of, text_of, value_of
+from paceline.recipients.columns import Layout, MissingColumn, Reading, layout_of, named
+from paceline.recipients.numbers import cleaned, is_phone_number, phone_number, visible
+from paceline.recipients.rows import PROBLEM, FileRow, Row, numbered
+from paceline.template import Slot, Template, render
 from paceline.times import utc
 
-# The shape only. A full `phonenumbers` check costs 26 us a number, which a million recipients would feel.
-_E164: Final = re.compile(r"\+[1-9][0-9]{6,14}")
+__all__ = ["Encoder", "FileRow", "Row", "numbered"]
+
+NO_TEMPLATE: Final = Template({})
+# Rows that a program makes may have any columns; of so many different sets of columns the layout is remembered.
+_MOST_LAYOUTS: Final = 1000
+_LONGEST_KEY: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """One recipient as it was read.
+class _Fixed:
+    """A text without its values: how long it is, and whether there is anything to be seen of it."""
 
-    Args:
-        line: the line in its file, or the ordinal of the iterable, from 1.
-        values: column name to text; rows made in a program may also hold numbers, or None for "not given".
-    """
-
-    line: int
-    values: Mapping[str, Any]
-
-
-def numbered(recipients: Iterable[Mapping[str, Any]]) -> Iterator[Row]:
-    """Rows of an iterable; rows that already know their line keep it."""
-    for ordinal, values in enumerate(recipients, 1):
-        yield Row(getattr(values, "line", ordinal), values)
-
-
-class FileRow(dict[str, str]):
-    """A row of a file that remembers its line."""
-
-    __slots__ = ("line",)
-    line: int
-
-
-def read_file(path: Path) -> Iterator[FileRow]:
-    """Stream the rows of a CSV (with a header) or JSON Lines file, told apart by the suffix.
-
-    Args:
-        path: ``.jsonl`` or ``.ndjson`` is JSON Lines; anything else is CSV.
-
-    Yields:
-        Rows with their line numbers; a blank line is passed over.
-
-    Raises:
-        InvalidOperation: the file has no ``to`` column, or is not text in UTF-8.
-        InvalidRow: a JSON line that is not an object of texts.
-    """
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            try:
-                yield from _json_lines(file) if path.suffix in (".jsonl", ".ndjson") else _csv(file)
-            except UnicodeDecodeError as error:
-                where = _place(file, error)
-                raise InvalidOperation(f"recipients: {path.name} is not UTF-8 text{where}") from error
-    except OSError as error:
-        raise InvalidOperation(f"recipients: {path.name} cannot be read: {error.strerror}") from error
-
-
-def _place(file: TextIO, error: UnicodeDecodeError) -> str:
-    """Where the byte stands in the file: the error itself counts from the start of the last block that was read."""
-    return f" (byte {file.buffer.tell() - len(error.object) + error.start})" if file.seekable() else ""
-
-
-def _csv(file: Iterable[str]) -> Iterator[FileRow]:
-    # Not a DictReader: it takes almost twice the time.
-    reader = csv.reader(file, strict=True)
-    try:
-        header = next(reader, [])
-        if "to" not in header:
-            raise InvalidOperation("recipients: the header has no column 'to'")
-        width = len(header)
-        for cells in reader:
-            if not cells:  # a blank line
-                continue
-            row = FileRow(zip(header, cells, strict=False))
-            row.line = reader.line_num
-            if len(cells) > width:
-                row["\0problem"] = "has more cells than the header"
-            elif len(cells) < width:
-                for name in header[len(cells) :]:  # of a column that is there twice the last one counts, given or not
-                    row.pop(name, None)
-            yield row
-    except csv.Error as error:
-        raise InvalidOperation(f"recipients: line {reader.line_num}: {error}") from error
-
-
-def _json_lines(file: Iterable[str]) -> Iterator[FileRow]:
-    for line, text in enumerate(file, 1):
-        if not text.strip():
-            continue
-        row = FileRow(_columns(text))
-        row.line = line
-        yield row
-
-
-def _columns(text: str) -> dict[str, str]:
-    """A JSON object as columns of texts; null is a column that was not given."""
-    try:
-        value = json.loads(text)
-        if isinstance(value, dict):
-            given = {name: cell for name, cell in value.items() if cell is not None}
-            return {name: cell if isinstance(cell, str) else compact(cell) for name, cell in given.items()}
-    except (ValueError, RecursionError):  # also of `compact`: it goes less deep than the parser
-        pass
-    return {"\0problem": "is not a JSON object"}
-
-
-def encode(
-    campaign: str,
-    row: Row,
-    needed: frozenset[str],
-    *,
-    template: Mapping[str, str] | None = None,
-    ends: datetime | None = None,
-    now: datetime | None = None,
-) -> dict[str, str]:
-    """One row of a chunk record.
-
-    Args:
-        campaign: its name, part of the derived id.
-        row: what was read.
-        needed: the template's placeholders.
-        template: the campaign's payload; given, the length of the text that the row makes of it is checked.
-        ends: the campaign's ``valid_until``, if it was given one.
-        now: where the default validity of a row begins that has a ``not_before`` in the past; by default the clock's.
-
-    Returns:
-        ``id``, ``to``, ``p`` (only the values the template needs) and, where given, ``nb`` and ``vu``. A row that begins
-        later than its campaign gets a ``vu`` of its own, for it would only expire by the campaign's default.
-
-    Raises:
-        InvalidRow: says which column is wrong.
-    """
-    columns: Any = row.values
-    if not isinstance(columns, Mapping):
-        raise InvalidRow(row.line, "is not a mapping of column names to texts")
-    if "\0problem" in columns:
-        raise InvalidRow(row.line, columns["\0problem"])
-    to = _cell(row, "to").strip()
-    if not _E164.fullmatch(to):
-        raise InvalidRow(row.line, "to: is not a phone number in E.164 form, such as +15550100001")
-    values = {name: _cell(row, name) for name in sorted(needed)}
-    for name in values:
-        if columns.get(name) is None:
-            raise InvalidRow(row.line, f"{name}: the template needs this column")
-    if template is not None:
-        _check_length(row.line, template, values)
-    return {
-        "id": derived_id("campaign", campaign, _cell(row, "key").strip() or to),
-        "to": to,
-        "p": compact(values),
-    } | _times(row, ends, now)
+    length: int
+    is_seen: bool
 
 
 class Encoder:
-    """`encode` for the rows of one campaign: the same fields and refusals in less than half the time.
+    """What a chunk record holds of the rows of one campaign.
 
-    What the rows share is worked out once. A plain row, all of whose cells are texts and fine, then takes the short way;
-    any other is left to `encode`, which says what is wrong with it, or makes texts of its numbers.
+    What the rows share is worked out once. A plain row, all of whose cells are texts and fine, takes the short way; any other one
+    takes the careful way, which says what is wrong with it, or makes texts of its numbers.
 
     Args:
-        campaign: as for `encode`, like all others.
-        needed: the template's placeholders.
-        template: the campaign's payload.
-        ends: the campaign's ``valid_until``.
+        campaign: its name, part of the derived ids.
+        template: what rows have to bring.
+        ends: the campaign's ``valid_until``, if it was given one.
+        reading: how columns are called, and of which country numbers are.
     """
 
     def __init__(
         self,
         campaign: str,
-        needed: frozenset[str],
+        template: Template = NO_TEMPLATE,
         *,
-        template: Mapping[str, str] | None = None,
         ends: datetime | None = None,
+        reading: Reading | None = None,
     ) -> None:
-        self._careful = partial(encode, campaign, needed=needed, template=template, ends=ends)
-        self._ends = ends
-        self._id = derived_ids("campaign", campaign)
-        names = tuple(sorted(needed))
-        self._fixed, uses = (0, (0,) * len(names)) if template is None else _measured(template["text"], names)
-        self._lengths = range(1) if template is None else _lengths(template)
-        # Of each value: its column, its beginning in JSON, and how often the template uses it.
-        self._values = [(name, compact(name) + ":", times) for name, times in zip(names, uses, strict=True)]
+        self._template, self._ends, self._reading = template, ends, reading or Reading()
+        self._by_number = derived_ids("campaign", campaign)
+        self._by_key = derived_ids("campaign", campaign, "key")
+        self._text = _fixed(template.fields.get("text", ""), template.slots)
+        self._longest = LONGEST_TEXT if "text" in template.fields else 0
+        self._may_be_empty = "text" not in template.fields or "url" in template.fields
+        self._layouts: dict[tuple[str, ...], Layout | InvalidOperation] = {}
+        uses = [(slot, _uses(template.fields.get("text", ""), slot)) for slot in template.slots]
+        # Of each value: its column, its beginning in JSON, its default, and how often the text uses it.
+        self._values = [(slot.column, compact(slot.name) + ":", slot.default, times) for slot, times in uses]
+        self._is_plain = all(slot.place == "text" for slot in template.slots) and (
+            self._text.is_seen or self._may_be_empty
+        )
+
+    def check(self, values: Mapping[str, Any]) -> None:
+        """Look at the columns of the first row, before anything is written.
+
+        Args:
+            values: the row; of a table its header is looked at.
+
+        Raises:
+            InvalidOperation: two columns mean the same, or one means nothing though it looks as if; of a table also when the
+                header lacks a column that the template names.
+        """
+        header = getattr(values, "header", None)
+        if not isinstance(values, Mapping) or (header is None and PROBLEM in values):
+            return
+        names = header or tuple(map(str, values))
+        try:
+            layout = layout_of(names, self._template.columns, self._reading)
+        except MissingColumn as error:
+            if header is not None:
+                raise InvalidOperation(f"recipients: {error}") from None
+            return
+        except InvalidOperation as error:
+            raise InvalidOperation(f"recipients: {error}") from None
+        missing = sorted(self._template.columns - layout.values.keys())
+        if missing and header is not None:
+            raise InvalidOperation(
+                f'recipients: there is no column "{missing[0]}", which the template names (found: {named(names)})'
+            )
 
     def __call__(self, row: Row, *, now: datetime | None = None) -> dict[str, str]:
-        """As `encode`."""
-        fields = self._plain(row.values) if isinstance(row.values, dict) else None
-        if fields is None:
-            return self._careful(row, now=now)
-        if "not_before" in row.values or "valid_until" in row.values:
-            fields |= _times(row, self._ends, now)
-        return fields
+        """One row of a chunk record.
 
-    def _plain(self, columns: dict[str, Any]) -> dict[str, str] | None:
-        """``id``, ``to`` and ``p`` of a plain row; None of any other."""
-        to, key = columns.get("to"), columns.get("key")
-        if type(to) is not str or (key is not None and type(key) is not str) or "\0problem" in columns:
+        Args:
+            row: what was read.
+            now: where the default validity of a row begins that has a ``not_before`` in the past; by default the clock's.
+
+        Returns:
+            ``id``, ``to``, ``p`` (only the values the template needs) and, where given, ``rk`` (its key), ``nb`` and ``vu``. A row
+            that begins later than its campaign gets a ``vu`` of its own, for it would only expire by the campaign's default.
+
+        Raises:
+            InvalidRow: says which column is wrong.
+        """
+        columns: Any = row.values
+        if isinstance(columns, dict) and self._is_plain:
+            layout = self._layouts.get(getattr(columns, "header", None) or tuple(columns))
+            if isinstance(layout, Layout) and (fields := self._plainly(columns, layout)):
+                return fields | self._times(row, layout, now) if layout.is_timed else fields
+        return self.carefully(row, now=now)
+
+    def carefully(self, row: Row, *, now: datetime | None = None) -> dict[str, str]:
+        """The same for any row; the way that says what is wrong."""
+        columns: Any = row.values
+        if not isinstance(columns, Mapping):
+            raise InvalidRow(row.line, "is not a mapping of column names to texts")
+        if PROBLEM in columns:
+            raise InvalidRow(row.line, str(columns[PROBLEM]))
+        layout = self._layout(row, columns)
+        to = self._number(row, layout)
+        values = {slot.name: self._value(row, layout, slot) for slot in self._template.slots}
+        self._check(row, values)
+        key = _told(row, layout.key, text_of).strip() if layout.key else ""
+        return self._identified(row, to, key) | {"p": compact(values)} | self._times(row, layout, now)
+
+    def key_of(self, row: Row) -> str:
+        """What tells a row apart besides its number; '' when it has no key, or cannot be read."""
+        try:
+            layout = self._layout(row, row.values)
+            return _told(row, layout.key, text_of).strip() if layout.key else ""
+        except (InvalidRow, AttributeError, TypeError):
+            return ""
+
+    def empty_columns(self, row: Row) -> list[str]:
+        """Columns of the template in which a row, which can be sent, has nothing to be seen."""
+        layout = self._layout(row, row.values)
+        found = {name: row.values.get(layout.values.get(name, name)) for name in self._template.columns}
+        return sorted(name for name, value in found.items() if not is_given(value) or is_blank(str(value)))
+
+    def _layout(self, row: Row, columns: Mapping[str, Any]) -> Layout:
+        shape = getattr(columns, "header", None) or tuple(map(str, columns))
+        if shape not in self._layouts:
+            if len(self._layouts) >= _MOST_LAYOUTS:
+                self._layouts.clear()
+            try:
+                self._layouts[shape] = layout_of(shape, self._template.columns, self._reading)
+            except MissingColumn as error:
+                self._layouts[shape] = InvalidOperation(f"to: {error}")
+            except InvalidOperation as error:
+                self._layouts[shape] = error
+        found = self._layouts[shape]
+        if isinstance(found, InvalidOperation):
+            raise InvalidRow(row.line, str(found))
+        return found
+
+    def _plainly(self, columns: Mapping[str, Any], layout: Layout) -> dict[str, str] | None:
+        """``id``, ``to``, ``p`` and ``m`` of a plain row; None of any other."""
+        to, key = columns.get(layout.to), columns.get(layout.key) if layout.key else None
+        if type(to) is not str or (key is not None and type(key) is not str) or PROBLEM in columns:
             return None
         to = to.strip()
-        if not _E164.fullmatch(to):
+        if not is_phone_number(to):
             return None
-        length, values = self._fixed, []
-        for name, beginning, times in self._values:
-            text = columns.get(name)
-            if type(text) is not str:
+        length, values = self._text.length, []
+        for name, beginning, default, times in self._values:
+            text = columns.get(layout.values.get(name, name))
+            if type(text) is not str or CONTROL.search(text) or text in SPREADSHEET_ERRORS:
                 return None
+            if default is not None and (not text.isascii() or not text.strip()):
+                if not is_blank(text):
+                    return None
+                text = default
             length += times * len(text)
             values.append(beginning + compact(text))
-        if length not in self._lengths:
+        if length > self._longest:
             return None
         payload = "{" + ",".join(values) + "}"
         try:
             if not payload.isascii():
                 payload.encode()
-            return {"id": self._id((key and key.strip()) or to), "to": to, "p": payload}
+            key = key.strip() if key else ""
+            if not key:
+                return {"id": self._by_number(to), "to": to, "p": payload}
+            if key.startswith("+") or len(key) > _LONGEST_KEY:
+                return None
+            return {"id": self._by_number(key), "to": to, "p": payload, "rk": key}
         except UnicodeEncodeError:  # half a surrogate pair
             return None
 
+    def _identified(self, row: Row, to: str, key: str) -> dict[str, str]:
+        if not key:
+            return {"id": self._by_number(to), "to": to}
+        if len(key) > _LONGEST_KEY:
+            raise InvalidRow(row.line, f"key: has {len(key)} characters, more than {_LONGEST_KEY}")
+        # A key that could be a number would be taken for that number's recipient.
+        derive = self._by_key if is_phone_number(key) else self._by_number
+        return {"id": derive(key), "to": to, "rk": key}
 
-def _cell(row: Row, column: str) -> str:
+    def _number(self, row: Row, layout: Layout) -> str:
+        to = visible(_told(row, layout.to, text_of))
+        try:
+            return cleaned(to, self._reading.country) if self._reading.country and to else phone_number(to)
+        except ValueError as error:
+            raise InvalidRow(row.line, f"to: {error}" if to else "to: is empty") from None
+
+    def _value(self, row: Row, layout: Layout, slot: Slot) -> str:
+        column = layout.values.get(slot.column)
+        given = column is not None and is_given(row.values.get(column))
+        text = _told(row, column, value_of, slot.column) if column is not None and given else ""
+        if slot.default is not None and is_blank(text):
+            text = slot.default
+        elif not given:
+            raise InvalidRow(row.line, f"{slot.column}: the template needs this column")
+        if slot.place == "text":
+            return text
+        if is_blank(text):
+            raise InvalidRow(row.line, f"{slot.column}: is empty, and the address needs it")
+        return text.strip() if slot.place == "address" else quote(text.strip(), safe="")
+
+    def _check(self, row: Row, values: Mapping[str, str]) -> None:
+        """The text and the address that the row makes."""
+        fields = self._template.fields
+        if "text" in fields:
+            text = render(fields["text"], values)
+            if len(text) > LONGEST_TEXT:
+                raise InvalidRow(row.line, f"text: would have {len(text)} characters, more than {LONGEST_TEXT}")
+            if not self._may_be_empty and is_blank(text):
+                raise InvalidRow(row.line, "text: would be empty")
+        if "url" in fields and "{" in fields["url"]:
+            url = render(fields["url"], values)
+            if len(url) > LONGEST_ADDRESS:
+                raise InvalidRow(row.line, f"url: would have {len(url)} characters, more than {LONGEST_ADDRESS}")
+            try:
+                media_url(url)
+            except ValueError as error:
+                raise InvalidRow(row.line, f"url: {error}") from None
+
+    def _times(self, row: Row, layout: Layout, now: datetime | None) -> dict[str, str]:
+        """``nb`` and ``vu``, where they are given or follow from each other."""
+        if not layout.is_timed:
+            return {}
+        now = now or datetime.now(UTC)
+        begin, end = _instant(row, layout.not_before, "not_before"), _instant(row, layout.valid_until, "valid_until")
+        if end and end <= now:
+            raise InvalidRow(row.line, "valid_until: is over")
+        last = end or self._ends
+        if begin and last and last <= begin:
+            raise InvalidRow(row.line, "valid_until: must be later than not_before")
+        if begin and not last:
+            end = max(begin, now) + DEFAULT_VALIDITY
+        fields = {}
+        if begin:
+            fields["nb"] = str(microseconds(begin))
+        if end:
+            fields["vu"] = str(microseconds(end))
+        return fields
+
+
+def _told(row: Row, column: str | None, read: Callable[[Any], str], name: str | None = None) -> str:
     """A column as text; empty where it was not given."""
-    value = row.values.get(column)
-    if value is None:
+    value = row.values.get(column) if column is not None else None
+    if not is_given(value):
         return ""
-    if isinstance(value, str) and value.isascii():
-        return value
-    if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal):
-        raise InvalidRow(row.line, f"{column}: is neither a text nor a number")
     try:
-        return str(value).encode().decode()
-    except ValueError:  # half a surrogate pair, or a number of thousands of digits
-        raise InvalidRow(row.line, f"{column}: cannot be written as text") from None
+        return read(value)
+    except ValueError as error:
+        raise InvalidRow(row.line, f"{name or column}: {error}") from None
 
 
-def _check_length(line: int, template: Mapping[str, str], values: Mapping[str, str]) -> None:
-    fixed, uses = _measured(template["text"], tuple(values))
-    length = fixed + sum(map(mul, uses, map(len, values.values())))
-    if length in _lengths(template):
-        return
-    if length:
-        raise InvalidRow(line, f"text: would have {length} characters, more than {LONGEST_TEXT}")
-    raise InvalidRow(line, "text: would be empty")
-
-
-def _lengths(template: Mapping[str, str]) -> range:
-    """How long a text may be: a caption may be empty."""
-    return range(0 if "url" in template else 1, LONGEST_TEXT + 1)
-
-
-@lru_cache(maxsize=8)
-def _measured(text: str, names: tuple[str, ...]) -> tuple[int, tuple[int, ...]]:
-    """How long a template is without its values, and how often it uses each: so no row needs to be rendered."""
-    blank = dict.fromkeys(names, "")
-    fixed = len(render(text, blank))
-    return fixed, tuple(len(render(text, blank | {name: "x"})) - fixed for name in names)
-
-
-def _times(row: Row, ends: datetime | None, now: datetime | None) -> dict[str, str]:
-    """``nb`` and ``vu``, where they are given or follow from each other."""
-    begin, end = _instant(row, "not_before"), _instant(row, "valid_until")
-    last = end or ends
-    if begin and last and last <= begin:
-        raise InvalidRow(row.line, "valid_until: must be later than not_before")
-    if begin and not last:
-        end = max(begin, now or datetime.now(UTC)) + DEFAULT_VALIDITY
-    fields = {}
-    if begin:
-        fields["nb"] = str(microseconds(begin))
-    if end:
-        fields["vu"] = str(microseconds(end))
-    return fields
-
-
-def _instant(row: Row, column: str) -> datetime | None:
-    text = _cell(row, column).strip()
-    if not text:
+def _instant(row: Row, column: str | None, name: str) -> datetime | None:
+    value = row.values.get(column) if column is not None else None
+    if not is_given(value):
         return None
     try:
-        value = datetime.fromisoformat(text)
-    except ValueError:
-        raise InvalidRow(row.line, f"{column}: is not a time such as 2026-01-31T09:00:00+01:00") from None
-    try:
-        return utc(value)
+        moment = moment_of(value)
+        return utc(moment) if moment else None
     except ValueError as error:
-        raise InvalidRow(row.line, f"{column}: {error}") from None
+        raise InvalidRow(row.line, f"{name}: {error}") from None
+
+
+def _fixed(text: str, slots: tuple[Slot, ...]) -> _Fixed:
+    """A stored text without its values, so that no row needs to be rendered to know its length."""
+    blank = render(text, {slot.name: "" for slot in slots})
+    return _Fixed(len(blank), not is_blank(blank))
+
+
+def _uses(text: str, slot: Slot) -> int:
+    """How often a stored text uses a slot."""
+    return text.replace("{{", "").count(f"{{{slot.name}}}")

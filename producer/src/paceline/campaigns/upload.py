@@ -1,23 +1,21 @@
 """Uploading a campaign: opened once, its rows streamed into the inbox, sealed; again, what is missing is added."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from hashlib import blake2b
+from itertools import chain, islice
+from typing import Any, Final
 
 from paceline import names
+from paceline.campaigns.draft import Draft, differences, key_conflict, noted
 from paceline.campaigns.given import given_back
-from paceline.campaigns.options import CampaignOptions
-from paceline.campaigns.recipients import Encoder, Row, numbered
-from paceline.errors import CampaignConflict, InvalidOperation, InvalidRow, UnknownAccount
-from paceline.fields import phone_number
+from paceline.campaigns.recipients import Row, numbered
+from paceline.errors import CampaignConflict, InvalidRow, UnknownAccount
 from paceline.inbox.record import chunk, common_fields, compact
-from paceline.operations import DEFAULT_MAX_ATTEMPTS, OnUnknown, SendMessage
 from paceline.state.calls import State
-from paceline.template import placeholders
 
-# For checking the options of a campaign with the model of a single message.
-_ANY_RECIPIENT = "+15550100000"
+# Rows that are looked at before anything is written: whether they have keys.
+SAMPLE: Final = names.CHUNK_ROWS
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,99 +33,43 @@ class UploadReport:
     invalid: int
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """A campaign as it is described, checked, before anything is written.
+def peeked(
+    described: Draft, recipients: Iterable[Mapping[str, Any]]
+) -> tuple[list[Mapping[str, Any]], Iterator[Mapping[str, Any]]]:
+    """Look at the first rows, before anything is written.
 
     Args:
-        name: its name.
-        account: account name.
-        sender: E.164.
-        template: the payload all its messages are made of.
-        needed: the template's placeholders.
-        valid_until: until when all rows are valid, when that was said.
-        on_unknown: policy for calls of unknown outcome.
-        max_attempts: calls before an operation is dead.
-        options: what may be changed later.
-        kind: operation kind.
-    """
+        described: from `draft`.
+        recipients: any iterable.
 
-    name: str
-    account: str
-    sender: str
-    template: Mapping[str, str]
-    needed: frozenset[str]
-    valid_until: datetime | None
-    on_unknown: OnUnknown
-    max_attempts: int
-    options: CampaignOptions
-    kind: str
-
-    @property
-    def digest(self) -> str:
-        """What must stay the same under one name: account, sender, kind, template and policies."""
-        identity = (
-            self.account,
-            self.sender,
-            self.kind,
-            compact(self.template),
-            "b",
-            str(self.max_attempts),
-            self.on_unknown,
-        )
-        return blake2b(compact(list(identity)).encode(), digest_size=16).hexdigest()
-
-
-def draft(
-    name: str,
-    *,
-    account: str,
-    sender: str,
-    template: str,
-    url: str | None = None,
-    valid_until: datetime | None = None,
-    on_unknown: OnUnknown = "reconcile",
-    max_attempts: int | None = None,
-    options: CampaignOptions | None = None,
-) -> Draft:
-    """Check a campaign's description; arguments as for `Outbox.campaign`.
+    Returns:
+        The first rows, and all rows.
 
     Raises:
-        InvalidOperation: the message names what is wrong.
+        InvalidOperation: there are none, they cannot be read, or their columns cannot be meant so.
     """
-    needed = placeholders(template)
-    # The model of one message checks every option; `account` has the same grammar as a campaign's name.
-    sample = SendMessage(
-        account=account,
-        sender=sender,
-        to=_ANY_RECIPIENT,
-        text=template,
-        url=url,
-        priority="bulk",
-        valid_until=valid_until,
-        on_unknown=on_unknown,
-        max_attempts=max_attempts or DEFAULT_MAX_ATTEMPTS,
-    )
-    try:
-        SendMessage(account=name, sender=sender, to=_ANY_RECIPIENT, text="x")
-    except InvalidOperation:
-        raise InvalidOperation("name: letters, digits, dot, dash and underscore, at most 64") from None
-    return Draft(
-        name=name,
-        account=account,
-        sender=sender,
-        template=sample.payload(),
-        needed=needed,
-        valid_until=sample.valid_until,
-        on_unknown=on_unknown,
-        max_attempts=sample.max_attempts,
-        options=options or CampaignOptions(),
-        kind=sample.kind,
-    )
+    rows = iter(recipients)
+    first = list(islice(rows, SAMPLE))
+    if first:
+        described.encoder().check(first[0])
+    return first, chain(first, rows)
+
+
+def keys_of(described: Draft, rows: Sequence[Mapping[str, Any]]) -> str:
+    """Whether rows have keys: ``all``, ``some`` or ``none`` of them."""
+    encoder = described.encoder()
+    keyed = [bool(encoder.key_of(row)) for row in numbered(rows)]
+    return "all" if all(keyed) else "some" if any(keyed) else "none"
 
 
 def open_campaign(
-    state: State, described: Draft, *, paused: bool = False, uploading: bool = False, traced: str = ""
+    state: State,
+    described: Draft,
+    *,
+    paused: bool = False,
+    uploading: bool = False,
+    traced: str = "",
+    keys: str = "",
 ) -> None:
     """Create the campaign, or find it again with the same content.
 
@@ -136,12 +78,16 @@ def open_campaign(
         described: from `draft`.
         paused: a new one begins paused.
         uploading: a new one is held until its upload is whole.
-        traced: from `spans.sending`; the calls of a new one refer to it.
+        traced: from `tracing.sending`; the calls of a new one refer to it.
+        keys: from `keys_of` of the first rows; '' when that is not known.
 
     Raises:
         UnknownAccount, CampaignConflict: nothing was written.
     """
     name, account = described.name, described.account
+    existing = state.campaign(name)
+    if existing and (conflict := key_conflict(existing, keys)):
+        raise CampaignConflict(f"campaign {name!r}: {conflict}")
     common = common_fields(
         account=account,
         sender=described.sender,
@@ -151,34 +97,24 @@ def open_campaign(
         on_unknown=described.on_unknown,
         valid_until=described.valid_until,
         now=datetime.now(UTC),
-    ) | {"p": compact(described.template), **({"tp": traced} if traced else {})}
-    reply = state.open_campaign(
-        name, common, described.digest, described.options.texts(), paused=paused, uploading=uploading
-    )
+    ) | {"p": compact(dict(described.template)), **({"tp": traced} if traced else {})}
+    options = described.options.texts() | noted(described.compiled.slots, existing, keys)
+    reply = state.open_campaign(name, common, described.digest, options, paused=paused, uploading=uploading)
     if reply == "unknown account":
         raise UnknownAccount(f"no account named {account!r}: add it with `paceline accounts add {account}`")
     if reply not in ("opened", "continued"):
-        raise CampaignConflict(_CONFLICTS[reply].format(name=name))
+        differing = differences(described, state.campaign(name))
+        raise CampaignConflict(_CONFLICTS[reply].format(name=name, differing=differing))
 
 
 _CONFLICTS = {
-    "different": "a campaign named {name!r} exists with another account, sender, template or options",
+    "different": "a campaign named {name!r} exists with another {differing}. While nothing has left, `paceline campaign change` "
+    "corrects its template, and `paceline campaign delete` frees the name; else use another name",
     "cancelled": "campaign {name!r} was cancelled, which is final: upload under another name",
+    "deleted": "campaign {name!r} is being deleted: try again when `paceline campaign list` does not show it any more",
     "forgotten": "the first outcomes of campaign {name!r} are past their retention time, so it cannot be told who had its "
     "message: upload the rest under another name",
 }
-
-
-def check_number(row: Row) -> None:
-    """Ask more of a recipient than its shape: whether its country has numbers of that length, some 20 us a row.
-
-    Raises:
-        InvalidRow: no phone has this number.
-    """
-    try:
-        phone_number(str(row.values["to"]).strip())
-    except ValueError:
-        raise InvalidRow(row.line, "to: is no possible phone number") from None
 
 
 def upload(
@@ -187,7 +123,6 @@ def upload(
     *,
     state: State,
     submit: Callable[[str, str, str, int, str], None],
-    check: Callable[[Row], None] | None = None,
     on_invalid: Callable[[Row, str], None] | None,
     on_progress: Callable[[int], None] | None,
 ) -> UploadReport:
@@ -198,7 +133,6 @@ def upload(
         recipients: any iterable.
         state: where it lives.
         submit: writes one chunk: campaign, account, sender, number of rows, record.
-        check: asks more of a row that is right otherwise, such as `check_number`; raises `InvalidRow`.
         on_invalid: takes bad rows; None raises at the first one.
         on_progress: takes the number of rows written.
 
@@ -221,14 +155,11 @@ def upload(
         if on_progress:
             on_progress(written)
 
-    encoded = Encoder(described.name, described.needed, template=described.template, ends=described.valid_until)
+    encoded = described.encoder()
     for row in numbered(recipients):
         offered += 1
         try:
-            fields = encoded(row)
-            if check:
-                check(row)
-            rows.append(fields | given_back(row.line, row.values))
+            rows.append(encoded(row) | given_back(row.line, row.values))
         except InvalidRow as error:
             if on_invalid is None:
                 flush()

@@ -10,7 +10,7 @@ import typer
 
 from paceline.errors import InvalidOperation
 from paceline.settings import Settings
-from paceline.state import connect
+from paceline.state import connect_to
 from paceline.state.calls import State
 from paceline.window import Window
 
@@ -96,7 +96,7 @@ def opened_state() -> Iterator[State]:
     Raises:
         ConfigurationError: a variable is malformed.
     """
-    state = State(connect(Settings.from_environment().state_url, repeat=True))
+    state = State(connect_to(Settings.from_environment(), repeat=True))
     try:
         yield state
     finally:

@@ -1,13 +1,23 @@
 """Where a command writes what ``--output`` names."""
 
 import os
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, Final
 
 from paceline.errors import InvalidOperation
+
+# What a spreadsheet takes for a formula (also in full width), unless it is a phone number.
+_FORMULA: Final = re.compile(r"'*\s*[=+\-@\uff1d\uff0b\uff0d\uff20]")
+_NUMBER: Final = re.compile(r"\+[0-9]+", re.ASCII)
+
+
+def harmless(text: str) -> str:
+    """A cell that no spreadsheet computes: what looks like a formula, or like a cell of this kind, gets an apostrophe in front."""
+    return f"'{text}" if _FORMULA.match(text) and not _NUMBER.fullmatch(text) else text
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from paceline.flows.steps import Flow, Pause, pauses
 from paceline.ids import derived_id
 from paceline.inbox.record import content_digest, single
 from paceline.operations import Operation
+from paceline.recipients.numbers import is_phone_number
 from paceline.state import questions
 from paceline.status.view import Status, status_of
 
@@ -224,9 +225,30 @@ def keyed_id(account: str, idempotency_key: str) -> str:
     return derived_id("key", account, idempotency_key)
 
 
-def row_id(campaign: str, key: str) -> str:
-    """The id of a campaign's operation: of the row with this key, or, where rows have none, to this number."""
-    return derived_id("campaign", campaign, key)
+def row_ids(campaign: str, key: str) -> tuple[str, ...]:
+    """The ids that the message of a campaign's row may have: of the row with this key, then of the row without one to this number."""
+    by_number = derived_id("campaign", campaign, key)
+    # A key that could be a number has an id of its own.
+    return (derived_id("campaign", campaign, "key", key), by_number) if is_phone_number(key) else (by_number,)
+
+
+def looking_up_row(campaign: str, key: str) -> Flow[Status]:
+    """Where the message of one row of a campaign is.
+
+    Args:
+        campaign: its name.
+        key: the row's key, or its number where it has none.
+
+    Raises:
+        NotFound: as for `looking_up`.
+    """
+    for op_id in row_ids(campaign, key):
+        found = yield questions.operation(op_id)
+        if found is not None:
+            return status_of(found)
+    raise NotFound(
+        f"no operation of this row in campaign {campaign!r}: never accepted, or deleted after its retention time"
+    )
 
 
 def raise_refusal(reply: str, account: str, sender: str) -> None:

@@ -1,16 +1,23 @@
 """Telling workers that something is written. A hint may be lost or doubled without harm, so nobody waits for it."""
 
+import atexit
 import logging
 import os
+import sys
 import threading
 import time
-from typing import Final
-
-import celery
+import weakref
+from collections import deque
+from typing import TYPE_CHECKING, Any, Final
 
 from paceline import names
-from paceline.errors import ConfigurationError
-from paceline.inbox.broker import CONNECT_TIMEOUT_S, celery_settings
+from paceline.inbox.app import App
+from paceline.inbox.broker import CONNECT_TIMEOUT_S
+from paceline.inbox.publisher import Publisher
+from paceline.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 logger = logging.getLogger("paceline.outbox")
 
@@ -18,48 +25,124 @@ logger = logging.getLogger("paceline.outbox")
 _PAUSE_S: Final = 5.0
 # Records that one hint may name.
 _LARGEST: Final = 100
-# `close` waits so long for the last hints.
+# Hints that may wait in a process; of more the oldest are left to the sweeper.
+_MOST: Final = 10_000
+# `close` and the end of the interpreter wait so long for the last hints.
 _FLUSH_S: Final = 1.5
+# A thread that did not take a hint within so long does not run.
+_PATIENCE_S: Final = 1.0
 
 
 class HintBus:
-    """Publishes hints from a thread of its own, several records to a hint when they come fast.
+    """Publishes hints from a thread, several records to a hint when they come fast.
 
-    The thread starts with the first hint, again after a fork, and ends with `close`.
+    All buses of a process that have the same broker share one thread and one connection, so an outbox may be made for every
+    request. The thread starts with the first hint, again after a fork, and ends when the last of its buses is closed. Where
+    threads do not run, as under uWSGI without ``enable-threads``, the caller publishes.
 
     Args:
-        broker_url: any broker that Celery supports.
+        settings: broker, namespace and options.
 
     Raises:
         ConfigurationError: Celery cannot use this kind of broker, or its library is not installed.
     """
 
-    def __init__(self, broker_url: str) -> None:
-        self._app = _hint_app(broker_url)
-        self._changed = threading.Condition()
-        self._waiting: list[str] = []
-        self._busy = False
-        self._closing = False
-        self._pid = 0
-        self._no_hint_before_s = 0.0
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._line()
 
     def tell(self, rid: str) -> None:
         """An inbox record is written; returns at once."""
-        with self._changed:
-            if self._pid != os.getpid():  # the first hint, or a forked child: threads do not survive a fork
-                self._pid = os.getpid()
-                threading.Thread(target=self._run, name="paceline-hints", daemon=True).start()
-            self._waiting.append(rid)
-            self._changed.notify_all()
+        self._line().tell(rid)
 
     def close(self) -> None:
-        """Wait shortly for the last hints, then end the thread."""
+        """Wait shortly for the last hints; the last bus of a line ends its thread."""
+        registry = _registry()
+        key = _key(self._settings)
+        line = registry.lines.get(key)
+        if line is None:
+            return
+        line.flush()
+        with registry.lock:
+            line.users.discard(self)
+            if line.users:
+                return
+            registry.lines.pop(key, None)
+        line.end()
+
+    def _line(self) -> "_Line":
+        registry = _registry()
+        with registry.lock:
+            key = _key(self._settings)
+            line = registry.lines.get(key)
+            if line is None:
+                line = registry.lines[key] = _Line(self._settings)
+            line.users.add(self)
+            return line
+
+
+class _Registry:
+    """The lines of one process."""
+
+    def __init__(self) -> None:
+        self.pid = os.getpid()
+        self.lock = threading.Lock()
+        self.lines: dict[tuple[str, ...], _Line] = {}
+
+
+class _Line:
+    """The hints of one process to one broker."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.users: weakref.WeakSet[HintBus] = weakref.WeakSet()
+        app = _hint_app(settings)
+        self._app = app
+        self._publisher = Publisher(app)
+        self._changed = threading.Condition()
+        self._waiting: deque[str] = deque(maxlen=_MOST)
+        self._thread: threading.Thread | None = None
+        self._busy = self._closing = False
+        self._untaken_since_s = 0.0
+        self._no_hint_before_s = 0.0
+        self._failing = self._said = False
+        _at_exit_of_this_process()
+
+    def tell(self, rid: str) -> None:
+        """Take a hint; publish it here where the thread does not run."""
         with self._changed:
-            if self._pid == os.getpid():
+            now_s = time.monotonic()
+            if not self._waiting:
+                self._untaken_since_s = now_s
+            self._waiting.append(rid)
+            self._start()
+            stands_still = not self._busy and now_s - self._untaken_since_s > _PATIENCE_S
+            self._changed.notify_all()
+        if stands_still or not _threads_run():
+            self._say_once()
+            self._publish_waiting()
+
+    def flush(self) -> None:
+        """Wait shortly until all hints are out."""
+        with self._changed:
+            if _threads_run() and self._thread:
                 self._changed.wait_for(lambda: not self._waiting and not self._busy, timeout=_FLUSH_S)
+            left = bool(self._waiting) and not self._busy
+        if left:
+            self._publish_waiting()
+
+    def end(self) -> None:
+        """Let the thread end, and close the connection."""
+        with self._changed:
             self._closing = True
             self._changed.notify_all()
-        self._app.close()
+            is_running = self._thread is not None
+        if not is_running:
+            self._release()
+
+    def _start(self) -> None:
+        if self._thread is None and _threads_run():
+            self._thread = threading.Thread(target=self._run, name="paceline-hints", daemon=True)
+            self._thread.start()
 
     def _run(self) -> None:
         while True:
@@ -68,34 +151,93 @@ class HintBus:
                 self._changed.notify_all()
                 self._changed.wait_for(lambda: self._waiting or self._closing)
                 if not self._waiting:
-                    return
-                batch, self._waiting = self._waiting[:_LARGEST], self._waiting[_LARGEST:]
+                    break
                 self._busy = True
-            if time.monotonic() >= self._no_hint_before_s:
-                self._publish(batch)
+            self._publish_waiting()
+        self._release()
 
-    def _publish(self, rids: list[str]) -> None:
+    def _publish_waiting(self) -> None:
+        """One hint about what waits."""
+        with self._changed:
+            batch = [self._waiting.popleft() for _ in range(min(_LARGEST, len(self._waiting)))]
+            self._untaken_since_s = time.monotonic()
+        if not batch or time.monotonic() < self._no_hint_before_s:
+            return
         try:
-            self._app.send_task(
-                names.ACCEPT_TASK, args=[rids], queue=names.ACCEPT_QUEUE, ignore_result=True, retry=False
-            )
+            self._publisher.publish(names.ACCEPT_TASK, [batch], queue=self._app.accept_queue)
         except Exception as error:  # noqa: BLE001 - any broker, any error: the operations are written all the same
             self._no_hint_before_s = time.monotonic() + _PAUSE_S
+            self._failing = True
             logger.warning("the broker did not take a hint (%s); operations are written and will be found", error)
+        else:
+            if self._failing:
+                logger.warning("the broker takes hints again")
+            self._failing = False
+
+    def _say_once(self) -> None:
+        if not self._said:
+            self._said = True
+            logger.warning(
+                "threads do not run in this process, so each call publishes its own hint: under uWSGI set enable-threads"
+            )
+
+    def _release(self) -> None:
+        self._publisher.close()
+        self._app.close()
 
 
-def _hint_app(broker_url: str) -> celery.Celery:
+# Lines of a parent process: nothing of theirs may be closed or waited for in the child.
+_inherited: list[_Registry] = []
+_current = _Registry()
+
+
+def _registry() -> _Registry:
+    """The lines of this process; a child has none of its parent's, whoever made it."""
+    global _current  # noqa: PLW0603 - one for each process
+    if _current.pid != os.getpid():
+        _inherited.append(_current)
+        _current = _Registry()
+    return _current
+
+
+def _key(settings: Settings) -> tuple[str, ...]:
+    return settings.broker_url, settings.namespace, settings.broker_options
+
+
+def _threads_run() -> bool:
+    """Whether threads of Python run beside the caller: uWSGI lets them only when it is told to."""
+    uwsgi = sys.modules.get("uwsgi")
+    options: Any = getattr(uwsgi, "opt", None)
+    if not isinstance(options, dict):
+        return True
+    return bool({"enable-threads", "threads", b"enable-threads", b"threads"} & set(options))
+
+
+def _flush_all() -> None:
+    registry = _current
+    if registry.pid == os.getpid():
+        for line in list(registry.lines.values()):
+            line.flush()
+
+
+def _at_exit_of_this_process() -> None:
+    """Flush when this process ends: children of multiprocessing and of Celery's own pools end without the handlers of `atexit`."""
+    for module in ("multiprocessing.util", "billiard.util"):
+        finalize: Callable[..., Any] | None = getattr(sys.modules.get(module), "Finalize", None)
+        if finalize:
+            finalize(None, _flush_all, exitpriority=100)
+
+
+atexit.register(_flush_all)
+
+
+def _hint_app(settings: Settings) -> App:
     """A Celery app of our own, which leaves the host's alone and gives up within a second."""
-    app = celery.Celery("paceline.outbox", set_as_current=False)
-    settings = celery_settings(broker_url)
-    options = settings["broker_transport_options"]
+    app = App("paceline.outbox", settings)
+    options = app.conf["broker_transport_options"]
     # kombu repeats a failed connection after 2 s although the publish is told not to retry.
     once = {"max_retries": 0, "interval_start": 0, "interval_step": 0, "interval_max": 0}
     timeouts = {"socket_timeout": CONNECT_TIMEOUT_S} if "socket_timeout" in options else {}
-    app.conf.update(settings, broker_transport_options=options | once | timeouts)
-    try:
-        with app.connection_for_write() as connection:
-            connection.get_transport_cls()
-    except (KeyError, ImportError, ValueError) as error:
-        raise ConfigurationError(f"{names.ENV_BROKER_URL}: Celery cannot use this kind of broker: {error}") from error
+    app.conf["broker_transport_options"] = options | once | timeouts
+    app.check_broker()
     return app

@@ -13,7 +13,7 @@ from paceline.errors import InvalidOperation
 from paceline.ids import is_id
 from paceline.kinds import KINDS
 from paceline.operations.groups import PARTICIPANTS_A_CALL
-from paceline.template import render
+from paceline.template import render, render_address
 
 NUMBERS_A_PAGE: Final = 200
 
@@ -139,7 +139,7 @@ def merged(template: Mapping[str, Any], values: Mapping[str, str]) -> dict[str, 
     """A campaign's payload with one recipient's values put in.
 
     Args:
-        template: the campaign's payload; its text may hold placeholders.
+        template: the campaign's payload; its text and its address may hold placeholders.
         values: the recipient's columns.
 
     Returns:
@@ -148,7 +148,12 @@ def merged(template: Mapping[str, Any], values: Mapping[str, str]) -> dict[str, 
     Raises:
         InvalidOperation: a value is missing.
     """
-    return dict(template) | ({"text": render(template["text"], values)} if "text" in template else {})
+    payload = dict(template)
+    if "text" in payload:
+        payload["text"] = render(payload["text"], values)
+    if "url" in payload:
+        payload["url"] = render_address(payload["url"], values)
+    return payload
 
 
 def session_key(channel: str, conversation: str) -> str:

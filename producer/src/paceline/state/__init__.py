@@ -1,20 +1,23 @@
 """The state server: its connection, and beside it the scripts and the calls that producers and readers make."""
 
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
-from typing import Any, Final, ParamSpec, TypeVar
+from typing import Any, Final, ParamSpec, TypeVar, cast
 
 import redis
 import redis.asyncio
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
-from redis.exceptions import AuthenticationError, NoPermissionError, RedisError
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.exceptions import RedisError
 from redis.retry import Retry
 
+from paceline import names
 from paceline.errors import ConfigurationError, StateUnavailable
+from paceline.settings import Settings
+from paceline.settings.address import Address, read_state
+from paceline.state.trouble import LEADS_ASTRAY, trouble
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -24,22 +27,56 @@ CONNECT_TIMEOUT_S: Final = 1.0
 ANSWER_TIMEOUT_S: Final = 1.5
 # Of one event loop.
 MOST_CONNECTIONS: Final = 32
+# Balancers and firewalls forget connections that say nothing, some within a minute. Releases of redis-py differ in what they do.
+KEEPALIVE: Final = {
+    getattr(socket, name): value
+    for name, value in (("TCP_KEEPIDLE", 20), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3))
+    if hasattr(socket, name)
+}
+
+
+class StateClient(redis.Redis):
+    """A client of one namespace.
+
+    Attributes:
+        root: first part of every key.
+    """
+
+    root: str = names.STATE_ROOT
+
+
+class AsyncStateClient(redis.asyncio.Redis):
+    """A client of one namespace, for an event loop.
+
+    Attributes:
+        root: first part of every key.
+    """
+
+    root: str = names.STATE_ROOT
+
+
+def connect_to(settings: Settings, *, repeat: bool = False) -> StateClient:
+    """A client of the state that the settings name; see `connect`."""
+    return connect(settings.state_url, namespace=settings.namespace, repeat=repeat)
 
 
 def connect(
     url: str,
     *,
+    namespace: str = names.NAMESPACE,
     answer_timeout_s: float = ANSWER_TIMEOUT_S,
     repeat: bool = False,
     on_connected: Callable[[Any], None] | None = None,
-) -> redis.Redis:
+) -> StateClient:
     """A client that fails fast.
 
     Args:
         url: ``redis://``, ``rediss://`` or ``unix://`` address.
+        namespace: whose keys its scripts see.
         answer_timeout_s: seconds to wait for one reply.
-        repeat: repeat a command once when its connection turns out to be gone (a restarted server); only for callers
-            all of whose scripts may be replayed. redis-py's own default is ten times, whatever the command.
+        repeat: repeat a command once when its connection turns out to be gone (a restarted server), or to lead to a server that is
+            no longer the primary; only for callers all of whose scripts may be replayed. redis-py's own default is ten times,
+            whatever the command.
         on_connected: called with each new connection, before its first command.
 
     Returns:
@@ -48,7 +85,7 @@ def connect(
     Raises:
         ConfigurationError: the address is malformed.
     """
-    options: dict[str, Any] = socket_options(url, answer_timeout_s)
+    options: dict[str, Any] = {}
     if on_connected:
 
         def connected(connection: Any) -> None:
@@ -56,23 +93,24 @@ def connect(
             on_connected(connection)
 
         options["redis_connect_func"] = connected
-    try:
-        client: redis.Redis = redis.Redis.from_url(
-            url,
-            decode_responses=True,
-            retry=Retry(NoBackoff(), int(repeat), supported_errors=(RedisConnectionError,)),
-            **options,
-        )
-    except ValueError as error:
-        raise ConfigurationError(f"the state address is malformed: {error}") from error
+    address = read_address(url)
+    client = StateClient.from_url(
+        address.for_redis_py(),
+        decode_responses=True,
+        retry=Retry(NoBackoff(), int(repeat), supported_errors=LEADS_ASTRAY),
+        **socket_options(address, answer_timeout_s),
+        **options,
+    )
+    client = cast("StateClient", client)
+    client.root = names.state_root(namespace)
     return client
 
 
-def connect_async(url: str, *, most: int = MOST_CONNECTIONS) -> redis.asyncio.Redis:
+def connect_async(settings: Settings, *, most: int = MOST_CONNECTIONS) -> AsyncStateClient:
     """A client for an event loop that fails as fast; nothing of it blocks the loop.
 
     Args:
-        url: as for `connect`.
+        settings: name the state.
         most: connections at once; a call that finds none free waits as long as for an answer.
 
     Returns:
@@ -81,27 +119,43 @@ def connect_async(url: str, *, most: int = MOST_CONNECTIONS) -> redis.asyncio.Re
     Raises:
         ConfigurationError: the address is malformed.
     """
+    address = read_address(settings.state_url)
+    pool = redis.asyncio.BlockingConnectionPool.from_url(
+        address.for_redis_py(),
+        max_connections=most,
+        timeout=ANSWER_TIMEOUT_S,
+        decode_responses=True,
+        retry=AsyncRetry(NoBackoff(), 1, supported_errors=LEADS_ASTRAY),
+        **socket_options(address, ANSWER_TIMEOUT_S),
+    )
+    client = cast("AsyncStateClient", AsyncStateClient.from_pool(pool))
+    client.root = names.state_root(settings.namespace)
+    return client
+
+
+def read_address(url: str) -> Address:
+    """Read the address of a state server.
+
+    Raises:
+        ConfigurationError: the address is malformed.
+    """
     try:
-        pool = redis.asyncio.BlockingConnectionPool.from_url(
-            url,
-            max_connections=most,
-            timeout=ANSWER_TIMEOUT_S,
-            decode_responses=True,
-            retry=AsyncRetry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
-            **socket_options(url, ANSWER_TIMEOUT_S),
-        )
+        return read_state(url.strip())
     except ValueError as error:
-        raise ConfigurationError(f"the state address is malformed: {error}") from error
-    return redis.asyncio.Redis.from_pool(pool)
+        raise ConfigurationError(f"the state address {error}") from error
 
 
-def socket_options(url: str, answer_timeout_s: float) -> dict[str, Any]:
+def socket_options(address: Address, answer_timeout_s: float) -> dict[str, Any]:
     """Timeouts and handshake for redis-py. A Unix socket takes neither keepalive nor a connect timeout: it is at hand or not."""
     # RESP2 needs no handshake: over a slow network each round trip counts.
     near: dict[str, Any] = {"socket_timeout": answer_timeout_s, "protocol": 2}
-    if url.startswith("unix://"):
+    if address.is_socket:
         return near
-    return near | {"socket_connect_timeout": CONNECT_TIMEOUT_S, "socket_keepalive": True}
+    return near | {
+        "socket_connect_timeout": CONNECT_TIMEOUT_S,
+        "socket_keepalive": True,
+        "socket_keepalive_options": KEEPALIVE,
+    }
 
 
 @contextmanager
@@ -109,12 +163,8 @@ def translating() -> Iterator[None]:
     """Around a call: redis-py's errors become ours, with the cause chained."""
     try:
         yield
-    except (AuthenticationError, NoPermissionError) as error:
-        raise StateUnavailable(f"the state server refused us: {error}") from error
-    except (RedisConnectionError, RedisTimeoutError, OSError) as error:
-        raise StateUnavailable(f"the state server cannot be reached: {error}") from error
-    except RedisError as error:
-        raise StateUnavailable(f"the state server did not take the command: {error}") from error
+    except (RedisError, OSError) as error:
+        raise StateUnavailable(trouble(error)) from error
 
 
 def translated(function: Callable[_P, _T]) -> Callable[_P, _T]:

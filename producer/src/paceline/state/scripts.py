@@ -5,7 +5,7 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final
 
-from redis.exceptions import NoScriptError
+from redis.exceptions import NoScriptError, ReadOnlyError
 
 from paceline import names
 
@@ -48,34 +48,37 @@ def _read(package: str, file_name: str) -> str:
     return (own if own.is_file() else files("paceline") / "lua" / file_name).read_text("utf-8")
 
 
+def root_of(client: "redis.Redis | redis.asyncio.Redis") -> str:
+    """The root of a client's namespace; of a client that has none, the usual one."""
+    return str(getattr(client, "root", names.STATE_ROOT))
+
+
 class Script:
-    """One Lua script under one state root.
+    """One Lua script, run under the root of the client that runs it.
 
     Args:
         package: the package that ships it.
         name: file name without ``.lua``.
-        root: first part of every key.
     """
 
-    def __init__(self, package: str, name: str, root: str = names.STATE_ROOT) -> None:
+    def __init__(self, package: str, name: str) -> None:
         self.name = name
         self._text = source(package, name)
         self._sha = hashlib.sha1(self._text.encode(), usedforsecurity=False).hexdigest()
         self._known = False
-        self._root = root
 
-    def plainly(self, *arguments: str | int) -> tuple[str | int, ...]:
-        """The words of the command, for a connection without a client."""
-        return ("EVAL", self._text, 1, self._root, *arguments)
+    def plainly(self, root: str, *arguments: str | int) -> tuple[str | int, ...]:
+        """The words of the command, for a connection without a client, under a root."""
+        return ("EVAL", self._text, 1, root, *arguments)
 
     def run(self, client: "redis.Redis", *arguments: str | int | bytes) -> Any:
         """Run it on a blocking client; one round trip, also the first time: EVAL teaches the server what EVALSHA then names."""
         if self._known:
             try:
-                return client.evalsha(self._sha, 1, self._root, *arguments)
+                return client.evalsha(self._sha, 1, root_of(client), *arguments)
             except NoScriptError:
                 pass
-        reply = client.eval(self._text, 1, self._root, *arguments)
+        reply = client.eval(self._text, 1, root_of(client), *arguments)
         self._known = True
         return reply
 
@@ -92,14 +95,17 @@ class Script:
         Raises:
             RedisError: the server refused a call; the others are made all the same.
         """
+        root = root_of(client)
         with client.pipeline(transaction=False) as pipeline:
             for number, arguments in enumerate(calls):
                 # The first EVAL of a pipeline teaches the server what all others of the same pipeline name.
                 run, text = (pipeline.evalsha, self._sha) if number else (pipeline.eval, self._text)
-                run(text, 1, self._root, *arguments)
+                run(text, 1, root, *arguments)
             # Raised here: redis-py would put the whole command, script and all, into the message.
             replies = pipeline.execute(raise_on_error=False)
         for reply in replies:
+            if isinstance(reply, ReadOnlyError):
+                client.connection_pool.disconnect()
             if isinstance(reply, Exception):
                 raise reply
         return list(replies)
@@ -108,9 +114,9 @@ class Script:
         """The same on an asyncio client."""
         if self._known:
             try:
-                return await client.evalsha(self._sha, 1, self._root, *arguments)
+                return await client.evalsha(self._sha, 1, root_of(client), *arguments)
             except NoScriptError:
                 pass
-        reply = await client.eval(self._text, 1, self._root, *arguments)
+        reply = await client.eval(self._text, 1, root_of(client), *arguments)
         self._known = True
         return reply

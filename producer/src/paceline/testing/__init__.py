@@ -23,7 +23,7 @@ from typing import Any, Final, Literal, TypeVar
 
 from paceline.async_outbox import AsyncOutbox
 from paceline.errors import InvalidOperation, PacelineError
-from paceline.flows.sending import Queued, looking_up, row_id
+from paceline.flows.sending import Queued, looking_up, looking_up_row
 from paceline.flows.steps import run
 from paceline.flows.tickets import AsyncTicket, Ticket
 from paceline.literals import Outcome
@@ -128,8 +128,11 @@ class _Records:
         Args:
             campaign: its name.
             key: the row's ``key``, or its ``to`` where it has none.
+
+        Raises:
+            NotFound: there is no such row.
         """
-        return row_id(campaign, key)
+        return run(looking_up_row(campaign, key), self._memory).id
 
     def _status(self, op_id: str) -> Status:
         return run(looking_up(op_id), self._memory)

@@ -186,7 +186,7 @@ class MemoryState(State):
             self._campaigns[name] |= {"hold": "paused", "hold_why": why, "uploading": "1"}
         payload = json.loads(common["p"])
         self._outbox.campaigns[name] = RecordedCampaign(
-            name, common["a"], common["f"], payload["text"], payload.get("url")
+            name, common["a"], common["f"], payload.get("text", ""), payload.get("url")
         )
         return "opened"
 
@@ -273,7 +273,7 @@ class MemoryState(State):
         self._created_by[op_id] = rid
         self._operations[op_id] = fields | {"s": "w", "t": str(microseconds(self._now()))}
         if "c" in fields:
-            message = CampaignMessage(fields["to"], json.loads(fields["p"])["text"])
+            message = CampaignMessage(fields["to"], json.loads(fields["p"]).get("text", ""))
             self._outbox.campaigns[fields["c"]].messages.append(message)
         return True
 

@@ -10,9 +10,9 @@ from random import Random
 from typing import Final
 
 from paceline import Outbox, Settings
-from paceline.campaigns.recipients import read_file
 from paceline.errors import NotFound, StateUnavailable
 from paceline.ids import derived_id
+from paceline.recipients.files import read_file
 from paceline_sandbox.background import RunningSandbox
 from paceline_sandbox.demo.display import Display
 from paceline_sandbox.demo.plan import TEMPLATE, Account, Campaign, Plan, write_recipients

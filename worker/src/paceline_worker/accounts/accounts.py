@@ -11,9 +11,9 @@ import redis
 from redis.exceptions import RedisError
 
 from paceline.errors import InvalidOperation, PacelineError, StateUnavailable, UnknownAccount
-from paceline.fields import phone_number
 from paceline.kinds import KINDS
 from paceline.operations import SendMessage
+from paceline.recipients.numbers import phone_number
 from paceline.state.scripts import Script
 from paceline_worker.accounts.info import INFO_EVERY, Info, effective_rates, info_fields, plan_fields
 from paceline_worker.accounts.secrets import ApiKey, KeyRing

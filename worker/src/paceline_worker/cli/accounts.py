@@ -15,7 +15,7 @@ from paceline.cli.render import console, counted, details, duration, expected, l
 from paceline.errors import InvalidOperation, PacelineError, UnknownAccount
 from paceline.inbox.record import instant
 from paceline.settings import Settings
-from paceline.state import connect
+from paceline.state import connect_to
 from paceline_worker.accounts.accounts import DEFAULT_BUDGETS, Accounts, usable
 from paceline_worker.accounts.rows import variation as variation_of
 from paceline_worker.accounts.secrets import KeyRing
@@ -381,7 +381,7 @@ app.command("export", epilog=example("paceline accounts export --output accounts
 
 @contextmanager
 def _opened() -> Iterator[Accounts]:
-    client = connect(Settings.from_environment().state_url)
+    client = connect_to(Settings.from_environment())
     try:
         yield Accounts(client)
     finally:

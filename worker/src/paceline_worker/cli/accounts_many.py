@@ -17,7 +17,7 @@ from paceline.cli.output import opened_output
 from paceline.cli.render import console, counted, say, say_json
 from paceline.errors import InvalidOperation, StateUnavailable
 from paceline.settings import Settings
-from paceline.state import connect
+from paceline.state import connect_to
 from paceline_worker.accounts.decision import exported
 from paceline_worker.accounts.file import Form, csv_lines, json_lines, read_rows
 from paceline_worker.accounts.importing import Imported, import_accounts
@@ -81,7 +81,7 @@ def import_(
         defaults = wanted({column: str(value) for column, value in options.items() if value is not None})
     raws = read_rows(*_content(file))
     rows = account_rows(raws, os.environ, defaults)
-    client = connect(settings.state_url)
+    client = connect_to(settings)
     told = _Told(len(raws), quiet=json_output)
     try:
         with nullcontext() if no_info else opened_inquiry(settings) as ask, told.shown(), _interruptible(told):
@@ -114,7 +114,7 @@ def export(
             yield exported(stored)
             written += 1
 
-    client = connect(Settings.from_environment().state_url, repeat=True)
+    client = connect_to(Settings.from_environment(), repeat=True)
     try:
         with opened_output(path) as lines:
             for line in (csv_lines if form is FormChoice.csv else json_lines)(rows()):

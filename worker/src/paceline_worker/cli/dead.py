@@ -17,7 +17,7 @@ from paceline.cli.options import Json, moment
 from paceline.cli.render import console, counted, duration, listing, say, say_json
 from paceline.errors import InvalidOperation, StateUnavailable
 from paceline.settings import Settings
-from paceline.state import connect
+from paceline.state import connect_to
 from paceline_worker.review.dead import MOST_LISTED, DeadLetters, Match, Replayed, Selection
 
 _ID: Final = "01k0zxw5d3v8m2c7r4q9n6t1ea"
@@ -236,7 +236,7 @@ def _span(option: str, text: str | None) -> timedelta | None:
 def _opened() -> Iterator[DeadLetters]:
     settings = Settings.from_environment()
     # No command is repeated: the reply to a repeated replay would say that they are no dead letters.
-    client = connect(settings.state_url)
+    client = connect_to(settings)
     try:
         yield DeadLetters(client, retention=timedelta(seconds=settings.retention_s))
     finally:

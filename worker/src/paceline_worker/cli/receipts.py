@@ -16,9 +16,9 @@ from paceline.cli.errors import FAILURE, INTERRUPTED, complain
 from paceline.cli.options import Json, opened_state
 from paceline.cli.render import console, counted, details, iso, local, say, say_json
 from paceline.errors import InvalidOperation, UnknownAccount
-from paceline.fields import phone_number
+from paceline.recipients.numbers import phone_number
 from paceline.settings import Settings
-from paceline.state import connect, translated
+from paceline.state import connect_to, translated
 from paceline.state.scripts import Script
 from paceline.status.receipt import RECEIPT_STATUSES
 from paceline_worker.accounts.secrets import ApiKey, KeyRing
@@ -192,8 +192,8 @@ def _number(text: str) -> str:
 async def _subscriber(
     settings: Settings, ring: KeyRing, name: str, base: str
 ) -> AsyncIterator[tuple[Subscriber, Hooks]]:
-    client = connect(settings.state_url)
-    limiter = SlotRateLimiter(PacelineStorage(f"paceline+{settings.state_url}"))
+    client = connect_to(settings)
+    limiter = SlotRateLimiter(PacelineStorage(f"paceline+{settings.state_url}", namespace=settings.namespace))
     provider = Provider(settings.api_base, deadline_s=settings.http_deadline_s, connections=1)
     try:
         caller = Caller(client, limiter, provider, name, _key(client, ring, name))
@@ -213,7 +213,7 @@ def _key(client: redis.Redis, ring: KeyRing, name: str) -> ApiKey:
 @contextmanager
 def _opened() -> Iterator[Hooks]:
     # No command is repeated: the reply to a repeated one would say that somebody else had changed it.
-    client = connect(Settings.from_environment().state_url)
+    client = connect_to(Settings.from_environment())
     try:
         yield Hooks(client)
     finally:

@@ -9,7 +9,7 @@ from paceline.cli.commands import example
 from paceline.cli.options import Json
 from paceline.cli.render import counted, say, say_json
 from paceline.settings import Settings
-from paceline.state import connect
+from paceline.state import connect_to
 from paceline_worker.state.migration import Migration
 
 app = typer.Typer(help="The form of what the state server holds.", rich_markup_mode=None)
@@ -42,7 +42,7 @@ def migrate(*, json_output: Json = False) -> None:
 
 @contextmanager
 def _opened() -> Iterator[Migration]:
-    client = connect(Settings.from_environment().state_url, repeat=True)
+    client = connect_to(Settings.from_environment(), repeat=True)
     try:
         yield Migration(client)
     finally:

@@ -13,7 +13,7 @@ from paceline.cli.options import Json, moment
 from paceline.cli.render import console, counted, duration, listing, say, say_json
 from paceline.errors import InvalidOperation, NotFound
 from paceline.settings import Settings
-from paceline.state import connect
+from paceline.state import connect_to
 from paceline_worker.review.held import MOST_LISTED, CampaignCancelled, Held, NotHeld
 
 _ID: Final = "01k0zxw5d3v8m2c7r4q9n6t1ea"
@@ -114,7 +114,7 @@ def _each(ids: Sequence[str], decide: Callable[[str], None], what: str) -> None:
 def _opened() -> Iterator[Held]:
     settings = Settings.from_environment()
     # No command is repeated: the reply to a repeated release would say that it is not held.
-    client = connect(settings.state_url)
+    client = connect_to(settings)
     try:
         yield Held(client, retention=timedelta(seconds=settings.retention_s))
     finally:

@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry, ProcessCollector, generate_late
 
 from paceline.errors import PacelineError
 from paceline.settings import Settings
-from paceline.state import connect
+from paceline.state import connect_to
 from paceline.state.calls import State
 from paceline_worker.exporter.gauges import StateGauges
 from paceline_worker.exporter.readings import Reader
@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         settings = Settings.from_environment(exporter_port=options.port, metrics_address=options.address)
         logs.configure(settings.log_format)
-        client = connect(settings.state_url, repeat=True)
+        client = connect_to(settings, repeat=True)
     except PacelineError as error:
         return _refuse(str(error))
     registry = CollectorRegistry()

@@ -53,7 +53,7 @@ async def _serve(settings: Settings) -> None:
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
     metrics = ReceiptMetrics(registry)
-    state = ReceiptState(settings.state_url)
+    state = ReceiptState(settings.state_url, settings.namespace)
     intake = Intake(state, metrics)
     try:
         async with serving(intake, metrics, registry, settings.receipts_port, settings.receipts_address):

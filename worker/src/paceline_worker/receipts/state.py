@@ -6,17 +6,16 @@ from datetime import datetime
 from typing import Final, cast
 
 import redis
-import redis.asyncio
-from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
-from redis.retry import Retry
 
-from paceline.errors import ConfigurationError, StateUnavailable, UnknownAccount
+from paceline import names
+from paceline.errors import StateUnavailable, UnknownAccount
 from paceline.inbox.record import instant
-from paceline.state import ANSWER_TIMEOUT_S, socket_options, translated
+from paceline.state import ANSWER_TIMEOUT_S, translated
 from paceline.state.scripts import Script
 from paceline.status.receipt import RECEIPT_STATUSES, ReceiptStatus
 from paceline_worker.receipts.reading import Told
+from paceline_worker.state.connection import aconnect
 
 _PACKAGE: Final = "paceline_worker"
 
@@ -28,18 +27,14 @@ class ReceiptState:
 
     Args:
         url: the state server.
+        namespace: whose state it is.
 
     Raises:
         ConfigurationError: the address is malformed.
     """
 
-    def __init__(self, url: str) -> None:
-        try:
-            self.client: redis.asyncio.Redis = redis.asyncio.Redis.from_url(
-                url, decode_responses=True, retry=Retry(NoBackoff(), 0), **socket_options(url, ANSWER_TIMEOUT_S)
-            )
-        except ValueError as error:
-            raise ConfigurationError(f"the state address is malformed: {error}") from error
+    def __init__(self, url: str, namespace: str = names.NAMESPACE) -> None:
+        self.client = aconnect(url, namespace, answer_timeout_s=ANSWER_TIMEOUT_S)
         self._script = Script(_PACKAGE, "receipts")
 
     async def digest(self, account: str) -> str:

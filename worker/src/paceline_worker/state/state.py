@@ -4,19 +4,20 @@ import json
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-import redis
-import redis.asyncio
 import structlog
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
-from paceline.state import connect, socket_options
+from paceline import names
+from paceline.state import connect
 from paceline.state.scripts import Script
 from paceline_worker.pacing.bucket import Pacing
 from paceline_worker.state.clock import ServerClock
+from paceline_worker.state.connection import aconnect
 from paceline_worker.state.sleep import asleep_s
+
+if TYPE_CHECKING:
+    import redis
 
 _PACKAGE: Final = "paceline_worker"
 ANSWER_TIMEOUT_S: Final = 5.0
@@ -166,18 +167,19 @@ class RunCheck:
     What a connection that is kept tells is for a proxy in between, which may hide that the server went away.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, root: str) -> None:
+        self._root = root
         self._script = Script(_PACKAGE, "restarted")
         self._asked_s = 0.0
 
     def connected(self, connection: Any) -> None:
         """A blocking connection was made."""
-        connection.send_command(*self._script.plainly())
+        connection.send_command(*self._script.plainly(self._root))
         self._note(connection.read_response())
 
     async def aconnected(self, connection: Any) -> None:
         """An asyncio connection was made."""
-        await connection.send_command(*self._script.plainly())
+        await connection.send_command(*self._script.plainly(self._root))
         self._note(await connection.read_response())
 
     def _note(self, restarted: Any) -> None:
@@ -229,15 +231,25 @@ class WorkerState:
         retention_s: how long settled operations are kept.
         grace_s: how long an unknown outcome rests before it is looked up.
         longest_lease_s: how long a begun operation is left alone.
+        namespace: whose state it is.
     """
 
     def __init__(
-        self, url: str, clock: ServerClock, *, retention_s: int, grace_s: float, longest_lease_s: float = 20.0
+        self,
+        url: str,
+        clock: ServerClock,
+        *,
+        retention_s: int,
+        grace_s: float,
+        longest_lease_s: float = 20.0,
+        namespace: str = names.NAMESPACE,
     ) -> None:
         self._longest_lease_us = int(longest_lease_s * 1e6)
         self._grace_us = int(grace_s * 1e6)
-        self._check = RunCheck()
-        self.client = connect(url, answer_timeout_s=ANSWER_TIMEOUT_S, on_connected=self._check.connected)
+        self._check = RunCheck(names.state_root(namespace))
+        self.client: redis.Redis = connect(
+            url, namespace=namespace, answer_timeout_s=ANSWER_TIMEOUT_S, on_connected=self._check.connected
+        )
         self._clock = clock
         self._retention_ms = retention_s * 1000
         self._accept = Script(_PACKAGE, "accept")
@@ -373,6 +385,7 @@ class DeliveryState:
         tolerance_floor_s: the least lateness allowed after a slot, whatever the account's J.
         retention_s: how long settled operations are kept.
         grace_s: how long an unknown outcome rests before it is looked up.
+        namespace: whose state it is.
     """
 
     def __init__(
@@ -385,20 +398,17 @@ class DeliveryState:
         tolerance_floor_s: float,
         retention_s: int,
         grace_s: float,
+        namespace: str = names.NAMESPACE,
     ) -> None:
         self._grace_us = int(grace_s * 1e6)
-        self._check = RunCheck()
-        # A pool that is full is a wait: each of its connections is busy with a call that ends.
-        pool = redis.asyncio.BlockingConnectionPool.from_url(
+        self._check = RunCheck(names.state_root(namespace))
+        self.client = aconnect(
             url,
-            max_connections=_CONNECTIONS,
-            timeout=None,
-            decode_responses=True,
-            retry=Retry(NoBackoff(), 0),
-            redis_connect_func=self._connected,
-            **socket_options(url, ANSWER_TIMEOUT_S),
+            namespace,
+            answer_timeout_s=ANSWER_TIMEOUT_S,
+            connections=_CONNECTIONS,
+            on_connected=self._connected,
         )
-        self.client: redis.asyncio.Redis = redis.asyncio.Redis.from_pool(pool)
         self._clock = clock
         self._owner = owner
         self._lease_us = int(lease_s * 1e6)

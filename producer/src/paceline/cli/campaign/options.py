@@ -33,6 +33,36 @@ AutoPause = Annotated[
         help="Paused when more of its last 100 answers are rejections; 0 never. At first: 20.",
     ),
 ]
+ToColumn = Annotated[
+    str | None, typer.Option("--to-column", metavar="COLUMN", help="The column with the numbers, if not `to`.")
+]
+IgnoreColumn = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--ignore-column",
+        metavar="COLUMN",
+        help="A column that means nothing, though its name looks as if; repeatable.",
+    ),
+]
+DefaultCountry = Annotated[
+    str | None,
+    typer.Option(
+        "--default-country",
+        metavar="XX",
+        help="Country of numbers without a code, and numbers may hold blanks and dashes.",
+    ),
+]
+Delimiter = Annotated[
+    str | None,
+    typer.Option("--delimiter", metavar="MARK", help="Between cells: comma, semicolon, tab, bar. Default: found out."),
+]
+Encoding = Annotated[
+    str | None,
+    typer.Option("--encoding", metavar="NAME", help="Of a file that is neither UTF-8 nor UTF-16: windows-1252."),
+]
+LiteralBraces = Annotated[
+    bool, typer.Option("--literal-braces", help="Send {{word}} as {word}; else it is refused as a mistake.")
+]
 
 
 def campaign_rate(text: str | None) -> str | None:

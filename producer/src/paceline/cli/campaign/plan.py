@@ -25,6 +25,8 @@ def tell_plan(plan: Plan, *, as_json: bool) -> None:
         say_json(plan.as_json())
     else:
         console().print(details(_facts(plan)))
+        for sample in plan.samples:
+            say(f"To {sample.to}: {' '.join(part for part in (sample.text, sample.url) if part)}")
         for sentence in plan.problems:
             say(f"Problem: {sentence}.")
         for sentence in plan.warnings:

@@ -15,14 +15,20 @@ from paceline.cli.campaign.expectation import Expectation, expect, in_words, war
 from paceline.cli.campaign.options import (
     AutoPause,
     CampaignHours,
+    DefaultCountry,
+    Delimiter,
+    Encoding,
+    IgnoreColumn,
+    LiteralBraces,
     Name,
     Rate,
+    ToColumn,
     Weight,
     campaign_hours,
     campaign_rate,
 )
 from paceline.cli.campaign.plan import tell_plan
-from paceline.cli.campaign.upload import BadRows, rows_of, with_bar
+from paceline.cli.campaign.upload import BadRows, place_of_bad_rows, rows_of, with_bar
 from paceline.cli.errors import INTERRUPTED, complain, named_as_options
 from paceline.cli.options import (
     Account,
@@ -36,9 +42,10 @@ from paceline.cli.options import (
     moment,
 )
 from paceline.cli.render import console, counted, say, say_json
-from paceline.errors import NotFound, PacelineError, StateUnavailable
+from paceline.errors import InvalidOperation, NotFound, PacelineError, StateUnavailable
 from paceline.operations import DEFAULT_MAX_ATTEMPTS
 from paceline.outbox import Outbox
+from paceline.recipients.columns import reading_of
 
 
 class NothingToSendError(PacelineError):
@@ -51,10 +58,19 @@ def start(
     account: Account,
     sender: Sender,
     recipients: Annotated[
-        Path, typer.Option("--recipients", metavar="FILE", help="CSV with a header, or JSON Lines (.jsonl, .ndjson).")
+        Path,
+        typer.Option("--recipients", metavar="FILE", help="CSV, JSON Lines, JSON or .xlsx, also as .gz; - is stdin."),
     ],
-    template: Annotated[str, typer.Option("--template", help="The text; {column} is filled in, {{ and }} are braces.")],
+    template: Annotated[
+        str, typer.Option("--template", help="The text; {column} and {column|default} are filled in, {{ is a brace.")
+    ],
     url: Url = None,
+    to_column: ToColumn = None,
+    ignore_column: IgnoreColumn = None,
+    default_country: DefaultCountry = None,
+    delimiter: Delimiter = None,
+    encoding: Encoding = None,
+    literal_braces: LiteralBraces = False,
     valid_until: ValidUntil = None,
     window: CampaignHours = None,
     rate: Rate = None,
@@ -63,12 +79,7 @@ def start(
     paused: Annotated[
         bool, typer.Option("--paused", help="A new one begins paused: nothing leaves before `campaign resume`.")
     ] = False,
-    check_numbers: Annotated[
-        bool,
-        typer.Option(
-            "--check-numbers", help="Look at every number in full, not at its shape only: some 20 s a million."
-        ),
-    ] = False,
+    check_numbers: Annotated[bool, typer.Option("--check-numbers", hidden=True)] = False,  # noqa: ARG001 - of earlier releases
     on_unknown: OnUnknownOption = OnUnknown.reconcile,
     max_attempts: MaxAttempts = DEFAULT_MAX_ATTEMPTS,
     dry_run: Annotated[
@@ -86,19 +97,23 @@ def start(
     """Upload a campaign, or continue an interrupted upload: the same command again adds only what is missing.
 
     FILE has a column `to` and those the template names; optional are `key` (what tells recipients apart, else `to`),
-    `not_before` and `valid_until`. Of a campaign that is continued, the window, rate, weight and auto-pause given change.
+    `not_before` and `valid_until`, in any case and spacing. Of a campaign that is continued, the window, rate, weight and
+    auto-pause given change. Bad rows go whole into NAME.invalid.csv, to be corrected and uploaded.
 
     JSON: name, offered, written, invalid, invalid_file, forecast (starts_at, ends_at, remaining, why; null when nothing
     was written).
 
     With --dry-run, exit code 1 when there is a problem; bad rows go into a file only if --invalid names one. JSON: name,
     account, sender, offered, recipients, duplicates, known, invalid, requests, credits, credits_left, account_expires_at,
-    valid_until, window, starts_at, ends_at, in_time, late_from, problems, warnings.
+    valid_until, window, starts_at, ends_at, in_time, late_from, problems, warnings,
+    samples, empty, twins.
     """
     with named_as_options(name="NAME", sender="--from"):
-        bad = BadRows(invalid or recipients.parent / f"{name}.invalid.csv", recipients)
+        reading = reading_of(to_column, ignore_column or (), default_country, delimiter=delimiter, encoding=encoding)
+        place = invalid or place_of_bad_rows(name, recipients)
+        bad = BadRows(place, recipients, is_wanted=not dry_run or invalid is not None)
         rows = with_bar(
-            rows_of(recipients), recipients, console(stderr=True), what="reading" if dry_run else "uploading"
+            rows_of(recipients, reading), recipients, console(stderr=True), what="reading" if dry_run else "uploading"
         )
         asked = _Asked(
             account=account,
@@ -106,6 +121,10 @@ def start(
             template=template,
             recipients=rows,
             url=url,
+            to_column=to_column,
+            ignore_columns=ignore_column or (),
+            default_country=default_country,
+            literal_braces=literal_braces,
             valid_until=moment("--valid-until", valid_until),
             on_unknown=on_unknown.value,
             max_attempts=max_attempts,
@@ -124,7 +143,6 @@ def start(
                     name,
                     **asked,
                     paused=paused,
-                    check_numbers=check_numbers,
                     on_invalid=bad.add,
                     on_progress=written.note,
                 )
@@ -139,8 +157,12 @@ class _Asked(TypedDict):
     account: str
     sender: str
     template: str
-    recipients: Iterable[Mapping[str, str]]
+    recipients: Iterable[Mapping[str, Any]]
     url: str | None
+    to_column: str | None
+    ignore_columns: Iterable[str]
+    default_country: str | None
+    literal_braces: bool
     valid_until: datetime | None
     on_unknown: operations.OnUnknown
     max_attempts: int
@@ -171,10 +193,10 @@ def _interruptible(name: str) -> Iterator[_Written]:
     except KeyboardInterrupt:
         complain(f"interrupted with {written}; the same command continues campaign {name!r}")
         raise typer.Exit(INTERRUPTED) from None
-    except StateUnavailable as error:
+    except (StateUnavailable, InvalidOperation) as error:
         if not written.rows:
             raise
-        raise StateUnavailable(f"{error} (with {written}; the same command continues campaign {name!r})") from error
+        raise type(error)(f"{error} (with {written}; the same command continues campaign {name!r})") from error
 
 
 @dataclass(frozen=True, slots=True)

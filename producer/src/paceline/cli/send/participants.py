@@ -8,8 +8,8 @@ from typing import Annotated, Final, TextIO
 import typer
 
 from paceline.errors import InvalidOperation
-from paceline.fields import phone_number
 from paceline.operations.groups import MOST_PARTICIPANTS
+from paceline.recipients.numbers import phone_number
 
 Participant = Annotated[
     list[str] | None, typer.Option("--participant", metavar="+NUMBER", help="One of them, E.164; repeatable.")

@@ -12,7 +12,7 @@ import typer
 
 from paceline.cli.errors import named_as_options
 from paceline.cli.options import moment, opened_state
-from paceline.cli.output import opened_output
+from paceline.cli.output import harmless, opened_output
 from paceline.cli.render import counted, one_line, say
 from paceline.errors import InvalidOperation, StateUnavailable
 from paceline.outcomes import OutcomeEntry, Outcomes, is_before
@@ -23,9 +23,6 @@ COLUMNS: Final = (
 )  # fmt: skip
 _SPAN: Final = re.compile(r"([0-9]{1,5})(s|min|h|d)", re.ASCII)
 _UNITS: Final = {"s": "seconds", "min": "minutes", "h": "hours", "d": "days"}
-# What a spreadsheet takes for a formula (also in full width), unless it is a phone number.
-_FORMULA: Final = re.compile(r"\s*[=+\-@\uff1d\uff0b\uff0d\uff20]")
-_NUMBER: Final = re.compile(r"\+[0-9]+", re.ASCII)
 
 
 class Form(StrEnum):
@@ -216,7 +213,7 @@ def _cell(value: str | None) -> str:
     text = value or ""
     if not text.isprintable():
         text = one_line(text)
-    return f"'{text}" if _FORMULA.match(text) and not _NUMBER.fullmatch(text) else text
+    return harmless(text)
 
 
 def _time_of(text: str) -> datetime:

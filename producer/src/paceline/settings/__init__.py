@@ -1,4 +1,6 @@
+import json
 import os
+import re
 from collections.abc import Mapping
 from typing import Any, Final, Literal, Self
 from urllib.parse import urlsplit
@@ -8,12 +10,16 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, V
 from paceline import names
 from paceline.errors import ConfigurationError
 from paceline.refusals import words_of
+from paceline.settings.address import read_broker, read_state
+from paceline.settings.environment import checked, read_environment
 
 _DEFAULT_BROKER: Final = "redis://127.0.0.1:6379/0"
 
 _ENVIRONMENT: Final = {
     "broker_url": names.ENV_BROKER_URL,
     "state_url": names.ENV_STATE_URL,
+    "namespace": names.ENV_NAMESPACE,
+    "broker_options": names.ENV_BROKER_OPTIONS,
     "api_base": names.ENV_API_BASE,
     "secret_key": names.ENV_SECRET_KEY,
     "metrics_port": names.ENV_METRICS_PORT,
@@ -29,6 +35,9 @@ _ENVIRONMENT: Final = {
     "reconcile_grace_s": names.ENV_RECONCILE_GRACE,
 }
 
+# Their values may come from files, which variables with _FILE behind these names point to.
+FROM_FILES: Final = ("broker_url", "state_url", "api_base", "secret_key", "broker_options")
+
 
 class Settings(BaseModel):
     """Everything that can be configured, read once at the edge and passed on as values.
@@ -36,6 +45,9 @@ class Settings(BaseModel):
     Args:
         broker_url: the Celery broker, which carries hints only.
         state_url: the Redis or Valkey server that is the record; default: the broker's.
+        namespace: first word of all keys, queues and exchanges, for deployments that share a server; lower-case letters, digits,
+            dash and underscore.
+        broker_options: Celery's ``broker_transport_options`` as a JSON object, for brokers that need some, such as SQS.
         api_base: the provider's base address.
         secret_key: encrypts API keys at rest (``paceline secret generate``).
         metrics_port: Prometheus endpoint of a worker, 0 = off.
@@ -57,8 +69,10 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    broker_url: str = _DEFAULT_BROKER
-    state_url: str = Field(default="", validate_default=True)
+    broker_url: str = Field(default=_DEFAULT_BROKER, repr=False)
+    state_url: str = Field(default="", validate_default=True, repr=False)
+    namespace: str = Field(default=names.NAMESPACE)
+    broker_options: str = Field(default="", repr=False)
     api_base: str = "https://api.p.2chat.io/open"
     secret_key: SecretStr = SecretStr("")
     metrics_port: int = Field(default=9808, ge=0, le=65535)
@@ -81,21 +95,64 @@ class Settings(BaseModel):
             field = str(first["loc"][0])
             raise ConfigurationError(f"{_ENVIRONMENT.get(field, field)}: {words_of(first)}") from error
 
+    @field_validator("broker_url", "state_url", "api_base", mode="before")
+    @classmethod
+    def _without_blanks(cls, value: Any) -> Any:
+        return value.strip() if isinstance(value, str) else value
+
+    @field_validator("broker_url")
+    @classmethod
+    def _is_a_broker(cls, value: str) -> str:
+        read_broker(value)
+        return value
+
     @field_validator("state_url")
     @classmethod
     def _state_lives_with_a_redis_broker(cls, value: str, others: ValidationInfo) -> str:
         broker: str = others.data.get("broker_url", "")
-        if not value and not broker.startswith(("redis://", "rediss://", "unix://")):
-            raise ValueError(f"must name a Redis server, because {names.ENV_BROKER_URL} is not one")
-        return value or broker
+        if value or not broker:
+            read_state(value or _DEFAULT_BROKER)
+            return value
+        try:
+            read_state(broker)
+        except ValueError as error:
+            raise ValueError(f"must name a Redis server, because {names.ENV_BROKER_URL} does not name one") from error
+        return broker
+
+    @field_validator("namespace")
+    @classmethod
+    def _is_a_namespace(cls, value: str) -> str:
+        if not re.fullmatch("[a-z0-9][a-z0-9_-]{0,31}", value):
+            raise ValueError(
+                "must be 1 to 32 lower-case letters, digits, dashes and underscores, such as paceline-staging"
+            )
+        return value
+
+    @field_validator("broker_options")
+    @classmethod
+    def _is_an_object(cls, value: str) -> str:
+        try:
+            found = json.loads(value) if value else {}
+        except ValueError:
+            found = None
+        if not isinstance(found, dict):
+            raise ValueError(  # noqa: TRY004 - pydantic makes a refusal of it
+                'must be a JSON object such as {"region": "eu-central-1"}'
+            )
+        return value
 
     @field_validator("api_base")
     @classmethod
     def _is_a_web_address(cls, value: str) -> str:
-        parts = urlsplit(value)
-        _ = parts.port  # raises for what is no port
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        try:
+            parts = urlsplit(value)
+            _ = parts.port  # raises for what is no port
+        except ValueError:
+            raise ValueError("must be an address that starts with https:// or http://") from None
+        if parts.scheme not in ("http", "https") or not parts.hostname or re.search(r"\s", value):
             raise ValueError("must be an address that starts with https:// or http://")
+        if parts.query or parts.fragment or "@" in parts.netloc or value[-1] in "?#":
+            raise ValueError("must be an address without a user name, a query and a fragment: calls add their own path")
         return value
 
     @classmethod
@@ -112,6 +169,9 @@ class Settings(BaseModel):
         Raises:
             ConfigurationError: a variable is malformed; the message names it.
         """
-        values = {field: environ[name] for field, name in _ENVIRONMENT.items() if environ.get(name)}
-        values |= {field: value for field, value in overrides.items() if value is not None}
-        return cls(**values)
+        values = read_environment(environ, _ENVIRONMENT, FROM_FILES)
+        given = {field: value for field, value in overrides.items() if value is not None}
+        for field, value in given.items():
+            if value and isinstance(value, str):
+                checked(value.strip() or "-", _ENVIRONMENT.get(field, field))
+        return cls(**values | given)

@@ -1,0 +1,197 @@
+"""A campaign as it is described, before anything is written: checked, and compared with one of its name."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import blake2b
+
+from paceline.campaigns.options import CampaignOptions
+from paceline.campaigns.recipients import Encoder
+from paceline.errors import InvalidOperation
+from paceline.inbox.record import compact
+from paceline.operations import DEFAULT_MAX_ATTEMPTS, OnUnknown, SendMessage
+from paceline.recipients.cells import CONTROL, is_blank
+from paceline.recipients.columns import Reading
+from paceline.template import Slot, Template, compiled
+
+# For checking the options of a campaign with the model of a single message.
+_ANY_RECIPIENT = "+15550100000"
+_ANY_ADDRESS = "https://example.com/x"
+_PLACEHOLDER = re.compile(r"\{[^{}]*\}")
+_WHOLE_ADDRESS = re.compile(r"\{[^{}]*\}")
+_HOST_FIRST = re.compile(r"https://[^/?#{}]+[/?#]")
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A campaign as it is described, checked, before anything is written.
+
+    Args:
+        name: its name.
+        account: account name.
+        sender: E.164.
+        compiled: what all its messages are made of, and what rows have to bring.
+        valid_until: until when all rows are valid, when that was said.
+        on_unknown: policy for calls of unknown outcome.
+        max_attempts: calls before an operation is dead.
+        options: what may be changed later.
+        kind: operation kind.
+        reading: how columns are called, and of which country numbers are.
+    """
+
+    name: str
+    account: str
+    sender: str
+    compiled: Template
+    valid_until: datetime | None
+    on_unknown: OnUnknown
+    max_attempts: int
+    options: CampaignOptions
+    kind: str
+    reading: Reading
+
+    @property
+    def template(self) -> Mapping[str, str]:
+        """The payload all its messages are made of, as it is stored."""
+        return self.compiled.fields
+
+    def encoder(self) -> Encoder:
+        """What makes chunk records of its rows."""
+        return Encoder(self.name, self.compiled, ends=self.valid_until, reading=self.reading)
+
+    @property
+    def digest(self) -> str:
+        """What must stay the same under one name: account, sender, kind, template and policies."""
+        return digest_of(
+            account=self.account,
+            sender=self.sender,
+            kind=self.kind,
+            template=compact(dict(self.template)),
+            max_attempts=str(self.max_attempts),
+            on_unknown=self.on_unknown,
+        )
+
+
+def digest_of(*, account: str, sender: str, kind: str, template: str, max_attempts: str, on_unknown: str) -> str:
+    """What tells campaigns of one name apart: the arguments as texts, the template as JSON."""
+    identity = [account, sender, kind, template, "b", max_attempts, on_unknown]
+    return blake2b(compact(identity).encode(), digest_size=16).hexdigest()
+
+
+def draft(
+    name: str,
+    *,
+    account: str,
+    sender: str,
+    template: str,
+    url: str | None = None,
+    valid_until: datetime | None = None,
+    on_unknown: OnUnknown = "reconcile",
+    max_attempts: int | None = None,
+    options: CampaignOptions | None = None,
+    literal_braces: bool = False,
+    reading: Reading | None = None,
+) -> Draft:
+    """Check a campaign's description; arguments as for `Outbox.campaign`.
+
+    Raises:
+        InvalidOperation: the message names what is wrong.
+    """
+    made = _compiled(template, url, literal_braces=literal_braces)
+    # The model of one message checks every option; `account` has the same grammar as a campaign's name.
+    sample = SendMessage(
+        account=account,
+        sender=sender,
+        to=_ANY_RECIPIENT,
+        text=template if "text" in made.fields else None,
+        url=_sample_address(url) if url is not None else None,
+        priority="bulk",
+        valid_until=valid_until,
+        on_unknown=on_unknown,
+        max_attempts=max_attempts or DEFAULT_MAX_ATTEMPTS,
+    )
+    try:
+        SendMessage(account=name, sender=sender, to=_ANY_RECIPIENT, text="x")
+    except InvalidOperation:
+        raise InvalidOperation("name: letters, digits, dot, dash and underscore, at most 64") from None
+    return Draft(
+        name=name,
+        account=account,
+        sender=sender,
+        compiled=made,
+        valid_until=sample.valid_until,
+        on_unknown=on_unknown,
+        max_attempts=sample.max_attempts,
+        options=options or CampaignOptions(),
+        kind=sample.kind,
+        reading=reading or Reading(),
+    )
+
+
+def _compiled(template: str, url: str | None, *, literal_braces: bool) -> Template:
+    """The template, checked for what no row can mend."""
+    if CONTROL.search(template):
+        raise InvalidOperation("template: holds a control character")
+    if is_blank(template) and url is None:
+        raise InvalidOperation("template: is empty")
+    return compiled(None if is_blank(template) else template, url, literal_braces=literal_braces)
+
+
+def _sample_address(url: str) -> str:
+    """An address as a row could make it: a placeholder stands behind the host, or is all of it."""
+    if "{" not in url:
+        return url
+    if _WHOLE_ADDRESS.fullmatch(url):
+        return _ANY_ADDRESS
+    if not _HOST_FIRST.match(url):
+        raise InvalidOperation("url: a placeholder may stand behind the host, or be the whole address")
+    return _PLACEHOLDER.sub("x", url)
+
+
+def key_conflict(existing: Mapping[str, str], keys: str) -> str:
+    """Why rows with such keys would send to people of an earlier upload once more; '' when they do not.
+
+    Args:
+        existing: the campaign's fields.
+        keys: from `keys_of`.
+    """
+    if existing.get("keys") == "all" and keys == "none":
+        return (
+            "its rows have a `key`, and these have none, so who had the message would get it twice: add the column `key` "
+            "(an export of outcomes has it), or use another name"
+        )
+    if existing.get("keys") == "none" and keys == "all":
+        return (
+            "its rows have no `key`, and these have one, so who had the message would get it twice: leave the column `key` out "
+            "(--ignore-column key), or use another name"
+        )
+    return ""
+
+
+def differences(described: Draft, existing: Mapping[str, str]) -> str:
+    """What is not the same in a campaign of that name, in words.
+
+    Args:
+        described: the campaign that is to be.
+        existing: the fields of the one that is.
+    """
+    pairs = {
+        "account": (described.account, existing.get("a")),
+        "sender": (described.sender, existing.get("f")),
+        "template": (compact(dict(described.template)), existing.get("p")),
+        "max_attempts": (str(described.max_attempts), existing.get("mx")),
+        "on_unknown": (described.on_unknown, existing.get("unk")),
+    }
+    differing = [name for name, (wanted, found) in pairs.items() if wanted != found]
+    return " and ".join(differing) or "options"
+
+
+def noted(slots: Sequence[Slot], existing: Mapping[str, str], keys: str) -> dict[str, str]:
+    """What a campaign's hash holds besides its options: whether its rows have keys, and what its template's places mean."""
+    noted = {}
+    if keys:
+        noted["keys"] = keys if existing.get("keys", keys) == keys else "some"
+    if any(slot.name != slot.column for slot in slots):
+        noted["slots"] = compact([[slot.name, slot.column, slot.default, slot.place] for slot in slots])
+    return noted

@@ -1,0 +1,93 @@
+"""Excel workbooks (.xlsx) as recipients, read with python-calamine: the extra `xlsx`."""
+
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import Any, BinaryIO, Final
+
+from paceline.errors import InvalidOperation
+from paceline.recipients.cells import Shown
+from paceline.recipients.columns import MissingColumn, Reading, find_to
+from paceline.recipients.rows import FileRow, file_row
+
+_NOT_INSTALLED: Final = "is an Excel workbook: install paceline[xlsx], or save it as CSV (UTF-8)"
+_NOT_READ: Final = "cannot be read as an Excel workbook: save it as CSV (UTF-8)"
+
+
+def read_workbook(file: BinaryIO, reading: Reading, note: Callable[[str], None]) -> Iterator[FileRow]:
+    """Read the one sheet that has a column `to`.
+
+    Args:
+        file: the workbook.
+        reading: how columns are called.
+        note: takes which sheet was read, when there are several.
+
+    Yields:
+        Rows with the row's number of the sheet. Whole numbers are texts. A number with decimals, a date or a yes or no is
+        `Shown`, because its cell may show it in another way: a row whose template needs it is a bad row.
+
+    Raises:
+        InvalidOperation: it cannot be read, or no sheet or several have such a column.
+    """
+    try:
+        from python_calamine import CalamineError, CalamineWorkbook  # noqa: PLC0415 - an extra
+    except ImportError:
+        raise InvalidOperation(_NOT_INSTALLED) from None
+    try:
+        book = CalamineWorkbook.from_filelike(file)
+        sheets = [_Sheet(name, _cells(book.get_sheet_by_name(name))) for name in book.sheet_names]
+    except (CalamineError, OSError, ValueError) as error:
+        raise InvalidOperation(_NOT_READ) from error
+    chosen = _chosen(sheets, reading)
+    if len(sheets) > 1:
+        note(f'the sheet "{chosen.name}" is read')
+    yield from chosen.rows()
+
+
+def _cells(sheet: Any) -> list[tuple[int, list[Any]]]:
+    rows = sheet.to_python(skip_empty_area=False)
+    return [(number, row) for number, row in enumerate(rows, 1) if any(str(cell).strip() for cell in row)]
+
+
+class _Sheet:
+    """One sheet: its header and its rows, blank ones left out.
+
+    Args:
+        name: what it is called.
+        cells: row numbers and cells.
+    """
+
+    def __init__(self, name: str, cells: list[tuple[int, list[Any]]]) -> None:
+        self.name = name
+        self.header = [str(cell).strip() for cell in cells[0][1]] if cells else []
+        self._cells = cells[1:]
+
+    def rows(self) -> Iterator[FileRow]:
+        names = tuple(self.header)
+        for number, cells in self._cells:
+            pairs = [(name, _cell(cell)) for name, cell in zip(names, cells, strict=False) if name]
+            yield file_row(number, pairs, names)
+
+
+def _cell(cell: Any) -> Any:
+    if isinstance(cell, float):
+        return str(int(cell)) if cell.is_integer() and abs(cell) < 1e15 else Shown(cell)
+    if isinstance(cell, int) and not isinstance(cell, bool):
+        return str(cell)
+    return cell if isinstance(cell, str | datetime) else Shown(cell)
+
+
+def _chosen(sheets: list[_Sheet], reading: Reading) -> _Sheet:
+    fitting, error = [], None
+    for sheet in sheets:
+        try:
+            find_to(sheet.header, reading)
+        except MissingColumn as missing:
+            error = error or missing
+        else:
+            fitting.append(sheet)
+    if len(fitting) > 1:
+        names = ", ".join(f'"{sheet.name}"' for sheet in fitting)
+        raise InvalidOperation(f"{len(fitting)} sheets have a column of numbers ({names}). Keep one of them")
+    if not fitting:
+        raise error or InvalidOperation("has no sheets")
+    return fitting[0]

@@ -1,0 +1,290 @@
+"""Addresses of broker and state as people write them: read once, checked, and told to each library in its own words.
+
+redis-py and kombu want different words for one thing (``unix://`` and ``redis+socket://``, ``required`` and ``CERT_REQUIRED``), and
+each of them quotes parts of an address that it cannot read. Here no sentence quotes any part of one: it may be of a password.
+"""
+
+import re
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, Literal
+from urllib.parse import parse_qsl, quote, unquote, urlencode
+
+Kind = Literal["redis", "sentinel", "amqp", "other"]
+
+_ENCODE: Final = (
+    "holds a character in its user name or password that an address cannot: write # as %23, / as %2F, ? as %3F, % as %25, [ as %5B "
+    "and ] as %5D"
+)
+_SOCKETS: Final = ("unix", "redis+socket")
+_PLAIN: Final = ("redis", "rediss", *_SOCKETS)
+_KINDS: Final[Mapping[str, Kind]] = {
+    **dict.fromkeys(_PLAIN, "redis"),
+    "sentinel": "sentinel",
+    "amqp": "amqp",
+    "amqps": "amqp",
+    "pyamqp": "amqp",
+}
+_REQS: Final = {"required": ssl.CERT_REQUIRED, "optional": ssl.CERT_OPTIONAL, "none": ssl.CERT_NONE}
+_TLS: Final = ("ssl_cert_reqs", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_check_hostname")
+_DATABASE: Final = ("db", "virtual_host")
+_NAMES: Final[Mapping[Kind, tuple[str, ...]]] = {
+    "redis": (*_TLS, *_DATABASE),
+    "sentinel": (*_TLS, *_DATABASE, "master_name", "sentinel_username", "sentinel_password"),
+    "amqp": (*_TLS, "heartbeat", "login_method"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """One address, taken apart.
+
+    Args:
+        scheme: such as ``redis``.
+        host: name or number, without brackets; '' for a socket.
+        port: None where the scheme's own is meant.
+        path: of a socket or of an AMQP virtual host; for Redis '' (the database is apart).
+        username: '' where there is none.
+        password: '' where there is none.
+        database: of Redis.
+        tls: ``ssl_...`` options as they are written.
+        more: other options.
+    """
+
+    scheme: str
+    host: str = ""
+    port: int | None = None
+    path: str = ""
+    username: str = field(default="", repr=False)
+    password: str = field(default="", repr=False)
+    database: int = 0
+    tls: Mapping[str, str] = field(default_factory=dict)
+    more: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def is_socket(self) -> bool:
+        """Whether it is a socket of this machine."""
+        return self.scheme in _SOCKETS
+
+    @property
+    def is_encrypted(self) -> bool:
+        """Whether the connection is under TLS."""
+        return self.scheme in ("rediss", "amqps") or (self.scheme == "sentinel" and bool(self.tls))
+
+    @property
+    def verifies(self) -> str:
+        """What is asked of the server's certificate: ``required``, ``optional`` or ``none``. Default: required."""
+        return _word(self.tls.get("ssl_cert_reqs", "required"))
+
+    def login(self) -> str:
+        """``user:password@``, or ''."""
+        if not self.username and not self.password:
+            return ""
+        secret = f":{quote(self.password, safe='')}" if self.password else ""
+        return f"{quote(self.username, safe='')}{secret}@"
+
+    def place(self) -> str:
+        """Host and port, as they stand in an address."""
+        host = f"[{self.host}]" if ":" in self.host else self.host or "localhost"
+        return host if self.port is None else f"{host}:{self.port}"
+
+    def shown(self) -> str:
+        """The address without user name, password and options: fit for a log."""
+        if self.is_socket:
+            return f"unix://{self.path}"
+        return f"{self.scheme}://{self.place()}" + (f"/{self.database}" if _KINDS.get(self.scheme) == "redis" else "")
+
+    def for_redis_py(self) -> str:
+        """In the words of redis-py."""
+        if self.is_socket:
+            return f"unix://{self.login()}{quote(self.path)}?{urlencode({'db': self.database})}"
+        return f"{self.scheme}://{self.login()}{self.place()}/{self.database}" + _query(self._tls_for_redis_py())
+
+    def for_kombu(self) -> str:
+        """In the words of kombu."""
+        if self.is_socket:
+            return f"redis+socket://{self.login()}{quote(self.path)}?{urlencode({'virtual_host': self.database})}"
+        tls = self._tls_for_redis_py()
+        if tls:
+            tls["ssl_cert_reqs"] = f"CERT_{self.verifies.upper()}"
+        return f"{self.scheme}://{self.login()}{self.place()}/{self.database}" + _query(tls)
+
+    def _tls_for_redis_py(self) -> dict[str, str]:
+        if not self.is_encrypted:
+            return {}
+        told = dict(self.tls) | {"ssl_cert_reqs": self.verifies}
+        # Releases of redis-py differ in what they do when nothing is said of the name in the certificate.
+        named = "true" if self.verifies == "required" else "false"
+        return told | {"ssl_check_hostname": told.get("ssl_check_hostname", named).lower()}
+
+
+@dataclass(frozen=True, slots=True)
+class Broker:
+    """A broker's address as kombu wants it.
+
+    Args:
+        url: one address, or several separated by semicolons.
+        kind: what it is.
+        options: transport options that the address holds.
+        tls: for ``broker_use_ssl``, where kombu does not read it from the address.
+    """
+
+    url: str
+    kind: Kind
+    options: Mapping[str, Any] = field(default_factory=dict)
+    tls: Mapping[str, Any] | None = None
+
+
+def read_state(text: str) -> Address:
+    """Read the address of a state server.
+
+    Args:
+        text: as it was written.
+
+    Returns:
+        The address of one Redis or Valkey server.
+
+    Raises:
+        ValueError: it is none; the words quote no part of it.
+    """
+    address = _read(text)
+    if address.scheme not in _PLAIN:
+        raise ValueError(
+            "must begin with redis://, rediss:// or unix://, because state lives on one Redis or Valkey server"
+        )
+    return address
+
+
+def read_broker(text: str) -> Broker:
+    """Read the address of a broker.
+
+    Args:
+        text: as it was written; several, separated by semicolons, are tried in turn.
+
+    Returns:
+        The broker for kombu.
+
+    Raises:
+        ValueError: it cannot be one; the words quote no part of it.
+    """
+    _check_characters(text)
+    scheme = text.partition("://")[0]
+    kind = _KINDS.get(scheme, "other")
+    if kind == "other":
+        _check_scheme(text)
+        return Broker(text, kind)
+    addresses = [_read(part) for part in text.split(";")]
+    if {_KINDS.get(address.scheme, "other") for address in addresses} != {kind}:
+        raise ValueError("names brokers of several kinds")
+    if kind == "redis":
+        return Broker(";".join(address.for_kombu() for address in addresses), kind)
+    if kind == "sentinel":
+        return _sentinel(addresses)
+    bare = [replace(address, tls={}) for address in addresses]
+    return Broker(";".join(_amqp(address) for address in bare), kind, tls=_amqp_tls(addresses[0]))
+
+
+def _sentinel(addresses: list[Address]) -> Broker:
+    more: dict[str, str] = {}
+    for address in addresses:
+        more |= address.more
+    if not more.get("master_name"):
+        raise ValueError("names no group of servers: end it with ?master_name=NAME, the name that Sentinel knows it by")
+    login = {name: more[f"sentinel_{name}"] for name in ("username", "password") if f"sentinel_{name}" in more}
+    options = {"master_name": more["master_name"]} | ({"sentinel_kwargs": login} if login else {})
+    return Broker(";".join(address.for_kombu() for address in addresses), "sentinel", options)
+
+
+def _amqp(address: Address) -> str:
+    path = f"/{quote(address.path, safe='')}" if address.path else ""
+    return f"{address.scheme}://{address.login()}{address.place()}{path}" + _query(dict(address.more))
+
+
+def _amqp_tls(address: Address) -> dict[str, Any] | None:
+    if not address.is_encrypted:
+        return None
+    told: dict[str, Any] = {
+        name: address.tls[f"ssl_{option}"]
+        for option, name in (("ca_certs", "ca_certs"), ("certfile", "certfile"), ("keyfile", "keyfile"))
+        if f"ssl_{option}" in address.tls
+    }
+    checks = address.verifies == "required" and address.tls.get("ssl_check_hostname", "true").lower() != "false"
+    return told | {"cert_reqs": _REQS[address.verifies]} | ({"server_hostname": address.host} if checks else {})
+
+
+def _read(text: str) -> Address:
+    _check_characters(text)
+    _check_scheme(text)
+    scheme, _, rest = text.partition("://")
+    kind = _KINDS.get(scheme, "other")
+    authority = re.split("[/?]", rest, maxsplit=1)[0]
+    path, _, query = rest[len(authority) :].partition("?")
+    userinfo, at, place = authority.rpartition("@")
+    is_cut = bool(authority) and "@" in path + query
+    if "#" in rest or is_cut or re.search(r"%(?![0-9A-Fa-f]{2})|[\[\]]", userinfo):
+        raise ValueError(_ENCODE)
+    options = _options(query, kind)
+    username, _, password = userinfo.partition(":")
+    address = Address(
+        scheme=scheme,
+        username=unquote(username) if at else "",
+        password=unquote(password) if at else "",
+        tls={name: value for name, value in options.items() if name in _TLS},
+        more={name: value for name, value in options.items() if name not in _TLS and name not in _DATABASE},
+    )
+    _ = address.verifies  # refuses a word that is none
+    if address.is_socket:
+        if place or len(path) < 2:
+            raise ValueError("must name the file of a socket with three slashes, such as unix:///run/redis.sock")
+        return replace(address, path=unquote(path), database=_database("", options))
+    host, port = _place(place)
+    if kind == "amqp":
+        return replace(address, host=host, port=port, path=unquote(path[1:]))
+    return replace(address, host=host, port=port, database=_database(unquote(path), options))
+
+
+def _check_characters(text: str) -> None:
+    if not text.isprintable() or re.search(r"\s", text):
+        raise ValueError("holds a space or a line break: write the address alone")
+    if text[:1] in ("'", '"'):
+        raise ValueError("is in quotation marks: write the address without them")
+
+
+def _check_scheme(text: str) -> None:
+    if not re.match(r"[a-z][a-z0-9+.-]*://", text):
+        raise ValueError(f"must be an address that begins with a scheme, such as redis://; or it {_ENCODE}")
+
+
+def _options(query: str, kind: Kind) -> dict[str, str]:
+    allowed = _NAMES.get(kind, ())
+    options = dict(parse_qsl(query, keep_blank_values=True))
+    if set(options) - set(allowed):
+        raise ValueError(f"has an option that is none; there are {', '.join(allowed)}")
+    return options
+
+
+def _place(place: str) -> tuple[str, int | None]:
+    found = re.fullmatch(r"(?:\[(?P<six>[0-9A-Fa-f:.%]+)\]|(?P<name>[^:\[\]]*))(?::(?P<port>[0-9]*))?", place)
+    port = int(found["port"]) if found and found["port"] else None
+    if not found or (port is not None and not 0 < port < 65536):
+        raise ValueError(f"names no host with a port from 1 to 65535; or it {_ENCODE}")
+    return found["six"] or unquote(found["name"]), port
+
+
+def _database(path: str, options: Mapping[str, str]) -> int:
+    told = path.strip("/") or next((options[name] for name in _DATABASE if options.get(name)), "0")
+    if not re.fullmatch("[0-9]{1,5}", told):
+        raise ValueError("names a database that is no number, such as the 0 in redis://host:6379/0")
+    return int(told)
+
+
+def _word(text: str) -> str:
+    word = text.lower().removeprefix("cert_")
+    if word not in _REQS:
+        raise ValueError("must say required, optional or none for ssl_cert_reqs")
+    return word
+
+
+def _query(options: Mapping[str, str]) -> str:
+    return f"?{urlencode(options)}" if options else ""

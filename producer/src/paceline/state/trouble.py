@@ -1,0 +1,80 @@
+"""What is wrong with a state server, in one sentence, by what redis-py raised."""
+
+import re
+from collections.abc import Iterable
+from typing import Final
+
+from redis.exceptions import (
+    AuthenticationError,
+    BusyLoadingError,
+    NoPermissionError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+)
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+# After these a connection leads to the wrong server, or to one that is not ready: the next command asks where the right one is.
+LEADS_ASTRAY: Final = (RedisConnectionError, ReadOnlyError)
+
+# Beginning of the server's words -> ours.
+_WORDS: Final = (
+    ("READONLY", "is a replica, which takes no writes: name the primary"),
+    ("OOM", "is full: it has reached its maxmemory, and takes no writes until there is room"),
+    ("MISCONF", "cannot write its snapshot to disk, and takes no writes until it can: look at its log and its disk"),
+    ("NOREPLICAS", "has fewer replicas than its min-replicas-to-write, and takes no writes until they are back"),
+    ("MASTERDOWN", "is a replica whose primary is away"),
+    ("UNBLOCKED", "has just changed its role"),
+    ("CLUSTERDOWN", "belongs to a cluster that is down"),
+    ("MOVED", "belongs to a cluster of several shards; name one server, or a cluster of one shard"),
+    ("CROSSSLOT", "belongs to a cluster, which cannot be a broker"),
+)
+
+
+def trouble(error: Exception, server: str = "the state server") -> str:
+    """Say what is wrong.
+
+    Args:
+        error: what redis-py raised.
+        server: what it is called.
+
+    Returns:
+        One sentence, without a full stop.
+    """
+    words = str(error).strip()
+    if isinstance(error, AuthenticationError):
+        return f"{server} refused us: {words or 'wrong user name or password'}"
+    if isinstance(error, NoPermissionError):
+        return f"{server} refused us: {words}"
+    if isinstance(error, BusyLoadingError):
+        return f"{server} is loading its data, and takes no commands until it has it"
+    if isinstance(error, RedisConnectionError | RedisTimeoutError) or not isinstance(error, RedisError):
+        return _of_connection(error, words, server)
+    told = {name: ours for name, ours in _WORDS if re.search(rf"\b{name}\b", words)} | _by_class(error)
+    for ours in told.values():
+        return f"{server} {ours}"
+    if "unknown command" in words:
+        return f"{server} lacks a command that is needed: {words}"
+    if "DB index" in words:
+        return f"{server} has no database of that number: {words}"
+    return f"{server} did not take the command: {words}"
+
+
+def _of_connection(error: Exception, words: str, server: str) -> str:
+    cause: BaseException | None = error
+    for found in _causes(cause):
+        if isinstance(found, ResponseError) and not isinstance(found, RedisConnectionError):
+            return trouble(found, server)
+    return f"{server} cannot be reached: {words or type(error).__name__}"
+
+
+def _causes(error: BaseException | None) -> Iterable[BaseException]:
+    while error is not None:
+        error = error.__cause__ or error.__context__
+        if error is not None:
+            yield error
+
+
+def _by_class(error: Exception) -> dict[str, str]:
+    return {"READONLY": dict(_WORDS)["READONLY"]} if isinstance(error, ReadOnlyError) else {}

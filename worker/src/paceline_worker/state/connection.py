@@ -1,0 +1,62 @@
+"""Connections of the event loop to the state server."""
+
+from collections.abc import Callable
+from typing import Any, cast
+
+import redis.asyncio
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from paceline import names
+from paceline.state import read_address, socket_options
+from paceline.state.trouble import LEADS_ASTRAY
+
+
+class AsyncStateClient(redis.asyncio.Redis):
+    """A client of one namespace.
+
+    Attributes:
+        root: first part of every key.
+    """
+
+    root: str = names.STATE_ROOT
+
+
+def aconnect(
+    url: str,
+    namespace: str,
+    *,
+    answer_timeout_s: float,
+    connections: int | None = None,
+    on_connected: Callable[[Any], Any] | None = None,
+) -> AsyncStateClient:
+    """A client that repeats nothing by itself.
+
+    Args:
+        url: the state server.
+        namespace: whose keys its scripts see.
+        answer_timeout_s: seconds to wait for one reply.
+        connections: most connections at once. A pool that is full is a wait: each of its connections is busy with a call that ends.
+        on_connected: makes a new connection ready.
+
+    Raises:
+        ConfigurationError: the address is malformed.
+    """
+    address = read_address(url)
+    options: dict[str, Any] = {
+        "decode_responses": True,
+        # None is repeated; but one that leads to the wrong server is closed.
+        "retry": Retry(NoBackoff(), 0, supported_errors=LEADS_ASTRAY),
+        **socket_options(address, answer_timeout_s),
+    }
+    if on_connected:
+        options["redis_connect_func"] = on_connected
+    if connections is None:
+        pool = redis.asyncio.ConnectionPool.from_url(address.for_redis_py(), **options)
+    else:
+        pool = redis.asyncio.BlockingConnectionPool.from_url(
+            address.for_redis_py(), max_connections=connections, timeout=None, **options
+        )
+    client = cast("AsyncStateClient", AsyncStateClient.from_pool(pool))
+    client.root = names.state_root(namespace)
+    return client
