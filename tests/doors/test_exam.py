@@ -214,7 +214,7 @@ def test_a_source_that_fails_leaves_nothing_half_started(exam: Exam) -> None:
     """A database that goes away in the middle, or a key that is pressed."""
 
     def rows() -> Iterator[Mapping[str, object]]:
-        yield from people(2)
+        yield from people(300)  # more than are looked at before anything is written
         raise ConnectionError("gone")
 
     with pytest.raises(ConnectionError):

@@ -226,7 +226,7 @@ def keyed_id(account: str, idempotency_key: str) -> str:
 
 
 def row_ids(campaign: str, key: str) -> tuple[str, ...]:
-    """The ids that the message of a campaign's row may have: of the row with this key, then of the row without one to this number."""
+    """Ids that the message of a row may have: of the row with this key, then of the row without one to this number."""
     by_number = derived_id("campaign", campaign, key)
     # A key that could be a number has an id of its own.
     return (derived_id("campaign", campaign, "key", key), by_number) if is_phone_number(key) else (by_number,)
