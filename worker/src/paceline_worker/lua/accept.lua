@@ -7,15 +7,8 @@
 --       -1, -1, '', '', '' where there was none (accepted before: harmless)
 -- keys  in:<rid>, inbox, no:<rid>, o:<id>, lanes, timers, due, counts
 -- Atomic per record and idempotent by operation id. A record that cannot be read is refused with a reason, never retried.
---@include keys.lua
---@include sources.lua
---@include meta.lua
---@include work.lua
---@include bucket.lua
---@include breaker.lua
---@lazily budget budgets.lua
---@lazily campaign campaigns.lua
---@include lanes.lua
+--@include shared/moves.lua
+--@include shared/work.lua
 local REFUSAL_KEPT_S = 86400
 -- `flows.sending` makes an error of these words.
 local OTHER_CONTENT = 'its idempotency key belongs to an operation with other content'
@@ -84,7 +77,7 @@ end
 
 -- Let one wait for its time: in its campaign's timers, or in the account's.
 local function schedule(account, name, id, at, seq)
-  if not name then return wait_until(account, 'n', seq, id, at) end
+  if not name then return lanes.wait_until(account, 'n', seq, id, at) end
   redis.call('ZADD', key.campaign(name) .. ':tm', int(at), seq .. ':' .. id)
   campaign.wake(account, name, at)
 end
@@ -171,7 +164,7 @@ local function accept(rid, held)
     count(tally, 'refused', other_content)
   end
   if was_empty then
-    reschedule(a, now, refresh_lane(account, sender, now))
+    reschedule(a, now, lanes.refresh(account, sender, now))
   else
     bucket.save(a)
   end
