@@ -80,7 +80,7 @@ def hinted(client: redis.Redis) -> Counter[str]:
 
 
 def written(client: redis.Redis) -> Counter[str]:
-    return Counter(client.zrange(f"{names.STATE_ROOT}:inbox", 0, -1))
+    return Counter(map(str, client.zrange(f"{names.STATE_ROOT}:inbox", 0, -1)))
 
 
 @pytest.mark.parametrize(
