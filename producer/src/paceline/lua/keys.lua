@@ -7,7 +7,7 @@
 -- keys            hash    keyed digest of an API key -> the account that has it; `?<acct>` for one whose digest cannot be there
 -- due             zset    account -> server time (us) from which a slot of it may be granted; never later than that, perhaps earlier
 -- timers          zset    account -> server time (us) at which its timers or its paused senders need attention; likewise. Also `><id>`:
---                         the operations that follow that one are to be released
+--                         the operations that follow that one are to be released; `!<id>`: that one is to be cancelled
 -- fl              zset    operation in flight -> lease expiry (us), of all accounts; its size is how many are in flight
 -- inbox           zset    record id -> server time (us) of writing; a sweeper accepts what nobody accepted
 -- in:<rid>        hash    one inbox record: account, campaign, count, body (JSON); removed by accept
@@ -52,6 +52,9 @@ local root = KEYS[1]
 
 -- The form of these keys. State of another form is converted by `paceline state migrate` before a worker starts.
 local SCHEMA = '3'
+
+-- Before the id of an operation in the index of timers: no account's name begins like this.
+local CANCELLED = '!'
 
 -- Fill a library when the first of its functions is asked for: making functions that a call does not need would cost it more than its
 -- work.
