@@ -79,7 +79,7 @@ class Profile:
 SHORT: Final = Profile(
     name="short",
     control=(300, 4),
-    kills=(500, 8),
+    kills=(400, 8),
     stops=1,
     server_kills=2,
     wipes=1,
