@@ -2,11 +2,14 @@
 
 import json
 import random
+import re
+from importlib import resources
 from typing import Any
 
 import pytest
 
 from paceline import names
+from paceline.inbox import record as record_module
 from paceline_worker.state.state import REFUSED
 from tests.conftest import SENDER, add_account
 from tests.support import profiles
@@ -200,3 +203,11 @@ def test_random_records_do_no_harm(drive: Drive) -> None:
         drive.accept_all()
         assert [] == drive.client.zrange(f"{names.STATE_ROOT}:inbox", 0, -1)
     assert 0 == drive.balance().unaccounted
+
+
+def test_every_field_that_an_outbox_writes_is_known() -> None:
+    """The closed lists of accept.lua are those of `paceline.inbox.record`."""
+    described = re.findall(r"``(\w{1,3})``", str(record_module.__doc__).split("Fields of", 1)[1])
+    script = resources.files("paceline_worker").joinpath("lua/shared/record.lua").read_text(encoding="utf-8")
+    listed = "".join(re.findall(r"^local (?:ROW|COMMON) = (\{.*\})$", script, re.MULTILINE))
+    assert set(described) == set(re.findall(r"(\w+) =", listed))

@@ -81,7 +81,8 @@ def test_an_entry_as_plain_values() -> None:
         "entry_id": "1-2", "id": FIELDS["id"], "account": "acme", "campaign": None, "kind": "message.to_number",
         "outcome": "accepted", "code": None, "message_uuid": None, "words": None,
         "accepted_at": "2026-01-31T09:00:00.000001+00:00", "settled_at": "2026-01-31T09:00:00.000001+00:00",
-        "to": "+15550100002", "count": None,
+        "to": "+15550100002", "count": None, "event": "settled", "idempotency_key": None, "key": None, "metadata": {},
+        "version": 1,
     }  # fmt: skip
 
 

@@ -11,6 +11,8 @@
 --@include shared/work.lua
 --@include shared/record.lua
 local REFUSAL_KEPT_S = 86400
+-- `flows.sending` makes an error of these words.
+local OTHER_CONTENT = 'its idempotency key belongs to an operation with other content'
 -- No further record is begun after so many rows.
 local ENOUGH_ROWS = 250
 local now = server_time()
@@ -65,11 +67,15 @@ local function accept(rid, held)
   local common, sender = record.common or {}, record.sender
   local lane = key.lane(account, sender)
   redis.call('SADD', a.key .. ':ln', sender)
-  local written, duplicates, transactional, bulk = 0, 0, {}, {}
+  local written, duplicates, other_content, transactional, bulk = 0, 0, 0, {}, {}
   for _, row in ipairs(record.rows) do
     local o = key.operation(row.id)
     if redis.call('EXISTS', o) == 1 then
-      duplicates = duplicates + 1
+      if row.dg and (redis.call('HGET', o, 'dg') or row.dg) ~= row.dg then
+        other_content = other_content + 1
+      else
+        duplicates = duplicates + 1
+      end
     else
       written = written + 1
       local flat = { 's', 'w', 't', int(now) }
@@ -111,6 +117,10 @@ local function accept(rid, held)
   count(tally, 'written', written)
   if record.campaign then campaign.count_left(account, record.campaign, written, now) end
   if duplicates > 0 then count(tally, 'duplicate', duplicates) end
+  if other_content > 0 then
+    redis.call('SET', key.refusal(rid), OTHER_CONTENT, 'EX', REFUSAL_KEPT_S)
+    count(tally, 'refused', other_content)
+  end
   if was_empty then
     reschedule(a, now, lanes.refresh(account, sender, now))
   else
