@@ -5,6 +5,7 @@ import re
 import urllib.request
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import psutil
 import pytest
@@ -87,7 +88,8 @@ def assert_no_key(stack: Stack) -> None:
         everywhere[" ".join(command)] = ended.out
     for place, text in everywhere.items():
         assert [] == [part for start in range(len(KEY) - 7) if (part := KEY[start : start + 8]) in text], place
-    told = json.dumps([entry.get("words") for _, entry in stack.client.xrange(f"{names.STATE_ROOT}:outcomes")])
+    entries: Any = stack.client.xrange(f"{names.STATE_ROOT}:outcomes")
+    told = json.dumps([entry.get("words") for _, entry in entries])
     assert "[removed] is bad, and so is" in told
     for canary in (NUMBER[1:], TEXT):
         assert canary not in told + everywhere["accounts show " + stack.name]
