@@ -4,7 +4,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal, cast
 
@@ -47,6 +47,7 @@ class OutcomeEntry:
         settled_at: when it got this outcome.
         to: the recipient; only in a campaign's own stream.
         count: in a final entry: operations of the campaign, or how many were cancelled.
+        key: what told its recipient apart in the upload; only in a campaign's own stream.
     """
 
     entry_id: str
@@ -62,6 +63,7 @@ class OutcomeEntry:
     settled_at: datetime
     to: str | None = None
     count: int | None = None
+    key: str | None = None
 
     @property
     def is_final(self) -> bool:
@@ -101,14 +103,40 @@ def entry_of(entry_id: str, found: Mapping[str, str]) -> OutcomeEntry:
         settled_at=instant(found["settled_at_us"]),
         to=found.get("to") or None,
         count=int(found["count"]) if "count" in found else None,
+        key=_key(found.get("metadata", "")),
     )
+
+
+def entries_of(entry_id: str, found: Mapping[str, str]) -> list[OutcomeEntry]:
+    """Read one entry of a stream; one that tells of many recipients that were not reached is an entry for each.
+
+    Args:
+        entry_id: as for `entry_of`.
+        found: likewise.
+    """
+    entry = entry_of(entry_id, found)
+    if "recipients" not in found:
+        return [entry]
+    return [
+        replace(entry, id=op_id, to=to, key=_key(metadata)) for op_id, to, metadata in json.loads(found["recipients"])
+    ]
+
+
+def _key(metadata: str) -> str | None:
+    """The key among what an operation keeps, if it is there."""
+    try:
+        found = json.loads(metadata or "{}")
+    except ValueError:
+        return None
+    return found.get("key") if isinstance(found, dict) else None
 
 
 @dataclass(frozen=True, slots=True)
 class _Page:
-    """Entries in their order, and whether their campaign was complete when they were read."""
+    """Entries in their order, whether there may be more, and whether their campaign was complete when they were read."""
 
     entries: list[OutcomeEntry]
+    is_full: bool
     complete: bool
 
 
@@ -198,7 +226,7 @@ class Outcomes:
             yield from page.entries
             if page.entries:
                 begin, pauses = f"({page.entries[-1].entry_id}", _pauses()
-            if len(page.entries) == _PAGE:
+            if page.is_full:
                 continue
             if page.complete or not follow:
                 return
@@ -212,7 +240,8 @@ class Outcomes:
         if what == "trimmed":
             raise OutcomesTrimmed(begin[1:] if begin.startswith("(") else "0", found[0] or None, campaign)
         complete, entries = found[0] == "1", json.loads(found[1])
-        return _Page([entry_of(entry_id, _paired(flat)) for entry_id, flat in entries], complete)
+        told = [entry for entry_id, flat in entries for entry in entries_of(entry_id, _paired(flat))]
+        return _Page(told, len(entries) >= limit, complete)
 
 
 def is_before(one: str, other: str) -> bool:

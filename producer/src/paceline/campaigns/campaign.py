@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, cast
 
+from paceline.campaigns.draft import corrected
 from paceline.campaigns.options import CampaignOptions
 from paceline.campaigns.plan import Plan, plan_rest
 from paceline.campaigns.upload import UploadReport
@@ -204,8 +205,42 @@ class Campaign:
         """
         self._control("change", compact(options.texts()))
 
+    def change_template(
+        self, template: str | None = None, url: str | None = None, *, literal_braces: bool = False
+    ) -> None:
+        """Correct what its messages say, as long as nothing of it has left. Its rows stay as they are.
+
+        Args:
+            template: the text; None: it stays.
+            url: address of the attachment; None: it stays, and '': there is none any more.
+            literal_braces: as for `Outbox.start_campaign`.
+
+        Raises:
+            InvalidOperation: they cannot be, or need columns that the rows did not bring.
+            NotFound, CampaignConflict: as for `pause`; or something of it has left already.
+        """
+        fields = self._state.campaign(self.name)
+        if not fields:
+            raise NotFound(f"no campaign named {self.name!r}")
+        payload, digest = corrected(fields, template, url, literal_braces=literal_braces)
+        self._conclude(self._state.change_template(self.name, payload, digest), "template")
+
+    def delete(self) -> None:
+        """Undo it, as long as nothing of it has left: workers delete what waits, and then its name is free.
+
+        Raises:
+            NotFound, CampaignConflict: there is none, it is cancelled, or something of it has left already.
+        """
+        self._control("delete")
+
     def _control(self, verb: str, argument: str = "") -> None:
-        reply = self._state.control_campaign(verb, self.name, argument)
+        self._conclude(self._state.control_campaign(verb, self.name, argument), verb)
+
+    def _conclude(self, reply: str, verb: str) -> None:
+        if reply == "begun":
+            raise CampaignConflict(
+                f"something of campaign {self.name!r} has left already: pause or cancel it, and upload the rest under another name"
+            )
         if reply == "unknown campaign":
             raise NotFound(f"no campaign named {self.name!r}")
         if reply == "complete":

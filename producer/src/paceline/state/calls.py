@@ -53,6 +53,11 @@ class State:
         return str(self._campaign.run(self.client, verb, name, argument))
 
     @translated
+    def change_template(self, name: str, payload: str, digest: str) -> str:
+        """Give a campaign of which nothing has left another template; see campaign.lua."""
+        return str(self._campaign.run(self.client, "template", name, payload, digest))
+
+    @translated
     def campaign_outlook(self, name: str) -> dict[str, Any] | None:
         """A campaign with its account and all that waits beside it, or None."""
         return _json(self._look.run(self.client, "campaign", name))

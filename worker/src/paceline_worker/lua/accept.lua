@@ -93,6 +93,17 @@ local function decode(body)
   return nil
 end
 
+-- Rows that came too late for their campaign were not reached, unless an earlier upload brought them.
+local function tell_unreached(account, name, rows)
+  local unreached = {}
+  for _, row in ipairs(type(rows) == 'table' and rows or {}) do
+    if type(row) == 'table' and type(row.id) == 'string' and type(row.to) == 'string' and redis.call('EXISTS', key.operation(row.id)) == 0 then
+      unreached[#unreached + 1] = { row.id, row.to, type(row.m) == 'string' and row.m or '' }
+    end
+  end
+  campaign.tell_unreached(account, name, unreached, now)
+end
+
 local function accept(rid, held)
   local account = held.account
   local name = held.campaign ~= '' and held.campaign or nil
@@ -106,6 +117,7 @@ local function accept(rid, held)
     redis.call('SET', key.refusal(rid), why, 'EX', REFUSAL_KEPT_S)
     if a then count(tally, 'refused', tonumber(held.count)) end
     if a and name then
+      if record and campaign.of(name).hold == 'cancelled' then tell_unreached(account, name, record.rows) end
       campaign.wake(account, name, now)  -- perhaps this was the last that it waited for
       reschedule(a, now)
     end
