@@ -231,14 +231,14 @@ def _processes() -> Section:
                 "It should not depend on the backlog, which stays in the state server.",
                 Query(top(10, memory), "{{instance}}"),
                 unit=BYTES,
-                width=8,
+                width=6,
                 empty=_NONE,
             ),
             graph(
                 "CPU by worker, top 10",
                 "Cores in use. A worker is one process and cannot use much more than one.",
                 Query(top(10, processor), "{{instance}}"),
-                width=8,
+                width=6,
                 empty=_NONE,
             ),
             graph(
@@ -247,7 +247,14 @@ def _processes() -> Section:
                 "did not answer; many `unknown`: of another installation.",
                 Query(rate("paceline_receipt_requests_total", "result"), "{{result}}"),
                 unit=PER_SECOND,
-                width=8,
+                width=6,
+            ),
+            graph(
+                "Broker messages refused",
+                "What lay in the broker and was no hint of ours, by reason. Workers throw it away; somebody else writes there.",
+                Query(rate("paceline_broker_messages_refused_total", "reason"), "{{reason}}"),
+                unit=PER_SECOND,
+                width=6,
             ),
         ],
     )

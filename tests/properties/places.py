@@ -9,7 +9,7 @@ import redis
 from paceline import names
 
 ROOT = names.STATE_ROOT
-_BULK = 4e15  # lanes.lua
+_BULK = 4e15  # account.lua
 
 
 @dataclass

@@ -12,7 +12,7 @@ from tests.support.drive import ACCEPTED, SENDER_BUSY, Drive
 from tests.support.stored import stored_account
 
 ROOT = "paceline:{0}"
-_BULK = 4e15  # lanes.lua
+_BULK = 4e15  # account.lua
 
 
 def as_schema_2(drive: Drive) -> None:

@@ -93,6 +93,14 @@ class Proxy:
 
         self._do(apply)
 
+    def lead_to(self, target: int) -> None:
+        """Forward further connections to another port; those that are there stay with the one before."""
+
+        async def apply() -> None:
+            self._target = target
+
+        self._do(apply)
+
     def refuse(self) -> None:
         """Take no further connections; those that are there stay."""
 

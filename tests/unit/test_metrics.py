@@ -29,6 +29,7 @@ COUNTED = {
     ("paceline_worker_reaches_provider", "gauge", ()),
     ("paceline_worker_way_seconds", "gauge", ()),
     ("paceline_slots_moved", "counter", ()),
+    ("paceline_broker_messages_refused", "counter", ("reason",)),
     ("paceline_build", "info", ("version",)),
 }
 KIND = "message.to_number"
@@ -53,6 +54,7 @@ def touch(metrics: Metrics, account: str = ACCOUNT) -> None:
     metrics.deferred(account, "throttled")
     metrics.given_back(1)
     metrics.moved()
+    metrics.message_refused("body")
     metrics.sent("t", 0.001, 1.0)
     metrics.answered(account, ENDPOINT, "202", 0.1)
 

@@ -83,7 +83,7 @@ def test_more_demand_never_wants_fewer(
 
 def test_the_lead_is_that_of_the_granting_script() -> None:
     """An operation is in flight from then on, unless the way to the state server is long."""
-    script = files("paceline_worker").joinpath("lua/meta.lua").read_text(encoding="utf-8")
+    script = files("paceline_worker").joinpath("lua/shared/meta.lua").read_text(encoding="utf-8")
     assert f"shared.lead or {LEAD_S * 1e6:.0f}" in script
 
 

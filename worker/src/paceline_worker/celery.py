@@ -16,6 +16,8 @@ from paceline.inbox.app import App
 from paceline.inbox.publisher import Publisher
 from paceline.settings import Settings
 from paceline_worker import control
+from paceline_worker.broker import consumer
+from paceline_worker.broker.refusals import Refusals
 from paceline_worker.runtime import Runtime
 from paceline_worker.state.state import LEASE_MARGIN_S, Hint
 from paceline_worker.telemetry import logs
@@ -56,6 +58,7 @@ class PacelineStep(bootsteps.StartStopStep):
             self._runtime.start()
         except PacelineError as error:
             _refuse(str(error))
+        app.refusals.tell(self._runtime.metrics.message_refused)
         app.paceline = self._runtime
 
     def info(self, parent: Any) -> dict[str, Any]:  # noqa: ARG002 - Celery's signature
@@ -98,10 +101,12 @@ def build_app(settings: Settings) -> App:
     """
     app = App("paceline", settings)
     app.check_broker()
+    app.control_cls, app.refusals = consumer.CommandControl, Refusals()
     app.conf.update(
         task_queues=[_queue(app.deliver_queue), _queue(app.accept_queue)],
         task_default_queue=app.accept_queue,
         worker_prefetch_multiplier=1,
+        worker_consumer=consumer.HintConsumer,
         # Without remote control a busy worker whose Redis restarts never consumes again (measured).
         worker_enable_remote_control=True,
         worker_cancel_long_running_tasks_on_connection_loss=False,

@@ -22,10 +22,15 @@ REFUSED: Final = {
     "pool_shrink": "refused: threads hand hints on and wait for nothing; take PACELINE_CAPACITY, or `paceline_pause`",
     "add_consumer": "refused: tasks of others would be thrown away, with their content in the log",
 }
+# Celery's commands that nothing here needs: of gossip, of stamped tasks, and those that show what is in a worker's memory.
+_GONE: Final = ("election", "hello", "revoke_by_stamped_headers", "memsample", "memdump", "objgraph")
 
 
 def install() -> None:
     """Add our commands to those that Celery's tools know, in the worker as in the process that asks."""
+    for name in _GONE:
+        Panel.data.pop(name, None)
+        Panel.meta.pop(name, None)
     inspect_command(name="paceline")(inspect)
     control_command(name="paceline_pause")(pause)
     control_command(name="paceline_resume")(resume)

@@ -17,6 +17,7 @@ from redis.exceptions import RedisError
 
 from paceline.errors import ConfigurationError
 from paceline.settings import Settings
+from paceline.state.trouble import trouble
 from paceline.tracing import setup
 from paceline.version import VERSION
 from paceline_worker.accounts.secrets import KeyRing
@@ -32,6 +33,7 @@ from paceline_worker.provider.proxy import proxy_for
 from paceline_worker.provider.way_out import WayOut
 from paceline_worker.state.clock import ServerClock
 from paceline_worker.state.migration import check_schema
+from paceline_worker.state.outage import Outage
 from paceline_worker.state.state import LEASE_MARGIN_S, DeliveryState, Hint, InfoTurn, WorkerState
 from paceline_worker.telemetry import metrics
 
@@ -41,6 +43,8 @@ log = structlog.get_logger(__name__)
 _TOLERANCE_FLOOR_S: Final = 0.005
 # A stop in order ends within the HTTP deadline; a process that is still there hangs.
 _LAST_RESORT_S: Final = 60.0
+# A grant lies two seconds ahead at the most; a hint of more is not of a dispatcher, and would keep a place until its slot.
+_FARTHEST_US: Final = 5_000_000
 
 
 class Runtime:
@@ -68,6 +72,7 @@ class Runtime:
         clock = ServerClock()
         traces = Traces(clock)
         admission, way = Admission(settings.capacity), Way()
+        outage = Outage()
         self._progress = ProgressCheck()
         self.metrics = metrics.Metrics(CollectorRegistry())  # our own: a host's metrics and ours do not mix
         self._state = WorkerState(
@@ -94,6 +99,7 @@ class Runtime:
             on_stalled=self._end_deaf,
             random=random.Random(),  # noqa: S311 - jitter, no secret
             takes_hints=lambda: takes_hints() and self.reaches_provider,
+            outage=outage,
         )
         self._engine = Engine(
             make_state=lambda: DeliveryState(
@@ -115,6 +121,7 @@ class Runtime:
             way=way,
             on_due=self._dispatcher.due,
             random=random.Random(),  # noqa: S311 - jitter, no secret
+            outage=outage,
         )
         self.metrics.in_flight.set_function(lambda: self._engine.load)
         self.metrics.capacity.set(settings.capacity)
@@ -137,21 +144,29 @@ class Runtime:
         Raises:
             ConfigurationError: this worker must not start; says what to do.
         """
-        try:
-            check_state_server(self._state.client, allow_volatile=self._settings.allow_volatile)
-            check_schema(self._state.client)
-            self._state.shorten_leases()
-        except (RedisError, OSError) as error:
-            raise ConfigurationError(f"the state server cannot be reached: {error}") from error
+        self._check_state()
         proxy_for(self._settings.api_base)
         try:
             self._end_traces = setup.set_up("paceline-worker")
         except ConfigurationError as error:
             log.warning("this worker sends no traces", error=str(error))
         self._engine.start()
-        self._dispatcher.start()
+        try:
+            self._dispatcher.start()
+        except (RedisError, OSError) as error:
+            raise ConfigurationError(trouble(error)) from error
         if self._settings.metrics_port:
             self._serve_metrics()
+
+    def _check_state(self) -> None:
+        try:
+            check_state_server(self._state.client, allow_volatile=self._settings.allow_volatile)
+            check_schema(self._state.client)
+            self._state.shorten_leases()
+            self._state.unreachable(self._owner, "it starts")  # which a server that takes no writes refuses
+            self._state.unreachable(self._owner, "")
+        except (RedisError, OSError) as error:
+            raise ConfigurationError(trouble(error)) from error
 
     def accept(self, rids: Sequence[str]) -> None:
         """Move inbox records into lanes, and look at once for what may leave."""
@@ -161,10 +176,16 @@ class Runtime:
         """Hand a batch that came through Celery to the engine; while it closes, give the batch back."""
         self._progress.heard()
         self._heard_s = time.monotonic()
+        latest_us = self._clock.server_us(self._heard_s) + _FARTHEST_US
+        near = [hint for hint in hints if hint.slot_us <= latest_us]
+        if len(near) < len(hints):
+            self.metrics.message_refused("slot")
+        if granted_us is not None and granted_us < latest_us - 2 * _FARTHEST_US:
+            granted_us = None  # it tells nothing of the way
         try:
-            self._engine.submit(hints, granted_us=granted_us)
+            self._engine.submit(near, granted_us=granted_us)
         except Closing:
-            self._state.give_back(hints, "the worker stops")
+            self._state.give_back(near, "the worker stops")
 
     def _deliver_here(self, hints: Sequence[Hint], granted_us: int) -> None:
         self._heard_s = time.monotonic()

@@ -25,6 +25,9 @@ _SAY_EVERY_S: Final = 30.0
 class Connection(kombu.Connection):  # type: ignore[misc, name-defined]
     """A broker connection that comes back within seconds, however long it was away."""
 
+    # When a consumer of this process connected last; it has one.
+    _consumer_connects_s = float("-inf")
+
     def get_transport_cls(self) -> Any:
         """Ours for Redis and Sentinel, kombu's own for all others."""
         if self.transport_cls in ("redis", "rediss", "sentinel"):
@@ -41,6 +44,8 @@ class Connection(kombu.Connection):  # type: ignore[misc, name-defined]
         *arguments: Any,
         **options: Any,
     ) -> Any:
+        if errback:  # a consumer connects: one that the server lets in and then refuses comes back at once
+            self._calm_down(callback=options.get("callback"))
         pause_s = min(interval_start, random.uniform(*_PAUSE_S))  # noqa: S311 - jitter, no secret
         said_s = float("-inf")
 
@@ -51,6 +56,14 @@ class Connection(kombu.Connection):  # type: ignore[misc, name-defined]
                 errback(error, interval)
 
         return super()._ensure_connection(seldom, max_retries, pause_s, 0, pause_s, *arguments, **options)
+
+    def _calm_down(self, callback: Callable[[], None] | None) -> None:
+        if callback:
+            callback()  # ends the worker that is told to
+        early_s = Connection._consumer_connects_s + _PAUSE_S[1] - time.monotonic()
+        if early_s > 0:
+            time.sleep(early_s)
+        Connection._consumer_connects_s = time.monotonic()
 
 
 class AMQP(amqp.AMQP):  # type: ignore[misc]

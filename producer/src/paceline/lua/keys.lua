@@ -32,7 +32,7 @@
 -- a:<acct>:dead   zset    its dead letters: rejected or dead -> since when (us); trimmed with the retention time
 -- a:<acct>:ln     set     senders that have or had a lane
 -- a:<acct>:r      zset    senders whose lane may send now -> since when (us) it has transactional work; with bulk work only: since when,
---                         plus BULK (lanes.lua), so that transactional work comes first
+--                         plus BULK (account.lua), so that transactional work comes first
 -- a:<acct>:in     zset    its inbox records -> time of writing (us): accepted in this order, whatever hint comes first
 -- a:<acct>:tm     zset    operations that wait for a time -> due (us): `n:<seq>:<id>` not before, `o:0:<id>` back-off ends,
 --                         `v:<other>:<id>` valid until, of one that follows another; `c:0:<campaign>` is to be attended to
@@ -52,22 +52,33 @@ local root = KEYS[1]
 -- The form of these keys. State of another form is converted by `paceline state migrate` before a worker starts.
 local SCHEMA = '3'
 
-local key = {
-  accounts = root .. ':accounts', due = root .. ':due', inbox = root .. ':inbox', meta = root .. ':meta',
-  timers = root .. ':timers', in_flight = root .. ':fl', workers = root .. ':workers', outcomes = root .. ':outcomes', campaigns = root .. ':campaigns', receipts = root .. ':receipts',
-  unreachable = root .. ':unreachable',
-}
-function key.record(rid) return root .. ':in:' .. rid end
-function key.refusal(rid) return root .. ':no:' .. rid end
-function key.campaign(name) return root .. ':c:' .. name end
-function key.bulk(lane, source) return lane .. ':b:' .. source end
-function key.followers(id) return root .. ':f:' .. id end
-function key.claim(uuid) return root .. ':u:' .. uuid end
+-- Fill a library when the first of its functions is asked for: making functions that a call does not need would cost it more than its
+-- work.
+local makers = {}
+local UNMADE = { __index = function(library, name)
+  setmetatable(library, nil)
+  makers[library]()
+  return library[name]
+end }
+local function seldom(library, make) makers[setmetatable(library, UNMADE)] = make end
+
+local key = { due = root .. ':due', meta = root .. ':meta', in_flight = root .. ':fl' }
 function key.operation(id) return root .. ':o:' .. id end
 function key.account(name) return root .. ':a:' .. name end
-function key.about(name) return root .. ':a:' .. name .. ':about' end
-function key.secret(name) return root .. ':a:' .. name .. ':secret' end
 function key.lane(account, sender) return root .. ':l:' .. account .. ':' .. sender end
+seldom(key, function()
+  for _, name in ipairs({ 'accounts', 'inbox', 'timers', 'workers', 'outcomes', 'campaigns', 'receipts', 'unreachable' }) do
+    key[name] = root .. ':' .. name
+  end
+  function key.record(rid) return root .. ':in:' .. rid end
+  function key.refusal(rid) return root .. ':no:' .. rid end
+  function key.campaign(name) return root .. ':c:' .. name end
+  function key.bulk(lane, source) return lane .. ':b:' .. source end
+  function key.followers(id) return root .. ':f:' .. id end
+  function key.claim(uuid) return root .. ':u:' .. uuid end
+  function key.about(name) return root .. ':a:' .. name .. ':about' end
+  function key.secret(name) return root .. ':a:' .. name .. ':secret' end
+end)
 
 -- Server time in integer microseconds: a double holds them exactly until the year 2255.
 local function server_time()
@@ -77,24 +88,6 @@ end
 
 -- `tostring` keeps 14 digits and would lose the tail of a time.
 local function int(x) return string.format('%.0f', x) end
-
--- A table whose functions are made when the first of them is asked for: making those that a call does not need would cost it more
--- than its work.
-local function lazily(make)
-  return setmetatable({}, { __index = function(library, name)
-    setmetatable(library, nil)
-    for each, value in pairs(make()) do library[each] = value end
-    return library[name]
-  end })
-end
-
--- Whether an operation of the account is in flight: each of its senders has one at the most.
-local function is_calling(account)
-  for _, sender in ipairs(redis.call('SMEMBERS', key.account(account) .. ':ln')) do
-    if redis.call('HEXISTS', key.lane(account, sender), 'f') == 1 then return true end
-  end
-  return false
-end
 
 -- A whole hash as a table; empty when there is none. Cheaper than asking for many fields most of which are absent.
 local function whole(k)

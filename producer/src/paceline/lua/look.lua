@@ -128,7 +128,7 @@ local function account_of(name)
   local a = as_table(redis.call('HGETALL', key.account(name)))
   if not a.interval then return nil end
   for field, value in pairs(as_table(redis.call('HGETALL', key.about(name)))) do a[field] = value end
-  -- What 429s and the ramp after an outage left of the rate (lanes.lua).
+  -- What 429s and the ramp after an outage left of the rate (account.lua).
   local slow = tonumber(a.slow or 1000)
   if slow > 1000 then slow = math.max(1000, slow - 50 * math.max(0, math.floor((now - tonumber(a.slow_at)) / 3600000000))) end
   a.slow = int(slow)

@@ -1,25 +1,28 @@
--- How bulk sources share a lane. Needs keys.lua.
+-- How bulk sources share a lane.
 --
 -- Start-time fair queueing: a source stands in l:<acct>:<sender>:w with a tag; the smallest tag has the turn, and a turn adds the source's
 -- stride, which is the smaller the greater its weight. One that comes (back) enters with the smallest tag there is: what it did
 -- not use is gone. One that has run out of work stays until its tag comes up, so that coming back soon wins nothing.
+--@include keys.lua
 local source = {}
-local STRIDE = 1000000
+seldom(source, function()
+  local STRIDE = 1000000
 
-function source.stride(weight) return math.floor(STRIDE / tonumber(weight or 1)) end
+  function source.stride(weight) return math.floor(STRIDE / tonumber(weight or 1)) end
 
--- Into the rotation, unless it is there.
-function source.enter(lane, name)
-  local first = redis.call('ZRANGE', lane .. ':w', 0, 0, 'WITHSCORES')[2]
-  redis.call('ZADD', lane .. ':w', 'NX', int(tonumber(first or 0)), name)
-end
+  -- Into the rotation, unless it is there.
+  function source.enter(lane, name)
+    local first = redis.call('ZRANGE', lane .. ':w', 0, 0, 'WITHSCORES')[2]
+    redis.call('ZADD', lane .. ':w', 'NX', int(tonumber(first or 0)), name)
+  end
 
-function source.leave(lane, name) redis.call('ZREM', lane .. ':w', name) end
+  function source.leave(lane, name) redis.call('ZREM', lane .. ':w', name) end
 
--- The source whose turn it is, or nil.
-function source.first(lane) return redis.call('ZRANGE', lane .. ':w', 0, 0)[1] end
+  -- The source whose turn it is, or nil.
+  function source.first(lane) return redis.call('ZRANGE', lane .. ':w', 0, 0)[1] end
 
--- It had a turn (`turns` 1), or gave one back (-1).
-function source.served(lane, name, weight, turns)
-  redis.call('ZADD', lane .. ':w', 'XX', 'INCR', turns * source.stride(weight), name)
-end
+  -- It had a turn (`turns` 1), or gave one back (-1).
+  function source.served(lane, name, weight, turns)
+    redis.call('ZADD', lane .. ':w', 'XX', 'INCR', turns * source.stride(weight), name)
+  end
+end)

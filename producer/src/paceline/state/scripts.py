@@ -10,14 +10,12 @@ from redis.exceptions import NoScriptError, ReadOnlyError
 from paceline import names
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     import redis
     import redis.asyncio
 
 _INCLUDE: Final = "--@include "
-# A library that most calls do not need: its functions are made when the first of them is asked for.
-_LAZILY: Final = "--@lazily "
 
 
 @cache
@@ -31,16 +29,18 @@ def source(package: str, name: str) -> str:
     Returns:
         One self-contained Lua text.
     """
-    return "\n".join(_resolved(package, line) for line in _read(package, f"{name}.lua").splitlines())
+    return "\n".join(_resolved(package, f"{name}.lua", set()))
 
 
-def _resolved(package: str, line: str) -> str:
-    if line.startswith(_INCLUDE):
-        return _read(package, line.removeprefix(_INCLUDE).strip())
-    if line.startswith(_LAZILY):
-        table, file_name = line.removeprefix(_LAZILY).split()
-        return f"local {table} = lazily(function()\n{_read(package, file_name)}\nreturn {table}\nend)"
-    return line
+def _resolved(package: str, file_name: str, known: set[str]) -> "Iterator[str]":
+    """The lines of a file; what it includes stands where it is first asked for, once."""
+    known.add(file_name)
+    for line in _read(package, file_name).splitlines():
+        included = line.removeprefix(_INCLUDE).strip()
+        if not line.startswith(_INCLUDE):
+            yield line
+        elif included not in known:
+            yield from _resolved(package, included, known)
 
 
 def _read(package: str, file_name: str) -> str:

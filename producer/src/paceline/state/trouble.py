@@ -18,13 +18,19 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 # After these a connection leads to the wrong server, or to one that is not ready: the next command asks where the right one is.
 LEADS_ASTRAY: Final = (RedisConnectionError, ReadOnlyError)
 
-# Beginning of the server's words -> ours.
+# What stands in the server's words -> ours. redis-py takes the first word away from some.
 _WORDS: Final = (
-    ("READONLY", "is a replica, which takes no writes: name the primary"),
-    ("OOM", "is full: it has reached its maxmemory, and takes no writes until there is room"),
-    ("MISCONF", "cannot write its snapshot to disk, and takes no writes until it can: look at its log and its disk"),
-    ("NOREPLICAS", "has fewer replicas than its min-replicas-to-write, and takes no writes until they are back"),
-    ("MASTERDOWN", "is a replica whose primary is away"),
+    (r"READONLY|read only replica", "is a replica, which takes no writes: name the primary"),
+    (r"\bOOM\b|used memory > ", "is full: it has reached its maxmemory, and takes no writes until there is room"),
+    (
+        r"MISCONF|unable to persist",
+        "cannot save its data to disk, and takes no writes until it can: look at its log",
+    ),
+    (
+        "NOREPLICAS|Not enough good replicas",
+        "has fewer replicas than its min-replicas-to-write, and takes no writes",
+    ),
+    ("MASTERDOWN|Link with MASTER is down", "is a replica whose primary is away"),
     ("UNBLOCKED", "has just changed its role"),
     ("CLUSTERDOWN", "belongs to a cluster that is down"),
     ("MOVED", "belongs to a cluster of several shards; name one server, or a cluster of one shard"),
@@ -51,9 +57,11 @@ def trouble(error: Exception, server: str = "the state server") -> str:
         return f"{server} is loading its data, and takes no commands until it has it"
     if isinstance(error, RedisConnectionError | RedisTimeoutError) or not isinstance(error, RedisError):
         return _of_connection(error, words, server)
-    told = {name: ours for name, ours in _WORDS if re.search(rf"\b{name}\b", words)} | _by_class(error)
-    for ours in told.values():
-        return f"{server} {ours}"
+    for pattern, ours in _WORDS:
+        if re.search(pattern, words):
+            return f"{server} {ours}"
+    if "executing the script can't" in words:
+        return f"{server} refused us: {words}"
     if "unknown command" in words:
         return f"{server} lacks a command that is needed: {words}"
     if "DB index" in words:
@@ -74,7 +82,3 @@ def _causes(error: BaseException | None) -> Iterable[BaseException]:
         error = error.__cause__ or error.__context__
         if error is not None:
             yield error
-
-
-def _by_class(error: Exception) -> dict[str, str]:
-    return {"READONLY": dict(_WORDS)["READONLY"]} if isinstance(error, ReadOnlyError) else {}

@@ -89,7 +89,7 @@ def plainly(number: int | None) -> str | None:
 
 
 def stored_budgets(account: Mapping[str, str]) -> Iterator[tuple[str, str, timedelta]]:
-    """Kind, number and window of each budget, as lanes.lua has them."""
+    """Kind, number and window of each budget, as budgets.lua has them."""
     for text in account.get("budgets", "").split():
         kind, n, window_us = text.split(":")
         yield kind, n, timedelta(microseconds=int(window_us))

@@ -22,6 +22,7 @@ from paceline_worker.delivery.traces import Delivery, Traces
 from paceline_worker.dispatch.admission import Admission
 from paceline_worker.provider.client import Provider
 from paceline_worker.state.clock import ServerClock
+from paceline_worker.state.outage import Outage
 from paceline_worker.state.sleep import asleep_s, may_leave
 from paceline_worker.state.state import LARGEST_BATCH, LEASE_MARGIN_S, Answered, DeliveryState, Hint, InfoTurn
 from paceline_worker.telemetry.metrics import Metrics
@@ -60,6 +61,7 @@ class Engine:
         way: told how long each part of the way to a call takes.
         on_due: told when something may be due (server us), after each settle.
         random: for jitter.
+        outage: told when the state server does not answer.
     """
 
     def __init__(
@@ -75,7 +77,9 @@ class Engine:
         way: Way,
         on_due: Callable[[int | None], None],
         random: Random,
+        outage: Outage | None = None,
     ) -> None:
+        self._outage = outage or Outage()
         self._make_state = make_state
         self._make_provider = make_provider
         self._ring = ring
@@ -376,13 +380,16 @@ class Engine:
         attempt = 0
         while True:
             try:
-                return await ask()
+                answer = await ask()
             except (RedisError, OSError) as error:
                 pause = _STATE_RETRY_S[min(attempt, len(_STATE_RETRY_S) - 1)]
-                if attempt == 0:
-                    log.warning("the state server does not answer", error=str(error))
+                self._outage.began(error)
                 attempt += 1
                 await asyncio.sleep(pause)
+            else:
+                if attempt:
+                    self._outage.ended()
+                return answer
 
     async def _stopped_before(self, at_s: float) -> bool:
         """Sleep until a monotonic time; True when the engine stops first."""

@@ -17,6 +17,7 @@ from paceline_worker.dispatch.membership import Member
 from paceline_worker.dispatch.progress import ProgressCheck
 from paceline_worker.dispatch.sharing import shares
 from paceline_worker.state.clock import ServerClock
+from paceline_worker.state.outage import Outage
 from paceline_worker.state.state import Fleet, Grants, Hint, InfoTurn, WorkerState, say_restarted
 from paceline_worker.telemetry.metrics import Metrics
 
@@ -83,6 +84,7 @@ class Dispatcher:
         on_stalled: called once when this worker has gone deaf.
         random: spreads the wake-ups of many dispatchers.
         takes_hints: whether this worker is to take granted operations; any thread may ask.
+        outage: told when the state server does not answer.
     """
 
     def __init__(
@@ -103,8 +105,10 @@ class Dispatcher:
         on_stalled: Callable[[], None],
         random: Random,
         takes_hints: Callable[[], bool] = lambda: True,
+        outage: Outage | None = None,
     ) -> None:
         self._way = way
+        self._outage = outage or Outage()
         self._state = state
         self._clock = clock
         self._own = own
@@ -128,6 +132,7 @@ class Dispatcher:
             takes_hints=takes_hints,
             on_beat=self._after_beat,
             on_rest=progress.heard,  # it is deaf on purpose
+            outage=self._outage,
         )
         self._thread = threading.Thread(target=self._run, name="paceline-dispatcher", daemon=True)
         self._wake = threading.Event()
@@ -194,10 +199,10 @@ class Dispatcher:
                 pause_s = self._turn()
                 failures = 0
                 self._answered = True
+                self._outage.ended()
             except (RedisError, OSError) as error:
                 pause_s = _ERROR_PAUSE_S[min(failures, len(_ERROR_PAUSE_S) - 1)]
-                if failures == 0:
-                    log.warning("the state server does not answer; nothing is granted", error=str(error))
+                self._outage.began(error)
                 failures += 1
                 self._answered = False
             except Exception:

@@ -12,6 +12,7 @@ from redis.exceptions import RedisError
 from paceline_worker.delivery.lateness import Way
 from paceline_worker.dispatch.admission import Admission
 from paceline_worker.state.clock import ServerClock
+from paceline_worker.state.outage import Outage
 from paceline_worker.state.state import Beat, Fleet, WorkerState
 from paceline_worker.telemetry.effort import Effort
 
@@ -51,6 +52,7 @@ class Member:
         takes_hints: whether it is to take granted operations.
         on_beat: called after each heartbeat.
         on_rest: called now and then while it rests.
+        outage: told when the state server does not answer.
     """
 
     def __init__(
@@ -67,7 +69,9 @@ class Member:
         takes_hints: Callable[[], bool],
         on_beat: OnBeat,
         on_rest: Callable[[], None],
+        outage: Outage,
     ) -> None:
+        self._outage = outage
         self._worker = worker
         self._admission = admission
         self._way = way
@@ -112,7 +116,9 @@ class Member:
             try:
                 pause_s = self._beat() if self._takes_hints() else self._rest()
                 self.answered = True
-            except (RedisError, OSError):
+                self._outage.ended()
+            except (RedisError, OSError) as error:
+                self._outage.began(error)
                 self.answered, pause_s = False, _ERROR_PAUSE_S
             except Exception:
                 log.exception("a heartbeat failed")

@@ -31,7 +31,7 @@ _PAGE: Final = 100
 _PAGE_LANES: Final = 300
 _NAMES: Final = 1000
 _HOUR_US: Final = 3_600_000_000
-# Times given back by an hour without a 429, in thousandths of the interval (lanes.lua).
+# Times given back by an hour without a 429, in thousandths of the interval (account.lua).
 _FASTER_AN_HOUR: Final = 50
 # A quota that is used up for longer than this lets nothing leave now.
 _SOON_US: Final = 1_000_000
@@ -291,7 +291,7 @@ def worker_of(text: str, now_us: int) -> WorkerReading | None:
 
 
 def _interval_now(a: Mapping[str, str], interval: int, now_us: int) -> int:
-    """The arithmetic of lanes.lua."""
+    """The arithmetic of account.lua."""
     slow = int(a.get("slow", 1000))
     if slow > 1000:
         slow = max(1000, slow - _FASTER_AN_HOUR * max(0, (now_us - int(a.get("slow_at", 0))) // _HOUR_US))

@@ -7,15 +7,8 @@
 --       -1, -1, '', '', '' where there was none (accepted before: harmless)
 -- keys  in:<rid>, inbox, no:<rid>, o:<id>, lanes, timers, due, counts
 -- Atomic per record and idempotent by operation id. A record that cannot be read is refused with a reason, never retried.
---@include keys.lua
---@include sources.lua
---@include meta.lua
---@include work.lua
---@include bucket.lua
---@include breaker.lua
---@lazily budget budgets.lua
---@lazily campaign campaigns.lua
---@include lanes.lua
+--@include shared/moves.lua
+--@include shared/work.lua
 local REFUSAL_KEPT_S = 86400
 -- An Outbox writes 250 at most (some 2 ms); releases before wrote 1,000. More would hold up the server, and Lua's stack.
 local MOST_ROWS = 2000
@@ -82,7 +75,7 @@ end
 
 -- Let one wait for its time: in its campaign's timers, or in the account's.
 local function schedule(account, name, id, at, seq)
-  if not name then return wait_until(account, 'n', seq, id, at) end
+  if not name then return lanes.wait_until(account, 'n', seq, id, at) end
   redis.call('ZADD', key.campaign(name) .. ':tm', int(at), seq .. ':' .. id)
   campaign.wake(account, name, at)
 end
@@ -173,7 +166,7 @@ local function accept(rid, held)
   if record.campaign then campaign.count_left(account, record.campaign, written, now) end
   if duplicates > 0 then count(tally, 'duplicate', duplicates) end
   if was_empty then
-    reschedule(a, now, refresh_lane(account, sender, now))
+    reschedule(a, now, lanes.refresh(account, sender, now))
   else
     bucket.save(a)
   end

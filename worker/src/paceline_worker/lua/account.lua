@@ -19,16 +19,9 @@
 --       'slower' | 'changed' (the limit by hand, meanwhile); suspend, rotate: 'changed' when its key is another one meanwhile;
 --       else 'done' | 'exists' | 'unknown account' | 'not empty'
 -- keys  accounts, a:<acct> and its sets, lanes, due
---@include keys.lua
---@include sources.lua
---@include meta.lua
---@include work.lua
---@include bucket.lua
---@include breaker.lua
---@lazily budget budgets.lua
---@lazily campaign campaigns.lua
---@include lanes.lua
---@include account_fields.lua
+--@include shared/calling.lua
+--@include shared/moves.lua
+--@include shared/account_fields.lua
 local INFO_SOON, FIRST_INFO = 1000000, 60000000
 -- However often it is to be read, /info takes at most one slot of so many.
 local INFO_SHARE = 20
@@ -85,9 +78,9 @@ elseif verb == 'info later' then
   redis.call('HSET', k, 'info_at', int(now + INFO_SOON))
 elseif verb == 'throttled' then
   local a = load_account(name, now, current_epoch())
-  if a.paused_until <= now then incident(a, now) end
+  if a.paused_until <= now then throttling.incident(a, now) end
   local until_then = math.max(a.paused_until, now + tonumber(ARGV[3]))
-  want_probe(a)
+  throttling.want_probe(a)
   redis.call('HSET', k, 'paused_until', int(until_then), 'info_at', int(until_then))
 end
 if verb == 'add' or verb == 'limits' then

@@ -16,15 +16,7 @@
 -- worker that finds itself late after "go" has not made the call; it asks once more, with a higher number.
 -- Replayable: the same question gets the same answer, also when it arrives after a later one. So nothing that the worker has acted
 -- upon is taken back.
---@include keys.lua
---@include sources.lua
---@include meta.lua
---@include work.lua
---@include bucket.lua
---@include breaker.lua
---@lazily budget budgets.lua
---@lazily campaign campaigns.lua
---@include lanes.lua
+--@include shared/moves.lua
 local owner, lease, floor, notice = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local now = server_time()
 local epoch, restarted = checked_epoch(ARGV[5] == '1')
@@ -40,9 +32,9 @@ local function account_of(name)
 end
 
 local function refuse(o, a, why)
-  give_back(o, now, a, true)
-  if a and a.probe == o.id then set_probe(a, 'due') end
-  refresh_lane(o.a, o.f, now)
+  moves.give_back(o, now, a, true)
+  if a and a.probe == o.id then throttling.set_probe(a, 'due') end
+  lanes.refresh(o.a, o.f, now)
   touched[o.a] = a or nil
   return { s = 'no', why = why, account = o.a }
 end
@@ -58,7 +50,7 @@ local function objection(o, a)
   if not a or a.suspended then return 'suspended' end
   -- A probe begins just before the pause ends, for a slot after it; not when the pause was made longer meanwhile.
   if a.paused_until > now and (a.probe ~= o.id or a.paused_until > tonumber(o.sl)) then return 'paused' end
-  if breaker.bars(o.id, now) then return 'paused' end
+  if breaker_awake and breaker.bars(o.id, now) then return 'paused' end
   if o.source ~= '-' and campaign.of(o.c).hold then return 'paused' end
   return nil
 end

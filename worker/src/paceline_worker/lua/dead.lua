@@ -18,15 +18,7 @@
 -- Cost: of heads, a constant number of commands per account; of a page, one per operation looked at, whatever stands before and
 -- behind it; of replay, a constant number per operation.
 -- Replayable: what was replayed is no dead letter any more, and changes nothing.
---@include keys.lua
---@include sources.lua
---@include meta.lua
---@include work.lua
---@include bucket.lua
---@include breaker.lua
---@lazily budget budgets.lua
---@lazily campaign campaigns.lua
---@include lanes.lua
+--@include shared/moves.lua
 local verb = ARGV[1]
 local now = server_time()
 
@@ -90,7 +82,7 @@ local function page(account, cursor, before, most, code, name)
   return found
 end
 
-local accounts, lanes = {}, {}
+local accounts, entered = {}, {}
 
 local function account_of(name)
   if accounts[name] == nil then accounts[name] = load_account(name, now, current_epoch()) or false end
@@ -123,8 +115,8 @@ end
 -- with the outcome; `ul` without them means nothing.
 local function wait_again(o, valid_until, validity, retention)
   local outcome = o.oc
-  tell(o, tonumber(o.te), outcome, redis.call('HGET', o.key, 'cd') or '', o.le)
-  tell(o, now, 'replayed')
+  story.tell(o, tonumber(o.te), outcome, redis.call('HGET', o.key, 'cd') or '', o.le)
+  story.tell(o, now, 'replayed')
   redis.call('ZREM', letters(o.a), o.id)
   count(o, outcome, -1)
   if o.c then campaign.reopen(o.a, o.c) end
@@ -138,8 +130,8 @@ local function wait_again(o, valid_until, validity, retention)
     redis.call('HSET', o.key, 'vu', int(now + validity))
   end
   redis.call('PERSIST', o.key)
-  enter_lane(o, false, now)
-  lanes[o.lane] = o
+  lanes.enter(o, false, now)
+  entered[o.lane] = o
 end
 
 local function replay(valid_until, validity, retention, before, only_asks, first_id)
@@ -153,8 +145,8 @@ local function replay(valid_until, validity, retention, before, only_asks, first
   end
   if only_asks then return done end
   local touched = {}
-  for _, o in pairs(lanes) do
-    refresh_lane(o.a, o.f, now)
+  for _, o in pairs(entered) do
+    lanes.refresh(o.a, o.f, now)
     touched[o.a] = true
   end
   for name in pairs(touched) do reschedule(account_of(name), now) end

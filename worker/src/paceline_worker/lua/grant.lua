@@ -13,16 +13,9 @@
 -- Cost: leases that ran out and timers that ended come first, each with its part of the budget; then accounts in the order of
 -- their slots. Without room no account is looked at. A constant number of commands per grant, whatever waits behind.
 -- Not replayable by design: a lost reply leaves granted operations that nobody begins, and their leases give them back.
---@include keys.lua
---@include sources.lua
---@include meta.lua
---@include work.lua
---@include bucket.lua
---@include breaker.lua
---@lazily budget budgets.lua
---@lazily campaign campaigns.lua
---@include lanes.lua
---@lazily attend attend.lua
+--@include shared/moves.lua
+--@include shared/attend.lua
+--@include shared/work.lua
 local most, capacity, retention, grace = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[4], tonumber(ARGV[5])
 local spread = tonumber(ARGV[6])
 work.left = tonumber(ARGV[3])
@@ -34,6 +27,8 @@ local INFO_AGAIN = 60000000
 local UNHEARD = 'the worker did not report back before its lease ran out'
 -- Of one visit.
 local MOST_LEASES, MOST_TIMED_ACCOUNTS, MOST_TIMERS, MOST_ACCOUNTS = 50, 50, 50, 100
+-- Waits for the number-check pool to be filled are looked at again after this long; /info says when it is.
+local POOL_PAUSE = 900000000
 local granted, infos = {}, {}
 local swept_back = 0
 local accounts, touched = {}, {}
@@ -58,18 +53,18 @@ local function sweep(id)
   local lost = o.s == 's' and lost_worker(o)
   if o.s == 's' and not o.ph then
     if lost then o.kl = redis.call('HINCRBY', o.key, 'kl', 1) end
-    unknown(o, now, UNHEARD, retention, grace)
-    breaker.not_probed(id, now)
+    moves.unknown(o, now, UNHEARD, retention, grace)
+    if breaker_awake then breaker.not_probed(id, now) end
   elseif o.s == 's' and redis.call('HINCRBY', o.key, 'lk', lost and LOST_LOOK or 1) >= MOST_LOOKS then
-    finish(o, now, 'held', { code = 'unknown', words = UNHEARD }, retention)
-    breaker.not_probed(id, now)
+    outcomes.finish(o, now, 'held', { code = 'unknown', words = UNHEARD }, retention)
+    if breaker_awake then breaker.not_probed(id, now) end
   else
-    give_back(o, now, a, o.s == 'g')
+    moves.give_back(o, now, a, o.s == 'g')
     if o.s == 'g' then swept_back = swept_back + 1 end
   end
-  refresh_lane(o.a, o.f, now)
+  lanes.refresh(o.a, o.f, now)
   if a then
-    if a.probe == id then set_probe(a, 'due') end
+    if a.probe == id then throttling.set_probe(a, 'due') end
     touched[a.name] = a
   end
 end
@@ -89,10 +84,10 @@ local function fire(a, member)
     attend.campaign(a, subject, now, retention)
   elseif o and o.s == 'w' and kind == 'v' then
     redis.call('LREM', key.followers(o.rf), 1, o.id)
-    finish(o, now, 'expired', { words = 'its valid_until passed while it waited for the operation that it follows' }, retention)
+    outcomes.finish(o, now, 'expired', { words = 'its valid_until passed while it waited for the operation that it follows' }, retention)
   elseif o and o.s == 'w' then
-    enter_lane(o, kind == 'o', now)
-    refresh_lane(a.name, o.f, now)
+    lanes.enter(o, kind == 'o', now)
+    lanes.refresh(a.name, o.f, now)
   end
 end
 
@@ -109,7 +104,7 @@ local function attend_to(name)
   for _, sender in ipairs(redis.call('ZRANGEBYSCORE', a.key .. ':sp', '-inf', int(now), 'LIMIT', 0, work.number('pause', MOST_TIMERS))) do
     work.spend('pause')
     redis.call('ZREM', a.key .. ':sp', sender)
-    refresh_lane(name, sender, now)
+    lanes.refresh(name, sender, now)
   end
   touched[name] = a
   local timer = redis.call('ZRANGE', a.key .. ':tm', 0, 0, 'WITHSCORES')[2]
@@ -127,7 +122,7 @@ local function fire_timers()
     if string.sub(member, 1, 1) == FOLLOWED then
       work.spend('visit')
       redis.call('ZREM', key.timers, member)
-      release_followers(string.sub(member, 2), now, work.number('timer', MOST_TIMERS))
+      moves.release_followers(string.sub(member, 2), now, work.number('timer', MOST_TIMERS))
     else
       work.spend('visit')
       attend_to(member)
@@ -140,13 +135,13 @@ end
 local function may_follow(o)
   local other = load_operation(o.rf)
   if other and other.a == o.a and (other.s ~= 'd' or other.oc == 'held') then
-    follow_later(o)
+    moves.follow_later(o)
     return false
   elseif other and other.a == o.a and other.oc == 'accepted' then
     return true
   end
   local why = other and other.a == o.a and ('ended as ' .. other.oc) or 'is not known any more'
-  finish(o, now, 'rejected', { code = 'follows', words = 'the operation that it follows ' .. why }, retention)
+  outcomes.finish(o, now, 'rejected', { code = 'follows', words = 'the operation that it follows ' .. why }, retention)
   return false
 end
 
@@ -157,16 +152,16 @@ local function within_budgets(a, o, slot)
     local nth_last = budget.concerns(o, b) and redis.call('LINDEX', budget.log(o, b), -b.n)
     local free = nth_last and tonumber(nth_last) + b.window + a.variation or 0
     if free > slot and b.kind == '*' then
-      enter_lane(o, true, now)
-      pause_sender(o, free, 'budget')
+      lanes.enter(o, true, now)
+      lanes.pause_sender(o, free, 'budget')
       return false
     elseif free > slot then
-      set_aside(o, free, 'the budget of ' .. b.n .. ' ' .. b.kind .. ' of its sender is used up')
+      moves.set_aside(o, free, 'the budget of ' .. b.n .. ' ' .. b.kind .. ' of its sender is used up')
       return false
     end
   end
   if o.k == 'number.check' and a.checks_left and tonumber(a.checks_left) <= 0 then
-    set_aside(o, now + POOL_PAUSE, 'the number checks of the account are used up')
+    moves.set_aside(o, now + POOL_PAUSE, 'the number checks of the account are used up')
     return false
   end
   return true
@@ -177,9 +172,9 @@ end
 local function within_window(o, slot)
   local from = campaign.opening_at(o.wi, slot)
   if not from then
-    finish(o, now, 'expired', { words = 'no opening of its window is left' }, retention)
+    outcomes.finish(o, now, 'expired', { words = 'no opening of its window is left' }, retention)
   elseif from > slot then
-    wait_until(o.a, 'n', o.q or '0', o.id, from - HOP)
+    lanes.wait_until(o.a, 'n', o.q or '0', o.id, from - HOP)
   end
   return from == slot
 end
@@ -196,7 +191,7 @@ end
 local function may_leave(a, o, slot)
   local late = too_late(o, slot)
   if late then
-    finish(o, now, 'expired', { words = late }, retention)
+    outcomes.finish(o, now, 'expired', { words = late }, retention)
     return false
   end
   local ahead = (aside[a.name] or tonumber(a.aside or 0) > 0) and redis.call('HGET', o.lane .. ':h', o.pair)
@@ -226,10 +221,10 @@ local function next_operation(a)
       return nil
     end
 
-    local id, more = leave_lane(a.name, key.lane(a.name, sender), transactional, slot)
+    local id, more = lanes.leave(a.name, key.lane(a.name, sender), transactional, slot)
     local o = id and load_operation(id)
     if o and o.s == 'w' and may_leave(a, o, slot) then return o, slot, more end
-    refresh_lane(a.name, sender, now)
+    lanes.refresh(a.name, sender, now)
     work.spend('skip')
   until work.over()
   return nil
@@ -237,7 +232,7 @@ end
 
 -- The account's own figures are read at a slot of its bucket, like any call.
 local function ask_info(a)
-  if not may_ask_info(a) or a.info_at > now or breaker.others_from() > now then return end
+  if not may_ask_info(a) or a.info_at > now or (breaker_awake and breaker.others_from() > now) then return end
   local slot = bucket.peek(a, math.max(now + HOP, a.paused_until))
   if slot > now + LEAD then return end
   bucket.take(a, slot)
@@ -251,12 +246,12 @@ local function grant(a, o, slot)
   bucket.take(a, slot)
   if has_budget(a, o) then budget.spend(a, o, slot) end
   if o.pr == 'b' then campaign.took(o, slot) end
-  breaker.probing(o.id, now)
+  if breaker_awake then breaker.probing(o.id, now) end
   local token = int(tonumber(o.n or 0) + 1)
   redis.call('HSET', o.key, 's', 'g', 'n', token, 'sl', int(slot), 'j', jumps)
   redis.call('ZADD', key.in_flight, int(slot + GRANT_LEASE), o.id)
   redis.call('HSET', o.lane, 'f', o.id)
-  if a.probe == 'due' then set_probe(a, o.id) end
+  if a.probe == 'due' then throttling.set_probe(a, o.id) end
   granted[#granted + 1] = o.id
   granted[#granted + 1] = token
   granted[#granted + 1] = int(slot)
@@ -264,13 +259,16 @@ end
 
 local room
 
+-- How many more operations may leave, as far as the provider's breaker lets them.
+local function provider_room() return breaker_awake and breaker.room(room, now) or room end
+
 local function visit(name)
   work.spend('visit')
   local a = account_of(name)
   if not a then return redis.call('ZREM', key.due, name) end
   ask_info(a)
   local ready = nil
-  while breaker.room(room, now) > 0 and not a.suspended and a.recheck <= now and (not a.probe or a.probe == '' or a.probe == 'due') do
+  while provider_room() > 0 and not a.suspended and a.recheck <= now and (not a.probe or a.probe == '' or a.probe == 'due') do
     local o, slot, more = next_operation(a)
     if not o then
       ready = slot or ready
@@ -298,7 +296,7 @@ work.left = work.left + third
 
 local full = capacity - redis.call('ZCARD', key.in_flight)
 room = math.min(most, full)
-local provider_from = breaker.provider().pause_end
+local provider_from = breaker_awake and breaker.provider().pause_end
 if full > 0 and not (provider_from and provider_from > now) then
   for _, name in ipairs(redis.call('ZRANGEBYSCORE', key.due, '-inf', int(now), 'LIMIT', 0, work.number('visit', MOST_ACCOUNTS))) do
     if work.over() or (room <= 0 and most > 0) then break end
@@ -308,9 +306,9 @@ end
 
 local function head(index) return tonumber(redis.call('ZRANGE', index, 0, 0, 'WITHSCORES')[2]) end
 local following = head(key.due)
-if following and breaker.provider().pause_end then following = math.max(following, breaker.provider().pause_end) end
+if following and breaker_awake and breaker.provider().pause_end then following = math.max(following, breaker.provider().pause_end) end
 for _, other in ipairs({ head(key.timers) or false, head(key.in_flight) or false }) do
   if other and (not following or other < following) then following = other end
 end
-return { int(now), following and int(following) or '', swept_back, settled_json(), breaker.room(room, now), restarted,
+return { int(now), following and int(following) or '', swept_back, (#settled > 0 and cjson.encode(settled) or '[]'), provider_room(), restarted,
   #infos > 0 and cjson.encode(infos) or '[]', (unfinished or work.over()) and '1' or '0', redis.call('ZCARD', key.in_flight), unpack(granted) }

@@ -11,8 +11,7 @@
 -- keys  workers, meta
 -- One worker grants at a time: the others wait until its time is over, so a large fleet asks no more than a small one. Two at a time
 -- would do no harm.
---@include keys.lua
---@include meta.lua
+--@include shared/meta.lua
 local now = server_time()
 local me = ARGV[1]
 local known = redis.call('HMGET', key.meta, 'granter', 'granter_until')

@@ -14,15 +14,7 @@
 -- keys  a:<acct>:held, o:<id>, f:<id>, lanes, a:<acct>:n, c:<name>, outcomes, due
 -- Cost: of a list, a constant number of commands per account and per operation listed, however many are held.
 -- Replayable: what was released or dropped is not held any more, and changes nothing.
---@include keys.lua
---@include sources.lua
---@include meta.lua
---@include work.lua
---@include bucket.lua
---@include breaker.lua
---@lazily budget budgets.lua
---@lazily campaign campaigns.lua
---@include lanes.lua
+--@include shared/moves.lua
 local verb = ARGV[1]
 local now = server_time()
 
@@ -57,16 +49,16 @@ local function list(most, names)
 end
 
 local function send_again(o, valid_until, validity)
-  unhold(o)
+  moves.unhold(o)
   redis.call('HDEL', o.key, 'at', 'kl')
   if valid_until ~= '' then
     redis.call('HSET', o.key, 'vu', valid_until)
   elseif o.vu and tonumber(o.vu) <= now then
     redis.call('HSET', o.key, 'vu', int(now + tonumber(validity)))
   end
-  tell(o, now, 'released')
+  story.tell(o, now, 'released')
   redis.call('HSET', o.key, 's', 'w')
-  enter_lane(o, true, now)
+  lanes.enter(o, true, now)
 end
 
 if verb == 'list' then
@@ -81,14 +73,14 @@ if not o then return { 'unknown operation' } end
 if o.s ~= 'd' or o.oc ~= 'held' then return { 'not held', o.s == 'd' and o.oc or o.s } end
 if verb == 'release' and o.c and campaign.of(o.c).hold == 'cancelled' then return { 'cancelled', o.c } end
 -- The outcome that it leaves becomes a line of its story.
-tell(o, tonumber(o.te), 'held', redis.call('HGET', o.key, 'cd') or '', o.le)
+story.tell(o, tonumber(o.te), 'held', redis.call('HGET', o.key, 'cd') or '', o.le)
 if verb == 'release' then
   send_again(o, ARGV[3], ARGV[4])
 else
   local words = 'dropped by hand after an unknown outcome' .. (ARGV[4] ~= '' and ': ' .. ARGV[4] or '')
-  finish(o, now, 'cancelled', { code = 'dropped', words = words }, ARGV[3])
+  outcomes.finish(o, now, 'cancelled', { code = 'dropped', words = words }, ARGV[3])
 end
-refresh_lane(o.a, o.f, now)
+lanes.refresh(o.a, o.f, now)
 local a = load_account(o.a, now, current_epoch())
 if a then reschedule(a, now) end
 return { 'done' }

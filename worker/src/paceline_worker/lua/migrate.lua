@@ -13,16 +13,8 @@
 -- of a worker that was killed is kept: those leases run out under the new scripts.
 -- Schema 2 had all fields of an account in one hash, and two sets of lanes that may send.
 -- Replayable: what has been converted is not there to be converted again.
---@include keys.lua
---@include sources.lua
---@include meta.lua
---@include work.lua
---@include bucket.lua
---@include breaker.lua
---@lazily budget budgets.lua
---@lazily campaign campaigns.lua
---@include lanes.lua
---@include account_fields.lua
+--@include shared/account.lua
+--@include shared/account_fields.lua
 local verb = ARGV[1]
 local now = server_time()
 local PAGE = 50

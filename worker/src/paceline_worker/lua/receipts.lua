@@ -21,7 +21,7 @@
 -- keys  a:<acct>, a:<acct>:rc, a:<acct>:er, receipts, u:<uuid> (read), o:<id>, c:<name>
 -- Cost: a constant number of commands per receipt, whatever waits. Replayable: what was told once changes nothing the second time.
 --@include keys.lua
---@include receipt.lua
+--@include shared/receipt.lua
 local verb, account = ARGV[1], ARGV[2]
 local now = server_time()
 

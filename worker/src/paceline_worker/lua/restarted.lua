@@ -3,7 +3,6 @@
 -- KEYS  1 root
 -- reply '1' when a restart was just noticed, else '0'
 -- keys  meta
---@include keys.lua
---@include meta.lua
+--@include shared/meta.lua
 local _, restarted = checked_epoch(true)
 return restarted

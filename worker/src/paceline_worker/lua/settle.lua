@@ -19,16 +19,8 @@
 -- keys  fl, o:<id>, a:<acct> and its sets, lanes, due, timers, outcomes, counts; receipts that came before the answer: a:<acct>:er, a:<acct>:rc, receipts
 -- Replayable: a verdict whose token is no longer in flight changes nothing and answers 'stale'. One exception: the late
 -- answer of a call whose lease ran out settles the operation that was held (or waits to be sent again) for want of it.
---@include keys.lua
---@include sources.lua
---@include meta.lua
---@include work.lua
---@include bucket.lua
---@include breaker.lua
---@lazily budget budgets.lua
---@lazily campaign campaigns.lua
---@include lanes.lua
---@lazily receipt receipt.lua
+--@include shared/moves.lua
+--@include shared/receipt.lua
 local retention, grace = ARGV[1], tonumber(ARGV[2])
 local now = server_time()
 local epoch = current_epoch()
@@ -53,15 +45,15 @@ end
 
 local function defer(a, o, v)
   local delay = tonumber(v.delay or 0)
-  give_back(o, now, a, v.verb == 'return' or v.scope == 'operation')
-  if v.verb == 'defer' and v.code and v.code ~= '' then tell(o, now, 'deferred', v.code, v.words) end
+  moves.give_back(o, now, a, v.verb == 'return' or v.scope == 'operation')
+  if v.verb == 'defer' and v.code and v.code ~= '' then story.tell(o, now, 'deferred', v.code, v.words) end
   if v.scope == 'sender' then
-    pause_sender(o, now + delay, 'busy')
+    lanes.pause_sender(o, now + delay, 'busy')
   elseif v.scope == 'account' then
-    if a.paused_until <= now then incident(a, now) end  -- one incident, however many calls were in flight
+    if a.paused_until <= now then throttling.incident(a, now) end  -- one incident, however many calls were in flight
     a.paused_until = math.max(a.paused_until, now + delay)
     redis.call('HSET', a.key, 'paused_until', int(a.paused_until))
-    want_probe(a)
+    throttling.want_probe(a)
     recheck(a)
   elseif v.scope == 'suspend' and v.key_version and v.key_version ~= a.key_version then
     return 'outdated'  -- the account has another key meanwhile: the operation leaves again, with that
@@ -94,8 +86,8 @@ local function step(a, o, v)
   redis.call('HDEL', o.key, 'at', 'uk', 'kl')
   if o.k == 'group.create' then claim(o, cjson.decode(v.result).group_uuid, retention) end
   if v.channel and v.channel ~= '' then redis.call('HSET', o.lane, 'ch', v.channel) end
-  tell(o, now, 'answered', v.code, v.words)
-  give_back(o, now, a, false)
+  story.tell(o, now, 'answered', v.code, v.words)
+  moves.give_back(o, now, a, false)
   return 'step'
 end
 
@@ -120,18 +112,18 @@ end
 local function wait(o, v)
   local looks = o.ph and redis.call('HINCRBY', o.key, 'lk', 1) or 0
   if looks >= MOST_LOOKS then
-    finish(o, now, 'held', { code = 'unknown', words = v.words }, retention)
+    outcomes.finish(o, now, 'held', { code = 'unknown', words = v.words }, retention)
     return 'held'
   end
-  tell(o, now, 'waits', v.code, v.words)
-  release(o, now)
-  set_aside(o, now + tonumber(v.delay), v.words)
+  story.tell(o, now, 'waits', v.code, v.words)
+  lanes.release(o, now)
+  moves.set_aside(o, now + tonumber(v.delay), v.words)
   return 'wait'
 end
 
 -- It is accepted under its handle, and receipts of it may have come before that was known.
 local function accept(a, o, detail)
-  finish(o, now, 'accepted', detail, retention)
+  outcomes.finish(o, now, 'accepted', detail, retention)
   if detail.uuid and detail.uuid ~= '' and tonumber(a.early or 0) > now then receipt.catch_up(o.a, o.id, detail.uuid, now) end
   return 'accepted'
 end
@@ -140,12 +132,12 @@ end
 -- stale one is looked at again, later each time, and in the end the conversation decides no more than that it is there.
 local function look_again(o, v)
   local looks = v.outcome == 'stale' and redis.call('HINCRBY', o.key, 'lk', 1) or 0
-  release(o, now)
+  lanes.release(o, now)
   if v.outcome == 'stale' and looks < STALE_LOOKS then
-    set_aside(o, now + 2 * grace * 2 ^ looks, v.words)
+    moves.set_aside(o, now + 2 * grace * 2 ^ looks, v.words)
   else
     redis.call('HSET', o.key, 'ph', v.outcome == 'fresh' and 'l3' or 'l4')
-    set_aside(o, now, v.words)
+    moves.set_aside(o, now, v.words)
   end
   return 'lookup'
 end
@@ -155,9 +147,9 @@ local function looked(a, o, v)
   for i, uuid in ipairs(v.uuids) do
     local owner = redis.call('GET', key.claim(uuid))
     if not owner or owner == o.id then
-      tell(o, now, 'looked up', v.code, 'found')
+      story.tell(o, now, 'looked up', v.code, 'found')
       if v.more == '1' then
-        end_look_up(o)
+        moves.end_look_up(o)
         return step(a, o, { result = v.results[i], code = v.code, words = 'found' })
       end
       local detail = { code = 'found', uuid = uuid, words = 'found at the provider after an unknown outcome' }
@@ -165,24 +157,24 @@ local function looked(a, o, v)
       return accept(a, o, detail)
     end
   end
-  tell(o, now, 'looked up', v.code, v.words)
+  story.tell(o, now, 'looked up', v.code, v.words)
   if o.ph == 'l1' then
-    release(o, now)
+    lanes.release(o, now)
     redis.call('HSET', o.key, 'ph', 'l2')
-    set_aside(o, now + 2 * grace * (o.k == 'group.create' and GROUP_PATIENCE or 1), v.words)
+    moves.set_aside(o, now + 2 * grace * (o.k == 'group.create' and GROUP_PATIENCE or 1), v.words)
     return 'lookup'
   elseif v.outcome == 'fresh' or v.outcome == 'stale' then
     return look_again(o, v)
   elseif v.outcome == 'held' then
-    finish(o, now, 'held', { code = 'unknown', words = v.words }, retention)
+    outcomes.finish(o, now, 'held', { code = 'unknown', words = v.words }, retention)
     return 'held'
-  elseif exhausted(o, v.words) then
-    finish(o, now, 'dead', { code = 'unknown', words = exhausted(o, v.words) }, retention)
+  elseif moves.exhausted(o, v.words) then
+    outcomes.finish(o, now, 'dead', { code = 'unknown', words = moves.exhausted(o, v.words) }, retention)
     return 'dead'
   end
-  end_look_up(o)
+  moves.end_look_up(o)
   redis.call('HINCRBY', o.key, 'at', 1)
-  give_back(o, now, a, false)
+  moves.give_back(o, now, a, false)
   return 'retry'
 end
 
@@ -205,32 +197,33 @@ local function settle(v)
   end
   local opened = false
   if v.health and v.health ~= '' then
-    opened = breaker.note(a, o.id, v.health == 'good', now)
-  else
+    local good = v.health == 'good'
+    if breaker_awake or a.breaker or a.bad_window or not good then opened = breaker.note(a, o.id, good, now) end
+  elseif breaker_awake then
     breaker.not_probed(o.id, now)
   end
   if o.s == 'w' then
-    withdraw(o)
-    end_look_up(o)
+    lanes.withdraw(o)
+    moves.end_look_up(o)
   end
-  if o.s == 'd' and v.verb ~= 'finish' then unhold(o) end
+  if o.s == 'd' and v.verb ~= 'finish' then moves.unhold(o) end
   local result
   if v.verb == 'finish' then
     local detail = { code = v.code, uuid = v.uuid, words = v.words, result = v.result }
-    if v.outcome == 'accepted' then accept(a, o, detail) else finish(o, now, v.outcome, detail, retention) end
+    if v.outcome == 'accepted' then accept(a, o, detail) else outcomes.finish(o, now, v.outcome, detail, retention) end
     result = v.outcome
   elseif v.verb == 'step' then
     result = step(a, o, v)
   elseif v.verb == 'retry' then
-    tell(o, now, 'retry', v.code, v.words)
-    retry_later(o, now, back_off(a, tonumber(v.delay)), v.words)
+    story.tell(o, now, 'retry', v.code, v.words)
+    moves.retry_later(o, now, back_off(a, tonumber(v.delay)), v.words)
     result = 'retry'
   elseif v.verb == 'wait' then
     result = wait(o, v)
   elseif v.verb == 'looked' then
     result = looked(a, o, v)
   elseif v.verb == 'unknown' then
-    result = unknown(o, now, v.words, retention, grace)
+    result = moves.unknown(o, now, v.words, retention, grace)
   else
     result = defer(a, o, v)
   end
@@ -238,10 +231,10 @@ local function settle(v)
     -- Only an answer of the provider says anything about its limit; a status code is one, `connect` or `timeout` is not.
     -- While it was under way another call may have brought a new pause.
     local answered = tonumber(v.code) and v.code ~= '429' and v.scope ~= 'suspend' and a.paused_until <= now
-    set_probe(a, answered and '' or 'due')
+    throttling.set_probe(a, answered and '' or 'due')
   end
-  if opened then want_probe(a) end
-  local lane_ready = refresh_lane(o.a, o.f, now, was_calling)
+  if opened then throttling.want_probe(a) end
+  local lane_ready = lanes.refresh(o.a, o.f, now, was_calling)
   if lane_ready == 't' or not ready[o.a] then ready[o.a] = lane_ready end
   return result
 end
@@ -253,7 +246,7 @@ local function settle_text(text)
 end
 
 for i = 3, #ARGV do done[#done + 1] = settle_text(ARGV[i]) end
-breaker.save()
+if breaker_awake then breaker.save() end
 local following = timers.first
 for _, a in pairs(accounts) do
   if a then

@@ -6,15 +6,8 @@
 -- reply 'unknown account'
 -- keys  a:<acct>, its quota logs, its lanes (read), due
 -- The same bucket as the workers': a pause or suspension of the account refuses here too.
---@include keys.lua
---@include sources.lua
---@include meta.lua
---@include work.lua
---@include bucket.lua
---@include breaker.lua
---@lazily budget budgets.lua
---@lazily campaign campaigns.lua
---@include lanes.lua
+--@include shared/calling.lua
+--@include shared/account.lua
 local cost, horizon, verb = tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
 if not cost or cost < 1 or cost > 1000 then return redis.error_reply('cost must be between 1 and 1000') end
 local now = server_time()
@@ -23,9 +16,9 @@ if not a then return redis.error_reply('unknown account') end
 
 -- With no operation left to go first, the call about to be made is the probe.
 if a.probe == 'due' and now >= a.paused_until and not (redis.call('EXISTS', a.key .. ':r') == 1 or is_calling(a.name)) then
-  set_probe(a, '')
+  throttling.set_probe(a, '')
 end
-local first = bucket.peek(a, math.max(now, a.paused_until, breaker.others_from()))
+local first = bucket.peek(a, math.max(now, a.paused_until, breaker_awake and breaker.others_from() or 0))
 local free = first <= now + horizon and not a.suspended and not (a.probe and a.probe ~= '')
 if free and verb == 'take' then
   local slot = first

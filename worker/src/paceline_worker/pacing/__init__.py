@@ -1,1 +1,1 @@
-"""The token bucket as arithmetic; lua/bucket.lua computes the same."""
+"""The token bucket as arithmetic; lua/shared/bucket.lua computes the same."""

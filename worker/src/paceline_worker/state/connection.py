@@ -4,8 +4,8 @@ from collections.abc import Callable
 from typing import Any, cast
 
 import redis.asyncio
+from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.retry import Retry
 
 from paceline import names
 from paceline.state import read_address, socket_options

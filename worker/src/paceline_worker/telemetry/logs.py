@@ -2,6 +2,7 @@
 
 import logging
 import sys
+import time
 from logging.handlers import WatchedFileHandler
 from typing import Any, Final, Literal
 
@@ -15,6 +16,8 @@ _SHARED: Final = (
     structlog.processors.TimeStamper(fmt="iso", utc=True),
 )
 # One line per task would be several per message.
+# While a broker refuses a consumer, one line in so many seconds.
+_SAY_EVERY_S: Final = 30.0
 _CHATTY: Final = ("celery.worker.strategy", "celery.app.trace")
 
 
@@ -51,6 +54,7 @@ def configure(style: Literal["console", "json"], level: int | str = logging.INFO
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
+    logging.getLogger("celery.worker.consumer.consumer").addFilter(_Seldom())
     for name in _CHATTY:
         logging.getLogger(name).setLevel(logging.WARNING)
     structlog.configure(
@@ -59,6 +63,24 @@ def configure(style: Literal["console", "json"], level: int | str = logging.INFO
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )
+
+
+class _Seldom(logging.Filter):
+    """Lets the same sentence of a consumer that cannot connect through once in a while, and not with each attempt."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said_s: dict[str, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the record is told."""
+        if record.levelno < logging.ERROR:
+            return True
+        now_s, sentence = time.monotonic(), str(record.msg)
+        if now_s - self._said_s.get(sentence, float("-inf")) < _SAY_EVERY_S:
+            return False
+        self._said_s[sentence] = now_s
+        return True
 
 
 def _harmless(_: Any, __: str, event: EventDict) -> EventDict:

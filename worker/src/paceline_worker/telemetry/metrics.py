@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 
 from paceline.literals import OUTCOMES
 from paceline.version import VERSION
+from paceline_worker.broker.refusals import REASONS
 from paceline_worker.telemetry.effort import Effort
 
 if TYPE_CHECKING:
@@ -91,6 +92,14 @@ class Metrics:
         self._moved = Counter(
             "paceline_slots_moved", "Operations that were late for their slot and moved to another.", registry=registry
         )
+        self._refused = Counter(
+            "paceline_broker_messages_refused",
+            "Broker messages that were no hint and no command of ours, and were thrown away.",
+            ["reason"],
+            registry=registry,
+        )
+        for reason in REASONS:
+            self._refused.labels(reason)
         self.intake = Gauge(
             "paceline_worker_intake_operations",
             "Operations this worker takes on now; fewer than its capacity while it is late.",
@@ -147,6 +156,10 @@ class Metrics:
     def moved(self) -> None:
         """An operation was late for its slot and got another."""
         self._moved.inc()
+
+    def message_refused(self, reason: str) -> None:
+        """A broker message was thrown away."""
+        self._refused.labels(reason).inc()
 
     def sent(self, priority: str, lateness_s: float, latency_s: float | None) -> None:
         """A request leaves; the latency is None when it is not the operation's own call."""

@@ -19,7 +19,8 @@ from paceline.outcomes import OutcomeEntry, Outcomes, is_before
 
 # The recipient and what became of it first: what people look for.
 COLUMNS: Final = (
-    "to", "outcome", "code", "words", "message_uuid", "id", "account", "campaign", "kind", "accepted_at", "settled_at", "entry_id", "key",
+    "to", "outcome", "code", "words", "message_uuid", "id", "account", "campaign", "kind", "accepted_at", "settled_at",
+    "entry_id", "key",
 )  # fmt: skip
 _SPAN: Final = re.compile(r"([0-9]{1,5})(s|min|h|d)", re.ASCII)
 _UNITS: Final = {"s": "seconds", "min": "minutes", "h": "hours", "d": "days"}

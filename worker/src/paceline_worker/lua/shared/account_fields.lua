@@ -1,8 +1,9 @@
--- Where the fields of an account are. Needs keys.lua.
+-- Where the fields of an account are.
 --
 -- a:<acct> holds what sending needs, and nothing else: every grant, begin and settle reads it whole. What people and producers read is
 -- in a:<acct>:about, secrets are in a:<acct>:secret. A field that is not there has its default: no quotas, no reserve, `treat_503`
 -- overloaded.
+--@include keys.lua
 local PACE_FIELDS, SECRET_FIELDS = {}, { key = true, hook = true }
 for name in string.gmatch('interval quotas variation reserve budgets treat_503 window key_version info_every info_at recheck checks_left '
   .. 'next floor last taken bulk_next epoch due aside suspended suspended_at paused_until probe throttled slow slow_at early '

@@ -1,4 +1,5 @@
--- What all accounts of a shard share, read once per script run. Needs keys.lua.
+-- What all accounts of a shard share, read once per script run.
+--@include keys.lua
 local shared = fields(key.meta, {
   'epoch', 'jumps', 'run_id', 'hop', 'lead', 'pb_until', 'pb_probe', 'pb_opened', 'pb_bad', 'pb_window',
 })

@@ -1,5 +1,5 @@
 -- The token bucket of an account: GCRA with burst 1, in integer microseconds of the server's clock.
--- Needs keys.lua and meta.lua; `bucket.py` is the same arithmetic in Python, and one property test holds them together.
+-- `bucket.py` is the same arithmetic in Python, and one property test holds them together.
 -- README.md beside bucket.py tells it with a timeline.
 --
 -- Fields of a:<acct>:  `next`     earliest next slot (the theoretical arrival time of GCRA)
@@ -9,6 +9,8 @@
 --                      `bulk_next` earliest next slot of bulk work, when there is a reserve
 --                      `epoch`    generation in which `next` was written: a lost, new or distrusted bucket starts empty
 --                      `taken`    slots taken since the account was added, less those given back: for people who watch the rate
+--@include keys.lua
+--@include shared/meta.lua
 local bucket = {}
 
 -- A bucket of another generation starts empty: one whole interval passes before its first slot, counted from now or from a slot
@@ -34,9 +36,6 @@ function bucket.push(a, slot, elapsed)
     a.bucket_changed, a.refreshed = true, true
   end
 end
-
--- Named after its window, so that a changed quota keeps what was counted.
-function bucket.log(a, quota) return a.key .. ':q:' .. int(quota.window) end
 
 -- The earliest slot at or after `earliest`. A quota of N per W admits slot k no sooner than W + J after slot k - N. Bulk work leaves
 -- the account's reserve alone: it keeps more distance, and sees smaller quotas.
@@ -65,32 +64,6 @@ function bucket.take(a, slot)
   end
 end
 
--- Return a slot in which nothing was sent, unless a later one was taken meanwhile: the next operation may use its time. `next`
--- alone does not tell: after the interval has doubled it looks as if a slot of before were the last one.
-function bucket.give_back(a, slot)
-  if a.next ~= slot + a.interval or (a.last and a.last ~= slot) then return end
-  a.next = slot
-  a.taken = (a.taken or 0) - 1
-  if (a.reserve or 0) > 0 then a.bulk_next = slot end
-  a.bucket_changed = true
-  for _, quota in ipairs(a.quotas) do
-    local log = bucket.log(a, quota)
-    if redis.call('LINDEX', log, -1) == int(slot) then redis.call('RPOP', log) end
-  end
-end
-
--- An operation is late for its slot: it takes the first one at or after `earliest` instead, under the same limits. The old slot goes
--- back to the bucket when no later one was taken; it counts no longer against a quota in any case. Returns the new slot.
-function bucket.move(a, slot, earliest, bulk)
-  local taken = a.taken
-  for _, quota in ipairs(a.quotas) do redis.call('LREM', bucket.log(a, quota), -1, int(slot)) end
-  bucket.give_back(a, slot)
-  local later = bucket.peek(a, earliest, bulk)
-  bucket.take(a, later)
-  a.taken = taken
-  return later
-end
-
 -- Write down what changed of the bucket, and with it the account's place in the due index.
 function bucket.save(a)
   if not a.bucket_changed and not a.due_changed then return end
@@ -107,10 +80,41 @@ function bucket.save(a)
   a.bucket_changed, a.due_changed, a.refreshed = false, false, false
 end
 
-function bucket.parse_quotas(text)
-  local quotas = {}
-  for n, window, variation in string.gmatch(text or '', '(%d+):(%d+):(%d+)') do
-    quotas[#quotas + 1] = { n = tonumber(n), window = tonumber(window), variation = tonumber(variation) }
+seldom(bucket, function()
+  -- Return a slot in which nothing was sent, unless a later one was taken meanwhile: the next operation may use its time. `next`
+  -- alone does not tell: after the interval has doubled it looks as if a slot of before were the last one.
+  function bucket.give_back(a, slot)
+    if a.next ~= slot + a.interval or (a.last and a.last ~= slot) then return end
+    a.next = slot
+    a.taken = (a.taken or 0) - 1
+    if (a.reserve or 0) > 0 then a.bulk_next = slot end
+    a.bucket_changed = true
+    for _, quota in ipairs(a.quotas) do
+      local log = bucket.log(a, quota)
+      if redis.call('LINDEX', log, -1) == int(slot) then redis.call('RPOP', log) end
+    end
   end
-  return quotas
-end
+
+  -- An operation is late for its slot: it takes the first one at or after `earliest` instead, under the same limits. The old slot goes
+  -- back to the bucket when no later one was taken; it counts no longer against a quota in any case. Returns the new slot.
+  function bucket.move(a, slot, earliest, bulk)
+    local taken = a.taken
+    for _, quota in ipairs(a.quotas) do redis.call('LREM', bucket.log(a, quota), -1, int(slot)) end
+    bucket.give_back(a, slot)
+    local later = bucket.peek(a, earliest, bulk)
+    bucket.take(a, later)
+    a.taken = taken
+    return later
+  end
+
+  function bucket.parse_quotas(text)
+    local quotas = {}
+    for n, window, variation in string.gmatch(text or '', '(%d+):(%d+):(%d+)') do
+      quotas[#quotas + 1] = { n = tonumber(n), window = tonumber(window), variation = tonumber(variation) }
+    end
+    return quotas
+  end
+
+  -- Named after its window, so that a changed quota keeps what was counted.
+  function bucket.log(a, quota) return a.key .. ':q:' .. int(quota.window) end
+end)

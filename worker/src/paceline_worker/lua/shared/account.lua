@@ -1,0 +1,112 @@
+-- Accounts: read one, and put it into the index of what is due.
+--@include keys.lua
+--@include shared/meta.lua
+--@include shared/bucket.lua
+--@include shared/breaker.lua
+--
+-- A field that is not there has its default; account_fields.lua says which fields there are.
+local NO_QUOTAS = {}
+-- What 429s do to an account: its spacing grows, and a probe ends the pause.
+local throttling = {}
+seldom(throttling, function()
+  local HOUR = 3600000000
+
+  -- A 429 makes the spacing a quarter longer, at most twice as long; each hour without one takes a twentieth back.
+  local SLOWER, SLOWEST, FASTER_AN_HOUR = 1.25, 2000, 50
+
+  -- The factor of the spacing that 429s left, in thousandths; clean hours have taken some of it back.
+  function throttling.slowness(a, now)
+    local slow = tonumber(a.slow or 1000)
+    if slow <= 1000 then return 1000 end
+    return math.max(1000, slow - FASTER_AN_HOUR * math.max(0, math.floor((now - tonumber(a.slow_at)) / HOUR)))
+  end
+
+  -- The provider found too many calls: keep more distance, whatever the reason, until clean hours have passed.
+  function throttling.incident(a, now)
+    a.throttled = a.throttled + 1
+    a.slow = math.min(SLOWEST, math.floor(throttling.slowness(a, now) * SLOWER))
+    a.slow_at = now
+    redis.call('HSET', a.key, 'slow', a.slow, 'slow_at', int(now), 'throttled', int(a.throttled))
+  end
+
+  -- The probe that ends a throttling pause: `due` waits to be granted, an id is in flight, '' none.
+  function throttling.set_probe(a, value)
+    a.probe = value
+    if value == '' then
+      a.throttled = 0
+      redis.call('HDEL', a.key, 'probe', 'throttled')
+    else
+      redis.call('HSET', a.key, 'probe', value)
+    end
+  end
+
+  -- A probe is wanted; one that is in flight is it, and nothing else leaves before it is heard of.
+  function throttling.want_probe(a)
+    if (a.probe or '') == '' or a.probe == 'due' then throttling.set_probe(a, 'due') end
+  end
+end)
+
+-- Added to the score of a lane that has bulk work only: behind every lane with transactional work, until the year 2128.
+local BULK = 4000000000000000
+
+local function load_account(name, now, epoch)
+  local k = key.account(name)
+  local a = whole(k)
+  if not a.interval then return nil end
+  a.name, a.key = name, k
+  a.ramp = tonumber(a.ramp or 1)
+  a.base = tonumber(a.interval)
+  a.interval = math.ceil(a.base * (a.slow and throttling.slowness(a, now) or 1000) / 1000) * a.ramp
+  a.next, a.floor, a.last = tonumber(a.next), tonumber(a.floor or 0), tonumber(a.last)
+  a.variation, a.reserve, a.bulk_next = tonumber(a.variation), tonumber(a.reserve or 0), tonumber(a.bulk_next)
+  a.taken = tonumber(a.taken)
+  a.info_every, a.info_at, a.recheck = tonumber(a.info_every or 0), tonumber(a.info_at or 0), tonumber(a.recheck or 0)
+  a.paused_until = tonumber(a.paused_until or 0)
+  if a.breaker == 'open' and (a.probe or '') == '' then a.probe = 'due' end
+  a.throttled = tonumber(a.throttled or 0)
+  a.quotas = a.quotas and bucket.parse_quotas(a.quotas) or NO_QUOTAS
+  a.due = tonumber(a.due)
+  bucket.refresh(a, now, epoch)
+  return a
+end
+
+-- Whether the account's own figures (/info) are to be read: also of one that is suspended because it has not been paid for.
+local function may_ask_info(a)
+  return a.info_every > 0 and (not a.suspended or string.sub(a.suspended, 1, 6) == 'unpaid')
+end
+
+-- From when a slot may be granted to what is ready, or nil. `ready` is what the caller knows of the lanes: 't' transactional work is
+-- ready, 'b' something is, 'none' nothing is; else it is looked up. Only with a reserve does it matter whether all is bulk.
+local function grantable_from(a, now, ready)
+  if ready == 'none' then return nil end
+  local bulk_only = false
+  if ready ~= 't' and (not ready or a.reserve > 0) then
+    local since = redis.call('ZRANGE', a.key .. ':r', 0, 0, 'WITHSCORES')[2]
+    if not since then return nil end
+    bulk_only = tonumber(since) >= BULK
+  end
+  return math.max(bucket.peek(a, a.paused_until, bulk_only) - LEAD, a.recheck, now)
+end
+
+-- The instant from which the account may have a slot, into the due index. Its timers are another index (`wait_until`), and so are
+-- leases. An entry that is early stays: a look in vain puts it right. `looked`: the caller has looked, so an early one is to go.
+-- `ready` as above.
+local function reschedule(a, now, ready, looked)
+  local probing = a.probe and a.probe ~= '' and a.probe ~= 'due'
+  local at = not a.suspended and not probing and grantable_from(a, now, ready) or nil
+  if may_ask_info(a) then
+    local asked_from = math.max(bucket.peek(a, a.paused_until) - LEAD, a.info_at, breaker_awake and breaker.others_from() or 0, now)
+    at = at and math.min(at, asked_from) or asked_from
+  end
+
+  if not at then
+    if a.due or looked then redis.call('ZREM', key.due, a.name) end
+    if a.due then redis.call('HDEL', a.key, 'due') end
+    a.due = nil
+  elseif looked or not a.due or at < a.due then
+    redis.call('ZADD', key.due, int(at), a.name)
+    a.due, a.due_changed = at, true
+  end
+  bucket.save(a)
+  return a.due
+end

@@ -1,0 +1,128 @@
+-- What a dispatcher does for a campaign at its time: let in what was scheduled, open its window, give back what a cancelled one
+-- held, and write down its end. Each visit does a bounded part; the rest waits for the next one.
+--@include shared/moves.lua
+--@include shared/work.lua
+local attend = {}
+seldom(attend, function()
+  -- So long is the pause after a part of a cancelled campaign was deleted.
+  local REAP_PAUSE = 10000
+  local MOST_REAPED, MOST_LET_IN = 250, 200
+
+  -- The next opening that is not over.
+  local function advance_window(name, now)
+    local c = campaign.of(name)
+    if not c.window or (c.closes and (c.closes == '0' or tonumber(c.closes) > now)) then return end
+    local openings = redis.call('HGET', key.campaign(name), 'openings') or ''
+    local opens, closes, rest = '0', '0', ''
+    for from, till, later in string.gmatch(openings, '(%d+)%-(%d+)()') do
+      if tonumber(till) > now then
+        opens, closes, rest = from, till, later
+        break
+      end
+    end
+    c.opens, c.closes = opens, closes
+    redis.call('HSET', key.campaign(name), 'opens', opens, 'closes', closes, 'openings', rest ~= '' and string.sub(openings, rest) or '')
+  end
+
+  -- Those whose not_before has come, to the tail of their source.
+  local function let_in(a, name, now)
+    local c = campaign.of(name)
+    local timers, list = key.campaign(name) .. ':tm', key.bulk(key.lane(a.name, c.f), name)
+    for _, member in ipairs(redis.call('ZRANGEBYSCORE', timers, '-inf', int(now), 'LIMIT', 0, work.number('let_in', MOST_LET_IN))) do
+      work.spend('let_in')
+      redis.call('ZREM', timers, member)
+      redis.call('RPUSH', list, string.match(member, '[^:]+$'))
+    end
+    local following = redis.call('ZRANGE', timers, 0, 0, 'WITHSCORES')[2]
+    if following then campaign.wake(a.name, name, math.max(now, tonumber(following))) end
+  end
+
+  -- Cancel one that waits: without a trace, unless it has a story, or somebody waits for its outcome. One of unknown outcome may have
+  -- arrived: it is looked up all the same.
+  local function cancel_one(id, a, name, now, retention, unreached)
+    local s, n, ph, fo, words, to, m = unpack(redis.call('HMGET', key.operation(id), 's', 'n', 'ph', 'fo', 'le', 'to', 'm'))
+    if s ~= 'w' then return 0 end
+    -- words: it was set aside, and others may wait behind it. Of one that is deleted nothing has left, so nothing is remembered.
+    if not fo and not words and (not n or campaign.of(name).doomed) then
+      redis.call('UNLINK', key.operation(id))
+      unreached[#unreached + 1] = { id, to, m or '' }
+      return 1
+    end
+    local o = load_operation(id)
+    if ph then
+      lanes.enter(o, false, now)
+      lanes.refresh(a.name, o.f, now)
+    else
+      outcomes.finish(o, now, 'cancelled', { words = 'its campaign was cancelled' }, retention)
+    end
+    return 0
+  end
+
+  -- Some of a campaign's waiting operations, out of their list or their timers.
+  local function pop_waiting(list, timers, most)
+    local ids = redis.call('LPOP', list, most) or {}
+    if #ids > 0 then return ids end
+    local members = redis.call('ZPOPMIN', timers, most)
+    for i = 1, #members, 2 do ids[#ids + 1] = string.match(members[i], '[^:]+$') end
+    return ids
+  end
+
+  local function reap(a, name, now, retention)
+    local c = campaign.of(name)
+    local timers, lane = key.campaign(name) .. ':tm', key.lane(a.name, c.f)
+    local list = key.bulk(lane, name)
+    source.leave(lane, name)
+    local gone, unreached = 0, {}
+    -- The end of one may let in another that waited behind it.
+    repeat
+      local ids = pop_waiting(list, timers, work.number('reap', MOST_REAPED))
+      for _, id in ipairs(ids) do
+        work.spend('reap')
+        gone = gone + cancel_one(id, a, name, now, retention, unreached)
+      end
+    until #ids == 0 or work.over()
+    campaign.tell_unreached(a.name, name, unreached, now)
+    if gone > 0 then
+      count({ a = a.name, c = name }, 'cancelled', gone)
+      settled[#settled + 1] = { a.name, c.k, 'cancelled', gone }
+      campaign.count_left(a.name, name, -gone, now)
+    end
+    if redis.call('EXISTS', list, timers) > 0 then campaign.wake(a.name, name, now + REAP_PAUSE) end
+  end
+
+  -- All that was uploaded has its outcome: the campaign's numbers are final.
+  local function complete(a, name, now, retention)
+    local c = fields(key.campaign(name), { 'sealed', 'inbox', 'left', 'completed_at', 'hold', 'written', 'cancelled' })
+    if c.completed_at or tonumber(c.left or 0) > 0 or tonumber(c.inbox or 0) > 0 then return end
+    if c.sealed ~= '1' and c.hold ~= 'cancelled' then return end
+  if campaign.of(name).doomed then
+    redis.call('UNLINK', key.campaign(name), key.campaign(name) .. ':tm', key.campaign(name) .. ':out')
+    redis.call('SREM', key.campaigns, name)
+    redis.call('SREM', a.key .. ':c', name)
+    redis.call('ZREM', a.key .. ':tm', 'c:0:' .. name)
+    return
+  end
+    campaign.write(name, 'completed_at', int(now))
+    redis.call('SREM', a.key .. ':c', name)
+    redis.call('ZREM', a.key .. ':tm', 'c:0:' .. name)
+    local cancelled = c.hold == 'cancelled'
+    outcomes.announce({
+      id = '', a = a.name, c = name, k = 'campaign', t = redis.call('HGET', key.campaign(name), 'created'), to = '',
+    }, now, cancelled and 'cancelled' or 'complete', { count = (cancelled and c.cancelled or c.written) or '0' }, retention)
+  end
+
+  function attend.campaign(a, name, now, retention)
+    local c = campaign.of(name)
+    if not c.a then return end
+    if c.hold == 'cancelled' then
+      reap(a, name, now, retention)
+    elseif not c.hold then
+      advance_window(name, now + HOP)
+      let_in(a, name, now)
+      local lane = key.lane(a.name, c.f)
+      if redis.call('EXISTS', key.bulk(lane, name)) == 1 then campaign.offer(a.name, lane, name, now) end
+      lanes.refresh(a.name, c.f, now)
+    end
+    complete(a, name, now, retention)
+  end
+end)

@@ -1,0 +1,157 @@
+-- What keeps a campaign's operations back, and what its numbers say. The rest is
+-- in attend.lua.
+--
+-- Fields of c:<name> besides the counts and the options that all its operations share:
+--   `hold`     'paused' | 'cancelled', `hold_why`, `hold_at`          `weight`   its share of its sender's turns
+--   `window`   local hours (words), `openings` those to come, `opens` and `closes` the one that is or comes next (us); closes 0: none
+--   `cap`      us between two of its operations, `cap_next` the earliest next (us), `rate` the words
+--   `auto_pause` pause above so many percent rejected (0 never; 20 unless given), `recent` the last outcomes: 'a' accepted, 'r' rejected
+--   `left`     operations accepted and not settled     `completed_at`     `forgets_at` when its first outcome is deleted (us)
+--   `tp`       the trace of its upload     `fresh` while nothing of it was ever begun     `doomed` it is to be deleted when nothing is left
+--   `keys`     whether its rows have keys (all, some, none)     `slots` what the places of its template mean, unless their names say it
+--@include keys.lua
+--@include sources.lua
+--@include shared/meta.lua
+local campaign = {}
+seldom(campaign, function()
+  local FIELDS = {
+    'a', 'f', 'pr', 'k', 'vu', 'mx', 'unk', 'ur', 'p', 'hold', 'weight', 'window', 'opens', 'closes', 'cap', 'cap_next', 'auto_pause',
+    'recent', 'forgets_at', 'completed_at', 'tp', 'fresh', 'doomed',
+  }
+  -- Outcomes of which the rejected share is taken.
+  local RECENT = 100
+  local AUTO_PAUSE = 20
+  local seen = {}
+
+  -- The campaign as a table; read once per script run.
+  function campaign.of(name)
+    if not seen[name] then seen[name] = fields(key.campaign(name), FIELDS) end
+    return seen[name]
+  end
+
+  function campaign.write(name, field, value)
+    campaign.of(name)[field] = value
+    redis.call('HSET', key.campaign(name), field, value)
+  end
+
+  -- The first instant at or after a slot at which a window is open, of its openings "open-close ..." (us); nil when there is none.
+  function campaign.opening_at(openings, slot)
+    for opens, closes in string.gmatch(openings, '(%d+)%-(%d+)') do
+      if tonumber(closes) > slot then return math.max(slot, tonumber(opens)) end
+    end
+    return nil
+  end
+
+  -- Let a dispatcher attend to it at a time.
+  function campaign.wake(account, name, at)
+    redis.call('ZADD', key.account(account) .. ':tm', 'LT', int(at), 'c:0:' .. name)
+    timers.set(account, at)
+  end
+
+  -- The time from which its operations may have a slot, as far as its window and its cap say.
+  function campaign.free_from(name, slot)
+    local c = campaign.of(name)
+    local from = math.max(slot, tonumber(c.cap_next or 0))
+    if not c.window then return from end
+    if not c.closes then return slot + 1 end  -- nobody attended to it so far
+    if c.closes == '0' then return from end  -- there is no opening left: let them come, and expire
+    if from >= tonumber(c.closes) then return math.max(slot + 1, tonumber(c.closes)) end
+    return math.max(from, tonumber(c.opens))
+  end
+
+  -- Whether the window has no opening left.
+  function campaign.shut(name) return name ~= nil and campaign.of(name).closes == '0' and campaign.of(name).window ~= nil end
+
+  -- A source that has work, into its lane's rotation; unless it is on hold, outside its window or over its cap: then it costs nothing
+  -- until somebody resumes it, or its time has come.
+  function campaign.offer(account, lane, name, now)
+    if name ~= '-' then
+      local hold = campaign.of(name).hold
+      if hold == 'cancelled' then return campaign.wake(account, name, now) end
+      if hold then return end
+      local from = campaign.free_from(name, now + HOP)
+      if from > now + HOP then return campaign.wake(account, name, from - HOP) end
+    end
+    source.enter(lane, name)
+  end
+
+  -- Whether a source may have a slot; one that may not leaves the rotation, and comes back when it may.
+  function campaign.may_send(account, lane, name, slot)
+    if name == '-' then return true end
+    local hold = campaign.of(name).hold
+    local from = not hold and campaign.free_from(name, slot)
+    if from and from <= slot then return true end
+    source.leave(lane, name)
+    -- One that has run out of work is offered again with its next work.
+    if hold ~= 'paused' and redis.call('EXISTS', key.bulk(lane, name)) == 1 then campaign.wake(account, name, (from or slot) - HOP) end
+    return false
+  end
+
+  -- A bulk operation got a slot. A little lateness of ours is made up for.
+  function campaign.took(o, slot)
+    local c = o.source ~= '-' and campaign.of(o.c) or {}
+    source.served(o.lane, o.source, c.weight, 1)
+    if c.cap then campaign.write(o.c, 'cap_next', int(math.max(tonumber(c.cap_next or 0), slot - LEAD) + tonumber(c.cap))) end
+  end
+
+  -- Its call takes place later than the slot that it was granted for.
+  function campaign.moved(o, later)
+    local c = o.pr == 'b' and o.source ~= '-' and campaign.of(o.c) or {}
+    if not c.cap then return end
+    local earliest = later - LEAD + tonumber(c.cap)
+    if earliest > tonumber(c.cap_next or 0) then campaign.write(o.c, 'cap_next', int(earliest)) end
+  end
+
+  -- It did not use the slot.
+  function campaign.gave_back(o)
+    local c = o.source ~= '-' and campaign.of(o.c) or {}
+    source.served(o.lane, o.source, c.weight, -1)
+    if c.cap and c.cap_next then campaign.write(o.c, 'cap_next', int(tonumber(c.cap_next) - tonumber(c.cap))) end
+  end
+
+  -- Operations of it came (by > 0) or were settled; the last one is the campaign's end, perhaps.
+  function campaign.count_left(account, name, by, now)
+    local left = redis.call('HINCRBY', key.campaign(name), 'left', by)
+    if left == 0 then campaign.wake(account, name, now) end
+  end
+
+  -- Something of it leaves: from now on its template is as it is.
+function campaign.begun(name)
+  if not campaign.of(name).fresh then return end
+  campaign.of(name).fresh = nil
+  redis.call('HDEL', key.campaign(name), 'fresh')
+end
+
+-- Tell in its own record whom it did not reach, many in one entry: `recipients` is a list of { id, to, metadata or '' }.
+function campaign.tell_unreached(account, name, recipients, now)
+  if #recipients == 0 or campaign.of(name).doomed then return end
+  redis.call('XADD', key.campaign(name) .. ':out', '*', 'to', '', 'id', '', 'account', account, 'campaign', name, 'kind', campaign.of(name).k,
+    'outcome', 'cancelled', 'code', '', 'message_uuid', '', 'words', 'its campaign was cancelled',
+    'accepted_at_us', redis.call('HGET', key.campaign(name), 'created') or int(now), 'settled_at_us', int(now),
+    'recipients', cjson.encode(recipients))
+end
+
+-- One that was settled waits again.
+  function campaign.reopen(account, name)
+    redis.call('HINCRBY', key.campaign(name), 'left', 1)
+    redis.call('HDEL', key.campaign(name), 'completed_at')
+    campaign.of(name).completed_at = nil
+    redis.call('PERSIST', key.campaign(name) .. ':out')
+    redis.call('SADD', key.account(account) .. ':c', name)
+  end
+
+  -- Pause it when too many of its last outcomes are rejections: something is wrong with all of it.
+  function campaign.note_outcome(name, outcome, now)
+    local c = campaign.of(name)
+    local most = tonumber(c.auto_pause or AUTO_PAUSE)
+    if most == 0 or (outcome ~= 'accepted' and outcome ~= 'rejected') then return end
+    local recent = string.sub((c.recent or '') .. string.sub(outcome, 1, 1), -RECENT)
+    local _, rejected = string.gsub(recent, 'r', '')
+    if recent == c.recent then return end  -- one acceptance more after a hundred of them
+    campaign.write(name, 'recent', recent)
+    if rejected * 100 <= most * RECENT or c.hold then return end
+    campaign.write(name, 'hold', 'paused')
+    campaign.write(name, 'hold_at', int(now))
+    campaign.write(name, 'hold_why', rejected .. ' of its last ' .. #recent .. ' answers were rejections')
+  end
+end)

@@ -1,0 +1,115 @@
+-- Lanes: what may send, what enters and leaves, what waits for a time.
+--@include keys.lua
+--@include shared/meta.lua
+--@include shared/account.lua
+--@include shared/operation.lua
+--@include sources.lua
+--@include shared/campaigns.lua
+local lanes = {}
+seldom(lanes, function()
+  -- Bulk sources of a lane passed over in one visit, because they may not send now.
+  local SKIPS = 100
+
+  -- A sender that is busy or paused is ready for nothing.
+  function lanes.not_ready(account, sender)
+    redis.call('ZREM', key.account(account) .. ':r', sender)
+  end
+
+  -- Put the lane where its work and its pauses say: among those that may send, or not. `freed`: the sender was busy, so the lane is not
+  -- among them. Returns 't' when transactional work is ready, 'b' when bulk work is, or nil.
+  function lanes.refresh(account, sender, now, freed)
+    local lane, ready = key.lane(account, sender), key.account(account) .. ':r'
+    local busy = not freed and redis.call('HEXISTS', lane, 'f') == 1
+    local paused_until = not busy and redis.call('HGET', lane, 'p')
+    if busy or (paused_until and tonumber(paused_until) > now) then
+      if not freed then lanes.not_ready(account, sender) end
+      return nil
+    end
+
+    if redis.call('EXISTS', lane .. ':t') == 1 then
+      redis.call('ZADD', ready, 'LT', int(now), sender)
+      return 't'
+    end
+
+    local since = not freed and tonumber(redis.call('ZSCORE', ready, sender) or nil)
+    if redis.call('EXISTS', lane .. ':w') == 1 then
+      if not since or since < BULK then redis.call('ZADD', ready, int(now + BULK), sender) end
+      return 'b'
+    end
+    if since then lanes.not_ready(account, sender) end
+    return nil
+  end
+
+  -- Put an operation into its lane, at the tail (new work) or at the head (it had its turn and could not use it).
+  function lanes.enter(o, at_head, now)
+    local push = at_head and 'LPUSH' or 'RPUSH'
+    if o.pr == 't' then
+      redis.call(push, o.lane .. ':t', o.id)
+      return
+    end
+    if redis.call(push, key.bulk(o.lane, o.source), o.id) == 1 then campaign.offer(o.a, o.lane, o.source, now) end
+  end
+
+  -- Take the next operation of a lane that may have a slot, or nil; bulk sources take turns. Also whether the lane holds more.
+  function lanes.leave(account, lane, transactional, slot)
+    if transactional then return redis.call('LPOP', lane .. ':t'), redis.call('EXISTS', lane .. ':t') == 1 end
+    for _ = 1, SKIPS do
+      local name = source.first(lane)
+      if not name then return nil, false end
+      if campaign.may_send(account, lane, name, slot) then
+        local id = redis.call('LPOP', key.bulk(lane, name))
+        -- Alone in the lane, it can take nobody's turn by coming back.
+        local left = redis.call('EXISTS', key.bulk(lane, name)) == 1 or (id and redis.call('ZCARD', lane .. ':w') > 1)
+        if not left then source.leave(lane, name) end
+        if id then return id, left end
+      end
+    end
+    return nil, false
+  end
+
+  -- Let an operation wait for a time, at no cost meanwhile. `kind`: 'n' not before, 'o' back-off, 'v' follows operation `seq`, and the
+  -- time is its valid_until. `seq` orders equal times.
+  function lanes.wait_until(account, kind, seq, id, at)
+    redis.call('ZADD', key.account(account) .. ':tm', int(at), kind .. ':' .. seq .. ':' .. id)
+    timers.set(account, at)
+  end
+
+  -- Pause a sender. `why`: 'busy', 'budget'.
+  function lanes.pause_sender(o, until_then, why)
+    redis.call('HSET', o.lane, 'p', int(until_then), 'pw', why)
+    redis.call('ZADD', key.account(o.a) .. ':sp', int(until_then), o.f)
+    timers.set(o.a, until_then)
+  end
+
+  -- Take a waiting operation out of wherever it waits: the late answer of an earlier call has settled it.
+  function lanes.withdraw(o)
+    if redis.call('ZREM', key.account(o.a) .. ':tm', 'o:0:' .. o.id) == 1 then return end
+    if redis.call('LREM', o.lane .. ':k:' .. o.pair, 1, o.id) == 1 then return end
+    if o.pr == 't' then
+      redis.call('LREM', o.lane .. ':t', 1, o.id)
+    elseif redis.call('LREM', key.bulk(o.lane, o.source), 1, o.id) == 0 and o.c then
+      redis.call('LREM', key.bulk(o.lane, o.c), 1, o.id)
+    end
+  end
+
+  -- Free the sender and end the lease of an operation in flight.
+  function lanes.release(o, now)
+    if redis.call('ZREM', key.in_flight, o.id) == 1 then redis.call('HDEL', o.lane, 'f') end
+  end
+
+  -- What waited behind an operation in back-off, to the same recipient, goes on in its old order: the first of them to the head of
+  -- the lane, and the others wait behind it. So the end of a back-off costs the same however many wait.
+  function lanes.unpark(o, now)
+    if not o.hd or redis.call('HGET', o.lane .. ':h', o.pair) ~= o.id then return end
+    local parked = o.lane .. ':k:' .. o.pair
+    local id = redis.call('LPOP', parked)
+    if id and redis.call('EXISTS', parked) == 1 then
+      redis.call('HSET', o.lane .. ':h', o.pair, id)
+      redis.call('HSET', key.operation(id), 'le', 'earlier messages to the same recipient leave first', 'hd', '1')
+    else
+      redis.call('HDEL', o.lane .. ':h', o.pair)
+      redis.call('HINCRBY', key.account(o.a), 'aside', -1)
+    end
+    if id then lanes.enter({ id = id, a = o.a, pr = o.pr, source = o.c or '-', lane = o.lane }, true, now) end
+  end
+end)

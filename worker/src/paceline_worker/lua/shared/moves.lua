@@ -1,0 +1,184 @@
+-- The legal moves of an operation, and its one outcome.
+--@include keys.lua
+--@include shared/meta.lua
+--@include shared/bucket.lua
+--@include shared/breaker.lua
+--@include shared/budgets.lua
+--@include shared/campaigns.lua
+--@include shared/account.lua
+--@include shared/operation.lua
+--@include shared/lane.lua
+-- Before the id of an operation whose followers are released; no account's name begins like this.
+local FOLLOWED = '>'
+-- What this script run settled, for the caller's metrics: account, kind, outcome, and how many when not one.
+local settled = {}
+-- Accounts of which this script run set something aside.
+local aside = {}
+local moves = {}
+
+local outcomes = {}
+seldom(outcomes, function()
+  -- Operations that follow another and are released with its outcome at once; the rest is for timers.
+  local RELEASED_AT_ONCE = 20
+
+  local OUTCOMES_KEPT = 100000
+
+  -- Say what became of an operation: to all that listen, and in its campaign's own record.
+  function outcomes.announce(o, now, outcome, detail, retention_ms)
+    local entry = {
+      'id', o.id, 'account', o.a, 'campaign', o.c or '', 'kind', o.k, 'outcome', outcome, 'code', detail.code or '',
+      'message_uuid', detail.uuid or '', 'words', detail.words or '', 'accepted_at_us', o.t, 'settled_at_us', int(now),
+    }
+    if detail.count then
+      entry[#entry + 1], entry[#entry + 2] = 'count', detail.count
+    end
+    redis.call('XADD', key.outcomes, 'MAXLEN', '~', OUTCOMES_KEPT, '*', unpack(entry))
+    if not o.c then return end
+    redis.call('XADD', key.campaign(o.c) .. ':out', '*', 'to', o.to, unpack(entry))
+    -- A held one may be dropped when all the others have been forgotten.
+    if campaign.of(o.c).completed_at then redis.call('PEXPIRE', key.campaign(o.c) .. ':out', retention_ms) end
+  end
+
+  -- Into the dead letters of its account; those whose operations were deleted after their retention time are dropped as others come.
+  local function bury(o, now, retention_ms)
+    local dead = key.account(o.a) .. ':dead'
+    redis.call('ZADD', dead, int(now), o.id)
+    local gone = redis.call('ZRANGEBYSCORE', dead, '-inf', int(now - retention_ms * 1000), 'LIMIT', 0, 10)
+    if #gone > 0 then redis.call('ZREM', dead, unpack(gone)) end
+  end
+
+  -- The one outcome of an operation. `detail`: code, uuid, words, result (all optional).
+  function outcomes.finish(o, now, outcome, detail, retention_ms)
+    lanes.release(o, now)
+    lanes.unpark(o, now)
+    local written = { 's', 'd', 'oc', outcome, 'te', int(now), 'cd', detail.code or '', 'u', detail.uuid or '' }
+    if o.le or (detail.words or '') ~= '' then written[11], written[12] = 'le', detail.words or '' end
+    redis.call('HSET', o.key, unpack(written))
+    redis.call('HDEL', o.key, 'w', 'j', 'hd')
+    count(o, outcome, 1)
+    settled[#settled + 1] = { o.a, o.k, outcome }
+    if o.oc then
+      count(o, o.oc, -1)  -- a late answer settles a held operation
+      redis.call('ZREM', key.account(o.a) .. ':held', o.id)
+    elseif o.c then
+      campaign.count_left(o.a, o.c, -1, now)
+    end
+    if o.c then
+      campaign.note_outcome(o.c, outcome, now)
+      if not campaign.of(o.c).forgets_at then campaign.write(o.c, 'forgets_at', int(now + retention_ms * 1000)) end
+    end
+    if outcome == 'rejected' or outcome == 'dead' then bury(o, now, retention_ms) end
+    if outcome == 'held' then
+      redis.call('ZADD', key.account(o.a) .. ':held', int(now), o.id)
+      redis.call('PERSIST', o.key)
+    else
+      redis.call('PEXPIRE', o.key, retention_ms)
+      if o.fo then moves.release_followers(o.id, now, RELEASED_AT_ONCE) end
+    end
+    if o.ph then redis.call('HDEL', o.key, 'ph', 'lk') end
+    if detail.result and detail.result ~= '' then redis.call('HSET', o.key, 'rs', detail.result) end
+    claim(o, detail.uuid, retention_ms)
+    outcomes.announce(o, now, outcome, detail, retention_ms)
+  end
+end)
+
+seldom(moves, function()
+  -- Back to the head of its lane: not an attempt. `unused`: it is certain that nothing was sent, so its slot goes back too.
+  function moves.give_back(o, now, a, unused)
+    lanes.release(o, now)
+    if a and unused and o.sl then
+      bucket.give_back(a, tonumber(o.sl))
+      if has_budget(a, o) then budget.give_back(a, o, tonumber(o.sl)) end
+      if o.pr == 'b' then campaign.gave_back(o) end
+    end
+    if breaker_awake then breaker.not_probed(o.id, now) end
+    redis.call('HSET', o.key, 's', 'w')
+    lanes.enter(o, true, now)
+  end
+
+  -- Out of its lane for a while; what follows to the same recipient waits too. One that was held, and comes back while another of
+  -- its pair is set aside, has lost its place: those that wait behind the other stay there.
+  function moves.set_aside(o, at, words)
+    o.hd = '1'
+    redis.call('HSET', o.key, 's', 'w', 'le', words, 'hd', '1')
+    if redis.call('HSETNX', o.lane .. ':h', o.pair, o.id) == 1 then
+      redis.call('HINCRBY', key.account(o.a), 'aside', 1)
+      aside[o.a] = true
+    end
+    lanes.wait_until(o.a, 'o', '0', o.id, at)
+  end
+
+  -- Back-off: an attempt was spent.
+  function moves.retry_later(o, now, delay, words)
+    lanes.release(o, now)
+    redis.call('HINCRBY', o.key, 'at', 1)
+    moves.set_aside(o, now + delay, words)
+  end
+
+  -- It follows an operation that has no result yet: it waits in a timer that ends with its validity, and in the list of those
+  -- that follow, which is read when the other has its outcome.
+  function moves.follow_later(o)
+    redis.call('RPUSH', key.followers(o.rf), o.id)
+    redis.call('HSET', key.operation(o.rf), 'fo', '1')
+    lanes.wait_until(o.a, 'v', o.rf, o.id, tonumber(o.vu))
+  end
+
+  -- Those that follow an operation, to the heads of their lanes in their old order: the last `most` of them. When there are more, a
+  -- member of the timers index that is no account's calls again.
+  function moves.release_followers(id, now, most)
+    local list = key.followers(id)
+    local followers = redis.call('RPOP', list, most) or {}
+    for _, follower_id in ipairs(followers) do
+      local follower = load_operation(follower_id)
+      if follower and redis.call('ZREM', key.account(follower.a) .. ':tm', 'v:' .. id .. ':' .. follower_id) == 1 then
+        lanes.enter(follower, true, now)
+        lanes.refresh(follower.a, follower.f, now)
+      end
+    end
+    if redis.call('EXISTS', list) == 1 then timers.set(FOLLOWED .. id, now) end
+  end
+
+  -- Why an operation of unknown outcome is not sent again, or nil.
+  function moves.exhausted(o, words)
+    if tonumber(o.kl or 0) >= MOST_LOST then return MOST_LOST .. ' workers were lost in the middle of its call: ' .. words end
+    return tonumber(o.at or 0) + 1 >= tonumber(o.mx) and words or nil
+  end
+
+  -- Nobody knows whether the call took effect: look it up after a while, repeat it, or hold it (`kinds.unknown_letter`).
+  function moves.unknown(o, now, words, retention_ms, grace)
+    local letter = o.ur or (o.unk == 'resend' and 'r' or 'h')
+    if letter == 'l' and o.rs then letter = 'r' end  -- the creation of a group was answered; adding to it may be repeated
+    redis.call('HSET', o.key, 'uk', '1', 'ul', o.sl or '0')
+    story.tell(o, now, 'unknown', nil, words)
+    if letter == 'h' then
+      outcomes.finish(o, now, 'held', { code = 'unknown', words = words }, retention_ms)
+      return 'held'
+    elseif letter == 'l' then
+      lanes.release(o, now)
+      redis.call('HSET', o.key, 'ph', 'l1')
+      moves.set_aside(o, now + grace * (o.k == 'group.create' and GROUP_PATIENCE or 1), words)
+      return 'lookup'
+    elseif moves.exhausted(o, words) then
+      outcomes.finish(o, now, 'dead', { code = 'unknown', words = moves.exhausted(o, words) }, retention_ms)
+      return 'dead'
+    end
+    moves.retry_later(o, now, 2000000, words)
+    return 'retry'
+  end
+
+  -- Its look-up is over: it is an operation of its campaign like any other.
+  function moves.end_look_up(o)
+    redis.call('HDEL', o.key, 'ph', 'lk')
+    o.ph = nil
+    o.source = source_of(o)
+  end
+
+  -- Held for want of an answer that now has come after all, and says that nothing took effect: it waits again.
+  function moves.unhold(o)
+    count(o, 'held', -1)
+    if o.c then campaign.reopen(o.a, o.c) end
+    redis.call('ZREM', key.account(o.a) .. ':held', o.id)
+    redis.call('HDEL', o.key, 'oc', 'te', 'cd', 'u')
+    o.oc = nil
+  end
+end)

@@ -1,0 +1,78 @@
+-- Operations: read one, count it, tell its story.
+--
+--   waiting --grant--> granted --begin--> sending --settle--> settled
+--      ^                  |                  |
+--      +---- give_back ---+---- defer, retry, step, look up -+        (the head of its lane, or a timer)
+--
+-- Letters of `s` in o:<id>: w waiting, g granted, s sending, d settled. `ph` in o:<id>: its next call looks up whether the last
+-- one took effect: l1 for the first time, l2 whether the history is fresh, l3 with a fresh one, l4 for the last time.
+--@include keys.lua
+--@include shared/campaigns.lua
+-- A granted operation that nobody begins goes back to its lane this long after its slot.
+local GRANT_LEASE = 5000000
+-- Looked up in vain so often (the provider did not answer), an operation is held.
+local MOST_LOOKS = 20
+-- So often a history is looked at that shows nothing of the sender's after the call.
+local STALE_LOOKS = 4
+-- A group shows in its sender's list minutes after it was made.
+local GROUP_PATIENCE = 12
+-- An operation whose call ended so many workers is sent no more: perhaps it is the one that ends them. A look-up that does so counts
+-- as many.
+local MOST_LOST, LOST_LOOK = 3, 7
+local COMMON_FIELDS = { 'a', 'f', 'pr', 'k', 'vu', 'mx', 'unk', 'ur' }
+
+-- The bulk source in whose turn it leaves. A look-up sends nothing, so no campaign holds it back.
+local function source_of(o) return o.c and not o.ph and o.c or '-' end
+
+local function load_operation(id)
+  local o = whole(key.operation(id))
+  if not o.s then return nil end
+  o.id, o.key = id, key.operation(id)
+  if o.c then
+    local common = campaign.of(o.c)
+    for _, name in ipairs(COMMON_FIELDS) do o[name] = o[name] or common[name] end
+  end
+  o.source = source_of(o)
+  o.lane = key.lane(o.a, o.f)
+  o.pair = (o.pr == 't' and 't' or 'b:' .. (o.c or '-')) .. '|' .. o.to
+  return o
+end
+
+-- Whether a budget may concern an operation; most are about kinds that are rare.
+local function has_budget(a, o)
+  if o.k == 'number.check' then return true end
+  return a.budgets ~= nil and (string.find(a.budgets, '*', 1, true) or string.find(a.budgets, o.k, 1, true)) ~= nil
+end
+
+local function count(o, what, by)
+  redis.call('HINCRBY', key.account(o.a) .. ':n', what, by)
+  if o.c then redis.call('HINCRBY', key.campaign(o.c), what, by) end
+end
+
+-- A message or group at the provider is this operation's: no look-up of another one takes it.
+local function claim(o, uuid, retention_ms)
+  if uuid and uuid ~= '' then redis.call('SET', key.claim(uuid), o.id, 'PX', retention_ms) end
+end
+
+local story = {}
+seldom(story, function()
+  -- What happened to an operation is told in up to so many characters; of a long story the middle is left out.
+  local STORY_KEPT, STORY_HEAD = 6000, 1000
+
+  -- The first bytes of a text, without half a character at the end.
+  local function cut(text, most)
+    if #text <= most then return text end
+    return (string.gsub(string.sub(text, 1, most), '[\192-\255][\128-\191]*$', ''))
+  end
+
+  -- Add a line to an operation's story: when, what, the provider's code, words.
+  function story.tell(o, now, what, code, words)
+    local line = int(now) .. '|' .. what .. '|' .. (code or '') .. '|' .. cut(words or '', 160)
+    o.ev = o.ev and (o.ev .. '\n' .. line) or line
+    if #o.ev > STORY_KEPT then
+      local head = string.match(string.sub(o.ev, 1, STORY_HEAD), '^(.*)\n') or ''
+      o.ev = head .. '\n' .. (string.match(string.sub(o.ev, STORY_HEAD - STORY_KEPT), '\n(.*)$') or line)
+    end
+    redis.call('HSET', o.key, 'ev', o.ev)
+  end
+end)
