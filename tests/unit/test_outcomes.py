@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from paceline.errors import InvalidOperation
-from paceline.outcomes import OutcomeEntry, Outcomes, OutcomesTrimmed, entry_of, is_before
+from paceline.outcomes import OutcomeEntry, Outcomes, OutcomesTrimmed, entries_of, entry_of, is_before
 
 AT = datetime(2026, 1, 31, 9, 0, 0, 1, tzinfo=UTC)
 AT_US = "1769850000000001"
