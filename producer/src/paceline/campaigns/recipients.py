@@ -105,7 +105,7 @@ class Encoder:
             now: where the default validity of a row begins that has a ``not_before`` in the past; by default the clock's.
 
         Returns:
-            ``id``, ``to``, ``p`` (only the values the template needs) and, where given, ``m`` (its key), ``nb`` and ``vu``. A row
+            ``id``, ``to``, ``p`` (only the values the template needs) and, where given, ``rk`` (its key), ``nb`` and ``vu``. A row
             that begins later than its campaign gets a ``vu`` of its own, for it would only expire by the campaign's default.
 
         Raises:
@@ -192,7 +192,7 @@ class Encoder:
                 return {"id": self._by_number(to), "to": to, "p": payload}
             if key.startswith("+") or len(key) > _LONGEST_KEY:
                 return None
-            return {"id": self._by_number(key), "to": to, "p": payload, "m": compact({"key": key})}
+            return {"id": self._by_number(key), "to": to, "p": payload, "rk": key}
         except UnicodeEncodeError:  # half a surrogate pair
             return None
 
@@ -203,7 +203,7 @@ class Encoder:
             raise InvalidRow(row.line, f"key: has {len(key)} characters, more than {_LONGEST_KEY}")
         # A key that could be a number would be taken for that number's recipient.
         derive = self._by_key if is_phone_number(key) else self._by_number
-        return {"id": derive(key), "to": to, "m": compact({"key": key})}
+        return {"id": derive(key), "to": to, "rk": key}
 
     def _number(self, row: Row, layout: Layout) -> str:
         to = visible(_told(row, layout.to, text_of))

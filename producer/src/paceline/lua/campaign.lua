@@ -3,11 +3,12 @@
 -- KEYS  1 root
 -- ARGV  1 verb, 2 campaign name, then
 --         open:   3 common fields (JSON object of strings: see `common` in record.py), 4 digest of what must not change,
---                 5 options (JSON object of strings; '' takes one away), 6 '1' when it begins paused
+--                 5 options (JSON object of strings; '' takes one away), 6 '1' when it begins paused, '2' when it is held until its upload is whole
 --         seal:   3 rows offered, 4 rows invalid
 --         change: 3 options
 --         pause, cancel: 3 why
 --         template: 3 payload (JSON), 4 digest: another template, while nothing has left
+--         abandon: 3 why: its upload ended early; one that was held for it stays so
 --         read, resume, delete: nothing more
 --       options: `weight`, `rate` and `cap` (its cap: the words, and us between two of its operations), `window`, `openings` (the
 --       window's: "open-close ..." in us), `auto_pause` (percent), `vu`
@@ -109,14 +110,16 @@ if verb == 'open' then
   for field, value in pairs(common) do redis.call('HSET', c, field, value) end
   redis.call('HSET', c, 'digest', ARGV[4], 'created', int(server_time()), 'sealed', '0', 'fresh', '1')
   if ARGV[6] == '1' then redis.call('HSET', c, 'hold', 'paused', 'hold_why', 'it was uploaded paused', 'hold_at', int(server_time())) end
+  if ARGV[6] == '2' then redis.call('HSET', c, 'hold', 'paused', 'hold_why', 'it is being uploaded', 'hold_at', int(server_time()), 'uploading', '1') end
   redis.call('SADD', key.campaigns, name)
   return 'opened'
 end
 
-local known = fields(c, { 'a', 'hold', 'completed_at' })
+local known = fields(c, { 'a', 'hold', 'completed_at', 'uploading' })
 if not known.a then return 'unknown campaign' end
 if verb == 'seal' then
   redis.call('HSET', c, 'sealed', '1', 'offered', ARGV[3], 'invalid', ARGV[4])
+  if known.uploading then redis.call('HDEL', c, 'hold', 'hold_why', 'hold_at', 'uploading') end
   if not known.completed_at then poke(known.a) end
   return 'done'
 end
@@ -141,11 +144,16 @@ if verb == 'template' then
   return 'done'
 end
 if known.completed_at then return 'complete' end
+if verb == 'abandon' then
+  if known.uploading then redis.call('HSET', c, 'hold_why', ARGV[3]) end
+  return 'done'
+end
 if verb == 'change' then
   set_options(cjson.decode(ARGV[3]))
 elseif verb == 'resume' then
-  redis.call('HDEL', c, 'hold', 'hold_why', 'hold_at', 'recent')
-elseif verb == 'cancel' or known.hold ~= 'paused' then
+  redis.call('HDEL', c, 'hold', 'hold_why', 'hold_at', 'recent', 'uploading')
+elseif verb == 'cancel' or known.hold ~= 'paused' or known.uploading then
+  redis.call('HDEL', c, 'uploading')
   redis.call('HSET', c, 'hold', verb == 'cancel' and 'cancelled' or 'paused', 'hold_why', ARGV[3], 'hold_at', int(server_time()))
 end
 poke(known.a)

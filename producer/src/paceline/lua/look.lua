@@ -9,6 +9,7 @@
 --         campaign:  2 name               -> JSON of the campaign, its account, counts and lanes, and when the last of its timers ends
 --         campaigns:                      -> campaign names
 --         known:     2 ... ids            -> how many of them are known
+--         find:      2 cursor, 3 recipient or target, 4 account or '', 5 how many keys to look at -> { next cursor, ids }
 --         fleet:                          -> JSON {workers, capacity, unreachable, unreachable_why, inflight, inbox, accounts, now}
 -- keys  all, read only. Cost: O(senders + open campaigns) for an account; O(lane) to find one operation's position.
 --@include keys.lua
@@ -200,6 +201,15 @@ elseif verb == 'known' then
   local known = 0
   for i = 2, #ARGV do known = known + redis.call('EXISTS', key.operation(ARGV[i])) end
   return known
+elseif verb == 'find' then
+  local prefix, found = key.operation(''), {}
+  local page = redis.call('SCAN', ARGV[2], 'MATCH', string.gsub(prefix, '[%[%]*?\\]', '\\%0') .. '*', 'COUNT', ARGV[5])
+  for _, name in ipairs(page[2]) do
+    local o = redis.call('HMGET', name, 'to', 'a', 'c')
+    local account = ARGV[4] == '' and '' or o[2] or (o[3] and redis.call('HGET', key.campaign(o[3]), 'a'))
+    if o[1] == ARGV[3] and account == ARGV[4] then found[#found + 1] = string.sub(name, #prefix + 1) end
+  end
+  return { page[1], found }
 elseif verb == 'campaigns' then
   return redis.call('SMEMBERS', key.campaigns)
 else

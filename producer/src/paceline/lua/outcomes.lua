@@ -8,7 +8,7 @@
 --       { 'trimmed', oldest entry kept or '' }   what follows the last entry handled is not all there any more, as far as can be
 --                                                known; or all of the campaign's expired
 --       { 'unknown campaign' }
--- keys  outcomes, campaigns, c:<name>, c:<name>:out, o:<id>, all read only. Cost: O(entries read).
+-- keys  outcomes, campaigns, c:<name>, c:<name>:out, all read only. Cost: O(entries read).
 --@include keys.lua
 local name, begin = ARGV[1], ARGV[2]
 local stream, complete = key.outcomes, false
@@ -29,20 +29,5 @@ if lost or (complete and redis.call('EXISTS', stream) == 0) then
   local oldest = redis.call('XRANGE', stream, '-', '+', 'COUNT', 1)[1]
   return { 'trimmed', oldest and oldest[1] or '' }
 end
-local entries = redis.call('XRANGE', stream, begin, '+', 'COUNT', ARGV[3])
--- What a row brought besides its recipient, such as its key, is with its operation for as long as that is kept.
-local keys = name ~= '' and redis.call('HGET', key.campaign(name), 'keys')
-if keys and keys ~= 'none' then
-  for _, entry in ipairs(entries) do
-    local found = entry[2]
-    for i = 1, #found, 2 do
-      local metadata = found[i] == 'id' and found[i + 1] ~= '' and redis.call('HGET', key.operation(found[i + 1]), 'm')
-      if metadata then
-        found[#found + 1], found[#found + 2] = 'metadata', metadata
-        break
-      end
-    end
-  end
-end
 -- JSON: clients without a parser in C read it several times faster than nested replies.
-return { 'entries', complete and '1' or '0', cjson.encode(entries) }
+return { 'entries', complete and '1' or '0', cjson.encode(redis.call('XRANGE', stream, begin, '+', 'COUNT', ARGV[3])) }

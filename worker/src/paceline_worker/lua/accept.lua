@@ -10,6 +10,8 @@
 --@include shared/moves.lua
 --@include shared/work.lua
 local REFUSAL_KEPT_S = 86400
+-- `flows.sending` makes an error of these words.
+local OTHER_CONTENT = 'its idempotency key belongs to an operation with other content'
 -- An Outbox writes 250 at most (some 2 ms); releases before wrote 1,000. More would hold up the server, and Lua's stack.
 local MOST_ROWS = 2000
 -- No further record is begun after so many rows.
@@ -91,7 +93,7 @@ local function tell_unreached(account, name, rows)
   local unreached = {}
   for _, row in ipairs(type(rows) == 'table' and rows or {}) do
     if type(row) == 'table' and type(row.id) == 'string' and type(row.to) == 'string' and redis.call('EXISTS', key.operation(row.id)) == 0 then
-      unreached[#unreached + 1] = { row.id, row.to, type(row.m) == 'string' and row.m or '' }
+      unreached[#unreached + 1] = { row.id, row.to, type(row.rk) == 'string' and row.rk or '' }
     end
   end
   campaign.tell_unreached(account, name, unreached, now)
@@ -119,11 +121,15 @@ local function accept(rid, held)
   local common, sender = record.common or {}, record.sender
   local lane = key.lane(account, sender)
   redis.call('SADD', a.key .. ':ln', sender)
-  local written, duplicates, transactional, bulk = 0, 0, {}, {}
+  local written, duplicates, other_content, transactional, bulk = 0, 0, 0, {}, {}
   for _, row in ipairs(record.rows) do
     local o = key.operation(row.id)
     if redis.call('EXISTS', o) == 1 then
-      duplicates = duplicates + 1
+      if row.dg and (redis.call('HGET', o, 'dg') or row.dg) ~= row.dg then
+        other_content = other_content + 1
+      else
+        duplicates = duplicates + 1
+      end
     else
       written = written + 1
       local flat = { 's', 'w', 't', int(now) }
@@ -165,6 +171,10 @@ local function accept(rid, held)
   count(tally, 'written', written)
   if record.campaign then campaign.count_left(account, record.campaign, written, now) end
   if duplicates > 0 then count(tally, 'duplicate', duplicates) end
+  if other_content > 0 then
+    redis.call('SET', key.refusal(rid), OTHER_CONTENT, 'EX', REFUSAL_KEPT_S)
+    count(tally, 'refused', other_content)
+  end
   if was_empty then
     reschedule(a, now, lanes.refresh(account, sender, now))
   else

@@ -122,7 +122,7 @@ function campaign.begun(name)
   redis.call('HDEL', key.campaign(name), 'fresh')
 end
 
--- Tell in its own record whom it did not reach, many in one entry: `recipients` is a list of { id, to, metadata or '' }.
+-- Tell in its own record whom it did not reach, many in one entry: `recipients` is a list of { id, to, key or '' }.
 function campaign.tell_unreached(account, name, recipients, now)
   if #recipients == 0 or campaign.of(name).doomed then return end
   redis.call('XADD', key.campaign(name) .. ':out', '*', 'to', '', 'id', '', 'account', account, 'campaign', name, 'kind', campaign.of(name).k,
