@@ -213,12 +213,16 @@ def say_restarted() -> None:
     log.warning("the state server was restarted; every bucket starts empty, so sending stops for one spacing")
 
 
+# Of accept.lua: the record was refused.
+REFUSED: Final = -2
+
+
 @dataclass(frozen=True, slots=True)
 class Acceptance:
     """What became of one inbox record.
 
     Args:
-        written: operations put into lanes.
+        written: operations put into lanes; `REFUSED` when the record was refused, less than 0 when there was none.
         duplicates: operations that were there already.
         account: account name, or '' when the record had been accepted before.
         kind: operation kind.

@@ -100,6 +100,11 @@ class Metrics:
         )
         for reason in REASONS:
             self._refused.labels(reason)
+        self._records = Counter(
+            "paceline_inbox_records_refused",
+            "Inbox records that were refused, with a reason that their receipts tell.",
+            registry=registry,
+        )
         self.intake = Gauge(
             "paceline_worker_intake_operations",
             "Operations this worker takes on now; fewer than its capacity while it is late.",
@@ -160,6 +165,10 @@ class Metrics:
     def message_refused(self, reason: str) -> None:
         """A broker message was thrown away."""
         self._refused.labels(reason).inc()
+
+    def refused(self, number: int) -> None:
+        """Inbox records were refused."""
+        self._records.inc(number)
 
     def sent(self, priority: str, lateness_s: float, latency_s: float | None) -> None:
         """A request leaves; the latency is None when it is not the operation's own call."""
