@@ -14,6 +14,7 @@ from paceline.errors import StateUnavailable
 from paceline_worker.receipts.address import PATH
 from paceline_worker.receipts.intake import Intake
 from paceline_worker.receipts.metrics import ReceiptMetrics, Result
+from paceline_worker.telemetry.serving import listener
 
 log = structlog.get_logger(__name__)
 
@@ -63,7 +64,7 @@ async def serving(
     )
     await runner.setup()
     try:
-        await web.TCPSite(runner, address, port).start()
+        await web.SockSite(runner, listener(address, port)).start()
         yield
     finally:
         await runner.cleanup()
