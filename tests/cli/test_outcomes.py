@@ -29,6 +29,7 @@ ALL = f"{names.STATE_ROOT}:outcomes"
 SPRING = f"{names.STATE_ROOT}:c:spring:out"
 HEADER = (
     "to", "outcome", "code", "words", "message_uuid", "id", "account", "campaign", "kind", "accepted_at", "settled_at", "entry_id",
+    "key",
 )  # fmt: skip
 MESSAGE = "MSG11111111-2222-4333-8444-555555555555"
 ACCEPTED = {"verb": "finish", "outcome": "accepted", "code": "200", "uuid": MESSAGE}

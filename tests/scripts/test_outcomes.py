@@ -290,15 +290,16 @@ def test_following_a_campaign_ends_with_it(drive: Drive) -> None:
     assert [] == list(never.follow("spring", entries[-1].entry_id))
 
 
-def test_a_cancelled_campaign_counts_what_was_not_sent(drive: Drive, reader: Outcomes) -> None:
-    """Those that waited leave no entry each: the final one says how many."""
+def test_a_cancelled_campaign_tells_whom_it_did_not_reach(drive: Drive, reader: Outcomes) -> None:
+    """In its own stream, many in one entry; the stream of all outcomes has the final entry only, which says how many."""
     ops = upload(drive, 3)
     drive.deliver(ACCEPTED)
     drive.state.control_campaign("cancel", "spring", "wrong text")
     finish(drive)
     entries = reader.read("spring")
-    assert [(ops[0], "accepted"), ("", "cancelled")] == told(entries)
-    assert 2 == entries[-1].count
+    assert [(ops[0], "accepted"), (ops[1], "cancelled"), (ops[2], "cancelled"), ("", "cancelled")] == told(entries)
+    assert (2, entries[1].entry_id) == (entries[-1].count, entries[2].entry_id)
+    assert [(ops[0], "accepted"), ("", "cancelled")] == told(reader.read())
 
 
 def test_an_operation_can_have_several_entries(drive: Drive, reader: Outcomes, held: Held) -> None:

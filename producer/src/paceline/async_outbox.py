@@ -14,7 +14,7 @@ from paceline.campaigns.plan import Plan
 from paceline.campaigns.progress import Progress
 from paceline.campaigns.upload import UploadReport
 from paceline.flows.bridge import Bridge
-from paceline.flows.controlling import controlling, counting, forecasting
+from paceline.flows.controlling import controlling, correcting, counting, forecasting
 from paceline.flows.following import Walk
 from paceline.flows.sending import cancelling, finding, keyed_id, looking_up, looking_up_row, sending
 from paceline.flows.steps import AsyncAsked, arun
@@ -81,6 +81,16 @@ class AsyncCampaign:
     async def change(self, options: CampaignOptions) -> None:
         """As `Campaign.change`."""
         await arun(controlling("change", self.name, compact(options.texts())), self._outbox.state)
+
+    async def change_template(
+        self, template: str | None = None, url: str | None = None, *, literal_braces: bool = False
+    ) -> None:
+        """As `Campaign.change_template`."""
+        await arun(correcting(self.name, template, url, literal_braces=literal_braces), self._outbox.state)
+
+    async def delete(self) -> None:
+        """As `Campaign.delete`."""
+        await arun(controlling("delete", self.name), self._outbox.state)
 
 
 class AsyncOutbox:

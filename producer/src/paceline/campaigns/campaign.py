@@ -4,7 +4,7 @@ from paceline.campaigns.options import CampaignOptions
 from paceline.campaigns.plan import Plan, plan_rest
 from paceline.campaigns.progress import Progress, progress_of
 from paceline.campaigns.upload import UploadReport
-from paceline.flows.controlling import controlling, counting, forecasting, outlook
+from paceline.flows.controlling import controlling, correcting, counting, forecasting, outlook
 from paceline.flows.steps import run
 from paceline.forecast.outlook import Forecast
 from paceline.inbox.record import compact
@@ -98,6 +98,30 @@ class Campaign:
             NotFound, CampaignConflict: as for `pause`.
         """
         self._control("change", compact(options.texts()))
+
+    def change_template(
+        self, template: str | None = None, url: str | None = None, *, literal_braces: bool = False
+    ) -> None:
+        """Correct what its messages say, as long as nothing of it has left. Its rows stay as they are.
+
+        Args:
+            template: the text; None: it stays.
+            url: address of the attachment; None: it stays, and '': there is none any more.
+            literal_braces: as for `Outbox.start_campaign`.
+
+        Raises:
+            InvalidOperation: they cannot be, or need columns that the rows did not bring.
+            NotFound, CampaignConflict: as for `pause`; or something of it has left already.
+        """
+        run(correcting(self.name, template, url, literal_braces=literal_braces), self._state)
+
+    def delete(self) -> None:
+        """Undo it, as long as nothing of it has left: workers delete what waits, and then its name is free.
+
+        Raises:
+            NotFound, CampaignConflict: there is none, it is cancelled, or something of it has left already.
+        """
+        self._control("delete")
 
     def _control(self, verb: str, argument: str = "") -> None:
         run(controlling(verb, self.name, argument), self._state)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from paceline.campaigns.draft import corrected
 from paceline.campaigns.progress import Progress, progress_of
 from paceline.errors import CampaignConflict, NotFound
 from paceline.flows.steps import Flow
@@ -49,7 +50,29 @@ def controlling(verb: str, name: str, argument: str = "") -> Flow[None]:
     Raises:
         NotFound, CampaignConflict: there is none, or it is cancelled or complete.
     """
-    reply = yield questions.control_campaign(verb, name, argument)
+    _conclude((yield questions.control_campaign(verb, name, argument)), verb, name)
+
+
+def correcting(name: str, template: str | None, url: str | None, *, literal_braces: bool = False) -> Flow[None]:
+    """Give a campaign of which nothing has left another template; arguments as for `Campaign.change_template`.
+
+    Raises:
+        InvalidOperation: the template cannot be, or asks for what the rows did not bring.
+        NotFound, CampaignConflict: there is none, or it cannot be corrected any more.
+    """
+    fields: dict[str, str] = yield questions.campaign(name)
+    if not fields:
+        raise NotFound(f"no campaign named {name!r}")
+    payload, digest = corrected(fields, template, url, literal_braces=literal_braces)
+    _conclude((yield questions.change_template(name, payload, digest)), "template", name)
+
+
+def _conclude(reply: str, verb: str, name: str) -> None:
+    """Raise what a refusing reply means."""
+    if reply == "begun":
+        raise CampaignConflict(
+            f"something of campaign {name!r} has left already: pause or cancel it, and upload the rest under another name"
+        )
     if reply == "unknown campaign":
         raise NotFound(f"no campaign named {name!r}")
     if reply == "complete":

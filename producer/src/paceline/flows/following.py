@@ -8,7 +8,7 @@ from typing import Final
 from paceline.errors import NotFound, OutcomesTrimmed
 from paceline.flows.steps import Flow, Pause, pauses
 from paceline.state import questions
-from paceline.status.entry import OutcomeEntry, entry_of
+from paceline.status.entry import OutcomeEntry, entries_of
 
 # One page is one script run, during which the server does nothing else: 2 ms (1,000 entries are 4).
 PAGE: Final = 500
@@ -51,7 +51,7 @@ def reading(campaign: str | None, begin: str, limit: int = PAGE, *, receipts: bo
     if what == "trimmed":
         raise OutcomesTrimmed(begin[1:] if begin.startswith("(") else "0", found[0] or None, campaign)
     raw = json.loads(found[1])
-    entries = [entry_of(entry_id, paired(flat)) for entry_id, flat in raw]
+    entries = [entry for entry_id, flat in raw for entry in entries_of(entry_id, paired(flat))]
     following = f"({entries[-1].entry_id}" if entries else begin
     kept = [entry for entry in entries if receipts or entry.event == "settled"]
     return Page(kept, following, len(raw) == limit, found[0] == "1")

@@ -7,13 +7,14 @@
 --         seal:   3 rows offered, 4 rows invalid
 --         change: 3 options
 --         pause, cancel: 3 why
+--         template: 3 payload (JSON), 4 digest: another template, while nothing has left
 --         abandon: 3 why: its upload ended early; one that was held for it stays so
---         read, resume:  nothing more
+--         read, resume, delete: nothing more
 --       options: `weight`, `rate` and `cap` (its cap: the words, and us between two of its operations), `window`, `openings` (the
 --       window's: "open-close ..." in us), `auto_pause` (percent), `vu`
--- reply open: 'opened' | 'continued' | 'different' | 'unknown account' | 'cancelled' | 'forgotten'
---       read: flat hash, `now` added; empty when unknown     else: 'done' | 'unknown campaign' | 'cancelled' | 'complete'
--- keys  c:<name>, c:<name>:out, campaigns, a:<acct> (read), a:<acct>:c, a:<acct>:tm, its lane's rotation, timers
+-- reply open: 'opened' | 'continued' | 'different' | 'unknown account' | 'cancelled' | 'deleted' | 'forgotten'
+--       read: flat hash, `now` added; empty when unknown     else: 'done' | 'unknown campaign' | 'cancelled' | 'complete' | 'begun'
+-- keys  c:<name>, c:<name>:out, c:<name>:tm, campaigns, a:<acct> (read), a:<acct>:c, a:<acct>:tm, its lane's rotation, timers
 -- What follows from a change (sources in or out of turn, memory given back) is a dispatcher's, at the account's next visit;
 -- what must hold at once (paused, cancelled) is read by every grant and begin.
 --@include keys.lua
@@ -65,11 +66,33 @@ local function set_options(options)
   end
 end
 
+local function forget(account)
+  redis.call('UNLINK', c, c .. ':out', c .. ':tm')
+  redis.call('SREM', key.campaigns, name)
+  redis.call('SREM', key.account(account) .. ':c', name)
+  redis.call('ZREM', key.account(account) .. ':tm', 'c:0:' .. name)
+end
+
+-- Whether it can be undone: nothing of it has left or has an outcome.
+local OUTCOMES = { 'accepted', 'rejected', 'expired', 'cancelled', 'dead', 'held' }
+local function is_fresh()
+  if redis.call('HEXISTS', c, 'fresh') == 0 then return false end
+  for _, number in pairs(fields(c, OUTCOMES)) do
+    if tonumber(number) ~= 0 then return false end
+  end
+  return true
+end
+
 if verb == 'open' then
   local common = cjson.decode(ARGV[3])
   if redis.call('EXISTS', key.account(common.a)) == 0 then return 'unknown account' end
-  local known = fields(c, { 'digest', 'hold', 'forgets_at' })
-  if known.digest and known.digest ~= ARGV[4] then return 'different' end
+  local known = fields(c, { 'digest', 'hold', 'forgets_at', 'a', 'fresh', 'received', 'doomed' })
+  if known.doomed then return 'deleted' end
+  if known.digest and known.digest ~= ARGV[4] then
+    if not known.fresh or known.hold == 'cancelled' or tonumber(known.received or 0) > 0 then return 'different' end
+    forget(known.a)  -- no row was ever written: it may as well be this one
+    known = {}
+  end
   if known.hold == 'cancelled' then return 'cancelled' end
   -- Of recipients that were forgotten nobody could tell that they had their message.
   if known.forgets_at and tonumber(known.forgets_at) <= server_time() then return 'forgotten' end
@@ -85,7 +108,7 @@ if verb == 'open' then
     return 'continued'
   end
   for field, value in pairs(common) do redis.call('HSET', c, field, value) end
-  redis.call('HSET', c, 'digest', ARGV[4], 'created', int(server_time()), 'sealed', '0')
+  redis.call('HSET', c, 'digest', ARGV[4], 'created', int(server_time()), 'sealed', '0', 'fresh', '1')
   if ARGV[6] == '1' then redis.call('HSET', c, 'hold', 'paused', 'hold_why', 'it was uploaded paused', 'hold_at', int(server_time())) end
   if ARGV[6] == '2' then redis.call('HSET', c, 'hold', 'paused', 'hold_why', 'it is being uploaded', 'hold_at', int(server_time()), 'uploading', '1') end
   redis.call('SADD', key.campaigns, name)
@@ -100,7 +123,26 @@ if verb == 'seal' then
   if not known.completed_at then poke(known.a) end
   return 'done'
 end
+if verb == 'delete' then
+  if redis.call('HEXISTS', c, 'doomed') == 1 then return 'done' end
+  if known.hold == 'cancelled' then return 'cancelled' end
+  if not is_fresh() then return 'begun' end
+  if tonumber(redis.call('HGET', c, 'received') or 0) == 0 then
+    forget(known.a)
+  else
+    redis.call('HSET', c, 'hold', 'cancelled', 'hold_why', 'it is being deleted', 'hold_at', int(server_time()), 'doomed', '1')
+    redis.call('HDEL', c, 'completed_at')
+    redis.call('SADD', key.account(known.a) .. ':c', name)
+    poke(known.a)
+  end
+  return 'done'
+end
 if known.hold == 'cancelled' then return 'cancelled' end
+if verb == 'template' then
+  if not is_fresh() then return 'begun' end
+  redis.call('HSET', c, 'p', ARGV[3], 'digest', ARGV[4])
+  return 'done'
+end
 if known.completed_at then return 'complete' end
 if verb == 'abandon' then
   if known.uploading then redis.call('HSET', c, 'hold_why', ARGV[3]) end

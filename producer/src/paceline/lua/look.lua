@@ -6,7 +6,7 @@
 --         receipt:   2 record id, 3 id    -> JSON {record, refused, operation, created_here}, cheap enough to poll
 --         accounts:                       -> account names
 --         account:   2 name               -> JSON of settings (never the key), counts, and what waits, counted from the lists
---         campaign:  2 name               -> JSON of the campaign, its account and lanes, and when the last of its timers ends
+--         campaign:  2 name               -> JSON of the campaign, its account, counts and lanes, and when the last of its timers ends
 --         campaigns:                      -> campaign names
 --         known:     2 ... ids            -> how many of them are known
 --         find:      2 cursor, 3 recipient or target, 4 account or '', 5 how many keys to look at -> { next cursor, ids }
@@ -190,8 +190,10 @@ elseif verb == 'account' then
 elseif verb == 'campaign' then
   local c = as_table(redis.call('HGETALL', key.campaign(ARGV[2])))
   if not c.a then return '' end
+  local lanes = lanes_of(c.a)
   return cjson.encode({
-    campaign = c, account = account_of(c.a), lanes = lanes_of(c.a), now = int(now),
+    campaign = c, account = account_of(c.a), lanes = lanes, now = int(now), timed = timed_of(c.a, lanes),
+    counts = as_table(redis.call('HGETALL', key.account(c.a) .. ':n')),
     first_timed = redis.call('ZRANGE', key.campaign(ARGV[2]) .. ':tm', 0, 0, 'WITHSCORES')[2] or nil,
     last_timed = redis.call('ZRANGE', key.campaign(ARGV[2]) .. ':tm', -1, -1, 'WITHSCORES')[2] or nil,
   })

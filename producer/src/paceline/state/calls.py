@@ -83,6 +83,10 @@ class State:
         """As `questions.control_campaign`."""
         return self.ask(questions.control_campaign(verb, name, argument))
 
+    def change_template(self, name: str, payload: str, digest: str) -> str:
+        """As `questions.change_template`."""
+        return self.ask(questions.change_template(name, payload, digest))
+
     def campaign_outlook(self, name: str) -> dict[str, Any] | None:
         """As `questions.campaign_outlook`."""
         return self.ask(questions.campaign_outlook(name))

@@ -91,6 +91,12 @@ def control_campaign(verb: str, name: str, argument: str = "") -> Question[str]:
     return Question("campaign", (verb, name, argument), str, "control_campaign", given)
 
 
+def change_template(name: str, payload: str, digest: str) -> Question[str]:
+    """Give a campaign of which nothing has left another template; see campaign.lua."""
+    given = {"name": name, "payload": payload, "digest": digest}
+    return Question("campaign", ("template", name, payload, digest), str, "change_template", given)
+
+
 def campaign(name: str) -> Question[dict[str, str]]:
     """All fields of a campaign, `now` (us) among them; empty when unknown."""
     return Question("campaign", ("read", name), _paired, "campaign", {"name": name})

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final, Literal, cast
 
@@ -102,3 +102,16 @@ def entry_of(entry_id: str, found: Mapping[str, str]) -> OutcomeEntry:
         metadata=json.loads(found.get("metadata") or "{}"),
         version=int(found.get("v", 1)),
     )
+
+
+def entries_of(entry_id: str, found: Mapping[str, str]) -> list[OutcomeEntry]:
+    """Read one entry of a stream; one that tells of many recipients that were not reached is an entry for each.
+
+    Args:
+        entry_id: as for `entry_of`.
+        found: likewise.
+    """
+    entry = entry_of(entry_id, found)
+    if "recipients" not in found:
+        return [entry]
+    return [replace(entry, id=op_id, to=to, key=key or None) for op_id, to, key in json.loads(found["recipients"])]

@@ -158,7 +158,7 @@ class MemoryState(State):
                 f"operation {missing[0]}, which it follows, is not known, or was deleted after its retention time"
             )
             return "written"
-        written = sum(self._write(rid, common | row | {"p": _content(common, row)}) for row in rows)
+        written = sum(self._write(rid, common | row | {"p": _content(common, row), "values": row["p"]}) for row in rows)
         if campaign:
             self._count(campaign, received=count, written=written, duplicate=count - written)
         return "written"
@@ -176,8 +176,11 @@ class MemoryState(State):
         """As `State.open_campaign`."""
         if self._refuses(common["a"]):
             return "unknown account"
-        if name in self._campaigns:
-            return "continued" if self._campaigns[name]["digest"] == digest else "different"
+        existing = self._campaigns.get(name)
+        if existing and existing["digest"] == digest:
+            return "continued"
+        if existing and int(existing.get("received", 0)):
+            return "different"
         self._campaigns[name] = common | dict(options or {}) | {"digest": digest, "sealed": "0", "created": self._us()}
         if paused:
             self._campaigns[name] |= {"hold": "paused", "hold_why": "it was uploaded paused"}
@@ -207,13 +210,25 @@ class MemoryState(State):
         if verb == "abandon":
             held |= {"hold_why": argument} if "uploading" in held else {}
             return "done"
-        if verb == "change":
+        if verb == "delete":
+            del self._campaigns[name], self._outbox.campaigns[name]
+            self._operations = {op_id: found for op_id, found in self._operations.items() if found.get("c") != name}
+        elif verb == "change":
             held |= json.loads(argument)
         elif verb == "resume":
             for field_name in ("hold", "hold_why", "uploading"):
                 held.pop(field_name, None)
         else:
             held |= {"hold": {"pause": "paused", "cancel": "cancelled"}[verb], "hold_why": argument}
+        return "done"
+
+    def change_template(self, name: str, payload: str, digest: str) -> str:
+        """As `State.change_template`."""
+        self._campaigns[name] |= {"p": payload, "digest": digest}
+        recorded, fields = self._outbox.campaigns[name], json.loads(payload)
+        recorded.template, recorded.url = fields.get("text", ""), fields.get("url")
+        rows = [found for found in self._operations.values() if found.get("c") == name]
+        recorded.messages[:] = [_message(found["to"], payload, found["values"]) for found in rows]
         return "done"
 
     def campaigns(self) -> list[str]:
@@ -273,7 +288,7 @@ class MemoryState(State):
         self._created_by[op_id] = rid
         self._operations[op_id] = fields | {"s": "w", "t": str(microseconds(self._now()))}
         if "c" in fields:
-            message = CampaignMessage(fields["to"], json.loads(fields["p"]).get("text", ""))
+            message = _message(fields["to"], self._campaigns[fields["c"]]["p"], fields["values"])
             self._outbox.campaigns[fields["c"]].messages.append(message)
         return True
 
@@ -340,6 +355,10 @@ class MemoryState(State):
         counts = self._campaigns[campaign]
         for name, number in more.items():
             counts[name] = str(int(counts.get(name, 0)) + number)
+
+
+def _message(to: str, template: str, values: str) -> CampaignMessage:
+    return CampaignMessage(to, merged(json.loads(template), json.loads(values)).get("text", ""))
 
 
 def _add_to(lane: dict[str, Any], found: Mapping[str, str]) -> None:

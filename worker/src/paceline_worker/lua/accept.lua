@@ -63,7 +63,10 @@ local function accept(rid, held)
   local a = load_account(account, now, epoch)
   local why = record_of.objection(record, held, a, name)
   if a then count(tally, 'inbox', 0 - record_of.counted(held)) end
-  if why then return refuse(rid, held, a, why) end
+  if why then
+    if a and why == record_of.CANCELLED then campaign.tell_unreached(account, name, record_of.unreached(record), now) end
+    return refuse(rid, held, a, why)
+  end
   local common, sender = record.common or {}, record.sender
   local lane = key.lane(account, sender)
   redis.call('SADD', a.key .. ':ln', sender)

@@ -117,6 +117,7 @@ local function begin(id, token, question)
       return { s = 'wait', slot = int(slot), account = o.a, moved = o.moved }
     end
     redis.call('HSET', o.key, 's', 's', 'w', owner .. '|' .. question)
+    if o.c then campaign.begun(o.c) end
     redis.call('ZADD', key.in_flight, int(now + lease), id)
   end
   local followed, made_at = followed_of(o)

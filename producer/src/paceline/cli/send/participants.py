@@ -26,12 +26,13 @@ OPTIONS: Final = "--participant, --participants"
 _COLUMNS: Final = ("to", "number")
 
 
-def participants_of(given: list[str] | None, path: Path | None) -> tuple[str, ...]:
-    """All numbers, those of the options first.
+def participants_of(given: list[str] | None, path: Path | None, sender: str | None = None) -> tuple[str, ...]:
+    """All numbers, those of the options first. One that a file repeats is taken once.
 
     Args:
         given: from ``--participant``.
         path: from ``--participants``.
+        sender: who is in the group anyway, and left out where a file names it.
 
     Returns:
         At least one number, each once.
@@ -41,6 +42,9 @@ def participants_of(given: list[str] | None, path: Path | None) -> tuple[str, ..
     """
     found: dict[str, None] = {}
     for place, number in _placed(given or (), path):
+        from_file = place.startswith("--participants")
+        if from_file and (number in found or number == sender):
+            continue
         try:
             phone_number(number)
         except ValueError as error:

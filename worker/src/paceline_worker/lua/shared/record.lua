@@ -1,7 +1,7 @@
 -- What an inbox record may be. Needs campaigns.lua. A producer's user may write any record, so nothing in it is believed: fields come from
 -- a closed list, account, sender and campaign have one home each, and everything has a size. Everything is checked before anything is
 -- written.
-local record_of = {}
+local record_of = { CANCELLED = 'its campaign was cancelled' }
 
 -- An Outbox writes 250 rows at most (some 2 ms); releases before wrote 1,000. More would hold up the server, and Lua's stack.
 local MOST_ROWS = 2000
@@ -33,6 +33,20 @@ local function lacks(fields_of, needed)
     if fields_of[name] == nil then return true end
   end
   return false
+end
+
+-- Of the rows of a record that came too late for its campaign: { id, to, key or '' } of those that no earlier one brought.
+function record_of.unreached(record)
+  local unreached = {}
+  local function fits(value, name) return type(value) == 'string' and #value <= ROW[name] end
+  for place, row in ipairs(type(record.rows) == 'table' and record.rows or {}) do
+    if place > MOST_ROWS then break end
+    local whole = type(row) == 'table' and fits(row.id, 'id') and fits(row.to, 'to')
+    if whole and redis.call('EXISTS', key.operation(row.id)) == 0 then
+      unreached[#unreached + 1] = { row.id, row.to, fits(row.rk, 'rk') and row.rk or '' }
+    end
+  end
+  return unreached
 end
 
 local function number_of_rows(record)
@@ -110,7 +124,7 @@ end
 
 -- Why a record cannot be taken, or nil. `held` is what it was written with, `a` its account, `name` its campaign.
 function record_of.objection(record, held, a, name)
-  if record and record_of.campaign(held) and campaign.of(name).hold == 'cancelled' then return 'its campaign was cancelled' end
+  if record and record_of.campaign(held) and campaign.of(name).hold == 'cancelled' then return record_of.CANCELLED end
   if #held.body > LARGEST_RECORD then return 'the record is too large' end
   if not record then return 'the record is not of a version this worker reads' end
   if not a then return 'the account was removed' end
