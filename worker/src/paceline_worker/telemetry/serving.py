@@ -90,7 +90,14 @@ class MetricsEndpoint:
 
     def _complain(self, error: OSError) -> None:
         if error.errno == errno.EADDRINUSE:
-            words = "this worker shows no metrics: the port is taken; give each worker its own PACELINE_METRICS_PORT"
-        else:
-            words = "this worker shows no metrics: PACELINE_METRICS_ADDRESS and PACELINE_METRICS_PORT cannot be served"
-        log.warning(words, port=self._port, error=error.strerror)
+            log.warning(
+                "this worker shows no metrics: the port is taken; give each worker its own PACELINE_METRICS_PORT",
+                port=self._port,
+                error=error.strerror,
+            )
+            return
+        log.warning(
+            "this worker shows no metrics: PACELINE_METRICS_ADDRESS and PACELINE_METRICS_PORT cannot be served",
+            port=self._port,
+            error=error.strerror,
+        )
