@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import prometheus_client
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
@@ -10,10 +10,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 from paceline.literals import OUTCOMES
 from paceline.version import VERSION
 from paceline_worker.broker.refusals import REASONS
+from paceline_worker.telemetry import scraped
 from paceline_worker.telemetry.effort import Effort
-
-if TYPE_CHECKING:
-    from wsgiref.simple_server import WSGIServer
 
 # Labels stay bounded: accounts beyond this many share one series.
 _MOST_ACCOUNTS: Final = 200
@@ -210,12 +208,4 @@ def serve(registry: CollectorRegistry, port: int, address: str) -> Callable[[], 
     Raises:
         OSError: the port is taken.
     """
-    started: tuple[WSGIServer, threading.Thread] = prometheus_client.start_http_server(port, address, registry)
-    server, thread = started
-
-    def stop() -> None:
-        server.shutdown()
-        server.server_close()
-        thread.join()
-
-    return stop
+    return scraped.serve(prometheus_client.make_wsgi_app(registry), port, address, "paceline-metrics")
