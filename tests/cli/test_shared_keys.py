@@ -80,6 +80,16 @@ def test_accounts_that_share_a_key_already_are_told_of_once(cli: Cli, client: re
     assert all(word in said[0].err for word in ("'acme'", "'beta'", "the same API key"))
 
 
+def test_accounts_that_share_a_key_already_can_be_encrypted_anew(cli: Cli, client: redis.Redis) -> None:
+    """A secret can be retired all the same."""
+    client.delete("paceline:{0}:keys")
+    client.hset("paceline:{0}:keys", "?acme", "acme")
+    assert 0 == cli("accounts", "add", "beta", *LIMITED, stdin=API_KEY).code
+    answer = cli("accounts", "rotate", "--same-key")
+    assert (0, "2 keys encrypted anew.\n") == (answer.code, answer.out)
+    assert REFUSED.replace("acme", "beta") in cli("accounts", "add", "gamma", *LIMITED, stdin=API_KEY).refusal()
+
+
 def test_a_key_that_cannot_be_decrypted_hinders_nobody(cli: Cli, client: redis.Redis) -> None:
     """Nobody can say whether it is the same one."""
     forget_digests(client, "acme")

@@ -8,12 +8,13 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Final
 
-from tests.faults import answers, killing, load, severing
+from tests.faults import answers, killing, load, scarcity, severing
 from tests.faults.profile import PROFILES, Profile
 from tests.faults.result import Result, as_json, as_markdown, from_dict
 
@@ -39,9 +40,16 @@ RUNS: Final[dict[str, Run]] = {
     "F23": load.starved,
     "F24": load.slow_provider,
     "F25": load.herd,
+    "F10": scarcity.full_server,
+    "F26": scarcity.descriptors,
+    "F27": scarcity.giant,
 }
 # What five minutes have room for.
 SHORT: Final = ("F0", "F1", "F5 everysec", "F8", "F9", "F11 reconcile", "F12", "F16", "F19", "F22")
+
+
+# What a machine can do is no matter of what else it does meanwhile.
+ALONE: Final = ("F22", "F23", "F24", "F25", "F27")
 
 
 def main() -> int:
@@ -50,6 +58,9 @@ def main() -> int:
     parser.add_argument("--profile", choices=sorted(PROFILES), default="short")
     parser.add_argument("--only", default="", help="faults to run, such as F1,F5; default: all of the profile")
     parser.add_argument("--percent", type=int, choices=range(1, 101), metavar="1-100", default=100, help="of the sizes")
+    parser.add_argument(
+        "--jobs", type=int, default=1, help="faults at the same time, but for those of load; default: 1"
+    )
     parser.add_argument("--seed", type=int, default=1, help="of all random choices; default: 1")
     parser.add_argument(
         "--directory", type=Path, default=Path("build/faults"), help="of reports; default: build/faults"
@@ -65,7 +76,12 @@ def main() -> int:
     about = f"Profile {profile.name}, {options.percent} %, seed {options.seed}, commit {_commit()}."
     kept = options.directory / profile.name
     kept.mkdir(parents=True, exist_ok=True)
-    results = [_result(name, profile, options.seed, kept, about, again=options.again) for name in chosen]
+    run = partial(_result, profile=profile, seed=options.seed, kept=kept, about=about, again=options.again)
+    with ThreadPoolExecutor(options.jobs) as pool:
+        beside = {name: pool.submit(run, name) for name in chosen if name not in ALONE}
+        found = {name: future.result() for name, future in beside.items()}
+    found |= {name: run(name) for name in chosen if name in ALONE}
+    results = [found[name] for name in chosen]
     (kept / "report.md").write_text(as_markdown(results, about=about))
     (kept / "report.json").write_text(as_json(results, about=about))
     sys.stdout.write(as_markdown(results, about=about))
@@ -79,7 +95,7 @@ def _chosen(only: str, profile: Profile) -> list[str]:
     return [name for name in RUNS if name.split()[0] in wanted or name.upper() in wanted]
 
 
-def _result(name: str, profile: Profile, seed: int, kept: Path, about: str, *, again: bool) -> Result:
+def _result(name: str, *, profile: Profile, seed: int, kept: Path, about: str, again: bool) -> Result:
     """The result of one fault; one that passed on this commit with this seed is not run again unless asked for."""
     path = kept / f"{name.replace(' ', '-')}.json"
     if not again and path.exists() and (found := json.loads(path.read_text()))["about"] == about:

@@ -63,7 +63,7 @@ def ambiguous(profile: Profile, seed: int, policy: str) -> Result:
 
 def outage(profile: Profile, seed: int) -> Result:
     """F12: the provider answers 503 to everything for a while, with much waiting on three accounts."""
-    accounts, each = ("a1", "a2", "a3"), 100
+    accounts, each = ("a1", "a2", "a3"), max(60, int(profile.outage_s))
     limit = {"limits": ["300/minute"], "algorithm": "spacing"}
     with world(seed, scenario={"defaults": limit, "latency_ms": 20}) as built:
         for name in accounts:

@@ -27,6 +27,7 @@ class Profile:
         poisons: F19: operations that end their workers.
         overload_s: F22 to F25: seconds of each load.
         herd: F25: accounts that are released at once.
+        crowd: F27: small accounts, and what waits on the one beside them.
     """
 
     name: Name
@@ -45,6 +46,7 @@ class Profile:
     poisons: int
     overload_s: float
     herd: int
+    crowd: tuple[int, int]
 
     def scaled(self, percent: int) -> "Profile":
         """The same faults, so many percent as often.
@@ -70,13 +72,14 @@ class Profile:
             terms=some(self.terms),
             poisons=some(self.poisons),
             herd=some(self.herd),
+            crowd=(some(self.crowd[0]), some(self.crowd[1])),
         )
 
 
 SHORT: Final = Profile(
     name="short",
-    control=(400, 6),
-    kills=(500, 8),
+    control=(300, 4),
+    kills=(400, 8),
     stops=1,
     server_kills=2,
     wipes=1,
@@ -84,12 +87,13 @@ SHORT: Final = Profile(
     cuts=(400, 12),
     longest_hole_s=2.0,
     ambiguous=60,
-    outage_s=15.0,
+    outage_s=10.0,
     jumps=2,
     terms=2,
     poisons=1,
-    overload_s=6.0,
+    overload_s=5.0,
     herd=200,
+    crowd=(20, 5000),
 )
 FULL: Final = Profile(
     name="full",
@@ -108,5 +112,6 @@ FULL: Final = Profile(
     poisons=20,
     overload_s=30.0,
     herd=10_000,
+    crowd=(1000, 1_000_000),
 )
 PROFILES: Final = {profile.name: profile for profile in (SHORT, FULL)}

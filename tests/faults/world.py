@@ -33,6 +33,8 @@ LEASE_S: Final = DEADLINE_S + 5.0
 # So long nothing more gets its outcome before a run is given up.
 PATIENCE_S: Final = 120.0
 _CANARY_S: Final = 1.0
+_SENDS: Final = 40
+_SEND_AGAIN_S: Final = 0.25
 _WATCH_S: Final = 0.05
 
 
@@ -122,6 +124,7 @@ class World:
         self.sent: list[Sent] = []
         self.accounts: list[str] = []
         self.failed_sends = 0
+        self.given_up = 0
         self.slowest_send_s = 0.0
 
     def produce_through(self, broker_url: str, state_url: str) -> None:
@@ -151,21 +154,32 @@ class World:
         return name
 
     def send(self, account: str, policy: Any = "reconcile", **fields: Any) -> bool:
-        """Send the next message, of its own text; False when `send()` raised, so nothing was promised."""
-        number = len(self.sent) + self.failed_sends
+        """Send the next message, of its own text; when `send()` raises, again with the same idempotency key, as a service does.
+
+        Returns:
+            Whether it was sent in the end. Nothing was promised of one that was not, and it may be there all the same.
+        """
+        number = len(self.sent) + self.given_up
         text = f"{account} message {number}"
         values = {"sender": f"+155501000{number % SENDERS:02d}", "to": f"+1555020{number % 10_000:04d}", **fields}
-        began_s = time.monotonic()
-        try:
-            message = SendMessage(account=account, text=text, on_unknown=policy, **values)
-            op_id = self.outbox.send(message).id
-        except PacelineError:
-            self.failed_sends += 1
-            return False
-        finally:
+        message = SendMessage(account=account, text=text, on_unknown=policy, idempotency_key=text, **values)
+        for _ in range(_SENDS):
+            began_s = time.monotonic()
+            op_id = self._tried(message)
             self.slowest_send_s = max(self.slowest_send_s, time.monotonic() - began_s)
-        self.sent.append(Sent(op_id, text, (values["sender"], values["to"]), policy))
-        return True
+            if op_id is not None:
+                self.sent.append(Sent(op_id, text, (values["sender"], values["to"]), policy))
+                return True
+            self.failed_sends += 1
+            time.sleep(_SEND_AGAIN_S)
+        self.given_up += 1
+        return False
+
+    def _tried(self, message: SendMessage) -> str | None:
+        try:
+            return self.outbox.send(message).id
+        except PacelineError:
+            return None
 
     def outcomes(self) -> tuple[int, int]:
         """How many operations have their outcome, and how many the books do not account for."""

@@ -87,7 +87,9 @@ local known = redis.call('EXISTS', k) == 1
 if verb == 'add' and known then return 'exists' end
 if verb ~= 'add' and not known then return 'unknown account' end
 
-if verb == 'add' or verb == 'rotate' or verb == 'digest' then
+-- Whoever encrypts anew the key that an account has had from before there were digests may go on sharing it.
+local gets_a_key = verb == 'add' or (verb == 'rotate' and ARGV[6] == '1')
+if gets_a_key or verb == 'digest' then
   local other = holder(ARGV[verb == 'rotate' and 7 or 4])
   if other and other ~= name then
     if verb == 'digest' then redis.call('HSET', key.keys, '?' .. name, name) end
@@ -154,7 +156,7 @@ elseif verb == 'rotate' then
   if version ~= ARGV[3] then return 'changed' end
   write_account(name, 'key', ARGV[4])
   write_account(name, 'key_version', ARGV[5])
-  keep_digest(name, ARGV[7])
+  if gets_a_key or not holder(ARGV[7]) or holder(ARGV[7]) == name then keep_digest(name, ARGV[7]) end
   local another = ARGV[6] == '1'
   if another then
     -- Whether it works may just have been asked: that call has the place of one slot, behind those that were granted ahead and are
