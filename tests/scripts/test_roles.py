@@ -11,7 +11,7 @@ import redis
 from prometheus_client import CollectorRegistry, generate_latest
 from redis.exceptions import NoPermissionError
 
-from paceline import Outbox, SendMessage, names
+from paceline import Outbox, Queued, SendMessage, names
 from paceline.state import connect
 from paceline.state.calls import State
 from paceline.state.scripts import Script
@@ -101,7 +101,7 @@ def test_each_role_may_what_it_is_for_and_nothing_else(client: redis.Redis) -> N
     """ACL DRYRUN answers for each role and each command, and changes nothing."""
 
     def is_let(role: str, command: tuple[str, ...]) -> bool:
-        answer = client.execute_command("ACL", "DRYRUN", role, *command)
+        answer = roles.acl(client, "DRYRUN", role, *command)
         return bool(answer in ("OK", b"OK"))
 
     found = {command: {role for role in EVERYBODY if is_let(role, command)} for command in MATRIX}
@@ -118,9 +118,9 @@ def rules_of_one_account() -> list[str]:
 @pytest.mark.usefixtures("guarded")
 def test_the_rules_of_one_account_reach_no_other_and_no_key(client: redis.Redis) -> None:
     """Neither another account, nor the API key."""
-    client.execute_command("ACL", "SETUSER", "producer", *rules_of_one_account())
+    roles.acl(client, "SETUSER", "producer", *rules_of_one_account())
     for key in ("a:acme:secret", "a:other", "l:other:+1:t"):
-        assert client.execute_command("ACL", "DRYRUN", "producer", "HGET", f"{R}:{key}", "x") not in ("OK", b"OK")
+        assert roles.acl(client, "DRYRUN", "producer", "HGET", f"{R}:{key}", "x") not in ("OK", b"OK")
 
 
 def test_every_test_that_the_threat_model_names_is_there() -> None:
@@ -142,7 +142,7 @@ def test_nobody_comes_in_without_a_password(guarded: EmbeddedServer) -> None:
 
 def test_a_producer_sends(guarded: EmbeddedServer, client: redis.Redis) -> None:
     """An Outbox writes and hints, with an idempotency key, too; with the rules for one account it waits as well."""
-    client.execute_command("ACL", "SETUSER", "producer", *rules_of_one_account())
+    roles.acl(client, "SETUSER", "producer", *rules_of_one_account())
     with Outbox(broker_url=roles.url_of(guarded.url, "producer")) as outbox:
         first = outbox.send(SendMessage(account="acme", sender=SENDER, to="+15550100002", text="a"))
         outbox.send(SendMessage(account="acme", sender=SENDER, to="+15550100002", text="b", idempotency_key="k"))
@@ -151,7 +151,7 @@ def test_a_producer_sends(guarded: EmbeddedServer, client: redis.Redis) -> None:
         records = [str(rid) for rid in client.zrange(f"{R}:inbox", 0, -1)]
         assert [1, 1] == [done.written for done in worker.accept(records)]
         worker.client.close()
-        assert first.id == first.wait(timeout=10).id
+        assert Queued == type(first.wait(timeout=10))
         assert "waiting" == outbox.status(first.id).state
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     import redis
@@ -17,15 +17,21 @@ def roles() -> dict[str, list[str]]:
     return {words[1]: words[2:] for words in lines if words[1] != "default"}
 
 
+def acl(client: redis.Redis, *words: str) -> Any:
+    """Run one command of a server's access control."""
+    raw: Any = client
+    return raw.execute_command("ACL", *words)
+
+
 def create(client: redis.Redis) -> None:
     """Make the users of the file, as a server does that starts with it."""
     for name, rules in roles().items():
-        client.execute_command("ACL", "SETUSER", name, "reset", *rules)
+        acl(client, "SETUSER", name, "reset", *rules)
 
 
 def remove(client: redis.Redis) -> None:
     """Remove them."""
-    client.execute_command("ACL", "DELUSER", *roles())
+    acl(client, "DELUSER", *roles())
 
 
 def url_of(url: str, role: str) -> str:

@@ -26,7 +26,7 @@ def users(stack: Stack) -> Iterator[None]:
 def test_a_worker_and_a_person_need_no_more_than_their_users_may(stack: Stack) -> None:
     """The worker consumes, sends and obeys; the command line and Celery's tools work; nothing is refused by the server."""
     stack.add_account()
-    stack.client.execute_command("ACL", "LOG", "RESET")
+    roles.acl(stack.client, "LOG", "RESET")
     worker = stack.start_worker(PACELINE_BROKER_URL=roles.url_of(stack.server.url, "worker"))
     for number in range(3):
         stack.send(number)
@@ -50,6 +50,6 @@ def test_a_worker_and_a_person_need_no_more_than_their_users_may(stack: Stack) -
     with spawn(asked, operator, worker.log_path.with_suffix(f".{free_port()}")) as tool:
         tool.wait_for_line("pong")
     # redis-py tells its name where it may; nobody needs that.
-    refused = [str(entry) for entry in stack.client.execute_command("ACL", "LOG") if "client|setinfo" not in str(entry)]
+    refused = [str(entry) for entry in roles.acl(stack.client, "LOG") if "client|setinfo" not in str(entry)]
     assert [] == refused
     assert "NoPermission" not in worker.log_text()
