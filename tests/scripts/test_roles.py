@@ -151,7 +151,7 @@ def test_a_producer_sends(guarded: EmbeddedServer, client: redis.Redis) -> None:
         records = [str(rid) for rid in client.zrange(f"{R}:inbox", 0, -1)]
         assert [1, 1] == [done.written for done in worker.accept(records)]
         worker.client.close()
-        assert Queued == type(first.wait(timeout=10))
+        assert isinstance(first.wait(timeout=10), Queued)
         assert "waiting" == outbox.status(first.id).state
 
 
