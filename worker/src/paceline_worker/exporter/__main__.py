@@ -16,6 +16,7 @@ from paceline.state.calls import State
 from paceline_worker.exporter.gauges import StateGauges
 from paceline_worker.exporter.readings import Reader
 from paceline_worker.telemetry import logs, scraped
+from paceline_worker.telemetry.serving import origin
 
 log = structlog.get_logger(__name__)
 
@@ -55,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _refuse(
             f"nothing can be served at {settings.metrics_address}:{settings.exporter_port}: {error.strerror}"
         )
-    log.info("metrics", address=f"http://{settings.metrics_address}:{settings.exporter_port}/metrics")
+    log.info("metrics", address=f"{origin(settings.metrics_address, settings.exporter_port)}/metrics")
     signal.sigwait(_ENDS)
     stop()
     return 0

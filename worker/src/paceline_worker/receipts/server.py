@@ -15,6 +15,7 @@ from paceline_worker.receipts.address import PATH
 from paceline_worker.receipts.connections import Connections
 from paceline_worker.receipts.intake import Intake
 from paceline_worker.receipts.metrics import ReceiptMetrics, Result
+from paceline_worker.telemetry.serving import listener
 
 log = structlog.get_logger(__name__)
 
@@ -74,7 +75,9 @@ async def serving(
     handlers: Any = runner.server
     try:
         loop = asyncio.get_running_loop()
-        async with await loop.create_server(lambda: connections.front(handlers()), address, port) as server:
+        async with await loop.create_server(
+            lambda: connections.front(handlers()), sock=listener(address, port)
+        ) as server:
             yield
             server.close()
             await runner.cleanup()

@@ -89,9 +89,12 @@ def _is_ours(path: Path) -> bool:
 
 
 def place_of_bad_rows(name: str, recipients: Path) -> Path:
-    """``NAME.invalid.csv`` beside the file; of a pipe, in the folder of the command."""
+    """``NAME.invalid.csv`` beside the file; of a pipe, in the folder of the command; of that very file, ``NAME.invalid-2.csv``."""
     folder = recipients.parent if str(recipients) != STDIN and recipients.is_file() else Path()
-    return folder / f"{name}.invalid.csv"
+    place, number = folder / f"{name}.invalid.csv", 2
+    while place.exists() and recipients.exists() and place.samefile(recipients):
+        place, number = folder / f"{name}.invalid-{number}.csv", number + 1
+    return place
 
 
 def rows_of(path: Path, reading: Reading) -> Iterator[FileRow]:
