@@ -20,6 +20,7 @@ from paceline.settings import Settings
 from paceline.state.trouble import trouble
 from paceline.tracing import setup
 from paceline.version import VERSION
+from paceline_worker.accounts.secret_check import check_secret
 from paceline_worker.accounts.secrets import KeyRing
 from paceline_worker.checks import check_state_server
 from paceline_worker.delivery.engine import Closing, Engine
@@ -69,7 +70,7 @@ class Runtime:
         self._step = step
         self._way_out: WayOut | None = None
         self._owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
-        ring = KeyRing(settings.secret_key.get_secret_value())
+        self._ring = ring = KeyRing(settings.secret_key.get_secret_value())
         clock = ServerClock()
         traces = Traces(clock)
         admission, way = Admission(settings.capacity), Way()
@@ -162,6 +163,7 @@ class Runtime:
         try:
             check_state_server(self._state.client, allow_volatile=self._settings.allow_volatile)
             check_schema(self._state.client)
+            check_secret(self._state.client, self._ring)
             self._state.shorten_leases()
             self._state.unreachable(self._owner, "it starts")  # which a server that takes no writes refuses
             self._state.unreachable(self._owner, "")
