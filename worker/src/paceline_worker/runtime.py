@@ -22,7 +22,7 @@ from paceline.tracing import setup
 from paceline.version import VERSION
 from paceline_worker.accounts.secret_check import check_secret
 from paceline_worker.accounts.secrets import KeyRing
-from paceline_worker.checks import check_state_server
+from paceline_worker.checks import check_state_server, in_clear
 from paceline_worker.delivery.engine import Closing, Engine
 from paceline_worker.delivery.lateness import Way
 from paceline_worker.delivery.traces import Traces
@@ -147,6 +147,8 @@ class Runtime:
         """
         self._check_state()
         proxy_for(self._settings.api_base)
+        if in_clear(self._settings.api_base):
+            log.warning("the provider's address begins with http://: API keys and messages travel in clear")
         try:
             self._end_traces = setup.set_up("paceline-worker")
         except ConfigurationError as error:
