@@ -1,10 +1,12 @@
 """Files as people have them, from the shell and from Python: who gets which message. The cases are those of real senders."""
 
+import asyncio
 import csv
 import io
 import json
 import subprocess
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -12,10 +14,11 @@ from typing import Any
 import pytest
 
 from paceline.errors import InvalidOperation, PacelineError
+from paceline.inbox.record import microseconds
 from paceline.operations.requests import merged
 from paceline.state import connect
 from paceline.state.calls import State
-from paceline.testing import RecordingOutbox
+from paceline.testing import AsyncRecordingOutbox, RecordingOutbox
 from tests.cli.conftest import PROGRAM, SENDER, Cli, Inbox, Worker, campaign_arguments, people
 from tests.support.workbooks import workbook
 
@@ -269,8 +272,43 @@ def test_the_end_of_a_validity_is_told_as_it_is(cli: Cli, tmp_path: Path) -> Non
     """When all rows have the same end of their own, it is that one."""
     lines = [f"+1555010{number:04d},2099-01-01T00:00:00Z\n" for number in range(5)]
     (tmp_path / "f.csv").write_text("to,valid_until\n" + "".join(lines))
-    out = start(cli, tmp_path / "f.csv", "--dry-run", "--rate", "1/100 days", template="Hi").out
-    assert "their turn comes after 2099-01-01" in " ".join(out.split()) or "Problem" not in out
+    answer = start(cli, tmp_path / "f.csv", "--dry-run", "--rate", "1/9999 days", template="Hi")
+    assert "their turn comes after 2099-01-01" in " ".join(answer.out.split())
+
+
+def test_a_campaign_may_begin_later(cli: Cli, inbox: Inbox, tmp_path: Path) -> None:
+    """`--not-before` holds for rows that say nothing else, and puts off their end."""
+    file = people(tmp_path / "people.csv", 1)
+    assert "--not-before: " in start(cli, file, "--not-before", "tomorrow").refusal(2)
+    assert "must be later than" in start(
+        cli, file, "--not-before", "2099-01-02T00:00:00Z", "--valid-until", "2099-01-01T00:00:00Z"
+    ).refusal(2)
+    assert start(cli, file, "--not-before", "2099-01-02T09:00:00+01:00").code == 0
+    [row] = inbox.records[0]["rows"]
+    begins = datetime(2099, 1, 2, 8, tzinfo=UTC)
+    assert (str(microseconds(begins)), str(microseconds(begins + timedelta(days=1)))) == (row["nb"], row["vu"])
+    planned = start(cli, file, "--not-before", "2099-01-02T09:00:00+01:00", "--dry-run", "--json", name="other").json
+    assert planned["starts_at"].startswith("2099-01-02T08:00:0")
+
+
+def test_a_loop_reads_files_too(tmp_path: Path) -> None:
+    """An asynchronous outbox takes a path like the other one, with the same options."""
+    (tmp_path / "f.csv").write_text("Phone,name\n(11) 98765-4321,Ana\n")
+
+    async def upload() -> Messages:
+        outbox = AsyncRecordingOutbox()
+        await outbox.start_campaign(
+            "spring",
+            account="acme",
+            sender=SENDER,
+            template="Hi {name}",
+            recipients=tmp_path / "f.csv",
+            to_column="phone",
+            default_country="BR",
+        )
+        return [(message.to, message.text) for message in outbox.campaigns["spring"].messages]
+
+    assert [("+5511987654321", "Hi Ana")] == asyncio.run(upload())
 
 
 def test_bad_rows_are_whole_and_harmless_and_can_be_corrected(cli: Cli, inbox: Inbox, tmp_path: Path) -> None:

@@ -320,6 +320,17 @@ def test_the_end_of_a_campaign_holds_for_its_rows() -> None:
         encoded({"not_before": "2026-01-31T13:00:00Z"}, ends=ends)
 
 
+def test_the_beginning_of_a_campaign_holds_for_rows_without_one() -> None:
+    """It puts the default validity off; a row's own beginning stands."""
+    begins, own = NOON + timedelta(hours=1), "2026-01-31T12:00:00Z"
+    row = encoded({}, begins=begins)
+    assert (str(NOON_US + 3_600_000_000), str(NOON_US + 3_600_000_000 + DAY_US)) == (row["nb"], row["vu"])
+    assert str(NOON_US) == encoded({"not_before": own}, begins=begins)["nb"]
+    assert "vu" not in encoded({}, begins=begins, ends=NOON + timedelta(hours=2))
+    with pytest.raises(InvalidRow, match="valid_until: must be later than not_before"):
+        encoded({"valid_until": own}, begins=begins)
+
+
 @pytest.mark.parametrize(
     ("text", "value"),
     [("5", 5), ("-1.5", -1.5), ("10.50", Decimal("10.50")), ("12345678901234567890", 12345678901234567890)],

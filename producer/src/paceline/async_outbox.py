@@ -6,6 +6,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Ma
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from contextvars import copy_context
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
@@ -26,6 +27,8 @@ from paceline.inbox.record import compact, operation_id
 from paceline.operations import Operation
 from paceline.outbox import Outbox
 from paceline.outcomes import OutcomeEntry, place
+from paceline.recipients.columns import reading_of
+from paceline.recipients.files import rows_of
 from paceline.settings import Settings
 from paceline.state import connect_async, questions
 from paceline.state.calls import AsyncState
@@ -35,6 +38,17 @@ from paceline.tracing import spans
 _T = TypeVar("_T")
 # Uploads and plans read rows and reckon, so they have threads of their own: the loop's are left to others.
 _THREADS: Final = 4
+
+
+def _rows(
+    recipients: AsyncIterable[Mapping[str, object]] | Iterable[Mapping[str, object]] | Path,
+    described: Mapping[str, Any],
+) -> AsyncIterable[Mapping[str, object]] | Iterable[Mapping[str, object]]:
+    """The rows of a file, read in the thread that uploads them; anything else as it is."""
+    if not isinstance(recipients, Path):
+        return recipients
+    ignored = described.get("ignore_columns", ())
+    return rows_of(recipients, reading_of(described.get("to_column"), ignored, described.get("default_country")))
 
 
 class AsyncCampaign:
@@ -152,20 +166,20 @@ class AsyncOutbox:
         self,
         name: str,
         *,
-        recipients: AsyncIterable[Mapping[str, object]] | Iterable[Mapping[str, object]],
+        recipients: AsyncIterable[Mapping[str, object]] | Iterable[Mapping[str, object]] | Path,
         **described: Any,
     ) -> AsyncCampaign:
         """As `Outbox.start_campaign`. The upload runs in a thread.
 
         Args:
             name: as there.
-            recipients: an asynchronous iterable is read on the loop; any other, such as a list or a generator, in the thread.
+            recipients: an asynchronous iterable is read on the loop; any other (a list, a generator, a file) in the thread.
             described: the other arguments of `Outbox.start_campaign`. ``on_invalid`` and ``on_progress`` are called in the thread.
 
         Returns:
             The campaign. When the caller is cancelled, the upload ends, and the campaign waits as after a bad row.
         """
-        bridge = Bridge(recipients, asyncio.get_running_loop())
+        bridge = Bridge(_rows(recipients, described), asyncio.get_running_loop())
         try:
             campaign = await self.in_thread(
                 lambda blocking: blocking.start_campaign(name, recipients=bridge, **described)
@@ -178,11 +192,11 @@ class AsyncOutbox:
         self,
         name: str,
         *,
-        recipients: AsyncIterable[Mapping[str, object]] | Iterable[Mapping[str, object]],
+        recipients: AsyncIterable[Mapping[str, object]] | Iterable[Mapping[str, object]] | Path,
         **described: Any,
     ) -> Plan:
         """As `Outbox.plan_campaign`; arguments as for `start_campaign`."""
-        bridge = Bridge(recipients, asyncio.get_running_loop())
+        bridge = Bridge(_rows(recipients, described), asyncio.get_running_loop())
         try:
             return await self.in_thread(lambda blocking: blocking.plan_campaign(name, recipients=bridge, **described))
         finally:

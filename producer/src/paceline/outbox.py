@@ -123,6 +123,7 @@ class Outbox:
         template: str,
         recipients: Iterable[Mapping[str, object]] | Path,
         url: str | None = None,
+        not_before: datetime | None = None,
         valid_until: datetime | None = None,
         on_unknown: OnUnknown = "reconcile",
         max_attempts: int | None = None,
@@ -152,7 +153,8 @@ class Outbox:
             recipients: mappings with ``to``, optionally ``key``, ``not_before``, ``valid_until`` (ISO 8601 with a zone), and
                 the columns the template names; or the path of a file (docs/campaigns.md tells which).
             url: attachment for all; placeholders are filled in, percent-encoded unless one is the whole address.
-            valid_until: not sent later; default 24 hours from now.
+            not_before: not sent earlier; a row may say its own.
+            valid_until: not sent later; default 24 hours from now, or from ``not_before`` on.
             on_unknown: policy for calls of unknown outcome.
             max_attempts: calls before an operation is dead.
             weight: its share of its sender's turns, 1 to 1000. Of a campaign that is continued, the options given change.
@@ -186,6 +188,7 @@ class Outbox:
             sender=sender,
             template=template,
             url=url,
+            not_before=not_before,
             valid_until=valid_until,
             on_unknown=on_unknown,
             max_attempts=max_attempts,
@@ -226,6 +229,7 @@ class Outbox:
         template: str,
         recipients: Iterable[Mapping[str, object]] | Path,
         url: str | None = None,
+        not_before: datetime | None = None,
         valid_until: datetime | None = None,
         on_unknown: OnUnknown = "reconcile",
         max_attempts: int | None = None,
@@ -252,6 +256,7 @@ class Outbox:
             template: see there.
             recipients: see there.
             url: see there.
+            not_before: see there.
             valid_until: see there.
             on_unknown: see there.
             max_attempts: see there.
@@ -281,6 +286,7 @@ class Outbox:
             sender=sender,
             template=template,
             url=url,
+            not_before=not_before,
             valid_until=valid_until,
             on_unknown=on_unknown,
             max_attempts=max_attempts,

@@ -20,8 +20,9 @@ from paceline.settings import Settings
 from paceline.state.trouble import trouble
 from paceline.tracing import setup
 from paceline.version import VERSION
+from paceline_worker.accounts.secret_check import check_secret
 from paceline_worker.accounts.secrets import KeyRing
-from paceline_worker.checks import check_state_server
+from paceline_worker.checks import check_state_server, in_clear
 from paceline_worker.delivery.engine import Closing, Engine
 from paceline_worker.delivery.lateness import Way
 from paceline_worker.delivery.traces import Traces
@@ -69,7 +70,7 @@ class Runtime:
         self._step = step
         self._way_out: WayOut | None = None
         self._owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
-        ring = KeyRing(settings.secret_key.get_secret_value())
+        self._ring = ring = KeyRing(settings.secret_key.get_secret_value())
         clock = ServerClock()
         traces = Traces(clock)
         admission, way = Admission(settings.capacity), Way()
@@ -146,6 +147,8 @@ class Runtime:
         """
         self._check_state()
         proxy_for(self._settings.api_base)
+        if in_clear(self._settings.api_base):
+            log.warning("the provider's address begins with http://: API keys and messages travel in clear")
         try:
             self._end_traces = setup.set_up("paceline-worker")
         except ConfigurationError as error:
@@ -162,6 +165,7 @@ class Runtime:
         try:
             check_state_server(self._state.client, allow_volatile=self._settings.allow_volatile)
             check_schema(self._state.client)
+            check_secret(self._state.client, self._ring)
             self._state.shorten_leases()
             self._state.unreachable(self._owner, "it starts")  # which a server that takes no writes refuses
             self._state.unreachable(self._owner, "")

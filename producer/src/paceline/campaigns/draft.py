@@ -33,6 +33,7 @@ class Draft:
         account: account name.
         sender: E.164.
         compiled: what all its messages are made of, and what rows have to bring.
+        not_before: before when no row leaves that does not say it itself, when that was said.
         valid_until: until when all rows are valid, when that was said.
         on_unknown: policy for calls of unknown outcome.
         max_attempts: calls before an operation is dead.
@@ -45,6 +46,7 @@ class Draft:
     account: str
     sender: str
     compiled: Template
+    not_before: datetime | None
     valid_until: datetime | None
     on_unknown: OnUnknown
     max_attempts: int
@@ -59,7 +61,7 @@ class Draft:
 
     def encoder(self) -> Encoder:
         """What makes chunk records of its rows."""
-        return Encoder(self.name, self.compiled, ends=self.valid_until, reading=self.reading)
+        return Encoder(self.name, self.compiled, begins=self.not_before, ends=self.valid_until, reading=self.reading)
 
     @property
     def digest(self) -> str:
@@ -87,6 +89,7 @@ def draft(
     sender: str,
     template: str,
     url: str | None = None,
+    not_before: datetime | None = None,
     valid_until: datetime | None = None,
     on_unknown: OnUnknown = "reconcile",
     max_attempts: int | None = None,
@@ -108,6 +111,7 @@ def draft(
         text=template if "text" in made.fields else None,
         url=_sample_address(url) if url is not None else None,
         priority="bulk",
+        not_before=not_before,
         valid_until=valid_until,
         on_unknown=on_unknown,
         max_attempts=max_attempts or DEFAULT_MAX_ATTEMPTS,
@@ -121,6 +125,7 @@ def draft(
         account=account,
         sender=sender,
         compiled=made,
+        not_before=sample.not_before,
         valid_until=sample.valid_until,
         on_unknown=on_unknown,
         max_attempts=sample.max_attempts,
