@@ -4,6 +4,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 # Test processes: most tests wait for workers and servers of their own.
 JOBS ?= 2
+# Of the fault suite: short or full.
+PROFILE ?= short
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 # Whoever has nothing left to do takes over half of what another has before it.
 PYTEST = $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
@@ -13,7 +15,7 @@ unexport PYTHONDONTWRITEBYTECODE
 RUNS := $(VENV)/.runs
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-fast check format docs pictures bench clean help prometheus
+.PHONY: demo test test-fast check format docs pictures faults bench clean help prometheus
 
 help:            ## list the verbs
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -44,6 +46,9 @@ docs: $(READY)   ## reference pages and dashboards, made from models, settings a
 
 pictures: $(READY) prometheus ## docs/images: the dashboards, drawn from what a real Prometheus saw of a real fleet (some minutes)
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m deploy.pictures $(ARGS)
+
+faults: $(READY) ## workers, servers and networks fail; at most five minutes, PROFILE=full takes hours
+	$(BIN)/python -m tests.faults --profile $(PROFILE) --jobs $(JOBS) $(ARGS)
 
 bench: $(READY)  ## figures for the bars of docs/benchmarks.md
 	$(BIN)/python -m benchmarks.pacing

@@ -184,7 +184,7 @@ def acme(cli: Cli) -> str:
 def quick(cli: Cli) -> str:
     """An account that may send now."""
     arguments = ("--limit", "100/second", "--variation", "0", "--no-info")
-    assert cli("accounts", "add", "quick", *arguments, stdin=f"{API_KEY}\n").code == 0
+    assert cli("accounts", "add", "quick", *arguments, stdin=f"{API_KEY}-quick\n").code == 0
     return "quick"
 
 

@@ -93,6 +93,11 @@ def test_a_variation_has_a_unit_or_is_milliseconds(cli: Cli, text: str, seconds:
     ("arguments", "words"),
     [
         (["acme", "--limit", "often"], "--limit: 'often' is not a rate"),
+        (["acme", "--limit", f"10/{'9' * 400} minutes"], "--limit: at most 1,000,000,000 in at most 366 days"),
+        (["acme", "--limit", f"{'9' * 400}/minute"], "--limit: at most 1,000,000,000 in at most 366 days"),
+        (["acme", "--limit", "10/2 years"], "--limit: at most 1,000,000,000 in at most 366 days"),
+        (["acme", "--limit", f"10/{'9' * 600} minutes"], "--limit: has more than 500 characters"),
+        (["acme", "--budget", f"*=10/{'9' * 400} minutes"], "at most 1,000,000,000 in at most 366 days"),
         (["acme", "--limit", "10/minute", "--variation", "soon"], "--variation: is neither auto nor a time"),
         (["acme", "--limit", "10/minute", "--variation", "11s"], "--variation: between 0 and 10 seconds"),
         (["acme", "--limit", "10/minute", "--sender", "0049"], "--sender: 0049 is not a phone number"),

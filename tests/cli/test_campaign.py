@@ -95,14 +95,16 @@ def test_the_file_of_bad_rows_can_be_chosen(cli: Cli, tmp_path: Path) -> None:
     assert (tmp_path / "bad.csv").exists()
 
 
-@pytest.mark.parametrize("name", ["spring.invalid.csv", "people.csv"])
-def test_the_recipients_are_never_overwritten(cli: Cli, tmp_path: Path, name: str) -> None:
-    """Recipients that are themselves the file for bad rows are refused, not replaced."""
-    recipients = tmp_path / name
-    recipients.write_text("to,name\n12,Bob\n")
-    options = [] if name.startswith("spring") else ["--invalid", str(recipients)]
-    assert "--invalid: " in cli(*campaign_arguments(recipients), *options).refusal(2)
-    assert recipients.read_text() == "to,name\n12,Bob\n"
+def test_the_recipients_are_never_overwritten(cli: Cli, tmp_path: Path) -> None:
+    """Recipients that are themselves the file for bad rows are refused where that was asked for; else the rows get another file."""
+    for name in ("people.csv", "spring.invalid.csv", "spring.invalid-2.csv"):
+        (tmp_path / name).write_text("to,name\n12,Bob\n")
+    people = tmp_path / "people.csv"
+    assert "--invalid: " in cli(*campaign_arguments(people), "--invalid", str(people)).refusal(2)
+    for name, bad in (("spring.invalid.csv", "spring.invalid-2.csv"), ("spring.invalid-2.csv", "spring.invalid.csv")):
+        before = (tmp_path / name).read_text()
+        assert f"see {tmp_path / bad}" in cli(*campaign_arguments(tmp_path / name)).refusal()
+        assert (tmp_path / name).read_text() == before
 
 
 def test_a_bad_row_with_nowhere_to_go(cli: Cli, tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ ALL = f"{names.STATE_ROOT}:outcomes"
 SPRING = f"{names.STATE_ROOT}:c:spring:out"
 HEADER = (
     "to", "outcome", "code", "words", "message_uuid", "id", "account", "campaign", "kind", "accepted_at", "settled_at", "entry_id",
+    "key",
 )  # fmt: skip
 MESSAGE = "MSG11111111-2222-4333-8444-555555555555"
 ACCEPTED = {"verb": "finish", "outcome": "accepted", "code": "200", "uuid": MESSAGE}
@@ -91,7 +92,7 @@ def test_each_outcome_is_a_line(cli: Cli, worker: Worker) -> None:
     first, second = lines(answer.out)
     assert list(first) == [
         "entry_id", "id", "account", "campaign", "kind", "outcome", "code", "message_uuid", "words", "accepted_at",
-        "settled_at", "to", "count",
+        "settled_at", "to", "count", "event", "idempotency_key", "key", "metadata", "version",
     ]  # fmt: skip
     assert (first["id"], first["outcome"], first["message_uuid"], first["words"]) == (ids[0], "accepted", MESSAGE, None)
     assert (second["id"], second["outcome"], second["code"], second["words"]) == (

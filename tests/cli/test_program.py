@@ -186,7 +186,7 @@ def test_the_books_balance(cli: Cli, worker: Worker) -> None:
     assert cli("audit").out == "No accounts.\n"
     assert cli("audit", "--json").json == []
     for name in ("acme", "zeta"):
-        cli("accounts", "add", name, "--limit", "10/minute", stdin="key")
+        cli("accounts", "add", name, "--limit", "10/minute", stdin=f"key of {name}")
     sent(cli, "acme")
     worker.accept_all()
     sent(cli, "acme")

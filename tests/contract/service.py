@@ -4,7 +4,7 @@ import asyncio
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
@@ -116,9 +116,9 @@ class Service:
             self._next_s = time.monotonic() + REAL_PACE_S
         seen: list[tuple[int, bytes]] = []
 
-        def reading(status: int, headers: Mapping[str, str], body: bytes) -> Answer:
+        def reading(status: int, headers: Mapping[str, str], body: bytes, *redact: Callable[[str], str]) -> Answer:
             seen.append((status, body))
-            return read_answer(status, headers, body)
+            return read_answer(status, headers, body, *redact)
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(client, "read_answer", reading)

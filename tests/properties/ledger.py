@@ -87,8 +87,8 @@ class Ledger(RuleBasedStateMachine):
         self.accounts = Accounts(self.client)
         ring, never = KeyRing(SECRET), timedelta(0)
         self.accounts.add("acme", ApiKey("k"), ring=ring, rates="10/minute", info_every=never)
-        self.accounts.add("fast", ApiKey("k"), ring=ring, rates="600/minute", budgets=BUDGETS, info_every=never)
-        self.accounts.add("told", ApiKey("k"), ring=ring)
+        self.accounts.add("fast", ApiKey("f"), ring=ring, rates="600/minute", budgets=BUDGETS, info_every=never)
+        self.accounts.add("told", ApiKey("t"), ring=ring)
         self.sent: dict[str, Sent] = {}
         self.offered = 0
         self.hints: list[Hint] = []

@@ -17,7 +17,7 @@ from tests.support.stored import stored_account
 RING = KeyRing(SECRET)
 OTHER = KeyRing("AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=")
 # Different each time, and for each account.
-MOVING = {"name", "key", "key_version", "added_at", "info_at", "info_read_at", "next", "recheck", "due"}
+MOVING = {"name", "key", "digest", "key_version", "added_at", "info_at", "info_read_at", "next", "recheck", "due"}
 
 
 def fields(client: redis.Redis, name: str) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """The streams of outcomes: what stands in them, reading on, gaps, and a campaign's end."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from itertools import islice
@@ -88,7 +89,7 @@ def trim(drive: Drive, keep: int, stream: str = ALL) -> None:
 
 
 def test_an_entry_says_what_became_of_an_operation(drive: Drive, reader: Outcomes) -> None:
-    """Its outcome with the provider's code, handle and words, and when; whom it was sent to stays out of the common stream."""
+    """Its outcome with the provider's code, handle and words, when, and whom it was sent to."""
     accepted, rejected = drive.deliver_sent(ACCEPTED), drive.deliver_sent(REJECTED)
     first, second = reader.read()
     assert (accepted, "acme", None, "message.to_number") == (first.id, first.account, first.campaign, first.kind)
@@ -98,7 +99,7 @@ def test_an_entry_says_what_became_of_an_operation(drive: Drive, reader: Outcome
     )  # fmt: skip
     assert instant(drive.operation(rejected)["te"]) == second.settled_at
     assert instant(drive.operation(rejected)["t"]) == second.accepted_at
-    assert (None, None) == (first.to, first.count)
+    assert ("+15550100002", None) == (first.to, first.count)
 
 
 def test_nothing_is_told_before_there_is_something(reader: Outcomes) -> None:
@@ -243,7 +244,7 @@ def test_following_goes_on(drive: Drive) -> None:
 
 
 def test_a_campaign_has_a_stream_of_its_own(drive: Drive, reader: Outcomes) -> None:
-    """Its entries stand in both; in its own with the recipient, and nothing of others among them."""
+    """Its entries stand in both, with the recipients, and nothing of others is among them."""
     ops = upload(drive, 2)
     single = drive.deliver_sent(ACCEPTED)
     assert ops == [drive.deliver(verdict) for verdict in (ACCEPTED, REJECTED)]
@@ -251,7 +252,7 @@ def test_a_campaign_has_a_stream_of_its_own(drive: Drive, reader: Outcomes) -> N
     assert [(ops[0], "accepted"), (ops[1], "rejected")] == told(own)
     assert [("+15550200000", "spring"), ("+15550200001", "spring")] == [(entry.to, entry.campaign) for entry in own]
     assert [single, *ops] == [entry.id for entry in reader.read()]
-    assert {None} == {entry.to for entry in reader.read()}
+    assert own == [replace(entry, entry_id=one.entry_id) for one, entry in zip(own, reader.read()[1:], strict=True)]
 
 
 def test_a_campaign_that_nobody_knows(reader: Outcomes) -> None:
@@ -289,15 +290,16 @@ def test_following_a_campaign_ends_with_it(drive: Drive) -> None:
     assert [] == list(never.follow("spring", entries[-1].entry_id))
 
 
-def test_a_cancelled_campaign_counts_what_was_not_sent(drive: Drive, reader: Outcomes) -> None:
-    """Those that waited leave no entry each: the final one says how many."""
+def test_a_cancelled_campaign_tells_whom_it_did_not_reach(drive: Drive, reader: Outcomes) -> None:
+    """In its own stream, many in one entry; the stream of all outcomes has the final entry only, which says how many."""
     ops = upload(drive, 3)
     drive.deliver(ACCEPTED)
     drive.state.control_campaign("cancel", "spring", "wrong text")
     finish(drive)
     entries = reader.read("spring")
-    assert [(ops[0], "accepted"), ("", "cancelled")] == told(entries)
-    assert 2 == entries[-1].count
+    assert [(ops[0], "accepted"), (ops[1], "cancelled"), (ops[2], "cancelled"), ("", "cancelled")] == told(entries)
+    assert (2, entries[1].entry_id) == (entries[-1].count, entries[2].entry_id)
+    assert [(ops[0], "accepted"), ("", "cancelled")] == told(reader.read())
 
 
 def test_an_operation_can_have_several_entries(drive: Drive, reader: Outcomes, held: Held) -> None:

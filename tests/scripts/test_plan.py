@@ -11,7 +11,7 @@ from paceline import Plan
 from paceline.campaigns.campaign import Campaign
 from paceline.campaigns.draft import Draft, draft
 from paceline.campaigns.options import CampaignOptions
-from paceline.campaigns.plan import plan_campaign
+from paceline.campaigns.plan import plan_campaign, plan_rest
 from paceline.campaigns.upload import open_campaign, upload
 from paceline.errors import UnknownAccount, UnknownSender
 from paceline.ids import new_id
@@ -111,6 +111,16 @@ def test_what_an_earlier_upload_brought_is_known(drive: Drive) -> None:
     assert 1201 == round((found.starts_at - drive.now) / INTERVAL)
     assert (0, 1200) == ((again := plan(drive, numbers(1200))).recipients, again.known)
     assert ("there is nothing to send",) == again.problems
+
+
+def test_what_goes_from_the_inbox_into_its_lane_between_two_looks_counts_once(drive: Drive) -> None:
+    """The plan of what is left stands on one look, whatever happens after it."""
+    start(drive, numbers(20), accept=False)
+    seen = drive.state.campaign_outlook("spring")
+    drive.accept_all()
+    assert seen
+    assert 20 == plan_rest(drive.state, "spring", seen).recipients
+    assert 20 == Campaign("spring", drive.state).plan().recipients
 
 
 def test_a_plan_writes_nothing(drive: Drive, server: EmbeddedServer) -> None:

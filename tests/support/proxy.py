@@ -40,11 +40,18 @@ class Proxy:
 
     Attributes:
         port: where it listens.
+        swallows: whether it is a black hole.
+        ends: both sides of each connection.
+        marker: what is in commands whose replies are cut.
+        replies_cut: how many were.
     """
 
     def __init__(self, target: int, random: Random | None = None, tls: ssl.SSLContext | None = None) -> None:
         self.port = 0
         self.swallows = False
+        self.marker: bytes | None = None
+        self.replies_cut = 0
+        self._most_replies_cut = 0
         self.ends: set[End] = set()
         self._target = target
         self._tls = tls
@@ -123,6 +130,26 @@ class Proxy:
 
         self._do(apply)
 
+    def cut_replies(self, marker: bytes, most: int) -> None:
+        """Reset a connection when the target answers a command that holds these bytes: it was carried out, and nobody is told.
+
+        Args:
+            marker: such as the digest of a script.
+            most: how many replies are cut; `replies_cut` counts them.
+        """
+
+        async def apply() -> None:
+            self.marker, self.replies_cut, self._most_replies_cut = marker, 0, most
+
+        self._do(apply)
+
+    def cuts_reply(self) -> bool:
+        """Whether a reply of a marked command is to be cut; it is taken to be."""
+        if self.replies_cut >= self._most_replies_cut:
+            return False
+        self.replies_cut += 1
+        return True
+
     def connections(self) -> int:
         """How many clients are connected."""
         return sum(end.of_client for end in self.ends)
@@ -173,6 +200,7 @@ class End(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._lost = False
+        self.is_marked = False
         self._full = False
         self._read_all = self._wrote_all = False
         self._queue: deque[tuple[float, bytes | None]] = deque()  # None: no more bytes will come
@@ -190,7 +218,14 @@ class End(asyncio.Protocol):
             self.peer.drain()
 
     def data_received(self, data: bytes) -> None:
-        """Queue one part."""
+        """Queue one part, unless it is the reply of a marked command."""
+        if self.of_client:
+            self.peer.is_marked |= self._proxy.marker is not None and self._proxy.marker in data
+        elif self.is_marked:
+            self.is_marked = False
+            if self._proxy.cuts_reply():
+                self.reset()
+                return
         self._put(data)
         self._queued += len(data)
         if self._queued > _MOST_QUEUED and self._transport:

@@ -151,7 +151,7 @@ def test_once_prints_and_ends(stack: Stack) -> None:
     [
         ("PACELINE_EXPORTER_PORT", ["--port", "many"], {}),
         ("PACELINE_EXPORTER_PORT", [], {"PACELINE_EXPORTER_PORT": "0"}),
-        ("state address is malformed", [], {"PACELINE_BROKER_URL": "redis://h:port/0"}),
+        ("PACELINE_BROKER_URL: names no host with a port", [], {"PACELINE_BROKER_URL": "redis://h:port/0"}),
     ],
 )
 def test_what_is_malformed_is_told_in_one_sentence(words: str, options: list[str], environment: dict[str, str]) -> None:

@@ -37,7 +37,7 @@ def own() -> Iterator[EmbeddedServer]:
 
 
 def full(client: redis.Redis) -> Undo:
-    client.config_set("maxmemory", "1mb")
+    client.config_set("maxmemory", "100kb")
     return lambda: client.config_set("maxmemory", "0")
 
 

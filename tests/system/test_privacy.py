@@ -5,18 +5,20 @@ import re
 import urllib.request
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import psutil
 import pytest
 
+from paceline import names
 from paceline.state import connect
 from paceline_worker.accounts.accounts import Accounts
 from paceline_worker.accounts.secrets import ApiKey, KeyRing
 from tests.support.processes import free_port
 from tests.support.promtool import promtool
 from tests.support.servers import start_server
+from tests.support.shell import paceline
 from tests.support.stack import SECRET, Stack
-from tests.support.stored import stored_account
 
 pytestmark = [pytest.mark.system]
 
@@ -27,14 +29,20 @@ FAULTS = [
         "status": 422,
         "from_request": 1,
         "count": 1,
-        "message": f"number {NUMBER} is bad\r\n\x1b[31mred",
+        "message": f"number {NUMBER} is bad, and so is '{TEXT}', says {KEY[2:12]}...\r\n\x1b[31mred",
     },
     {"kind": "answer", "status": 503, "from_request": 2, "count": 1},
     {"kind": "drop", "from_request": 3, "count": 1},
     {"kind": "answer_after_accepting", "status": 500, "from_request": 4, "count": 1},
     {"kind": "answer", "status": 486, "from_request": 5, "count": 1},
     {"kind": "answer", "status": 429, "from_request": 6, "count": 1, "retry_after": 1},
-    {"kind": "answer", "status": 401, "from_request": 7, "count": 1},
+    {
+        "kind": "answer",
+        "status": 401,
+        "from_request": 7,
+        "count": 1,
+        "message": f"Invalid API key '{KEY}' for {NUMBER[1:]}",
+    },
 ]
 
 
@@ -67,9 +75,24 @@ def test_the_canary_leaves_no_trace(stack: Stack, log_format: str) -> None:
     for place, text in everything.items():
         for canary in (KEY, NUMBER, NUMBER[1:], TEXT, SECRET):
             assert canary not in text, f"{canary} in {place}"
-    dump = stored_account(stack.client, stack.name)
-    assert KEY not in json.dumps(dump)
+    assert_no_key(stack)
     assert re.search(r"^paceline_operations_settled_total\{.*outcome=\"rejected\"\} 1\.0$", metrics, re.MULTILINE)
+
+
+def assert_no_key(stack: Stack) -> None:
+    """Neither the key nor eight characters of it in state or on a terminal; no number or text in the words."""
+    everywhere = {"state": broker_dump(stack.server.url)}
+    for command in (("accounts", "show", stack.name), ("dead", "list"), ("outcomes",), ("outcomes", "--format", "csv")):
+        ended = paceline(stack.environment, *command)
+        assert 0 == ended.code, ended.err
+        everywhere[" ".join(command)] = ended.out
+    for place, text in everywhere.items():
+        assert [] == [part for start in range(len(KEY) - 7) if (part := KEY[start : start + 8]) in text], place
+    entries: Any = stack.client.xrange(f"{names.STATE_ROOT}:outcomes")
+    told = json.dumps([entry.get("words") for _, entry in entries])
+    assert "[removed] is bad, and so is" in told
+    for canary in (NUMBER[1:], TEXT):
+        assert canary not in told + everywhere["accounts show " + stack.name]
 
 
 def test_promtool_has_nothing_to_say_of_a_worker(stack: Stack) -> None:
@@ -99,6 +122,7 @@ def broker_dump(url: str) -> str:
         "hash": client.hgetall,
         "set": client.smembers,
         "zset": lambda key: client.zrange(key, 0, -1),
+        "stream": client.xrange,
     }
     parts = [f"{key}: {readers[str(client.type(key))](str(key))}" for key in map(str, client.scan_iter("*"))]
     client.close()

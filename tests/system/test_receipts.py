@@ -402,7 +402,7 @@ def run(*options: str, **environment: str) -> subprocess.CompletedProcess[str]:
     [
         ("PACELINE_RECEIPTS_PORT", ["--port", "many"], {}),
         ("PACELINE_RECEIPTS_PORT", [], {"PACELINE_RECEIPTS_PORT": "0"}),
-        ("state address is malformed", [], {"PACELINE_BROKER_URL": "redis://h:port/0"}),
+        ("PACELINE_BROKER_URL: names no host with a port", [], {"PACELINE_BROKER_URL": "redis://h:port/0"}),
         ("nothing can be served at 192.0.2.1:9810", ["--address", "192.0.2.1"], {}),
     ],
 )

@@ -9,6 +9,8 @@ from datetime import timedelta
 import pytest
 
 from paceline import names
+from paceline_worker.accounts.accounts import Accounts
+from paceline_worker.accounts.secrets import KeyRing
 from tests.support.processes import Sandbox
 from tests.support.servers import start_server
 from tests.support.stack import SECRET, Stack, canary_environment
@@ -123,11 +125,22 @@ def test_a_worker_without_a_secret_is_refused(stack: Stack) -> None:
     )
 
 
-def test_another_secret_suspends_the_account_instead_of_sending(stack: Stack) -> None:
-    """A key that cannot be decrypted stops its account and says why; with the right secret the backlog leaves."""
+def test_another_secret_is_refused_and_suspends_nobody(stack: Stack) -> None:
+    """None of the stored keys opens: the worker does not start, and says what to set."""
     stack.add_account()
+    ended = run_worker({**stack.environment, "PACELINE_SECRET_KEY": SECRET.replace("A", "B", 1)})
+    assert 1 == ended.returncode
+    assert complaints(ended)[0].startswith("paceline: PACELINE_SECRET_KEY opens none of the stored API keys")
+    assert not (stack.state.account(stack.name) or {})["account"].get("suspended")
+
+
+def test_a_key_under_another_secret_suspends_its_account_instead_of_sending(stack: Stack) -> None:
+    """Beside keys that open, one that cannot be decrypted stops its account and says why; with its secret the backlog leaves."""
+    stack.add_account()
+    stack.another().add_account()
+    worker = stack.start_worker()
     other = SECRET.replace("A", "B", 1)
-    worker = stack.start_worker(PACELINE_SECRET_KEY=other)
+    Accounts(stack.client).rotate(stack.name, None, ring=KeyRing(f"{other},{SECRET}"))
     receipt = stack.send(1)
     wait_until(
         lambda: "cannot be decrypted" in str((stack.state.account(stack.name) or {})["account"].get("suspended", "")),

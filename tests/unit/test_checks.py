@@ -4,7 +4,7 @@ import pytest
 import redis
 
 from paceline.errors import ConfigurationError
-from paceline_worker.checks import check_state_server, durability_objection, version_objection
+from paceline_worker.checks import check_state_server, durability_objection, in_clear, version_objection
 
 SAFE: dict[str, object] = {"redis_version": "7.4.1", "aof_enabled": 1, "maxmemory_policy": "noeviction"}
 
@@ -85,3 +85,20 @@ def test_an_old_server_is_refused_in_any_case() -> None:
     """Allowing data loss does not make an old server good enough."""
     with pytest.raises(ConfigurationError, match=r"Redis 6\.2"):
         check(SAFE | {"redis_version": "6.0.0"}, allow_volatile=True)
+
+
+@pytest.mark.parametrize(
+    ("base", "expected"),
+    [
+        ("https://api.p.2chat.io/open", False),
+        ("http://127.0.0.1:8080/open", False),
+        ("http://[::1]:8080/open", False),
+        ("http://localhost:8080/open", False),
+        ("http://sandbox:8080/open", True),
+        ("http://10.0.0.1/open", True),
+        ("http://localhost.example.com/open", True),
+    ],
+)
+def test_keys_that_travel_in_clear_are_noticed(base: str, expected: bool) -> None:
+    """Only to this machine itself nobody can listen."""
+    assert expected is in_clear(base)

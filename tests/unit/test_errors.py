@@ -15,8 +15,11 @@ TREE = {
     "UnknownAccount": {"Refusal"},
     "UnknownSender": {"Refusal"},
     "CampaignConflict": {"Refusal"},
+    "Conflict": {"Refusal"},
+    "AlreadyBegun": {"Refusal"},
     "NotFound": {"PacelineError"},
     "NotYetAccepted": {"PacelineError", "TimeoutError"},
+    "NotYetSettled": {"PacelineError", "TimeoutError"},
     "OutcomesTrimmed": {"PacelineError"},
 }
 CLASSES: dict[str, type[Exception]] = {
@@ -49,7 +52,7 @@ def test_a_bad_row_says_its_line() -> None:
 
 
 def test_every_error_can_be_raised_with_a_sentence() -> None:
-    """Apart from a row and a gap, an error takes one sentence."""
+    """Apart from those that are made of facts, an error takes one sentence."""
     for name, kind in CLASSES.items():
-        if name not in ("InvalidRow", "OutcomesTrimmed"):
+        if name not in ("Conflict", "InvalidRow", "OutcomesTrimmed"):
             assert str(kind("One sentence.")) == "One sentence."

@@ -29,6 +29,7 @@ COUNTED = {
     ("paceline_worker_reaches_provider", "gauge", ()),
     ("paceline_worker_way_seconds", "gauge", ()),
     ("paceline_slots_moved", "counter", ()),
+    ("paceline_inbox_records_refused", "counter", ()),
     ("paceline_broker_messages_refused", "counter", ("reason",)),
     ("paceline_build", "info", ("version",)),
 }

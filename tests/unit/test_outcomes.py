@@ -7,6 +7,7 @@ import pytest
 
 from paceline.errors import InvalidOperation
 from paceline.outcomes import OutcomeEntry, Outcomes, OutcomesTrimmed, entry_of, is_before
+from paceline.status.entry import entries_of
 
 AT = datetime(2026, 1, 31, 9, 0, 0, 1, tzinfo=UTC)
 AT_US = "1769850000000001"
@@ -69,6 +70,15 @@ def test_a_final_entry() -> None:
     assert (True, "", "complete", 7) == (entry.is_final, entry.id, entry.outcome, entry.count)
 
 
+def test_many_recipients_in_one_entry_are_an_entry_each() -> None:
+    """That is how a cancelled campaign tells whom it did not reach."""
+    listed = '[["op1","+15550100002",""],["op2","+15550100003","c-2"]]'
+    entries = entries_of("1-2", FIELDS | {"id": "", "outcome": "cancelled", "recipients": listed})
+    expected = [("op1", "+15550100002", None), ("op2", "+15550100003", "c-2")]
+    assert expected == [(entry.id, entry.to, entry.key) for entry in entries]
+    assert {("1-2", "cancelled")} == {(entry.entry_id, entry.outcome) for entry in entries}
+
+
 def test_fields_of_a_later_release_are_ignored() -> None:
     """An entry may grow; readers of today go on."""
     assert entry_of("1-2", FIELDS) == entry_of("1-2", FIELDS | {"price": "7"})
@@ -81,7 +91,8 @@ def test_an_entry_as_plain_values() -> None:
         "entry_id": "1-2", "id": FIELDS["id"], "account": "acme", "campaign": None, "kind": "message.to_number",
         "outcome": "accepted", "code": None, "message_uuid": None, "words": None,
         "accepted_at": "2026-01-31T09:00:00.000001+00:00", "settled_at": "2026-01-31T09:00:00.000001+00:00",
-        "to": "+15550100002", "count": None,
+        "to": "+15550100002", "count": None, "event": "settled", "idempotency_key": None, "key": None, "metadata": {},
+        "version": 1,
     }  # fmt: skip
 
 

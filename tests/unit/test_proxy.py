@@ -182,3 +182,18 @@ def test_a_target_that_is_gone_resets_the_client() -> None:
         pass
     with Proxy(port) as proxy, pytest.raises(ConnectionResetError), connected(proxy) as client:
         client.recv(1)
+
+
+def test_the_reply_of_a_marked_command_is_cut_and_no_other(proxy: Proxy) -> None:
+    """The command reached the target; so many replies are cut as asked for, and those of other commands pass."""
+    proxy.cut_replies(b"settle", 1)
+    with connected(proxy) as client:
+        client.sendall(b"begin")
+        assert b"begin" == read(client, 5)
+        client.sendall(b"settle")
+        with pytest.raises(ConnectionResetError):
+            client.recv(100)
+    with connected(proxy) as client:
+        client.sendall(b"settle")
+        assert b"settle" == read(client, 6)
+    assert 1 == proxy.replies_cut

@@ -18,6 +18,9 @@ from tests.unit.test_errors import TREE
 def test_the_public_door_is_small() -> None:
     """These names, the errors and the operations are exported, and no others."""
     assert set(paceline.__all__) == {
+        "AsyncCampaign",
+        "AsyncOutbox",
+        "AsyncTicket",
         "Campaign",
         "CampaignOptions",
         "Duplicate",
@@ -110,7 +113,7 @@ def test_a_name_that_is_not_exported_is_not_there() -> None:
 
 def test_the_door_for_tests_is_pinned() -> None:
     """Other services' tests import these."""
-    assert testing.__all__ == ["CampaignMessage", "RecordedCampaign", "RecordingOutbox"]
+    assert testing.__all__ == ["AsyncRecordingOutbox", "CampaignMessage", "RecordedCampaign", "RecordingOutbox"]
 
 
 def test_the_package_is_typed() -> None:

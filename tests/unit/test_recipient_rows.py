@@ -250,7 +250,7 @@ def test_equal_keys_make_equal_ids() -> None:
 
 def test_a_key_comes_back_with_the_outcome() -> None:
     """It is kept beside the operation."""
-    assert {"key": "customer-7"} == json.loads(encoded({"key": "customer-7 "})["m"])
+    assert "customer-7" == encoded({"key": "customer-7 "})["rk"]
     assert "m" not in encoded({})
 
 
@@ -318,6 +318,17 @@ def test_the_end_of_a_campaign_holds_for_its_rows() -> None:
     assert str(NOON_US + 5_400_000_000) == encoded({"valid_until": "2026-01-31T13:30:00Z"}, ends=ends)["vu"]
     with pytest.raises(InvalidRow, match="valid_until: must be later than not_before"):
         encoded({"not_before": "2026-01-31T13:00:00Z"}, ends=ends)
+
+
+def test_the_beginning_of_a_campaign_holds_for_rows_without_one() -> None:
+    """It puts the default validity off; a row's own beginning stands."""
+    begins, own = NOON + timedelta(hours=1), "2026-01-31T12:00:00Z"
+    row = encoded({}, begins=begins)
+    assert (str(NOON_US + 3_600_000_000), str(NOON_US + 3_600_000_000 + DAY_US)) == (row["nb"], row["vu"])
+    assert str(NOON_US) == encoded({"not_before": own}, begins=begins)["nb"]
+    assert "vu" not in encoded({}, begins=begins, ends=NOON + timedelta(hours=2))
+    with pytest.raises(InvalidRow, match="valid_until: must be later than not_before"):
+        encoded({"valid_until": own}, begins=begins)
 
 
 @pytest.mark.parametrize(

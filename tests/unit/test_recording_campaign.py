@@ -146,7 +146,9 @@ def public_signatures(kind: type) -> dict[str, inspect.Signature]:
 
 def test_its_methods_are_those_of_the_real_outbox() -> None:
     """Same public methods, same arguments, same defaults, same types: a call that fits one fits the other."""
-    assert public_signatures(Outbox) == public_signatures(RecordingOutbox)
+    own = public_signatures(RecordingOutbox)
+    assert {"settle", "deliver", "id_of_row"} == own.keys() - public_signatures(Outbox).keys()
+    assert public_signatures(Outbox) == {name: own[name] for name in public_signatures(Outbox)}
     assert {"send", "campaign", "find_campaign", "status", "close"} <= set(public_signatures(Outbox))
 
 
@@ -159,12 +161,12 @@ def test_no_public_method_needs_a_server() -> None:
 
 
 def test_nothing_has_an_outcome() -> None:
-    """Nothing leaves, so the stream is empty; one of an unknown campaign is refused as in earnest."""
+    """Before the test says so: the stream is empty; one of an unknown campaign is refused as in earnest."""
     outbox = RecordingOutbox()
     outbox.start_campaign("spring", account=ACCOUNT, sender=SENDER, template="Hi", recipients=[ADA])
     assert [] == [*outbox.outcomes(), *outbox.outcomes("spring", follow=True)]
     with pytest.raises(NotFound):
-        outbox.outcomes("autumn")
+        next(outbox.outcomes("autumn"))
 
 
 def test_a_campaign_is_in_command() -> None:

@@ -189,6 +189,8 @@ def test_all_fields_are_read() -> None:
         "cd": "202",
         "rs": '{"calls":1,"channel":"WPN1"}',
         "m": '{"order":"17"}',
+        "ik": "inv-1",
+        "rk": "row-7",
         "sl": str(NOON_US - 3 * SECOND),
     }
     expected = Status(
@@ -213,6 +215,10 @@ def test_all_fields_are_read() -> None:
             Event(NOON - timedelta(seconds=3), "sent"),
             Event(NOON, "accepted", "202"),
         ),
+        sender=SENDER,
+        to=RECIPIENT,
+        idempotency_key="inv-1",
+        key="row-7",
     )
     assert expected == status_of(found(fields))
 

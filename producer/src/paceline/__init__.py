@@ -14,9 +14,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from paceline.async_outbox import (
+        AsyncCampaign,
+        AsyncOutbox,
+    )
     from paceline.campaigns.campaign import (
         Campaign,
-        Progress,
     )
     from paceline.campaigns.options import (
         CampaignOptions,
@@ -24,22 +27,37 @@ if TYPE_CHECKING:
     from paceline.campaigns.plan import (
         Plan,
     )
+    from paceline.campaigns.progress import (
+        Progress,
+    )
     from paceline.campaigns.upload import (
         UploadReport,
     )
     from paceline.errors import (
+        AlreadyBegun,
         CampaignConflict,
         ConfigurationError,
+        Conflict,
         InvalidOperation,
         InvalidRow,
         NotFound,
         NotYetAccepted,
+        NotYetSettled,
         OutcomesTrimmed,
         PacelineError,
         Refusal,
         StateUnavailable,
         UnknownAccount,
         UnknownSender,
+    )
+    from paceline.flows.sending import (
+        Duplicate,
+        Queued,
+        Refused,
+    )
+    from paceline.flows.tickets import (
+        AsyncTicket,
+        Ticket,
     )
     from paceline.forecast.outlook import (
         Forecast,
@@ -65,17 +83,13 @@ if TYPE_CHECKING:
         SetProfilePicture,
     )
     from paceline.outbox import (
-        Duplicate,
         Outbox,
-        Queued,
-        Refused,
-        Ticket,
-    )
-    from paceline.outcomes import (
-        OutcomeEntry,
     )
     from paceline.settings import (
         Settings,
+    )
+    from paceline.status.entry import (
+        OutcomeEntry,
     )
     from paceline.status.view import (
         Status,
@@ -86,11 +100,16 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AddParticipants",
+    "AlreadyBegun",
+    "AsyncCampaign",
+    "AsyncOutbox",
+    "AsyncTicket",
     "Campaign",
     "CampaignConflict",
     "CampaignOptions",
     "CheckNumber",
     "ConfigurationError",
+    "Conflict",
     "CreateGroup",
     "DeleteMessage",
     "DemoteParticipants",
@@ -100,6 +119,7 @@ __all__ = [
     "InvalidRow",
     "NotFound",
     "NotYetAccepted",
+    "NotYetSettled",
     "Operation",
     "Outbox",
     "OutcomeEntry",
@@ -136,29 +156,35 @@ __all__ = [
 # it is asked for. Type checkers read the imports above; a test holds the two together.
 if not TYPE_CHECKING:
     _HOMES = {
+        "AlreadyBegun": "errors",
+        "AsyncCampaign": "async_outbox",
+        "AsyncOutbox": "async_outbox",
+        "AsyncTicket": "flows.tickets",
         "Campaign": "campaigns.campaign",
         "CampaignConflict": "errors",
         "CampaignOptions": "campaigns.options",
         "ConfigurationError": "errors",
-        "Duplicate": "outbox",
+        "Conflict": "errors",
+        "Duplicate": "flows.sending",
         "Forecast": "forecast.outlook",
         "InvalidOperation": "errors",
         "InvalidRow": "errors",
         "NotFound": "errors",
         "NotYetAccepted": "errors",
+        "NotYetSettled": "errors",
         "Outbox": "outbox",
-        "OutcomeEntry": "outcomes",
+        "OutcomeEntry": "status.entry",
         "OutcomesTrimmed": "errors",
         "PacelineError": "errors",
         "Plan": "campaigns.plan",
-        "Progress": "campaigns.campaign",
-        "Queued": "outbox",
+        "Progress": "campaigns.progress",
+        "Queued": "flows.sending",
         "Refusal": "errors",
-        "Refused": "outbox",
+        "Refused": "flows.sending",
         "Settings": "settings",
         "StateUnavailable": "errors",
         "Status": "status.view",
-        "Ticket": "outbox",
+        "Ticket": "flows.tickets",
         "UnknownAccount": "errors",
         "UnknownSender": "errors",
         "UploadReport": "campaigns.upload",

@@ -10,10 +10,13 @@
     ├── Refusal                       state answered, and said no; nothing was written
     │   ├── UnknownAccount
     │   ├── UnknownSender
-    │   └── CampaignConflict
+    │   ├── CampaignConflict
+    │   ├── Conflict                  the idempotency key belongs to another content
+    │   └── AlreadyBegun              too late to cancel it
     ├── NotFound                      no operation or campaign of that name
     ├── OutcomesTrimmed               outcomes after the last entry handled are deleted
-    └── NotYetAccepted                no worker has accepted the record so far; it is kept (also a TimeoutError)
+    ├── NotYetAccepted                no worker has accepted the record; it is kept (also a TimeoutError)
+    └── NotYetSettled                 it has no outcome in the time given; it is kept (also a TimeoutError)
 """
 
 
@@ -63,12 +66,32 @@ class CampaignConflict(Refusal):
     """A campaign of that name exists with another account, sender, template or options."""
 
 
+class Conflict(Refusal):
+    """The idempotency key belongs to an operation with another content; nothing was added.
+
+    Args:
+        op_id: the operation that has the key.
+    """
+
+    def __init__(self, op_id: str) -> None:
+        super().__init__(f"this idempotency key belongs to operation {op_id}, whose content differs: use another key")
+        self.id = op_id
+
+
+class AlreadyBegun(Refusal):
+    """The operation has begun, so it cannot be cancelled."""
+
+
 class NotFound(PacelineError):
     """No operation or campaign of that name is known."""
 
 
 class NotYetAccepted(PacelineError, TimeoutError):
     """No worker accepted the record within the time given; it is kept and will be accepted."""
+
+
+class NotYetSettled(PacelineError, TimeoutError):
+    """The operation has no outcome within the time given; it is kept and goes on."""
 
 
 class OutcomesTrimmed(PacelineError):

@@ -37,4 +37,7 @@ OperationState: TypeAlias = Literal[
     "waiting", "granted", "sending", "accepted", "rejected", "expired", "cancelled", "dead", "held"
 ]
 
+# What an entry of a stream of outcomes tells.
+EntryEvent: TypeAlias = Literal["settled", "sent", "delivered", "read", "not_sent"]
+
 CampaignState: TypeAlias = Literal["uploading", "running", "paused", "cancelling", "cancelled", "complete"]

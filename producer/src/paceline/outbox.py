@@ -1,30 +1,37 @@
+import threading
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
+from paceline.campaigns.abandoned import abandoned
 from paceline.campaigns.campaign import Campaign
 from paceline.campaigns.draft import draft
 from paceline.campaigns.options import CampaignOptions
 from paceline.campaigns.plan import Plan, plan_campaign
 from paceline.campaigns.recipients import Row
 from paceline.campaigns.upload import keys_of, open_campaign, peeked, upload
-from paceline.errors import (
-    CampaignConflict,
-    InvalidOperation,
-    NotFound,
-    NotYetAccepted,
-    Refusal,
-    UnknownAccount,
-    UnknownSender,
+from paceline.errors import CampaignConflict, InvalidOperation, NotFound
+from paceline.flows.sending import (
+    Duplicate,
+    Queued,
+    Refused,
+    cancelling,
+    finding,
+    keyed_id,
+    looking_up,
+    looking_up_row,
+    raise_refusal,
+    sending,
 )
+from paceline.flows.steps import Flow, run
+from paceline.flows.tickets import Ticket
 from paceline.ids import new_id
 from paceline.inbox.hints import HintBus
-from paceline.inbox.record import operation_id, single
+from paceline.inbox.record import operation_id
 from paceline.operations import OnUnknown, Operation
 from paceline.outcomes import OutcomeEntry, Outcomes
 from paceline.recipients.columns import reading_of
@@ -32,10 +39,14 @@ from paceline.recipients.files import rows_of
 from paceline.settings import Settings
 from paceline.state import connect_to
 from paceline.state.calls import State
-from paceline.status.view import Status, status_of
+from paceline.status.view import Status
 from paceline.tracing import spans
 
-_POLL_S: Final = 0.02
+__all__ = ["Duplicate", "Outbox", "Queued", "Refused", "Ticket", "raise_refusal"]
+
+# Whoever follows outcomes looks so often whether it is to end.
+_STOP_WITHIN_S: Final = 0.1
+_T = TypeVar("_T")
 # Names that meant two things, until 1.0.
 _FORMERLY: Final = {"Accepted": "Queued", "Receipt": "Ticket"}
 
@@ -46,86 +57,6 @@ if not TYPE_CHECKING:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         warnings.warn(f"paceline.outbox.{name} is now called {_FORMERLY[name]}", DeprecationWarning, stacklevel=2)
         return globals()[_FORMERLY[name]]
-
-
-@dataclass(frozen=True, slots=True)
-class Queued:
-    """A worker took the operation into its lane, where it waits for its turn.
-
-    Args:
-        id: the operation.
-        expected_at: when it is expected to leave; None while nothing may leave (`Status.why` says why).
-    """
-
-    id: str
-    expected_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class Duplicate:
-    """The idempotency key was used before; that operation stands and nothing was added.
-
-    Args:
-        id: the operation that has the key.
-    """
-
-    id: str
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """The worker could not take the record.
-
-    Args:
-        reason: one sentence.
-    """
-
-    reason: str
-
-
-class Ticket:
-    """The proof that an operation is written, and the way to ask what becomes of it.
-
-    Args:
-        op_id: the operation.
-        rid: its inbox record.
-        state: where to ask.
-    """
-
-    def __init__(self, op_id: str, rid: str, state: State) -> None:
-        self.id = op_id
-        self._rid = rid
-        self._state = state
-
-    def __repr__(self) -> str:
-        return f"Ticket(id={self.id!r})"
-
-    def wait(self, timeout: float = 5.0) -> Queued | Duplicate | Refused:
-        """Wait until a worker has looked at it.
-
-        Args:
-            timeout: seconds.
-
-        Returns:
-            What became of it.
-
-        Raises:
-            NotYetAccepted: nobody looked in time. The operation is kept and will be accepted.
-            StateUnavailable: Redis did not answer.
-        """
-        deadline = time.monotonic() + timeout
-        while True:
-            seen = self._state.receipt(self._rid, self.id)
-            if seen.get("refused"):
-                return Refused(seen["refused"])
-            if not seen["waiting"]:
-                if not seen.get("created_here"):
-                    return Duplicate(self.id)
-                found = self._state.operation(self.id)
-                return Queued(self.id, status_of(found).expected_at if found else None)
-            if time.monotonic() >= deadline:
-                raise NotYetAccepted(f"no worker accepted {self.id} within {timeout:g} s; it is kept")
-            time.sleep(_POLL_S)
 
 
 class Outbox:
@@ -146,6 +77,7 @@ class Outbox:
         self.settings = settings or Settings.from_environment(broker_url=broker_url, state_url=state_url)
         self.state = State(connect_to(self.settings, repeat=True))
         self._hints = HintBus(self.settings)
+        self._closed = threading.Event()
 
     def __enter__(self) -> Self:
         return self
@@ -156,7 +88,8 @@ class Outbox:
         self.close()
 
     def close(self) -> None:
-        """Wait shortly for the last hints to be published, then close the connections."""
+        """Wait shortly for the last hints to be published, then close the connections. Whoever follows outcomes comes to an end."""
+        self._closed.set()
         self._hints.close()
         self.state.client.close()
 
@@ -167,20 +100,19 @@ class Outbox:
             operation: such as a `SendMessage`.
 
         Returns:
-            A receipt with the operation's id.
+            A ticket with the operation's id.
 
         Raises:
             UnknownAccount, UnknownSender: nothing was written.
+            Conflict: its idempotency key belongs to an operation with another content; nothing was written. While that one is
+                in the inbox, `Ticket.wait` and `Ticket.wait_settled` raise it.
             StateUnavailable: Redis did not answer. With an idempotency key it is safe to send again.
         """
         op_id, rid = operation_id(operation), new_id()
-        told = {spans.OPERATION: op_id, spans.ACCOUNT: operation.account, spans.PRIORITY: operation.priority}
-        with spans.sending(f"send {operation.kind}", told) as traced:
-            body = single(operation, op_id, datetime.now(UTC), traced)
-            reply = self.state.submit(rid, operation.account, operation.sender, 1, body)
-            raise_refusal(reply, operation.account, operation.sender)
+        with spans.sending_one(operation, op_id) as traced:
+            self._run(sending(operation, op_id, rid, traced))
         self._hint(rid)
-        return Ticket(op_id, rid, self.state)
+        return Ticket(op_id, rid, self.state, self._pause)
 
     def start_campaign(
         self,
@@ -191,6 +123,7 @@ class Outbox:
         template: str,
         recipients: Iterable[Mapping[str, object]] | Path,
         url: str | None = None,
+        not_before: datetime | None = None,
         valid_until: datetime | None = None,
         on_unknown: OnUnknown = "reconcile",
         max_attempts: int | None = None,
@@ -220,7 +153,8 @@ class Outbox:
             recipients: mappings with ``to``, optionally ``key``, ``not_before``, ``valid_until`` (ISO 8601 with a zone), and
                 the columns the template names; or the path of a file (docs/campaigns.md tells which).
             url: attachment for all; placeholders are filled in, percent-encoded unless one is the whole address.
-            valid_until: not sent later; default 24 hours from now.
+            not_before: not sent earlier; a row may say its own.
+            valid_until: not sent later; default 24 hours from now, or from ``not_before`` on.
             on_unknown: policy for calls of unknown outcome.
             max_attempts: calls before an operation is dead.
             weight: its share of its sender's turns, 1 to 1000. Of a campaign that is continued, the options given change.
@@ -234,14 +168,16 @@ class Outbox:
                 left out of numbers. By default only E.164 is taken.
             literal_braces: ``{{word}}`` is to be sent as ``{word}``; else it is refused, because most who write it mean a column.
             check_numbers: of no effect: numbers are always looked at in full.
-            on_invalid: called with a bad row and what is wrong with it; without it the first bad row raises.
+            on_invalid: called with a bad row and what is wrong with it, and the campaign begins while it is uploaded. Without it
+                the first bad row raises, and nothing leaves before the upload is whole.
             on_progress: called with the number of rows written so far, after each chunk.
 
         Returns:
             The campaign; its ``report`` counts what this upload offered, wrote and left out.
 
         Raises:
-            InvalidOperation: template, options or (without ``on_invalid``) a row are wrong. Chunks before it stay written.
+            InvalidOperation: template, options or (without ``on_invalid``) a row are wrong. Of a new campaign nothing has left:
+                what was uploaded waits, paused, until the same upload is made again rightly.
             CampaignConflict: the name is taken by a different campaign.
             UnknownAccount, UnknownSender, StateUnavailable: as for `send`.
         """
@@ -252,6 +188,7 @@ class Outbox:
             sender=sender,
             template=template,
             url=url,
+            not_before=not_before,
             valid_until=valid_until,
             on_unknown=on_unknown,
             max_attempts=max_attempts,
@@ -264,15 +201,23 @@ class Outbox:
         if not first:
             raise InvalidOperation("recipients: there are none")
         with spans.sending("upload campaign", {spans.CAMPAIGN: name, spans.ACCOUNT: account}) as traced:
-            open_campaign(self.state, described, paused=paused, traced=traced, keys=keys_of(described, first))
-            report = upload(
+            open_campaign(
+                self.state,
                 described,
-                rows,
-                state=self.state,
-                submit=self._submit_chunk,
-                on_invalid=on_invalid,
-                on_progress=on_progress,
+                paused=paused,
+                uploading=on_invalid is None,
+                traced=traced,
+                keys=keys_of(described, first),
             )
+            with abandoned(self.state, name):
+                report = upload(
+                    described,
+                    rows,
+                    state=self.state,
+                    submit=self._submit_chunk,
+                    on_invalid=on_invalid,
+                    on_progress=on_progress,
+                )
         return Campaign(name, self.state, report)
 
     def plan_campaign(
@@ -284,6 +229,7 @@ class Outbox:
         template: str,
         recipients: Iterable[Mapping[str, object]] | Path,
         url: str | None = None,
+        not_before: datetime | None = None,
         valid_until: datetime | None = None,
         on_unknown: OnUnknown = "reconcile",
         max_attempts: int | None = None,
@@ -310,6 +256,7 @@ class Outbox:
             template: see there.
             recipients: see there.
             url: see there.
+            not_before: see there.
             valid_until: see there.
             on_unknown: see there.
             max_attempts: see there.
@@ -339,6 +286,7 @@ class Outbox:
             sender=sender,
             template=template,
             url=url,
+            not_before=not_before,
             valid_until=valid_until,
             on_unknown=on_unknown,
             max_attempts=max_attempts,
@@ -379,7 +327,13 @@ class Outbox:
         return Campaign(name, self.state)
 
     def outcomes(
-        self, campaign: str | None = None, after: str | None = None, *, follow: bool = False
+        self,
+        campaign: str | None = None,
+        after: str | None = None,
+        *,
+        follow: bool = False,
+        receipts: bool = False,
+        stop: threading.Event | None = None,
     ) -> Iterator[OutcomeEntry]:
         """What became of operations, in the order in which they were settled; docs/outcomes.md tells all about it.
 
@@ -387,6 +341,8 @@ class Outbox:
             campaign: of this campaign only, from its own record; else of all that is kept, about the last 100,000.
             after: id of the last entry that was handled; from the first one by default.
             follow: go on with what comes; of a campaign until it is complete.
+            receipts: entries that tell that a message was sent, delivered or read as well (`OutcomeEntry.event`).
+            stop: set by another thread, it ends the iteration within a tenth of a second. So does `close`.
 
         Yields:
             Entries.
@@ -395,14 +351,25 @@ class Outbox:
             OutcomesTrimmed: entries behind ``after`` are gone already.
             NotFound: there is no such campaign.
         """
-        reader = Outcomes(self.state.client)
-        return reader.follow(campaign, after or "0") if follow else reader.each(campaign, after or "0")
+
+        def stopped() -> bool:
+            return self._closed.is_set() or (stop is not None and stop.is_set())
+
+        def pause(seconds: float) -> None:
+            deadline = time.monotonic() + seconds
+            while not stopped() and (left := deadline - time.monotonic()) > 0:
+                (stop or self._closed).wait(min(left, _STOP_WITHIN_S))
+
+        reader = Outcomes(state=self.state, sleep=pause)
+        if not follow:
+            return reader.each(campaign, after or "0", receipts=receipts)
+        return reader.follow(campaign, after or "0", receipts=receipts, stopped=stopped)
 
     def status(self, op_id: str) -> Status:
         """Where an operation is, and why it waits.
 
         Args:
-            op_id: from a receipt.
+            op_id: from a ticket.
 
         Returns:
             State, times, outcome, forecast.
@@ -410,10 +377,69 @@ class Outbox:
         Raises:
             NotFound: unknown, not accepted yet, or already deleted after its retention time.
         """
-        found = self.state.operation(op_id)
-        if found is None:
-            raise NotFound(f"no operation {op_id!r}: never accepted, or deleted after its retention time")
-        return status_of(found)
+        return self._run(looking_up(op_id))
+
+    def status_by_key(self, account: str, idempotency_key: str) -> Status:
+        """Where the operation of an idempotency key is.
+
+        Args:
+            account: account name.
+            idempotency_key: as it was given.
+
+        Raises:
+            NotFound: as for `status`.
+        """
+        return self._run(looking_up(keyed_id(account, idempotency_key), f"of key {idempotency_key!r}"))
+
+    def status_of_row(self, campaign: str, key: str) -> Status:
+        """Where the message of one row of a campaign is.
+
+        Args:
+            campaign: its name.
+            key: the row's ``key``, or its ``to`` where it has none.
+
+        Raises:
+            NotFound: as for `status`.
+        """
+        return self._run(looking_up_row(campaign, key))
+
+    def find(self, to: str, account: str | None = None) -> Iterator[Status]:
+        """All operations to one recipient that are kept, of campaigns too, in no order.
+
+        All operations in state are looked at, 500 at a time: a million take some seconds.
+
+        Args:
+            to: the number, group or remote id.
+            account: account name; all of them by default.
+
+        Yields:
+            Where each of them is.
+        """
+        cursor = "0"
+        while True:
+            cursor, found = self._run(finding(cursor, to, account or ""))
+            yield from found
+            if cursor == "0":
+                return
+
+    def cancel(self, op_id: str, why: str = "by hand") -> None:
+        """Let an operation never begin. From the moment this returns no worker makes its call; its outcome, ``cancelled``, follows.
+
+        Args:
+            op_id: of a single operation, or of one message of a campaign.
+            why: shown beside it.
+
+        Raises:
+            AlreadyBegun: its call was made, or is under way. Cancelling twice is no error.
+            NotFound: unknown, not accepted yet (`Ticket.wait` waits for that), or deleted.
+        """
+        self._run(cancelling(op_id, why))
+
+    def _run(self, flow: Flow[_T]) -> _T:
+        return run(flow, self.state, self._pause)
+
+    def _pause(self, seconds: float) -> None:
+        time.sleep(seconds)
 
     def _submit_chunk(self, campaign: str, account: str, sender: str, count: int, body: str) -> None:
         rid = new_id()
@@ -425,13 +451,3 @@ class Outbox:
 
     def _hint(self, rid: str) -> None:
         self._hints.tell(rid)
-
-
-def raise_refusal(reply: str, account: str, sender: str) -> None:
-    """Translate a refusing reply of submit.lua."""
-    if reply == "unknown account":
-        raise UnknownAccount(f"no account named {account!r}: add it with `paceline accounts add {account}`")
-    if reply == "unknown sender":
-        raise UnknownSender(f"account {account!r} lists its senders, and {sender} is not among them")
-    if reply != "written":
-        raise Refusal(reply)

@@ -1,115 +1,24 @@
 """The streams of outcomes, read: who answers for a message elsewhere learns here what became of it (docs/outcomes.md)."""
 
-import json
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
-from typing import Any, Final, Literal, cast
+from typing import Final
 
 import redis
 
-from paceline.errors import InvalidOperation, NotFound, OutcomesTrimmed
-from paceline.inbox.record import instant, microseconds
-from paceline.literals import KindName, Outcome
-from paceline.state import translated
-from paceline.state.scripts import Script
+from paceline.errors import InvalidOperation, OutcomesTrimmed
+from paceline.flows.following import Page, Walk, looks, reading
+from paceline.flows.steps import Asked, run
+from paceline.inbox.record import microseconds
+from paceline.state.calls import State
+from paceline.status.entry import FINAL_KIND, OutcomeEntry, entry_of
 
-__all__ = ["OutcomeEntry", "Outcomes", "OutcomesTrimmed", "entry_of", "is_before"]
+__all__ = ["FINAL_KIND", "OutcomeEntry", "Outcomes", "OutcomesTrimmed", "entry_of", "is_before", "place"]
 
-# The kind of a campaign's final entry, which is about no single operation.
-FINAL_KIND: Final = "campaign"
 MOST_READ: Final = 1000
-# One page is one script run, during which the server does nothing else: 2 ms (1,000 entries are 4).
-_PAGE: Final = 500
-# The first look soon, because outcomes come in bursts; later ones seldom enough to cost nothing.
-FIRST_PAUSE_S: Final = 0.05
-LONGEST_PAUSE_S: Final = 1.0
 _ENTRY_ID: Final = re.compile(r"([0-9]{1,18})(?:-([0-9]{1,18}))?", re.ASCII)
-
-
-@dataclass(frozen=True, slots=True)
-class OutcomeEntry:
-    """What became of one operation; when several entries have the same ``id``, the last one counts.
-
-    Args:
-        entry_id: its place in the stream; a consumer resumes after the last one it handled.
-        id: the operation; empty in a campaign's final entry.
-        account: account name.
-        campaign: campaign name, or None.
-        kind: such as ``message.to_number``; ``campaign`` in a campaign's final entry.
-        outcome: accepted, rejected, expired, cancelled, dead or held; in a final entry ``complete`` or ``cancelled``.
-        code: the provider's status code, or a word where there was none.
-        message_uuid: the provider's handle of the message, or of the group that was made.
-        words: the provider's words, or ours.
-        accepted_at: when a worker took the operation into its lane; in a final entry, when the campaign was created.
-        settled_at: when it got this outcome.
-        to: the recipient; only in a campaign's own stream.
-        count: in a final entry: operations of the campaign, or how many were cancelled.
-    """
-
-    entry_id: str
-    id: str
-    account: str
-    campaign: str | None
-    kind: KindName | Literal["campaign"]
-    outcome: Outcome | Literal["complete"]
-    code: str | None
-    message_uuid: str | None
-    words: str | None
-    accepted_at: datetime
-    settled_at: datetime
-    to: str | None = None
-    count: int | None = None
-
-    @property
-    def is_final(self) -> bool:
-        """Whether it says that a campaign is over, and not what became of an operation."""
-        return self.kind == FINAL_KIND
-
-    def as_json(self) -> dict[str, Any]:
-        """Plain values, times in ISO 8601."""
-        return {
-            name: value.isoformat() if isinstance(value, datetime) else value
-            for name in self.__slots__
-            for value in (getattr(self, name),)
-        }
-
-
-def entry_of(entry_id: str, found: Mapping[str, str]) -> OutcomeEntry:
-    """Read one entry of a stream.
-
-    Args:
-        entry_id: the stream's id of it.
-        found: its fields; those of a later release are ignored.
-
-    Returns:
-        The entry; what is empty there is None here.
-    """
-    return OutcomeEntry(
-        entry_id=entry_id,
-        id=found["id"],
-        account=found["account"],
-        campaign=found["campaign"] or None,
-        kind=cast("KindName", found["kind"]),
-        outcome=cast("Outcome", found["outcome"]),
-        code=found["code"] or None,
-        message_uuid=found["message_uuid"] or None,
-        words=found["words"] or None,
-        accepted_at=instant(found["accepted_at_us"]),
-        settled_at=instant(found["settled_at_us"]),
-        to=found.get("to") or None,
-        count=int(found["count"]) if "count" in found else None,
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class _Page:
-    """Entries in their order, and whether their campaign was complete when they were read."""
-
-    entries: list[OutcomeEntry]
-    complete: bool
 
 
 class Outcomes:
@@ -121,12 +30,22 @@ class Outcomes:
     Args:
         client: from `paceline.state.connect`.
         sleep: takes seconds; how it waits between two looks.
+        state: asked instead of the client's.
     """
 
-    def __init__(self, client: redis.Redis, *, sleep: Callable[[float], object] = time.sleep) -> None:
-        self._client = client
+    def __init__(
+        self,
+        client: redis.Redis | None = None,
+        *,
+        sleep: Callable[[float], object] = time.sleep,
+        state: Asked | None = None,
+    ) -> None:
+        if state is None:
+            if client is None:
+                raise TypeError("Outcomes needs a client")
+            state = State(client)
+        self._state = state
         self._sleep = sleep
-        self._script = Script("paceline", "outcomes")
 
     def read(
         self,
@@ -134,6 +53,8 @@ class Outcomes:
         after: str = "0",
         limit: int = MOST_READ,
         block: timedelta | None = None,
+        *,
+        receipts: bool = False,
     ) -> list[OutcomeEntry]:
         """The next entries.
 
@@ -142,6 +63,7 @@ class Outcomes:
             after: the last entry handled, of the same stream; "0" begins with the oldest that is kept.
             limit: at most so many entries, 1 to 1,000.
             block: wait so long for the first one; None does not wait.
+            receipts: entries that tell of receipts as well.
 
         Returns:
             Entries in the order in which they were written; empty when there are none.
@@ -154,15 +76,19 @@ class Outcomes:
         """
         if not 1 <= limit <= MOST_READ:
             raise InvalidOperation(f"limit: must be 1 to {MOST_READ:,}")
-        begin, pauses, left_s = _begin(after), _pauses(), block.total_seconds() if block else 0.0
-        while not (entries := self._page(campaign, begin, limit).entries) and left_s > 0:
-            pause = min(next(pauses), left_s)
-            self._sleep(pause)
-            left_s -= pause
-        return entries
+        begin, pauses, left_s = place(after), looks(), block.total_seconds() if block else 0.0
+        while True:
+            page: Page = run(reading(campaign, begin, limit, receipts=receipts), self._state, self._sleep)
+            begin = page.next
+            if page.entries or not (page.more or left_s > 0):
+                return page.entries
+            if not page.more:
+                pause = min(next(pauses), left_s)
+                self._sleep(pause)
+                left_s -= pause
 
     def each(
-        self, campaign: str | None = None, after: str = "0", *, since: datetime | None = None
+        self, campaign: str | None = None, after: str = "0", *, since: datetime | None = None, receipts: bool = False
     ) -> Iterator[OutcomeEntry]:
         """Everything there is, page by page: memory does not grow with the number of entries.
 
@@ -170,6 +96,7 @@ class Outcomes:
             campaign: as for `read`.
             after: as for `read`.
             since: begin instead with the first kept entry written at or after this time.
+            receipts: as for `read`.
 
         Yields:
             Entries in the order in which they were written.
@@ -177,42 +104,43 @@ class Outcomes:
         Raises:
             OutcomesTrimmed, NotFound, InvalidOperation, StateUnavailable: as for `read`, with the first or any later entry.
         """
-        return self._walk(campaign, _begin(after, since), follow=False)
+        return self._walk(Walk(campaign, place(after, since), follow=False, receipts=receipts), _never)
 
     def follow(
-        self, campaign: str | None = None, after: str = "0", *, since: datetime | None = None
+        self,
+        campaign: str | None = None,
+        after: str = "0",
+        *,
+        since: datetime | None = None,
+        receipts: bool = False,
+        stopped: Callable[[], bool] | None = None,
     ) -> Iterator[OutcomeEntry]:
         """Everything there is, then what comes; of a campaign until it is complete, else without end.
 
         Arguments and errors are those of `each`.
 
+        Args:
+            campaign: as for `read`.
+            after: as for `read`.
+            since: as for `each`.
+            receipts: as for `read`.
+            stopped: asked before each look; true ends the iteration.
+
         Yields:
             Entries in the order in which they were written, a new one within about a second.
         """
-        return self._walk(campaign, _begin(after, since), follow=True)
+        return self._walk(Walk(campaign, place(after, since), follow=True, receipts=receipts), stopped or _never)
 
-    def _walk(self, campaign: str | None, begin: str, *, follow: bool) -> Iterator[OutcomeEntry]:
-        pauses = _pauses()
-        while True:
-            page = self._page(campaign, begin, _PAGE)
-            yield from page.entries
-            if page.entries:
-                begin, pauses = f"({page.entries[-1].entry_id}", _pauses()
-            if len(page.entries) == _PAGE:
-                continue
-            if page.complete or not follow:
-                return
-            self._sleep(next(pauses))
+    def _walk(self, walk: Walk, stopped: Callable[[], bool]) -> Iterator[OutcomeEntry]:
+        while not stopped() and (entries := run(walk.following(), self._state, self._sleep)) is not None:
+            for entry in entries:
+                yield entry
+                if stopped():
+                    return
 
-    @translated
-    def _page(self, campaign: str | None, begin: str, limit: int) -> _Page:
-        what, *found = self._script.run(self._client, campaign or "", begin, limit)
-        if what == "unknown campaign":
-            raise NotFound(f"no campaign named {campaign!r}")
-        if what == "trimmed":
-            raise OutcomesTrimmed(begin[1:] if begin.startswith("(") else "0", found[0] or None, campaign)
-        complete, entries = found[0] == "1", json.loads(found[1])
-        return _Page([entry_of(entry_id, _paired(flat)) for entry_id, flat in entries], complete)
+
+def _never() -> bool:
+    return False
 
 
 def is_before(one: str, other: str) -> bool:
@@ -227,24 +155,19 @@ def _order(entry_id: str) -> tuple[int, int]:
     return int(found[1]), int(found[2] or 0)
 
 
-def _begin(after: str, since: datetime | None = None) -> str:
-    """Where the script begins."""
+def place(after: str, since: datetime | None = None) -> str:
+    """Where outcomes.lua begins.
+
+    Args:
+        after: the last entry handled, or "0".
+        since: a time, instead.
+
+    Raises:
+        InvalidOperation: one of them is malformed.
+    """
     if since is not None:
         if since.tzinfo is None:
             raise InvalidOperation("since: has no time zone")
         return str(max(0, microseconds(since) // 1000))
     milliseconds, number = _order(after)
     return f"({milliseconds}-{number}" if (milliseconds, number) != (0, 0) else "-"
-
-
-def _pauses() -> Iterator[float]:
-    """Seconds between looks: half as long again each time."""
-    pause = FIRST_PAUSE_S
-    while True:
-        yield pause
-        pause = min(pause * 1.5, LONGEST_PAUSE_S)
-
-
-def _paired(flat: Iterable[str]) -> dict[str, str]:
-    texts = iter(flat)
-    return dict(zip(texts, texts, strict=True))

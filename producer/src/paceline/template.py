@@ -5,7 +5,7 @@ the value that belongs there. What state holds, and a worker renders, has plain 
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Final, Literal
@@ -60,13 +60,20 @@ class Template:
         return frozenset(slot.column for slot in self.slots)
 
 
-def compiled(text: str | None, url: str | None = None, *, literal_braces: bool = False) -> Template:
+def compiled(
+    text: str | None,
+    url: str | None = None,
+    *,
+    literal_braces: bool = False,
+    brought: Iterable[Slot] | None = None,
+) -> Template:
     """Compile what a user wrote.
 
     Args:
         text: the words; None when there are none.
         url: the address of an attachment, which may hold placeholders too.
         literal_braces: ``{{word}}`` is meant to be sent as ``{word}``.
+        brought: what rows that were uploaded bring: nothing else may be asked of them. None: rows are yet to come.
 
     Returns:
         What is stored, and what rows have to bring.
@@ -74,7 +81,7 @@ def compiled(text: str | None, url: str | None = None, *, literal_braces: bool =
     Raises:
         InvalidOperation: names the field and the place that is wrong.
     """
-    names = _Names(f"{text} {url}")
+    names = _Names(f"{text} {url}", brought)
     fields = {}
     if text is not None:
         fields["text"] = _compiled_text(text, names, literal_braces=literal_braces)
@@ -131,15 +138,27 @@ class _Names:
 
     Args:
         written: all that the user wrote: no name that is made up occurs in it.
+        brought: see `compiled`.
     """
 
-    def __init__(self, written: str) -> None:
+    def __init__(self, written: str, brought: Iterable[Slot] | None) -> None:
+        self._brought = (
+            brought if brought is None else {(slot.column, slot.default, slot.place): slot for slot in brought}
+        )
         self._free = (name for number in count(1) if (name := f"_{number}") not in written)
         self.slots: dict[tuple[str, str | None, Place], Slot] = {}
 
     def slot(self, column: str, default: str | None, place: Place) -> Slot:
         wanted = (column, default, place)
-        if wanted not in self.slots:
+        if self._brought is not None and wanted not in self._brought:
+            what = "{" + column + ("" if default is None else f"|{default}") + "}"
+            raise InvalidOperation(
+                f"{'template' if place == 'text' else 'url'}: the rows that were uploaded bring nothing for {what}: delete the "
+                "campaign (`paceline campaign delete`) and start it again"
+            )
+        if self._brought is not None:
+            self.slots[wanted] = self._brought[wanted]
+        elif wanted not in self.slots:
             is_plain = default is None and place == "text" and _PLAIN.fullmatch(column)
             self.slots[wanted] = Slot(column if is_plain else next(self._free), column, default, place)
         return self.slots[wanted]

@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
     from tests.support.processes import Process
 
-_HERE = str(Path(__file__).parent)
+_PATH = os.pathsep.join([str(Path(__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])])
 SHIFT_KEY = f"{names.STATE_ROOT}:test-shift"
 
 
 def shifted_server() -> Mapping[str, str]:
     """The variables of a process for which `set_server_clock` sets the state server's clock."""
-    return {"PYTHONPATH": _HERE, sitecustomize.SHIFTED_SERVER: "1"}
+    return {"PYTHONPATH": _PATH, sitecustomize.SHIFTED_SERVER: "1"}
 
 
 def set_server_clock(client: redis.Redis, seconds: float) -> None:
@@ -45,7 +45,7 @@ class Sleeper:
         self._path = directory / "asleep"
         self._path.write_bytes(struct.pack("d", 0.0))
         self._slept_s = 0.0
-        self.environment: Mapping[str, str] = {"PYTHONPATH": _HERE, sitecustomize.ASLEEP_FILE: str(self._path)}
+        self.environment: Mapping[str, str] = {"PYTHONPATH": _PATH, sitecustomize.ASLEEP_FILE: str(self._path)}
 
     @contextmanager
     def asleep(self, process: Process) -> Iterator[None]:

@@ -1,6 +1,8 @@
 """What must hold before a worker starts. Each refusal is one sentence that says what to do."""
 
+from ipaddress import ip_address
 from typing import Final
+from urllib.parse import urlsplit
 
 import redis
 from packaging.version import InvalidVersion, Version
@@ -51,3 +53,19 @@ def durability_objection(info: dict[str, object]) -> str | None:
     if policy != "noeviction":
         return f"the state server evicts keys when full ({policy}): set `maxmemory-policy noeviction`, {advice}"
     return None
+
+
+def in_clear(api_base: str) -> bool:
+    """Whether API keys would travel to another machine without TLS.
+
+    Args:
+        api_base: the provider's base address.
+    """
+    parts = urlsplit(api_base)
+    host = parts.hostname or ""
+    if parts.scheme == "https" or host == "localhost" or host.endswith(".localhost"):
+        return False
+    try:
+        return not ip_address(host).is_loopback
+    except ValueError:
+        return True

@@ -20,8 +20,9 @@ from paceline.settings import Settings
 from paceline.state.trouble import trouble
 from paceline.tracing import setup
 from paceline.version import VERSION
+from paceline_worker.accounts.secret_check import check_secret
 from paceline_worker.accounts.secrets import KeyRing
-from paceline_worker.checks import check_state_server
+from paceline_worker.checks import check_state_server, in_clear
 from paceline_worker.delivery.engine import Closing, Engine
 from paceline_worker.delivery.lateness import Way
 from paceline_worker.delivery.traces import Traces
@@ -36,6 +37,7 @@ from paceline_worker.state.migration import check_schema
 from paceline_worker.state.outage import Outage
 from paceline_worker.state.state import LEASE_MARGIN_S, DeliveryState, Hint, InfoTurn, WorkerState
 from paceline_worker.telemetry import metrics
+from paceline_worker.telemetry.serving import MetricsEndpoint
 
 log = structlog.get_logger(__name__)
 
@@ -68,7 +70,7 @@ class Runtime:
         self._step = step
         self._way_out: WayOut | None = None
         self._owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
-        ring = KeyRing(settings.secret_key.get_secret_value())
+        self._ring = ring = KeyRing(settings.secret_key.get_secret_value())
         clock = ServerClock()
         traces = Traces(clock)
         admission, way = Admission(settings.capacity), Way()
@@ -133,8 +135,7 @@ class Runtime:
         self._clock = clock
         self._started_s = time.monotonic()
         self._heard_s: float | None = None
-        self._metrics_at: str | None = None
-        self._stop_metrics: Callable[[], None] | None = None
+        self._endpoint = MetricsEndpoint(self.metrics.registry, settings.metrics_port, settings.metrics_address)
         self._end_traces: Callable[[], None] | None = None
         self.exit_code = 0
 
@@ -146,6 +147,8 @@ class Runtime:
         """
         self._check_state()
         proxy_for(self._settings.api_base)
+        if in_clear(self._settings.api_base):
+            log.warning("the provider's address begins with http://: API keys and messages travel in clear")
         try:
             self._end_traces = setup.set_up("paceline-worker")
         except ConfigurationError as error:
@@ -156,12 +159,13 @@ class Runtime:
         except (RedisError, OSError) as error:
             raise ConfigurationError(trouble(error)) from error
         if self._settings.metrics_port:
-            self._serve_metrics()
+            self._endpoint.start()
 
     def _check_state(self) -> None:
         try:
             check_state_server(self._state.client, allow_volatile=self._settings.allow_volatile)
             check_schema(self._state.client)
+            check_secret(self._state.client, self._ring)
             self._state.shorten_leases()
             self._state.unreachable(self._owner, "it starts")  # which a server that takes no writes refuses
             self._state.unreachable(self._owner, "")
@@ -221,7 +225,7 @@ class Runtime:
             "provider_reachable": self.reaches_provider,
             "provider_error": (self._way_out.words if self._way_out else "") or None,
             "state_clock_ahead_ms": round(self._clock.server_us(now_s) / 1e3 - time.time() * 1e3),
-            "metrics": self._metrics_at,
+            "metrics": self._endpoint.at,
         }
 
     def stop_granting(self) -> None:
@@ -234,8 +238,7 @@ class Runtime:
         self._engine.close(self._settings.http_deadline_s + LEASE_MARGIN_S)
         if self._end_traces:
             self._end_traces()
-        if self._stop_metrics:
-            self._stop_metrics()
+        self._endpoint.stop()
 
     def _make_provider(self) -> Provider:
         provider = Provider(
@@ -264,17 +267,3 @@ class Runtime:
         last_resort = threading.Timer(_LAST_RESORT_S, os._exit, args=(1,))
         last_resort.daemon = True
         last_resort.start()
-
-    def _serve_metrics(self) -> None:
-        port, address = self._settings.metrics_port, self._settings.metrics_address
-        try:
-            self._stop_metrics = metrics.serve(self.metrics.registry, port, address)
-        except OSError as error:
-            log.warning(
-                "this worker shows no metrics: the port is taken; give each worker its own PACELINE_METRICS_PORT",
-                port=port,
-                error=error.strerror,
-            )
-            return
-        self._metrics_at = f"http://{address}:{port}/metrics"
-        log.info("metrics", address=self._metrics_at)

@@ -1,5 +1,6 @@
 """A campaign as it is described, before anything is written: checked, and compared with one of its name."""
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -32,6 +33,7 @@ class Draft:
         account: account name.
         sender: E.164.
         compiled: what all its messages are made of, and what rows have to bring.
+        not_before: before when no row leaves that does not say it itself, when that was said.
         valid_until: until when all rows are valid, when that was said.
         on_unknown: policy for calls of unknown outcome.
         max_attempts: calls before an operation is dead.
@@ -44,6 +46,7 @@ class Draft:
     account: str
     sender: str
     compiled: Template
+    not_before: datetime | None
     valid_until: datetime | None
     on_unknown: OnUnknown
     max_attempts: int
@@ -58,7 +61,7 @@ class Draft:
 
     def encoder(self) -> Encoder:
         """What makes chunk records of its rows."""
-        return Encoder(self.name, self.compiled, ends=self.valid_until, reading=self.reading)
+        return Encoder(self.name, self.compiled, begins=self.not_before, ends=self.valid_until, reading=self.reading)
 
     @property
     def digest(self) -> str:
@@ -86,6 +89,7 @@ def draft(
     sender: str,
     template: str,
     url: str | None = None,
+    not_before: datetime | None = None,
     valid_until: datetime | None = None,
     on_unknown: OnUnknown = "reconcile",
     max_attempts: int | None = None,
@@ -107,6 +111,7 @@ def draft(
         text=template if "text" in made.fields else None,
         url=_sample_address(url) if url is not None else None,
         priority="bulk",
+        not_before=not_before,
         valid_until=valid_until,
         on_unknown=on_unknown,
         max_attempts=max_attempts or DEFAULT_MAX_ATTEMPTS,
@@ -120,6 +125,7 @@ def draft(
         account=account,
         sender=sender,
         compiled=made,
+        not_before=sample.not_before,
         valid_until=sample.valid_until,
         on_unknown=on_unknown,
         max_attempts=sample.max_attempts,
@@ -131,11 +137,15 @@ def draft(
 
 def _compiled(template: str, url: str | None, *, literal_braces: bool) -> Template:
     """The template, checked for what no row can mend."""
+    _check_text(template, has_url=url is not None)
+    return compiled(None if is_blank(template) else template, url, literal_braces=literal_braces)
+
+
+def _check_text(template: str, *, has_url: bool) -> None:
     if CONTROL.search(template):
         raise InvalidOperation("template: holds a control character")
-    if is_blank(template) and url is None:
+    if is_blank(template) and not has_url:
         raise InvalidOperation("template: is empty")
-    return compiled(None if is_blank(template) else template, url, literal_braces=literal_braces)
 
 
 def _sample_address(url: str) -> str:
@@ -147,6 +157,58 @@ def _sample_address(url: str) -> str:
     if not _HOST_FIRST.match(url):
         raise InvalidOperation("url: a placeholder may stand behind the host, or be the whole address")
     return _PLACEHOLDER.sub("x", url)
+
+
+def corrected(
+    fields: Mapping[str, str], template: str | None, url: str | None, *, literal_braces: bool = False
+) -> tuple[str, str]:
+    """Another template for a campaign whose rows are there.
+
+    Args:
+        fields: the campaign's, as state has them.
+        template: the text; None: it stays.
+        url: the address; None: it stays, and '': there is none any more.
+        literal_braces: as for `draft`.
+
+    Returns:
+        The payload as JSON, and what then tells campaigns of one name apart.
+
+    Raises:
+        InvalidOperation: they cannot be, or ask for what the rows do not bring.
+    """
+    stored: dict[str, str] = json.loads(fields["p"])
+    if template is not None:
+        _check_text(template, has_url=bool(stored.get("url") if url is None else url))
+    text = None if template is None or is_blank(template) else template
+    made = compiled(text, url or None, literal_braces=literal_braces, brought=_brought(fields, stored))
+    SendMessage(
+        account=fields["a"],
+        sender=fields["f"],
+        to=_ANY_RECIPIENT,
+        text=text or "x",
+        url=_sample_address(url) if url else None,
+    )
+    kept = {
+        name: stored[name] for name, given in (("text", template), ("url", url)) if given is None and name in stored
+    }
+    whole = kept | dict(made.fields)
+    payload = compact({name: whole[name] for name in ("text", "url") if name in whole})
+    digest = digest_of(
+        account=fields["a"],
+        sender=fields["f"],
+        kind=fields["k"],
+        template=payload,
+        max_attempts=fields["mx"],
+        on_unknown=fields["unk"],
+    )
+    return payload, digest
+
+
+def _brought(fields: Mapping[str, str], stored: Mapping[str, str]) -> list[Slot]:
+    """What the rows of a campaign bring; where its hash does not say, its text does."""
+    if "slots" in fields:
+        return [Slot(*slot) for slot in json.loads(fields["slots"])]
+    return list(compiled(stored.get("text"), literal_braces=True).slots)
 
 
 def key_conflict(existing: Mapping[str, str], keys: str) -> str:

@@ -191,10 +191,12 @@ def plan_rest(state: State, name: str, found: Mapping[str, Any]) -> Plan:
         UnknownAccount: its account was removed.
     """
     fields: Mapping[str, Any] = found["campaign"]
-    account = _account(state, fields["a"], fields["f"])
-    own = next((one for one in _sources(account) if one["name"] == name), {"waiting": 0, "timed": 0})
-    waiting = int(own["waiting"]) + int(fields.get("inbox") or 0)
-    rows = Rows(ends_us=int(fields["vu"]), now_us=int(account["now"]))
+    if not found.get("account"):
+        raise UnknownAccount(f"no account named {fields['a']!r}: add it with `paceline accounts add {fields['a']}`")
+    own = next((one for one in _sources(found) if one["name"] == name), {"waiting": 0, "timed": 0})
+    inbox = int(fields.get("inbox") or 0)
+    waiting = int(own["waiting"]) + inbox
+    rows = Rows(ends_us=int(fields["vu"]), now_us=int(found["now"]))
     first, last = (int(float(found.get(end) or 0)) for end in ("first_timed", "last_timed"))
     rows.take(waiting)
     if timed := int(own["timed"]):
@@ -210,10 +212,11 @@ def plan_rest(state: State, name: str, found: Mapping[str, Any]) -> Plan:
             ends=instant(fields["vu"]),
             fields=fields,
             before=0,
-            others=_waiting(account) - waiting,
+            others=_waiting(found) - waiting,
         ),
-        account,
-        lanes=with_more(lanes_of(account), _not_accepted(state, account)),
+        found,
+        # All of one look: what waits in the inbox at one moment may be in its lane at the next, and would count twice.
+        lanes=with_more(lanes_of(found), _not_accepted(state, found) | {name: inbox}),
         objections=["the campaign was cancelled, which is final"] if fields.get("hold") == "cancelled" else [],
         workers=int(state.fleet().get("workers") or 0),
     )

@@ -43,6 +43,7 @@ class Encoder:
     Args:
         campaign: its name, part of the derived ids.
         template: what rows have to bring.
+        begins: the campaign's ``not_before``, for rows without one.
         ends: the campaign's ``valid_until``, if it was given one.
         reading: how columns are called, and of which country numbers are.
     """
@@ -52,10 +53,11 @@ class Encoder:
         campaign: str,
         template: Template = NO_TEMPLATE,
         *,
+        begins: datetime | None = None,
         ends: datetime | None = None,
         reading: Reading | None = None,
     ) -> None:
-        self._template, self._ends, self._reading = template, ends, reading or Reading()
+        self._template, self._begins, self._ends, self._reading = template, begins, ends, reading or Reading()
         self._by_number = derived_ids("campaign", campaign)
         self._by_key = derived_ids("campaign", campaign, "key")
         self._text = _fixed(template.fields.get("text", ""), template.slots)
@@ -105,7 +107,7 @@ class Encoder:
             now: where the default validity of a row begins that has a ``not_before`` in the past; by default the clock's.
 
         Returns:
-            ``id``, ``to``, ``p`` (only the values the template needs) and, where given, ``m`` (its key), ``nb`` and ``vu``. A row
+            ``id``, ``to``, ``p`` (only the values the template needs) and, where given, ``rk`` (its key), ``nb`` and ``vu``. A row
             that begins later than its campaign gets a ``vu`` of its own, for it would only expire by the campaign's default.
 
         Raises:
@@ -115,7 +117,7 @@ class Encoder:
         if isinstance(columns, dict) and self._is_plain:
             layout = self._layouts.get(getattr(columns, "header", None) or tuple(columns))
             if isinstance(layout, Layout) and (fields := self._plainly(columns, layout)):
-                return fields | self._times(row, layout, now) if layout.is_timed else fields
+                return fields | self._times(row, layout, now) if layout.is_timed or self._begins else fields
         return self.carefully(row, now=now)
 
     def carefully(self, row: Row, *, now: datetime | None = None) -> dict[str, str]:
@@ -192,7 +194,7 @@ class Encoder:
                 return {"id": self._by_number(to), "to": to, "p": payload}
             if key.startswith("+") or len(key) > _LONGEST_KEY:
                 return None
-            return {"id": self._by_number(key), "to": to, "p": payload, "m": compact({"key": key})}
+            return {"id": self._by_number(key), "to": to, "p": payload, "rk": key}
         except UnicodeEncodeError:  # half a surrogate pair
             return None
 
@@ -203,7 +205,7 @@ class Encoder:
             raise InvalidRow(row.line, f"key: has {len(key)} characters, more than {_LONGEST_KEY}")
         # A key that could be a number would be taken for that number's recipient.
         derive = self._by_key if is_phone_number(key) else self._by_number
-        return {"id": derive(key), "to": to, "m": compact({"key": key})}
+        return {"id": derive(key), "to": to, "rk": key}
 
     def _number(self, row: Row, layout: Layout) -> str:
         to = visible(_told(row, layout.to, text_of))
@@ -246,13 +248,13 @@ class Encoder:
 
     def _times(self, row: Row, layout: Layout, now: datetime | None) -> dict[str, str]:
         """``nb`` and ``vu``, where they are given or follow from each other."""
-        if not layout.is_timed:
+        if not layout.is_timed and not self._begins:
             return {}
         now = now or datetime.now(UTC)
         begin, end = _instant(row, layout.not_before, "not_before"), _instant(row, layout.valid_until, "valid_until")
         if end and end <= now:
             raise InvalidRow(row.line, "valid_until: is over")
-        last = end or self._ends
+        begin, last = begin or self._begins, end or self._ends
         if begin and last and last <= begin:
             raise InvalidRow(row.line, "valid_until: must be later than not_before")
         if begin and not last:

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from paceline import names
 from paceline.campaigns.draft import Draft, differences, key_conflict, noted
+from paceline.campaigns.given import given_back
 from paceline.campaigns.recipients import Row, numbered
 from paceline.errors import CampaignConflict, InvalidRow, UnknownAccount
 from paceline.inbox.record import chunk, common_fields, compact
@@ -61,13 +62,22 @@ def keys_of(described: Draft, rows: Sequence[Mapping[str, Any]]) -> str:
     return "all" if all(keyed) else "some" if any(keyed) else "none"
 
 
-def open_campaign(state: State, described: Draft, *, paused: bool = False, traced: str = "", keys: str = "") -> None:
+def open_campaign(
+    state: State,
+    described: Draft,
+    *,
+    paused: bool = False,
+    uploading: bool = False,
+    traced: str = "",
+    keys: str = "",
+) -> None:
     """Create the campaign, or find it again with the same content.
 
     Args:
         state: where it lives.
         described: from `draft`.
         paused: a new one begins paused.
+        uploading: a new one is held until its upload is whole.
         traced: from `tracing.sending`; the calls of a new one refer to it.
         keys: from `keys_of` of the first rows; '' when that is not known.
 
@@ -89,7 +99,7 @@ def open_campaign(state: State, described: Draft, *, paused: bool = False, trace
         now=datetime.now(UTC),
     ) | {"p": compact(dict(described.template)), **({"tp": traced} if traced else {})}
     options = described.options.texts() | noted(described.compiled.slots, existing, keys)
-    reply = state.open_campaign(name, common, described.digest, options, paused=paused)
+    reply = state.open_campaign(name, common, described.digest, options, paused=paused, uploading=uploading)
     if reply == "unknown account":
         raise UnknownAccount(f"no account named {account!r}: add it with `paceline accounts add {account}`")
     if reply not in ("opened", "continued"):
@@ -149,7 +159,7 @@ def upload(
     for row in numbered(recipients):
         offered += 1
         try:
-            rows.append(encoded(row))
+            rows.append(encoded(row) | given_back(row.line, row.values))
         except InvalidRow as error:
             if on_invalid is None:
                 flush()

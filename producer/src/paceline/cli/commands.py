@@ -121,6 +121,11 @@ BESIDE: Final[dict[str, Command]] = {
             "Receipts: what the provider's webhooks tell of messages after they were accepted.",
             needs=_PROVIDER,
         ),
+        Command(
+            "paceline_worker.cli.doctor:doctor",
+            "Look for what may keep messages from leaving: state, broker, provider, limits of this machine.",
+            needs=_PROVIDER,
+        ),
         Command("paceline_worker.cli.state:app", "The form of what the state server holds."),
         Command(
             "paceline_sandbox.demo:demo",

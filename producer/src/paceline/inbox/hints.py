@@ -29,6 +29,8 @@ _LARGEST: Final = 100
 _MOST: Final = 10_000
 # `close` and the end of the interpreter wait so long for the last hints.
 _FLUSH_S: Final = 1.5
+# A fork waits so long for a hint that is on its way.
+_LONGEST_PUBLISH_S: Final = 3.0
 # A thread that did not take a hint within so long does not run.
 _PATIENCE_S: Final = 1.0
 
@@ -95,9 +97,9 @@ class _Line:
 
     def __init__(self, settings: Settings) -> None:
         self.users: weakref.WeakSet[HintBus] = weakref.WeakSet()
-        app = _hint_app(settings)
-        self._app = app
-        self._publisher = Publisher(app)
+        with _quiet:
+            self._app = _hint_app(settings)
+        self._publisher = Publisher(self._app)
         self._changed = threading.Condition()
         self._waiting: deque[str] = deque(maxlen=_MOST)
         self._thread: threading.Thread | None = None
@@ -106,6 +108,11 @@ class _Line:
         self._no_hint_before_s = 0.0
         self._failing = self._said = False
         _at_exit_of_this_process()
+
+    @property
+    def queue(self) -> str:
+        """Where its hints go."""
+        return str(self._app.accept_queue)
 
     def tell(self, rid: str) -> None:
         """Take a hint; publish it here where the thread does not run."""
@@ -164,7 +171,8 @@ class _Line:
         if not batch or time.monotonic() < self._no_hint_before_s:
             return
         try:
-            self._publisher.publish(names.ACCEPT_TASK, [batch], queue=self._app.accept_queue)
+            with _quiet:
+                self._publisher.publish(names.ACCEPT_TASK, [batch], queue=self._app.accept_queue)
         except Exception as error:  # noqa: BLE001 - any broker, any error: the operations are written all the same
             self._no_hint_before_s = time.monotonic() + _PAUSE_S
             self._failing = True
@@ -185,6 +193,35 @@ class _Line:
         self._publisher.close()
         self._app.close()
 
+
+class _Quiet:
+    """Held while Celery and kombu work: a fork in the middle of that would leave their locks locked in the child, for ever."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._is_held = False
+        at_fork = getattr(os, "register_at_fork", None)  # where processes do not fork, nothing is to be done
+        if at_fork:
+            at_fork(before=self._hold, after_in_parent=self._let_go, after_in_child=self._renew)
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+    def _hold(self) -> None:
+        self._is_held = self._lock.acquire(timeout=_LONGEST_PUBLISH_S)
+
+    def _let_go(self) -> None:
+        if self._is_held:
+            self._lock.release()
+
+    def _renew(self) -> None:
+        self._lock = threading.RLock()
+
+
+_quiet = _Quiet()
 
 # Lines of a parent process: nothing of theirs may be closed or waited for in the child.
 _inherited: list[_Registry] = []

@@ -13,13 +13,15 @@ Version 1 is a JSON object::
 Fields of ``common`` and ``rows`` are texts, named as in the operation's hash: ``a`` account, ``f`` sender, ``pr`` priority,
 ``k`` kind, ``mx`` max_attempts, ``unk`` on_unknown, ``ur`` what that means for the kind (`kinds.unknown_letter`), ``vu``
 valid until and ``nb`` not before (us since the epoch), ``wi`` the openings of its window (`window.as_text`), ``to`` target,
-``rf`` the operation it follows, ``p`` payload (JSON), ``m`` metadata (JSON), ``tp`` its trace (`spans.sending`), ``id``.
+``rf`` the operation it follows, ``p`` payload (JSON), ``m`` metadata (JSON), ``ik`` idempotency key,
+``dg`` what its content is told by (`content_digest`), ``rk`` key of a campaign's row, ``tp`` its trace (`spans.sending`), ``id``.
 """
 
 from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 from paceline import names
@@ -103,6 +105,19 @@ def operation_id(operation: Operation) -> str:
     return derived_id("key", operation.account, operation.idempotency_key)
 
 
+def content_digest(operation: Operation) -> str:
+    """What tells the content of operations with one idempotency key apart: who sends what to whom, and not when or how often.
+
+    Args:
+        operation: any.
+
+    Returns:
+        16 characters.
+    """
+    content = compact([operation.kind, operation.sender, operation.target, operation.follows, operation.payload()])
+    return blake2b(content.encode(), digest_size=8).hexdigest()
+
+
 def single(operation: Operation, op_id: str, now: datetime, traced: str = "") -> str:
     """The record of one operation.
 
@@ -130,6 +145,8 @@ def single(operation: Operation, op_id: str, now: datetime, traced: str = "") ->
         starts = max(starts, openings[0][0])
     if operation.metadata:
         row["m"] = compact(operation.metadata)
+    if operation.idempotency_key is not None:
+        row |= {"ik": operation.idempotency_key, "dg": content_digest(operation)}
     if traced:
         row["tp"] = traced
     return compact(

@@ -3,16 +3,18 @@
 -- KEYS  1 root
 -- ARGV  1 verb, 2 campaign name, then
 --         open:   3 common fields (JSON object of strings: see `common` in record.py), 4 digest of what must not change,
---                 5 options (JSON object of strings; '' takes one away), 6 '1' when it begins paused
+--                 5 options (JSON object of strings; '' takes one away), 6 '1' when it begins paused, '2' when it is held until its upload is whole
 --         seal:   3 rows offered, 4 rows invalid
 --         change: 3 options
 --         pause, cancel: 3 why
---         read, resume:  nothing more
+--         template: 3 payload (JSON), 4 digest: another template, while nothing has left
+--         abandon: 3 why: its upload ended early; one that was held for it stays so
+--         read, resume, delete: nothing more
 --       options: `weight`, `rate` and `cap` (its cap: the words, and us between two of its operations), `window`, `openings` (the
 --       window's: "open-close ..." in us), `auto_pause` (percent), `vu`
--- reply open: 'opened' | 'continued' | 'different' | 'unknown account' | 'cancelled' | 'forgotten'
---       read: flat hash, `now` added; empty when unknown     else: 'done' | 'unknown campaign' | 'cancelled' | 'complete'
--- keys  c:<name>, c:<name>:out, campaigns, a:<acct> (read), a:<acct>:c, a:<acct>:tm, its lane's rotation, timers
+-- reply open: 'opened' | 'continued' | 'different' | 'unknown account' | 'cancelled' | 'deleted' | 'forgotten'
+--       read: flat hash, `now` added; empty when unknown     else: 'done' | 'unknown campaign' | 'cancelled' | 'complete' | 'begun'
+-- keys  c:<name>, c:<name>:out, c:<name>:tm, campaigns, a:<acct> (read), a:<acct>:c, a:<acct>:tm, its lane's rotation, timers
 -- What follows from a change (sources in or out of turn, memory given back) is a dispatcher's, at the account's next visit;
 -- what must hold at once (paused, cancelled) is read by every grant and begin.
 --@include keys.lua
@@ -64,11 +66,33 @@ local function set_options(options)
   end
 end
 
+local function forget(account)
+  redis.call('UNLINK', c, c .. ':out', c .. ':tm')
+  redis.call('SREM', key.campaigns, name)
+  redis.call('SREM', key.account(account) .. ':c', name)
+  redis.call('ZREM', key.account(account) .. ':tm', 'c:0:' .. name)
+end
+
+-- Whether it can be undone: nothing of it has left or has an outcome.
+local OUTCOMES = { 'accepted', 'rejected', 'expired', 'cancelled', 'dead', 'held' }
+local function is_fresh()
+  if redis.call('HEXISTS', c, 'fresh') == 0 then return false end
+  for _, number in pairs(fields(c, OUTCOMES)) do
+    if tonumber(number) ~= 0 then return false end
+  end
+  return true
+end
+
 if verb == 'open' then
   local common = cjson.decode(ARGV[3])
   if redis.call('EXISTS', key.account(common.a)) == 0 then return 'unknown account' end
-  local known = fields(c, { 'digest', 'hold', 'forgets_at' })
-  if known.digest and known.digest ~= ARGV[4] then return 'different' end
+  local known = fields(c, { 'digest', 'hold', 'forgets_at', 'a', 'fresh', 'received', 'doomed' })
+  if known.doomed then return 'deleted' end
+  if known.digest and known.digest ~= ARGV[4] then
+    if not known.fresh or known.hold == 'cancelled' or tonumber(known.received or 0) > 0 then return 'different' end
+    forget(known.a)  -- no row was ever written: it may as well be this one
+    known = {}
+  end
   if known.hold == 'cancelled' then return 'cancelled' end
   -- Of recipients that were forgotten nobody could tell that they had their message.
   if known.forgets_at and tonumber(known.forgets_at) <= server_time() then return 'forgotten' end
@@ -84,26 +108,52 @@ if verb == 'open' then
     return 'continued'
   end
   for field, value in pairs(common) do redis.call('HSET', c, field, value) end
-  redis.call('HSET', c, 'digest', ARGV[4], 'created', int(server_time()), 'sealed', '0')
+  redis.call('HSET', c, 'digest', ARGV[4], 'created', int(server_time()), 'sealed', '0', 'fresh', '1')
   if ARGV[6] == '1' then redis.call('HSET', c, 'hold', 'paused', 'hold_why', 'it was uploaded paused', 'hold_at', int(server_time())) end
+  if ARGV[6] == '2' then redis.call('HSET', c, 'hold', 'paused', 'hold_why', 'it is being uploaded', 'hold_at', int(server_time()), 'uploading', '1') end
   redis.call('SADD', key.campaigns, name)
   return 'opened'
 end
 
-local known = fields(c, { 'a', 'hold', 'completed_at' })
+local known = fields(c, { 'a', 'hold', 'completed_at', 'uploading' })
 if not known.a then return 'unknown campaign' end
 if verb == 'seal' then
   redis.call('HSET', c, 'sealed', '1', 'offered', ARGV[3], 'invalid', ARGV[4])
+  if known.uploading then redis.call('HDEL', c, 'hold', 'hold_why', 'hold_at', 'uploading') end
   if not known.completed_at then poke(known.a) end
   return 'done'
 end
+if verb == 'delete' then
+  if redis.call('HEXISTS', c, 'doomed') == 1 then return 'done' end
+  if known.hold == 'cancelled' then return 'cancelled' end
+  if not is_fresh() then return 'begun' end
+  if tonumber(redis.call('HGET', c, 'received') or 0) == 0 then
+    forget(known.a)
+  else
+    redis.call('HSET', c, 'hold', 'cancelled', 'hold_why', 'it is being deleted', 'hold_at', int(server_time()), 'doomed', '1')
+    redis.call('HDEL', c, 'completed_at')
+    redis.call('SADD', key.account(known.a) .. ':c', name)
+    poke(known.a)
+  end
+  return 'done'
+end
 if known.hold == 'cancelled' then return 'cancelled' end
+if verb == 'template' then
+  if not is_fresh() then return 'begun' end
+  redis.call('HSET', c, 'p', ARGV[3], 'digest', ARGV[4])
+  return 'done'
+end
 if known.completed_at then return 'complete' end
+if verb == 'abandon' then
+  if known.uploading then redis.call('HSET', c, 'hold_why', ARGV[3]) end
+  return 'done'
+end
 if verb == 'change' then
   set_options(cjson.decode(ARGV[3]))
 elseif verb == 'resume' then
-  redis.call('HDEL', c, 'hold', 'hold_why', 'hold_at', 'recent')
-elseif verb == 'cancel' or known.hold ~= 'paused' then
+  redis.call('HDEL', c, 'hold', 'hold_why', 'hold_at', 'recent', 'uploading')
+elseif verb == 'cancel' or known.hold ~= 'paused' or known.uploading then
+  redis.call('HDEL', c, 'uploading')
   redis.call('HSET', c, 'hold', verb == 'cancel' and 'cancelled' or 'paused', 'hold_why', ARGV[3], 'hold_at', int(server_time()))
 end
 poke(known.a)

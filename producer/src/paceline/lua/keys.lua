@@ -4,9 +4,10 @@
 -- an account, its lanes and the due index change in one atomic script (docs/decisions/0001). Python knows the root only.
 --
 -- accounts        set     account names
+-- keys            hash    keyed digest of an API key -> the account that has it; `?<acct>` for one whose digest cannot be there
 -- due             zset    account -> server time (us) from which a slot of it may be granted; never later than that, perhaps earlier
 -- timers          zset    account -> server time (us) at which its timers or its paused senders need attention; likewise. Also `><id>`:
---                         the operations that follow that one are to be released
+--                         the operations that follow that one are to be released; `!<id>`: that one is to be cancelled
 -- fl              zset    operation in flight -> lease expiry (us), of all accounts; its size is how many are in flight
 -- inbox           zset    record id -> server time (us) of writing; a sweeper accepts what nobody accepted
 -- in:<rid>        hash    one inbox record: account, campaign, count, body (JSON); removed by accept
@@ -52,6 +53,9 @@ local root = KEYS[1]
 -- The form of these keys. State of another form is converted by `paceline state migrate` before a worker starts.
 local SCHEMA = '3'
 
+-- Before the id of an operation in the index of timers: no account's name begins like this.
+local CANCELLED = '!'
+
 -- Fill a library when the first of its functions is asked for: making functions that a call does not need would cost it more than its
 -- work.
 local makers = {}
@@ -67,7 +71,7 @@ function key.operation(id) return root .. ':o:' .. id end
 function key.account(name) return root .. ':a:' .. name end
 function key.lane(account, sender) return root .. ':l:' .. account .. ':' .. sender end
 seldom(key, function()
-  for _, name in ipairs({ 'accounts', 'inbox', 'timers', 'workers', 'outcomes', 'campaigns', 'receipts', 'unreachable' }) do
+  for _, name in ipairs({ 'accounts', 'keys', 'inbox', 'timers', 'workers', 'outcomes', 'campaigns', 'receipts', 'unreachable' }) do
     key[name] = root .. ':' .. name
   end
   function key.record(rid) return root .. ':in:' .. rid end

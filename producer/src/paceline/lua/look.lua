@@ -6,9 +6,10 @@
 --         receipt:   2 record id, 3 id    -> JSON {record, refused, operation, created_here}, cheap enough to poll
 --         accounts:                       -> account names
 --         account:   2 name               -> JSON of settings (never the key), counts, and what waits, counted from the lists
---         campaign:  2 name               -> JSON of the campaign, its account and lanes, and when the last of its timers ends
+--         campaign:  2 name               -> JSON of the campaign, its account, counts and lanes, and when the last of its timers ends
 --         campaigns:                      -> campaign names
 --         known:     2 ... ids            -> how many of them are known
+--         find:      2 cursor, 3 recipient or target, 4 account or '', 5 how many keys to look at -> { next cursor, ids }
 --         fleet:                          -> JSON {workers, capacity, unreachable, unreachable_why, inflight, inbox, accounts, now}
 -- keys  all, read only. Cost: O(senders + open campaigns) for an account; O(lane) to find one operation's position.
 --@include keys.lua
@@ -196,8 +197,10 @@ elseif verb == 'account' then
 elseif verb == 'campaign' then
   local c = as_table(redis.call('HGETALL', key.campaign(ARGV[2])))
   if not c.a then return '' end
+  local lanes = lanes_of(c.a)
   return cjson.encode({
-    campaign = c, account = account_of(c.a), lanes = lanes_of(c.a), now = int(now),
+    campaign = c, account = account_of(c.a), lanes = lanes, now = int(now), timed = timed_of(c.a, lanes),
+    counts = as_table(redis.call('HGETALL', key.account(c.a) .. ':n')),
     first_timed = redis.call('ZRANGE', key.campaign(ARGV[2]) .. ':tm', 0, 0, 'WITHSCORES')[2] or nil,
     last_timed = redis.call('ZRANGE', key.campaign(ARGV[2]) .. ':tm', -1, -1, 'WITHSCORES')[2] or nil,
   })
@@ -205,6 +208,15 @@ elseif verb == 'known' then
   local known = 0
   for i = 2, #ARGV do known = known + redis.call('EXISTS', key.operation(ARGV[i])) end
   return known
+elseif verb == 'find' then
+  local prefix, found = key.operation(''), {}
+  local page = redis.call('SCAN', ARGV[2], 'MATCH', string.gsub(prefix, '[%[%]*?\\]', '\\%0') .. '*', 'COUNT', ARGV[5])
+  for _, name in ipairs(page[2]) do
+    local o = redis.call('HMGET', name, 'to', 'a', 'c')
+    local account = ARGV[4] == '' and '' or o[2] or (o[3] and redis.call('HGET', key.campaign(o[3]), 'a'))
+    if o[1] == ARGV[3] and account == ARGV[4] then found[#found + 1] = string.sub(name, #prefix + 1) end
+  end
+  return { page[1], found }
 elseif verb == 'campaigns' then
   return redis.call('SMEMBERS', key.campaigns)
 else

@@ -1,9 +1,10 @@
 -- Write one inbox record: from here on its operations cannot be lost.
 --
 -- KEYS  1 root
--- ARGV  1 record id, 2 account, 3 sender, 4 number of operations, 5 record (JSON), 6 campaign name or ''
--- reply 'written' | 'unknown account' | 'unknown sender' | 'unknown campaign' | 'cancelled campaign'
--- keys  in:<rid>, inbox, a:<acct>:in, a:<acct> (read), a:<acct>:n, a:<acct>:c, c:<name>, c:<name>:out
+-- ARGV  1 record id, 2 account, 3 sender, 4 number of operations, 5 record (JSON), 6 campaign name or '',
+--       7 id of an operation with an idempotency key, or '', 8 what its content is told by
+-- reply 'written' | 'unknown account' | 'unknown sender' | 'unknown campaign' | 'cancelled campaign' | 'other content' (the key belongs to another one)
+-- keys  in:<rid>, inbox, a:<acct>:in, a:<acct>, o:<id> (read), a:<acct>:n, a:<acct>:c, c:<name>, c:<name>:out
 -- Idempotent by record id while the record waits: a lost reply may be replayed.
 --@include keys.lua
 local rid, account, sender, count, record, campaign = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
@@ -12,6 +13,11 @@ local known = redis.call('HMGET', key.about(account), 'name', 'senders')
 if not known[1] then return 'unknown account' end
 if known[2] and known[2] ~= '' and not string.find(' ' .. known[2] .. ' ', ' ' .. sender .. ' ', 1, true) then
   return 'unknown sender'
+end
+-- One that still waits in the inbox is compared when its record is accepted (accept.lua).
+if (ARGV[7] or '') ~= '' then
+  local digest = redis.call('HGET', key.operation(ARGV[7]), 'dg')
+  if digest and digest ~= ARGV[8] then return 'other content' end
 end
 if campaign ~= '' then
   local known = fields(key.campaign(campaign), { 'a', 'hold', 'completed_at' })

@@ -7,6 +7,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from paceline.fields import GroupReference, MediaUrl, PhoneNumber
 from paceline.operations.base import Operation, given
+from paceline.recipients.cells import is_blank
 
 PARTICIPANTS_A_CALL: Final = 10
 # WhatsApp's own size of a group.
@@ -16,6 +17,17 @@ MOST_PARTICIPANTS: Final = 1024
 Participants = Annotated[
     Sequence[PhoneNumber], Field(min_length=1, max_length=MOST_PARTICIPANTS), AfterValidator(tuple)
 ]
+
+
+def _seen(name: str) -> str:
+    """A name that is not blank.
+
+    Raises:
+        ValueError: nobody would see it.
+    """
+    if is_blank(name):
+        raise ValueError("is empty")
+    return name
 
 
 class _WithParticipants(Operation):
@@ -48,7 +60,7 @@ class CreateGroup(_WithParticipants):
 
     kinds: ClassVar = ("group.create",)
 
-    name: str = Field(min_length=1, max_length=100)
+    name: Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_seen)]
     description: str | None = Field(default=None, min_length=1, max_length=2048)
 
     @model_validator(mode="after")

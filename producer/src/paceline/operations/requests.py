@@ -8,6 +8,7 @@ that takes over goes on where the last answer was recorded.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
+from urllib.parse import quote
 
 from paceline.errors import InvalidOperation
 from paceline.ids import is_id
@@ -167,7 +168,12 @@ def session_key(channel: str, conversation: str) -> str:
 
 
 def _filled(kind: str, **parts: str) -> str:
-    return KINDS[kind].path.format(**parts)
+    """The path of a kind, in which no part ends early, begins a query or leads elsewhere."""
+    return KINDS[kind].path.format(**{name: _escaped(part) for name, part in parts.items()})
+
+
+def _escaped(part: str) -> str:
+    return quote(part, safe="+@").replace(".", "%2E") if part.strip(".") == "" else quote(part, safe="+@")
 
 
 def _post(kind: str, body: Mapping[str, Any], *, step: Step = "only", **parts: str) -> ProviderRequest:
@@ -204,7 +210,7 @@ def _deletion(work: Work) -> ProviderRequest:
     if conversation.startswith("W"):
         group = str(work.result.get("wa_group_id", ""))
         if not group:
-            path = f"/whatsapp/group/{conversation}"
+            path = f"/whatsapp/group/{_escaped(conversation)}"
             return ProviderRequest("GET", path, None, "/whatsapp/group/{target}", step="conversation")
         conversation = group
     path = _filled(work.kind, session_key=session_key(channel, conversation), message_uuid=uuid)

@@ -5,6 +5,7 @@ import re
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
+from uuid import UUID
 
 # Line breaks and tabs are text; the rest of the control characters is damage, such as a wrong encoding leaves.
 CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
@@ -58,6 +59,8 @@ def text_of(value: Any) -> str:
     if isinstance(value, Shown):
         words = "is a number or date that its cell may show in another way: format the column as text"
         raise ValueError(words)  # noqa: TRY004 - of a cell, not of an argument
+    if isinstance(value, UUID):
+        return str(value)
     if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal):
         raise ValueError("is neither a text nor a number")  # noqa: TRY004 - likewise
     try:

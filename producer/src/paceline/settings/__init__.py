@@ -60,8 +60,8 @@ class Settings(BaseModel):
         http_deadline_s: one provider call must be over within this many seconds.
         allow_volatile: start although the state server may lose data (no AOF, or an evicting memory policy).
         retention_s: seconds an operation is kept after its outcome.
-        reconcile_grace_s: seconds after an unknown outcome until the conversation is read; twice as long until it is read
-            again.
+        reconcile_grace_s: seconds after an unknown outcome until the conversation is read; then 2, 4, 8 and 16 times as long
+            until the history shows something later.
 
     Raises:
         ConfigurationError: a setting is malformed; the message names its variable.

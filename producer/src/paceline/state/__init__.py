@@ -1,11 +1,14 @@
 """The state server: its connection, and beside it the scripts and the calls that producers and readers make."""
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from typing import Any, Final, ParamSpec, TypeVar, cast
 
 import redis
+import redis.asyncio
+from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
@@ -22,6 +25,8 @@ _T = TypeVar("_T")
 # connect + answer + hint stay within the 3 s that `send()` promises.
 CONNECT_TIMEOUT_S: Final = 1.0
 ANSWER_TIMEOUT_S: Final = 1.5
+# Of one event loop.
+MOST_CONNECTIONS: Final = 32
 # Balancers and firewalls forget connections that say nothing, some within a minute. Releases of redis-py differ in what they do.
 KEEPALIVE: Final = {
     getattr(socket, name): value
@@ -32,6 +37,16 @@ KEEPALIVE: Final = {
 
 class StateClient(redis.Redis):
     """A client of one namespace.
+
+    Attributes:
+        root: first part of every key.
+    """
+
+    root: str = names.STATE_ROOT
+
+
+class AsyncStateClient(redis.asyncio.Redis):
+    """A client of one namespace, for an event loop.
 
     Attributes:
         root: first part of every key.
@@ -91,6 +106,33 @@ def connect(
     return client
 
 
+def connect_async(settings: Settings, *, most: int = MOST_CONNECTIONS) -> AsyncStateClient:
+    """A client for an event loop that fails as fast; nothing of it blocks the loop.
+
+    Args:
+        settings: name the state.
+        most: connections at once; a call that finds none free waits as long as for an answer.
+
+    Returns:
+        A client with text replies that repeats a command once when its connection turns out to be gone.
+
+    Raises:
+        ConfigurationError: the address is malformed.
+    """
+    address = read_address(settings.state_url)
+    pool = redis.asyncio.BlockingConnectionPool.from_url(
+        address.for_redis_py(),
+        max_connections=most,
+        timeout=ANSWER_TIMEOUT_S,
+        decode_responses=True,
+        retry=AsyncRetry(NoBackoff(), 1, supported_errors=LEADS_ASTRAY),
+        **socket_options(address, ANSWER_TIMEOUT_S),
+    )
+    client = cast("AsyncStateClient", AsyncStateClient.from_pool(pool))
+    client.root = names.state_root(settings.namespace)
+    return client
+
+
 def read_address(url: str) -> Address:
     """Read the address of a state server.
 
@@ -116,14 +158,21 @@ def socket_options(address: Address, answer_timeout_s: float) -> dict[str, Any]:
     }
 
 
+@contextmanager
+def translating() -> Iterator[None]:
+    """Around a call: redis-py's errors become ours, with the cause chained."""
+    try:
+        yield
+    except (RedisError, OSError) as error:
+        raise StateUnavailable(trouble(error)) from error
+
+
 def translated(function: Callable[_P, _T]) -> Callable[_P, _T]:
-    """Turn redis-py's errors into ours, with the cause chained."""
+    """A function whose calls are in `translating`."""
 
     @wraps(function)
     def wrapper(*args: _P.args, **kwargs: _P.kwargs) -> _T:
-        try:
+        with translating():
             return function(*args, **kwargs)
-        except (RedisError, OSError) as error:
-            raise StateUnavailable(trouble(error)) from error
 
     return wrapper

@@ -1,13 +1,41 @@
 """The thin package's side of the state: the scripts that write the inbox and read."""
 
-import json
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import redis
+import redis.asyncio
 
-from paceline.state import translated
+from paceline.state import questions, translating
+from paceline.state.questions import Question
 from paceline.state.scripts import Script
+
+_T = TypeVar("_T")
+
+
+def _scripts() -> dict[str, Script]:
+    return {name: Script("paceline", name) for name in ("submit", "campaign", "look", "outcomes", "cancel")}
+
+
+class AsyncState:
+    """Asks state on an event loop.
+
+    Args:
+        client: from `connect_async`.
+    """
+
+    def __init__(self, client: redis.asyncio.Redis) -> None:
+        self.client = client
+        self._scripts = _scripts()
+
+    async def ask(self, question: Question[_T]) -> _T:
+        """The answer.
+
+        Raises:
+            StateUnavailable: the state server does not answer, or refuses.
+        """
+        with translating():
+            return question.read(await self._scripts[question.script].arun(self.client, *question.arguments))
 
 
 class State:
@@ -19,16 +47,21 @@ class State:
 
     def __init__(self, client: redis.Redis) -> None:
         self.client = client
-        self._submit = Script("paceline", "submit")
-        self._campaign = Script("paceline", "campaign")
-        self._look = Script("paceline", "look")
+        self._scripts = _scripts()
 
-    @translated
+    def ask(self, question: Question[_T]) -> _T:
+        """The answer.
+
+        Raises:
+            StateUnavailable: the state server does not answer, or refuses.
+        """
+        with translating():
+            return question.read(self._scripts[question.script].run(self.client, *question.arguments))
+
     def submit(self, rid: str, account: str, sender: str, count: int, body: str, *, campaign: str = "") -> str:
-        """Write one inbox record; see submit.lua for the replies."""
-        return str(self._submit.run(self.client, rid, account, sender, count, body, campaign))
+        """As `questions.submit`."""
+        return self.ask(questions.submit(rid, account, sender, count, body, campaign=campaign))
 
-    @translated
     def open_campaign(
         self,
         name: str,
@@ -37,76 +70,55 @@ class State:
         options: Mapping[str, str] | None = None,
         *,
         paused: bool = False,
+        uploading: bool = False,
     ) -> str:
-        """Create the campaign or continue it; see campaign.lua."""
-        texts = json.dumps(common), digest, json.dumps(options or {}), str(int(paused))
-        return str(self._campaign.run(self.client, "open", name, *texts))
+        """As `questions.open_campaign`."""
+        return self.ask(questions.open_campaign(name, common, digest, options, paused=paused, uploading=uploading))
 
-    @translated
     def seal_campaign(self, name: str, offered: int, invalid: int) -> None:
-        """Say that the upload is complete."""
-        self._campaign.run(self.client, "seal", name, offered, invalid)
+        """As `questions.seal_campaign`."""
+        self.ask(questions.seal_campaign(name, offered, invalid))
 
-    @translated
     def control_campaign(self, verb: str, name: str, argument: str = "") -> str:
-        """Pause, resume, cancel or change it; see campaign.lua."""
-        return str(self._campaign.run(self.client, verb, name, argument))
+        """As `questions.control_campaign`."""
+        return self.ask(questions.control_campaign(verb, name, argument))
 
-    @translated
+    def change_template(self, name: str, payload: str, digest: str) -> str:
+        """As `questions.change_template`."""
+        return self.ask(questions.change_template(name, payload, digest))
+
     def campaign_outlook(self, name: str) -> dict[str, Any] | None:
-        """A campaign with its account and all that waits beside it, or None."""
-        return _json(self._look.run(self.client, "campaign", name))
+        """As `questions.campaign_outlook`."""
+        return self.ask(questions.campaign_outlook(name))
 
-    @translated
     def known(self, op_ids: Iterable[str]) -> int:
-        """How many of these operations are there."""
-        return int(self._look.run(self.client, "known", *op_ids))
+        """As `questions.known`."""
+        return self.ask(questions.known(op_ids))
 
-    @translated
     def campaign(self, name: str) -> dict[str, str]:
-        """All fields of a campaign, `now` (us) among them; empty when unknown."""
-        flat: list[str] = self._campaign.run(self.client, "read", name)
-        return dict(zip(flat[::2], flat[1::2], strict=True))
+        """As `questions.campaign`."""
+        return self.ask(questions.campaign(name))
 
-    @translated
     def operation(self, op_id: str) -> dict[str, Any] | None:
-        """One operation with its lane and account, or None."""
-        return _json(self._look.run(self.client, "operation", op_id))
+        """As `questions.operation`."""
+        return self.ask(questions.operation(op_id))
 
-    @translated
     def receipt(self, rid: str, op_id: str) -> dict[str, Any]:
-        """What became of an inbox record so far."""
-        return _json(self._look.run(self.client, "receipt", rid, op_id)) or {}
+        """As `questions.receipt`."""
+        return self.ask(questions.receipt(rid, op_id))
 
-    @translated
     def account(self, name: str) -> dict[str, Any] | None:
-        """Settings (never the key), counts, and what waits, or None."""
-        return _json(self._look.run(self.client, "account", name))
+        """As `questions.account`."""
+        return self.ask(questions.account(name))
 
-    @translated
     def accounts(self) -> list[str]:
-        """All account names, sorted."""
-        return _sorted(self._look.run(self.client, "accounts"))
+        """As `questions.accounts`."""
+        return self.ask(questions.accounts())
 
-    @translated
     def campaigns(self) -> list[str]:
-        """All campaign names, sorted."""
-        return _sorted(self._look.run(self.client, "campaigns"))
+        """As `questions.campaigns`."""
+        return self.ask(questions.campaigns())
 
-    @translated
     def fleet(self) -> dict[str, Any]:
-        """Workers, capacity, operations in flight, inbox records, accounts."""
-        return _json(self._look.run(self.client, "fleet")) or {}
-
-
-def _json(text: str) -> dict[str, Any] | None:
-    if not text:
-        return None
-    value: dict[str, Any] = json.loads(text)
-    if value.get("lanes") == {}:  # Lua cannot tell an empty list from an empty object
-        value["lanes"] = []
-    return value
-
-
-def _sorted(names: Iterable[str]) -> list[str]:
-    return sorted(names)
+        """As `questions.fleet`."""
+        return self.ask(questions.fleet())

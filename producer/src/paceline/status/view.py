@@ -66,6 +66,10 @@ class Status:
             with participants, ``check`` of a number check, ``calls`` answered of an operation of several calls.
         history: what happened to it, oldest first; of a long story the middle is left out.
         receipt: what the provider's receipts told of a message since it was accepted; None when none came.
+        sender: the number that sends.
+        to: whom or what it is about: a number, a group, a remote id; its own id where it makes a group.
+        idempotency_key: as it was given.
+        key: of its campaign's row, as it was given.
     """
 
     id: str
@@ -86,6 +90,10 @@ class Status:
     result: Mapping[str, Any]
     history: tuple[Event, ...]
     receipt: DeliveryReceipt | None = None
+    sender: str = ""
+    to: str = ""
+    idempotency_key: str | None = None
+    key: str | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Plain values, times in ISO 8601."""
@@ -138,6 +146,10 @@ def status_of(found: Mapping[str, Any]) -> Status:
         result={name: value for name, value in result.items() if name in _SHOWN},
         history=_history(o),
         receipt=receipt_of(o),
+        sender=o["f"],
+        to=o["to"],
+        idempotency_key=o.get("ik"),
+        key=o.get("rk"),
     )
 
 
@@ -180,6 +192,8 @@ def _forecast(found: Mapping[str, Any], state: str) -> tuple[int | None, str]:
         return int(o["sl"]), f"its slot is at {clock(o['sl'])}" if state == "granted" else "the call is under way"
     if account is None:
         return None, "its account was removed"
+    if o.get("cn"):
+        return None, f"it is being cancelled: {o['cn']}"
     if account.get("suspended"):
         return None, f"the account is suspended: {account['suspended']}"
     campaign = found.get("campaign") or {}

@@ -7,10 +7,13 @@ or a key.
 """
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
-from typing import Final
+from contextlib import AbstractContextManager, contextmanager, suppress
+from typing import TYPE_CHECKING, Final
 
 from paceline.version import VERSION
+
+if TYPE_CHECKING:
+    from paceline.operations import Operation
 
 try:
     from opentelemetry import trace
@@ -62,6 +65,12 @@ def sending(name: str, attributes: Mapping[str, str]) -> Iterator[str]:
     finally:
         with harmless():
             span.end()
+
+
+def sending_one(operation: "Operation", op_id: str) -> AbstractContextManager[str]:
+    """`sending` for one operation."""
+    told = {OPERATION: op_id, ACCOUNT: operation.account, PRIORITY: operation.priority}
+    return sending(f"send {operation.kind}", told)
 
 
 def recorded() -> bool:

@@ -15,6 +15,7 @@ from paceline.kinds import KINDS
 from paceline.operations import SendMessage
 from paceline.recipients.numbers import phone_number
 from paceline.state.scripts import Script
+from paceline_worker.accounts.holders import SHARED, digests_text, taken_by
 from paceline_worker.accounts.info import INFO_EVERY, Info, effective_rates, info_fields, plan_fields
 from paceline_worker.accounts.secrets import ApiKey, KeyRing
 from paceline_worker.pacing.bucket import DEFAULT_VARIATION, Pacing, Variation, parse_rates, plan, variation_from
@@ -139,7 +140,7 @@ class Accounts:
 
         Raises:
             InvalidOperation: an argument is wrong; names it.
-            AccountError: the name is taken.
+            AccountError: the name is taken, or another account has this key.
             StateUnavailable: Redis did not answer.
         """
         account = NewAccount(
@@ -155,8 +156,11 @@ class Accounts:
             info=info,
             info_every=info_every,
         )
-        if self._run(*_arguments(account, ring)) == "exists":
+        reply = str(self._run(*_arguments(account, ring)))
+        if reply == "exists":
             raise AccountError(_TAKEN.format(name))
+        if other := taken_by(reply):
+            raise AccountError(SHARED.format(other))
 
     def add_many(self, accounts: Iterable[NewAccount], *, ring: KeyRing) -> list[str]:
         """Add many accounts, some hundred with one round trip; each account is added as a whole, or not at all.
@@ -166,7 +170,7 @@ class Accounts:
             ring: encrypts the keys.
 
         Returns:
-            The names that were taken; those accounts stay as they are.
+            The names that were taken, and those whose key another account has; those accounts stay as they are.
 
         Raises:
             InvalidOperation: an argument is wrong; names it. Accounts before it may be added.
@@ -179,7 +183,11 @@ class Accounts:
                 replies = self._script.run_many(self._client, [_arguments(account, ring) for account in batch])
             except (RedisError, OSError) as error:
                 raise StateUnavailable(f"the state server cannot be reached: {error}") from error
-            taken += [account.name for account, reply in zip(batch, replies, strict=True) if reply == "exists"]
+            taken += [
+                account.name
+                for account, reply in zip(batch, replies, strict=True)
+                if reply == "exists" or taken_by(reply)
+            ]
         return taken
 
     def change(
@@ -243,7 +251,7 @@ class Accounts:
             InvalidOperation: the key cannot be one.
             UnknownAccount: there is no such account.
             ConfigurationError: the key it has cannot be decrypted.
-            AccountError: somebody else rotated it in this moment.
+            AccountError: another account has this key, or somebody else rotated it in this moment.
         """
         reply = self._run("key", name)
         self._known(reply, name)
@@ -251,7 +259,10 @@ class Accounts:
         fresh = ring.decrypt(text, name, before) if key is None else usable(key)
         version = max(time.time_ns() // 1_000_000, before + 1)
         arguments = (str(before), ring.encrypt(fresh, name, version), str(version), "" if key is None else "1")
-        if self._known(self._run("rotate", name, *arguments), name) == "changed":
+        done = self._known(self._run("rotate", name, *arguments, digests_text(fresh, ring)), name)
+        if other := taken_by(done):
+            raise AccountError(SHARED.format(other))
+        if done == "changed":
             raise AccountError(f"the key of account {name!r} was changed meanwhile; try again")
 
     def suspend(self, name: str, reason: str = "by hand") -> None:
@@ -302,7 +313,13 @@ def _arguments(account: NewAccount, ring: KeyRing) -> tuple[str, ...]:
     }
     # Without a limit nothing is sent before /info was read.
     reading = "read" if account.info else "first" if not account.rates and account.info_every else ""
-    return ("add", account.name, reading, *(text for pair in fields.items() for text in pair))
+    return (
+        "add",
+        account.name,
+        reading,
+        digests_text(account.key, ring),
+        *(text for pair in fields.items() for text in pair),
+    )
 
 
 def usable(key: ApiKey) -> ApiKey:

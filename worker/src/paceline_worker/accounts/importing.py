@@ -10,7 +10,8 @@ import redis
 
 from paceline.errors import PacelineError, StateUnavailable
 from paceline_worker.accounts.accounts import PIPELINED, Accounts
-from paceline_worker.accounts.decision import Add, Change, Unchanged, decide
+from paceline_worker.accounts.decision import Add, Change, Decision, Unchanged, decide
+from paceline_worker.accounts.holders import SHARED, Holders
 from paceline_worker.accounts.info import Info, read_info
 from paceline_worker.accounts.rows import AccountRow, RowError
 from paceline_worker.accounts.secrets import ApiKey, KeyRing
@@ -94,15 +95,28 @@ class _Batches:
         self.unread = 0
         self._accounts = Accounts(client)
         self._stored = StoredAccounts(client, ring)
+        self._holders = Holders(client, ring)
         self._ring = ring
         self._ask = ask
         self._dry_run = dry_run
 
     def do(self, rows: Sequence[AccountRow | RowError]) -> list[str | RowError]:
         stored = self._stored.page([row.name for row in rows if isinstance(row, AccountRow)])
-        decisions = [row if isinstance(row, RowError) else decide(row, stored.get(row.name)) for row in rows]
+        decisions = self._refused(
+            [row if isinstance(row, RowError) else decide(row, stored.get(row.name)) for row in rows]
+        )
         added = iter(self._add([one for one in decisions if isinstance(one, Add)]))
         return [next(added) if isinstance(one, Add) else self._outcome(one) for one in decisions]
+
+    def _refused(self, decisions: Sequence[Decision]) -> list[Decision]:
+        """The same, without accounts whose key another account has."""
+        holders = iter(self._holders.of([one.key for one in decisions if isinstance(one, Add)]))
+        return [
+            RowError(one.row.row, one.row.name, f"key: {SHARED.format(other)}")
+            if isinstance(one, Add) and (other := next(holders))
+            else one
+            for one in decisions
+        ]
 
     def _outcome(self, decision: Change | Unchanged | RowError) -> str | RowError:
         if isinstance(decision, RowError):

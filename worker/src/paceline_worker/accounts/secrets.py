@@ -1,6 +1,8 @@
 """API keys at rest and in memory: AES-256-GCM under the key ring of ``PACELINE_SECRET_KEY``, redacted everywhere else."""
 
 import base64
+import hashlib
+import hmac
 import os
 from typing import Final, Never
 
@@ -12,6 +14,8 @@ from paceline.errors import ConfigurationError
 
 _KEY_BYTES: Final = 32
 _NONCE_BYTES: Final = 12
+# The secrets encrypt; another key, made of each, makes digests.
+_DIGEST_PURPOSE: Final = b"paceline: digest of an API key"
 
 
 class ApiKey:
@@ -63,6 +67,7 @@ class KeyRing:
         if not keys or any(len(key) != _KEY_BYTES for key in keys):
             raise ConfigurationError(f"{names.ENV_SECRET_KEY} is not a value that `paceline secret generate` made")
         self._ciphers = [AESGCM(key) for key in keys]
+        self._digest_keys = [hmac.digest(key, _DIGEST_PURPOSE, hashlib.sha256) for key in keys]
 
     def __repr__(self) -> str:
         return "KeyRing(redacted)"
@@ -81,6 +86,17 @@ class KeyRing:
         nonce = os.urandom(_NONCE_BYTES)
         sealed = self._ciphers[0].encrypt(nonce, key.reveal().encode(), _associated(account, version))
         return base64.urlsafe_b64encode(nonce + sealed).decode()
+
+    def digests(self, key: ApiKey) -> list[str]:
+        """Tell equal keys without telling them: one keyed digest under each secret of the ring, newest first.
+
+        Args:
+            key: the secret.
+
+        Returns:
+            Texts that nobody can compute, or try keys against, without the ring.
+        """
+        return [hmac.new(secret, key.reveal().encode(), hashlib.sha256).hexdigest() for secret in self._digest_keys]
 
     def decrypt(self, text: str, account: str, version: int) -> ApiKey:
         """The provider key of an account.

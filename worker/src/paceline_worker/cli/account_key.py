@@ -11,11 +11,13 @@ from typing import Annotated, Final
 import typer
 
 from paceline.cli.errors import complain
+from paceline.cli.options import opened_state
 from paceline.errors import InvalidOperation
 from paceline.settings import Settings
 from paceline_worker.accounts.accounts import AccountError
+from paceline_worker.accounts.holders import SHARED, Holders
 from paceline_worker.accounts.info import INFO, Info, read_info
-from paceline_worker.accounts.secrets import ApiKey
+from paceline_worker.accounts.secrets import ApiKey, KeyRing
 from paceline_worker.provider.answers import Answer, Meaning
 from paceline_worker.provider.client import Provider
 
@@ -44,6 +46,30 @@ def key_from(name: str, variable: str | None) -> ApiKey:
     # getpass reads from the terminal without echo.
     line = getpass(f"API key of {name}: ") if sys.stdin.isatty() else sys.stdin.readline()
     return ApiKey(line.strip())
+
+
+def refuse_shared(key: ApiKey, ring: KeyRing, name: str = "") -> None:
+    """Refuse a key that another account has, before the provider is asked about it.
+
+    Args:
+        key: the secret.
+        ring: makes its digest.
+        name: the account that may have it.
+
+    Raises:
+        AccountError: another account has it.
+        StateUnavailable: Redis did not answer.
+    """
+
+    def say(one: str, other: str) -> None:
+        complain(
+            f"accounts {one!r} and {other!r} have the same API key, and send twice what it may: remove one of them"
+        )
+
+    with opened_state() as state:
+        [holder] = Holders(state.client, ring, say).of([key])
+    if holder and holder != name:
+        raise AccountError(SHARED.format(holder))
 
 
 def asked(settings: Settings, key: ApiKey, *, needed: bool) -> Info | None:

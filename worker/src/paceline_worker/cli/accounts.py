@@ -19,7 +19,7 @@ from paceline_worker.accounts.accounts import DEFAULT_BUDGETS, Accounts, usable
 from paceline_worker.accounts.rows import variation as variation_of
 from paceline_worker.accounts.secrets import KeyRing
 from paceline_worker.cli import accounts_many as accounts_many_cli
-from paceline_worker.cli.account_key import ApiKeyVariable, asked, key_from
+from paceline_worker.cli.account_key import ApiKeyVariable, asked, key_from, refuse_shared
 from paceline_worker.cli.account_view import (
     budget_rates,
     by_kind,
@@ -141,6 +141,7 @@ def add(
     with _opened() as accounts, named_as_options(name="NAME", budget="--budget"):
         accounts.check(name, **options)
         key = usable(key_from(name, api_key_env))
+        refuse_shared(key, ring)
         info = None if no_info else asked(settings, key, needed=limit is None)
         accounts.add(name, key, ring=ring, info=info, **options)
     _say_pace(name, "is added")
@@ -342,6 +343,7 @@ def rotate(
         if state.account(name) is None:  # before a key is asked for
             raise UnknownAccount(f"no account named {name!r}")
     key = usable(key_from(name, api_key_env))
+    refuse_shared(key, ring, name)
     if not no_info:
         asked(settings, key, needed=False)
     with _opened() as accounts:

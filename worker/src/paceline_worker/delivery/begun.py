@@ -8,6 +8,7 @@ from random import Random
 from typing import Any
 
 from paceline.errors import InvalidOperation
+from paceline.operations import leaving
 from paceline.operations.requests import Followed, ProviderRequest, Work, merged, request_for
 from paceline_worker.provider.answers import Answer, Meaning
 from paceline_worker.verdict import reconcile, results
@@ -108,6 +109,7 @@ def read_begun(found: Mapping[str, Any]) -> Begun:
         PacelineError, ValueError, KeyError: the stored operation cannot be turned into a request.
     """
     work = _work(found)
+    leaving.check(work)
     phase = found.get("phase") or ""
     looks_up = bool(phase)
     request = reconcile.lookup_for(work, phase) if looks_up else request_for(work)

@@ -242,7 +242,7 @@ class Engine:
         found, questions = asked
         try:
             begun = read_begun(found.answer)
-        except (PacelineError, ValueError, KeyError) as error:
+        except (PacelineError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             words = f"the stored operation cannot be sent: {type(error).__name__}: {error}"
             broken = Verdict("finish", "rejected", code="unsendable", words=words)
             await self._settle(hint, broken, 0, found.answer["account"], found.answer["kind"])

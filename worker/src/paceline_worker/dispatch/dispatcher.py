@@ -18,7 +18,7 @@ from paceline_worker.dispatch.progress import ProgressCheck
 from paceline_worker.dispatch.sharing import shares
 from paceline_worker.state.clock import ServerClock
 from paceline_worker.state.outage import Outage
-from paceline_worker.state.state import Fleet, Grants, Hint, InfoTurn, WorkerState, say_restarted
+from paceline_worker.state.state import REFUSED, Fleet, Grants, Hint, InfoTurn, WorkerState, say_restarted
 from paceline_worker.telemetry.metrics import Metrics
 
 log = structlog.get_logger(__name__)
@@ -281,6 +281,7 @@ class Dispatcher:
         began_s = time.monotonic()
         for acceptance in self._state.accept(rids) if rids else ():
             self._metrics.accepted(acceptance.account, acceptance.kind, acceptance.written)
+            self._metrics.refused(int(acceptance.written == REFUSED))
             self._traces.accepted(acceptance, began_s)
 
     def _handle(self, grants: Grants) -> None:

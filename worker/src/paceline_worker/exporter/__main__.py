@@ -2,13 +2,9 @@
 
 import argparse
 import signal
-import socket
 import sys
-import threading
 from collections.abc import Callable, Iterable, Sequence
-from socketserver import ThreadingMixIn
 from typing import Any, Final
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import structlog
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest, make_wsgi_app
@@ -19,13 +15,13 @@ from paceline.state import connect_to
 from paceline.state.calls import State
 from paceline_worker.exporter.gauges import StateGauges
 from paceline_worker.exporter.readings import Reader
-from paceline_worker.telemetry import logs
+from paceline_worker.telemetry import logs, scraped
+from paceline_worker.telemetry.serving import origin
 
 log = structlog.get_logger(__name__)
 
 _HEALTHY: Final = "/-/healthy"
 _ENDS: Final = (signal.SIGTERM, signal.SIGINT)
-App = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -55,14 +51,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.write(generate_latest(registry).decode())
         return int(not gauges.up)
     try:
-        server = _serve(registry, settings.exporter_port, settings.metrics_address)
+        stop = _serve(registry, settings.exporter_port, settings.metrics_address)
     except OSError as error:
         return _refuse(
             f"nothing can be served at {settings.metrics_address}:{settings.exporter_port}: {error.strerror}"
         )
-    log.info("metrics", address=f"http://{settings.metrics_address}:{settings.exporter_port}/metrics")
+    log.info("metrics", address=f"{origin(settings.metrics_address, settings.exporter_port)}/metrics")
     signal.sigwait(_ENDS)
-    server.server_close()
+    stop()
     return 0
 
 
@@ -78,25 +74,8 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-class _Server(ThreadingMixIn, WSGIServer):
-    """A scrape that hangs keeps neither another one nor the end waiting."""
-
-    daemon_threads = True
-
-
-class _ServerV6(_Server):
-    address_family = socket.AF_INET6
-
-
-class _Quiet(WSGIRequestHandler):
-    """A line per scrape tells nothing."""
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's name
-        pass
-
-
-def _serve(registry: CollectorRegistry, port: int, address: str) -> WSGIServer:
-    metrics: App = make_wsgi_app(registry)
+def _serve(registry: CollectorRegistry, port: int, address: str) -> Callable[[], None]:
+    metrics: scraped.App = make_wsgi_app(registry)
 
     def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         if environ["PATH_INFO"] != _HEALTHY:
@@ -104,10 +83,7 @@ def _serve(registry: CollectorRegistry, port: int, address: str) -> WSGIServer:
         start_response("200 OK", [("Content-Type", "text/plain; charset=utf-8")])
         return [b"ok\n"]
 
-    kind = _ServerV6 if ":" in address else _Server
-    server = make_server(address, port, app, server_class=kind, handler_class=_Quiet)
-    threading.Thread(target=server.serve_forever, name="paceline-exporter", daemon=True).start()
-    return server
+    return scraped.serve(app, port, address, "paceline-exporter")
 
 
 def _refuse(sentence: str) -> int:

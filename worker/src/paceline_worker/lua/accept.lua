@@ -4,60 +4,20 @@
 -- ARGV  record ids
 -- reply how many of them are done with (at least one; the rest is for the next run: a script must not hold up the others), then
 --       per record taken (earlier ones of the account come first): written, duplicates, account, kind, the trace of its first row;
---       -1, -1, '', '', '' where there was none (accepted before: harmless)
+--       -2, 0, account, '', '' where it was refused; -1, -1, '', '', '' where there was none (accepted before: harmless)
 -- keys  in:<rid>, inbox, no:<rid>, o:<id>, lanes, timers, due, counts
 -- Atomic per record and idempotent by operation id. A record that cannot be read is refused with a reason, never retried.
 --@include shared/moves.lua
 --@include shared/work.lua
+--@include shared/record.lua
 local REFUSAL_KEPT_S = 86400
--- An Outbox writes 250 at most (some 2 ms); releases before wrote 1,000. More would hold up the server, and Lua's stack.
-local MOST_ROWS = 2000
+-- `flows.sending` makes an error of these words.
+local OTHER_CONTENT = 'its idempotency key belongs to an operation with other content'
 -- No further record is begun after so many rows.
 local ENOUGH_ROWS = 250
 local now = server_time()
 local epoch = current_epoch()
 local reply = { 0 }
-
-local function texts_only(fields_of)
-  for _, value in pairs(fields_of) do
-    if type(value) ~= 'string' then return false end
-  end
-  return true
-end
-
-local function lacks(fields_of, needed)
-  for _, name in ipairs(needed) do
-    if fields_of[name] == nil then return true end
-  end
-  return false
-end
-
--- Why the record cannot be taken, or nil. Everything is checked before anything is written.
-local function objection(record, a)
-  if record and record.campaign and campaign.of(record.campaign).hold == 'cancelled' then return 'its campaign was cancelled' end
-  if not record then return 'the record is not of a version this worker reads' end
-  if not a then return 'the account was removed' end
-  if type(record.rows) ~= 'table' or type(record.sender) ~= 'string' or (record.priority ~= 't' and record.priority ~= 'b') then
-    return 'the record is incomplete'
-  end
-  if #record.rows == 0 or #record.rows > MOST_ROWS then return 'the record holds no rows, or too many' end
-  local common = record.common
-  if common ~= nil and (type(common) ~= 'table' or not texts_only(common)) then return 'the record holds a field that is not text' end
-  if not record.campaign and lacks(common or {}, { 'a', 'f', 'pr', 'k', 'mx', 'unk' }) then return 'the record is incomplete' end
-  for _, row in ipairs(record.rows) do
-    if type(row) ~= 'table' or not texts_only(row) then return 'the record holds a field that is not text' end
-    if lacks(row, { 'id', 'to', 'p' }) then return 'a row of the record lacks its id, target or payload' end
-    if row.rf and redis.call('EXISTS', key.operation(row.rf)) == 0 then
-      return 'operation ' .. row.rf .. ', which it follows, is not known, or was deleted after its retention time'
-    end
-    if row.rf and not (row.vu or (common or {}).vu) then return 'a row of the record follows another for ever' end
-    for _, name in ipairs({ 'nb', 'vu', 'mx' }) do
-      local number = row[name] or (common or {})[name] or '0'
-      if not string.match(number, '^%d+$') then return 'a row of the record holds a time that is no number' end
-    end
-  end
-  return nil
-end
 
 -- From when an operation may leave, by its not_before and by its own window.
 local function earliest(row, common)
@@ -80,38 +40,45 @@ local function schedule(account, name, id, at, seq)
   campaign.wake(account, name, at)
 end
 
-local function decode(body)
-  local readable, record = pcall(cjson.decode, body)
-  if readable and type(record) == 'table' and record.v == 1 then return record end
-  return nil
+-- Refuse a record with a reason, and count it.
+local function refuse(rid, held, a, why)
+  redis.call('SET', key.refusal(rid), why, 'EX', REFUSAL_KEPT_S)
+  if a then
+    local name = record_of.campaign(held)
+    count({ a = held.account, c = name }, 'refused', record_of.counted(held))
+    if name then
+      campaign.wake(held.account, name, now)  -- perhaps this was the last that it waited for
+      reschedule(a, now)
+    end
+  end
+  return -2, 0, held.account, '', ''
 end
 
 local function accept(rid, held)
   local account = held.account
   local name = held.campaign ~= '' and held.campaign or nil
-  local tally = { a = account, c = name }
-  local record = decode(held.body)
+  local tally = { a = account, c = record_of.campaign(held) }
+  local record = record_of.decode(held.body)
   if record then record.campaign = name end
   local a = load_account(account, now, epoch)
-  local why = objection(record, a)
-  if a then count(tally, 'inbox', 0 - tonumber(held.count)) end
+  local why = record_of.objection(record, held, a, name)
+  if a then count(tally, 'inbox', 0 - record_of.counted(held)) end
   if why then
-    redis.call('SET', key.refusal(rid), why, 'EX', REFUSAL_KEPT_S)
-    if a then count(tally, 'refused', tonumber(held.count)) end
-    if a and name then
-      campaign.wake(account, name, now)  -- perhaps this was the last that it waited for
-      reschedule(a, now)
-    end
-    return 0, 0, account, '', ''
+    if a and why == record_of.CANCELLED then campaign.tell_unreached(account, name, record_of.unreached(record), now) end
+    return refuse(rid, held, a, why)
   end
   local common, sender = record.common or {}, record.sender
   local lane = key.lane(account, sender)
   redis.call('SADD', a.key .. ':ln', sender)
-  local written, duplicates, transactional, bulk = 0, 0, {}, {}
+  local written, duplicates, other_content, transactional, bulk = 0, 0, 0, {}, {}
   for _, row in ipairs(record.rows) do
     local o = key.operation(row.id)
     if redis.call('EXISTS', o) == 1 then
-      duplicates = duplicates + 1
+      if row.dg and (redis.call('HGET', o, 'dg') or row.dg) ~= row.dg then
+        other_content = other_content + 1
+      else
+        duplicates = duplicates + 1
+      end
     else
       written = written + 1
       local flat = { 's', 'w', 't', int(now) }
@@ -153,6 +120,10 @@ local function accept(rid, held)
   count(tally, 'written', written)
   if record.campaign then campaign.count_left(account, record.campaign, written, now) end
   if duplicates > 0 then count(tally, 'duplicate', duplicates) end
+  if other_content > 0 then
+    redis.call('SET', key.refusal(rid), OTHER_CONTENT, 'EX', REFUSAL_KEPT_S)
+    count(tally, 'refused', other_content)
+  end
   if was_empty then
     reschedule(a, now, lanes.refresh(account, sender, now))
   else
@@ -161,16 +132,22 @@ local function accept(rid, held)
   return written, duplicates, account, common.k or name and campaign.of(name).k or '', record.rows[1].tp or ''
 end
 
-local function read(rid) return fields(key.record(rid), { 'account', 'campaign', 'count', 'body' }) end
+local function read(rid)
+  local found = record_of.guarded(fields, key.record(rid), { 'account', 'campaign', 'count', 'body' })
+  return found and found[2] or {}
+end
 
 local function accept_and_forget(rid, account, held)
   local settled_as = { -1, -1, '', '', '' }
-  if held.body then settled_as = { accept(rid, held) } end
+  if held.body then
+    local done = record_of.guarded(accept, rid, held)
+    settled_as = done and { unpack(done, 2) } or { refuse(rid, held, load_account(account, now, epoch), 'the record broke its reader') }
+  end
   redis.call('DEL', key.record(rid))
   redis.call('ZREM', key.inbox, rid)
   redis.call('ZREM', key.account(account) .. ':in', rid)
   for _, value in ipairs(settled_as) do reply[#reply + 1] = value end
-  return held.body and tonumber(held.count) or 0
+  return held.body and math.max(record_of.counted(held), #held.body / 16384) or 0
 end
 
 -- A hint may overtake another; the account's records are still taken in the order in which they were written. Each hint takes
@@ -185,6 +162,7 @@ for _, rid in ipairs(ARGV) do
       taken = taken + accept_and_forget(first, held.account, first == rid and held or read(first))
     until first == rid or taken >= ENOUGH_ROWS
   else
+    redis.call('DEL', key.record(rid))
     redis.call('ZREM', key.inbox, rid)
     for _, value in ipairs({ -1, -1, '', '', '' }) do reply[#reply + 1] = value end
   end

@@ -2,12 +2,15 @@
 --
 -- KEYS  1 root
 -- ARGV  1 verb, 2 account, then
---         add:     3 'read' (/info was), 'first' (nothing is sent before it is read, or a minute has passed) or '', then
---                  field, value ... of a:<acct> (interval, quotas, variation, rate, pacing, senders, budgets, key, key_version ...)
+--         add:     3 'read' (/info was), 'first' (nothing is sent before it is read, or a minute has passed) or '',
+--                  4 digests of its key, the one to keep first, then field, value ... of a:<acct> (interval, quotas, variation, rate, pacing, senders, budgets, key, key_version ...)
 --         limits:  3 '', then field, value ... to change; the bucket keeps its time
 --         suspend: 3 reason, 4 version of the key that was refused ('' or missing: whatever its key is)
 --         rotate:  3 version of the key that is there, 4 encrypted key, 5 its version, 6 '1' when it is another key, not the same one
---                  encrypted anew
+--                  encrypted anew, 7 digests of it, the one to keep first
+--         whose:   2 digests: nothing is changed
+--         digest:  3 version of its key, 4 digests of it, the one to keep first; '' when the key cannot be read
+--         no digest: nothing; of a page of accounts that were added before there were digests
 --         resume, remove, key, known: nothing
 --         keys: 2 ... accounts
 --         info:    what /info said: 3 the limit by hand that the rest was computed for, 4 how soon to read again (us), 5 how long after
@@ -15,10 +18,12 @@
 --                  then field, value ... to change
 --         info later: it was not asked for in time
 --         throttled: /info was answered 429: 3 pause (us)
--- reply key: { encrypted key, key version }; keys: encrypted key and its version of each account ('' when unknown); known: { rate, told, info_every, interval, pacing, variation, learn }; info: 'done' |
+-- reply whose: the account that has this key, or ''; no digest: { name, encrypted key, version } of some;
+--       add, rotate, digest: 'taken:<account>' when another account has this key
+--       key: { encrypted key, key version }; keys: encrypted key and its version of each account ('' when unknown); known: { rate, told, info_every, interval, pacing, variation, learn }; info: 'done' |
 --       'slower' | 'changed' (the limit by hand, meanwhile); suspend, rotate: 'changed' when its key is another one meanwhile;
 --       else 'done' | 'exists' | 'unknown account' | 'not empty'
--- keys  accounts, a:<acct> and its sets, lanes, due
+-- keys  accounts, keys, a:<acct> and its sets, lanes, due
 --@include shared/calling.lua
 --@include shared/moves.lua
 --@include shared/account_fields.lua
@@ -27,6 +32,7 @@ local INFO_SOON, FIRST_INFO = 1000000, 60000000
 local INFO_SHARE = 20
 -- What a worker says of a key that it cannot decrypt (secrets.py): encrypted anew, it can.
 local UNREADABLE = 'cannot be decrypted'
+local DIGEST_PAGE = 200
 local verb, name = ARGV[1], ARGV[2]
 
 if verb == 'keys' then
@@ -38,6 +44,42 @@ if verb == 'keys' then
   return keys
 end
 
+-- Which account has the key of these digests, or nil.
+local function holder(digests)
+  for digest in string.gmatch(digests or '', '%S+') do
+    local found = redis.call('HGET', key.keys, digest)
+    if found then return found end
+  end
+  return nil
+end
+
+local function forget_digest(account)
+  redis.call('HDEL', key.keys, redis.call('HGET', key.secret(account), 'digest') or '-', '?' .. account)
+end
+
+local function keep_digest(account, digests)
+  local digest = string.match(digests or '', '^%S+')
+  if not digest then return end
+  forget_digest(account)
+  redis.call('HSET', key.keys, digest, account)
+  redis.call('HSET', key.secret(account), 'digest', digest)
+end
+
+if verb == 'whose' then return holder(ARGV[2]) or '' end
+if verb == 'no digest' then
+  local page = {}
+  if redis.call('HLEN', key.keys) >= redis.call('SCARD', key.accounts) then return page end
+  for _, account in ipairs(redis.call('SMEMBERS', key.accounts)) do
+    local stored = redis.call('HMGET', key.secret(account), 'digest', 'key')
+    if stored[2] and not stored[1] and redis.call('HEXISTS', key.keys, '?' .. account) == 0 then
+      page[#page + 1], page[#page + 2] = account, stored[2]
+      page[#page + 1] = redis.call('HGET', key.account(account), 'key_version') or '0'
+    end
+    if #page >= 3 * DIGEST_PAGE then break end
+  end
+  return page
+end
+
 local k = key.account(name)
 local now = server_time()
 local known = redis.call('EXISTS', k) == 1
@@ -45,6 +87,20 @@ local known = redis.call('EXISTS', k) == 1
 if verb == 'add' and known then return 'exists' end
 if verb ~= 'add' and not known then return 'unknown account' end
 
+-- Whoever encrypts anew the key that an account has had from before there were digests may go on sharing it.
+local gets_a_key = verb == 'add' or (verb == 'rotate' and ARGV[6] == '1')
+if gets_a_key or verb == 'digest' then
+  local other = holder(ARGV[verb == 'rotate' and 7 or 4])
+  if other and other ~= name then
+    if verb == 'digest' then redis.call('HSET', key.keys, '?' .. name, name) end
+    return 'taken:' .. other
+  end
+end
+if verb == 'digest' then
+  if redis.call('HGET', k, 'key_version') ~= ARGV[3] then return 'changed' end
+  if ARGV[4] == '' then redis.call('HSET', key.keys, '?' .. name, name) else keep_digest(name, ARGV[4]) end
+  return 'done'
+end
 if verb == 'key' then return { redis.call('HGET', key.secret(name), 'key'), redis.call('HGET', k, 'key_version') } end
 if verb == 'known' then
   local about, pace = redis.call('HMGET', key.about(name), 'rate', 'told', 'pacing'), redis.call('HMGET', k, 'info_every', 'interval', 'variation', 'learn')
@@ -84,8 +140,9 @@ elseif verb == 'throttled' then
   redis.call('HSET', k, 'paused_until', int(until_then), 'info_at', int(until_then))
 end
 if verb == 'add' or verb == 'limits' then
-  for i = 4, #ARGV, 2 do write_account(name, ARGV[i], ARGV[i + 1]) end
+  for i = verb == 'add' and 5 or 4, #ARGV, 2 do write_account(name, ARGV[i], ARGV[i + 1]) end
   if verb == 'add' then
+    keep_digest(name, ARGV[4])
     local info_at = ARGV[3] == 'read' and now + tonumber(redis.call('HGET', k, 'info_every') or 0) or now
     redis.call('HSET', key.about(name), 'name', name, 'added_at', int(now))
     if ARGV[3] == 'read' then write_account(name, 'info_read_at', int(now)) end
@@ -99,6 +156,7 @@ elseif verb == 'rotate' then
   if version ~= ARGV[3] then return 'changed' end
   write_account(name, 'key', ARGV[4])
   write_account(name, 'key_version', ARGV[5])
+  if gets_a_key or not holder(ARGV[7]) or holder(ARGV[7]) == name then keep_digest(name, ARGV[7]) end
   local another = ARGV[6] == '1'
   if another then
     -- Whether it works may just have been asked: that call has the place of one slot, behind those that were granted ahead and are
@@ -129,6 +187,7 @@ elseif verb == 'remove' then
     local lane = key.lane(name, redis.call('HGET', key.campaign(open), 'f'))
     if redis.call('EXISTS', key.bulk(lane, open), key.campaign(open) .. ':tm') > 0 then return 'not empty' end
   end
+  forget_digest(name)
   for _, sender in ipairs(senders) do redis.call('DEL', key.lane(name, sender), key.lane(name, sender) .. ':w') end
   for _, quota in ipairs(bucket.parse_quotas(redis.call('HGET', k, 'quotas'))) do
     redis.call('DEL', bucket.log({ key = k }, quota))

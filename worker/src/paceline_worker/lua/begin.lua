@@ -11,7 +11,7 @@
 --         ahead, or outside its window: grant.lua decides again)
 --         "go" also tells what it follows, what its earlier calls brought, whether the call looks up an unknown outcome, and with
 --         "moved" that its slot was changed
--- keys  fl, o:<id>, a:<acct>, lanes, due, u:<uuid> (read)
+-- keys  fl, o:<id>, a:<acct>, lanes, due, timers, u:<uuid> (read)
 -- An operation that comes too late for its slot is not thrown away: it moves to the account's next slot, under the same limits. A
 -- worker that finds itself late after "go" has not made the call; it asks once more, with a higher number.
 -- Replayable: the same question gets the same answer, also when it arrives after a later one. So nothing that the worker has acted
@@ -47,6 +47,10 @@ end
 
 -- Why it must not leave now, or nil.
 local function objection(o, a)
+  if o.cn and not o.ph then
+    timers.set(CANCELLED .. o.id, now)
+    return 'paused'
+  end
   if not a or a.suspended then return 'suspended' end
   -- A probe begins just before the pause ends, for a slot after it; not when the pause was made longer meanwhile.
   if a.paused_until > now and (a.probe ~= o.id or a.paused_until > tonumber(o.sl)) then return 'paused' end
@@ -113,6 +117,7 @@ local function begin(id, token, question)
       return { s = 'wait', slot = int(slot), account = o.a, moved = o.moved }
     end
     redis.call('HSET', o.key, 's', 's', 'w', owner .. '|' .. question)
+    if o.c then campaign.begun(o.c) end
     redis.call('ZADD', key.in_flight, int(now + lease), id)
   end
   local followed, made_at = followed_of(o)

@@ -16,6 +16,7 @@
 --@include shared/moves.lua
 --@include shared/attend.lua
 --@include shared/work.lua
+--@include shared/cancelled.lua
 local most, capacity, retention, grace = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[4], tonumber(ARGV[5])
 local spread = tonumber(ARGV[6])
 work.left = tonumber(ARGV[3])
@@ -123,6 +124,11 @@ local function fire_timers()
       work.spend('visit')
       redis.call('ZREM', key.timers, member)
       moves.release_followers(string.sub(member, 2), now, work.number('timer', MOST_TIMERS))
+    elseif string.sub(member, 1, 1) == CANCELLED then
+      work.spend('timer')
+      redis.call('ZREM', key.timers, member)
+      local name = cancelled.attend(string.sub(member, 2), now, retention)
+      if name then touched[name] = account_of(name) or nil end
     else
       work.spend('visit')
       attend_to(member)
@@ -189,6 +195,7 @@ end
 
 -- Whether the operation may have the slot; else it was put where it waits, or has its outcome.
 local function may_leave(a, o, slot)
+  if o.cn and cancelled.ends(o, now, retention) then return false end
   local late = too_late(o, slot)
   if late then
     outcomes.finish(o, now, 'expired', { words = late }, retention)

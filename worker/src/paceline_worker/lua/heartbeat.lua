@@ -7,7 +7,7 @@
 --       9 how long it wants to be the one that grants (us; 0: not at all), 10 that way at the most (us)
 --       4 to 8 and 10 as it measured (0: not measured); 4 to 10 may be left out
 -- reply { server time, capacity of the fleet, its intake, workers, '1' when this worker grants, until when somebody does (us; 0 nobody),
---         mean CPU of a call (us; 0 not measured) }
+--         mean CPU of a call (us; 0 not measured), until when this worker's last heartbeat said that it lives (us; '' unknown) }
 -- keys  workers, meta
 -- One worker grants at a time: the others wait until its time is over, so a large fleet asks no more than a small one. Two at a time
 -- would do no harm.
@@ -23,6 +23,7 @@ local MOST_AHEAD = 60000000
 -- A time that is over, or further away than any worker says: the server's clock was set back since.
 local function over(t) return t < now or t > now + MOST_AHEAD end
 
+local before = string.match(redis.call('HGET', key.workers, me) or '', '^%d+|(%d+)')
 if ARGV[2] == '' then
   redis.call('HDEL', key.workers, me)
   if granter == me then redis.call('HDEL', key.meta, 'granter', 'granter_until') end
@@ -52,4 +53,4 @@ if wanted > 0 and (granter == me or over(granter_until - 1)) then
   local lead = math.min(LONGEST_WAY, math.max(SHORTEST_LEAD, longest_way + MARGIN))
   redis.call('HSET', key.meta, 'granter', me, 'granter_until', int(granter_until), 'hop', int(hop), 'lead', int(lead))
 end
-return { int(now), total, intake, workers, granter == me and granter_until > now and '1' or '0', int(granter_until), measured > 0 and int(cpu / measured) or 0 }
+return { int(now), total, intake, workers, granter == me and granter_until > now and '1' or '0', int(granter_until), measured > 0 and int(cpu / measured) or 0, before or '' }

@@ -21,6 +21,10 @@ LEAST_SPREAD_US: Final = 5_000
 HEARD: Final = 16
 # Limits over longer times are quotas: spread evenly, "1000/day" would be one message every 86 seconds.
 _LONGEST_PACED_US: Final = 3_600_000_000
+# Beyond these a limit is a slip of the pen: no provider has one, and the arithmetic of slots ends at some 285 years.
+_LONGEST_WINDOW_US: Final = 366 * 86_400_000_000
+_LARGEST_NUMBER: Final = 1_000_000_000
+_LONGEST_TEXT: Final = 500
 # A quota remembers one time per grant, some 10 bytes each.
 _LARGEST_QUOTA: Final = 1_000_000
 
@@ -111,8 +115,10 @@ def parse_rates(rates: str) -> list[tuple[int, int]]:
         N and W in us, of each.
 
     Raises:
-        InvalidOperation: the text is not a rate, or allows nothing.
+        InvalidOperation: the text is not a rate, allows nothing, or is out of range.
     """
+    if len(rates) > _LONGEST_TEXT:
+        raise InvalidOperation(f"limit: has more than {_LONGEST_TEXT} characters. Give a rate such as 10/minute")
     try:
         items = limits.parse_many(rates)
     except ValueError as error:
@@ -120,6 +126,10 @@ def parse_rates(rates: str) -> list[tuple[int, int]]:
     found = [(item.amount, item.get_expiry() * 1_000_000) for item in items]
     if not found or any(n < 1 or window < 1 for n, window in found):
         raise InvalidOperation(f"limit: {rates!r} allows nothing")
+    if any(n > _LARGEST_NUMBER or window > _LONGEST_WINDOW_US for n, window in found):
+        raise InvalidOperation(
+            f"limit: at most {_LARGEST_NUMBER:,} in at most 366 days can be kept. Give a smaller number"
+        )
     return found
 
 

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -58,26 +58,31 @@ _LONGEST_UUID: Final = 100
 _HANDLE: Final = re.compile(rf"(?=.*[0-9A-Za-z])[0-9A-Za-z@._+-]{{1,{_LONGEST_UUID}}}")
 
 
-def read_answer(status: int, headers: Mapping[str, str], body: bytes) -> Answer:
+def read_answer(
+    status: int, headers: Mapping[str, str], body: bytes, redact: Callable[[str], str] = lambda words: words
+) -> Answer:
     """Classify an HTTP response.
 
     Args:
         status: the status code.
         headers: case-insensitive, or with lower-case names.
         body: as received.
+        redact: takes out of the provider's words what must not be quoted.
 
     Returns:
         Its meaning.
     """
     value = _object(body)
-    words = clean(_words(value)) if value is not None else clean(body[:WORDS_KEPT].decode("utf-8", "replace"))
     code = str(status)
     if 200 <= status < 300:
         if value is None:
             return Answer(Meaning.ACCEPTED, code, "accepted, but the answer could not be read")
-        if value.get("success") is False or value.get("error") is True:
-            return Answer(Meaning.REJECTED, code, words)
-        return Answer(Meaning.ACCEPTED, code, uuid=_uuid(value), value=value, date=_date(headers))
+        if value.get("success") is not False and value.get("error") is not True:
+            return Answer(Meaning.ACCEPTED, code, uuid=_uuid(value), value=value, date=_date(headers))
+    # Before they are cut: half a key at the end would not be found.
+    words = clean(redact(_words(value) if value is not None else body[: 2 * WORDS_KEPT].decode("utf-8", "replace")))
+    if 200 <= status < 300:
+        return Answer(Meaning.REJECTED, code, words)
     if status == 429:
         return Answer(Meaning.THROTTLED, code, words, retry_after_s=retry_after(headers))
     if status in _SENDER_BUSY:

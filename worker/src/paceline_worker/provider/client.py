@@ -8,6 +8,7 @@ import asyncio
 import json
 import time
 import zlib
+from collections.abc import Callable
 from datetime import timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -21,6 +22,7 @@ from paceline_worker.accounts.secrets import ApiKey
 from paceline_worker.provider.answers import Answer, Meaning, clean, read_answer
 from paceline_worker.provider.proxy import proxy_for
 from paceline_worker.provider.reach import reach
+from paceline_worker.provider.redaction import redactor, without_key
 
 if TYPE_CHECKING:
     from paceline_worker.provider.way_out import WayOut
@@ -117,10 +119,12 @@ class Provider:
         except TimeoutError:
             return Answer(Meaning.UNKNOWN, "timeout", f"no answer within {self._deadline_s:g} s")
         except Exception as error:  # noqa: BLE001 - httpx-aiohttp lets some of what a server can provoke through as it is
-            return _silence(error)
+            return _silence(error, redactor(key.reveal(), request.path, request.query, request.body))
         if response.status_code == _PROXY_ASKS_FOR_A_PASSWORD and self._proxy:
             return Answer(Meaning.NOT_SENT, "proxy", "the proxy asks for a user name and a password (407)")
-        return read_answer(response.status_code, response.headers, body)
+        secret = key.reveal()
+        redact = redactor(secret, request.path, request.query, request.body)
+        return read_answer(response.status_code, response.headers, without_key(body, secret), redact)
 
 
 class _Outgoing(httpx.Request):
@@ -177,7 +181,7 @@ async def _body(response: httpx.Response) -> bytes:
         return b""
 
 
-def _silence(error: Exception) -> Answer:
+def _silence(error: Exception, redact: Callable[[str], str]) -> Answer:
     """What a network error means.
 
     httpx-aiohttp translates any lost connection, also one lost after writing, to ``httpx.ConnectTimeout``: its type would
@@ -188,7 +192,7 @@ def _silence(error: Exception) -> Answer:
         return Answer(
             Meaning.NOT_SENT, "proxy", f"the proxy refuses the way to the provider: it answers {cause.status}"
         )
-    words = clean(f"{type(cause).__name__}: {cause}")
+    words = clean(redact(f"{type(cause).__name__}: {cause}"))
     if isinstance(cause, _NOT_SENT):
         return Answer(Meaning.NOT_SENT, "connect", words)
     return Answer(Meaning.UNKNOWN, "lost", words)

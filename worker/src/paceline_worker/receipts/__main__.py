@@ -19,6 +19,7 @@ from paceline_worker.receipts.metrics import ReceiptMetrics
 from paceline_worker.receipts.server import serving
 from paceline_worker.receipts.state import ReceiptState
 from paceline_worker.telemetry import logs
+from paceline_worker.telemetry.serving import origin
 
 log = structlog.get_logger(__name__)
 
@@ -57,7 +58,7 @@ async def _serve(settings: Settings) -> None:
     intake = Intake(state, metrics)
     try:
         async with serving(intake, metrics, registry, settings.receipts_port, settings.receipts_address):
-            log.info("receipts", address=f"http://{settings.receipts_address}:{settings.receipts_port}{PATH}")
+            log.info("receipts", address=f"{origin(settings.receipts_address, settings.receipts_port)}{PATH}")
             await _until_told(intake)
     finally:
         await state.client.aclose()

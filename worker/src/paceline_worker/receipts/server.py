@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import Any, Final
 
 import structlog
 from aiohttp import web
@@ -12,8 +12,10 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 
 from paceline.errors import StateUnavailable
 from paceline_worker.receipts.address import PATH
+from paceline_worker.receipts.connections import Connections
 from paceline_worker.receipts.intake import Intake
 from paceline_worker.receipts.metrics import ReceiptMetrics, Result
+from paceline_worker.telemetry.serving import listener
 
 log = structlog.get_logger(__name__)
 
@@ -22,6 +24,8 @@ LARGEST_BODY: Final = 64 * 1024
 _BODY_S: Final = 10.0
 _KEEPALIVE_S: Final = 60.0
 _SHUTDOWN_S: Final = 5.0
+# How long the rest of a refused body is taken, so that the sender can read why.
+_LINGERING_S: Final = 2.0
 _HEALTHY: Final = "/-/healthy"
 _ANSWERS: Final = {
     Result.FORBIDDEN: (404, "not found"),
@@ -47,7 +51,8 @@ async def serving(
     Raises:
         OSError: the port is taken.
     """
-    app = web.Application(client_max_size=LARGEST_BODY, middlewares=[_plain])
+    connections = Connections(idle_s=_KEEPALIVE_S)
+    app = web.Application(client_max_size=LARGEST_BODY, middlewares=[_watched(connections), _plain])
     app.add_routes(
         [
             web.post(f"{PATH}/{{account}}/{{token}}", _receipts(intake, metrics)),
@@ -59,12 +64,23 @@ async def serving(
     silent = logging.getLogger(f"{__name__}.silent")
     silent.disabled = True
     runner = web.AppRunner(
-        app, access_log=None, logger=silent, keepalive_timeout=_KEEPALIVE_S, shutdown_timeout=_SHUTDOWN_S
+        app,
+        access_log=None,
+        logger=silent,
+        keepalive_timeout=_KEEPALIVE_S,
+        shutdown_timeout=_SHUTDOWN_S,
+        lingering_time=_LINGERING_S,
     )
     await runner.setup()
+    handlers: Any = runner.server
     try:
-        await web.TCPSite(runner, address, port).start()
-        yield
+        loop = asyncio.get_running_loop()
+        async with await loop.create_server(
+            lambda: connections.front(handlers()), sock=listener(address, port)
+        ) as server:
+            yield
+            server.close()
+            await runner.cleanup()
     finally:
         await runner.cleanup()
 
@@ -109,6 +125,21 @@ def _metrics(registry: CollectorRegistry) -> Handler:
         return web.Response(body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     return show
+
+
+def _watched(connections: Connections) -> Any:
+    """Tells which connections have said what they want."""
+
+    @web.middleware
+    async def watch(request: web.Request, handler: Handler) -> web.StreamResponse:
+        transport = request.transport
+        connections.asked(transport)
+        try:
+            return await handler(request)
+        finally:
+            connections.answered(transport)
+
+    return watch
 
 
 @web.middleware

@@ -14,6 +14,7 @@ from paceline.state.scripts import Script
 from paceline_worker.pacing.bucket import Pacing
 from paceline_worker.state.clock import ServerClock
 from paceline_worker.state.connection import aconnect
+from paceline_worker.state.forgotten import Memory
 from paceline_worker.state.sleep import asleep_s
 
 if TYPE_CHECKING:
@@ -198,9 +199,22 @@ class RunCheck:
         self._asked_s = 0.0
 
 
+def say_forgotten(forgotten_us: int) -> None:
+    """Into the log, by each worker whose heartbeat is missing."""
+    log.critical(
+        "the state server came back without writes that it had acknowledged: its append-only file was truncated, or is an old one. "
+        "Operations of that time may be lost or sent again; run `paceline audit`, and compare with what your services sent",
+        forgotten_s=round(forgotten_us / 1e6, 1),
+    )
+
+
 def say_restarted() -> None:
     """Into the log, by whoever noticed it."""
     log.warning("the state server was restarted; every bucket starts empty, so sending stops for one spacing")
+
+
+# Of accept.lua: the record was refused.
+REFUSED: Final = -2
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +222,7 @@ class Acceptance:
     """What became of one inbox record.
 
     Args:
-        written: operations put into lanes.
+        written: operations put into lanes; `REFUSED` when the record was refused, less than 0 when there was none.
         duplicates: operations that were there already.
         account: account name, or '' when the record had been accepted before.
         kind: operation kind.
@@ -256,6 +270,7 @@ class WorkerState:
         self._grant = Script(_PACKAGE, "grant")
         self._settle = Script(_PACKAGE, "settle")
         self._heartbeat = Script(_PACKAGE, "heartbeat")
+        self._memory = Memory()
         self._overdue = Script(_PACKAGE, "overdue")
         self._unreachable = Script(_PACKAGE, "unreachable")
         self._restart_buckets = Script(_PACKAGE, "restart_buckets")
@@ -329,10 +344,15 @@ class WorkerState:
         sent = time.monotonic()
         figures = (beat.capacity, int(ttl_s * 1e6), int(beat.latency_s * 1e6), int(beat.cpu_s * 1e6), beat.intake)
         way = (beat.way_s, beat.lateness_s, beat.wants_grant_s, beat.longest_way_s)
-        now, total, intake, workers, grants, until, cpu = self._heartbeat.run(
+        now, total, intake, workers, grants, until, cpu, before = self._heartbeat.run(
             self.client, worker, *figures, *(int(seconds * 1e6) for seconds in way)
         )
-        self._clock.observe(sent, int(now), time.monotonic())
+        if self._clock.observe(sent, int(now), time.monotonic()):
+            self._memory.left()
+        forgotten_us = self._memory.forgotten_us(int(before) if before else None, int(now))
+        if forgotten_us is not None:
+            say_forgotten(forgotten_us)
+        self._memory.acknowledged(int(now) + int(ttl_s * 1e6))
         return Fleet(int(total), int(intake), int(workers), grants == "1", int(until), int(cpu))
 
     def unreachable(self, worker: str, words: str) -> None:
@@ -341,6 +361,7 @@ class WorkerState:
 
     def leave(self, worker: str) -> None:
         """Take this worker out of the fleet."""
+        self._memory.left()
         self._heartbeat.run(self.client, worker, "", 0)
 
     def restart_buckets(self) -> None:

@@ -3,10 +3,12 @@
 import logging
 import sys
 import time
+import warnings
 from logging.handlers import WatchedFileHandler
 from typing import Any, Final, Literal
 
 import structlog
+from celery.exceptions import CPendingDeprecationWarning
 from structlog.typing import EventDict
 
 _SHARED: Final = (
@@ -15,9 +17,9 @@ _SHARED: Final = (
     structlog.stdlib.add_logger_name,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
 )
-# One line per task would be several per message.
 # While a broker refuses a consumer, one line in so many seconds.
 _SAY_EVERY_S: Final = 30.0
+# One line per task would be several per message.
 _CHATTY: Final = ("celery.worker.strategy", "celery.app.trace")
 
 
@@ -55,6 +57,8 @@ def configure(style: Literal["console", "json"], level: int | str = logging.INFO
     root.handlers[:] = [handler]
     root.setLevel(level)
     logging.getLogger("celery.worker.consumer.consumer").addFilter(_Seldom())
+    # Celery announces a later release with each lost connection.
+    warnings.filterwarnings("ignore", category=CPendingDeprecationWarning)
     for name in _CHATTY:
         logging.getLogger(name).setLevel(logging.WARNING)
     structlog.configure(
@@ -74,9 +78,9 @@ class _Seldom(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether the record is told."""
-        if record.levelno < logging.ERROR:
-            return True
         now_s, sentence = time.monotonic(), str(record.msg)
+        if record.levelno < logging.WARNING and not sentence.startswith("Skipping prefetch"):
+            return True
         if now_s - self._said_s.get(sentence, float("-inf")) < _SAY_EVERY_S:
             return False
         self._said_s[sentence] = now_s

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import prometheus_client
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
@@ -10,10 +10,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 from paceline.literals import OUTCOMES
 from paceline.version import VERSION
 from paceline_worker.broker.refusals import REASONS
+from paceline_worker.telemetry import scraped
 from paceline_worker.telemetry.effort import Effort
-
-if TYPE_CHECKING:
-    from wsgiref.simple_server import WSGIServer
 
 # Labels stay bounded: accounts beyond this many share one series.
 _MOST_ACCOUNTS: Final = 200
@@ -100,6 +98,11 @@ class Metrics:
         )
         for reason in REASONS:
             self._refused.labels(reason)
+        self._records = Counter(
+            "paceline_inbox_records_refused",
+            "Inbox records that were refused, with a reason that their receipts tell.",
+            registry=registry,
+        )
         self.intake = Gauge(
             "paceline_worker_intake_operations",
             "Operations this worker takes on now; fewer than its capacity while it is late.",
@@ -161,6 +164,10 @@ class Metrics:
         """A broker message was thrown away."""
         self._refused.labels(reason).inc()
 
+    def refused(self, number: int) -> None:
+        """Inbox records were refused."""
+        self._records.inc(number)
+
     def sent(self, priority: str, lateness_s: float, latency_s: float | None) -> None:
         """A request leaves; the latency is None when it is not the operation's own call."""
         self._lateness.observe(max(0.0, lateness_s))
@@ -201,12 +208,4 @@ def serve(registry: CollectorRegistry, port: int, address: str) -> Callable[[], 
     Raises:
         OSError: the port is taken.
     """
-    started: tuple[WSGIServer, threading.Thread] = prometheus_client.start_http_server(port, address, registry)
-    server, thread = started
-
-    def stop() -> None:
-        server.shutdown()
-        server.server_close()
-        thread.join()
-
-    return stop
+    return scraped.serve(prometheus_client.make_wsgi_app(registry), port, address, "paceline-metrics")

@@ -1,6 +1,7 @@
 """`paceline campaign`: the commands that command; those that upload and that show have modules of their own."""
 
 import sys
+import time
 from collections.abc import Callable
 from typing import Annotated, Any, Final
 
@@ -14,6 +15,7 @@ from paceline.cli.campaign.expectation import expect, in_words, warn_of_late
 from paceline.cli.campaign.options import (
     AutoPause,
     CampaignHours,
+    LiteralBraces,
     Name,
     Rate,
     Weight,
@@ -28,6 +30,8 @@ from paceline.errors import InvalidOperation, PacelineError
 from paceline.state.calls import State
 
 _BY_HAND: Final = "by hand"
+_PATIENCE_S: Final = 10.0
+_LOOK_S: Final = 0.05
 
 Why = Annotated[str, typer.Option("--why", metavar="TEXT", help="Shown wherever somebody asks why nothing leaves.")]
 
@@ -41,6 +45,10 @@ app.command(
 )(campaign_start.start)
 app.command("list", epilog=example("paceline campaign list --json"))(campaign_status.list_)
 app.command(epilog=example("paceline campaign status spring --watch"))(campaign_status.status)
+
+
+class NotDeletedError(PacelineError):
+    """Workers have not deleted the campaign in time."""
 
 
 class NotCancelledError(PacelineError):
@@ -78,6 +86,7 @@ def resume(name: Name, *, json_output: Json = False) -> None:
     epilog=example(
         "paceline campaign change spring --rate 100/minute --weight 3",
         "paceline campaign change spring --window none",
+        'paceline campaign change spring --template "Hello {name}"',
     )
 )
 def change(
@@ -91,11 +100,18 @@ def change(
         str | None,
         typer.Option("--valid-until", metavar="TIME", help="Not sent later; ISO 8601. Rows keep an end of their own."),
     ] = None,
+    template: Annotated[
+        str | None, typer.Option("--template", help="Another text, as long as nothing has left. Its rows stay.")
+    ] = None,
+    url: Annotated[
+        str | None, typer.Option("--url", help="Another attachment, as long as nothing has left. Or none.")
+    ] = None,
+    literal_braces: LiteralBraces = False,
     json_output: Json = False,
 ) -> None:
     """Change what holds for all that has not begun, from its next turn on.
 
-    What is not given stays. Exit code 1 when it is cancelled or complete.
+    What is not given stays. Exit code 1 when it is cancelled or complete; of --template and --url, also when something has left.
 
     JSON: what `campaign status --json` prints, as it is then.
     """
@@ -107,12 +123,17 @@ def change(
             auto_pause=auto_pause,
             valid_until=moment("--valid-until", valid_until),
         )
-    if options == CampaignOptions():
+    says = template is not None or url is not None
+    if options == CampaignOptions() and not says:
         raise InvalidOperation(
-            "there is nothing to change: give --weight, --rate, --window, --auto-pause or --valid-until"
+            "there is nothing to change: give --weight, --rate, --window, --auto-pause, --valid-until, --template or --url"
         )
-    with opened_state() as state:
-        Campaign(name, state).change(options)
+    with opened_state() as state, named_as_options():
+        campaign = Campaign(name, state)
+        if says:
+            campaign.change_template(template, "" if url == "none" else url, literal_braces=literal_braces)
+        if options != CampaignOptions():
+            campaign.change(options)
         _tell_ahead(state, name, json_output=json_output, verb="is changed")
 
 
@@ -138,6 +159,37 @@ def cancel(
             _ask(campaign.progress())
         campaign.cancel(why)
         _tell(state, name, json_output=json_output, sentence=_cancelled)
+
+
+@app.command(epilog=example("paceline campaign delete spring"))
+def delete(
+    name: Name,
+    *,
+    wait: Annotated[
+        float, typer.Option("--wait", metavar="SECONDS", min=0, help="Wait until workers have deleted it.")
+    ] = _PATIENCE_S,
+    json_output: Json = False,
+) -> None:
+    """Undo a campaign of which nothing has left: it is deleted with all its rows, and its name is free.
+
+    Exit code 1 when something of it has left or has its outcome, or when no worker has deleted it in time; it is deleted later.
+
+    JSON: name, deleted.
+    """
+    with opened_state() as state:
+        Campaign(name, state).delete()
+        until = time.monotonic() + wait
+        while (fields := state.campaign(name)) and time.monotonic() < until:
+            time.sleep(_LOOK_S)
+    if fields:
+        left = counted(_left(progress_of(name, fields)), "operation")
+        raise NotDeletedError(
+            f"campaign {name!r} is being deleted by the workers, with {left} left; nothing of it is sent"
+        )
+    if json_output:
+        say_json({"name": name, "deleted": True})
+    else:
+        say(f"Campaign {name} is deleted.")
 
 
 def _ask(seen: Progress) -> None:

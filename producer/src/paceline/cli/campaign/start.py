@@ -71,6 +71,9 @@ def start(
     delimiter: Delimiter = None,
     encoding: Encoding = None,
     literal_braces: LiteralBraces = False,
+    not_before: Annotated[
+        str | None, typer.Option("--not-before", metavar="TIME", help="Nothing leaves earlier; ISO 8601 with a zone.")
+    ] = None,
     valid_until: ValidUntil = None,
     window: CampaignHours = None,
     rate: Rate = None,
@@ -125,6 +128,7 @@ def start(
             ignore_columns=ignore_column or (),
             default_country=default_country,
             literal_braces=literal_braces,
+            not_before=moment("--not-before", not_before),
             valid_until=moment("--valid-until", valid_until),
             on_unknown=on_unknown.value,
             max_attempts=max_attempts,
@@ -163,6 +167,7 @@ class _Asked(TypedDict):
     ignore_columns: Iterable[str]
     default_country: str | None
     literal_braces: bool
+    not_before: datetime | None
     valid_until: datetime | None
     on_unknown: operations.OnUnknown
     max_attempts: int

@@ -44,10 +44,8 @@ class BadRows:
             return
         if path.exists() and recipients.exists() and path.samefile(recipients):
             raise InvalidOperation(f"--invalid: {path.name} is the recipients file itself; name another one")
-        if path.exists() and not path.is_dir() and not os.access(path, os.W_OK):
-            raise InvalidOperation(f"--invalid: {path} cannot be written; name another one")
-        if not path.exists() and not os.access(path.parent, os.W_OK):
-            raise InvalidOperation(f"--invalid: {path} cannot be written; name another one")
+        if path.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK):
+            raise InvalidOperation(f"--invalid: {path} cannot be written; name another file")
 
     def add(self, row: Row, reason: str) -> None:
         """Note one row; see `paceline.Outbox.campaign`, on_invalid."""
@@ -86,13 +84,17 @@ class BadRows:
 
 def _is_ours(path: Path) -> bool:
     with path.open("rb") as file:
-        return file.read(12) == ",".join(_NOTES).encode()
+        marks = ",".join(_NOTES).encode()
+        return file.read(len(marks)) == marks
 
 
 def place_of_bad_rows(name: str, recipients: Path) -> Path:
-    """``NAME.invalid.csv`` beside the file; of a pipe, in the folder of the command."""
+    """``NAME.invalid.csv`` beside the file; of a pipe, in the folder of the command; of that very file, ``NAME.invalid-2.csv``."""
     folder = recipients.parent if str(recipients) != STDIN and recipients.is_file() else Path()
-    return folder / f"{name}.invalid.csv"
+    place, number = folder / f"{name}.invalid.csv", 2
+    while place.exists() and recipients.exists() and place.samefile(recipients):
+        place, number = folder / f"{name}.invalid-{number}.csv", number + 1
+    return place
 
 
 def rows_of(path: Path, reading: Reading) -> Iterator[FileRow]:

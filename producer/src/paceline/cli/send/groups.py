@@ -39,7 +39,7 @@ def create(
 
     Other commands may name the group by this operation's id, also before it exists: they wait for it.
     """
-    numbers = participants_of(participant, participants)
+    numbers = participants_of(participant, participants, common["sender"])
     return CreateGroup(name=name, participants=numbers, description=description, **common)
 
 

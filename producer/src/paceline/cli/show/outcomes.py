@@ -19,7 +19,8 @@ from paceline.outcomes import OutcomeEntry, Outcomes, is_before
 
 # The recipient and what became of it first: what people look for.
 COLUMNS: Final = (
-    "to", "outcome", "code", "words", "message_uuid", "id", "account", "campaign", "kind", "accepted_at", "settled_at", "entry_id",
+    "to", "outcome", "code", "words", "message_uuid", "id", "account", "campaign", "kind", "accepted_at", "settled_at",
+    "entry_id", "key",
 )  # fmt: skip
 _SPAN: Final = re.compile(r"([0-9]{1,5})(s|min|h|d)", re.ASCII)
 _UNITS: Final = {"s": "seconds", "min": "minutes", "h": "hours", "d": "days"}
@@ -82,10 +83,10 @@ def outcomes(
     Of all operations about the last 100,000 outcomes are kept, without recipients; of a campaign all of them, until its
     retention time after its completion is over.
 
-    JSON: entry_id, id, account, campaign, kind, outcome, code, message_uuid, words, accepted_at, settled_at, to, count. A
+    JSON: entry_id, id, account, campaign, kind, outcome, code, message_uuid, words, accepted_at, settled_at, to, count, key. A
     campaign's end is an entry of kind `campaign`, without an id.
 
-    CSV: to, outcome, code, words, message_uuid, id, account, campaign, kind, accepted_at, settled_at, entry_id; one line
+    CSV: to, outcome, code, words, message_uuid, id, account, campaign, kind, accepted_at, settled_at, entry_id, key; one line
     each, without campaigns' ends. A text that a spreadsheet would take for a formula begins with an apostrophe.
     """
     if after is not None and since is not None:

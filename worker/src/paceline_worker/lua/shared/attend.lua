@@ -39,11 +39,13 @@ seldom(attend, function()
 
   -- Cancel one that waits: without a trace, unless it has a story, or somebody waits for its outcome. One of unknown outcome may have
   -- arrived: it is looked up all the same.
-  local function cancel_one(id, a, name, now, retention)
-    local s, n, ph, fo, words = unpack(redis.call('HMGET', key.operation(id), 's', 'n', 'ph', 'fo', 'le'))
+  local function cancel_one(id, a, name, now, retention, unreached)
+    local s, n, ph, fo, words, to, row_key = unpack(redis.call('HMGET', key.operation(id), 's', 'n', 'ph', 'fo', 'le', 'to', 'rk'))
     if s ~= 'w' then return 0 end
-    if not n and not fo and not words then  -- words: it was set aside, and others may wait behind it
+    -- words: it was set aside, and others may wait behind it. Of one that is deleted nothing has left, so nothing is remembered.
+    if not fo and not words and (not n or campaign.of(name).doomed) then
       redis.call('UNLINK', key.operation(id))
+      unreached[#unreached + 1] = { id, to, row_key or '' }
       return 1
     end
     local o = load_operation(id)
@@ -70,15 +72,16 @@ seldom(attend, function()
     local timers, lane = key.campaign(name) .. ':tm', key.lane(a.name, c.f)
     local list = key.bulk(lane, name)
     source.leave(lane, name)
-    local gone = 0
+    local gone, unreached = 0, {}
     -- The end of one may let in another that waited behind it.
     repeat
       local ids = pop_waiting(list, timers, work.number('reap', MOST_REAPED))
       for _, id in ipairs(ids) do
         work.spend('reap')
-        gone = gone + cancel_one(id, a, name, now, retention)
+        gone = gone + cancel_one(id, a, name, now, retention, unreached)
       end
     until #ids == 0 or work.over()
+    campaign.tell_unreached(a.name, name, unreached, now)
     if gone > 0 then
       count({ a = a.name, c = name }, 'cancelled', gone)
       settled[#settled + 1] = { a.name, c.k, 'cancelled', gone }
@@ -92,6 +95,13 @@ seldom(attend, function()
     local c = fields(key.campaign(name), { 'sealed', 'inbox', 'left', 'completed_at', 'hold', 'written', 'cancelled' })
     if c.completed_at or tonumber(c.left or 0) > 0 or tonumber(c.inbox or 0) > 0 then return end
     if c.sealed ~= '1' and c.hold ~= 'cancelled' then return end
+  if campaign.of(name).doomed then
+    redis.call('UNLINK', key.campaign(name), key.campaign(name) .. ':tm', key.campaign(name) .. ':out')
+    redis.call('SREM', key.campaigns, name)
+    redis.call('SREM', a.key .. ':c', name)
+    redis.call('ZREM', a.key .. ':tm', 'c:0:' .. name)
+    return
+  end
     campaign.write(name, 'completed_at', int(now))
     redis.call('SREM', a.key .. ':c', name)
     redis.call('ZREM', a.key .. ':tm', 'c:0:' .. name)

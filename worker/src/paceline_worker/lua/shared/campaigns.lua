@@ -7,7 +7,8 @@
 --   `cap`      us between two of its operations, `cap_next` the earliest next (us), `rate` the words
 --   `auto_pause` pause above so many percent rejected (0 never; 20 unless given), `recent` the last outcomes: 'a' accepted, 'r' rejected
 --   `left`     operations accepted and not settled     `completed_at`     `forgets_at` when its first outcome is deleted (us)
---   `tp`       the trace of its upload
+--   `tp`       the trace of its upload     `fresh` while nothing of it was ever begun     `doomed` it is to be deleted when nothing is left
+--   `keys`     whether its rows have keys (all, some, none)     `slots` what the places of its template mean, unless their names say it
 --@include keys.lua
 --@include sources.lua
 --@include shared/meta.lua
@@ -15,7 +16,7 @@ local campaign = {}
 seldom(campaign, function()
   local FIELDS = {
     'a', 'f', 'pr', 'k', 'vu', 'mx', 'unk', 'ur', 'p', 'hold', 'weight', 'window', 'opens', 'closes', 'cap', 'cap_next', 'auto_pause',
-    'recent', 'forgets_at', 'completed_at', 'tp',
+    'recent', 'forgets_at', 'completed_at', 'tp', 'fresh', 'doomed',
   }
   -- Outcomes of which the rejected share is taken.
   local RECENT = 100
@@ -114,7 +115,23 @@ seldom(campaign, function()
     if left == 0 then campaign.wake(account, name, now) end
   end
 
-  -- One that was settled waits again.
+  -- Something of it leaves: from now on its template is as it is.
+function campaign.begun(name)
+  if not campaign.of(name).fresh then return end
+  campaign.of(name).fresh = nil
+  redis.call('HDEL', key.campaign(name), 'fresh')
+end
+
+-- Tell in its own record whom it did not reach, many in one entry: `recipients` is a list of { id, to, key or '' }.
+function campaign.tell_unreached(account, name, recipients, now)
+  if #recipients == 0 or campaign.of(name).doomed then return end
+  redis.call('XADD', key.campaign(name) .. ':out', '*', 'to', '', 'id', '', 'account', account, 'campaign', name, 'kind', campaign.of(name).k,
+    'outcome', 'cancelled', 'code', '', 'message_uuid', '', 'words', 'its campaign was cancelled',
+    'accepted_at_us', redis.call('HGET', key.campaign(name), 'created') or int(now), 'settled_at_us', int(now),
+    'recipients', cjson.encode(recipients))
+end
+
+-- One that was settled waits again.
   function campaign.reopen(account, name)
     redis.call('HINCRBY', key.campaign(name), 'left', 1)
     redis.call('HDEL', key.campaign(name), 'completed_at')

@@ -8,6 +8,7 @@
 --@include shared/account.lua
 --@include shared/operation.lua
 --@include shared/lane.lua
+--@include shared/entry.lua
 -- Before the id of an operation whose followers are released; no account's name begins like this.
 local FOLLOWED = '>'
 -- What this script run settled, for the caller's metrics: account, kind, outcome, and how many when not one.
@@ -21,20 +22,21 @@ seldom(outcomes, function()
   -- Operations that follow another and are released with its outcome at once; the rest is for timers.
   local RELEASED_AT_ONCE = 20
 
-  local OUTCOMES_KEPT = 100000
-
   -- Say what became of an operation: to all that listen, and in its campaign's own record.
   function outcomes.announce(o, now, outcome, detail, retention_ms)
-    local entry = {
+    local told = {
       'id', o.id, 'account', o.a, 'campaign', o.c or '', 'kind', o.k, 'outcome', outcome, 'code', detail.code or '',
       'message_uuid', detail.uuid or '', 'words', detail.words or '', 'accepted_at_us', o.t, 'settled_at_us', int(now),
+      'v', entry.VERSION,
     }
     if detail.count then
-      entry[#entry + 1], entry[#entry + 2] = 'count', detail.count
+      told[#told + 1], told[#told + 2] = 'count', detail.count
+    else
+      entry.add_given(told, o)
     end
-    redis.call('XADD', key.outcomes, 'MAXLEN', '~', OUTCOMES_KEPT, '*', unpack(entry))
+    redis.call('XADD', key.outcomes, 'MAXLEN', '~', entry.MOST_KEPT, '*', unpack(told))
     if not o.c then return end
-    redis.call('XADD', key.campaign(o.c) .. ':out', '*', 'to', o.to, unpack(entry))
+    redis.call('XADD', key.campaign(o.c) .. ':out', '*', unpack(told))
     -- A held one may be dropped when all the others have been forgotten.
     if campaign.of(o.c).completed_at then redis.call('PEXPIRE', key.campaign(o.c) .. ':out', retention_ms) end
   end

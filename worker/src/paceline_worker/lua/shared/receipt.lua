@@ -7,12 +7,15 @@
 -- The counts in a:<acct>:rc and c:<name> (there as `receipt_<status>`) are of messages: sent and not known to have failed, not sent,
 -- at least received, read.
 --@include keys.lua
+--@include shared/entry.lua
 -- So long a receipt waits for its message (us).
 local EARLY = 600000000
 local receipt = {}
 seldom(receipt, function()
   receipt.STATUSES = { 'sent', 'not_sent', 'received', 'read' }
   local TOLD_AT = { sent = 'xs', not_sent = 'xn', received = 'xd', read = 'xr' }
+  -- What an entry of the streams of outcomes calls them.
+  local EVENTS = { sent = 'sent', not_sent = 'not_sent', received = 'delivered', read = 'read' }
   -- So many receipts wait for their message, of one account; beyond it the first ones go: the real ones wait for
   -- the answer of a call, which is soon there.
   local MOST_EARLY = 10000
@@ -28,9 +31,23 @@ seldom(receipt, function()
     return kind ~= 'message.delete' and (string.sub(kind, 1, 8) == 'message.' or string.sub(kind, 1, 5) == 'waba.')
   end
 
+  -- Into the streams that tell of its outcome. A receiver whose server user may not write there goes on without.
+  local function announce(id, account, o, kind, status, at)
+    local told = {
+      'id', id, 'account', account, 'campaign', o.c or '', 'kind', kind, 'outcome', o.oc or 'accepted', 'code', '', 'message_uuid', o.u or '',
+      'words', '', 'accepted_at_us', o.t, 'settled_at_us', int(at), 'v', entry.VERSION, 'event', EVENTS[status],
+    }
+    entry.add_given(told, o)
+    redis.pcall('XADD', key.outcomes, 'MAXLEN', '~', entry.MOST_KEPT, '*', unpack(told))
+    -- One that expired with its campaign is not made again.
+    if o.c and redis.call('EXISTS', key.campaign(o.c) .. ':out') == 1 then
+      redis.pcall('XADD', key.campaign(o.c) .. ':out', '*', unpack(told))
+    end
+  end
+
   -- Note what one receipt tells of an operation: 'moved' | 'known' | 'unknown' (no message of this account, or deleted).
   function receipt.note(account, id, status, at, now)
-    local o = fields(key.operation(id), { 'a', 'c', 'k', 't', 'rf', 'xs', 'xn', 'xd', 'xr' })
+    local o = fields(key.operation(id), { 'a', 'c', 'k', 't', 'rf', 'xs', 'xn', 'xd', 'xr', 'oc', 'u', 'to', 'ik', 'rk', 'm' })
     local common = o.c and fields(key.campaign(o.c), { 'a', 'k' }) or {}
     local kind = o.k or common.k or ''
     if not o.t or (o.a or common.a) ~= account then return 'unknown' end
@@ -46,6 +63,7 @@ seldom(receipt, function()
     local before = counted(o)
     redis.call('HSET', key.operation(id), field, int(at))
     o[field] = at
+    announce(id, account, o, kind, status, at)
     local after = counted(o)
     for _, name in ipairs(receipt.STATUSES) do
       local by = (after[name] and 1 or 0) - (before[name] and 1 or 0)

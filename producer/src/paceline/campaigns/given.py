@@ -1,0 +1,43 @@
+"""The metadata of a campaign's row, which comes back with its events."""
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+from paceline.errors import InvalidRow
+from paceline.inbox.record import compact
+
+MOST_METADATA: Final = 16
+LONGEST_METADATA: Final = 512
+
+
+def given_back(line: int, values: Mapping[str, Any]) -> dict[str, str]:
+    """The field of a row that holds its metadata.
+
+    Args:
+        line: where the row stands.
+        values: its columns; ``metadata`` is a mapping of names to texts, or a JSON object of texts.
+
+    Returns:
+        ``m``, where there is any.
+
+    Raises:
+        InvalidRow: metadata that is no such mapping, or too large.
+    """
+    metadata = values.get("metadata")
+    return {"m": compact(_metadata(line, metadata))} if metadata else {}
+
+
+def _metadata(line: int, given: object) -> dict[str, str]:
+    if isinstance(given, str):
+        try:
+            given = json.loads(given)
+        except ValueError:
+            given = None
+    if not isinstance(given, Mapping) or not all(isinstance(one, str) for pair in given.items() for one in pair):
+        raise InvalidRow(line, "metadata: is not a mapping of names to texts, in a file a JSON object of texts")
+    if len(given) > MOST_METADATA:
+        raise InvalidRow(line, f"metadata: has more than {MOST_METADATA} entries")
+    if any(len(text) > LONGEST_METADATA for text in given.values()):
+        raise InvalidRow(line, f"metadata: a text has more than {LONGEST_METADATA} characters")
+    return dict(given)

@@ -1,0 +1,103 @@
+"""A campaign in numbers."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, cast
+
+from paceline.inbox.record import instant
+from paceline.literals import OUTCOMES, CampaignState, Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """A campaign in numbers, all counted by state in the same atomic steps that move operations.
+
+    Args:
+        name: the campaign.
+        received: rows written by uploads, duplicates among them.
+        duplicates: rows that were there already.
+        refused: rows of records that no worker could read, or that came after it was cancelled.
+        in_inbox: written and not yet in a lane.
+        outcomes: outcome to number of operations.
+        remaining: in a lane, waiting for a time, or in flight.
+        uploaded: whether the upload was completed.
+        hold: ``paused``, ``cancelled`` or None.
+        why: why it is on hold, in words.
+        completed_at: when the last one had its outcome and these numbers became final.
+        sent: messages that receipts told to be sent, and not to have failed.
+        not_sent: accepted by the provider, and told to have failed after all.
+        delivered: received on the recipient's device, by their receipts; those that were read among them.
+        read: read by the recipient, as far as that is told. Receipts may go on to come when all outcomes are known.
+    """
+
+    name: str
+    received: int
+    duplicates: int
+    refused: int
+    in_inbox: int
+    outcomes: Mapping[Outcome, int]
+    remaining: int
+    uploaded: bool
+    hold: Literal["paused", "cancelled"] | None = None
+    why: str | None = None
+    completed_at: datetime | None = None
+    sent: int = 0
+    not_sent: int = 0
+    delivered: int = 0
+    read: int = 0
+
+    @property
+    def settled(self) -> int:
+        """Operations that have their outcome."""
+        return sum(self.outcomes.values())
+
+    @property
+    def total(self) -> int:
+        """Distinct recipients."""
+        return self.received - self.duplicates - self.refused
+
+    @property
+    def complete(self) -> bool:
+        """Whether everything uploaded has its outcome."""
+        return (self.uploaded or self.hold == "cancelled") and self.settled == self.total
+
+    @property
+    def state(self) -> CampaignState:
+        """One word: uploading, running, paused, cancelling (workers delete what waits), cancelled or complete."""
+        if self.hold == "cancelled":
+            return "cancelled" if self.complete else "cancelling"
+        if self.complete:
+            return "complete"
+        return self.hold or ("running" if self.uploaded else "uploading")
+
+
+def progress_of(name: str, found: Mapping[str, str]) -> Progress:
+    """Read a campaign's hash.
+
+    Args:
+        name: the campaign.
+        found: its fields.
+
+    Returns:
+        The numbers.
+    """
+    number = {field: int(found.get(field, 0)) for field in ("received", "duplicate", "refused", "inbox", "written")}
+    outcomes = {outcome: int(found.get(outcome, 0)) for outcome in OUTCOMES}
+    return Progress(
+        name=name,
+        received=number["received"],
+        duplicates=number["duplicate"],
+        refused=number["refused"],
+        in_inbox=number["inbox"],
+        outcomes=outcomes,
+        remaining=number["written"] - sum(outcomes.values()),
+        uploaded=found.get("sealed") == "1",
+        hold=cast('Literal["paused", "cancelled"] | None', found.get("hold")),
+        why=found.get("hold_why"),
+        completed_at=instant(found["completed_at"]) if found.get("completed_at") else None,
+        sent=int(found.get("receipt_sent", 0)),
+        not_sent=int(found.get("receipt_not_sent", 0)),
+        delivered=int(found.get("receipt_received", 0)),
+        read=int(found.get("receipt_read", 0)),
+    )

@@ -1,0 +1,195 @@
+"""What producers and readers ask of state, as values: which script, with which arguments, and how its reply is read.
+
+A `State` asks them from a thread, an `AsyncState` on an event loop, and a fake answers them from memory.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, Literal, TypeVar
+
+_T = TypeVar("_T")
+
+Answer = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Question(Generic[_T]):
+    """One run of a script; all of them may be replayed.
+
+    Args:
+        script: which of this package's.
+        arguments: after the root.
+        read: makes a value of the reply.
+        name: what is asked, for a fake that answers without the script.
+        given: what it was asked with, likewise.
+    """
+
+    script: Literal["submit", "campaign", "look", "outcomes", "cancel"]
+    arguments: tuple[str | int, ...]
+    read: Callable[[Any], _T]
+    name: str
+    given: Mapping[str, Any] = field(default_factory=dict)
+
+
+def submit(
+    rid: str, account: str, sender: str, count: int, body: str, *, campaign: str = "", op_id: str = "", digest: str = ""
+) -> Question[str]:
+    """Write one inbox record; see submit.lua for the replies.
+
+    Args:
+        rid: the record.
+        account: account name.
+        sender: E.164.
+        count: operations in it.
+        body: the record, JSON.
+        campaign: campaign name.
+        op_id: of a single operation with an idempotency key, its id.
+        digest: and what its content is told by.
+    """
+    given = {"rid": rid, "account": account, "sender": sender, "count": count, "body": body, "campaign": campaign}
+    keyed = {"op_id": op_id, "digest": digest}
+    arguments = (rid, account, sender, count, body, campaign, op_id, digest)
+    return Question("submit", arguments, str, "submit", given | keyed)
+
+
+def open_campaign(
+    name: str,
+    common: Mapping[str, str],
+    digest: str,
+    options: Mapping[str, str] | None = None,
+    *,
+    paused: bool = False,
+    uploading: bool = False,
+) -> Question[str]:
+    """Create a campaign or continue it; see campaign.lua.
+
+    Args:
+        name: its name.
+        common: what all its operations share.
+        digest: of what must not change.
+        options: what may change.
+        paused: a new one begins paused.
+        uploading: a new one is held until its upload is whole.
+    """
+    given = {"name": name, "common": common, "digest": digest, "options": options}
+    whether = {"paused": paused, "uploading": uploading}
+    held = "1" if paused else "2" if uploading else "0"
+    arguments = ("open", name, json.dumps(common), digest, json.dumps(options or {}), held)
+    return Question("campaign", arguments, str, "open_campaign", given | whether)
+
+
+def seal_campaign(name: str, offered: int, invalid: int) -> Question[None]:
+    """Say that an upload is complete."""
+    given = {"name": name, "offered": offered, "invalid": invalid}
+    return Question("campaign", ("seal", name, offered, invalid), _nothing, "seal_campaign", given)
+
+
+def control_campaign(verb: str, name: str, argument: str = "") -> Question[str]:
+    """Pause, resume, cancel or change a campaign; see campaign.lua."""
+    given = {"verb": verb, "name": name, "argument": argument}
+    return Question("campaign", (verb, name, argument), str, "control_campaign", given)
+
+
+def change_template(name: str, payload: str, digest: str) -> Question[str]:
+    """Give a campaign of which nothing has left another template; see campaign.lua."""
+    given = {"name": name, "payload": payload, "digest": digest}
+    return Question("campaign", ("template", name, payload, digest), str, "change_template", given)
+
+
+def campaign(name: str) -> Question[dict[str, str]]:
+    """All fields of a campaign, `now` (us) among them; empty when unknown."""
+    return Question("campaign", ("read", name), _paired, "campaign", {"name": name})
+
+
+def campaign_outlook(name: str) -> Question[Answer | None]:
+    """A campaign with its account and all that waits beside it, or None."""
+    return Question("look", ("campaign", name), _json, "campaign_outlook", {"name": name})
+
+
+def campaigns() -> Question[list[str]]:
+    """All campaign names, sorted."""
+    return Question("look", ("campaigns",), sorted, "campaigns")
+
+
+def operation(op_id: str) -> Question[Answer | None]:
+    """One operation with its lane and account, or None."""
+    return Question("look", ("operation", op_id), _json, "operation", {"op_id": op_id})
+
+
+def receipt(rid: str, op_id: str) -> Question[Answer]:
+    """What became of an inbox record."""
+    return Question("look", ("receipt", rid, op_id), _object, "receipt", {"rid": rid, "op_id": op_id})
+
+
+def known(op_ids: Iterable[str]) -> Question[int]:
+    """How many of these operations are there."""
+    ids = tuple(op_ids)
+    return Question("look", ("known", *ids), int, "known", {"op_ids": ids})
+
+
+def find(cursor: str, to: str, account: str, most: int) -> Question[tuple[str, list[str]]]:
+    """Look through some of all operations for those to one recipient; see look.lua.
+
+    Args:
+        cursor: "0" at first.
+        to: recipient or target.
+        account: account name; '' looks at all accounts.
+        most: about how many operations to look at.
+
+    Returns:
+        The next cursor ("0": that was all), and ids.
+    """
+    given = {"cursor": cursor, "to": to, "account": account, "most": most}
+    return Question("look", ("find", cursor, to, account, most), _page, "find", given)
+
+
+def account(name: str) -> Question[Answer | None]:
+    """Settings (never the key), counts, and what waits, or None."""
+    return Question("look", ("account", name), _json, "account", {"name": name})
+
+
+def accounts() -> Question[list[str]]:
+    """All account names, sorted."""
+    return Question("look", ("accounts",), sorted, "accounts")
+
+
+def fleet() -> Question[Answer]:
+    """Workers, capacity, operations in flight, inbox records, accounts."""
+    return Question("look", ("fleet",), _object, "fleet")
+
+
+def cancel(op_id: str, why: str) -> Question[str]:
+    """Let an operation not begin; see cancel.lua for the replies."""
+    return Question("cancel", (op_id, why), str, "cancel", {"op_id": op_id, "why": why})
+
+
+def outcomes(campaign: str, begin: str, most: int) -> Question[list[Any]]:
+    """Entries of a stream of outcomes; see outcomes.lua."""
+    given = {"campaign": campaign, "begin": begin, "most": most}
+    return Question("outcomes", (campaign, begin, most), list, "outcomes", given)
+
+
+def _json(text: str) -> Answer | None:
+    if not text:
+        return None
+    value: Answer = json.loads(text)
+    if value.get("lanes") == {}:  # Lua cannot tell an empty list from an empty object
+        value["lanes"] = []
+    return value
+
+
+def _object(text: str) -> Answer:
+    return _json(text) or {}
+
+
+def _paired(flat: list[str]) -> dict[str, str]:
+    return dict(zip(flat[::2], flat[1::2], strict=True))
+
+
+def _page(reply: list[Any]) -> tuple[str, list[str]]:
+    return str(reply[0]), [str(op_id) for op_id in reply[1]]
+
+
+def _nothing(_: object) -> None:
+    return None

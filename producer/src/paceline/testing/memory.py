@@ -1,0 +1,387 @@
+"""What state answers an outbox, from memory."""
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, NamedTuple, Protocol, TypeVar
+
+from paceline.errors import PacelineError
+from paceline.inbox.record import compact, microseconds
+from paceline.literals import OUTCOMES, Outcome
+from paceline.operations.requests import merged
+from paceline.state.calls import State
+from paceline.state.questions import Question
+from paceline.status.receipt import RECEIPT_STATUSES, ReceiptStatus
+
+_T = TypeVar("_T")
+
+
+class CampaignMessage(NamedTuple):
+    """What one recipient of a campaign would get.
+
+    Args:
+        to: the number.
+        text: the template filled with the recipient's columns.
+    """
+
+    to: str
+    text: str
+
+
+@dataclass(slots=True)
+class RecordedCampaign:
+    """A campaign as it was uploaded.
+
+    Args:
+        name: its name.
+        account: account name.
+        sender: E.164.
+        template: the text with its placeholders.
+        url: attachment for all, or None.
+        messages: one per distinct recipient, in the order of the upload.
+    """
+
+    name: str
+    account: str
+    sender: str
+    template: str
+    url: str | None
+    messages: list[CampaignMessage] = field(default_factory=list)
+
+
+class Recorder(Protocol):
+    """What the memory asks of the outbox that records."""
+
+    fail_with: PacelineError | None
+    unknown_accounts: set[str]
+    campaigns: dict[str, RecordedCampaign]
+
+
+class MemoryState(State):
+    """What state answers an outbox, from memory: a written record is accepted in the same moment.
+
+    Args:
+        outbox: records, and says what is to fail.
+        clock: tells the time.
+    """
+
+    def __init__(self, outbox: Recorder, clock: Callable[[], datetime]) -> None:
+        self._outbox = outbox
+        self._now = clock
+        self._created_by: dict[str, str] = {}
+        self._refusals: dict[str, str] = {}
+        self._operations: dict[str, dict[str, str]] = {}
+        self._campaigns: dict[str, dict[str, str]] = {}
+        self._entries: dict[str, list[tuple[str, dict[str, str]]]] = {"": []}
+        self._last_entry = (0, 0)
+
+    def ask(self, question: Question[_T]) -> _T:
+        """The answer: that of the method of the question's name."""
+        answer: _T = getattr(self, question.name)(**question.given)
+        return answer
+
+    def settle(self, op_id: str, outcome: Outcome, **detail: Any) -> None:
+        """Give an operation its outcome, as a worker does; see `RecordingOutbox.settle`."""
+        operation = self._operations[op_id]
+        before = operation.get("oc")
+        now = self._us()
+        told = {"cd": detail.get("code", ""), "u": detail.get("uuid", ""), "le": detail.get("words", "")}
+        operation |= {"s": "d", "oc": outcome, "te": now, "sl": now, **told}
+        if detail.get("result"):
+            operation["rs"] = compact(detail["result"])
+        if "c" in operation:
+            self._count(operation["c"], **{outcome: 1}, **({before: -1} if before else {}))
+        self._tell(op_id, "settled")
+        self._complete(operation.get("c"))
+
+    def note(self, op_id: str, statuses: Sequence[ReceiptStatus]) -> None:
+        """Note what receipts tell of an operation; see `RecordingOutbox.deliver`."""
+        operation = self._operations[op_id]
+        for status in statuses:
+            if RECEIPT_STATUSES[status] in operation:
+                continue
+            operation[RECEIPT_STATUSES[status]] = self._us()
+            if "c" in operation:
+                self._count(operation["c"], **{f"receipt_{status}": 1})
+            self._tell(op_id, "delivered" if status == "received" else status)
+
+    def outcomes(self, campaign: str, begin: str, most: int) -> list[Any]:
+        """As outcomes.lua."""
+        if campaign and campaign not in self._campaigns:
+            return ["unknown campaign"]
+        after = (0, 0) if begin == "-" else _place(begin.lstrip("("))
+        entries = self._entries.get(campaign, [])
+        found = [one for one in entries if _place(one[0]) > after or (begin[0] != "(" and _place(one[0]) == after)]
+        flat = [[entry_id, [text for pair in fields.items() for text in pair]] for entry_id, fields in found[:most]]
+        complete = campaign and "completed_at" in self._campaigns[campaign]
+        return ["entries", "1" if complete else "0", json.dumps(flat)]
+
+    def cancel(self, op_id: str, why: str) -> str:
+        """As cancel.lua; the outcome follows in the same moment."""
+        operation = self._operations.get(op_id)
+        if operation is None:
+            return "unknown"
+        if operation["s"] == "d":
+            return "cancelled" if operation["oc"] == "cancelled" else f"its outcome is {operation['oc']}"
+        self.settle(op_id, "cancelled", code="cancelled", words=f"cancelled: {why}")
+        return "cancelled"
+
+    def find(self, cursor: str, to: str, account: str, most: int) -> tuple[str, list[str]]:  # noqa: ARG002 - all at once
+        """As look.lua."""
+        found = self._operations.items()
+        return "0", [op_id for op_id, one in found if one["to"] == to and account in ("", one["a"])]
+
+    def submit(
+        self,
+        rid: str,
+        account: str,
+        sender: str,  # noqa: ARG002 - the record says it too
+        count: int,
+        body: str,
+        *,
+        campaign: str = "",
+        op_id: str = "",
+        digest: str = "",
+    ) -> str:
+        """As submit.lua and accept.lua."""
+        if self._refuses(account):
+            return "unknown account"
+        if self._operations.get(op_id, {}).get("dg", digest) != digest:
+            return "other content"
+        record: dict[str, Any] = json.loads(body)
+        common: dict[str, str] = self._campaigns[campaign] | {"c": campaign} if campaign else record["common"]
+        rows: list[dict[str, str]] = record["rows"]
+        missing = [row["rf"] for row in rows if "rf" in row and row["rf"] not in self._operations]
+        if missing:
+            self._refusals[rid] = (
+                f"operation {missing[0]}, which it follows, is not known, or was deleted after its retention time"
+            )
+            return "written"
+        written = sum(self._write(rid, common | row | {"p": _content(common, row), "values": row["p"]}) for row in rows)
+        if campaign:
+            self._count(campaign, received=count, written=written, duplicate=count - written)
+        return "written"
+
+    def open_campaign(
+        self,
+        name: str,
+        common: dict[str, str],
+        digest: str,
+        options: Mapping[str, str] | None = None,
+        *,
+        paused: bool = False,
+        uploading: bool = False,
+    ) -> str:
+        """As `State.open_campaign`."""
+        if self._refuses(common["a"]):
+            return "unknown account"
+        existing = self._campaigns.get(name)
+        if existing and existing["digest"] == digest:
+            return "continued"
+        if existing and int(existing.get("received", 0)):
+            return "different"
+        self._campaigns[name] = common | dict(options or {}) | {"digest": digest, "sealed": "0", "created": self._us()}
+        if paused:
+            self._campaigns[name] |= {"hold": "paused", "hold_why": "it was uploaded paused"}
+        elif uploading:
+            why = "it is being uploaded"
+            self._campaigns[name] |= {"hold": "paused", "hold_why": why, "uploading": "1"}
+        payload = json.loads(common["p"])
+        self._outbox.campaigns[name] = RecordedCampaign(
+            name, common["a"], common["f"], payload.get("text", ""), payload.get("url")
+        )
+        return "opened"
+
+    def seal_campaign(self, name: str, offered: int, invalid: int) -> None:
+        """As `State.seal_campaign`."""
+        self._campaigns[name] |= {"sealed": "1", "offered": str(offered), "invalid": str(invalid)}
+        if self._campaigns[name].pop("uploading", None):
+            del self._campaigns[name]["hold"], self._campaigns[name]["hold_why"]
+        self._complete(name)
+
+    def control_campaign(self, verb: str, name: str, argument: str = "") -> str:
+        """As `State.control_campaign`."""
+        if name not in self._campaigns:
+            return "unknown campaign"
+        held = self._campaigns[name]
+        if held.get("hold") == "cancelled":
+            return "cancelled"
+        if verb == "abandon":
+            held |= {"hold_why": argument} if "uploading" in held else {}
+            return "done"
+        if verb == "delete":
+            del self._campaigns[name], self._outbox.campaigns[name]
+            self._operations = {op_id: found for op_id, found in self._operations.items() if found.get("c") != name}
+        elif verb == "change":
+            held |= json.loads(argument)
+        elif verb == "resume":
+            for field_name in ("hold", "hold_why", "uploading"):
+                held.pop(field_name, None)
+        else:
+            held |= {"hold": {"pause": "paused", "cancel": "cancelled"}[verb], "hold_why": argument}
+        return "done"
+
+    def change_template(self, name: str, payload: str, digest: str) -> str:
+        """As `State.change_template`."""
+        self._campaigns[name] |= {"p": payload, "digest": digest}
+        recorded, fields = self._outbox.campaigns[name], json.loads(payload)
+        recorded.template, recorded.url = fields.get("text", ""), fields.get("url")
+        rows = [found for found in self._operations.values() if found.get("c") == name]
+        recorded.messages[:] = [_message(found["to"], payload, found["values"]) for found in rows]
+        return "done"
+
+    def campaigns(self) -> list[str]:
+        """As `State.campaigns`."""
+        return sorted(self._campaigns)
+
+    def campaign(self, name: str) -> dict[str, str]:
+        """As `State.campaign`."""
+        return dict(self._campaigns.get(name, {}))
+
+    def campaign_outlook(self, name: str) -> dict[str, Any] | None:
+        """As `State.campaign_outlook`."""
+        found = self._campaigns.get(name)
+        return None if found is None else (self.account(found["a"]) or {}) | {"campaign": dict(found)}
+
+    def known(self, op_ids: Iterable[str]) -> int:
+        """As `State.known`."""
+        return sum(op_id in self._operations for op_id in op_ids)
+
+    def account(self, name: str) -> dict[str, Any] | None:
+        """As `State.account`."""
+        if self._refuses(name):
+            return None
+        now = str(microseconds(self._now()))
+        account = {"name": name, "next_slot": now, "interval_now": "1"}
+        return {"account": account, "lanes": self._lanes(name), "counts": {}, "timed": 0, "now": now}
+
+    def fleet(self) -> dict[str, Any]:
+        """As `State.fleet`."""
+        return {"workers": 1}
+
+    def operation(self, op_id: str) -> dict[str, Any] | None:
+        """As `State.operation`."""
+        found = self._operations.get(op_id)
+        if found is None:
+            return None
+        now = str(microseconds(self._now()))
+        return {
+            "operation": found | {"id": op_id, "now": now},
+            "account": {"name": found["a"], "next_slot": now, "interval_now": "1"},
+            "lanes": [_lane_of(found)],
+            "position": 0,
+            "follows": found.get("rf"),
+            "not_before": found["nb"] if int(found.get("nb", 0)) > int(now) else None,
+        }
+
+    def receipt(self, rid: str, op_id: str) -> dict[str, Any]:
+        """As `State.receipt`."""
+        if rid in self._refusals:
+            return {"waiting": False, "refused": self._refusals[rid]}
+        return {"waiting": False, "created_here": self._created_by[op_id] == rid}
+
+    def _write(self, rid: str, fields: dict[str, str]) -> bool:
+        op_id = fields["id"]
+        if op_id in self._operations:
+            return False
+        self._created_by[op_id] = rid
+        self._operations[op_id] = fields | {"s": "w", "t": str(microseconds(self._now()))}
+        if "c" in fields:
+            message = _message(fields["to"], self._campaigns[fields["c"]]["p"], fields["values"])
+            self._outbox.campaigns[fields["c"]].messages.append(message)
+        return True
+
+    def _lanes(self, account: str) -> list[dict[str, Any]]:
+        lanes: dict[str, dict[str, Any]] = {}
+        for found in self._operations.values():
+            if found["a"] == account:
+                lane = lanes.setdefault(
+                    found["f"], {"sender": found["f"], "transactional": 0, "bulk": 0, "sources": {}}
+                )
+                _add_to(lane, found)
+        return [lane | {"sources": list(lane["sources"].values())} for lane in lanes.values()]
+
+    def _us(self) -> str:
+        return str(microseconds(self._now()))
+
+    def _tell(self, op_id: str, event: str) -> None:
+        operation = self._operations[op_id]
+        given = {"to": "to", "ik": "idempotency_key", "rk": "key", "m": "metadata"}
+        fields = {
+            "id": op_id,
+            "account": operation["a"],
+            "campaign": operation.get("c", ""),
+            "kind": operation["k"],
+            "outcome": operation["oc"],
+            "code": operation["cd"] if event == "settled" else "",
+            "message_uuid": operation["u"],
+            "words": operation["le"] if event == "settled" else "",
+            "accepted_at_us": operation["t"],
+            "settled_at_us": self._us(),
+            "v": "2",
+        } | {name: operation[code] for code, name in given.items() if code in operation}
+        self._append(fields if event == "settled" else fields | {"event": event})
+
+    def _append(self, fields: dict[str, str]) -> None:
+        milliseconds = microseconds(self._now()) // 1000
+        last, number = self._last_entry
+        self._last_entry = (milliseconds, 0) if milliseconds > last else (last, number + 1)
+        entry = ("-".join(map(str, self._last_entry)), fields)
+        self._entries[""].append(entry)
+        if fields["campaign"]:
+            self._entries.setdefault(fields["campaign"], []).append(entry)
+
+    def _complete(self, name: str | None) -> None:
+        """A sealed campaign whose messages all have their outcome is complete."""
+        campaign = self._campaigns.get(name or "")
+        if campaign is None or campaign["sealed"] != "1" or "completed_at" in campaign:
+            return
+        written = int(campaign.get("written", 0))
+        if sum(int(campaign.get(outcome, 0)) for outcome in OUTCOMES) < written:
+            return
+        campaign["completed_at"] = self._us()
+        about = {"id": "", "account": campaign["a"], "campaign": str(name), "kind": "campaign", "outcome": "complete"}
+        empty = {"code": "", "message_uuid": "", "words": ""}
+        times = {"accepted_at_us": campaign["created"], "settled_at_us": campaign["completed_at"]}
+        self._append(about | empty | times | {"v": "2", "count": str(written)})
+
+    def _refuses(self, account: str) -> bool:
+        if self._outbox.fail_with is not None:
+            raise self._outbox.fail_with
+        return account in self._outbox.unknown_accounts
+
+    def _count(self, campaign: str, **more: int) -> None:
+        counts = self._campaigns[campaign]
+        for name, number in more.items():
+            counts[name] = str(int(counts.get(name, 0)) + number)
+
+
+def _message(to: str, template: str, values: str) -> CampaignMessage:
+    return CampaignMessage(to, merged(json.loads(template), json.loads(values)).get("text", ""))
+
+
+def _add_to(lane: dict[str, Any], found: Mapping[str, str]) -> None:
+    if found["pr"] == "t":
+        lane["transactional"] += 1
+        return
+    name = found.get("c", "-")
+    lane["sources"].setdefault(name, {"name": name, "waiting": 0, "timed": 0})["waiting"] += 1
+    lane["bulk"] += 1
+
+
+def _lane_of(found: Mapping[str, str]) -> dict[str, Any]:
+    """The lane of an operation that waits alone."""
+    bulk = {"name": found.get("c", "-"), "waiting": 1, "timed": 0}
+    is_bulk = found["pr"] == "b"
+    return {"sender": found["f"], "transactional": int(not is_bulk), "sources": [bulk] if is_bulk else []}
+
+
+def _content(common: dict[str, str], row: dict[str, str]) -> str:
+    """The payload of a row: its own, or its campaign's with the row's values put in."""
+    return compact(merged(json.loads(common["p"]), json.loads(row["p"]))) if "c" in common else row["p"]
+
+
+def _place(entry_id: str) -> tuple[int, int]:
+    milliseconds, _, number = entry_id.partition("-")
+    return int(milliseconds), int(number or 0)

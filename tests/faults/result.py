@@ -1,0 +1,90 @@
+"""What one fault did to the messages, and the report of all of them. Pure."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final
+
+COLUMNS: Final = (
+    "fault",
+    "what",
+    "size",
+    "lost",
+    "doubled",
+    "own 429s",
+    "unresolved",
+    "recovery",
+    "figures",
+    "verdict",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One row of the report.
+
+    Args:
+        fault: as in the specification, such as ``F1``.
+        what: the fault in words.
+        size: how much of it, in words.
+        messages: operations whose ``send()`` returned.
+        lost: operations that were accepted and never arrived, or have no outcome.
+        doubled: operations that arrived more often than their policy allows.
+        violations: 429s of our own making, and calls against the pace, as the provider counts them.
+        unresolved: operations that wait for a person.
+        recovery_s: the longest time from the end of a fault until the next arrival; None where nothing was interrupted.
+        took_s: seconds that the run took.
+        figures: further numbers, by name.
+        failures: what was not as promised, a sentence each; empty: it passed.
+    """
+
+    fault: str
+    what: str
+    size: str
+    messages: int = 0
+    lost: int = 0
+    doubled: int = 0
+    violations: int = 0
+    unresolved: int = 0
+    recovery_s: float | None = None
+    took_s: float = 0.0
+    figures: Mapping[str, Any] = field(default_factory=dict)
+    failures: tuple[str, ...] = ()
+
+    @property
+    def passed(self) -> bool:
+        """Whether everything was as promised."""
+        return not self.failures
+
+    def cells(self) -> tuple[str, ...]:
+        """The row of the table."""
+        recovery = "-" if self.recovery_s is None else f"{self.recovery_s:.1f} s"
+        figures = ", ".join(f"{name} {_shown(value)}" for name, value in self.figures.items())
+        verdict = "pass" if self.passed else "**FAIL**: " + "; ".join(self.failures)
+        counts = (self.lost, self.doubled, self.violations, self.unresolved)
+        return (self.fault, self.what, self.size, *map(str, counts), recovery, figures, verdict)
+
+
+def _shown(value: Any) -> str:
+    return f"{value:.2f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)
+
+
+def as_markdown(results: Iterable[Result], *, about: str) -> str:
+    """A page with a table.
+
+    Args:
+        results: the rows.
+        about: what was run, one line.
+    """
+    rows = [COLUMNS, tuple("---" for _ in COLUMNS), *(result.cells() for result in results)]
+    return f"# Fault suite\n\n{about}\n\n" + "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
+def as_json(results: Iterable[Result], *, about: str) -> str:
+    """The same for programs."""
+    return json.dumps({"about": about, "results": [asdict(result) for result in results]}, indent=2) + "\n"
+
+
+def from_dict(found: Mapping[str, Any]) -> Result:
+    """A result that was kept."""
+    return Result(**{**found, "failures": tuple(found["failures"])})

@@ -1,0 +1,315 @@
+"""A fleet under faults: a supervised set of workers, a provider, and all that was sent, with what became of it."""
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from random import Random
+from tempfile import TemporaryDirectory
+from typing import Any, Final, Self
+
+from paceline import Outbox, SendMessage, names
+from paceline.errors import PacelineError
+from paceline.state import connect
+from paceline.state.calls import State
+from paceline.status.audit import balance_of
+from paceline_sandbox.embedded import AppendFsync, EmbeddedServer
+from paceline_worker.accounts.accounts import Accounts
+from paceline_worker.accounts.secrets import ApiKey, KeyRing
+from paceline_worker.pacing.bucket import Pacing
+from tests.faults.witness import Account, Sent, account_for
+from tests.support.processes import Process, start_sandbox, start_worker
+from tests.support.sandbox_client import SandboxClient
+from tests.support.servers import start_server
+
+SECRET: Final = "A" * 43 + "="
+SENDERS: Final = 20
+DEADLINE_S: Final = 2.0
+LEASE_S: Final = DEADLINE_S + 5.0
+# So long nothing more gets its outcome before a run is given up.
+PATIENCE_S: Final = 120.0
+_CANARY_S: Final = 1.0
+_SENDS: Final = 40
+_SEND_AGAIN_S: Final = 0.25
+_WATCH_S: Final = 0.05
+
+
+@dataclass
+class Fleet:
+    """Workers that are started again when they end, as a supervisor does; started and ended from one thread of their own.
+
+    Args:
+        environment: of each worker.
+        size: how many run.
+    """
+
+    environment: Mapping[str, str]
+    size: int
+    workers: list[Process] = field(default_factory=list)
+    ended_by_themselves: int = 0
+    _stopping: threading.Event = field(default_factory=threading.Event)
+    _asked: set[int] = field(default_factory=set)
+
+    def __enter__(self) -> Self:
+        self.workers = [start_worker(self.environment) for _ in range(self.size)]
+        self._threads = [
+            threading.Thread(target=self._supervise, args=(place,), daemon=True) for place in range(self.size)
+        ]
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopping.set()
+        for thread in self._threads:
+            thread.join()
+        for worker in self.workers:
+            worker.kill()
+
+    def kill(self, place: int) -> None:
+        """End one worker as a crash does; it is started again."""
+        self._asked.add(self.workers[place].pid)
+        self.workers[place].kill()
+
+    def terminate(self, place: int) -> Process:
+        """Ask one worker to end; it is started again. Returns the process that was asked."""
+        worker = self.workers[place]
+        self._asked.add(worker.pid)
+        worker.terminate()
+        return worker
+
+    def _supervise(self, place: int) -> None:
+        while not self._stopping.wait(_WATCH_S):
+            worker = self.workers[place]
+            if worker.exit_code is None:
+                continue
+            self.ended_by_themselves += worker.pid not in self._asked
+            try:
+                self.workers[place] = start_worker(self.environment)
+            except AssertionError:  # it ended before it was ready: the state server is away
+                self.ended_by_themselves += 1
+
+
+class World:
+    """One run: a state server, a provider, accounts, and the messages that were sent.
+
+    Args:
+        server: the state server, and the broker unless another is given.
+        sandbox: the provider's own side.
+        api_base: the provider.
+        broker_url: of workers and producer; a proxy's, perhaps.
+        random: all choices of the run.
+    """
+
+    def __init__(
+        self, server: EmbeddedServer, sandbox: SandboxClient, api_base: str, broker_url: str, random: Random
+    ) -> None:
+        self.server = server
+        self.sandbox = sandbox
+        self.random = random
+        self.environment: dict[str, str] = {
+            "PACELINE_BROKER_URL": broker_url,
+            "PACELINE_SECRET_KEY": SECRET,
+            "PACELINE_API_BASE": api_base,
+            "PACELINE_HTTP_DEADLINE": f"{DEADLINE_S:g}",
+            "PACELINE_RECONCILE_GRACE": "1",
+        }
+        self.client = connect(server.url, answer_timeout_s=30)
+        self.state = State(self.client)
+        self.outbox = Outbox(broker_url=broker_url)
+        self.sent: list[Sent] = []
+        self.accounts: list[str] = []
+        self.failed_sends = 0
+        self.given_up = 0
+        self.slowest_send_s = 0.0
+
+    def produce_through(self, broker_url: str, state_url: str) -> None:
+        """Send from here on with a broker that is not the state server."""
+        self.outbox.close()
+        self.outbox = Outbox(broker_url=broker_url, state_url=state_url)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self.outbox.close()
+        self.client.close()
+
+    def add_account(
+        self, name: str, rate: str, pacing: Pacing = "spacing", variation_ms: int = 100, **options: Any
+    ) -> str:
+        """Add an account whose API key is its name."""
+        Accounts(self.client).add(
+            name,
+            ApiKey(name),
+            ring=KeyRing(SECRET),
+            rates=rate,
+            pacing=pacing,
+            variation=timedelta(milliseconds=variation_ms),
+            **{"info_every": timedelta(0), **options},
+        )
+        self.accounts.append(name)
+        return name
+
+    def send(self, account: str, policy: Any = "reconcile", **fields: Any) -> bool:
+        """Send the next message, of its own text; when `send()` raises, again with the same idempotency key, as a service does.
+
+        Returns:
+            Whether it was sent in the end. Nothing was promised of one that was not, and it may be there all the same.
+        """
+        number = len(self.sent) + self.given_up
+        text = f"{account} message {number}"
+        values = {"sender": f"+155501000{number % SENDERS:02d}", "to": f"+1555020{number % 10_000:04d}", **fields}
+        message = SendMessage(account=account, text=text, on_unknown=policy, idempotency_key=text, **values)
+        for _ in range(_SENDS):
+            began_s = time.monotonic()
+            op_id = self._tried(message)
+            self.slowest_send_s = max(self.slowest_send_s, time.monotonic() - began_s)
+            if op_id is not None:
+                self.sent.append(Sent(op_id, text, (values["sender"], values["to"]), policy))
+                return True
+            self.failed_sends += 1
+            time.sleep(_SEND_AGAIN_S)
+        self.given_up += 1
+        return False
+
+    def _tried(self, message: SendMessage) -> str | None:
+        try:
+            return self.outbox.send(message).id
+        except PacelineError:
+            return None
+
+    def outcomes(self) -> tuple[int, int]:
+        """How many operations have their outcome, and how many the books do not account for."""
+        books = [balance_of(found) for name in self.accounts if (found := self.state.account(name))]
+        return sum(sum(book.outcomes.values()) for book in books), sum(abs(book.unaccounted) for book in books)
+
+    def drain(self, *, canaries: bool = True, patience_s: float = PATIENCE_S) -> bool:
+        """Wait until all that was sent has its outcome, and go on sending meanwhile; False when nothing more comes.
+
+        Args:
+            canaries: send a further message of each sender now and then: a look-up believes a history that shows later ones.
+            patience_s: seconds without any further outcome.
+        """
+        progress, since_s, canary_s = -1, time.monotonic(), time.monotonic()
+        while True:
+            found = [states.get(one.id) for states in [self.states()] for one in self.sent]
+            left = sum(state in (None, "waiting", "granted", "sending", "inbox") for state in found)
+            if not left:
+                return True
+            now_s = time.monotonic()
+            if left != progress:
+                progress, since_s = left, now_s
+            if now_s - since_s > patience_s:
+                return False
+            if canaries and now_s - canary_s > _CANARY_S:
+                canary_s = now_s
+                self._send_canaries()
+            time.sleep(0.2)
+
+    def _send_canaries(self) -> None:
+        """Messages that nobody counts, one of each sender of the first account."""
+        for number in range(SENDERS):
+            message = SendMessage(
+                account=self.accounts[0], sender=f"+155501000{number:02d}", to="+15550999999", text="canary"
+            )
+            try:
+                self.outbox.send(message)
+            except PacelineError:
+                return
+
+    def states(self) -> dict[str, str]:
+        """Where each operation is: its outcome, or where it waits."""
+        root = f"{names.STATE_ROOT}:o:"
+        found: dict[str, str] = {}
+        for start in range(0, len(self.sent), 500):
+            page = self.sent[start : start + 500]
+            with self.client.pipeline(transaction=False) as pipe:
+                for one in page:
+                    pipe.hmget(root + one.id, "s", "oc")
+                replies = pipe.execute()
+            for one, (state, outcome) in zip(page, replies, strict=True):
+                found[one.id] = outcome or {"w": "waiting", "g": "granted", "s": "sending"}.get(state, "inbox")
+        return found
+
+    def judged(self) -> Account:
+        """What became of all messages."""
+        return account_for(self.sent, self.states(), self.sandbox.arrivals())
+
+    def violations(self) -> int:
+        """Calls against the pace, as the provider counts them; those of canaries too."""
+        keys = self.sandbox.report()["keys"]
+        return sum(int(keys[name]["violations"]) for name in self.accounts if name in keys)
+
+    def arrived_after(self, at_us: int) -> list[int]:
+        """When calls arrived after an instant (us of the provider's clock)."""
+        return [int(arrival["at_us"]) for arrival in self.sandbox.arrivals() if int(arrival["at_us"]) > at_us]
+
+    def recovery_s(self, ended_s: float, patience_s: float = 60.0) -> float:
+        """Seconds from the end of a fault (wall clock) until the next call arrives."""
+        deadline = time.monotonic() + patience_s
+        while time.monotonic() < deadline:
+            if later := self.arrived_after(int(ended_s * 1e6)):
+                return min(later) / 1e6 - ended_s
+            time.sleep(0.1)
+        return patience_s
+
+
+@contextmanager
+def world(
+    seed: int,
+    *,
+    scenario: Mapping[str, Any],
+    appendfsync: AppendFsync = "everysec",
+    broker: Callable[[EmbeddedServer, ExitStack], str] | None = None,
+    extra: Iterable[str] = (),
+) -> Iterator[World]:
+    """Start a state server and a provider, and end them with the block.
+
+    Args:
+        seed: of all choices.
+        scenario: what the provider does.
+        appendfsync: of the state server.
+        broker: the address that workers and producer use, made from the server; its own unless given.
+        extra: further options of the state server.
+    """
+    with ExitStack() as stack:
+        directory = Path(stack.enter_context(TemporaryDirectory(prefix="paceline-faults-")))
+        server = stack.enter_context(
+            start_server(directory=directory / "state", appendfsync=appendfsync, extra=tuple(extra))
+        )
+        process = stack.enter_context(start_sandbox(seed=seed))
+        sandbox = SandboxClient(process.origin)
+        sandbox.put_scenario(scenario)
+        url = broker(server, stack) if broker else server.url
+        built = World(server, sandbox, process.base_url, url, Random(seed))
+        stack.callback(built.close)
+        yield built
+
+
+def feed(
+    built: World, accounts: Iterable[str], per_second: float, stopping: threading.Event, most: int, **fields: Any
+) -> threading.Thread:
+    """Send messages evenly from a thread, to the accounts in turn, until told to stop or until so many are sent."""
+    names = list(accounts)
+
+    def run() -> None:
+        began_s = time.monotonic()
+        for number in range(most):
+            if stopping.wait(max(0.0, began_s + number / per_second - time.monotonic())):
+                return
+            built.send(names[number % len(names)], **fields)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    return thread
+
+
+def end(pid: int, signal: int) -> None:
+    """Send a signal to a process that may have ended."""
+    try:
+        os.kill(pid, signal)
+    except ProcessLookupError:
+        return

@@ -1,0 +1,45 @@
+"""Whether the secret key is the one that the stored API keys were encrypted under: asked before a worker starts."""
+
+from typing import Final
+
+import redis
+
+from paceline import names
+from paceline.errors import ConfigurationError
+from paceline.state.calls import State
+from paceline.state.scripts import Script
+from paceline_worker.accounts.secrets import KeyRing
+
+# So many stored keys are tried; one that opens is enough.
+_MOST: Final = 20
+
+
+def check_secret(client: redis.Redis, ring: KeyRing) -> None:
+    """Refuse a secret key that opens no stored API key: it would suspend one account after the other.
+
+    One that opens some is taken: a rotation may be under way, and a single key that was tampered with stops its account only.
+
+    Args:
+        client: the state server.
+        ring: of the secret key.
+
+    Raises:
+        ConfigurationError: there are stored keys, and none could be opened; says what to do.
+    """
+    accounts = State(client).accounts()
+    sample = accounts[:: max(1, len(accounts) // _MOST)]
+    reply = Script("paceline_worker", "account").run(client, "keys", *sample) if sample else []
+    stored = [one for one in zip(sample, reply[::2], reply[1::2], strict=True) if one[1]]
+    if stored and not any(_opens(ring, *one) for one in stored):
+        raise ConfigurationError(
+            f"{names.ENV_SECRET_KEY} opens none of the stored API keys: they were stored under another one. Set"
+            " that one, or both with a comma between them, the newer first"
+        )
+
+
+def _opens(ring: KeyRing, account: str, text: str, version: str) -> bool:
+    try:
+        ring.decrypt(text, account, int(version or 0))
+    except (ConfigurationError, ValueError):
+        return False
+    return True

@@ -1,0 +1,147 @@
+"""The state server: whether it answers, may be written to, keeps what it is given, and how far away it is."""
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from typing import Any, Final
+
+import redis
+from redis.exceptions import RedisError
+
+from paceline.errors import ConfigurationError
+from paceline.settings import Settings
+from paceline.settings.address import read_state
+from paceline.state import connect_to
+from paceline.state.calls import State
+from paceline.state.scripts import Script
+from paceline.state.trouble import trouble
+from paceline_worker.checks import durability_objection, version_objection
+from paceline_worker.doctor.finding import Finding, failure, ok, warning
+from paceline_worker.state.migration import Migration
+
+_ROUNDS: Final = 5
+# Grants run ahead by 250 ms and more; a call takes several round trips.
+_FAR_S: Final = 0.05
+_CLOCKS_DIFFER_S: Final = 2.0
+_NEARLY_FULL: Final = 0.9
+_NAME: Final = "doctor"
+
+
+def findings(settings: Settings) -> Iterator[Finding]:
+    """Look at the state server."""
+    address = read_state(settings.state_url)
+    with closing(connect_to(settings)) as client:
+        try:
+            info = client.info("everything")
+        except (RedisError, OSError) as error:
+            yield failure("state", f"{trouble(error)} ({address.shown()})")
+            return
+        yield _version(info, address.shown())
+        if address.is_encrypted and address.verifies != "required":
+            yield warning(
+                "state TLS", "the server's certificate is not verified: remove ssl_cert_reqs from PACELINE_STATE_URL"
+            )
+        yield from _role(info)
+        yield _persistence(info, allow_volatile=settings.allow_volatile)
+        yield _memory(info)
+        rights = _rights(client)
+        yield rights
+        if rights.level != "ok":
+            return
+        yield _schema(client)
+        yield _distance(client)
+        yield _clock(client)
+        yield from _fleet(client)
+
+
+def _version(info: Mapping[str, Any], shown: str) -> Finding:
+    objection = version_objection(dict(info))
+    if objection:
+        return failure("state", objection)
+    kind = "Valkey" if "valkey_version" in info else "Redis"
+    return ok("state", f"{kind} {info.get('valkey_version', info.get('redis_version'))} at {shown}")
+
+
+def _role(info: Mapping[str, Any]) -> Iterator[Finding]:
+    if info.get("role") == "slave":
+        yield failure("state role", "the state server is a replica, which takes no writes: name the primary")
+    elif int(info.get("cluster_enabled", 0)):
+        yield warning(
+            "state role", "the state server is in cluster mode: state needs one shard, and a broker elsewhere"
+        )
+
+
+def _persistence(info: Mapping[str, Any], *, allow_volatile: bool) -> Finding:
+    objection = durability_objection(dict(info))
+    if objection:
+        return (warning if allow_volatile else failure)("state persistence", objection)
+    if info.get("aof_last_write_status", "ok") != "ok":
+        return failure("state persistence", "the append-only file cannot be written: look at the server's disk")
+    return ok("state persistence", "an append-only file is kept, and nothing is evicted")
+
+
+def _memory(info: Mapping[str, Any]) -> Finding:
+    limit, used = int(info.get("maxmemory", 0)), int(info.get("used_memory", 0))
+    if not limit:
+        return ok("state memory", f"{used >> 20} MiB used, without a limit")
+    if used >= limit:
+        return failure("state memory", f"the state server is full: {used >> 20} of {limit >> 20} MiB")
+    words = f"{used >> 20} of {limit >> 20} MiB used"
+    return (warning if used > _NEARLY_FULL * limit else ok)("state memory", words)
+
+
+def _rights(client: redis.Redis) -> Finding:
+    script = Script("paceline_worker", "unreachable")
+    try:
+        script.run(client, _NAME, "it looks")
+        script.run(client, _NAME, "")
+    except (RedisError, OSError) as error:
+        return failure("state rights", trouble(error))
+    return ok("state rights", "scripts run, and may write")
+
+
+def _schema(client: redis.Redis) -> Finding:
+    try:
+        form = Migration(client).form()
+    except (RedisError, OSError, ConfigurationError) as error:
+        return failure("state form", trouble(error) if isinstance(error, RedisError | OSError) else str(error))
+    if form.schema == "" or form.is_ours:
+        return ok("state form", "state has the form of this release")
+    return failure(
+        "state form", f"state has schema {form.schema}, this release {form.ours}: see `paceline state migrate`"
+    )
+
+
+def _distance(client: redis.Redis) -> Finding:
+    took = []
+    for _ in range(_ROUNDS):
+        began_s = time.monotonic()
+        client.ping()
+        took.append(time.monotonic() - began_s)
+    words = f"a round trip takes {1000 * min(took):.1f} ms"
+    return (
+        warning("state distance", f"{words}: slots will be late") if min(took) > _FAR_S else ok("state distance", words)
+    )
+
+
+def _clock(client: redis.Redis) -> Finding:
+    seconds, micros = client.time()
+    ahead_s = int(seconds) + int(micros) / 1e6 - time.time()
+    if abs(ahead_s) > _CLOCKS_DIFFER_S:
+        return warning(
+            "clock", f"the state server's clock and this machine's differ by {abs(ahead_s):.0f} s: look at NTP"
+        )
+    return ok("clock", "the state server and this machine agree about the time")
+
+
+def _fleet(client: redis.Redis) -> Iterator[Finding]:
+    fleet = State(client).fleet()
+    workers, unreachable = int(fleet.get("workers", 0)), int(fleet.get("unreachable", 0))
+    if unreachable:
+        yield failure(
+            "workers", f"{unreachable} cannot reach the provider ({fleet.get('unreachable_why')}), {workers} can"
+        )
+    elif not workers:
+        yield warning("workers", "no worker is alive in this namespace, so nothing leaves until one is started")
+    else:
+        yield ok("workers", f"{workers} alive")

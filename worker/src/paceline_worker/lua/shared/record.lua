@@ -1,0 +1,156 @@
+-- What an inbox record may be. Needs campaigns.lua. A producer's user may write any record, so nothing in it is believed: fields come from
+-- a closed list, account, sender and campaign have one home each, and everything has a size. Everything is checked before anything is
+-- written.
+local record_of = { CANCELLED = 'its campaign was cancelled' }
+
+-- An Outbox writes 250 rows at most (some 2 ms); releases before wrote 1,000. More would hold up the server, and Lua's stack.
+local MOST_ROWS = 2000
+local LARGEST_RECORD, LARGEST_PAYLOAD = 16777216, 131072
+-- Field of a row -> the most bytes that it may have.
+local ROW = { id = 64, to = 128, p = LARGEST_PAYLOAD, m = LARGEST_PAYLOAD, rf = 64, nb = 17, vu = 17, wi = 4096, tp = 512, ik = 1040, dg = 128, rk = 4096 }
+local COMMON = { a = 128, f = 32, pr = 1, k = 64, mx = 4, unk = 16, ur = 1, vu = 17, wi = 4096 }
+local NEEDED_OF_ROW, NEEDED_OF_COMMON = { 'id', 'to', 'p' }, { 'a', 'f', 'pr', 'k', 'mx', 'unk' }
+local TIMES = { 'nb', 'vu', 'mx' }
+
+function record_of.decode(body)
+  if #body > LARGEST_RECORD then return nil end
+  local readable, record = pcall(cjson.decode, body)
+  if readable and type(record) == 'table' and record.v == 1 then return record end
+  return nil
+end
+
+-- Why fields are not what they may be, or nil.
+local function wrong(fields_of, known)
+  for name, value in pairs(fields_of) do
+    if type(value) ~= 'string' then return 'the record holds a field that is not text' end
+    if not known[name] then return 'the record holds a field that this worker does not know' end
+    if #value > known[name] then return 'the record holds a field that is too long' end
+  end
+end
+
+local function lacks(fields_of, needed)
+  for _, name in ipairs(needed) do
+    if fields_of[name] == nil then return true end
+  end
+  return false
+end
+
+-- Of the rows of a record that came too late for its campaign: { id, to, key or '' } of those that no earlier one brought.
+function record_of.unreached(record)
+  local unreached = {}
+  local function fits(value, name) return type(value) == 'string' and #value <= ROW[name] end
+  for place, row in ipairs(type(record.rows) == 'table' and record.rows or {}) do
+    if place > MOST_ROWS then break end
+    local whole = type(row) == 'table' and fits(row.id, 'id') and fits(row.to, 'to')
+    if whole and redis.call('EXISTS', key.operation(row.id)) == 0 then
+      unreached[#unreached + 1] = { row.id, row.to, fits(row.rk, 'rk') and row.rk or '' }
+    end
+  end
+  return unreached
+end
+
+local function number_of_rows(record)
+  if type(record.rows) ~= 'table' then return 0 end
+  local number = 0
+  for _ in pairs(record.rows) do number = number + 1 end
+  return number == #record.rows and number or 0
+end
+
+-- The campaign that a record was written for, or nil: none, or one that there is not.
+function record_of.campaign(held)
+  local name = held.campaign
+  if not name or name == '' or string.find(name, '[:%c]') then return nil end
+  return campaign.of(name).a and name or nil
+end
+
+-- What concerns the record as a whole: its account, sender, campaign and count are those it was written under.
+local function objection_to_whole(record, held, name)
+  if type(record.sender) ~= 'string' or not string.match(record.sender, '^%+%d+$') or #record.sender > COMMON.f then
+    return 'the record is incomplete'
+  end
+  if record.priority ~= 't' and record.priority ~= 'b' then return 'the record is incomplete' end
+  if record.account ~= nil and record.account ~= held.account then return 'the record names another account' end
+  local number = number_of_rows(record)
+  if number == 0 or number > MOST_ROWS then return 'the record holds no rows, or too many' end
+  if tostring(number) ~= held.count then return 'the record does not hold as many rows as it says' end
+  local senders = record_of.senders(held.account)
+  if senders and not string.find(senders, ' ' .. record.sender .. ' ', 1, true) then
+    return 'the account lists its senders, and the record names another'
+  end
+  if not name then return nil end
+  if not record_of.campaign(held) then return 'its campaign is not known' end
+  local c = campaign.of(name)
+  if c.a ~= held.account or c.f ~= record.sender then return 'its campaign is of another account or sender' end
+end
+
+local function objection_to_common(record, held)
+  local common = record.common
+  if common == nil then return not record.campaign and 'the record is incomplete' or nil end
+  if type(common) ~= 'table' then return 'the record holds a field that is not text' end
+  local why = wrong(common, COMMON)
+  if why or record.campaign then return why or next(common) and 'the record says what its campaign says' or nil end
+  if lacks(common, NEEDED_OF_COMMON) then return 'the record is incomplete' end
+  if common.a ~= held.account or common.f ~= record.sender or common.pr ~= record.priority then
+    return 'the record says one thing twice, and differently'
+  end
+end
+
+local function objection_to_row(row, common)
+  if type(row) ~= 'table' then return 'the record holds a field that is not text' end
+  local why = wrong(row, ROW)
+  if why then return why end
+  if lacks(row, NEEDED_OF_ROW) then return 'a row of the record lacks its id, target or payload' end
+  if not string.match(row.id, '^[%w_-]+$') or not string.match(row.to, '^[%w+@._-]+$') then
+    return 'a row of the record has an id or a target of a form that does not exist'
+  end
+  if row.rf and redis.call('EXISTS', key.operation(row.rf)) == 0 then
+    return 'operation ' .. string.gsub(row.rf, '[^%w_-]', '?') .. ', which it follows, is not known, or was deleted after its retention time'
+  end
+  if row.rf and not (row.vu or common.vu) then return 'a row of the record follows another for ever' end
+  for _, name in ipairs(TIMES) do
+    if not string.match(row[name] or common[name] or '0', '^%d+$') then return 'a row of the record holds a time that is no number' end
+  end
+end
+
+-- The senders that an account lists, between spaces, or nil. Read once for each account of a run.
+local senders_of = {}
+function record_of.senders(account)
+  if senders_of[account] == nil then
+    local listed = redis.call('HGET', key.about(account), 'senders')
+    senders_of[account] = listed and listed ~= '' and ' ' .. listed .. ' ' or false
+  end
+  return senders_of[account]
+end
+
+-- Why a record cannot be taken, or nil. `held` is what it was written with, `a` its account, `name` its campaign.
+function record_of.objection(record, held, a, name)
+  if record and record_of.campaign(held) and campaign.of(name).hold == 'cancelled' then return record_of.CANCELLED end
+  if #held.body > LARGEST_RECORD then return 'the record is too large' end
+  if not record then return 'the record is not of a version this worker reads' end
+  if not a then return 'the account was removed' end
+  local why = objection_to_whole(record, held, name) or objection_to_common(record, held)
+  if why then return why end
+  for _, row in ipairs(record.rows) do
+    why = objection_to_row(row, record.common or {})
+    if why then return why end
+  end
+end
+
+-- How many operations a record counts as in the books; one that was not written by an Outbox may say anything.
+function record_of.counted(held)
+  return held.count and string.match(held.count, '^%d%d?%d?%d?$') and tonumber(held.count) or 0
+end
+
+-- Errors that say something of the server, not of a record: they end the script, and the record is read again later.
+local OF_THE_SERVER = { 'OOM', 'MISCONF', 'READONLY', 'NOREPLICAS', 'NOPERM', 'MASTERDOWN', 'CLUSTERDOWN', 'LOADING' }
+
+-- Run a function; its results, or nil when a record broke it.
+function record_of.guarded(run, ...)
+  local results = { pcall(run, ...) }
+  if results[1] then return results end
+  local words = type(results[2]) == 'table' and (results[2].err or '') or tostring(results[2])
+  for _, word in ipairs(OF_THE_SERVER) do
+    if string.find(words, word, 1, true) then error(results[2], 0) end
+  end
+  return nil
+end
