@@ -11,6 +11,7 @@ from redis.exceptions import ReadOnlyError, ResponseError
 from paceline import Settings
 from paceline.inbox import transport
 from paceline.inbox.app import App
+from paceline.inbox.publisher import Publisher
 from tests.conftest import Servers
 from tests.support.servers import SERVER_KINDS
 
@@ -67,3 +68,37 @@ def test_a_consumer_that_is_let_in_and_refused_comes_back_once_a_second(
             connection.ensure_connection(lambda *_: None)
     assert 2 == len(slept)
     assert all(0.5 < pause <= 1 for pause in slept)
+
+
+class Deaf:
+    """A broker connection whose server listens to nothing: what waits for its answer would wait for ever."""
+
+    connected = True
+
+    def __init__(self) -> None:
+        self.connection = self
+        self.collected = 0
+
+    def collect(self) -> None:
+        self.collected += 1
+
+    def release(self) -> None:
+        raise AssertionError("it waits for an answer")
+
+
+def test_a_broker_that_blocks_is_left_without_a_word(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    """RabbitMQ in its memory alarm takes a message, confirms nothing, and does not hear that we close."""
+    deaf = Deaf()
+    monkeypatch.setattr(app, "connection_for_write", lambda: deaf)
+
+    def send_task(*_: Any, confirm_timeout: float, **__: Any) -> None:
+        assert 0 < confirm_timeout < 5
+        raise TimeoutError
+
+    monkeypatch.setattr(app, "send_task", send_task)
+    monkeypatch.setattr(app.amqp, "Producer", lambda *_, **__: None)
+    publisher = Publisher(app)
+    for number in (1, 2):
+        with pytest.raises(TimeoutError):
+            publisher.publish("task", [], queue="queue")
+        assert number == deaf.collected

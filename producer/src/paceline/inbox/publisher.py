@@ -50,7 +50,7 @@ class Publisher:
                     confirm_timeout=CONFIRM_TIMEOUT_S,
                 )
             except BaseException:
-                self._disconnect()
+                self._disconnect(abruptly=True)
                 raise
 
     def close(self) -> None:
@@ -68,8 +68,14 @@ class Publisher:
             self._producer = self._app.amqp.Producer(self._connection, auto_declare=False)
         return self._producer
 
-    def _disconnect(self) -> None:
+    def _disconnect(self, *, abruptly: bool = False) -> None:
         connection, self._connection, self._producer = self._connection, None, None
-        if connection is not None and self._pid == os.getpid():
-            with suppress(Exception):
+        if connection is None or self._pid != os.getpid():
+            return
+        with suppress(Exception):
+            # Where closing is a conversation (AMQP), a server that does not listen would keep us waiting for ever.
+            collect = getattr(connection.connection, "collect", None) if abruptly and connection.connected else None
+            if collect:
+                collect()
+            else:
                 connection.release()
