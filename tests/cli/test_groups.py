@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import RECIPIENT, SENDER, Cli, Inbox
+from tests.support.workbooks import workbook
 
 FROM = ("--account", "acme", "--from", SENDER)
 GROUP = "WAG11111111-2222-4333-8444-555555555555"
@@ -67,7 +68,10 @@ def test_a_large_group_is_one_operation(cli: Cli, inbox: Inbox, file: Path) -> N
         (b"name,phone\nAnn,+15550100003\n", "team.csv has several columns, and none is headed `to` or `number`"),
         (b"name,to\nAnn\n", "team.csv, line 2: is not a phone number in E.164 form"),
         (b"+1555\xff0100003\n", "team.csv is not UTF-8 text"),
-        (b'to\n"+15550100003\n', "team.csv, line 2: unexpected end of data"),
+        ("+15550100003\n".encode("utf-16"), "team.csv: the first row must name the columns"),
+        (b'{"phone":"+15550100003"}\n', "team.csv, line 1: is not a phone number in E.164 form"),
+        (workbook(Team=[["phone"], ["+15550100003"]]), 'team.csv: there is no column "to" (found: phone)'),
+        (b'to\n"+15550100003\n', "team.csv, line 2: a quote opens a cell"),
         (
             "".join(f"+1555010{number:04}\n" for number in range(100, 1125)).encode(),
             "team.csv, line 1025: names more than 1,024 numbers, which is the most of a group",
@@ -87,6 +91,25 @@ def test_a_number_that_a_file_repeats_is_taken_once(cli: Cli, inbox: Inbox, file
     options = ["--participant", RECIPIENT, "--participants", str(file)]
     assert cli("group", "create", "Team", *FROM, *options).code == 0
     assert inbox.only["p"]["participants"] == [RECIPIENT, NUMBERS[0]]
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("team.csv", b"Name;To\nAnn;+15550100003\nBob;+15550100004\n"),
+        ("team.csv", "number,name\n+15550100003,Ann\n+15550100004,Bob\n".encode("utf-16")),
+        ("team.json", b'[{"to":"+15550100003"},\n{"to":"+15550100004"}]'),
+        ("team.csv", b'to,name\n"+15550100003" ,Ann\n,,\n\xe2\x80\xaa+15550100004\xe2\x80\xac,Bob,\n'),
+        ("team.xlsx", workbook(Team=[["To", "Name"], ["+15550100003", "Ann"], ["+15550100004", None]])),
+    ],
+)
+def test_participants_come_from_whatever_recipients_come_from(
+    cli: Cli, inbox: Inbox, tmp_path: Path, name: str, content: bytes
+) -> None:
+    """The same files are read by the same reader."""
+    (tmp_path / name).write_bytes(content)
+    assert cli("group", "create", "Team", *FROM, "--participants", str(tmp_path / name)).code == 0
+    assert inbox.only["p"]["participants"] == NUMBERS
 
 
 @pytest.mark.parametrize("name", ["", "   ", "\u200b"])

@@ -93,7 +93,7 @@ def _header(lines: Lines, reading: Reading) -> tuple[list[str], str]:
     """The header and the delimiter: the one that divides a column of numbers from the others."""
     first = next((line for line in lines if visible(line.replace("\ufeff", ""))), None)
     if first is None:
-        raise InvalidOperation("has no rows, and no header")
+        raise MissingColumn("has no rows, and no header")
     first = first.lstrip("\ufeff")
     given = reading.delimiter
     if separator := _SEPARATOR.fullmatch(first.strip("\r\n")):
@@ -119,7 +119,7 @@ def _header(lines: Lines, reading: Reading) -> tuple[list[str], str]:
 
 def _no_header(cells: list[str], error: MissingColumn | None) -> InvalidOperation:
     if any(_NUMBER.fullmatch(visible(cell)) for cell in cells):
-        return InvalidOperation(
+        return MissingColumn(
             "the first row must name the columns, and it holds a number. Add a header, such as: to,name"
         )
     return error or InvalidOperation("there is no header")

@@ -234,7 +234,7 @@ class Accounts:
             fields["reserve"] = _reserve(reserve)
         if senders is not None:
             fields["senders"] = " ".join(_sender(number) for number in senders)
-        self._known(self._run("limits", name, "", "", *(text for pair in fields.items() for text in pair)), name)
+        self._known(self._run("limits", name, "", *(text for pair in fields.items() for text in pair)), name)
 
     def rotate(self, name: str, key: ApiKey | None, *, ring: KeyRing) -> None:
         """Give an account another key, or encrypt the one it has under the newest secret; its backlog and limits stay.

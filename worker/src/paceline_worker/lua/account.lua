@@ -4,7 +4,7 @@
 -- ARGV  1 verb, 2 account, then
 --         add:     3 'read' (/info was), 'first' (nothing is sent before it is read, or a minute has passed) or '',
 --                  4 digests of its key, the one to keep first, then field, value ... of a:<acct> (interval, quotas, variation, rate, pacing, senders, budgets, key, key_version ...)
---         limits:  3 '', 4 '', then field, value ... to change; the bucket keeps its time
+--         limits:  3 '', then field, value ... to change; the bucket keeps its time
 --         suspend: 3 reason, 4 version of the key that was refused ('' or missing: whatever its key is)
 --         rotate:  3 version of the key that is there, 4 encrypted key, 5 its version, 6 '1' when it is another key, not the same one
 --                  encrypted anew, 7 digests of it, the one to keep first
@@ -140,7 +140,7 @@ elseif verb == 'throttled' then
   redis.call('HSET', k, 'paused_until', int(until_then), 'info_at', int(until_then))
 end
 if verb == 'add' or verb == 'limits' then
-  for i = 5, #ARGV, 2 do write_account(name, ARGV[i], ARGV[i + 1]) end
+  for i = verb == 'add' and 5 or 4, #ARGV, 2 do write_account(name, ARGV[i], ARGV[i + 1]) end
   if verb == 'add' then
     keep_digest(name, ARGV[4])
     local info_at = ARGV[3] == 'read' and now + tonumber(redis.call('HGET', k, 'info_every') or 0) or now

@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Final, TextIO
 
@@ -9,7 +10,10 @@ import typer
 
 from paceline.errors import InvalidOperation
 from paceline.operations.groups import MOST_PARTICIPANTS
-from paceline.recipients.numbers import phone_number
+from paceline.recipients.columns import MissingColumn, Reading, find_to
+from paceline.recipients.files import read_file
+from paceline.recipients.numbers import phone_number, visible
+from paceline.recipients.rows import PROBLEM, FileRow
 
 Participant = Annotated[
     list[str] | None, typer.Option("--participant", metavar="+NUMBER", help="One of them, E.164; repeatable.")
@@ -17,13 +21,17 @@ Participant = Annotated[
 ParticipantsFile = Annotated[
     Path | None,
     typer.Option(
-        "--participants", metavar="FILE", help="More of them: a number a line, or CSV with a column `to` or `number`."
+        "--participants",
+        metavar="FILE",
+        help="More of them: a number a line, or any file with a column `to` or `number`.",
     ),
 ]
 
 # What an `InvalidOperation` about them names, because they come from both.
 OPTIONS: Final = "--participant, --participants"
 _COLUMNS: Final = ("to", "number")
+# More than a group can have, and enough to say so.
+_MOST_ROWS: Final = 10_000
 
 
 def participants_of(given: list[str] | None, path: Path | None, sender: str | None = None) -> tuple[str, ...]:
@@ -75,14 +83,32 @@ def _placed(given: Iterable[str], path: Path | None) -> Iterator[tuple[str, str]
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Line and number of what a file holds."""
+    """Line and number of what a file holds: any file of recipients, or a number a line."""
+    objection = ""
+    for column in (None, *_COLUMNS):
+        try:
+            rows = list(islice(read_file(path, Reading(to_column=column)), _MOST_ROWS))
+            found = list(_numbers(path, rows, column))
+        except InvalidOperation as error:
+            objection = objection or f"--participants: {str(error).removeprefix('recipients: ')}"
+            if isinstance(error, MissingColumn) or isinstance(error.__cause__, MissingColumn):
+                continue
+            raise InvalidOperation(objection) from error
+        yield from found
+        return
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             yield from _cells(path, file)
-    except UnicodeDecodeError as error:
-        raise InvalidOperation(f"--participants: {path.name} is not UTF-8 text") from error
-    except OSError as error:
-        raise InvalidOperation(f"--participants: {path.name} cannot be read: {error.strerror}") from error
+    except (UnicodeDecodeError, OSError) as error:  # no text, and no column with numbers either
+        raise InvalidOperation(objection) from error
+
+
+def _numbers(path: Path, rows: Iterable[FileRow], column: str | None) -> Iterator[tuple[int, str]]:
+    for row in rows:
+        if PROBLEM in row:
+            raise InvalidOperation(f"{path.name}, line {row.line}: {row[PROBLEM]}")
+        name = find_to(row.header or tuple(row), Reading(to_column=column))
+        yield row.line, visible(str(row.get(name) or ""))
 
 
 def _cells(path: Path, file: TextIO) -> Iterator[tuple[int, str]]:
