@@ -28,7 +28,7 @@ local function older(oldest, id)
   return oldest
 end
 
-local CAMPAIGN_FIELDS = { 'f', 'hold', 'hold_why', 'hold_at', 'weight', 'window', 'openings', 'opens', 'closes', 'cap', 'cap_next' }
+local CAMPAIGN_FIELDS = { 'f', 'hold', 'hold_why', 'hold_at', 'weight', 'window', 'openings', 'opens', 'closes', 'cap', 'cap_next', 'rate' }
 
 -- The bulk sources of an account by sender: single operations ('-'), and the campaigns that are not complete.
 local function sources_of(account)

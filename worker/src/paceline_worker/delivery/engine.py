@@ -152,6 +152,8 @@ class Engine:
             self._closing = True
             self._room.notify_all()
         if not self._thread.is_alive():
+            if not self._loop.is_closed():  # it never started
+                self._loop.close()
             return
         asyncio.run_coroutine_threadsafe(self._drain(deadline_s), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
