@@ -121,7 +121,7 @@ _OWNED_BY_STATE = re.compile(
     r":(accounts|keys|due|timers|fl|inbox|meta|workers|outcomes|receipts|campaigns|tokens|c:[^:]+|in:[^:]+)$"
 )
 _OWNED_BY_CAMPAIGN = re.compile(r":c:(?P<campaign>[^:]+):(?:tm|out)$")
-_OWNED_BY_ACCOUNT = re.compile(r":(?:a|l):(?P<account>[^:]+)(?::.*)?$")
+_OWNED_BY_ACCOUNT = re.compile(r":(?:a|l|about|secret|hook):(?P<account>[^:]+)(?::.*)?$")
 
 
 def ownerless_keys(client: redis.Redis) -> list[str]:

@@ -64,7 +64,7 @@ def test_an_address_is_replaced(cli: Cli, worker: Worker) -> None:
     assert second["url"].startswith(START)
     assert second["url"] != first
     token = second["url"].removeprefix(START)
-    assert worker.state.client.hget(f"{names.STATE_ROOT}:a:quick:secret", "hook") == digest_of(token)
+    assert worker.state.client.hget(f"{names.STATE_ROOT}:hook:quick", "hook") == digest_of(token)
 
 
 @pytest.mark.usefixtures("quick")

@@ -41,12 +41,12 @@ def test_a_key_that_cannot_be_decrypted_keeps_the_others_from_nothing(
 ) -> None:
     """It is named, the others are encrypted anew, and the exit code tells."""
     cli("accounts", "add", "beta", "--limit", "10/minute", "--no-info", stdin=NEW_KEY)
-    before = client.hget("paceline:{0}:a:beta:secret", "key")
-    client.hset("paceline:{0}:a:acme:secret", "key", "of another secret")
+    before = client.hget("paceline:{0}:secret:beta", "key")
+    client.hset("paceline:{0}:secret:acme", "key", "of another secret")
     answer = cli("accounts", "rotate", "--same-key")
     assert (1, "1 key encrypted anew.\n") == (answer.code, answer.out)
     assert "the API key of account 'acme' cannot be decrypted" in answer.err
-    assert before != client.hget("paceline:{0}:a:beta:secret", "key")
+    assert before != client.hget("paceline:{0}:secret:beta", "key")
     assert NEW_KEY == stored_key(server, "beta")
 
 

@@ -21,7 +21,7 @@ def forget_digests(client: redis.Redis, *accounts: str) -> None:
     """As state was before there were digests."""
     client.delete("paceline:{0}:keys")
     for name in accounts:
-        client.hdel(f"paceline:{{0}}:a:{name}:secret", "digest")
+        client.hdel(f"paceline:{{0}}:secret:{name}", "digest")
 
 
 def test_a_second_name_for_a_key_is_refused(cli: Cli, client: redis.Redis) -> None:
@@ -32,7 +32,7 @@ def test_a_second_name_for_a_key_is_refused(cli: Cli, client: redis.Redis) -> No
     assert ["acme"] == list(client.smembers("paceline:{0}:accounts"))
     assert all(
         API_KEY not in str(client.hgetall(name))
-        for name in ("paceline:{0}:keys", "paceline:{0}:a:acme", "paceline:{0}:a:acme:secret")
+        for name in ("paceline:{0}:keys", "paceline:{0}:a:acme", "paceline:{0}:secret:acme")
     )
 
 
@@ -93,6 +93,6 @@ def test_accounts_that_share_a_key_already_can_be_encrypted_anew(cli: Cli, clien
 def test_a_key_that_cannot_be_decrypted_hinders_nobody(cli: Cli, client: redis.Redis) -> None:
     """Nobody can say whether it is the same one."""
     forget_digests(client, "acme")
-    client.hset("paceline:{0}:a:acme:secret", "key", "of another secret")
+    client.hset("paceline:{0}:secret:acme", "key", "of another secret")
     assert 0 == cli("accounts", "add", "beta", *LIMITED, stdin=API_KEY).code
     assert 0 == cli("accounts", "add", "gamma", *LIMITED, stdin="another").code

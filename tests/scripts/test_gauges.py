@@ -248,7 +248,7 @@ def test_reading_changes_nothing(drive: Drive, uploads: Uploads) -> None:
 
 def test_keys_are_not_read(drive: Drive) -> None:
     """The exporter needs no secret, and never sees one."""
-    encrypted = str(drive.client.hget(f"{ROOT}:a:acme:secret", "key"))
+    encrypted = str(drive.client.hget(f"{ROOT}:secret:acme", "key"))
     reply = Script("paceline_worker", "gauges").run(drive.client, "accounts", 100, "acme")
     assert len(encrypted) > 40
     assert encrypted not in str(reply)
@@ -257,7 +257,7 @@ def test_keys_are_not_read(drive: Drive) -> None:
 def test_an_account_that_cannot_be_understood_hides_no_other(drive: Drive) -> None:
     """It is left out."""
     add_account(drive.client, "broken")
-    drive.client.hset(f"{ROOT}:a:broken:about", "credits_left", "many")
+    drive.client.hset(f"{ROOT}:about:broken", "credits_left", "many")
     assert ["acme"] == [one.name for one in Reader(drive.client).accounts()]
 
 

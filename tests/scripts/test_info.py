@@ -180,10 +180,10 @@ def test_figures_that_were_read_when_it_was_added_are_of_then(drive: Drive) -> N
     """So that nobody is told that they were never read, and no alert says that they are old."""
     Accounts(drive.client).remove("acme")
     add(drive)
-    assert drive.client.hget("paceline:{0}:a:acme:about", "info_read_at") is None
+    assert drive.client.hget("paceline:{0}:about:acme", "info_read_at") is None
     Accounts(drive.client).remove("acme")
     add(drive, info=Info(per_minute=10))
-    assert str(drive.now_us) == drive.client.hget("paceline:{0}:a:acme:about", "info_read_at")
+    assert str(drive.now_us) == drive.client.hget("paceline:{0}:about:acme", "info_read_at")
 
 
 def test_an_account_suspended_by_hand_is_not_asked_about(told: Drive) -> None:

@@ -25,7 +25,7 @@ def as_schema_2(drive: Drive) -> None:
         ready: Any = client.zrange(f"{account}:r", 0, -1, withscores=True)
         for sender, since in ready:
             client.zadd(f"{account}:{'rt' if since < _BULK else 'rb'}", {sender: since % _BULK})
-        client.delete(f"{account}:about", f"{account}:secret", f"{account}:r")
+        client.delete(*(f"{ROOT}:{part}:{name}" for part in ("about", "secret", "hook")), f"{account}:r")
     for op in client.scan_iter(f"{ROOT.replace('{', '[{]').replace('}', '[}]')}:o:*"):
         client.hdel(op, "hd")
     client.hset(f"{ROOT}:meta", "schema", "2")

@@ -142,7 +142,7 @@ def test_an_unknown_account_or_sender_is_refused_as_when_sending(drive: Drive) -
     """Before a row is read."""
     with pytest.raises(UnknownAccount, match="nobody"):
         plan(drive, iter(()), account="nobody")
-    drive.client.hset("paceline:{0}:a:acme:about", "senders", "+15550100008 +15550100009")
+    drive.client.hset("paceline:{0}:about:acme", "senders", "+15550100008 +15550100009")
     with pytest.raises(UnknownSender, match="lists its senders"):
         plan(drive, iter(()))
     assert () == plan(drive, numbers(1), sender="+15550100009").problems

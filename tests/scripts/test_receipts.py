@@ -294,8 +294,8 @@ def test_an_account_takes_its_keys_with_it(drive: Drive) -> None:
     assert 0 == drive.client.exists(f"{ROOT}:a:acme:rc", f"{ROOT}:a:acme:er", f"{ROOT}:receipts")
 
 
-def test_where_no_receipts_come_settling_costs_no_command_more(drive: Drive) -> None:
-    """And one more where some came early in the last ten minutes."""
+def test_receipts_that_came_early_cost_settling_one_command_more(drive: Drive) -> None:
+    """For ten minutes; where none come, a call of the script asks once."""
 
     def cost() -> int:
         hint = under_way(drive)

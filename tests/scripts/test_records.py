@@ -84,7 +84,7 @@ def works(drive: Drive) -> None:
 @pytest.fixture
 def listed(drive: Drive) -> Drive:
     """The account lists its senders."""
-    drive.client.hset(f"{names.STATE_ROOT}:a:acme:about", "senders", SENDER)
+    drive.client.hset(f"{names.STATE_ROOT}:about:acme", "senders", SENDER)
     return drive
 
 

@@ -55,13 +55,15 @@ MATRIX: dict[tuple[str, ...], set[str]] = {
     ("SET", "another-application", "x"): set(),
     ("LPUSH", "celery", "x"): set(),
     # the API key and the token's digest
-    ("HGET", f"{R}:a:acme:secret", "key"): STAFF | {"exporter", "receiver"},
-    ("HSET", f"{R}:a:acme:secret", "key", "x"): STAFF,
+    ("HGET", f"{R}:secret:acme", "key"): STAFF,
+    ("HSET", f"{R}:secret:acme", "key", "x"): STAFF,
+    ("HGET", f"{R}:hook:acme", "hook"): STAFF | {"exporter", "receiver"},
+    ("HSET", f"{R}:hook:acme", "hook", "x"): STAFF,
     # accounts
     ("HGET", f"{R}:a:acme", "suspended"): STAFF | {"exporter"},
     ("HSET", f"{R}:a:acme", "suspended", ""): STAFF,
-    ("HGET", f"{R}:a:acme:about", "senders"): STAFF | {"exporter", "producer"},
-    ("HSET", f"{R}:a:acme:about", "senders", ""): STAFF,
+    ("HGET", f"{R}:about:acme", "senders"): STAFF | {"exporter", "producer", "receiver"},
+    ("HSET", f"{R}:about:acme", "senders", ""): STAFF,
     ("DEL", f"{R}:a:acme"): STAFF,
     # messages
     ("HGET", f"{R}:o:x", "p"): STAFF | {"exporter", "producer", "receiver"},
@@ -119,7 +121,7 @@ def rules_of_one_account() -> list[str]:
 def test_the_rules_of_one_account_reach_no_other_and_no_key(client: redis.Redis) -> None:
     """Neither another account, nor the API key."""
     roles.acl(client, "SETUSER", "producer", *rules_of_one_account())
-    for key in ("a:acme:secret", "a:other", "l:other:+1:t"):
+    for key in ("secret:acme", "a:other", "l:other:+1:t"):
         assert roles.acl(client, "DRYRUN", "producer", "HGET", f"{R}:{key}", "x") not in ("OK", b"OK")
 
 
@@ -159,7 +161,7 @@ def test_a_script_is_held_to_the_role_as_well(guarded: EmbeddedServer) -> None:
     """A producer's EVAL reaches what the producer reaches, and no more."""
     refused = pytest.raises(redis.ResponseError, match=r"(?i)permission|can't access")
     with redis.Redis.from_url(roles.url_of(guarded.url, "producer")) as producer, refused:
-        producer.eval("return redis.call('HGET', KEYS[1] .. ':a:acme:secret', 'key')", 1, R)
+        producer.eval("return redis.call('HGET', KEYS[1] .. ':secret:acme', 'key')", 1, R)
 
 
 def test_an_exporter_reads_everything_it_shows(guarded: EmbeddedServer) -> None:

@@ -4,13 +4,13 @@ import redis
 
 from paceline import names
 
-PARTS = ("", ":about", ":secret")
+PARTS = ("a", "about", "secret", "hook")
 
 
 def stored_account(client: redis.Redis, name: str) -> dict[str, str]:
     """All fields of an account, from the three hashes that hold them."""
     fields: dict[str, str] = {}
     for part in PARTS:
-        found = client.hgetall(f"{names.STATE_ROOT}:a:{name}{part}")
+        found = client.hgetall(f"{names.STATE_ROOT}:{part}:{name}")
         fields |= {str(field): str(value) for field, value in found.items()}
     return fields

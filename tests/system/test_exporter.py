@@ -213,7 +213,7 @@ def test_nothing_private_is_shown(stack: Stack) -> None:
     """Neither a phone number nor a text nor a key, encrypted or not."""
     stack.add_account("10/minute")
     stack.send(1, text="canary-text")
-    encrypted = str(stack.client.hget(f"{names.STATE_ROOT}:a:{stack.name}:secret", "key"))
+    encrypted = str(stack.client.hget(f"{names.STATE_ROOT}:secret:{stack.name}", "key"))
     done = once(PACELINE_BROKER_URL=stack.server.url, PACELINE_SECRET_KEY=SECRET)
     assert len(encrypted) > 40
     for secret in (encrypted, SECRET, "canary-text", "+1555"):

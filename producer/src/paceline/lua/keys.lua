@@ -18,6 +18,7 @@
 -- unreachable     hash    worker that cannot reach the provider -> "expires_us|why" (unreachable.lua); expires
 -- outcomes        stream  one entry per settled operation, trimmed (docs/outcomes.md)
 -- receipts        hash    `<status>|<account>` -> receipts that came before their message's answer, for a receiver's metrics; taken by it
+-- early           string  until when receipts may wait for their message (us); expires
 -- campaigns       set     campaign names
 -- tokens          hash    tokens of the HTTP gateway -> what they may do, and digests (JSON)
 -- c:<name>        hash    campaign: template, common options, counts, what holds it back (campaigns.lua)
@@ -27,8 +28,9 @@
 -- f:<id>          list    operations that follow this one and wait for its outcome; removed by it
 -- u:<uuid>        string  the operation that has this message or group at the provider; expires like the operation
 -- a:<acct>        hash    account, as far as sending needs it: limits, budgets, bucket, pause, breaker, suspension; `due` its score there
--- a:<acct>:about  hash    what people and producers read of it: rates in words, senders, what /info said, since when it is there
--- a:<acct>:secret hash    encrypted key, digest of the token that its receipts come with
+-- about:<acct>    hash    what people and producers read of it: rates in words, senders, what /info said, since when it is there
+-- secret:<acct>   hash    its encrypted key, and the digest by which one key under two names is found
+-- hook:<acct>     hash    digest of the token that its receipts come with
 -- a:<acct>:n      hash    counts since the account was added
 -- a:<acct>:c      set     its campaigns that are not complete
 -- a:<acct>:dead   zset    its dead letters: rejected or dead -> since when (us); trimmed with the retention time
@@ -72,7 +74,7 @@ function key.operation(id) return root .. ':o:' .. id end
 function key.account(name) return root .. ':a:' .. name end
 function key.lane(account, sender) return root .. ':l:' .. account .. ':' .. sender end
 seldom(key, function()
-  for _, name in ipairs({ 'accounts', 'keys', 'inbox', 'timers', 'workers', 'outcomes', 'campaigns', 'receipts', 'unreachable', 'tokens' }) do
+  for _, name in ipairs({ 'accounts', 'keys', 'inbox', 'timers', 'workers', 'outcomes', 'campaigns', 'receipts', 'early', 'unreachable', 'tokens' }) do
     key[name] = root .. ':' .. name
   end
   function key.record(rid) return root .. ':in:' .. rid end
@@ -81,8 +83,9 @@ seldom(key, function()
   function key.bulk(lane, source) return lane .. ':b:' .. source end
   function key.followers(id) return root .. ':f:' .. id end
   function key.claim(uuid) return root .. ':u:' .. uuid end
-  function key.about(name) return root .. ':a:' .. name .. ':about' end
-  function key.secret(name) return root .. ':a:' .. name .. ':secret' end
+  function key.about(name) return root .. ':about:' .. name end
+  function key.secret(name) return root .. ':secret:' .. name end
+  function key.hook(name) return root .. ':hook:' .. name end
 end)
 
 -- Server time in integer microseconds: a double holds them exactly until the year 2255.

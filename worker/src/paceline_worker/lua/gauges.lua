@@ -21,7 +21,7 @@
 local verb = ARGV[1]
 local now = server_time()
 
--- `readings.py` names them in the same order: those of a:<acct>, then those of a:<acct>:about.
+-- `readings.py` names them in the same order: those of a:<acct>, then those of about:<acct>.
 local ACCOUNT = {
   'interval', 'slow', 'slow_at', 'ramp', 'variation', 'suspended', 'paused_until', 'probe', 'recheck', 'breaker', 'taken', 'info_every',
   'reserve', 'quotas', 'learn', 'heard', 'spread',

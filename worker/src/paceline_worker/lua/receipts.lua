@@ -32,7 +32,7 @@ if verb == 'caught up' then
 end
 
 local k = key.account(account)
-local digest = redis.call('HGET', key.secret(account), 'hook') or ''
+local digest = redis.call('HGET', key.hook(account), 'hook') or ''
 
 local function take(uuid, status, at)
   local id = redis.call('GET', key.claim(uuid))
@@ -53,11 +53,11 @@ end
 if redis.call('EXISTS', k) == 0 then return 'unknown account' end
 if verb == 'open' then
   if digest ~= ARGV[4] then return 'changed' end
-  redis.call('HSET', key.secret(account), 'hook', ARGV[3])
+  redis.call('HSET', key.hook(account), 'hook', ARGV[3])
   redis.call('HSET', key.about(account), 'hook_at', int(now), 'hook_shown', ARGV[5])
   return 'done'
 elseif verb == 'close' then
-  redis.call('HDEL', key.secret(account), 'hook')
+  redis.call('HDEL', key.hook(account), 'hook')
   redis.call('HDEL', key.about(account), 'hook_at', 'hook_shown')
   return digest ~= '' and 'done' or 'none'
 end

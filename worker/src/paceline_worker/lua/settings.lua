@@ -4,7 +4,7 @@
 -- ARGV  1 '1' when their encrypted keys are read too, 2 ... names
 -- reply of each name { rate, pacing, variation (us), senders, budgets, reserve, learn, encrypted key, key version }, in this order;
 --       an empty list of one that is unknown
--- keys  a:<acct>, a:<acct>:about, a:<acct>:secret. Cost: O(names)
+-- keys  a:<acct>, about:<acct>, secret:<acct>. Cost: O(names)
 --@include keys.lua
 local replies = {}
 for i = 2, #ARGV do

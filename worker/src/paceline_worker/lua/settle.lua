@@ -119,10 +119,17 @@ local function wait(o, v)
   return 'wait'
 end
 
+-- Whether receipts wait for their messages; asked once per call.
+local early
+local function some_are_early()
+  if early == nil then early = tonumber(redis.call('GET', key.early) or 0) > now end
+  return early
+end
+
 -- It is accepted under its handle, and receipts of it may have come before that was known.
 local function accept(a, o, detail)
   outcomes.finish(o, now, 'accepted', detail, retention)
-  if detail.uuid and detail.uuid ~= '' and tonumber(a.early or 0) > now then receipt.catch_up(o.a, o.id, detail.uuid, now) end
+  if detail.uuid and detail.uuid ~= '' and some_are_early() then receipt.catch_up(o.a, o.id, detail.uuid, now) end
   return 'accepted'
 end
 

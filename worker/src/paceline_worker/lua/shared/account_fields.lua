@@ -1,18 +1,19 @@
 -- Where the fields of an account are.
 --
 -- a:<acct> holds what sending needs, and nothing else: every grant, begin and settle reads it whole. What people and producers read is
--- in a:<acct>:about, secrets are in a:<acct>:secret. A field that is not there has its default: no quotas, no reserve, `treat_503`
+-- in about:<acct>, secrets are in secret:<acct>. A field that is not there has its default: no quotas, no reserve, `treat_503`
 -- overloaded.
 --@include keys.lua
-local PACE_FIELDS, SECRET_FIELDS = {}, { key = true, hook = true }
+local PACE_FIELDS = {}
+local HOMES = { key = key.secret, digest = key.secret, hook = key.hook }
 for name in string.gmatch('interval quotas variation reserve budgets treat_503 window key_version info_every info_at recheck checks_left '
-  .. 'next floor last taken bulk_next epoch due aside learn least excess spread heard answered suspended suspended_at paused_until probe throttled slow slow_at early '
+  .. 'next floor last taken bulk_next epoch due aside learn least excess spread heard answered suspended suspended_at paused_until probe throttled slow slow_at '
   .. 'info_slot breaker opened ramp ramp_left bad_run bad_window', '%S+') do PACE_FIELDS[name] = true end
 local DEFAULTS = { quotas = '', reserve = '0', treat_503 = 'overloaded', info_every = '0', budgets = '', senders = '', learn = '' }
 
 local function home_of(name, field)
   if PACE_FIELDS[field] then return key.account(name) end
-  return SECRET_FIELDS[field] and key.secret(name) or key.about(name)
+  return (HOMES[field] or key.about)(name)
 end
 
 -- Write a field of an account where it belongs; one that has its default is not there.

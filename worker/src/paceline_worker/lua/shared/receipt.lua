@@ -82,8 +82,8 @@ seldom(receipt, function()
     return redis.call('EXISTS', k .. ':tm', k .. ':held', key.in_flight) > 0
   end
 
-  -- Keep one whose message has no handle so far. `early` in a:<acct> says until when there may be any, so that settling costs no
-  -- command more where there are none.
+  -- Keep one whose message has no handle so far. `early` says until when there may be any, of whichever account, so that
+  -- settling costs next to nothing where there are none.
   function receipt.keep(account, uuid, status, now)
     local early = key.account(account) .. ':er'
     redis.call('ZREMRANGEBYSCORE', early, '-inf', int(now - EARLY))
@@ -91,7 +91,7 @@ seldom(receipt, function()
     local over = redis.call('ZCARD', early) - MOST_EARLY
     if over > 0 then redis.call('ZPOPMIN', early, over) end
     redis.call('PEXPIRE', early, EARLY / 1000)
-    redis.call('HSET', key.account(account), 'early', int(now + EARLY))
+    redis.call('SET', key.early, int(now + EARLY), 'PX', EARLY / 1000)
   end
 
   -- A message has its handle now: note what came before it, and tell a receiver to count that.
