@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 from tests.support.processes import Process, start_sandbox, start_worker
 from tests.support.sandbox_client import SandboxClient
@@ -18,7 +19,7 @@ from paceline.state.calls import State
 from paceline_sandbox.embedded import EmbeddedServer
 from paceline_worker.accounts.accounts import Accounts
 from paceline_worker.accounts.secrets import ApiKey, KeyRing
-from paceline_worker.pacing.bucket import Pacing
+from paceline_worker.pacing.bucket import DEFAULT_VARIATION, Pacing, Variation
 
 
 @dataclass
@@ -49,7 +50,9 @@ class Stack:
         """One more worker."""
         self.workers.append(self.start())
 
-    def add_account(self, name: str, rates: str, pacing: Pacing = "window", variation_ms: int = 100) -> None:
+    def add_account(
+        self, name: str, rates: str, pacing: Pacing = "window", variation: Variation = DEFAULT_VARIATION
+    ) -> None:
         """Add an account whose key is its name."""
         Accounts(self.state.client).add(
             name,
@@ -57,18 +60,21 @@ class Stack:
             ring=KeyRing(self.secret),
             rates=rates,
             pacing=pacing,
-            variation=timedelta(milliseconds=variation_ms),
+            variation=variation,
             info_every=timedelta(0),  # the report is of messages alone
         )
 
 
 @contextmanager
-def running(scenario: dict[str, Any], *, workers: int, **environment: str) -> Iterator[Stack]:
+def running(
+    scenario: dict[str, Any], *, workers: int, link: Callable[[int], int] | None = None, **environment: str
+) -> Iterator[Stack]:
     """Start it all, and stop it in order.
 
     Args:
         scenario: for the sandbox.
         workers: how many.
+        link: gives the port at which workers find the provider, from that of the sandbox; default: the same.
         environment: further variables of the workers.
     """
     secret = base64.urlsafe_b64encode(os.urandom(32)).decode()
@@ -80,7 +86,7 @@ def running(scenario: dict[str, Any], *, workers: int, **environment: str) -> It
         env = {
             "PACELINE_BROKER_URL": server.url,
             "PACELINE_SECRET_KEY": secret,
-            "PACELINE_API_BASE": process.base_url,
+            "PACELINE_API_BASE": _through(link, process.base_url),
             **environment,
         }
 
@@ -90,3 +96,8 @@ def running(scenario: dict[str, Any], *, workers: int, **environment: str) -> It
         started = [start() for _ in range(workers)]
         outbox = stack.enter_context(Outbox(broker_url=server.url))
         yield Stack(server, sandbox, started, env, outbox, State(connect(server.url)), secret, start)
+
+
+def _through(link: Callable[[int], int] | None, base_url: str) -> str:
+    port = urlsplit(base_url).port
+    return base_url.replace(f":{port}", f":{link(port)}", 1) if link and port else base_url

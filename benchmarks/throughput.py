@@ -7,6 +7,7 @@ The rate is taken from the sandbox's arrival log, between the 5th and 95th perce
 
 import argparse
 import time
+from datetime import timedelta
 
 import psutil
 
@@ -26,7 +27,7 @@ def main() -> None:
     with running(scenario, workers=options.workers) as stack:
         per_sender = options.operations // options.senders
         for account in range(4):
-            stack.add_account(f"a{account}", "1000000/second", variation_ms=1000)
+            stack.add_account(f"a{account}", "1000000/second", variation=timedelta(seconds=1))
         for sender in range(options.senders):
             stack.outbox.start_campaign(
                 f"c{sender}",

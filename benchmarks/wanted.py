@@ -9,6 +9,7 @@ allowed rate is taken from the sandbox's arrival log. Exit code 1 when a figure 
 
 import argparse
 import time
+from datetime import timedelta
 from typing import Final
 
 from prometheus_client import CollectorRegistry
@@ -75,7 +76,7 @@ def fill(stack: Stack, seconds: float) -> None:
     """More than all phases can send."""
     rows = int((seconds + WARM_UP_S) * 5 * PER_MINUTE / 60 / SENDERS)
     for account in range(ACCOUNTS):
-        stack.add_account(f"a{account}", f"{PER_MINUTE}/minute", variation_ms=VARIATION_MS)
+        stack.add_account(f"a{account}", f"{PER_MINUTE}/minute", variation=timedelta(milliseconds=VARIATION_MS))
         for sender in range(SENDERS):
             stack.outbox.start_campaign(
                 f"c{account}-{sender}",

@@ -215,8 +215,9 @@ CHANGES: list[tuple[dict[str, Any], list[str]]] = [
     ({"limit": "20/minute", "limit_by_hand": "20/minute", "interval_s": 3.1}, ["--limit", "20/minute"]),
     ({"limit": "10/minute", "limit_by_hand": None, "interval_s": 6.1}, ["--limit", ""]),
     ({"pacing": "window", "interval_s": 6.01}, ["--pacing", "window"]),
-    ({"variation_s": 0.5, "interval_s": 6.5}, ["--variation", "500ms"]),
-    ({"variation_s": 0.0, "interval_s": 6.0}, ["--variation", "0"]),
+    ({"variation": "fixed", "variation_s": 0.5, "interval_s": 6.5}, ["--variation", "500ms"]),
+    ({"variation": "fixed", "variation_s": 0.0, "interval_s": 6.0}, ["--variation", "0"]),
+    ({"variation": "auto"}, ["--variation", "auto"]),
     ({"treat_503_as": "unknown"}, ["--treat-503-as", "unknown"]),
     (
         {"budgets": {"group.create": "10 in 1 d", "number.check": "50 in 1 min"}},
@@ -273,7 +274,7 @@ def test_change_leaves_what_the_provider_tells_in_force(cli: Cli, provider: Emul
     ("words", "options"),
     [
         ("--limit: 'often' is not a rate", ["--limit", "often"]),
-        ("--variation: is not a time", ["--variation", "soon"]),
+        ("--variation: is neither auto nor a time", ["--variation", "soon"]),
         ("--variation: between 0 and 10 seconds", ["--variation", "11s"]),
         ("--budget: is not KIND=RATE", ["--budget", "group.create"]),
         ("'message.by_pigeon' is no kind of operation", ["--budget", "message.by_pigeon=1/day"]),

@@ -39,7 +39,7 @@ def test_accounts_are_written_sorted_and_without_keys(cli: Cli) -> None:
     budgets = "group.create=30/day; number.check=50/minute; *=1/3 seconds; 500/day"
     assert [
         HEADER,
-        "acme,,none,spacing,100ms,0,group.create=30/day; number.check=50/minute,any",
+        "acme,,none,spacing,auto,0,group.create=30/day; number.check=50/minute,any",
         f"zeta,,10/minute; 1000/day,window,1.5ms,20,{budgets},+15550100001 +15550100002",
     ] == answer.out.splitlines()
 

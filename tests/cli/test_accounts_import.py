@@ -210,7 +210,7 @@ def test_a_key_under_another_secret_is_told(cli: Cli, acme: str, book: Path, mon
         ("accounts.csv: column 2 is unknown", f"name,{API_KEY}\n".encode(), []),
         ("--limit: is not a rate", b"name\n", ["--limit", "often"]),
         ("--pacing: is neither spacing nor window", b"name\n", ["--pacing", "fast"]),
-        ("--variation: is not a time", b"name\n", ["--variation", "soon"]),
+        ("--variation: is neither auto nor a time", b"name\n", ["--variation", "soon"]),
         ("--reserve: is not a whole number of percent", b"name\n", ["--reserve", "91"]),
     ],
 )

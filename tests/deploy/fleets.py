@@ -33,6 +33,7 @@ _STANDING: Final = {
     "up": 1,
     "paceline_build_info": 1,
     "paceline_rate_limit_per_second": 0.16,
+    "paceline_variation_seconds": 0.01,
     "paceline_state_aof_enabled": 1,
 }
 

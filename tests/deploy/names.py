@@ -45,6 +45,7 @@ NAMED_GAUGES: Final[dict[str, tuple[str, ...]]] = {
     "paceline_backlog_late_operations": _ACCOUNT,
     "paceline_rate_limit_per_second": _ACCOUNT,
     "paceline_rate_used_ratio": _ACCOUNT,
+    "paceline_variation_seconds": _ACCOUNT,
     "paceline_account_suspended": ("account", "reason"),
     "paceline_account_paused": _ACCOUNT,
     "paceline_credits_remaining": _ACCOUNT,

@@ -12,6 +12,7 @@ from typing import Any, Protocol, TypeVar, cast
 
 from paceline import AsyncCampaign, AsyncOutbox, AsyncTicket, Outbox
 from paceline.literals import Outcome
+from paceline.state.calls import State
 from paceline.state.scripts import Script
 from paceline.testing import AsyncRecordingOutbox, RecordingOutbox
 from paceline_sandbox.embedded import EmbeddedServer
@@ -47,6 +48,7 @@ class Worker:
 
     def __init__(self, url: str) -> None:
         self.state = WorkerState(url, ServerClock(), retention_s=3600, grace_s=60)
+        self.plain = State(self.state.client)
         self._begin = Script("paceline_worker", "begin")
         self._settle = Script("paceline_worker", "settle")
         self._note = Script("paceline_worker", "receipts")

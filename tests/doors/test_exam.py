@@ -166,6 +166,17 @@ def test_what_was_given_comes_back(exam: Exam) -> None:
     assert (second.id, second.metadata) == (own.id, own.metadata)
 
 
+def test_a_message_of_a_campaign_with_a_rate_tells_why_it_waits(exam: Exam) -> None:
+    """Its own rate is the reason."""
+    if "recording" in exam.kind:
+        pytest.skip("nothing waits for its turn there")
+    exam.outbox.start_campaign(
+        "spring", account="acme", sender=SENDER, template="Hi {name}", recipients=people(3), rate="5/minute"
+    )
+    exam.examiner.accept()
+    assert "by the campaign's own rate of 5/minute" in exam.outbox.status_of_row("spring", "+15550200002").why
+
+
 def test_receipts_are_told_to_who_asks(exam: Exam) -> None:
     """In the same stream, after the outcome; who does not ask for them reads outcomes alone."""
     ticket = exam.outbox.send(message(metadata={"order": "17"}))

@@ -1,6 +1,7 @@
 """The Lua bucket against the pure model, in lockstep, on a clock that only the test moves."""
 
 from collections import deque
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -19,7 +20,7 @@ from paceline.state.scripts import Script
 from paceline_sandbox.embedded import EmbeddedServer
 from paceline_worker.accounts.accounts import Accounts
 from paceline_worker.accounts.secrets import ApiKey, KeyRing
-from paceline_worker.pacing.bucket import Bucket, Pacing, Quota, plan
+from paceline_worker.pacing.bucket import DEFAULT_VARIATION, Bucket, Pacing, Quota, Variation, plan
 from tests.conftest import SECRET
 from tests.support.drive import ACCEPTED, Drive
 from tests.support.machines import run
@@ -27,9 +28,12 @@ from tests.support.machines import run
 RATES = st.sampled_from(
     ["10/minute", "80/minute", "7/second", "10/minute; 20/day", "60/minute; 5/day; 9/month", "3/hour"]
 )
-VARIATIONS = st.integers(0, 500).map(lambda ms: timedelta(milliseconds=ms))
+VARIATIONS: st.SearchStrategy[Variation] = st.one_of(
+    st.just("auto"), st.integers(0, 500).map(lambda ms: timedelta(milliseconds=ms))
+)
 # begin.lua keeps nothing that would wait longer for its slot.
 FAR_US = 2_000_000
+ANSWERED = replace(ACCEPTED, health="good")
 PACINGS: st.SearchStrategy[Pacing] = st.sampled_from(["spacing", "window"])
 
 
@@ -39,13 +43,14 @@ class BucketMachine(RuleBasedStateMachine):
     client: redis.Redis
 
     @initialize(rates=RATES, pacing=PACINGS, variation=VARIATIONS)
-    def add(self, rates: str, pacing: Pacing, variation: timedelta) -> None:
+    def add(self, rates: str, pacing: Pacing, variation: Variation) -> None:
         self.client.flushall()
         self.drive = Drive(self.client)
         self.take_script = Script("paceline_worker", "take")
         self.account_script = Script("paceline_worker", "account")
         self.taken: list[int] = []
-        self.pacing, self.variation = pacing, variation
+        self.measures = variation == "auto" and pacing == "spacing"
+        self.pacing, self.variation = pacing, DEFAULT_VARIATION if variation == "auto" else variation
         Accounts(self.client).add(
             "acme",
             ApiKey("k"),
@@ -55,7 +60,7 @@ class BucketMachine(RuleBasedStateMachine):
             variation=variation,
             info_every=timedelta(0),
         )
-        self.model = Bucket.empty(plan(rates, pacing, variation), self.drive.now_us)
+        self.model = Bucket.empty(plan(rates, pacing, self.variation), self.drive.now_us)
         self.paused_until_us = 0
 
     @rule(seconds=st.one_of(st.floats(0, 30), st.floats(3600, 90_000), st.sampled_from([0.000001, 6.0, 6.01, 6.1])))
@@ -82,17 +87,20 @@ class BucketMachine(RuleBasedStateMachine):
 
     @rule(data=st.data())
     def use_for_an_operation(self, data: st.DataObject) -> None:
-        """A slot taken for an operation: not used, it goes back; used by a slow call, it pushes what follows."""
+        """A slot taken for an operation: not used, it goes back; its answer says how far away the next one is."""
         self.drive.send(valid_until=datetime(2100, 1, 1, tzinfo=UTC))
-        self.drive.set_time(max(self.drive.now_us, self._model_slot() - 250_000))
+        self.drive.set_time(max(self.drive.now_us, self._model_slot() - self._lead_us()))
         slot = self.model.peek(max(self.drive.now_us + 40_000, self.paused_until_us))
         hints = self.drive.grant(most=1).hints
         assert [slot] == [hint.slot_us for hint in hints]
         self.model.take(slot)
-        slow_us = data.draw(st.sampled_from([0, 3_000_000]))
-        if slow_us and self.drive.begin_at_slot(hints[0])["s"] == "go":
-            self.drive.settle(hints[0], ACCEPTED, elapsed_us=slow_us)
-            self.model.push(slot, slow_us)
+        elapsed_us = data.draw(st.sampled_from([0, 1_000, 4_000, 25_000, 90_000, 180_000, 3_000_000]))
+        if elapsed_us and self.drive.begin_at_slot(hints[0])["s"] == "go":
+            self.drive.settle(hints[0], ANSWERED, elapsed_us=elapsed_us)
+            if self.measures:
+                self.model.answer(slot, elapsed_us)
+            else:
+                self.model.push(slot, elapsed_us)
         else:
             self.drive.worker.give_back(hints, "not needed")
             self.model.give_back(slot)
@@ -104,7 +112,7 @@ class BucketMachine(RuleBasedStateMachine):
     def begin_late(self, late_us: int, notice_us: int) -> None:
         """A worker that is late for its slot sends all the same, at a slot of the same bucket."""
         self.drive.send(valid_until=datetime(2100, 1, 1, tzinfo=UTC))
-        self.drive.set_time(max(self.drive.now_us, self._model_slot() - 250_000))
+        self.drive.set_time(max(self.drive.now_us, self._model_slot() - self._lead_us()))
         hints = self.drive.grant(most=1).hints
         slot = hints[0].slot_us
         self.model.take(slot)
@@ -153,7 +161,10 @@ class BucketMachine(RuleBasedStateMachine):
     def lose_the_bucket(self) -> None:
         """A lost bucket starts empty."""
         self.client.hdel("paceline:{0}:a:acme", "next")
-        self.model = Bucket.empty(self.model.plan, self.drive.now_us)
+        empty = Bucket.empty(self.model.plan, self.drive.now_us)
+        self.model = replace(
+            empty, least_us=self.model.least_us, excess_us=self.model.excess_us, heard=self.model.heard
+        )
         assert "0" == self.take_script.run(self.client, "acme", 1, 0, "test")[0]
 
     @invariant()
@@ -165,6 +176,10 @@ class BucketMachine(RuleBasedStateMachine):
     def _check(self, quota: Quota) -> None:
         for i in range(len(self.taken) - quota.n):
             assert self.taken[i + quota.n] - self.taken[i] >= quota.window_us
+
+    def _lead_us(self) -> int:
+        """How far ahead of a slot an operation is granted: while J is measured, not before the last call's answer is overdue."""
+        return 80_000 if self.measures else 250_000
 
     def _model_slot(self) -> int:
         return self.model.peek(max(self.drive.now_us, self.paused_until_us))

@@ -197,7 +197,7 @@ def test_ten_thousand_accounts_make_no_more_series_than_a_hundred(stack: Stack) 
             "credits_left",
             number + 1,
         )
-        add.run(stack.client, "add", f"a{number:05}", "", *fields)
+        add.run(stack.client, "add", f"a{number:05}", "", "", *fields)
     done = once(PACELINE_BROKER_URL=stack.server.url)
     found = values(done.stdout)
     assert 10_000 == found["paceline_accounts",]

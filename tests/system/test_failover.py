@@ -118,8 +118,10 @@ def test_each_state_of_the_server_is_one_sentence(
     hello = SendMessage(account="acme", sender="+15550100001", to="+15550100002", text="Hello")
     with closing(admin), Outbox(settings=settings) as outbox:
         try:
+            runtime = Runtime(settings, lambda *_: None)
             with pytest.raises(ConfigurationError, match=f"^the state server {words}") as refused:
-                Runtime(settings, lambda *_: None).start()
+                runtime.start()
+            runtime.stop()
             assert "s3cr3t" not in str(refused.value)
             assert not re.search(r"\n|Traceback", str(refused.value))
             if login != "guest:pass@" or words != "refused us: ":

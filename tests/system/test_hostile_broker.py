@@ -130,6 +130,7 @@ def as_bytes(thing: Any) -> bytes:
 
 def works(stack: Stack, worker: Process) -> None:
     """A message sent now is taken by its hint and has its outcome; nothing is left in queues, nor unacknowledged."""
+    wait_until(lambda: refused(worker) == refused(worker), PATIENCE, "nothing more to refuse")
     other, before = stack.another(), refused(worker)
     other.add_account()
     other.send(1)
@@ -199,5 +200,6 @@ def test_random_messages_do_no_harm(lasting: Stack, worker: Process) -> None:
         other.send(done // 500)
         wait_until(lambda: lasting.client.llen(names.ACCEPT_QUEUE) < 2_000, PATIENCE * 5, "the queue to shrink")
     assert total // 500 == other.settled(total // 500, timedelta(minutes=2)).outcomes["accepted"]
+    wait_until(lambda: not left(lasting), PATIENCE * 5, lambda: f"nothing left: {left(lasting)}")
     works(lasting, worker)
     assert process.memory_info().rss - before < 100_000_000

@@ -51,6 +51,7 @@ READ: list[tuple[str, str, str, Any]] = [
     ("limit", "rates", "None", ""),
     ("pacing", "pacing", "Window", "window"),
     ("variation", "variation", "0", timedelta(0)),
+    ("variation", "variation", "Auto", "auto"),
     ("variation", "variation", "0.5s", timedelta(milliseconds=500)),
     ("reserve", "reserve", "0", 0),
     ("reserve", "reserve", "90", 90),
@@ -79,7 +80,7 @@ WRONG: list[tuple[str, dict[str, str]]] = [
     ("limit: is not a rate such as 10/minute", {"limit": f"1/{600 * ' '}minute"}),
     ("limit: a quota above 1000000 is not supported", {"limit": "10/minute; 1000001/day"}),
     ("pacing: is neither spacing nor window", {"pacing": CANARY}),
-    ("variation: is not a time such as 100ms", {"variation": CANARY}),
+    ("variation: is neither auto nor a time such as 100ms", {"variation": CANARY}),
     ("variation: between 0 and 10 seconds", {"variation": "10.001s"}),
     ("reserve: is not a whole number of percent, 0 to 90", {"reserve": CANARY}),
     ("reserve: is not a whole number of percent, 0 to 90", {"reserve": "91"}),
@@ -182,7 +183,7 @@ def test_an_account_that_is_not_there_is_added() -> None:
     assert isinstance(plain, Add)
     assert plain.needs_info
     account = plain.account()
-    assert ("acme", "", "spacing", timedelta(milliseconds=100)) == (
+    assert ("acme", "", "spacing", "auto") == (
         account.name,
         account.rates,
         account.pacing,

@@ -217,3 +217,21 @@ def test_behind_a_long_way_several_calls_are_under_way() -> None:
         assert await asyncio.gather(*asked) == [f"answer {number}" for number in range(7)]
 
     asyncio.run(scenario())
+
+
+def test_patient_questions_wait_for_company() -> None:
+    """Nothing is asked before their gap ends, or somebody comes who cannot wait: then they go along."""
+
+    async def scenario() -> None:
+        server = Server()
+        server.let(9)
+        batcher = Batcher(server, largest=10, patient_gap_s=60.0)
+        await batcher.ask(1, patient=True)
+        waiting = [asyncio.create_task(batcher.ask(number, patient=True)) for number in (2, 3)]
+        await turn()
+        assert server.batches == [[1]]
+        await batcher.ask(4)
+        assert await asyncio.gather(*waiting) == ["answer 2", "answer 3"]
+        assert server.batches == [[1], [2, 3, 4]]
+
+    asyncio.run(scenario())

@@ -59,7 +59,7 @@ def test_the_outbox_imports_without_the_extras() -> None:
 
 def test_the_distribution_has_its_extras() -> None:
     """The extras of the README exist."""
-    assert {"worker", "cli", "otel", "embedded", "sandbox", "xlsx", "dev"} == set(
+    assert {"worker", "cli", "otel", "embedded", "sandbox", "xlsx", "fastapi", "django", "gateway", "dev"} == set(
         distribution("paceline").metadata.get_all("Provides-Extra") or ()
     )
 
@@ -79,6 +79,9 @@ def brought_by(extra: str) -> set[str]:
         ("worker", ["paceline_worker", "paceline_worker.celery", "paceline_worker.delivery.engine"]),
         ("sandbox", ["paceline_sandbox.cli", "paceline_sandbox.server"]),
         ("otel", ["paceline.tracing.export"]),
+        ("fastapi", ["paceline.fastapi"]),
+        ("django", ["paceline.django"]),
+        ("gateway", ["paceline.gateway.app"]),
     ],
 )
 def test_an_extra_brings_what_its_code_imports(extra: str, modules: list[str]) -> None:
@@ -97,3 +100,21 @@ def test_an_extra_brings_what_its_code_imports(extra: str, modules: list[str]) -
 def test_the_command_line_is_lighter_than_a_worker() -> None:
     """Who only types needs neither metrics nor the worker's logs."""
     assert {"prometheus-client", "structlog", "hiredis"} & brought_by("cli") == set()
+
+
+@pytest.mark.parametrize(
+    ("missing", "program", "extra"),
+    [
+        (
+            "structlog",
+            "from celery.bin.celery import main; sys.argv = ['celery', '-A', 'paceline_worker', 'report']; main()",
+            "worker",
+        ),
+        ("aiohttp", "import runpy; runpy.run_module('paceline_sandbox', run_name='__main__')", "sandbox"),
+    ],
+)
+def test_a_program_says_which_extra_it_needs(missing: str, program: str, extra: str) -> None:
+    """In one sentence, where only the base is installed; no traceback."""
+    code = f"import sys; sys.modules[{missing!r}] = None; {program}"
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True, timeout=60)
+    assert (1, f"pip install 'paceline[{extra}]'") == (done.returncode, done.stderr.strip().partition("extra: ")[2])

@@ -77,6 +77,16 @@ COMMANDS: Final[dict[str, Command]] = {
         "Say why an operation waits and until when, or what became of it.",
         example("paceline explain 01k0zxw5d3v8m2c7r4q9n6t1ea"),
     ),
+    "find": Command(
+        "paceline.cli.show.find:find",
+        "Find operations by recipient, by idempotency key, or by the row of a campaign.",
+        example("paceline find --to +15550100002", "paceline find --key inv-1 --account acme"),
+    ),
+    "cancel": Command(
+        "paceline.cli.show.find:cancel",
+        "Cancel one operation that has not begun.",
+        example('paceline cancel 01k0zxw5d3v8m2c7r4q9n6t1ea --why "called back"'),
+    ),
     "outcomes": Command(
         "paceline.cli.show.outcomes:outcomes",
         "Print what became of operations, in the order in which it became known.",
@@ -94,6 +104,12 @@ COMMANDS: Final[dict[str, Command]] = {
     "group": Command("paceline.cli.send.groups:app", "Groups."),
     "number": Command("paceline.cli.send.others:numbers", "What is known of a number."),
     "campaign": Command("paceline.cli.campaign.commands:app", "Campaigns: one template, many recipients."),
+    "gateway": Command(
+        "paceline.gateway.cli:gateway",
+        "Serve operations, campaigns and outcomes over HTTP, for services in any language.",
+        example("paceline gateway --port 9811"),
+    ),
+    "tokens": Command("paceline.gateway.cli:tokens_app", "Tokens of the HTTP gateway."),
     "secret": Command("paceline.cli.secret:app", "Secrets for the environment."),
 }
 

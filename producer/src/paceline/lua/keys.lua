@@ -19,6 +19,7 @@
 -- outcomes        stream  one entry per settled operation, trimmed (docs/outcomes.md)
 -- receipts        hash    `<status>|<account>` -> receipts that came before their message's answer, for a receiver's metrics; taken by it
 -- campaigns       set     campaign names
+-- tokens          hash    tokens of the HTTP gateway -> what they may do, and digests (JSON)
 -- c:<name>        hash    campaign: template, common options, counts, what holds it back (campaigns.lua)
 -- c:<name>:tm     zset    its operations that wait for their not_before -> due (us), as `<seq>:<id>`
 -- c:<name>:out    stream  one entry per outcome, never trimmed; expires a retention time after the campaign is complete
@@ -71,7 +72,7 @@ function key.operation(id) return root .. ':o:' .. id end
 function key.account(name) return root .. ':a:' .. name end
 function key.lane(account, sender) return root .. ':l:' .. account .. ':' .. sender end
 seldom(key, function()
-  for _, name in ipairs({ 'accounts', 'keys', 'inbox', 'timers', 'workers', 'outcomes', 'campaigns', 'receipts', 'unreachable' }) do
+  for _, name in ipairs({ 'accounts', 'keys', 'inbox', 'timers', 'workers', 'outcomes', 'campaigns', 'receipts', 'unreachable', 'tokens' }) do
     key[name] = root .. ':' .. name
   end
   function key.record(rid) return root .. ':in:' .. rid end

@@ -28,7 +28,7 @@ local function older(oldest, id)
   return oldest
 end
 
-local CAMPAIGN_FIELDS = { 'f', 'hold', 'hold_why', 'hold_at', 'weight', 'window', 'openings', 'opens', 'closes', 'cap', 'cap_next' }
+local CAMPAIGN_FIELDS = { 'f', 'hold', 'hold_why', 'hold_at', 'weight', 'window', 'openings', 'opens', 'closes', 'cap', 'cap_next', 'rate' }
 
 -- The bulk sources of an account by sender: single operations ('-'), and the campaigns that are not complete.
 local function sources_of(account)
@@ -133,7 +133,14 @@ local function account_of(name)
   local slow = tonumber(a.slow or 1000)
   if slow > 1000 then slow = math.max(1000, slow - 50 * math.max(0, math.floor((now - tonumber(a.slow_at)) / 3600000000))) end
   a.slow = int(slow)
-  a.interval_now = int(math.ceil(tonumber(a.interval) * slow / 1000) * tonumber(a.ramp or 1))
+  local interval = math.ceil(tonumber(a.interval) * slow / 1000) * tonumber(a.ramp or 1)
+  a.variation_now = a.variation
+  if a.learn == 'spacing' and slow == 1000 and not a.ramp and tonumber(a.heard or 0) >= 16 then
+    -- What bucket.lua measured takes the place of J.
+    a.variation_now = a.spread
+    interval = interval - tonumber(a.variation) + tonumber(a.spread)
+  end
+  a.interval_now = int(interval)
   a.next_slot = int(next_slot(name, a))
   a.quota_use = quotas_of(name, a.quotas)
   return a

@@ -25,7 +25,7 @@ class Question(Generic[_T]):
         given: what it was asked with, likewise.
     """
 
-    script: Literal["submit", "campaign", "look", "outcomes", "cancel"]
+    script: Literal["submit", "campaign", "look", "outcomes", "cancel", "tokens"]
     arguments: tuple[str | int, ...]
     read: Callable[[Any], _T]
     name: str
@@ -168,6 +168,26 @@ def outcomes(campaign: str, begin: str, most: int) -> Question[list[Any]]:
     """Entries of a stream of outcomes; see outcomes.lua."""
     given = {"campaign": campaign, "begin": begin, "most": most}
     return Question("outcomes", (campaign, begin, most), list, "outcomes", given)
+
+
+def token(token_id: str) -> Question[str]:
+    """What is known of a token of the gateway, JSON; '' when it is not known."""
+    return Question("tokens", ("get", token_id), str, "token", {"token_id": token_id})
+
+
+def tokens() -> Question[dict[str, str]]:
+    """All tokens, by their ids."""
+    return Question("tokens", ("list",), _paired, "tokens")
+
+
+def add_token(token_id: str, known: str) -> Question[str]:
+    """Keep a token; see tokens.lua."""
+    return Question("tokens", ("add", token_id, known), str, "add_token", {"token_id": token_id, "known": known})
+
+
+def revoke_token(token_id: str) -> Question[str]:
+    """Forget a token; see tokens.lua."""
+    return Question("tokens", ("revoke", token_id), str, "revoke_token", {"token_id": token_id})
 
 
 def _json(text: str) -> Answer | None:

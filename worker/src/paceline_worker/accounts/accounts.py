@@ -18,7 +18,7 @@ from paceline.state.scripts import Script
 from paceline_worker.accounts.holders import SHARED, digests_text, taken_by
 from paceline_worker.accounts.info import INFO_EVERY, Info, effective_rates, info_fields, plan_fields
 from paceline_worker.accounts.secrets import ApiKey, KeyRing
-from paceline_worker.pacing.bucket import DEFAULT_VARIATION, Pacing, parse_rates, plan
+from paceline_worker.pacing.bucket import DEFAULT_VARIATION, Pacing, Variation, parse_rates, plan, variation_from
 
 Treat503 = Literal["overloaded", "unknown"]
 
@@ -47,7 +47,7 @@ class NewAccount:
     key: ApiKey
     rates: str = ""
     pacing: Pacing = "spacing"
-    variation: timedelta = DEFAULT_VARIATION
+    variation: Variation = "auto"
     senders: Sequence[str] = ()
     budgets: Mapping[str, str] = field(default_factory=lambda: DEFAULT_BUDGETS)
     treat_503_as: Treat503 = "overloaded"
@@ -73,7 +73,7 @@ class Accounts:
         *,
         rates: str,
         pacing: Pacing,
-        variation: timedelta,
+        variation: Variation,
         senders: Sequence[str],
         budgets: Mapping[str, str],
         treat_503_as: Treat503,  # noqa: ARG002 - so that the options of `add` can be passed as they are
@@ -112,7 +112,7 @@ class Accounts:
         ring: KeyRing,
         rates: str = "",
         pacing: Pacing = "spacing",
-        variation: timedelta = DEFAULT_VARIATION,
+        variation: Variation = "auto",
         senders: Sequence[str] = (),
         budgets: Mapping[str, str] = DEFAULT_BUDGETS,
         treat_503_as: Treat503 = "overloaded",
@@ -129,7 +129,8 @@ class Accounts:
             rates: ``10/minute``, ``10/minute; 1000/day``: the ceiling of what ``/info`` tells. Without it the account's rate
                 is what ``/info`` tells, and 10 a minute until a worker has read it, which it does before anything else.
             pacing: ``spacing`` or ``window``.
-            variation: J, lateness plus transit.
+            variation: J, lateness plus transit; ``auto`` measures it call by call, starting at 100 ms (with ``spacing``; with
+                ``window`` it would gain next to nothing, and stays).
             senders: the only numbers that may send; none given: any.
             budgets: per sender and kind of operation (``*``: any call) a rate, such as ``{"group.create": "30/day"}``.
             treat_503_as: ``overloaded`` repeats after a 503; ``unknown`` first finds out whether the call took effect.
@@ -195,7 +196,7 @@ class Accounts:
         *,
         rates: str | None = None,
         pacing: Pacing | None = None,
-        variation: timedelta | None = None,
+        variation: Variation | None = None,
         budgets: Mapping[str, str] | None = None,
         treat_503_as: Treat503 | None = None,
         reserve: int | None = None,
@@ -219,11 +220,11 @@ class Accounts:
         """
         known = self._run("known", name)
         self._known(known, name)
-        rate, told, _, _, old_pacing, old_variation = known
+        rate, told, _, _, old_pacing, old_variation, learns = known
         fields = _limits(
             rate or "" if rates is None else rates,
             pacing or old_pacing,
-            timedelta(microseconds=int(old_variation)) if variation is None else variation,
+            variation_from(old_variation, learns) if variation is None else variation,
             told or "",
         )
         if budgets is not None:
@@ -332,15 +333,16 @@ def usable(key: ApiKey) -> ApiKey:
     return key
 
 
-def _limits(rates: str, pacing: Pacing, variation: timedelta, told: str, info: Info | None = None) -> dict[str, str]:
-    if not timedelta(0) <= variation <= LONGEST_VARIATION:
-        raise InvalidOperation("variation: between 0 and 10 seconds")
+def _limits(rates: str, pacing: Pacing, variation: Variation, told: str, info: Info | None = None) -> dict[str, str]:
+    j = DEFAULT_VARIATION if variation == "auto" else variation
+    if not timedelta(0) <= j <= LONGEST_VARIATION:
+        raise InvalidOperation("variation: between 0 and 10 seconds, or auto")
     if rates:
         plan(rates)  # alone first, so that its errors speak of what was given
-    own = {"rate": rates, "pacing": pacing}
+    own = {"rate": rates, "pacing": pacing, "learn": pacing if variation == "auto" else ""}
     if info is not None:
-        return own | info_fields(info, by_hand=rates, told_before=told, pacing=pacing, variation=variation)
-    return own | plan_fields(effective_rates(rates, told), pacing, variation)
+        return own | info_fields(info, by_hand=rates, told_before=told, pacing=pacing, variation=j)
+    return own | plan_fields(effective_rates(rates, told), pacing, j)
 
 
 def budgets_text(rates: Mapping[str, str]) -> str:

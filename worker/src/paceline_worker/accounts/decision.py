@@ -9,7 +9,7 @@ from paceline_worker.accounts.info import Info
 from paceline_worker.accounts.rows import ANY, NONE, AccountRow, RowError, Wanted
 from paceline_worker.accounts.secrets import ApiKey
 from paceline_worker.accounts.stored import StoredAccount
-from paceline_worker.pacing.bucket import DEFAULT_VARIATION, parse_rates
+from paceline_worker.pacing.bucket import Variation, parse_rates
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Add:
             key=self.key,
             rates=asked.rates or "",
             pacing=asked.pacing or "spacing",
-            variation=DEFAULT_VARIATION if asked.variation is None else asked.variation,
+            variation="auto" if asked.variation is None else asked.variation,
             senders=asked.senders or (),
             budgets={kind: rate for kind, rate in budgets.items() if rate},
             reserve=asked.reserve or 0,
@@ -102,17 +102,22 @@ def exported(stored: StoredAccount) -> dict[str, str]:
         stored: the account.
     """
     absent = {kind: NONE for kind in DEFAULT_BUDGETS if kind not in stored.budgets}
-    milliseconds = f"{stored.variation.total_seconds() * 1000:.3f}".rstrip("0").rstrip(".")
     return {
         "name": stored.name,
         "key_env": "",
         "limit": stored.rates or NONE,
         "pacing": stored.pacing,
-        "variation": f"{milliseconds}ms",
+        "variation": _in_words(stored.variation),
         "reserve": str(stored.reserve),
         "budget": "; ".join(f"{kind}={rate}" for kind, rate in (stored.budgets | absent).items()),
         "senders": " ".join(stored.senders) or ANY,
     }
+
+
+def _in_words(variation: Variation) -> str:
+    if variation == "auto":
+        return "auto"
+    return f"{variation.total_seconds() * 1000:.3f}".rstrip("0").rstrip(".") + "ms"
 
 
 def _differences(asked: Wanted, stored: StoredAccount) -> dict[str, Any]:

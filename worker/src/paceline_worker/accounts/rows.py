@@ -13,7 +13,7 @@ from paceline_worker.accounts.accounts import LARGEST_RESERVE, LONGEST_VARIATION
 from paceline_worker.accounts.file import RawRow
 from paceline_worker.accounts.secrets import ApiKey
 from paceline_worker.cli.account_view import by_kind
-from paceline_worker.pacing.bucket import Pacing, parse_rates, plan
+from paceline_worker.pacing.bucket import Pacing, Variation, parse_rates, plan
 
 # What takes a limit or a budget away; an empty cell leaves it as it is. `ANY` does so for senders.
 NONE: Final = "none"
@@ -41,7 +41,7 @@ class Wanted:
 
     rates: str | None = None
     pacing: Pacing | None = None
-    variation: timedelta | None = None
+    variation: Variation | None = None
     reserve: int | None = None
     budgets: Mapping[str, str] | None = None
     senders: tuple[str, ...] | None = None
@@ -135,8 +135,8 @@ def wanted(cells: Mapping[str, str]) -> Wanted:
 
 
 @lru_cache(maxsize=256)
-def variation(text: str) -> timedelta:
-    """J as it is written: ``100ms``, ``0.5s``, or a bare number of milliseconds.
+def variation(text: str) -> Variation:
+    """J as it is written: ``auto``, ``100ms``, ``0.5s``, or a bare number of milliseconds.
 
     Args:
         text: of an option or a cell.
@@ -144,9 +144,11 @@ def variation(text: str) -> timedelta:
     Raises:
         InvalidOperation: it is none, or out of range.
     """
+    if text.strip().lower() == "auto":
+        return "auto"
     match = _VARIATION.fullmatch(text.strip())
     if match is None:
-        raise InvalidOperation("variation: is not a time such as 100ms or 0.5s")
+        raise InvalidOperation("variation: is neither auto nor a time such as 100ms or 0.5s")
     number = float(match[1])
     span = timedelta(seconds=number) if match[2] == "s" else timedelta(milliseconds=number)
     if span > LONGEST_VARIATION:

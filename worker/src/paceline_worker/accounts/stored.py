@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from itertools import islice
 from typing import Any, Final
 
@@ -14,7 +13,7 @@ from paceline.state.calls import State
 from paceline.state.scripts import Script
 from paceline_worker.accounts.secrets import ApiKey, KeyRing
 from paceline_worker.cli.account_view import budget_rates
-from paceline_worker.pacing.bucket import Pacing
+from paceline_worker.pacing.bucket import Pacing, Variation, variation_from
 
 # A page takes the state server half a millisecond.
 PAGE: Final = 200
@@ -38,7 +37,7 @@ class StoredAccount:
     name: str
     rates: str
     pacing: Pacing
-    variation: timedelta
+    variation: Variation
     reserve: int
     budgets: dict[str, str]
     senders: tuple[str, ...]
@@ -82,12 +81,12 @@ class StoredAccounts:
             yield from self.page(page).values()
 
     def _read(self, name: str, reply: Sequence[Any]) -> StoredAccount:
-        rates, pacing, variation_us, senders, budgets, reserve, *secret = reply
+        rates, pacing, variation_us, senders, budgets, reserve, learns, *secret = reply
         return StoredAccount(
             name,
             rates or "",
             pacing,
-            timedelta(microseconds=int(variation_us)),
+            variation_from(variation_us, learns),
             int(reserve or 0),
             budget_rates({"budgets": budgets or ""}),
             tuple((senders or "").split()),

@@ -46,7 +46,8 @@ def described(found: Mapping[str, Any]) -> dict[str, Any]:
         "breaker": account.get("breaker") or "closed",
         "slowed_by": round(int(account["slow"]) / 1000, 3),
         "pacing": account["pacing"],
-        "variation_s": int(account["variation"]) / 1e6,
+        "variation": "auto" if account.get("learn") else "fixed",
+        "variation_s": int(account["variation_now"]) / 1e6,
         "interval_s": interval.total_seconds(),
         "slots_per_minute": round(_MINUTE / interval, 3),
         "state": _state(found),
@@ -81,6 +82,16 @@ def _number(account: Mapping[str, str], name: str) -> int | None:
 
 def _flag(account: Mapping[str, str], name: str) -> bool | None:
     return {"1": True, "0": False}.get(account.get(name, ""))
+
+
+def variation_in_words(account: Mapping[str, Any]) -> str:
+    """J, and whether it is measured.
+
+    Args:
+        account: from `described`.
+    """
+    now: str = duration(timedelta(seconds=account["variation_s"]))
+    return f"auto, {now} now" if account["variation"] == "auto" else now
 
 
 def plainly(number: int | None) -> str | None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -11,7 +10,7 @@ import typer
 from paceline.cli.commands import example
 from paceline.cli.errors import FAILURE, complain, named_as_options
 from paceline.cli.options import Json, opened_state
-from paceline.cli.render import console, counted, details, duration, expected, listing, local, say, say_json
+from paceline.cli.render import console, counted, details, expected, listing, local, say, say_json
 from paceline.errors import InvalidOperation, PacelineError, UnknownAccount
 from paceline.inbox.record import instant
 from paceline.settings import Settings
@@ -32,8 +31,9 @@ from paceline_worker.cli.account_view import (
     plainly,
     state_in_words,
     time_of,
+    variation_in_words,
 )
-from paceline_worker.pacing.bucket import DEFAULT_VARIATION
+from paceline_worker.pacing.bucket import Variation as VariationTime
 
 
 class PacingChoice(StrEnum):
@@ -85,7 +85,11 @@ Pace = Annotated[
 ]
 Variation = Annotated[
     str | None,
-    typer.Option("--variation", metavar="TIME", help="Lateness plus transit, such as 100ms (the default) or 0.5s."),
+    typer.Option(
+        "--variation",
+        metavar="TIME",
+        help="Lateness plus transit: auto measures it, or a time such as 100ms. Default: auto.",
+    ),
 ]
 
 app = typer.Typer(help="Accounts: 2Chat API keys under names, each with its limits.", rich_markup_mode=None)
@@ -128,7 +132,7 @@ def add(
     options: dict[str, Any] = {
         "rates": limit or "",
         "pacing": pacing.value,
-        "variation": DEFAULT_VARIATION if variation is None else _variation(variation),
+        "variation": "auto" if variation is None else _variation(variation),
         "senders": sender or (),
         "budgets": {**DEFAULT_BUDGETS, **_budgets(budget or ())},
         "treat_503_as": treat_503_as.value if treat_503_as else "overloaded",
@@ -200,7 +204,7 @@ def _say_pace(name: str, what: str) -> None:
     )
 
 
-def _variation(text: str | None) -> timedelta | None:
+def _variation(text: str | None) -> VariationTime | None:
     if text is None:
         return None
     with named_as_options():
@@ -233,7 +237,8 @@ def show(name: Name, *, json_output: Json = False) -> None:
 
     JSON: name, limit, limit_by_hand, requests_per_minute, credits_left, number_checks_left, on_trial, blocked, expires_at,
     info_read_at (what /info told), budgets, reserve_percent, treat_503_as, breaker (closed, open, ramp), slowed_by (factor
-    of the interval after 429s), pacing, variation_s, interval_s, slots_per_minute, state (active, paused, suspended), suspended
+    of the interval after 429s), pacing, variation (auto, fixed), variation_s (what it was lately),
+    interval_s, slots_per_minute, state (active, paused, suspended), suspended
     (the reason), suspended_at, paused_until, next_slot_at, added_at, senders, inbox, waiting, in_flight, outcomes (by
     name), lanes (sender, transactional, bulk, parked, in_flight, paused_until, oldest_at).
     """
@@ -265,7 +270,7 @@ def show(name: Name, *, json_output: Json = False) -> None:
                 ("slowed", f"to {1 / account['slowed_by']:.0%} after 429s" if account["slowed_by"] > 1 else None),
                 ("breaker", account["breaker"] if account["breaker"] != "closed" else None),
                 ("pacing", f"{account['pacing']}, {pace_in_words(found['account'])}"),
-                ("variation", duration(timedelta(seconds=account["variation_s"]))),
+                ("variation", variation_in_words(account)),
                 ("next slot", expected(next_slot, now) if account["state"] != "suspended" else None),
                 ("senders", ", ".join(account["senders"]) or "any"),
                 ("added", local(instant(found["account"]["added_at"]))),

@@ -31,6 +31,7 @@ class Begun:
         sent_us: slot of the call whose outcome is looked up (server us).
         tolerance_us: lateness allowed.
         moved: whether it was late for the slot that it was granted for, and got another one.
+        hurried: whether its sender's next slot comes so soon that the verdict must not wait for others.
         situation: what its answer meets; the age of the group is left to `verdict`.
         group_made_us: when the group it is about was made by an operation of ours (server us), or None.
         key_version: of the account's key.
@@ -56,6 +57,7 @@ class Begun:
     trace: str = ""
     upload_trace: str = ""
     moved: bool = False
+    hurried: bool = False
 
     @property
     def kind(self) -> str:
@@ -138,6 +140,7 @@ def read_begun(found: Mapping[str, Any]) -> Begun:
         trace=found.get("trace") or "",
         upload_trace=found.get("upload_trace") or "",
         moved=bool(found.get("moved")),
+        hurried=bool(found.get("hurried")),
     )
 
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
 from random import Random
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import structlog
 from redis.exceptions import RedisError
@@ -18,6 +18,7 @@ from paceline_worker.delivery.begun import Begun, read_begun
 from paceline_worker.delivery.info_reader import InfoReader
 from paceline_worker.delivery.keys import Keys
 from paceline_worker.delivery.lateness import Way
+from paceline_worker.delivery.loop import TIMER_STEP_S, new_loop
 from paceline_worker.delivery.traces import Delivery, Traces
 from paceline_worker.dispatch.admission import Admission
 from paceline_worker.provider.client import Provider
@@ -29,11 +30,14 @@ from paceline_worker.telemetry.metrics import Metrics
 from paceline_worker.verdict.policy import Verdict, not_begun, not_made
 
 log = structlog.get_logger(__name__)
+_Q = TypeVar("_Q")
+_A = TypeVar("_A")
 
 # Behind a long way one call at a time would bound the throughput.
 _MOST_CALLS: Final = 8
-# A call of a script costs as much as one operation in it.
+# A call of a script costs the state server as much as several operations in it, so those that can wait are asked together.
 _CALL_GAP_S: Final = 0.005
+_PATIENT_GAP_S: Final = 0.02
 # Hints beyond the intake that wait in this process; beyond them `submit` blocks, so that another worker takes them.
 _SPARE: Final = 8
 # Half of the usual J: a call for figures keeps its slot as any other.
@@ -90,7 +94,7 @@ class Engine:
         self._way = way
         self._on_due = on_due
         self._random = random
-        self._loop = asyncio.new_event_loop()
+        self._loop = new_loop()
         self._thread = threading.Thread(target=self._run, name="paceline-engine", daemon=True)
         self._room = threading.Condition()
         self._load = 0
@@ -148,6 +152,8 @@ class Engine:
             self._closing = True
             self._room.notify_all()
         if not self._thread.is_alive():
+            if not self._loop.is_closed():  # it never started
+                self._loop.close()
             return
         asyncio.run_coroutine_threadsafe(self._drain(deadline_s), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
@@ -172,12 +178,8 @@ class Engine:
         self._provider = self._make_provider()
         self._info = InfoReader(self._state, self._provider, self._metrics, self._random)
         self._keys = Keys(self._state.keys, self._ring)
-        self._begins: Batcher[tuple[str, str, int], Answered] = Batcher(
-            self._begin_all, largest=LARGEST_BATCH, most_calls=_MOST_CALLS, gap_s=_CALL_GAP_S
-        )
-        self._settles: Batcher[dict[str, Any], str] = Batcher(
-            self._settle_all, largest=LARGEST_BATCH, most_calls=_MOST_CALLS, gap_s=_CALL_GAP_S
-        )
+        self._begins = _batcher(self._begin_all)
+        self._settles = _batcher(self._settle_all)
 
     async def _drain(self, deadline_s: float) -> None:
         self._stopping = True
@@ -251,7 +253,7 @@ class Engine:
             verdict, elapsed_us = await self._attempt(hint, begun, found, questions, delivery)
             if verdict is None:
                 return
-            done = await self._settle(hint, verdict, elapsed_us, begun.account, begun.kind)
+            done = await self._settle(hint, verdict, elapsed_us, begun.account, begun.kind, patient=not begun.hurried)
             delivery.settled(done, verdict.reason)
 
     async def _ask_until_final(
@@ -267,7 +269,9 @@ class Engine:
         """
         while True:
             stops: tuple[str, str] | None = None
-            if await self._stopped_before(self._clock.monotonic_s(slot_us) - self._way.ahead_s):
+            ask_at_s = self._clock.monotonic_s(slot_us) - self._way.ahead_s - _PATIENT_GAP_S
+            patient = time.monotonic() <= ask_at_s
+            if await self._stopped_before(ask_at_s):
                 stops = "the worker stops", "shutdown"
             elif self._provider.way_out and not self._provider.way_out.is_open:
                 stops = "this worker cannot reach the provider", "not_sent"
@@ -275,7 +279,7 @@ class Engine:
                 await self._settle(hint, not_made(*stops) if begun else not_begun(*stops), 0)
                 return None
             questions += 1
-            found = await self._ask((hint.id, hint.token, questions))
+            found = await self._ask((hint.id, hint.token, questions), patient=patient)
             answer = found.answer
             if answer.get("moved"):
                 self._metrics.moved()
@@ -290,9 +294,9 @@ class Engine:
                 return None
             slot_us, begun = int(answer["slot"]), False
 
-    async def _ask(self, question: tuple[str, str, int]) -> Answered:
+    async def _ask(self, question: tuple[str, str, int], *, patient: bool) -> Answered:
         asked_s = time.monotonic()
-        found: Answered = await self._insist(lambda: self._begins.ask(question))
+        found: Answered = await self._insist(lambda: self._begins.ask(question, patient=patient))
         if found is self._latest:  # one sample for each batch, of the operation that comes last
             now_s = time.monotonic()
             # The server read its clock between the question and the answer.
@@ -352,9 +356,11 @@ class Engine:
         self._latest = answers[-1]
         return answers
 
-    async def _settle(self, hint: Hint, verdict: Verdict, elapsed_us: int, account: str = "", kind: str = "") -> str:
+    async def _settle(
+        self, hint: Hint, verdict: Verdict, elapsed_us: int, account: str = "", kind: str = "", *, patient: bool = False
+    ) -> str:
         wire = verdict.wire(hint.id, hint.token, elapsed_us)
-        done: str = await self._insist(lambda: self._settles.ask(wire))
+        done: str = await self._insist(lambda: self._settles.ask(wire, patient=patient))
         if done == "malformed":
             log.error("the verdict could not be read; its lease will settle it", operation=hint.id, code=verdict.code)
         elif done == "stale":
@@ -399,13 +405,19 @@ class Engine:
         if delay_s <= 0:
             return False
         sleeper: asyncio.Future[bool] = self._loop.create_future()
-        alarm = self._loop.call_later(delay_s, _wake, sleeper)
+        alarm = self._loop.call_later(delay_s + TIMER_STEP_S, _wake, sleeper)
         self._sleepers.add(sleeper)
         try:
             return await sleeper
         finally:
             alarm.cancel()
             self._sleepers.discard(sleeper)
+
+
+def _batcher(ask_all: Callable[[Sequence[_Q]], Coroutine[Any, Any, Sequence[_A]]]) -> Batcher[_Q, _A]:
+    return Batcher(
+        ask_all, largest=LARGEST_BATCH, most_calls=_MOST_CALLS, gap_s=_CALL_GAP_S, patient_gap_s=_PATIENT_GAP_S
+    )
 
 
 def _wake(sleeper: "asyncio.Future[bool]") -> None:

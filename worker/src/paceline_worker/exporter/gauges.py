@@ -55,6 +55,7 @@ _HELP: Final = {
     "paceline_backlog_late_operations": "Waiting operations that will expire before their turn at the account's rate; an"
     " estimate, 0 when all fit.",
     "paceline_rate_limit_per_second": "Calls a second that an account may make now: after 429s and outages there are fewer.",
+    "paceline_variation_seconds": "Distance that an account keeps for lateness and transit; measured, unless it was set.",
     "paceline_rate_used_ratio": "Share of its plain limit that an account used in the last minute, 0 to 1.",
     "paceline_account_suspended": "1 while an account is suspended: nothing of it is sent until somebody or /info resumes it."
     " Of account other: how many are.",
@@ -170,6 +171,7 @@ class StateGauges(Collector):
             "paceline_backlog_oldest_age_seconds": lambda members: max(one.oldest_age_s for one in members),
             "paceline_backlog_late_operations": lambda members: sum(one.late for one in members),
             "paceline_rate_limit_per_second": lambda members: sum(one.slots_per_s for one in members),
+            "paceline_variation_seconds": lambda members: max(one.variation_s for one in members),
             "paceline_rate_used_ratio": self._slots.used,
             "paceline_account_paused": lambda members: sum(one.paused for one in members),
             "paceline_credits_remaining": lambda members: _least(one.credits for one in members),

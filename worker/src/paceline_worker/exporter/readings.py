@@ -13,13 +13,15 @@ from paceline.status.audit import Balance
 from paceline.window import from_text
 from paceline_worker.exporter.late import Allowed, Waiting, late_operations
 from paceline_worker.exporter.wanted import Demand
+from paceline_worker.pacing.bucket import HEARD
 
 log = structlog.get_logger(__name__)
 
 # In the order of gauges.lua.
 _ACCOUNT: Final = (
     *("interval", "slow", "slow_at", "ramp", "variation", "suspended", "paused_until", "probe", "recheck", "breaker"),
-    *("taken", "info_every", "reserve", "quotas", "pacing", "credits_left", "expires_at", "info_read_at"),
+    *("taken", "info_every", "reserve", "quotas", "learn", "heard", "spread"),
+    *("pacing", "credits_left", "expires_at", "info_read_at"),
 )
 _COUNTS: Final = ("received", "duplicate", "refused", "inbox", *OUTCOMES)
 _CAMPAIGN: Final = (
@@ -70,6 +72,7 @@ class AccountReading:
         name: its name.
         slots_per_s: as they are now: after 429s and outages there are fewer.
         plain_per_s: what its limit allows, without the distance that is kept for lateness, and without what 429s took.
+        variation_s: J as it is now: measured, or as it was set.
         transactional: operations in transactional lists.
         bulk: operations in bulk lists.
         scheduled: operations that wait for a time: not before, a window, a back-off, or behind one in back-off.
@@ -92,6 +95,7 @@ class AccountReading:
     name: str
     slots_per_s: float
     plain_per_s: float
+    variation_s: float
     transactional: int
     bulk: int
     scheduled: int
@@ -233,6 +237,7 @@ def account_of(row: Sequence[Any], now_us: int) -> AccountReading:
         name=name,
         slots_per_s=1e6 / interval_now,
         plain_per_s=1e6 / (plain if plain > 0 else interval),
+        variation_s=_variation_now(a, _slowness(a, now_us)) / 1e6,
         transactional=transactional,
         bulk=single + in_campaigns,
         scheduled=timed + parked,
@@ -290,12 +295,24 @@ def worker_of(text: str, now_us: int) -> WorkerReading | None:
     )
 
 
-def _interval_now(a: Mapping[str, str], interval: int, now_us: int) -> int:
-    """The arithmetic of account.lua."""
+def _slowness(a: Mapping[str, str], now_us: int) -> int:
+    """What 429s made of the interval, in thousandths; the arithmetic of account.lua."""
     slow = int(a.get("slow", 1000))
     if slow > 1000:
         slow = max(1000, slow - _FASTER_AN_HOUR * max(0, (now_us - int(a.get("slow_at", 0))) // _HOUR_US))
-    return -(-interval * slow // 1000) * int(a.get("ramp", 1))
+    return slow
+
+
+def _interval_now(a: Mapping[str, str], interval: int, now_us: int) -> int:
+    slow = _slowness(a, now_us)
+    measured = _variation_now(a, slow) - int(a.get("variation", 0))
+    return -(-interval * slow // 1000) * int(a.get("ramp", 1)) + measured
+
+
+def _variation_now(a: Mapping[str, str], slow: int) -> int:
+    """J in us: what bucket.lua measures, or as it was set."""
+    measured = a.get("learn") == "spacing" and slow == 1000 and "ramp" not in a and int(a.get("heard", 0)) >= HEARD
+    return int(a["spread"] if measured else a.get("variation", 0))
 
 
 def _unaccounted(name: str, counted: Sequence[str | None], waiting: int, in_flight: int) -> int:

@@ -20,7 +20,7 @@
 --         throttled: /info was answered 429: 3 pause (us)
 -- reply whose: the account that has this key, or ''; no digest: { name, encrypted key, version } of some;
 --       add, rotate, digest: 'taken:<account>' when another account has this key
---       key: { encrypted key, key version }; keys: encrypted key and its version of each account ('' when unknown); known: { rate, told, info_every, interval, pacing, variation }; info: 'done' |
+--       key: { encrypted key, key version }; keys: encrypted key and its version of each account ('' when unknown); known: { rate, told, info_every, interval, pacing, variation, learn }; info: 'done' |
 --       'slower' | 'changed' (the limit by hand, meanwhile); suspend, rotate: 'changed' when its key is another one meanwhile;
 --       else 'done' | 'exists' | 'unknown account' | 'not empty'
 -- keys  accounts, keys, a:<acct> and its sets, lanes, due
@@ -103,8 +103,8 @@ if verb == 'digest' then
 end
 if verb == 'key' then return { redis.call('HGET', key.secret(name), 'key'), redis.call('HGET', k, 'key_version') } end
 if verb == 'known' then
-  local about, pace = redis.call('HMGET', key.about(name), 'rate', 'told', 'pacing'), redis.call('HMGET', k, 'info_every', 'interval', 'variation')
-  return { about[1], about[2], pace[1], pace[2], about[3], pace[3] }
+  local about, pace = redis.call('HMGET', key.about(name), 'rate', 'told', 'pacing'), redis.call('HMGET', k, 'info_every', 'interval', 'variation', 'learn')
+  return { about[1], about[2], pace[1], pace[2], about[3], pace[3], pace[4] }
 end
 local reply = 'done'
 if verb == 'info' then

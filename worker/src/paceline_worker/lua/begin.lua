@@ -127,6 +127,7 @@ local function begin(id, token, question)
     s = 'go', account = o.a, kind = o.k, sender = o.f, to = o.to, payload = o.p, campaign = o.c,
     template = o.c and campaign.of(o.c).p or nil, priority = o.pr, accepted_at = o.t, max_attempts = o.mx, on_unknown = o.unk,
     attempts = o.at or '0', slot = o.sl, tolerance = int(tolerance), window = a.window, moved = o.moved,
+    hurried = a.base <= FAST and '1' or nil,
     throttled = int(a.throttled), key_version = a.key_version, trace = o.tp, upload_trace = o.c and campaign.of(o.c).tp or nil,
   }
 end

@@ -24,7 +24,7 @@ local now = server_time()
 -- `readings.py` names them in the same order: those of a:<acct>, then those of a:<acct>:about.
 local ACCOUNT = {
   'interval', 'slow', 'slow_at', 'ramp', 'variation', 'suspended', 'paused_until', 'probe', 'recheck', 'breaker', 'taken', 'info_every',
-  'reserve', 'quotas',
+  'reserve', 'quotas', 'learn', 'heard', 'spread',
 }
 local ABOUT = { 'pacing', 'credits_left', 'expires_at', 'info_read_at' }
 local PAUSED_UNTIL, QUOTAS = 7, 14

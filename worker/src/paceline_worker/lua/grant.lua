@@ -215,7 +215,7 @@ local function apart() return math.floor(spread * #granted / 3) end
 -- The next operation of the account that may be sent, its slot, and whether its lane holds more. Nil when there is none; then 'none'
 -- when nothing is ready, or nil when the next slot is too far ahead.
 local function next_operation(a)
-  local soonest, latest = math.max(now + HOP + apart(), a.paused_until), now + LEAD + apart()
+  local soonest, latest = math.max(now + HOP + apart(), a.paused_until), now + lead_of(a) + apart()
   repeat
     if bucket.peek(a, soonest) > latest then return nil end
     -- Taken out of the ready lanes: it is either busy from now on, or put back where it belongs.

@@ -26,8 +26,6 @@ local now = server_time()
 local epoch = current_epoch()
 -- An account whose /info does not answer goes on without.
 local INFO_PATIENCE = 30000000
--- A sender's call is over before the next slot of an account with longer intervals.
-local FAST = 2000000
 local accounts, ready = {}, {}
 local done = {}
 
@@ -192,7 +190,13 @@ local function settle(v)
   local a = account_of(o.a)
   if not a then return 'stale' end
   if o.sl then
-    bucket.push(a, tonumber(o.sl), tonumber(v.elapsed or 0))
+    local elapsed = tonumber(v.elapsed or 0)
+    -- Of a call without an answer nobody knows when it arrived.
+    if elapsed > 0 and v.health == 'good' and bucket.measures(a) then
+      bucket.answer(a, tonumber(o.sl), elapsed)
+    else
+      bucket.push(a, tonumber(o.sl), elapsed)
+    end
     note_cycle(a, o, tonumber(v.elapsed or 0))
   end
   local opened = false

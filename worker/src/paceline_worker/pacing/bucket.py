@@ -11,9 +11,14 @@ import limits
 from paceline.errors import InvalidOperation
 
 Pacing = Literal["spacing", "window"]
+# J: a fixed time, or measured call by call.
+Variation = timedelta | Literal["auto"]
 
 # Lateness of a worker plus transit to the provider, together. Loopback needs 10 ms, the open internet some 60.
 DEFAULT_VARIATION: Final = timedelta(milliseconds=100)
+# A measured J is at least this, and is not believed before so many calls were answered.
+LEAST_SPREAD_US: Final = 5_000
+HEARD: Final = 16
 # Limits over longer times are quotas: spread evenly, "1000/day" would be one message every 86 seconds.
 _LONGEST_PACED_US: Final = 3_600_000_000
 # Beyond these a limit is a slip of the pen: no provider has one, and the arithmetic of slots ends at some 285 years.
@@ -90,6 +95,16 @@ def plan(rates: str, pacing: Pacing = "spacing", variation: timedelta = DEFAULT_
     return Plan(interval, window, quotas, j)
 
 
+def variation_from(text: str, learns: str | None) -> Variation:
+    """J as it is stored.
+
+    Args:
+        text: us.
+        learns: not empty when it is measured.
+    """
+    return "auto" if learns else timedelta(microseconds=int(text))
+
+
 def parse_rates(rates: str) -> list[tuple[int, int]]:
     """Rates as numbers.
 
@@ -133,12 +148,20 @@ class Bucket:
         next_us: earliest next slot.
         floor_us: no slot before: a slow call may have arrived as late as it was answered.
         logs: per quota, the slots of its last n grants.
+        last_us: the slot taken last.
+        least_us: from slot to answer of a quick call; None before the first answer.
+        excess_us: what calls lately took longer.
+        heard: how many answers, up to `HEARD`.
     """
 
     plan: Plan
     next_us: int
     floor_us: int = 0
     logs: Sequence[deque[int]] = field(default_factory=list)
+    last_us: int = 0
+    least_us: int | None = None
+    excess_us: int | None = None
+    heard: int = 0
 
     @classmethod
     def empty(cls, plan: Plan, now_us: int) -> "Bucket":
@@ -155,7 +178,7 @@ class Bucket:
 
     def take(self, slot_us: int) -> None:
         """Use a slot that `peek` gave."""
-        self.next_us = slot_us + self.plan.interval_us
+        self.next_us, self.last_us = slot_us + self.plan.interval_us, slot_us
         for log in self.logs:
             log.append(slot_us)
 
@@ -163,6 +186,31 @@ class Bucket:
         """A call took so long from its slot to its answer; beyond J, slots after it keep their distance from its end."""
         if elapsed_us > self.plan.variation_us:
             self.floor_us = max(self.floor_us, slot_us + elapsed_us - self.plan.variation_us + self.plan.interval_us)
+
+    def answer(self, slot_us: int, elapsed_us: int) -> None:
+        """A call was answered, so it is known how late it can have arrived: by what it took longer than a quick one.
+
+        The slot after it keeps that distance instead of J. To it comes what a quick call may be quicker than the quickest
+        known: a quarter of what it takes, and of what calls lately took longer.
+
+        Args:
+            slot_us: of the call.
+            elapsed_us: from the slot to the answer.
+        """
+        quick = elapsed_us if self.least_us is None else min(self.least_us, elapsed_us)
+        self.heard = min(self.heard + 1, HEARD)
+        excess = elapsed_us - quick
+        self.least_us = quick + excess // 1024
+        self.excess_us = excess if self.excess_us is None else self.excess_us + (excess - self.excess_us) // 8
+        if self.heard < HEARD:
+            self.push(slot_us, elapsed_us)
+            return
+        spread = excess + self.excess_us // 4 + max(LEAST_SPREAD_US, quick // 4)
+        earliest = slot_us + self.plan.interval_us - self.plan.variation_us + spread
+        if self.last_us == slot_us and self.next_us == slot_us + self.plan.interval_us:
+            self.next_us = earliest
+        else:
+            self.floor_us = max(self.floor_us, earliest)
 
     def move(self, slot_us: int, earliest_us: int) -> int:
         """Take the first slot at or after a time instead of one that was missed, under the same limits.

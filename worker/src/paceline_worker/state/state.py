@@ -480,7 +480,7 @@ class DeliveryState:
         reply = await self._account.arun(self.client, "known", account)
         if not isinstance(reply, list):
             return None
-        rate, told, every, interval, pacing, variation = reply
+        rate, told, every, interval, pacing, variation, _ = reply
         return KnownAccount(rate or "", told or "", int(every or 0), int(interval), pacing, int(variation))
 
     async def learn(

@@ -5,6 +5,8 @@
 --@include shared/breaker.lua
 --
 -- A field that is not there has its default; account_fields.lua says which fields there are.
+-- A sender's call is over before the next slot of an account with longer intervals.
+local FAST = 2000000
 local NO_QUOTAS = {}
 -- What 429s do to an account: its spacing grows, and a probe ends the pause.
 local throttling = {}
@@ -66,6 +68,10 @@ local function load_account(name, now, epoch)
   a.throttled = tonumber(a.throttled or 0)
   a.quotas = a.quotas and bucket.parse_quotas(a.quotas) or NO_QUOTAS
   a.due = tonumber(a.due)
+  if a.learn == 'spacing' then
+    a.least, a.excess, a.spread = tonumber(a.least), tonumber(a.excess), tonumber(a.spread)
+    a.heard, a.answered = tonumber(a.heard), tonumber(a.answered)
+  end
   bucket.refresh(a, now, epoch)
   return a
 end
@@ -74,6 +80,10 @@ end
 local function may_ask_info(a)
   return a.info_every > 0 and (not a.suspended or string.sub(a.suspended, 1, 6) == 'unpaid')
 end
+
+-- How far ahead of its slot an operation may be granted. While J is measured and the last call is under way, its answer is worth
+-- waiting for: it brings the next slot nearer.
+local function lead_of(a) return bucket.measures(a) and bucket.is_open(a) and math.min(LEAD, 2 * HOP) or LEAD end
 
 -- From when a slot may be granted to what is ready, or nil. `ready` is what the caller knows of the lanes: 't' transactional work is
 -- ready, 'b' something is, 'none' nothing is; else it is looked up. Only with a reserve does it matter whether all is bulk.
@@ -85,7 +95,7 @@ local function grantable_from(a, now, ready)
     if not since then return nil end
     bulk_only = tonumber(since) >= BULK
   end
-  return math.max(bucket.peek(a, a.paused_until, bulk_only) - LEAD, a.recheck, now)
+  return math.max(bucket.peek(a, a.paused_until, bulk_only) - lead_of(a), a.recheck, now)
 end
 
 -- The instant from which the account may have a slot, into the due index. Its timers are another index (`wait_until`), and so are

@@ -6,9 +6,9 @@
 --@include keys.lua
 local PACE_FIELDS, SECRET_FIELDS = {}, { key = true, hook = true }
 for name in string.gmatch('interval quotas variation reserve budgets treat_503 window key_version info_every info_at recheck checks_left '
-  .. 'next floor last taken bulk_next epoch due aside suspended suspended_at paused_until probe throttled slow slow_at early '
+  .. 'next floor last taken bulk_next epoch due aside learn least excess spread heard answered suspended suspended_at paused_until probe throttled slow slow_at early '
   .. 'info_slot breaker opened ramp ramp_left bad_run bad_window', '%S+') do PACE_FIELDS[name] = true end
-local DEFAULTS = { quotas = '', reserve = '0', treat_503 = 'overloaded', info_every = '0', budgets = '', senders = '' }
+local DEFAULTS = { quotas = '', reserve = '0', treat_503 = 'overloaded', info_every = '0', budgets = '', senders = '', learn = '' }
 
 local function home_of(name, field)
   if PACE_FIELDS[field] then return key.account(name) end

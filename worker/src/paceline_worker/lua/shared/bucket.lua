@@ -9,9 +9,14 @@
 --                      `bulk_next` earliest next slot of bulk work, when there is a reserve
 --                      `epoch`    generation in which `next` was written: a lost, new or distrusted bucket starts empty
 --                      `taken`    slots taken since the account was added, less those given back: for people who watch the rate
+--                      `learn`    'spacing' or 'window' (the pacing) when J is measured: `least` us from slot to answer of a quick call,
+--                                 `excess` what calls lately took longer, `spread` what J was lately, `heard` how many answers, `answered` the slot of the last one
 --@include keys.lua
 --@include shared/meta.lua
 local bucket = {}
+-- What J is at least, us; and how many answers there must be before it is believed.
+local LEAST_SPREAD, HEARD = 5000, 16
+local LEARNED = { 'least', 'excess', 'spread', 'heard', 'answered' }
 
 -- A bucket of another generation starts empty: one whole interval passes before its first slot, counted from now or from a slot
 -- that was granted ahead and may still be used. A slot further ahead is one of a clock that has been set back since: none of those
@@ -34,6 +39,35 @@ function bucket.push(a, slot, elapsed)
   if earliest > a.floor then
     a.floor = earliest
     a.bucket_changed, a.refreshed = true, true
+  end
+end
+
+-- Whether J is measured. After a 429 it is not, until the spacing has recovered; with `window` it would gain next to nothing.
+function bucket.measures(a) return a.learn == 'spacing' and not a.slow and a.ramp == 1 end
+
+-- Whether the last slot's call may still be under way: the distance to the next one is not known yet.
+function bucket.is_open(a) return a.next > (a.last or 0) and (a.last or 0) > (a.answered or 0) end
+
+-- A call was answered, so it is known how late it can have arrived: by what it took longer than a quick one. The slot after it keeps
+-- that distance, and not the one that a call of unknown lateness needs. To it comes what a quick call may be quicker than the
+-- quickest known: a quarter of what it takes, and of what calls lately took longer. The quickest known is forgotten slowly.
+function bucket.answer(a, slot, elapsed)
+  local quick = math.min(a.least or elapsed, elapsed)
+  a.heard = math.min((a.heard or 0) + 1, HEARD)
+  local excess = elapsed - quick
+  a.least = quick + math.floor(excess / 1024)
+  a.excess = a.excess and a.excess + math.floor((excess - a.excess) / 8) or excess
+  local spread = excess + math.floor(a.excess / 4) + math.max(LEAST_SPREAD, math.floor(quick / 4))
+  a.spread = a.spread and a.spread + math.floor((spread - a.spread) / 8) or spread
+  a.bucket_changed, a.learned = true, true
+  if a.heard < HEARD then return bucket.push(a, slot, elapsed) end
+
+  local earliest = slot + a.interval - a.variation + spread
+  if a.last == slot and a.next == slot + a.interval then
+    a.next, a.answered = earliest, slot
+    if a.reserve > 0 then a.bulk_next = slot + math.ceil((earliest - slot) * 100 / (100 - a.reserve)) end
+  elseif earliest > a.floor then
+    a.floor, a.refreshed = earliest, true
   end
 end
 
@@ -74,10 +108,13 @@ function bucket.save(a)
       written[#written + 1], written[#written + 2] = field, int(a[field] or 0)
     end
     if a.refreshed then written[#written + 1], written[#written + 2] = 'epoch', a.epoch end
+    for _, field in ipairs(a.learned and LEARNED or {}) do
+      written[#written + 1], written[#written + 2] = field, int(a[field] or 0)
+    end
     if (a.reserve or 0) > 0 then written[#written + 1], written[#written + 2] = 'bulk_next', int(a.bulk_next or 0) end
   end
   redis.call('HSET', a.key, unpack(written))
-  a.bucket_changed, a.due_changed, a.refreshed = false, false, false
+  a.bucket_changed, a.due_changed, a.refreshed, a.learned = false, false, false, false
 end
 
 seldom(bucket, function()

@@ -1,0 +1,16 @@
+"""The shop's commands.
+
+pip install 'paceline[django]'
+python manage.py migrate
+python manage.py runserver
+python manage.py paceline_follow
+"""
+
+import os
+import sys
+
+from django.core.management import execute_from_command_line
+
+if __name__ == "__main__":
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "settings")
+    execute_from_command_line(sys.argv)

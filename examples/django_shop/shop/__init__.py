@@ -1,0 +1,1 @@
+"""A shop that tells its customers that their orders are ready."""

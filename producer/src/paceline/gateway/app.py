@@ -1,0 +1,119 @@
+"""The HTTP gateway: every operation and campaign for services in any language."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from starlette.exceptions import HTTPException
+
+from paceline.async_outbox import AsyncOutbox
+from paceline.errors import PacelineError, StateUnavailable
+from paceline.gateway import accounts, campaigns, operations, outcomes
+from paceline.gateway.guard import Gate, Refusal, note
+from paceline.gateway.limits import BodyLimit
+from paceline.gateway.shapes import Health
+from paceline.problems import MEDIA_TYPE, Problem, problem_of
+from paceline.refusals import words_of
+from paceline.settings import Settings
+from paceline.state import questions
+from paceline.version import VERSION
+
+DEFAULT_RATE: Final = 100.0
+LARGEST_BODY: Final = 8 * 1024 * 1024
+
+
+def build(
+    settings: Settings,
+    *,
+    rate: float = DEFAULT_RATE,
+    largest_body: int = LARGEST_BODY,
+    outbox: AsyncOutbox | None = None,
+) -> FastAPI:
+    """The application.
+
+    Args:
+        settings: broker and state.
+        rate: requests a second that one token may make.
+        largest_body: bytes of a request.
+        outbox: used instead of one that is opened with the application.
+
+    Returns:
+        An ASGI application.
+    """
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with outbox or AsyncOutbox(settings=settings) as opened:
+            app.state.outbox = opened
+            app.state.gate = Gate(opened.state, rate)
+            yield
+
+    app = FastAPI(
+        title="Paceline",
+        version=VERSION,
+        summary="Enqueue WhatsApp work for the 2Chat API, and follow what becomes of it.",
+        lifespan=lifespan,
+        openapi_url="/v1/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+    )
+    for routes in (operations.routes(), outcomes.routes, campaigns.routes, accounts.routes):
+        app.include_router(routes, prefix="/v1")
+    _health(app)
+    _answer_errors(app)
+    app.add_middleware(BodyLimit, most=largest_body)
+    app.middleware("http")(_audited)
+    return app
+
+
+def _health(app: FastAPI) -> None:
+    @app.get("/healthz", tags=["health"], summary="The process runs.")
+    async def healthz() -> Health:
+        return Health(ready=True)
+
+    @app.get("/readyz", tags=["health"], summary="The state server answers.", responses={503: {"model": Health}})
+    async def readyz(request: Request, response: Response) -> Health:
+        try:
+            await request.app.state.outbox.state.ask(questions.fleet())
+        except StateUnavailable:
+            response.status_code = 503
+            return Health(ready=False)
+        return Health(ready=True)
+
+
+async def _audited(request: Request, following: Callable[[Request], Awaitable[Response]]) -> Response:
+    response = await following(request)
+    if request.url.path.startswith("/v1/"):
+        note(request, response.status_code)
+    return response
+
+
+def _answer_errors(app: FastAPI) -> None:
+    @app.exception_handler(PacelineError)
+    async def of_paceline(_: Request, error: PacelineError) -> JSONResponse:
+        return _answer(problem_of(error))
+
+    @app.exception_handler(Refusal)
+    async def of_guard(_: Request, error: Refusal) -> JSONResponse:
+        return _answer(Problem(error.status, error.kind, error.detail), error.headers)
+
+    @app.exception_handler(HTTPException)
+    async def of_routing(_: Request, error: HTTPException) -> JSONResponse:
+        kinds = {404: "no-such-path", 405: "method-not-allowed", 413: "too-large"}
+        return _answer(
+            Problem(error.status_code, kinds.get(error.status_code, "bad-request"), str(error.detail)), error.headers
+        )
+
+    @app.exception_handler(RequestValidationError)
+    async def of_values(_: Request, error: RequestValidationError) -> JSONResponse:
+        first: Any = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"][1:])
+        words = words_of(first)
+        return _answer(Problem(422, "invalid-request", f"{where}: {words}" if where else words))
+
+
+def _answer(problem: Problem, headers: Any = None) -> JSONResponse:
+    return JSONResponse(problem.as_json(), problem.status, headers=dict(headers or {}), media_type=MEDIA_TYPE)

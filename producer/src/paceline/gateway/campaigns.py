@@ -1,0 +1,148 @@
+"""Campaigns: uploaded, counted, in command."""
+
+import tempfile
+from pathlib import Path as File
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Path, Query, Request
+
+from paceline.async_outbox import AsyncCampaign, AsyncOutbox
+from paceline.campaigns.options import CampaignOptions
+from paceline.campaigns.progress import progress_of
+from paceline.campaigns.recipients import Row
+from paceline.errors import NotFound
+from paceline.gateway.answers import Box, Limit, problems
+from paceline.gateway.guard import Reads, Refusal, Runs, seen
+from paceline.gateway.shapes import CampaignIn, Campaigns, CampaignView, Uploaded, Why
+from paceline.gateway.tokens import Token
+from paceline.state import questions
+
+routes = APIRouter(tags=["campaigns"])
+_SHOWN_ROWS: Final = 100
+_SUFFIXES: Final = {"text/csv": ".csv", "application/x-ndjson": ".jsonl", "application/jsonl": ".jsonl"}
+_NAME: Final = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+Named = Annotated[str, Path(pattern=_NAME)]
+
+
+class _BadRows:
+    """The first bad rows of an upload."""
+
+    def __init__(self) -> None:
+        self.rows: list[dict[str, Any]] = []
+
+    def note(self, row: Row, reason: str) -> None:
+        if len(self.rows) < _SHOWN_ROWS:
+            self.rows.append({"line": row.line, "reason": reason})
+
+
+@routes.put("/campaigns/{name}", status_code=202, response_model=Uploaded, responses=problems(404, 409))
+async def put(name: Named, campaign: CampaignIn, token: Runs, outbox: Box) -> dict[str, Any]:
+    """Upload recipients, 10,000 at most at a time. Again under the same description, further ones are added, and nobody twice."""
+    given = campaign.model_dump(exclude={"recipients"}, exclude_none=True)
+    seen(token, campaign.account)
+    return await _upload(outbox, name, campaign.recipients, given)
+
+
+@routes.post(
+    "/campaigns/{name}/upload",
+    status_code=202,
+    response_model=Uploaded,
+    responses=problems(404, 409, 415),
+    openapi_extra={
+        "requestBody": {"required": True, "content": {kind: {"schema": {"type": "string"}} for kind in _SUFFIXES}}
+    },
+)
+async def upload(  # noqa: PLR0917 - FastAPI passes by name
+    name: Named,
+    request: Request,
+    token: Runs,
+    outbox: Box,
+    account: Annotated[str, Query(pattern=_NAME)],
+    sender: str,
+    template: str,
+    *,
+    paused: bool = False,
+) -> dict[str, Any]:
+    """Upload a file: CSV with a header, or JSON Lines. Several requests under the same description are chunks of one campaign."""
+    seen(token, account)
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind not in _SUFFIXES:
+        raise Refusal(415, "unsupported-media-type", f"the content type is none of {', '.join(_SUFFIXES)}")
+    with tempfile.NamedTemporaryFile(suffix=_SUFFIXES[kind]) as file:
+        async for part in request.stream():
+            file.write(part)
+        file.flush()
+        given = {"account": account, "sender": sender, "template": template, "paused": paused}
+        return await _upload(outbox, name, File(file.name), given)
+
+
+async def _upload(outbox: AsyncOutbox, name: str, recipients: Any, given: dict[str, Any]) -> dict[str, Any]:
+    bad = _BadRows()
+
+    def start(blocking: Any) -> Any:
+        return blocking.start_campaign(name, recipients=recipients, on_invalid=bad.note, **given)
+
+    report = (await outbox.in_thread(start)).report
+    counted = {"offered": report.offered, "written": report.written, "invalid": report.invalid}
+    return {"name": name, "bad_rows": bad.rows} | counted
+
+
+@routes.get("/campaigns", response_model=Campaigns, responses=problems())
+async def listing(token: Reads, outbox: Box, after: str = "", limit: Limit = 100) -> dict[str, Any]:
+    """Campaigns by name; `next` is the `after` of the next page."""
+    names = [name for name in await outbox.state.ask(questions.campaigns()) if name > after]
+    shown: list[dict[str, Any]] = []
+    for name in names[:limit]:
+        fields = await outbox.state.ask(questions.campaign(name))
+        if fields and token.sees(fields.get("a", "")):
+            shown.append(_view(name, fields))
+    return {"items": shown, "next": names[limit - 1] if len(names) > limit else None}
+
+
+@routes.get("/campaigns/{name}", response_model=CampaignView, responses=problems(404))
+async def one(name: Named, token: Reads, outbox: Box) -> dict[str, Any]:
+    """A campaign in numbers."""
+    return _view(name, await _fields(outbox, name, token))
+
+
+@routes.post("/campaigns/{name}/pause", status_code=204, responses=problems(404, 409))
+async def pause(name: Named, token: Runs, outbox: Box, why: Why | None = None) -> None:
+    """Let nothing begin until it is resumed."""
+    await (await _found(outbox, name, token)).pause((why or Why()).why)
+
+
+@routes.post("/campaigns/{name}/resume", status_code=204, responses=problems(404, 409))
+async def resume(name: Named, token: Runs, outbox: Box) -> None:
+    """Go on."""
+    await (await _found(outbox, name, token)).resume()
+
+
+@routes.post("/campaigns/{name}/cancel", status_code=204, responses=problems(404, 409))
+async def cancel(name: Named, token: Runs, outbox: Box, why: Why | None = None) -> None:
+    """Let nothing begin ever again."""
+    await (await _found(outbox, name, token)).cancel((why or Why()).why)
+
+
+@routes.patch("/campaigns/{name}", status_code=204, responses=problems(404, 409))
+async def change(name: Named, options: CampaignOptions, token: Runs, outbox: Box) -> None:
+    """Change what holds for all that has not begun."""
+    await (await _found(outbox, name, token)).change(options)
+
+
+async def _fields(outbox: AsyncOutbox, name: str, token: Token) -> dict[str, str]:
+    fields = await outbox.state.ask(questions.campaign(name))
+    if not fields or not token.sees(fields.get("a", "")):
+        raise NotFound(f"no campaign named {name!r}")
+    return fields
+
+
+async def _found(outbox: AsyncOutbox, name: str, token: Token) -> AsyncCampaign:
+    await _fields(outbox, name, token)
+    return AsyncCampaign(name, outbox)
+
+
+def _view(name: str, fields: dict[str, str]) -> dict[str, Any]:
+    progress = progress_of(name, fields)
+    numbers = {"total": progress.total, "remaining": progress.remaining, "outcomes": dict(progress.outcomes)}
+    receipts = {"sent": progress.sent, "delivered": progress.delivered, "read": progress.read}
+    return {"name": name, "account": fields["a"], "state": progress.state, "why": progress.why} | numbers | receipts

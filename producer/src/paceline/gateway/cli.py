@@ -1,0 +1,103 @@
+"""`paceline gateway` and `paceline tokens`."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+import typer
+
+from paceline.cli.plugins import MissingExtraError
+from paceline.cli.render import console, listing, local, say, say_json
+from paceline.errors import InvalidOperation, NotFound
+from paceline.gateway import tokens
+from paceline.settings import Settings
+from paceline.state import connect_to, questions
+from paceline.state.calls import State
+
+tokens_app = typer.Typer(help="Tokens of the HTTP gateway.", no_args_is_help=True)
+_AS_JSON = typer.Option("--json", help="One JSON document.")
+
+
+def gateway(
+    *,
+    port: Annotated[int, typer.Option("--port", min=1, max=65535, help="Port to listen on. Default: 9811.")] = 9811,
+    address: Annotated[str, typer.Option("--address", help="Interface to bind to. Default: 127.0.0.1.")] = "127.0.0.1",
+    rate: Annotated[
+        float, typer.Option("--rate", min=0.1, help="Requests a second of one token. Default: 100.")
+    ] = 100.0,
+    largest: Annotated[int, typer.Option("--largest", min=1024, help="Bytes of a request. Default: 8388608.")] = 8
+    * 1024
+    * 1024,
+) -> None:
+    """Serve operations, campaigns and outcomes over HTTP, for services in any language."""
+    try:
+        import uvicorn  # noqa: PLC0415 - of the extra `gateway`
+
+        from paceline.gateway.app import build  # noqa: PLC0415 - likewise
+    except ImportError as error:
+        raise MissingExtraError("the gateway needs its extra: pip install 'paceline[cli,gateway]'") from error
+
+    app = build(Settings.from_environment(), rate=rate, largest_body=largest)
+    uvicorn.run(app, host=address, port=port, log_level="info", access_log=False, server_header=False)
+
+
+@tokens_app.command()
+def create(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Who uses it.")],
+    scope: Annotated[str, typer.Option("--scope", help="What it may do: send, read, campaigns, divided by commas.")],
+    account: Annotated[list[str], typer.Option("--account", help="Account it may use, or * for all; repeatable.")],
+    expires: Annotated[
+        str | None, typer.Option("--expires", help="Time until it is refused, such as 90d. Default: never.")
+    ] = None,
+    *,
+    as_json: Annotated[bool, _AS_JSON] = False,
+) -> None:
+    """Make a token. It is shown once; state keeps a digest of it."""
+    now = datetime.now(UTC)
+    chosen = [one.strip() for one in scope.split(",") if one.strip()]
+    kept, token = tokens.make(name, chosen, account, now + _span(expires) if expires else None, now)
+    _state().ask(questions.add_token(kept.id, tokens.written(kept)))
+    if as_json:
+        say_json(kept.as_json() | {"token": token})
+    else:
+        say(token)
+
+
+@tokens_app.command("list")
+def list_tokens(*, as_json: Annotated[bool, _AS_JSON] = False) -> None:
+    """List tokens: names, scopes and accounts, never the tokens themselves."""
+    found = sorted(
+        map(tokens.read, _state().ask(questions.tokens()).values()), key=lambda token: (token.name, token.id)
+    )
+    if as_json:
+        return say_json([token.as_json() for token in found])
+    rows = [
+        (
+            one.id,
+            one.name,
+            ", ".join(sorted(one.scopes)),
+            ", ".join(sorted(one.accounts)),
+            local(one.expires_at) if one.expires_at else "never",
+        )
+        for one in found
+    ]
+    console().print(listing(("id", "name", "scopes", "accounts", "expires"), rows))
+    return None
+
+
+@tokens_app.command()
+def revoke(token_id: Annotated[str, typer.Argument(metavar="ID", help="As `paceline tokens list` shows it.")]) -> None:
+    """Refuse a token from now on."""
+    if _state().ask(questions.revoke_token(token_id)) == "unknown":
+        raise NotFound(f"no token {token_id!r}: see `paceline tokens list`")
+    say(f"{token_id} is revoked.")
+
+
+def _state() -> State:
+    return State(connect_to(Settings.from_environment(), repeat=True))
+
+
+def _span(text: str) -> timedelta:
+    number, unit = text[:-1], text[-1:]
+    if not number.isdecimal() or unit not in "dhm" or int(number) == 0 or len(number) > 6:
+        raise InvalidOperation("--expires: is not a time such as 90d, 12h or 30m")
+    return timedelta(**{{"d": "days", "h": "hours", "m": "minutes"}[unit]: int(number)})

@@ -1,0 +1,132 @@
+"""Who may do what, how often, and how much at once."""
+
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final
+
+from fastapi import Depends, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from paceline.errors import UnknownAccount
+from paceline.flows.steps import AsyncAsked
+from paceline.gateway import tokens
+from paceline.gateway.tokens import Scope, Token
+from paceline.state import questions
+
+audit = logging.getLogger("paceline.gateway.audit")
+
+# A token that was looked up is good for so long without another look: revoking takes effect within it.
+_REMEMBERED_S: Final = 1.0
+_MOST_REMEMBERED: Final = 10_000
+
+bearer = HTTPBearer(auto_error=False, description="A token made by `paceline tokens create`.")
+
+
+class Refusal(Exception):
+    """A request that is not let in.
+
+    Args:
+        status: of the answer.
+        kind: end of the problem's type.
+        detail: one sentence.
+        headers: of the answer.
+    """
+
+    def __init__(self, status: int, kind: str, detail: str, headers: dict[str, str] | None = None) -> None:
+        super().__init__(detail)
+        self.status, self.kind, self.detail, self.headers = status, kind, detail, headers or {}
+
+
+class Gate:
+    """Knows tokens, and counts what they ask.
+
+    Args:
+        state: where tokens are kept.
+        rate: requests a second that one token may make.
+        clock: tells seconds.
+    """
+
+    def __init__(self, state: AsyncAsked, rate: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._state, self._rate, self._clock = state, rate, clock
+        self._known: dict[str, tuple[float, Token | None]] = {}
+        self._next: dict[str, float] = {}
+
+    async def token(self, given: str) -> Token:
+        """The token that was given.
+
+        Raises:
+            Refusal: it is none, is not known, is revoked or has expired; or asks too often.
+        """
+        found = tokens.parts(given)
+        token = await self._look_up(found[0]) if found else None
+        if found is None or token is None or not token.fits(found[1], datetime.now(UTC)):
+            raise Refusal(401, "unauthorized", "the token is not known, or has expired", {"WWW-Authenticate": "Bearer"})
+        self._count(token.id)
+        return token
+
+    async def _look_up(self, token_id: str) -> Token | None:
+        now = self._clock()
+        until, token = self._known.get(token_id, (0.0, None))
+        if now >= until:
+            text = await self._state.ask(questions.token(token_id))
+            token = tokens.read(text) if text else None
+            if len(self._known) >= _MOST_REMEMBERED:
+                self._known.clear()
+            self._known[token_id] = now + _REMEMBERED_S, token
+        return token
+
+    def _count(self, token_id: str) -> None:
+        """A bucket that holds a second's worth of requests."""
+        now = self._clock()
+        at = max(self._next.get(token_id, 0.0), now - 1.0) + 1.0 / self._rate
+        if at > now:
+            wait = max(1, round(at - now + 0.5))
+            raise Refusal(429, "too-many-requests", "the token asks too often", {"Retry-After": str(wait)})
+        self._next[token_id] = at
+
+
+async def _of(request: Request, given: HTTPAuthorizationCredentials | None) -> Token:
+    if given is None:
+        raise Refusal(401, "unauthorized", "the request has no bearer token", {"WWW-Authenticate": "Bearer"})
+    gate: Gate = request.app.state.gate
+    token = await gate.token(given.credentials)
+    request.state.token = token
+    return token
+
+
+def allowed(scope: Scope) -> Callable[..., Awaitable[Token]]:
+    """A dependency: the token of the request, which has a scope."""
+
+    async def check(request: Request, given: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]) -> Token:
+        token = await _of(request, given)
+        if not token.may(scope):
+            raise Refusal(403, "forbidden", f"the token lacks the scope {scope}")
+        return token
+
+    return check
+
+
+Sends = Annotated[Token, Depends(allowed("send"))]
+Reads = Annotated[Token, Depends(allowed("read"))]
+Runs = Annotated[Token, Depends(allowed("campaigns"))]
+
+
+def seen(token: Token, account: str) -> None:
+    """Refuse an account that a token may not know of, in the words for one that is not there.
+
+    Raises:
+        UnknownAccount: always in the same words.
+    """
+    if not token.sees(account):
+        raise UnknownAccount(f"no account named {account!r}")
+
+
+def note(request: Request, status: int) -> None:
+    """Write down who did what; never the token, a number or a text."""
+    token: Any = getattr(request.state, "token", None)
+    route = request.scope.get("route")
+    audit.info(
+        "%s %s by %s: %d", request.method, getattr(route, "path", "?"), token.name if token else "nobody", status
+    )

@@ -1,0 +1,88 @@
+"""Outcomes: pages, and server-sent events."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Header, Query
+from fastapi.responses import StreamingResponse
+
+from paceline.async_outbox import AsyncOutbox
+from paceline.errors import PacelineError
+from paceline.flows.following import reading
+from paceline.flows.steps import arun
+from paceline.gateway.answers import Box, Limit, problems
+from paceline.gateway.guard import Reads
+from paceline.gateway.shapes import Entries
+from paceline.gateway.tokens import Token
+from paceline.outcomes import place
+from paceline.problems import problem_of
+
+routes = APIRouter(tags=["outcomes"])
+# A comment so often keeps proxies from closing a stream in which nothing comes.
+_HEARTBEAT_S: Final = 15.0
+_EVENTS: Final[dict[str, Any]] = {"text/event-stream": {"schema": {"type": "string"}}}
+
+After = Annotated[str, Query(pattern=r"^[0-9]{1,18}(-[0-9]{1,18})?$", description="The last entry handled, or 0.")]
+Campaign = Annotated[str | None, Query(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+
+
+@routes.get("/outcomes", response_model=Entries, responses=problems(404, 410))
+async def page(
+    token: Reads,
+    outbox: Box,
+    campaign: Campaign = None,
+    after: After = "0",
+    limit: Limit = 100,
+    *,
+    receipts: bool = False,
+) -> dict[str, Any]:
+    """What became of operations, oldest first. `next` is the `after` of the next page, also when nothing is there yet."""
+    found = await arun(reading(campaign, place(after), limit, receipts=receipts), outbox.state)
+    items = [entry.as_json() for entry in found.entries if token.sees(entry.account)]
+    return {"items": items, "next": found.next.lstrip("(") if found.next.startswith("(") else after}
+
+
+@routes.get(
+    "/outcomes/stream",
+    response_class=StreamingResponse,
+    responses=problems()
+    | {200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}, "description": "Entries as they come."}},
+)
+async def stream(
+    token: Reads,
+    outbox: Box,
+    campaign: Campaign = None,
+    after: After = "0",
+    last_event_id: Annotated[str | None, Header(pattern=r"^[0-9]{1,18}(-[0-9]{1,18})?$")] = None,
+    *,
+    receipts: bool = False,
+    follow: bool = True,
+) -> StreamingResponse:
+    """Server-sent events: `id` is the entry's, so a browser's EventSource goes on where it was. A gap is an event `problem`."""
+    events = _events(outbox, token, campaign, last_event_id or after, receipts=receipts, follow=follow)
+    return StreamingResponse(events, media_type="text/event-stream", headers={"Cache-Control": "no-store"})
+
+
+async def _events(
+    outbox: AsyncOutbox, token: Token, campaign: str | None, after: str, *, receipts: bool, follow: bool
+) -> AsyncIterator[str]:
+    entries = outbox.outcomes(campaign, after, follow=follow, receipts=receipts)
+    following = asyncio.ensure_future(anext(entries))
+    try:
+        while True:
+            done, _ = await asyncio.wait([following], timeout=_HEARTBEAT_S)
+            if not done:
+                yield ": still there\n\n"
+                continue
+            entry = following.result()
+            following = asyncio.ensure_future(anext(entries))
+            if token.sees(entry.account):
+                yield f"id: {entry.entry_id}\nevent: {entry.event}\ndata: {json.dumps(entry.as_json())}\n\n"
+    except StopAsyncIteration:
+        return
+    except PacelineError as error:
+        yield f"event: problem\ndata: {json.dumps(problem_of(error).as_json())}\n\n"
+    finally:
+        following.cancel()

@@ -1,0 +1,139 @@
+"""What the gateway answers, for its OpenAPI document."""
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from paceline.literals import CampaignState, EntryEvent, OperationState
+
+
+class Problem(BaseModel):
+    """A problem detail (RFC 9457)."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str = Field(examples=["urn:paceline:problem:unknown-account"])
+    title: str = Field(examples=["Unknown account"])
+    status: int = Field(examples=[404])
+    detail: str = Field(examples=["no account named 'acme'"])
+
+
+class Written(BaseModel):
+    """An operation that is written, and cannot be lost from now on."""
+
+    id: str = Field(examples=["01k0zxw5d3v8m2c7r4q9n6t1ea"])
+
+
+class OperationView(BaseModel):
+    """Where an operation is, or what became of it; `paceline.Status` tells the fields."""
+
+    model_config = ConfigDict(extra="allow")
+
+    id: str
+    state: OperationState
+    account: str
+    campaign: str | None
+    kind: str
+    why: str
+    expected_at: datetime | None
+    metadata: dict[str, str]
+
+
+class Operations(BaseModel):
+    """Some operations, and where the next ones begin."""
+
+    items: list[OperationView]
+    next: str | None
+
+
+class EntryView(BaseModel):
+    """One entry of a stream of outcomes; docs/outcomes.md tells the fields."""
+
+    model_config = ConfigDict(extra="allow")
+
+    entry_id: str
+    id: str
+    account: str
+    event: EntryEvent
+    outcome: str
+
+
+class Entries(BaseModel):
+    """Some entries, and the `after` of the next ones."""
+
+    items: list[EntryView]
+    next: str | None
+
+
+class CampaignView(BaseModel):
+    """A campaign in numbers."""
+
+    name: str
+    account: str
+    state: CampaignState
+    why: str | None
+    total: int
+    remaining: int
+    outcomes: dict[str, int]
+    sent: int
+    delivered: int
+    read: int
+
+
+class Campaigns(BaseModel):
+    """Some campaigns, and the `after` of the next ones."""
+
+    items: list[CampaignView]
+    next: str | None
+
+
+class BadRow(BaseModel):
+    """A row that was left out."""
+
+    line: int
+    reason: str
+
+
+class Uploaded(BaseModel):
+    """What an upload did."""
+
+    name: str
+    offered: int
+    written: int
+    invalid: int
+    bad_rows: list[BadRow] = Field(description="The first hundred of them.")
+
+
+class CampaignIn(BaseModel):
+    """A campaign, and recipients of it. Sent again with further recipients it goes on."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    account: str = Field(examples=["acme"])
+    sender: str = Field(examples=["+15550100001"])
+    template: str = Field(examples=["Hi {name}"])
+    recipients: list[dict[str, Any]] = Field(
+        min_length=1, max_length=10_000, examples=[[{"to": "+15550100002", "name": "Ada", "key": "customer-7"}]]
+    )
+    url: str | None = None
+    valid_until: datetime | None = None
+    weight: int | None = Field(default=None, ge=1, le=1000)
+    rate: str | None = Field(default=None, examples=["100/minute"])
+    window: str | None = None
+    auto_pause: int | None = Field(default=None, ge=0, le=100)
+    paused: bool = False
+
+
+class Why(BaseModel):
+    """Shown beside it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    why: str = Field(default="by hand", min_length=1, max_length=200)
+
+
+class Health(BaseModel):
+    """Whether state answers."""
+
+    ready: bool

@@ -1,0 +1,325 @@
+"""The HTTP gateway, asked over a real socket: by curl, by hand, and by schemathesis."""
+
+import asyncio
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import uvicorn
+
+from paceline.gateway import tokens
+from paceline.gateway.app import build
+from paceline.operations import OPERATIONS
+from paceline.settings import Settings
+from paceline.state import questions
+from paceline_sandbox.embedded import EmbeddedServer
+from tests.conftest import Servers, add_account
+from tests.doors.conftest import server
+from tests.doors.exam import Worker
+from tests.support.processes import free_port
+from tests.support.servers import SERVER_KINDS
+from tests.support.wait import wait_until
+from tests.unit.samples import NEEDED
+
+__all__ = ["server"]
+
+SENDER, RECIPIENT = "+15550100001", "+15550100002"
+HELLO = {"account": "acme", "sender": SENDER, "to": RECIPIENT, "text": "Hello"}
+
+
+@dataclass(frozen=True)
+class Gateway:
+    """A running gateway with a worker behind it.
+
+    Args:
+        url: its origin.
+        worker: plays worker and provider.
+    """
+
+    url: str
+    worker: Worker
+
+    def token(self, scopes: str = "send,read,campaigns", *accounts: str, expires: timedelta | None = None) -> str:
+        now = datetime.now(UTC)
+        kept, token = tokens.make(
+            "shop", scopes.split(","), accounts or ("acme",), now + expires if expires else None, now
+        )
+        self.worker.plain.ask(questions.add_token(kept.id, tokens.written(kept)))
+        return token
+
+    def client(self, token: str | None = None) -> httpx.Client:
+        headers = {"Authorization": f"Bearer {token or self.token()}"}
+        return httpx.Client(base_url=self.url, headers=headers, timeout=30)
+
+
+@contextmanager
+def running(url: str, **options: Any) -> Iterator[str]:
+    port = free_port()
+    config = uvicorn.Config(build(Settings(broker_url=url), **options), port=port, log_level="warning", ws="none")
+    served = uvicorn.Server(config)
+    thread = threading.Thread(target=lambda: asyncio.run(served.serve()), daemon=True)
+    thread.start()
+    while not served.started:
+        assert thread.is_alive()
+        threading.Event().wait(0.01)
+    yield f"http://127.0.0.1:{port}"
+    served.should_exit = True
+    thread.join(30)
+
+
+@pytest.fixture(scope="module")
+def origin(servers: Servers) -> Iterator[str]:
+    """One gateway for all tests: it keeps nothing that they could meet."""
+    with running(servers.get(SERVER_KINDS[0]).url, rate=100_000) as url:
+        yield url
+
+
+@pytest.fixture
+def gateway(server: EmbeddedServer, origin: str) -> Iterator[Gateway]:
+    worker = Worker(server.url)
+    add_account(worker.state.client, "acme", "1000/second", "window", 5)
+    add_account(worker.state.client, "other", "1000/second", "window", 5)
+    yield Gateway(origin, worker)
+    worker.close()
+
+
+@pytest.mark.parametrize("model", OPERATIONS)
+def test_every_operation_is_sent_by_curl(gateway: Gateway, model: type) -> None:
+    """Written, found again by its key, and followed to its outcome."""
+    name = "".join(f"-{letter.lower()}" if letter.isupper() else letter for letter in model.__name__).lstrip("-")
+    body = json.dumps({"account": "acme", "sender": SENDER, "metadata": {"order": "7"}, **NEEDED[model]})
+    authorised = ["-H", f"Authorization: Bearer {gateway.token()}"]
+    curl = ["curl", "-sS", "--max-time", "30", *authorised]
+    sending = ["-H", "Content-Type: application/json", "-H", "Idempotency-Key: k-7", "-d", body]
+    sent = subprocess.run(
+        [*curl, *sending, f"{gateway.url}/v1/operations/{name}"], capture_output=True, text=True, check=True
+    )
+    op_id = json.loads(sent.stdout)["id"]
+    gateway.worker.accept()
+    gateway.worker.settle(op_id, "accepted", code="202", words="")
+    asked = subprocess.run(
+        [*curl, f"{gateway.url}/v1/operations?account=acme&idempotency_key=k-7"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    [shown] = json.loads(asked.stdout)["items"]
+    assert (op_id, "accepted", {"order": "7"}) == (shown["id"], shown["state"], shown["metadata"])
+
+
+def test_a_key_is_one_operation_with_one_content(gateway: Gateway) -> None:
+    """By the IETF draft: the same content is answered alike, another one is 422."""
+    with gateway.client() as client:
+        key = {"Idempotency-Key": "inv-1"}
+        first = client.post("/v1/operations/send-message", json=HELLO, headers=key)
+        gateway.worker.accept()
+        again = client.post("/v1/operations/send-message", json=HELLO, headers=key)
+        other = client.post("/v1/operations/send-message", json=HELLO | {"text": "99 EUR"}, headers=key)
+    assert (202, 202, first.json()) == (first.status_code, again.status_code, again.json())
+    assert (422, "application/problem+json") == (other.status_code, other.headers["content-type"])
+    assert "urn:paceline:problem:idempotency-conflict" == other.json()["type"]
+    assert first.json()["id"] == other.json()["operation"]
+    assert f"/v1/operations/{first.json()['id']}" == first.headers["location"]
+
+
+def test_an_operation_is_cancelled(gateway: Gateway) -> None:
+    """Once begun it is too late."""
+    with gateway.client() as client:
+        first, second = (client.post("/v1/operations/send-message", json=HELLO).json()["id"] for _ in range(2))
+        gateway.worker.accept()
+        assert 204 == client.delete(f"/v1/operations/{second}?why=called+back").status_code
+        gateway.worker.settle(first, "accepted", code="202", words="")
+        assert 409 == client.delete(f"/v1/operations/{first}").status_code
+        gateway.worker.attend()
+        assert "cancelled: called back" == client.get(f"/v1/operations/{second}").json()["words"]
+        assert {first, second} == {
+            one["id"] for one in client.get("/v1/operations", params={"to": RECIPIENT}).json()["items"]
+        }
+
+
+def test_a_campaign_over_http(gateway: Gateway) -> None:
+    """In chunks of JSON, as a file, with bad rows told; counted, paused, changed, resumed, cancelled."""
+    about = {"account": "acme", "sender": SENDER, "template": "Hi {name}"}
+    rows = [{"to": f"+1555020{n:04d}", "name": "Ada", "key": f"row-{n}", "metadata": {"n": str(n)}} for n in range(300)]
+    with gateway.client() as client:
+        first = client.put("/v1/campaigns/spring", json=about | {"recipients": rows[:200]})
+        second = client.put(
+            "/v1/campaigns/spring", json=about | {"recipients": [*rows[100:], {"to": "x", "name": "y", "key": "z"}]}
+        )
+        assert (202, 200, 1) == (first.status_code, first.json()["written"], second.json()["invalid"])
+        assert [201] == [row["line"] for row in second.json()["bad_rows"]]
+        gateway.worker.accept()
+        shown = client.get("/v1/campaigns/spring").json()
+        assert ("acme", "running", 300) == (shown["account"], shown["state"], shown["total"])
+        file = client.post(
+            "/v1/campaigns/autumn/upload",
+            params=about,
+            content=b"to,name\n+15550200001,Ada\n",
+            headers={"Content-Type": "text/csv"},
+        )
+        assert (202, 1) == (file.status_code, file.json()["written"])
+        assert (
+            415
+            == client.post(
+                "/v1/campaigns/autumn/upload", params=about, content=b"x", headers={"Content-Type": "image/png"}
+            ).status_code
+        )
+        assert ["autumn", "spring"] == [one["name"] for one in client.get("/v1/campaigns").json()["items"]]
+        page = client.get("/v1/campaigns?limit=1").json()
+        assert ("autumn", ["spring"]) == (
+            page["next"],
+            [one["name"] for one in client.get("/v1/campaigns?after=autumn").json()["items"]],
+        )
+        assert 204 == client.post("/v1/campaigns/spring/pause", json={"why": "lunch"}).status_code
+        assert ("paused", "lunch") == tuple(
+            client.get("/v1/campaigns/spring").json()[name] for name in ("state", "why")
+        )
+        assert 204 == client.patch("/v1/campaigns/spring", json={"rate": "5/minute"}).status_code
+        assert 204 == client.post("/v1/campaigns/spring/resume").status_code
+        row = client.get("/v1/operations", params={"campaign": "spring", "row": "row-7"}).json()["items"][0]
+        assert ({"n": "7"}, "row-7") == (row["metadata"], row["key"])
+        assert 204 == client.post("/v1/campaigns/spring/cancel").status_code
+        assert 409 == client.post("/v1/campaigns/spring/resume").status_code
+        assert 404 == client.get("/v1/campaigns/nobody").status_code
+
+
+def test_outcomes_in_pages_and_as_events(gateway: Gateway) -> None:
+    """A page says where the next begins; a stream goes on after Last-Event-ID."""
+    with gateway.client() as client:
+        ids = [client.post("/v1/operations/send-message", json=HELLO).json()["id"] for _ in range(3)]
+        gateway.worker.accept()
+        for op_id in ids:
+            gateway.worker.settle(op_id, "accepted", code="202", words="")
+        first = client.get("/v1/outcomes?limit=2").json()
+        rest = client.get("/v1/outcomes", params={"after": first["next"]}).json()
+        assert ids == [entry["id"] for entry in first["items"] + rest["items"]]
+        assert ([], rest["next"]) == tuple(client.get("/v1/outcomes", params={"after": rest["next"]}).json().values())
+        told = client.get("/v1/outcomes/stream?follow=false", headers={"Last-Event-ID": first["next"]})
+        assert ("text/event-stream; charset=utf-8", 1) == (
+            told.headers["content-type"],
+            told.text.count("event: settled\n"),
+        )
+        with client.stream("GET", "/v1/outcomes/stream", params={"after": rest["next"], "receipts": "true"}) as stream:
+            lines = stream.iter_lines()
+            gateway.worker.deliver(ids[0])
+            assert ["event: sent", "event: delivered"] == [
+                line for line in (next(lines) for _ in range(8)) if line.startswith("event")
+            ]
+
+
+@pytest.mark.parametrize(
+    ("scopes", "method", "path", "allowed"),
+    [
+        ("send", "POST", "/v1/operations/send-message", True),
+        ("read,campaigns", "POST", "/v1/operations/send-message", False),
+        ("read", "GET", "/v1/outcomes", True),
+        ("send,campaigns", "GET", "/v1/outcomes", False),
+        ("send", "GET", "/v1/accounts", False),
+        ("campaigns", "PUT", "/v1/campaigns/spring", True),
+        ("send,read", "PUT", "/v1/campaigns/spring", False),
+    ],
+)
+def test_a_scope_allows_what_it_says_and_nothing_else(
+    gateway: Gateway, scopes: str, method: str, path: str, *, allowed: bool
+) -> None:
+    """403 without it."""
+    with gateway.client(gateway.token(scopes)) as client:
+        status = client.request(method, path, json={} if method != "GET" else None).status_code
+    assert allowed == (status != 403)
+
+
+def test_what_is_of_another_account_is_not_there(gateway: Gateway, caplog: pytest.LogCaptureFixture) -> None:
+    """404, in the words for what does not exist; and no token is in a log."""
+    caplog.set_level("INFO")
+    mine, theirs = gateway.token(), gateway.token("send,read,campaigns", "other")
+    with gateway.client(mine) as client:
+        op_id = client.post("/v1/operations/send-message", json=HELLO, headers={"Idempotency-Key": "k"}).json()["id"]
+        client.put(
+            "/v1/campaigns/spring",
+            json={"account": "acme", "sender": SENDER, "template": "Hi", "recipients": [{"to": RECIPIENT}]},
+        )
+        gateway.worker.accept()
+    with gateway.client(theirs) as client:
+        for method, path in (
+            ("GET", f"/v1/operations/{op_id}"), ("DELETE", f"/v1/operations/{op_id}"), ("GET", "/v1/campaigns/spring"),
+            ("POST", "/v1/campaigns/spring/pause"), ("GET", "/v1/accounts/acme"),
+            ("GET", "/v1/operations?account=acme&idempotency_key=k"), ("GET", "/v1/operations?campaign=spring&row=%2B15550100002"),
+        ):  # fmt: skip
+            assert 404 == client.request(method, path).status_code, path
+        assert 404 == client.post("/v1/operations/send-message", json=HELLO).status_code
+        assert [] == client.get("/v1/operations", params={"to": RECIPIENT}).json()["items"]
+        assert ["other"] == client.get("/v1/accounts").json()["items"]
+    assert "shop" in caplog.text
+    assert not any(token in caplog.text or token[17:] in caplog.text for token in (mine, theirs))
+
+
+def test_who_is_not_known_is_not_let_in(gateway: Gateway) -> None:
+    """No token, a made-up one, one with another secret, an expired one, a revoked one."""
+    good = gateway.token()
+    expired = gateway.token(expires=timedelta(seconds=-1))
+    for token in ("", "x", "pcl_000000000000_" + "a" * 43, good[:-1] + ("a" if good[-1] != "a" else "b"), expired):
+        with httpx.Client(
+            base_url=gateway.url, headers={"Authorization": f"Bearer {token}"} if token else {}
+        ) as client:
+            refused = client.get("/v1/outcomes")
+            assert (401, "Bearer") == (refused.status_code, refused.headers["www-authenticate"])
+    assert "done" == gateway.worker.plain.ask(questions.revoke_token(good[4:16]))
+    with gateway.client(good) as client:
+        wait_until(lambda: client.get("/v1/outcomes").status_code == 401, timedelta(seconds=30), "the revocation")
+    assert good[17:] not in str(gateway.worker.plain.ask(questions.tokens()))
+
+
+def test_limits_hold(server: EmbeddedServer) -> None:
+    """Of a body, also of one that does not say its length; and of requests a second."""
+    worker = Worker(server.url)
+    add_account(worker.state.client, "acme")
+    with running(server.url, rate=5, largest_body=2048) as url:
+        gateway = Gateway(url, worker)
+        with gateway.client() as client:
+            big = b"x" * 4096
+            assert 413 == client.post("/v1/operations/send-message", content=big).status_code
+            assert 413 == client.post("/v1/operations/send-message", content=iter([big[:2000], big[2000:]])).status_code
+            answers = [client.get("/v1/accounts") for _ in range(20)]
+            assert {200, 429} == {answer.status_code for answer in answers}
+            assert all(int(one.headers["retry-after"]) >= 1 for one in answers if one.status_code == 429)
+    worker.close()
+
+
+def test_health(gateway: Gateway) -> None:
+    """Without a token."""
+    assert {"ready": True} == httpx.get(f"{gateway.url}/readyz").json() == httpx.get(f"{gateway.url}/healthz").json()
+
+
+def test_schemathesis_finds_nothing(gateway: Gateway, tmp_path: Path) -> None:
+    """No 5xx, no answer that its OpenAPI document does not tell, whatever is asked."""
+    options = {
+        "--url": gateway.url,
+        "-H": f"Authorization: Bearer {gateway.token()}",
+        "--max-examples": "4",
+        "--phases": "examples,fuzzing",
+        "--exclude-path": "/v1/outcomes/stream",
+        "--seed": "1",
+        "--checks": "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance",
+    }
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "schemathesis.cli", "run", f"{gateway.url}/v1/openapi.json", "--no-color"),
+            *(word for option in options.items() for word in option),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=110,
+        cwd=tmp_path,
+    )
+    assert "passed" in done.stdout
+    assert 0 == done.returncode, done.stdout[-6000:]
