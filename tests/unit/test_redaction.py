@@ -106,3 +106,20 @@ def test_a_provider_that_quotes_all_it_was_sent(status: int, form: str) -> None:
 
     answer = asyncio.run(scene())
     assert [] == leaks(f"{answer.words} {answer.uuid} {answer.code}")
+
+
+def test_what_was_read_is_compared_as_it_stands() -> None:
+    """A conversation may hold a text in which the key stands; altered, it would look as if the message had never arrived."""
+
+    async def scene() -> Any:
+        body = json.dumps({"messages": [{"text": f"your key is {KEY}"}]}).encode()
+        async with listening(answering(response(200, body))) as port:
+            provider = Provider(f"http://127.0.0.1:{port}", deadline_s=AMPLE_S, connections=1)
+            try:
+                return await provider.call(
+                    ProviderRequest("GET", "/whatsapp/messages/1/2", None, "/whatsapp/messages"), ApiKey(KEY)
+                )
+            finally:
+                await provider.close()
+
+    assert f"your key is {KEY}" == asyncio.run(scene()).value["messages"][0]["text"]

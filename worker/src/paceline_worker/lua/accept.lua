@@ -124,7 +124,7 @@ local function accept(rid, held)
     redis.call('SET', key.refusal(rid), OTHER_CONTENT, 'EX', REFUSAL_KEPT_S)
     count(tally, 'refused', other_content)
   end
-  if was_empty then
+  if was_empty or not a.due then
     reschedule(a, now, lanes.refresh(account, sender, now))
   else
     bucket.save(a)

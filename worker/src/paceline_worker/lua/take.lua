@@ -26,8 +26,6 @@ if free and verb == 'take' then
     if i > 1 then slot = bucket.peek(a, slot) end
     bucket.take(a, slot)
   end
-  reschedule(a, now)
-else
-  bucket.save(a)
 end
+reschedule(a, now)
 return { free and '1' or '0', int(now), int(first) }

@@ -24,6 +24,7 @@ local LEARNED = { 'least', 'excess', 'spread', 'heard', 'answered' }
 function bucket.refresh(a, now, epoch)
   if a.epoch ~= epoch or not a.next then
     local empty = now + a.interval
+    if not a.next then a.due = nil end  -- its place in the index was that of the bucket that is lost
     if not a.next or a.next > empty + FAR then a.next = empty end
     a.next = math.max(empty, a.next)
     a.floor, a.last = 0, 0
