@@ -2,8 +2,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-# Test processes: most tests wait for workers and servers of their own.
-JOBS ?= 2
+# Test processes: most tests wait for workers and servers of their own, so more than there are cores.
+JOBS ?= 4
 # Of the fault suite: short or full.
 PROFILE ?= short
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
@@ -48,7 +48,7 @@ pictures: $(READY) prometheus ## docs/images: the dashboards, drawn from what a 
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m deploy.pictures $(ARGS)
 
 faults: $(READY) ## workers, servers and networks fail; at most five minutes, PROFILE=full takes hours
-	$(BIN)/python -m tests.faults --profile $(PROFILE) --jobs $(JOBS) $(ARGS)
+	$(BIN)/python -m tests.faults --profile $(PROFILE) $(ARGS)
 
 bench: $(READY)  ## figures for the bars of docs/benchmarks.md
 	$(BIN)/python -m benchmarks.pacing
