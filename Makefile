@@ -48,7 +48,7 @@ pictures: $(READY) prometheus ## docs/images: the dashboards, drawn from what a 
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m deploy.pictures $(ARGS)
 
 faults: $(READY) ## workers, servers and networks fail; at most five minutes, PROFILE=full takes hours
-	$(BIN)/python -m tests.faults --profile $(PROFILE) $(ARGS)
+	$(BIN)/python -m tests.faults --profile $(PROFILE) --jobs 2 $(ARGS)
 
 bench: $(READY)  ## figures for the bars of docs/benchmarks.md
 	$(BIN)/python -m benchmarks.pacing

@@ -18,7 +18,6 @@ from paceline_worker.delivery.begun import Begun, read_begun
 from paceline_worker.delivery.info_reader import InfoReader
 from paceline_worker.delivery.keys import Keys
 from paceline_worker.delivery.lateness import Way
-from paceline_worker.delivery.loop import TIMER_STEP_S, new_loop
 from paceline_worker.delivery.traces import Delivery, Traces
 from paceline_worker.dispatch.admission import Admission
 from paceline_worker.provider.client import Provider
@@ -94,7 +93,7 @@ class Engine:
         self._way = way
         self._on_due = on_due
         self._random = random
-        self._loop = new_loop()
+        self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name="paceline-engine", daemon=True)
         self._room = threading.Condition()
         self._load = 0
@@ -405,7 +404,7 @@ class Engine:
         if delay_s <= 0:
             return False
         sleeper: asyncio.Future[bool] = self._loop.create_future()
-        alarm = self._loop.call_later(delay_s + TIMER_STEP_S, _wake, sleeper)
+        alarm = self._loop.call_later(delay_s, _wake, sleeper)
         self._sleepers.add(sleeper)
         try:
             return await sleeper
