@@ -64,6 +64,17 @@ ended.set()
 thread.join()
 outbox.close()
 """
+# The thread ends with the last outbox that is closed.
+CLOSES = """
+first, second = Outbox(), Outbox()
+send(first)
+thread = next(one for one in threading.enumerate() if one.name == "paceline-hints")
+first.close()
+assert thread.is_alive()
+second.close()
+thread.join(20)
+assert not thread.is_alive()
+"""
 
 
 @pytest.fixture
@@ -84,7 +95,9 @@ def written(client: redis.Redis) -> Counter[str]:
 
 
 @pytest.mark.parametrize(
-    ("program", "least"), [(ENDS_AT_ONCE, 1), (POOL, 6), (FORKS, 51)], ids=["script", "pool", "forks"]
+    ("program", "least"),
+    [(ENDS_AT_ONCE, 1), (CLOSES, 1), (POOL, 6), (FORKS, 51)],
+    ids=["script", "closes", "pool", "forks"],
 )
 def test_no_hint_is_left_behind(prepared: EmbeddedServer, client: redis.Redis, program: str, least: int) -> None:
     """Each record is named in exactly one hint, although processes fork under load or end with their last message."""
@@ -115,18 +128,6 @@ def test_an_outbox_for_every_request_leaves_nothing_behind(prepared: EmbeddedSer
     wait_until(lambda: written(client) == hinted(client), PATIENCE, "all hints")
     assert len(client.client_list()) <= connected + 4
     outbox.close()
-
-
-def test_the_last_outbox_ends_the_thread(prepared: EmbeddedServer) -> None:
-    """A program that closes its outboxes has no thread of ours left."""
-    first, second = Outbox(broker_url=prepared.url), Outbox(broker_url=prepared.url)
-    first.send(HELLO)
-    thread = next(one for one in threading.enumerate() if one.name == "paceline-hints")
-    first.close()
-    assert thread.is_alive()
-    second.close()
-    thread.join(PATIENCE.total_seconds())
-    assert not thread.is_alive()
 
 
 @pytest.mark.parametrize("options", [{}, {"processes": b"2"}], ids=str)

@@ -92,7 +92,7 @@ def test_two_namespaces_share_a_server(stack: Stack) -> None:
         with Outbox(settings=settings) as outbox:
             receipts = [
                 outbox.send(
-                    SendMessage(account=stack.name, sender="+15550100001", to=f"+155502000{n:02d}", text="staging")
+                    SendMessage(account=stack.name, sender="+15550100099", to=f"+155502000{n:02d}", text="staging")
                 )
                 for n in range(10)
             ]

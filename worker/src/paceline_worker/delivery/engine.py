@@ -93,7 +93,6 @@ class Engine:
         self._way = way
         self._on_due = on_due
         self._random = random
-        self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name="paceline-engine", daemon=True)
         self._room = threading.Condition()
         self._load = 0
@@ -109,6 +108,8 @@ class Engine:
 
     def start(self) -> None:
         """Start the loop's thread and wait until it can take work."""
+        # Not sooner: a loop that is never run complains when the process ends.
+        self._loop = asyncio.new_event_loop()
         self._thread.start()
         self._ready.wait()
 
@@ -151,8 +152,6 @@ class Engine:
             self._closing = True
             self._room.notify_all()
         if not self._thread.is_alive():
-            if not self._loop.is_closed():  # it never started
-                self._loop.close()
             return
         asyncio.run_coroutine_threadsafe(self._drain(deadline_s), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
