@@ -3,7 +3,7 @@
     python -m benchmarks.variation [--seconds 60] [--base-ms 10] [--spread-ms 1 80] [--rates 10 80 600] [--workers 2]
 
 Accounts with `spacing` and `--variation auto`, one sender each, beside accounts with the fixed J of 100 ms. A TCP proxy delays
-what workers send by a base and a spread, drawn anew for each part; in the middle of the run the spread changes. The sandbox
+what workers send by a base and a spread, drawn for each part; in the middle of the run the spread changes. The sandbox
 counts by strict spacing: two arrivals closer than W/N are a violation. The share is (n-1)/(last-first) of a phase's arrivals
 against the limit.
 """
@@ -25,7 +25,7 @@ _SETTLING_S: Final = 15
 def main() -> int:
     """Run and print; exit code 1 when a limit was broken."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=int, default=60, help="Of each phase.")
+    parser.add_argument("--seconds", type=int, default=60, help="Seconds that each phase lasts.")
     parser.add_argument("--base-ms", type=float, default=10)
     parser.add_argument("--spread-ms", type=float, nargs="+", default=[1, 80])
     parser.add_argument("--rates", type=int, nargs="+", default=[10, 80, 600])
