@@ -15,6 +15,7 @@ COUNTERS: Final[dict[str, tuple[str, ...]]] = {
     "paceline_leases_given_back_total": _ALONE,
     "paceline_slots_moved_total": _ALONE,
     "paceline_broker_messages_refused_total": ("reason",),
+    "paceline_tampering_refused_total": ("reason",),
     "paceline_receipts_total": ("account", "status"),
     "paceline_receipt_requests_total": ("result",),
     "process_cpu_seconds_total": _ALONE,

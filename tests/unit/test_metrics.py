@@ -31,6 +31,7 @@ COUNTED = {
     ("paceline_slots_moved", "counter", ()),
     ("paceline_inbox_records_refused", "counter", ()),
     ("paceline_broker_messages_refused", "counter", ("reason",)),
+    ("paceline_tampering_refused", "counter", ("reason",)),
     ("paceline_build", "info", ("version",)),
 }
 KIND = "message.to_number"
@@ -56,6 +57,7 @@ def touch(metrics: Metrics, account: str = ACCOUNT) -> None:
     metrics.given_back(1)
     metrics.moved()
     metrics.message_refused("body")
+    metrics.tampered("content")
     metrics.sent("t", 0.001, 1.0)
     metrics.answered(account, ENDPOINT, "202", 0.1)
 

@@ -125,6 +125,27 @@ class CampaignIn(BaseModel):
     paused: bool = False
 
 
+class ActView(BaseModel):
+    """One act of a person."""
+
+    entry_id: str
+    at: datetime
+    what: str = Field(examples=["campaign pause"])
+    who: str
+    door: str
+    role: str
+    account: str
+    on: str
+    why: str
+
+
+class Acts(BaseModel):
+    """Some acts, and the `after` of the next ones."""
+
+    items: list[ActView]
+    next: str | None
+
+
 class Why(BaseModel):
     """Shown beside it."""
 

@@ -21,6 +21,8 @@
 -- early           string  until when receipts may wait for their message (us); expires
 -- campaigns       set     campaign names
 -- tokens          hash    tokens of the HTTP gateway -> what they may do, and digests (JSON)
+-- trail           stream  what people did, one entry per act (trail.lua); bounded by PACELINE_HISTORY_KEPT
+-- seals           hash    `key` the key of all seals, encrypted; `k:<acct>` the highest version of its API key, sealed (integrity/seals.py)
 -- c:<name>        hash    campaign: template, common options, counts, what holds it back (campaigns.lua)
 -- c:<name>:tm     zset    its operations that wait for their not_before -> due (us), as `<seq>:<id>`
 -- c:<name>:out    stream  one entry per outcome, never trimmed; expires a retention time after the campaign is complete
@@ -74,7 +76,7 @@ function key.operation(id) return root .. ':o:' .. id end
 function key.account(name) return root .. ':a:' .. name end
 function key.lane(account, sender) return root .. ':l:' .. account .. ':' .. sender end
 seldom(key, function()
-  for _, name in ipairs({ 'accounts', 'keys', 'inbox', 'timers', 'workers', 'outcomes', 'campaigns', 'receipts', 'early', 'unreachable', 'tokens' }) do
+  for _, name in ipairs({ 'accounts', 'keys', 'inbox', 'timers', 'workers', 'outcomes', 'campaigns', 'receipts', 'early', 'unreachable', 'tokens', 'seals', 'trail' }) do
     key[name] = root .. ':' .. name
   end
   function key.record(rid) return root .. ':in:' .. rid end

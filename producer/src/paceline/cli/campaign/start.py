@@ -10,6 +10,7 @@ import typer
 from paceline import operations
 from paceline.campaigns.campaign import Campaign, progress_of
 from paceline.campaigns.upload import UploadReport
+from paceline.cli.acts import remember
 from paceline.cli.campaign import status as campaign_status
 from paceline.cli.campaign.expectation import Expectation, expect, in_words, warn_of_late
 from paceline.cli.campaign.options import (
@@ -152,6 +153,7 @@ def start(
                 )
             ahead = _look_ahead(outbox, campaign)
     if campaign.report:
+        remember("campaign start", account=account, on=f"{name}: {counted(campaign.report.written, 'row')}")
         _tell(name, campaign.report, bad.path, ahead, json_output=json_output)
 
 
