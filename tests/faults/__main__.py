@@ -17,7 +17,7 @@ def main() -> int:
     """Run, tell, and write the report; 1 when something was not as promised."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description="Run the fault suite.")
     parser.add_argument("--profile", choices=sorted(PROFILES), default="short")
-    parser.add_argument("--only", default="", help="faults to run, such as F1,F5; default: all of the profile")
+    parser.add_argument("--only", default="", help="faults to run, such as 'F5,F1 hold'; default: all of the profile")
     parser.add_argument("--percent", type=int, choices=range(1, 101), metavar="1-100", default=100, help="of the sizes")
     parser.add_argument(
         "--jobs", type=int, default=1, help="faults at the same time, but for those of load; default: 1"
@@ -53,7 +53,12 @@ def _chosen(only: str, *, is_full: bool) -> list[str]:
     wanted = [name.strip().upper() for name in only.split(",") if name.strip()]
     if not wanted:
         return [name for name, fault in FAULTS.items() if is_full or fault.short]
-    return [name for name in FAULTS if name.split()[0] in wanted or name.upper() in wanted]
+    exact = {name.upper() for name in FAULTS}
+    return [
+        name
+        for name in FAULTS
+        if name.upper() in wanted or name.split()[0] in [one for one in wanted if one not in exact]
+    ]
 
 
 def _commit() -> str:
