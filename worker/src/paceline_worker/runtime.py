@@ -20,6 +20,7 @@ from paceline.settings import Settings
 from paceline.state.trouble import trouble
 from paceline.tracing import setup
 from paceline.version import VERSION
+from paceline_worker.accounts.rotation import tell_secrets
 from paceline_worker.accounts.secret_check import check_secret
 from paceline_worker.accounts.secrets import KeyRing
 from paceline_worker.checks import check_state_server, in_clear
@@ -178,6 +179,7 @@ class Runtime:
             check_secret(self._state.client, self._ring)
             self._stored_seals = StoredSeals(self._state.client, self._ring)
             self._use(self._stored_seals.open())
+            tell_secrets(self._state.client, self._owner, self._ring, 4 * _TEND_EVERY_S)
             self._state.shorten_leases()
             self._state.unreachable(self._owner, "it starts")  # which a server that takes no writes refuses
             self._state.unreachable(self._owner, "")
@@ -192,6 +194,7 @@ class Runtime:
         if time.monotonic() < self._tend_at_s:
             return
         self._tend_at_s = time.monotonic() + _TEND_EVERY_S
+        tell_secrets(self._state.client, self._owner, self._ring, 4 * _TEND_EVERY_S)
         try:
             if seals := self._stored_seals.tend():
                 self._use(seals)
@@ -261,6 +264,8 @@ class Runtime:
     def stop(self) -> None:
         """Finish the calls under way, give back the rest, close everything. Ends within the HTTP deadline and 5 s."""
         self._dispatcher.stop()
+        with suppress(RedisError, OSError):  # what it says runs out by itself
+            tell_secrets(self._state.client, self._owner, self._ring, 0)
         self._engine.close(self._settings.http_deadline_s + LEASE_MARGIN_S)
         if self._end_traces:
             self._end_traces()

@@ -16,6 +16,7 @@ _KEY_BYTES: Final = 32
 _NONCE_BYTES: Final = 12
 # The secrets encrypt; another key, made of each, makes digests.
 _DIGEST_PURPOSE: Final = b"paceline: digest of an API key"
+_NAME_PURPOSE: Final = b"paceline: name of a secret"
 
 
 class ApiKey:
@@ -67,6 +68,8 @@ class KeyRing:
         if not keys or any(len(key) != _KEY_BYTES for key in keys):
             raise ConfigurationError(f"{names.ENV_SECRET_KEY} is not a value that `paceline secret generate` made")
         self._ciphers = [AESGCM(key) for key in keys]
+        # So that workers can say which secrets they have.
+        self.names = [hmac.digest(key, _NAME_PURPOSE, hashlib.sha256).hex()[:12] for key in keys]
         self._digest_keys = [hmac.digest(key, _DIGEST_PURPOSE, hashlib.sha256) for key in keys]
 
     def __repr__(self) -> str:

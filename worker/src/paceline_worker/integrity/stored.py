@@ -102,13 +102,18 @@ class StoredSeals:
         self._script.run(self._client, "swap", stored, self._ring.seal(key + _COMPLETE, self._associated))
         return sealed
 
+    def is_newest(self) -> bool | None:
+        """Whether the key is encrypted under the newest secret; None when there is none."""
+        stored = self._script.run(self._client, "key")
+        return self._ring.is_newest(stored, self._associated) if stored else None
+
     def encrypt_anew(self) -> bool:
         """Encrypt the key under the newest secret; False when there is none, or it is already.
 
         Raises:
             ConfigurationError: no secret of the ring opens it.
         """
-        stored = self._script.run(self._client, "look")[0]
+        stored = self._script.run(self._client, "key")
         if not stored or self._ring.is_newest(stored, self._associated):
             return False
         raw = self._ring.unseal(stored, self._associated)
