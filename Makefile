@@ -15,7 +15,7 @@ unexport PYTHONDONTWRITEBYTECODE
 RUNS := $(VENV)/.runs
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-fast check format docs pictures faults bench clean help prometheus
+.PHONY: demo test test-fast check format docs rehearsal faults bench clean help prometheus
 
 help:            ## list the verbs
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -44,8 +44,8 @@ docs: $(READY)   ## reference pages and dashboards, made from models, settings a
 	$(BIN)/python -m docs.generate_configuration
 	$(BIN)/python -m deploy.grafana.build
 
-pictures: $(READY) prometheus ## docs/images: the dashboards, drawn from what a real Prometheus saw of a real fleet (some minutes)
-	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m deploy.pictures $(ARGS)
+rehearsal: $(READY) prometheus ## incidents on a small fleet for four minutes: every query of the dashboards is asked of a real Prometheus
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m deploy.rehearsal $(ARGS)
 
 faults: $(READY) ## workers, servers and networks fail; at most five minutes, PROFILE=full takes hours
 	$(BIN)/python -m tests.faults --profile $(PROFILE) --jobs 2 $(ARGS)
