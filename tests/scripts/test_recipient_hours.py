@@ -1,13 +1,20 @@
 """A campaign in its recipients' own hours: each set of zones opens and closes by itself, and none stands in the way of another."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from zoneinfo import ZoneInfo
 
 import pytest
 
+from paceline.campaigns.campaign import Campaign
+from paceline.campaigns.options import CampaignOptions
+from paceline.errors import CampaignConflict
 from paceline.state import questions
+from paceline.status.view import status_of
 from tests.conftest import add_account
 from tests.properties.uploads import Uploads, capped
 from tests.scripts.test_costs import commands
+from tests.scripts.test_plan import grants_of, plan, start
 from tests.support.drive import ACCEPTED, OVERLOADED, Drive
 
 SECOND_US = 1_000_000
@@ -73,7 +80,7 @@ def test_each_zone_opens_and_closes_to_the_slot(drive: Drive, uploads: Uploads) 
     assert uploads.completed("c1") is not None
 
 
-def test_a_set_without_a_further_opening_expires_and_the_others_go_on(drive: Drive, uploads: Uploads) -> None:
+def test_a_set_without_a_further_opening_expires_and_the_others_go_on(uploads: Uploads) -> None:
     """Its rows have an outcome each, and take no slots."""
     uploads.hours("c1", over=[(-100, -50)], open=[(0, DAY)])
     uploads.write_zoned("c1", "over", rows(30))
@@ -123,7 +130,7 @@ def test_a_rate_of_the_campaign_holds_over_all_zones(drive: Drive, uploads: Uplo
     uploads.write_zoned("c1", "a", rows(2))
     uploads.write_zoned("c1", "b", rows(2, 100))
     slots = [drive.call(ACCEPTED).slot_us for _ in range(4)]
-    assert [True] * 3 == [later - slot >= 9.7 * SECOND_US for slot, later in zip(slots, slots[1:], strict=False)]
+    assert [True] * 3 == [later - slot >= 9.7 * SECOND_US for slot, later in pairwise(slots)]
 
 
 def test_a_taken_away_rate_forgets_no_opening(drive: Drive, uploads: Uploads) -> None:
@@ -199,3 +206,79 @@ def test_a_turn_costs_the_same_however_many_wait_closed(drive: Drive, uploads: U
         drive.call(ACCEPTED)
         costs.append(commands(drive) - before)
     assert costs[0] == costs[1]
+
+
+BERLIN = [{"to": f"+49151{number:08d}"} for number in range(12345000, 12345150)]
+NEW_YORK = [{"to": f"+1212556{number:04d}"} for number in range(1000, 1150)]
+DAYTIME = "09:00-20:00 recipient"
+
+
+@pytest.mark.parametrize("hour", [5, 17.9, 22])
+def test_a_plan_of_two_continents_is_what_then_happens(drive: Drive, hour: float) -> None:
+    """One operation in 6.1 s: uploaded before either opens, ten minutes before Berlin closes, and at night."""
+    drive.advance((hour - drive.now.hour) % 24 * 3600 - drive.now.minute * 60)
+    rows = [row for pair in zip(BERLIN, NEW_YORK, strict=True) for row in pair]
+    found = plan(drive, rows, window=DAYTIME)
+    start(drive, rows, window=DAYTIME)
+    ahead = Campaign("spring", drive.state).forecast()
+    assert (300, 300, ()) == (found.recipients, found.in_time, found.problems)
+    slots = grants_of(drive, "spring", 300)
+    assert found.starts_at and found.ends_at and ahead.starts_at and ahead.ends_at  # noqa: PT018
+    for starts, ends in ((found.starts_at, found.ends_at), (ahead.starts_at, ahead.ends_at)):
+        assert abs(slots[0] - starts) < timedelta(seconds=10)
+        assert abs(slots[-1] - ends) < timedelta(seconds=30)
+
+
+def test_an_operation_says_which_hours_it_waits_for(drive: Drive) -> None:
+    """In words, and with the time at which it then leaves."""
+    drive.advance((3 - drive.now.hour) % 24 * 3600 - drive.now.minute * 60)
+    start(drive, NEW_YORK[:1], window=DAYTIME)
+    [op] = [key.rpartition(":")[2] for key in drive.client.scan_iter("*:o:*")]
+    drive.grant()
+    looked_up = drive.state.operation(op)
+    assert looked_up
+    status = status_of(looked_up)
+    assert status.expected_at is not None
+    opens = f"{status.expected_at:%Y-%m-%d %H:%M:%S} UTC"
+    assert f"the hours of its recipient ({DAYTIME}, America/New_York) open at {opens}" == status.why
+    why = Campaign("spring", drive.state).forecast().why
+    assert why.startswith(f"the hours of its recipients ({DAYTIME}) open first at ")
+
+
+def test_another_window_holds_for_all_zones_and_none_lets_all_leave(drive: Drive) -> None:
+    """From the recipients' hours to a zone's, and to no window."""
+    drive.advance((3 - drive.now.hour) % 24 * 3600 - drive.now.minute * 60)
+    start(drive, [*BERLIN[:2], *NEW_YORK[:2]], window=DAYTIME)
+    campaign = Campaign("spring", drive.state)
+    campaign.change(CampaignOptions(window=""))
+    assert 4 == len(grants_of(drive, "spring", 4))
+    assert drive.now.hour < 4
+
+
+def test_rows_without_zones_cannot_take_the_recipients_hours(drive: Drive) -> None:
+    """They were uploaded for another window: the message says what to do."""
+    start(drive, BERLIN[:2])
+    with pytest.raises(CampaignConflict, match="uploaded without the zones of its recipients"):
+        Campaign("spring", drive.state).change(CampaignOptions(window=DAYTIME))
+    found = plan(drive, BERLIN[:3], window=DAYTIME)
+    assert "uploaded without the zones" in found.problems[0]
+
+
+def test_an_upload_that_goes_on_keeps_the_recipients_hours(drive: Drive) -> None:
+    """Its options do not name the window again."""
+    start(drive, BERLIN[:2], window=DAYTIME)
+    start(drive, BERLIN[:5])
+    assert 5 == int(drive.state.campaign("spring")["written"])
+
+
+def test_a_single_operation_waits_for_the_hours_of_its_number(drive: Drive) -> None:
+    """By the zone that the number tells."""
+    drive.advance((3 - drive.now.hour) % 24 * 3600 - drive.now.minute * 60)
+    now = drive.now
+    drive.send(to="+12125550100", window=DAYTIME, valid_until=now + timedelta(days=2))
+    left = grants_of_single(drive)
+    assert "09:00" == f"{left.astimezone(ZoneInfo('America/New_York')):%H:%M}"
+
+
+def grants_of_single(drive: Drive) -> datetime:
+    return datetime.fromtimestamp(drive.call(ACCEPTED).slot_us / 1e6, UTC)

@@ -219,7 +219,7 @@ elseif verb == 'campaign' then
   if not c.a then return '' end
   local lanes = lanes_of(c.a)
   return cjson.encode({
-    campaign = c, account = account_of(c.a), lanes = lanes, now = int(now), timed = timed_of(c.a, lanes),
+    name = ARGV[2], campaign = c, account = account_of(c.a), lanes = lanes, now = int(now), timed = timed_of(c.a, lanes),
     counts = as_table(redis.call('HGETALL', key.account(c.a) .. ':n')),
     first_timed = redis.call('ZRANGE', key.campaign(ARGV[2]) .. ':tm', 0, 0, 'WITHSCORES')[2] or nil,
     last_timed = redis.call('ZRANGE', key.campaign(ARGV[2]) .. ':tm', -1, -1, 'WITHSCORES')[2] or nil,
