@@ -208,21 +208,21 @@ def test_a_turn_costs_the_same_however_many_wait_closed(drive: Drive, uploads: U
     assert costs[0] == costs[1]
 
 
-BERLIN = [{"to": f"+49151{number:08d}"} for number in range(12345000, 12345150)]
-NEW_YORK = [{"to": f"+1212556{number:04d}"} for number in range(1000, 1150)]
+BERLIN = [{"to": f"+49151{number:08d}"} for number in range(12345000, 12345040)]
+NEW_YORK = [{"to": f"+1212556{number:04d}"} for number in range(1000, 1040)]
 DAYTIME = "09:00-20:00 recipient"
 
 
-@pytest.mark.parametrize("hour", [5, 17.9, 22])
+@pytest.mark.parametrize("hour", [5, 17.95])
 def test_a_plan_of_two_continents_is_what_then_happens(drive: Drive, hour: float) -> None:
-    """One operation in 6.1 s: uploaded before either opens, ten minutes before Berlin closes, and at night."""
+    """One operation in 6.1 s: uploaded before either opens, and three minutes before Berlin closes."""
     drive.advance((hour - drive.now.hour) % 24 * 3600 - drive.now.minute * 60)
     rows = [row for pair in zip(BERLIN, NEW_YORK, strict=True) for row in pair]
     found = plan(drive, rows, window=DAYTIME)
     start(drive, rows, window=DAYTIME)
     ahead = Campaign("spring", drive.state).forecast()
-    assert (300, 300, ()) == (found.recipients, found.in_time, found.problems)
-    slots = grants_of(drive, "spring", 300)
+    assert (80, 80, ()) == (found.recipients, found.in_time, found.problems)
+    slots = grants_of(drive, "spring", 80)
     assert found.starts_at and found.ends_at and ahead.starts_at and ahead.ends_at  # noqa: PT018
     for starts, ends in ((found.starts_at, found.ends_at), (ahead.starts_at, ahead.ends_at)):
         assert abs(slots[0] - starts) < timedelta(seconds=10)
