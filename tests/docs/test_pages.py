@@ -5,6 +5,9 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
+from docs import build_site
 from tests.docs.pages import PAGES, ROOT, anchors, headings, links, prose
 
 DECISIONS = ROOT / "docs" / "decisions"
@@ -88,3 +91,28 @@ def test_lines_of_documents_fit() -> None:
         for number, line in enumerate(prose(page).splitlines(), start=1)
         if len(line) > COLUMNS and not line.startswith(("|", "[", "<", "#")) and " " in line.strip(" -*")[:COLUMNS]
     ]
+
+
+def test_the_site_has_every_page(tmp_path: Path) -> None:
+    """`make site` finds each page in its menu; a page keeps its place, and its links lead to pages and images."""
+    build_site.stage(tmp_path)
+    menu = (tmp_path / "zensical.toml").read_text(encoding="utf-8")
+    site = tmp_path / "pages"
+    pages = sorted(site.rglob("*.md"))
+    assert len(pages) > 80
+    for page in pages:
+        assert f'"{page.relative_to(site)}"' in menu
+    dead = [
+        (str(link.page.relative_to(site)), link.target)
+        for page in pages
+        for link in links(page)
+        if link.is_relative and not link.path.is_file()
+    ]
+    assert [] == dead
+
+
+def test_a_page_that_the_menu_forgets_stops_the_site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error names the page and the place of the menu."""
+    monkeypatch.setattr(build_site, "MENU", {"Paceline": ("README.md",)})
+    with pytest.raises(build_site.SiteError, match=r"not in the menu: .*docs/glossary\.md.*add each page to MENU"):
+        build_site.stage(tmp_path)
