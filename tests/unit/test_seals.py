@@ -43,7 +43,7 @@ def test_parts_do_not_run_together() -> None:
 
 def test_purposes_are_kept_apart() -> None:
     """A campaign's seal is none of an operation with the same parts."""
-    assert SEALS.campaign("a", "b", "c", "d", "e") != SEALS.operation("a", "b", "c", "d", "e")
+    assert SEALS.campaign("a", "b", "c", "d") != SEALS.operation("a", "b", "c", "d")
 
 
 def test_what_was_accepted_is_sent() -> None:

@@ -44,17 +44,16 @@ class Seals:
         """
         return _sealed(self._operations, *parts)
 
-    def campaign(self, name: str, account: str, sender: str, kind: str, template: str) -> str:
+    def campaign(self, name: str, account: str, kind: str, template: str) -> str:
         """The seal of what a campaign's operations share.
 
         Args:
             name: the campaign.
-            account: the account that sends.
-            sender: E.164.
+            account: the account that sends; each operation's own seal tells the sender.
             kind: of its operations.
             template: as state holds it.
         """
-        return _sealed(self._campaigns, name, account, sender, kind, template)
+        return _sealed(self._campaigns, name, account, kind, template)
 
     def floor(self, account: str, version: int) -> str:
         """The statement that an account had an API key of this version: ``version|seal``."""
@@ -109,7 +108,7 @@ class Seals:
 
     def campaign_of(self, answer: dict[str, Any]) -> str:
         """The seal that the campaign of an answer of begin.lua should have."""
-        shared = (answer["account"], answer["sender"], answer["kind"], answer.get("template") or "")
+        shared = (answer["account"], answer["kind"], answer.get("template") or "")
         return self.campaign(answer["campaign"], *shared)
 
 

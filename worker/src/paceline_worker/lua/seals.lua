@@ -13,7 +13,7 @@
 --       make: the encrypted key that is there now; swap: 1, or 0 when another one is there
 --       page: { next cursor ('0' after the last page), then { id, account, sender, own kind or '', target, payload, what it follows or '',
 --             campaign or '' } of each operation without a seal that may be sent }
---       campaigns: { name, account, sender, kind, template } of each that has begun and has no seal
+--       campaigns: { name, account, kind, template } of each that has begun and has no seal
 --       seal, campaign: how many were written
 -- keys  seals, accounts, a:<acct>:n, o:<id>, campaigns, c:<name>
 --@include keys.lua
@@ -57,8 +57,8 @@ end
 if verb == 'campaigns' then
   local found = {}
   for _, name in ipairs(redis.call('SMEMBERS', key.campaigns)) do
-    local c = fields(key.campaign(name), { 'a', 'f', 'k', 'p', 'fresh', 'pg' })
-    if c.a and not c.fresh and not c.pg then found[#found + 1] = { name, c.a, c.f or '', c.k or '', c.p or '' } end
+    local c = fields(key.campaign(name), { 'a', 'k', 'p', 'fresh', 'pg' })
+    if c.a and not c.fresh and not c.pg then found[#found + 1] = { name, c.a, c.k or '', c.p or '' } end
   end
   return found
 end
