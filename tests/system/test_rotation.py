@@ -68,8 +68,9 @@ NEW_SECRET = "B" * 43 + "="
 
 
 def test_the_secret_is_exchanged_under_load(stack: Stack) -> None:
-    """Workers are restarted with both secrets, the rotation is interrupted and goes on, the old secret is taken out: every message
-    is accepted once, and no account is suspended.
+    """Every message is accepted once, and no account is suspended.
+
+    Workers are restarted with both secrets, the rotation is interrupted and goes on, and the old secret is taken out.
     """
     stack.add_account("1200/minute")
     for number in range(4):

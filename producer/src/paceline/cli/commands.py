@@ -147,6 +147,10 @@ BESIDE: Final[dict[str, Command]] = {
             "Look for what may keep messages from leaving: state, broker, provider, limits of this machine.",
             needs=_PROVIDER,
         ),
+        Command(
+            "paceline_worker.cli.forget:forget",
+            "Forget a person: delete what state holds of a number, while everything runs.",
+        ),
         Command("paceline_worker.cli.state:app", "The form of what the state server holds."),
         Command(
             "paceline_sandbox.demo:demo",

@@ -22,6 +22,7 @@
 -- campaigns       set     campaign names
 -- tokens          hash    tokens of the HTTP gateway -> what they may do, and digests (JSON)
 -- rings           hash    worker -> "expires_us|names of its secrets" (rotation.lua); expires
+-- forgetting      stream  the copy of a stream without a number that is forgotten (forget.lua); expires
 -- trail           stream  what people did, one entry per act (trail.lua); bounded by PACELINE_HISTORY_KEPT
 -- seals           hash    `key` the key of all seals, encrypted; `k:<acct>` the highest version of its API key, sealed (integrity/seals.py)
 -- c:<name>        hash    campaign: template, common options, counts, what holds it back (campaigns.lua)
@@ -82,7 +83,7 @@ function key.operation(id) return root .. ':o:' .. id end
 function key.account(name) return root .. ':a:' .. name end
 function key.lane(account, sender) return root .. ':l:' .. account .. ':' .. sender end
 seldom(key, function()
-  for _, name in ipairs({ 'accounts', 'keys', 'inbox', 'timers', 'workers', 'outcomes', 'campaigns', 'receipts', 'early', 'unreachable', 'tokens', 'seals', 'trail', 'rings' }) do
+  for _, name in ipairs({ 'accounts', 'keys', 'inbox', 'timers', 'workers', 'outcomes', 'campaigns', 'receipts', 'early', 'unreachable', 'tokens', 'seals', 'trail', 'rings', 'forgetting' }) do
     key[name] = root .. ':' .. name
   end
   function key.record(rid) return root .. ':in:' .. rid end
