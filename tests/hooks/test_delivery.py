@@ -131,7 +131,7 @@ def test_events_are_told_in_order_signed_and_without_recipients(rig: Rig) -> Non
     rig.receiver.verified.clear()
     wait_until(lambda: _both(rig), PATIENCE, "both secrets sign")
     rig.command("test", hook, "--allow-private")
-    assert "test" == rig.receiver.taken[-1][1]["type"]
+    assert "test" in [body["type"] for _, body in rig.receiver.taken]
 
 
 def _both(rig: Rig) -> bool:

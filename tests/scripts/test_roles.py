@@ -32,7 +32,7 @@ from tests.support.wait import wait_until
 
 R = names.STATE_ROOT
 # Of one outcome, as state writes it.
-ENTRY = {
+ENTRY: dict[Any, Any] = {
     "id": "01k0zxw5d3v8m2c7r4q9n6t1ea", "account": "acme", "campaign": "", "kind": "message.to_number", "outcome": "accepted",
     "code": "202", "message_uuid": "", "words": "", "accepted_at_us": "1", "settled_at_us": "2", "v": "2",
 }  # fmt: skip
@@ -196,7 +196,7 @@ def test_a_runner_of_hooks_does_its_work(guarded: EmbeddedServer, client: redis.
     """It takes a lease, reads the stream, keeps events, notes what became of them, and leaves."""
     about = Hook("https://shop.example.com/p", frozenset({"*"}), frozenset({"settled"}))
     HookBook(client).add("hook-1", about, "sealed")
-    client.xadd(f"{R}:outcomes", {**ENTRY})
+    client.xadd(f"{R}:outcomes", ENTRY)
 
     async def scene() -> list[str]:
         long = timedelta(minutes=1)
