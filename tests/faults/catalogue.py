@@ -7,7 +7,19 @@ from typing import Final
 
 from tests.faults.profile import Profile
 from tests.faults.result import Result
-from tests.faults.runs import answers, killing, load, pacing, receipts, refusals, releases, scarcity, severing
+from tests.faults.runs import (
+    answers,
+    guests,
+    killing,
+    load,
+    pacing,
+    producers,
+    receipts,
+    refusals,
+    releases,
+    scarcity,
+    severing,
+)
 
 Run = Callable[[Profile, int], Result]
 
@@ -53,6 +65,8 @@ FAULTS: Final[dict[str, Fault]] = {
     "F21": Fault(releases.side_by_side),
     "F4": Fault(killing.stops, parts=20),
     "F26": Fault(scarcity.descriptors),
+    "F28": Fault(guests.shared_server),
+    "F29": Fault(producers.of_every_kind),
     "F15": Fault(pacing.counted, parts=4, alone=True),
     "F22": Fault(load.overload, short=True, alone=True),
     "F23": Fault(load.starved, alone=True),
@@ -60,4 +74,5 @@ FAULTS: Final[dict[str, Fault]] = {
     "F25": Fault(load.herd, alone=True),
     "F27": Fault(scarcity.giant, alone=True),
     "F20": Fault(scarcity.campaign_beside, alone=True),
+    "F30": Fault(load.without_a_way_out, alone=True),
 }

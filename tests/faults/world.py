@@ -12,7 +12,7 @@ from random import Random
 from tempfile import TemporaryDirectory
 from typing import Any, Final, Self
 
-from paceline import Outbox, SendMessage, names
+from paceline import Outbox, SendMessage, Settings, names
 from paceline.errors import PacelineError
 from paceline.state import connect
 from paceline.state.calls import State
@@ -126,11 +126,19 @@ class World:
         api_base: the provider.
         broker_url: of workers and producer; a proxy's, perhaps.
         random: all choices of the run.
+        namespace: of all keys and queues.
     """
 
     def __init__(
-        self, server: EmbeddedServer, sandbox: SandboxClient, api_base: str, broker_url: str, random: Random
+        self,
+        server: EmbeddedServer,
+        sandbox: SandboxClient,
+        api_base: str,
+        broker_url: str,
+        random: Random,
+        namespace: str = names.NAMESPACE,
     ) -> None:
+        self.namespace = namespace
         self.server = server
         self.sandbox = sandbox
         self.random = random
@@ -140,17 +148,18 @@ class World:
             "PACELINE_API_BASE": api_base,
             "PACELINE_HTTP_DEADLINE": f"{DEADLINE_S:g}",
             "PACELINE_RECONCILE_GRACE": "1",
+            "PACELINE_NAMESPACE": namespace,
         }
-        self.client = connect(server.url, answer_timeout_s=30)
+        self.client = connect(server.url, namespace=namespace, answer_timeout_s=30)
         self.state = State(self.client)
-        self.outbox = Outbox(broker_url=broker_url)
+        self.outbox = Outbox(settings=Settings(broker_url=broker_url, namespace=namespace))
         self.sent: list[Sent] = []
         self.accounts: list[str] = []
         self.failed_sends = 0
         self.given_up = 0
         self.slowest_send_s = 0.0
         self.separate_broker_url = ""
-        self.watch = Watch(server.url)
+        self.watch = Watch(server.url, namespace)
 
     def produce_through(self, broker_url: str, state_url: str) -> None:
         """Send from here on with a broker that is not the state server."""
@@ -187,7 +196,7 @@ class World:
             Whether it was sent in the end. Nothing was promised of one that was not, and it may be there all the same.
         """
         number = len(self.sent) + self.given_up
-        text = f"{TEXT_CANARY} {number}"
+        text = f"{TEXT_CANARY} {self.namespace} {number}"
         values = {"sender": f"+155501000{number % SENDERS:02d}", "to": f"+1555020{number % 10_000:04d}", **fields}
         message = SendMessage(account=account, text=text, on_unknown=policy, idempotency_key=text, **values)
         for _ in range(_SENDS):
@@ -250,7 +259,7 @@ class World:
 
     def states(self) -> dict[str, str]:
         """Where each operation is: its outcome, or where it waits."""
-        root = f"{names.STATE_ROOT}:o:"
+        root = f"{self.client.root}:o:"
         found: dict[str, str] = {}
         for start in range(0, len(self.sent), 500):
             page = self.sent[start : start + 500]
@@ -329,6 +338,19 @@ def world(
         built = World(server, sandbox, process.base_url, url, Random(seed))
         stack.callback(built.close)
         yield built
+
+
+@contextmanager
+def neighbour(built: World, namespace: str) -> Iterator[World]:
+    """A second deployment on the same server and provider."""
+    url = built.environment["PACELINE_BROKER_URL"]
+    other = World(
+        built.server, built.sandbox, built.environment["PACELINE_API_BASE"], url, Random(namespace), namespace
+    )
+    try:
+        yield other
+    finally:
+        other.close()
 
 
 def feed(
