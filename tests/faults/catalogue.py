@@ -19,6 +19,7 @@ from tests.faults.runs import (
     releases,
     scarcity,
     severing,
+    simulated,
 )
 
 Run = Callable[[Profile, int], Result]
@@ -50,6 +51,7 @@ FAULTS: Final[dict[str, Fault]] = {
     "F12": Fault(answers.outage, short=True),
     "F9": Fault(severing.network, parts=20, short=True),
     "F0": Fault(killing.bare_queue, short=True),
+    "F2": Fault(simulated.simulated, parts=10),
     "F14": Fault(refusals.refused_keys, parts=2, short=True),
     "F13": Fault(refusals.storms, parts=5),
     "F18": Fault(receipts.hostile, parts=5),

@@ -15,6 +15,7 @@ class Profile:
     Args:
         name: ``short`` (at most five minutes, in CI) or ``full``.
         control: F0: messages and kills of the bare queue.
+        simulations: F2: seeds.
         kills: F1: messages and kills of workers.
         stops: F4: how often a worker stands still.
         server_kills: F5: kills of the state server with each policy of its append-only file.
@@ -42,6 +43,7 @@ class Profile:
 
     name: Name
     control: tuple[int, int]
+    simulations: int
     kills: tuple[int, int]
     stops: int
     server_kills: int
@@ -88,6 +90,7 @@ class Profile:
 SHORT: Final = Profile(
     name="short",
     control=(300, 4),
+    simulations=200,
     kills=(400, 8),
     stops=1,
     server_kills=2,
@@ -115,6 +118,7 @@ SHORT: Final = Profile(
 FULL: Final = Profile(
     name="full",
     control=(5000, 40),
+    simulations=20_000,
     kills=(10_000, 300),
     stops=60,
     server_kills=30,

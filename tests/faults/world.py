@@ -23,7 +23,7 @@ from paceline_worker.accounts.secrets import ApiKey, KeyRing
 from paceline_worker.pacing.bucket import Pacing
 from tests.faults.usage import Usage, usage_of
 from tests.faults.watch import Watch
-from tests.faults.witness import Account, Sent, account_for
+from tests.faults.witness import Account, Sent, account_for, forgotten
 from tests.support.processes import Process, free_port, start_sandbox, start_worker
 from tests.support.sandbox_client import SandboxClient
 from tests.support.servers import start_server
@@ -35,6 +35,9 @@ TEXT_CANARY: Final = "wording-9f4e"
 SENDERS: Final = 20
 DEADLINE_S: Final = 2.0
 LEASE_S: Final = DEADLINE_S + 5.0
+# A disk that is slow lets a server with `appendfsync everysec` acknowledge so much that a kill forgets.
+FORGETS_S: Final = 3.0
+_WITNESS: Final = "harness:last-acknowledged-write"
 # So long nothing more gets its outcome before a run is given up.
 PATIENCE_S: Final = 120.0
 _CANARY_S: Final = 1.0
@@ -158,6 +161,8 @@ class World:
         self.failed_sends = 0
         self.given_up = 0
         self.slowest_send_s = 0.0
+        self._witness = 1
+        self.forgot_at_s: list[float] = []
         self.separate_broker_url = ""
         self.watch = Watch(server.url, namespace)
 
@@ -204,7 +209,7 @@ class World:
             op_id = self._tried(message)
             self.slowest_send_s = max(self.slowest_send_s, time.monotonic() - began_s)
             if op_id is not None:
-                self.sent.append(Sent(op_id, text, (values["sender"], values["to"]), policy))
+                self.sent.append(Sent(op_id, text, (values["sender"], values["to"]), policy, time.time()))
                 self.watch.add(op_id)
                 return True
             self.failed_sends += 1
@@ -279,6 +284,29 @@ class World:
             if not any(book.waiting + book.in_flight + book.inbox for book in books):
                 return
             time.sleep(0.2)
+
+    def kill_server(self) -> float:
+        """Kill the state server as a crash does; when it was."""
+        self.client.set(_WITNESS, self._witness, ex=3600)
+        at_s = time.time()
+        self.server.kill()
+        return at_s
+
+    def note_forgotten(self, killed_at_s: float) -> None:
+        """Look whether the server that was killed has come back without its last acknowledged write."""
+        if self.client.get(_WITNESS) != str(self._witness):
+            self.forgot_at_s.append(killed_at_s)
+        self._witness += 1
+
+    def set_aside_forgotten(self) -> int:
+        """Judge no message whose records a server without `appendfsync always` was allowed to forget; how many they are."""
+        if not self.forgot_at_s:
+            return 0
+        texts = forgotten(self.sent, self.sandbox.arrivals(), self.forgot_at_s, FORGETS_S)
+        kept = [one for one in self.sent if one.text not in texts]
+        number = len(self.sent) - len(kept)
+        self.sent = kept
+        return number
 
     def judged(self) -> Account:
         """What became of all messages."""
