@@ -121,6 +121,7 @@ class Fleet:
         self._events: list[tuple[int, int, Callable[[], None]]] = []
         self._ordinal = 0
         self.operations = [self._operation(number) for number in range(draw.randrange(5, 40))]
+        self._left = list(self.operations)
 
     def run(self) -> "Fleet":
         """Until nothing happens any more."""
@@ -160,7 +161,7 @@ class Fleet:
             alone = self.probes or self.breaker.state == "open"
             if alone and self.in_flight:
                 return None
-            ready = [one for one in self.operations if one.state == "w" and self._free_us(one) <= self.now_us]
+            ready = self._ready()
             if not ready:
                 return self._sleep()
             slot_us = self.bucket.peek(self.now_us + 20_000)
@@ -172,17 +173,23 @@ class Fleet:
     def _quiet_until(self) -> int:
         return max(self.paused_until_us, self.breaker.paused_until_us if self.breaker.state == "open" else 0)
 
+    def _ready(self) -> list[Operation]:
+        """Those that may be granted now."""
+        return [one for one in self._waiting() if self._free_us(one) <= self.now_us]
+
+    def _waiting(self) -> list[Operation]:
+        """Those that wait, of senders that are free; what is settled is looked at no more."""
+        self._left = [one for one in self._left if one.state != "d"]
+        busy = {one.sender for one in self._left if one.state in "gs"}
+        return [one for one in self._left if one.state == "w" and one.sender not in busy]
+
     def _free_us(self, operation: Operation) -> int:
-        busy = any(one.sender == operation.sender and one.state in "gs" for one in self.operations)
-        return (
-            LONGEST_US * 10 + START_US if busy else max(operation.due_us, self.senders_until.get(operation.sender, 0))
-        )
+        return max(operation.due_us, self.senders_until.get(operation.sender, 0))
 
     def _sleep(self) -> None:
         """Until the next one is due; what is under way wakes the dispatcher when it ends."""
-        later = [self._free_us(one) for one in self.operations if one.state == "w"]
-        soonest = min(later, default=0)
-        if self.now_us < soonest < START_US + LONGEST_US:
+        soonest = min((self._free_us(one) for one in self._waiting()), default=0)
+        if self.now_us < soonest:
             self._at(soonest, self._dispatch)
 
     def _grant(self, operation: Operation, slot_us: int) -> None:
