@@ -142,6 +142,14 @@ def _fleet() -> Section:
                 stacked=True,
                 empty=_NONE,
             ),
+            graph(
+                "Workers with and without a way to the provider",
+                "One that cannot connect to the provider takes no operations on; the others send them. Its log says why.",
+                Query("sum(paceline_worker_reaches_provider)", "with"),
+                Query("count(paceline_worker_reaches_provider == 0) or vector(0)", "without"),
+                width=24,
+                empty=_NONE,
+            ),
         ],
     )
 
@@ -286,6 +294,13 @@ def _state() -> Section:
                 Query(each("paceline_exporter_scrape_seconds"), "one look"),
                 unit=SECONDS,
                 width=8,
+            ),
+            graph(
+                "Forgotten writes",
+                "Times it came back without what it had acknowledged, as workers noticed. Operations of that time may be lost, or "
+                "sent again.",
+                Query("sum(increase(paceline_state_forgotten_total[15m])) or vector(0)", "in a quarter of an hour"),
+                width=24,
             ),
         ],
     )

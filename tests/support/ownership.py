@@ -17,7 +17,7 @@ _OWNED_BY_ACCOUNT: Final = re.compile(r":(?:a|l|about|secret|hook):(?P<account>[
 
 def ownerless_keys(client: redis.Redis) -> list[str]:
     """Keys of ours with neither expiry nor owner: what would stay for ever."""
-    root = names.STATE_ROOT
+    root = getattr(client, "root", names.STATE_ROOT)
     accounts = client.smembers(f"{root}:accounts")
     leaks = []
     for key in client.scan_iter(f"{root.replace('{', '?').replace('}', '?')}:*", count=1000):
