@@ -7,6 +7,9 @@ from paceline.errors import ConfigurationError
 from paceline_worker.accounts.accounts import AccountError, Accounts
 from paceline_worker.accounts.rotation import Rotation, RotationRefused, tell_secrets
 from paceline_worker.accounts.secrets import ApiKey, KeyRing
+from paceline_worker.hooks import secrets as hook_secrets
+from paceline_worker.hooks.hook import make
+from paceline_worker.hooks.state import HookBook
 from paceline_worker.integrity.stored import StoredSeals
 from paceline_worker.state.clock import ServerClock
 from paceline_worker.state.state import Beat, WorkerState
@@ -40,6 +43,17 @@ def test_everything_comes_under_the_newest(client: redis.Redis) -> None:
         opened(client, OLD, "a0")
     with pytest.raises(AccountError, match="API key is that of account 'a3'"):  # the digests are new as well
         Accounts(client).add("twin", ApiKey("KEY-a3"), ring=ONLY_NEW, rates="1/minute")
+
+
+def test_secrets_of_hooks_come_along(client: redis.Redis) -> None:
+    """Webhooks out go on to be signed with the same secrets."""
+    book, secret = HookBook(client), hook_secrets.Secrets("whsec_AAAA")
+    about = make("https://example.com/in", ["acme"], ["operation.rejected"], with_recipients=False, allow_private=False)
+    book.add("hook-1", about, hook_secrets.seal(OLD, "hook-1", 0, secret))
+    assert 1 == Rotation(client, BOTH).run()
+    stored = book.one("hook-1")
+    assert secret == hook_secrets.unseal(ONLY_NEW, "hook-1", stored.serial, book.secrets("hook-1"))
+    assert 0 == Rotation(client, BOTH).run()
 
 
 def test_an_interrupted_one_goes_on(client: redis.Redis) -> None:

@@ -25,6 +25,9 @@
 -- forgetting      stream  the copy of a stream without a number that is forgotten (forget.lua); expires
 -- trail           stream  what people did, one entry per act (trail.lua); bounded by PACELINE_HISTORY_KEPT
 -- seals           hash    `key` the key of all seals, encrypted; `k:<acct>` the highest version of its API key, sealed (integrity/seals.py)
+-- hooks           set     ids of webhooks out; hooks:runners zset runner -> until when it is there (ms)
+-- wh:<id>         hash    a hook: where events go, its place in the stream, its lease; and under it the events that wait (hooks.lua)
+-- signing:<id>    string  the sealed secrets of a hook
 -- c:<name>        hash    campaign: template, common options, counts, what holds it back (campaigns.lua)
 -- c:<name>:z      hash    of a campaign in its recipients' own hours: sets of time zones and their openings (zones.lua);
 --                         expires like c:<name>:out

@@ -11,9 +11,13 @@ from paceline.state.calls import State
 from paceline.state.scripts import Script
 from paceline_worker.accounts.holders import digests_text
 from paceline_worker.accounts.secrets import KeyRing
+from paceline_worker.hooks import secrets as hook_secrets
+from paceline_worker.hooks.state import HookBook
 from paceline_worker.integrity.stored import StoredSeals
 
 _PAGE = 100
+# As hooks/secrets.py names them; no account has a colon in its name.
+_HOOK = "hook:"
 
 
 class RotationRefused(PacelineError):
@@ -25,9 +29,9 @@ class Standing:
     """How far a rotation is.
 
     Args:
-        newest: things under the newest secret: API keys, and the key of the seals.
+        newest: things under the newest secret: API keys, secrets of hooks, and the key of the seals.
         older: things under an older secret of the ring.
-        unreadable: accounts whose key no secret of the ring opens.
+        unreadable: accounts whose key no secret of the ring opens, and hooks (``hook:ID``) likewise.
         workers: how many live workers there are.
         behind: live workers that do not have the newest secret, or do not tell.
     """
@@ -61,13 +65,14 @@ class Rotation:
         self._client = client
         self._ring = ring
         self._seals = StoredSeals(client, ring)
+        self._hooks = HookBook(client)
         self._keys = Script("paceline_worker", "account")
         self._script = Script("paceline_worker", "rotation")
 
     def standing(self) -> Standing:
         """How far it is; changes nothing."""
         newest, older, unreadable = 0, 0, []
-        for account, text, version in self._stored():
+        for account, text, version in (*self._stored(), *self._of_hooks()):
             if self._ring.is_encrypted_under_the_newest(text, account, version):
                 newest += 1
             elif self._opens(text, account, version):
@@ -112,7 +117,19 @@ class Rotation:
             arguments = ("reseal", account, text, sealed, digests_text(key, self._ring))
             done += self._script.run(self._client, *arguments) == "done"
             on_progress(done)
+        for name, text, serial in self._of_hooks():
+            hook = name.removeprefix(_HOOK)
+            if not self._ring.is_encrypted_under_the_newest(text, name, serial) and self._opens(text, name, serial):
+                secrets = hook_secrets.unseal(self._ring, hook, serial, text)
+                sealed = hook_secrets.seal(self._ring, hook, serial + 1, secrets)
+                done += self._hooks.seal(hook, serial, sealed)
+                on_progress(done)
         return done
+
+    def _of_hooks(self) -> Iterator[tuple[str, str, int]]:
+        """Name, sealed secrets and serial of each hook."""
+        for hook, stored in self._hooks.all().hooks.items():
+            yield f"{_HOOK}{hook}", self._hooks.secrets(hook), stored.serial
 
     def _stored(self) -> Iterator[tuple[str, str, int]]:
         """Account, encrypted key and version of all that have a key."""

@@ -29,13 +29,14 @@ def forget(
 ) -> None:
     """Forget a person: delete what state holds of a number, while everything runs.
 
-    Operations to the number that wait are cancelled; settled ones, dead letters and entries of outcomes are deleted; then the
-    server rewrites its append-only file. The books go on to balance. Entries of suppression lists stay: they keep the
-    person from being written to again. Exit code 1 when something is under way or waits that names the number.
+    Operations to the number that wait are cancelled; settled ones, dead letters, entries of outcomes and dead events of
+    webhooks are deleted; then the server rewrites its append-only file. The books go on to balance. Entries of suppression
+    lists stay: they keep the person from being written to again. Exit code 1 when something is under way or waits that names
+    the number.
 
     What remains: backups and snapshots made before, logs of other systems, and what the provider keeps.
 
-    JSON: operations, cancelled, entries (how many were deleted), rewritten (the append-only file).
+    JSON: operations, cancelled, entries, events (how many were deleted), rewritten (the append-only file).
     """
     settings = Settings.from_environment()
     with closing(connect_to(settings, repeat=True)) as client, translating(), named_as_options():

@@ -46,9 +46,10 @@ def rotate(*, status: bool, json_output: bool) -> None:
     else:
         _tell(found, None if status else done)
     for account in found.unreadable:
-        complain(
-            f"the API key of account {account!r} is opened by none of the secrets: `paceline accounts rotate {account}`"
-        )
+        what, remedy = f"API key of account {account}", f"paceline accounts rotate {account}"
+        if account.startswith("hook:"):
+            what, remedy = f"secret of {account}", "make the hook again"
+        complain(f"no secret opens the {what}: {remedy}")
     if found.unreadable:
         raise typer.Exit(FAILURE)
 

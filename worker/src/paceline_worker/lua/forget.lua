@@ -5,16 +5,19 @@
 --         page:    3 cursor ('0' first), 4 about how many operations to look at
 --         end:     3 retention (ms), then ids
 --         inbox:   3 from, 4 to: places of the index of inbox records
+--         hooks:   nothing more
+--         events:  3 id of a hook, 4 cursor ('0' first), 5 about how many events
 --         look:    3 campaign, or '' for the stream of all outcomes, 4 where to begin ('-', or '(' and an entry id), 5 most entries
 --         copy:    3, 4, 5 likewise
 --         swap:    3, 4 likewise
 -- reply page:  { next cursor ('0' after the last page), then id, '1' when the number is its recipient ... of those that name the number }
 --       end:   per id 'deleted' | 'cancelled' (and deleted) | 'under way' | 'waits' (the number is not its recipient) | 'gone'
 --       inbox: how many records name the number
+--       hooks: ids; events: { next cursor, how many dead letters were deleted, how many events wait to be posted }
 --       look:  { last entry id looked at or '', how many entries name the number }
 --       copy:  { last entry id copied or '', how many were left out }
 --       swap:  'done', or 'more': there is more to copy than one call may
--- keys  o:<id>, lanes, timers, inbox, in:<rid>, a:<acct>:dead, outcomes, c:<name>:out, forgetting
+-- keys  o:<id>, hooks, wh:<id>, lanes, timers, inbox, in:<rid>, a:<acct>:dead, outcomes, c:<name>:out, forgetting
 -- A deleted entry of a stream stays in the server's memory and files until its whole block is deleted. So a stream is copied without
 -- the entries that name the number, under the same ids, and the copy takes its place.
 --@include shared/moves.lua
@@ -92,6 +95,23 @@ if verb == 'end' then
   local done = {}
   for i = 4, #ARGV do done[#done + 1] = end_one(ARGV[i], ARGV[3]) end
   return done
+end
+
+if verb == 'hooks' then return redis.call('SMEMBERS', root .. ':hooks') end
+if verb == 'events' then
+  local h = root .. ':wh:' .. ARGV[3]
+  local cursor, flat = unpack(redis.call('HSCAN', h .. ':body', ARGV[4], 'COUNT', ARGV[5]))
+  local deleted, waiting = 0, 0
+  for i = 1, #flat, 2 do
+    if names_it(flat[i + 1]) and redis.call('ZREM', h .. ':dead', flat[i]) == 1 then
+      deleted = deleted + 1
+      redis.call('HDEL', h .. ':body', flat[i])
+      redis.call('HDEL', h .. ':tries', flat[i])
+    elseif names_it(flat[i + 1]) then
+      waiting = waiting + 1
+    end
+  end
+  return { cursor, deleted, waiting }
 end
 
 local stream = ARGV[3] == '' and key.outcomes or key.campaign(ARGV[3]) .. ':out'

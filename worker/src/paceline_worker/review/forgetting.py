@@ -33,12 +33,14 @@ class Forgotten:
         operations: deleted after their outcome.
         cancelled: that waited, were cancelled and deleted.
         entries: of the streams of outcomes.
+        events: dead letters of webhooks.
         rewritten: whether the append-only file was rewritten.
     """
 
     operations: int = 0
     cancelled: int = 0
     entries: int = 0
+    events: int = 0
     rewritten: bool = False
 
     def as_json(self) -> dict[str, Any]:
@@ -98,16 +100,19 @@ class Forgetting:
         while True:
             inbox = self._in_inbox()
             left = self._end_all(done)
-            if not left["under way"] and not inbox:
+            dead, events = self._hooks()
+            done["events"] += dead
+            if not left["under way"] and not inbox and not events:
                 break
             if time.monotonic() >= until_s:
                 break
             self._sleep(_PAUSE_S)
         entries = sum(self._clean(name) for name in self._streams())
         rewritten = self._rewrite(max(until_s, time.monotonic() + patience_s))
-        if left["under way"] or left["waits"] or inbox:
-            raise NotForgotten(_words(left, inbox))
-        return Forgotten(operations=done["deleted"], cancelled=done["cancelled"], entries=entries, rewritten=rewritten)
+        if left["under way"] or left["waits"] or inbox or events:
+            raise NotForgotten(_words(left, inbox, events))
+        counts = {"operations": done["deleted"], "cancelled": done["cancelled"], "events": done["events"]}
+        return Forgotten(**counts, entries=entries, rewritten=rewritten)
 
     def _end_all(self, done: Counter[str]) -> Counter[str]:
         left: Counter[str] = Counter()
@@ -130,6 +135,18 @@ class Forgetting:
         return sum(
             int(self._script.run(self._client, "inbox", self._digits, start, start + _INBOX - 1)) for start in pages
         )
+
+    def _hooks(self) -> tuple[int, int]:
+        """Deletes dead letters of webhooks; returns how many, and how many events wait to be posted."""
+        dead, waiting = 0, 0
+        for hook in self._script.run(self._client, "hooks", self._digits):
+            cursor = "0"
+            while True:
+                cursor, gone, left = self._script.run(self._client, "events", self._digits, hook, cursor, _LOOK)
+                dead, waiting = dead + int(gone), waiting + int(left)
+                if cursor == "0":
+                    break
+        return dead, waiting
 
     def _streams(self) -> list[str]:
         return ["", *self._state.campaigns()]
@@ -176,7 +193,7 @@ class Forgetting:
             return False
 
 
-def _words(left: Counter[str], inbox: int) -> str:
+def _words(left: Counter[str], inbox: int, events: int) -> str:
     parts = []
     if left["under way"]:
         parts.append(f"{left['under way']:,} operations are under way")
@@ -184,4 +201,6 @@ def _words(left: Counter[str], inbox: int) -> str:
         parts.append(f"{left['waits']:,} operations wait that name the number and go to somebody else")
     if inbox:
         parts.append(f"{inbox:,} records wait for a worker")
+    if events:
+        parts.append(f"{events:,} events wait to be posted to webhooks")
     return f"{', '.join(parts)}: run the same command again when they have their outcome; all else is forgotten"
