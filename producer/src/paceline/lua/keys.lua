@@ -21,6 +21,7 @@
 -- early           string  until when receipts may wait for their message (us); expires
 -- campaigns       set     campaign names
 -- tokens          hash    tokens of the HTTP gateway -> what they may do, and digests (JSON)
+-- session:<digest> string a session of the console -> the token that opened it; expires
 -- c:<name>        hash    campaign: template, common options, counts, what holds it back (campaigns.lua)
 -- c:<name>:tm     zset    its operations that wait for their not_before -> due (us), as `<seq>:<id>`
 -- c:<name>:out    stream  one entry per outcome, never trimmed; expires a retention time after the campaign is complete
@@ -79,6 +80,7 @@ seldom(key, function()
   end
   function key.record(rid) return root .. ':in:' .. rid end
   function key.refusal(rid) return root .. ':no:' .. rid end
+  function key.session(digest) return root .. ':session:' .. digest end
   function key.campaign(name) return root .. ':c:' .. name end
   function key.bulk(lane, source) return lane .. ':b:' .. source end
   function key.followers(id) return root .. ':f:' .. id end
