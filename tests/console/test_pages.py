@@ -176,7 +176,7 @@ def test_what_is_of_another_account_is_not_there(console: Console) -> None:
     person = console.signed_in("read,send,campaigns,operate,numbers", "acme")
     for path in ("/", "/accounts", "/campaigns", "/held", "/dead", "/outcomes", "/campaigns/new"):
         text = person.page(path)
-        assert not re.search(rf"accounts/other"|<option>other<|secret|{theirs}|{dead}", text), path
+        assert not re.search(rf'accounts/other"|<option>other<|secret|{theirs}|{dead}', text), path
     for path in ("/accounts/other", "/campaigns/secret", f"/operations/{theirs}", "/campaigns/secret/cancel"):
         person.page(path, 404)
     person.page("/held", 404, account="other")
