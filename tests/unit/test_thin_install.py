@@ -59,9 +59,19 @@ def test_the_outbox_imports_without_the_extras() -> None:
 
 def test_the_distribution_has_its_extras() -> None:
     """The extras of the README exist."""
-    assert {"worker", "cli", "otel", "embedded", "sandbox", "xlsx", "fastapi", "django", "gateway", "dev"} == set(
-        distribution("paceline").metadata.get_all("Provides-Extra") or ()
-    )
+    assert {
+        "worker",
+        "cli",
+        "otel",
+        "embedded",
+        "sandbox",
+        "xlsx",
+        "fastapi",
+        "django",
+        "gateway",
+        "console",
+        "dev",
+    } == set(distribution("paceline").metadata.get_all("Provides-Extra") or ())
 
 
 def brought_by(extra: str) -> set[str]:
@@ -82,6 +92,7 @@ def brought_by(extra: str) -> set[str]:
         ("fastapi", ["paceline.fastapi"]),
         ("django", ["paceline.django"]),
         ("gateway", ["paceline.gateway.app"]),
+        ("console", ["paceline_worker.console.app", "paceline_worker.console.cli"]),
     ],
 )
 def test_an_extra_brings_what_its_code_imports(extra: str, modules: list[str]) -> None:
