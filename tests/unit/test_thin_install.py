@@ -70,6 +70,7 @@ def test_the_distribution_has_its_extras() -> None:
         "django",
         "gateway",
         "console",
+        "hooks",
         "dev",
     } == set(distribution("paceline").metadata.get_all("Provides-Extra") or ())
 
@@ -78,7 +79,11 @@ def brought_by(extra: str) -> set[str]:
     """What an installation with one extra brings, as the project file says; the metadata may be of an earlier one."""
     brought = {"paceline"}
     for text in PROJECT["dependencies"] + PROJECT["optional-dependencies"][extra]:
-        closure(Requirement(text).name, brought)
+        requirement = Requirement(text)
+        if requirement.name == "paceline":
+            brought.update(*(brought_by(other) for other in requirement.extras))
+        else:
+            closure(requirement.name, brought)
     return brought
 
 
