@@ -70,6 +70,7 @@ def test_the_distribution_has_its_extras() -> None:
         "django",
         "gateway",
         "console",
+        "site",
         "hooks",
         "dev",
     } == set(distribution("paceline").metadata.get_all("Provides-Extra") or ())
