@@ -48,7 +48,7 @@ def test_everything_comes_under_the_newest(client: redis.Redis) -> None:
 def test_secrets_of_hooks_come_along(client: redis.Redis) -> None:
     """Webhooks out go on to be signed with the same secrets."""
     book, secret = HookBook(client), hook_secrets.Secrets("whsec_AAAA")
-    about = make("https://example.com/in", ["acme"], ["operation.rejected"], with_recipients=False, allow_private=False)
+    about = make("https://example.com/in", ["acme"], ["settled"], with_recipients=False, allow_private=False)
     book.add("hook-1", about, hook_secrets.seal(OLD, "hook-1", 0, secret))
     assert 1 == Rotation(client, BOTH).run()
     stored = book.one("hook-1")

@@ -156,6 +156,15 @@ BESIDE: Final[dict[str, Command]] = {
             "paceline_worker.cli.forget:forget",
             "Forget a person: delete what state holds of a number, while everything runs.",
         ),
+        Command(
+            "paceline_worker.console.cli:console",
+            "Serve pages on which people see what is wrong, and act: accounts, campaigns, held messages, dead letters.",
+            example(
+                "paceline tokens create anna --scope read,campaigns,operate --account '*' --expires 90d",
+                "paceline console",
+            ),
+            needs=(*_PROVIDER, "fastapi", "jinja2", "multipart", "uvicorn"),
+        ),
         Command("paceline_worker.cli.state:app", "The form of what the state server holds."),
         Command(
             "paceline_sandbox.demo:demo",

@@ -25,6 +25,7 @@
 -- forgetting      stream  the copy of a stream without a number that is forgotten (forget.lua); expires
 -- trail           stream  what people did, one entry per act (trail.lua); bounded by PACELINE_HISTORY_KEPT
 -- seals           hash    `key` the key of all seals, encrypted; `k:<acct>` the highest version of its API key, sealed (integrity/seals.py)
+-- session:<digest> string a session of the console -> the token that opened it; expires
 -- hooks           set     ids of webhooks out; hooks:runners zset runner -> until when it is there (ms)
 -- wh:<id>         hash    a hook: where events go, its place in the stream, its lease; and under it the events that wait (hooks.lua)
 -- signing:<id>    string  the sealed secrets of a hook
@@ -91,6 +92,7 @@ seldom(key, function()
   end
   function key.record(rid) return root .. ':in:' .. rid end
   function key.refusal(rid) return root .. ':no:' .. rid end
+  function key.session(digest) return root .. ':session:' .. digest end
   function key.campaign(name) return root .. ':c:' .. name end
   function key.bulk(lane, source) return lane .. ':b:' .. source end
   function key.followers(id) return root .. ':f:' .. id end
