@@ -4,6 +4,7 @@ import logging
 
 import pytest
 
+from paceline.history import each
 from tests.console.conftest import RECIPIENT, SENDER, Console, Person
 
 PEOPLE = b"to,name\n+15550200001,Ada\n+15550200002,Bob\n+15550200003,\n+15550200004,Dan\nnobody,Eve\n"
@@ -226,6 +227,18 @@ def test_every_act_is_written_down(console: Console, person: Person, caplog: pyt
         "sign-out by anna",
     ] == lines
     assert not any(secret in " ".join(lines) for secret in (token, RECIPIENT, "1555"))
+    acts = list(each(console.worker.plain))
+    assert [
+        ("accounts suspend", "acme", "(a number) complained"),
+        ("accounts resume", "acme", ""),
+        ("unknown drop", held, ""),
+        ("dead replay", "1 operations", ""),
+        ("campaign start", "spring", ""),
+        ("campaign pause", "spring", "by anna"),
+        ("campaign resume", "spring", "by anna"),
+        ("campaign cancel", "spring", "by anna"),
+    ] == [(act.what, act.on, act.why) for act in acts]
+    assert {"console"} == {act.door for act in acts}
 
 
 def _state(console: Console) -> tuple[str, str | None]:

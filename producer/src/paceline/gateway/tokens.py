@@ -27,8 +27,9 @@ class Token:
         id: public part.
         name: given by who made it.
         digest: SHA-256 of its secret part, which is random, so a slow hash would add nothing.
-        scopes: ``send`` (operations), ``read`` (status, outcomes), ``campaigns``, ``history`` (who did what); and in the console ``operate`` (accounts, held
-            operations, dead letters) and ``numbers`` (phone numbers are shown in full).
+        scopes: ``send`` (operations), ``read`` (status, outcomes), ``campaigns``, ``history`` (who did what);
+            and in the console ``operate`` (accounts, held operations, dead letters) and ``numbers`` (phone numbers are
+            shown in full).
         accounts: names of accounts; ``*`` is all of them.
         created_at: when it was made.
         expires_at: from when on it is refused; None never.

@@ -167,7 +167,7 @@ async def control(view: View) -> Response:
     campaign = AsyncCampaign(name, view.desk.outbox)
     why = " ".join(view.given("why").split())[:160] or f"by {view.viewer.token.name}"
     said, to = await _controlled(view, campaign, verb, why)
-    note(view.viewer, f"campaign {verb}", name)
+    await note(view, f"campaign {verb}", name, why=why)
     return done(view, to, said)
 
 

@@ -52,10 +52,10 @@ async def decide(view: View) -> Response:
         except PacelineError as error:
             if len(ids) == 1:
                 raise
-            note(view.viewer, f"held {verb}", op_id, f"refused, {type(error).__name__}")
+            await note(view, f"held {verb}", op_id, f"refused, {type(error).__name__}")
             kept += 1
             continue
-        note(view.viewer, f"held {verb}", op_id)
+        await note(view, f"held {verb}", op_id, why=reason)
         decided += 1
     return done(view, "/held", "released" if verb == "release" else "dropped", n=decided, kept=kept)
 
@@ -97,7 +97,7 @@ async def replay(view: View) -> Response:
     if not confirmed:
         context = {"match": match, "chosen": chosen, "result": result, "most": _MOST_REPLAYED}
         return drawn(view, "dead-replay.html", context)
-    note(view.viewer, "dead replay", f"{result.replayed} operations")
+    await note(view, "dead replay", f"{result.replayed} operations")
     return done(view, "/dead", "replayed", n=result.replayed, kept=len(result.refused) + result.gone)
 
 
