@@ -15,8 +15,9 @@ unexport PYTHONDONTWRITEBYTECODE
 RUNS := $(VENV)/.runs
 READY := $(VENV)/.ready
 SITE := $(VENV)/.site
+RELEASE := $(VENV)/.release
 
-.PHONY: demo test test-fast check format docs site rehearsal faults bench clean help prometheus
+.PHONY: demo test test-fast check format docs site release rehearsal faults bench clean help prometheus
 
 help:            ## list the verbs
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -48,6 +49,9 @@ docs: $(READY)   ## reference pages and dashboards, made from models, settings a
 site: $(SITE)    ## the documents as a web site, in build/site/html; a dead link is an error
 	$(BIN)/python -m docs.build_site
 
+release: $(RELEASE) ## wheel, sdist and bill of materials in build/release: built twice, the same byte for byte, and checked
+	$(BIN)/python -m deploy.release
+
 rehearsal: $(READY) prometheus ## incidents on a small fleet for four minutes: every query of the dashboards is asked of a real Prometheus
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m deploy.rehearsal $(ARGS)
 
@@ -78,6 +82,10 @@ $(RUNS): pyproject.toml constraints.txt
 $(READY): $(RUNS)
 	@echo "make: installs what the tests need: pip install -e '.[dev]'"
 	@$(PIP) -e '.[dev]'
+	@touch $@
+
+$(RELEASE): $(READY)
+	@$(PIP) -e '.[release]'
 	@touch $@
 
 $(SITE): $(RUNS)

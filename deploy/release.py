@@ -2,7 +2,8 @@
 
     python -m deploy.release [--output build/release]
 
-Checks both (`twine check`, `check-wheel-contents`), and writes SHA256SUMS and the bill of materials beside them. Needs the extra `release`.
+Checks both (`twine check`, `check-wheel-contents`), and writes SHA256SUMS and the bill of materials beside them. `make release` brings
+what that needs.
 """
 
 import argparse
