@@ -17,7 +17,7 @@ READY := $(VENV)/.ready
 SITE := $(VENV)/.site
 RELEASE := $(VENV)/.release
 
-.PHONY: demo test test-fast check format docs site release rehearsal faults bench clean help prometheus
+.PHONY: demo test test-fast check format docs site release rehearsal fuzz faults bench clean help prometheus
 
 help:            ## list the verbs
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -54,6 +54,11 @@ release: $(RELEASE) ## wheel, sdist and bill of materials in build/release: buil
 
 rehearsal: $(READY) prometheus ## incidents on a small fleet for four minutes: every query of the dashboards is asked of a real Prometheus
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m deploy.rehearsal $(ARGS)
+
+fuzz: $(READY)   ## 1,000,000 broker messages, 100,000 records, receipts, answers and files each, at random: hours
+	$(BIN)/python -m pytest -n 2 --hypothesis-profile=long tests/unit/test_fuzz.py \
+		tests/scripts/test_records.py::test_random_records_do_no_harm \
+		tests/system/test_hostile_broker.py::test_random_messages_do_no_harm $(ARGS)
 
 faults: $(READY) ## workers, servers and networks fail; at most five minutes, PROFILE=full takes hours
 	$(BIN)/python -m tests.faults --profile $(PROFILE) --jobs 2 $(ARGS)

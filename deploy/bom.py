@@ -94,8 +94,8 @@ def _component(found: Distribution, kind: str) -> dict[str, Any]:
         "version": found.version,
         "purl": purl,
     }
-    if expression := found.metadata.get("License-Expression"):
-        component["licenses"] = [{"expression": expression}]
+    if "License-Expression" in found.metadata:
+        component["licenses"] = [{"expression": found.metadata["License-Expression"]}]
     return component
 
 

@@ -2,8 +2,8 @@
 
     python -m deploy.release [--output build/release]
 
-Checks both (`twine check`, `check-wheel-contents`), and writes SHA256SUMS and the bill of materials beside them. `make release` brings
-what that needs.
+Checks both (`twine check`, `check-wheel-contents`), and writes SHA256SUMS and the bill of materials beside them.
+`make release` brings what that needs.
 """
 
 import argparse
