@@ -118,7 +118,7 @@ def drive(client: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> Iterator[Driv
 
 
 _OWNED_BY_STATE = re.compile(
-    r":(accounts|keys|due|timers|fl|inbox|meta|workers|outcomes|receipts|campaigns|tokens|c:[^:]+|in:[^:]+)$"
+    r":(accounts|keys|due|timers|fl|inbox|meta|workers|outcomes|receipts|campaigns|tokens|c:[^:]+|in:[^:]+|sup(?:why)?:[^:]+)$"
 )
 _OWNED_BY_CAMPAIGN = re.compile(r":c:(?P<campaign>[^:]+):(?:tm|out)$")
 _OWNED_BY_ACCOUNT = re.compile(r":(?:a|l|about|secret|hook):(?P<account>[^:]+)(?::.*)?$")

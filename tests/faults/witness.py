@@ -71,7 +71,7 @@ def account_for(sent: Sequence[Sent], states: Mapping[str, str], arrivals: Itera
 def _is_lost(state: str, times: int) -> bool:
     if state == "accepted":
         return times == 0
-    return state not in ("held", "dead", "rejected", "expired", "cancelled")
+    return state not in ("held", "dead", "rejected", "expired", "cancelled", "suppressed")
 
 
 def _disordered(sent: Sequence[Sent], first: Mapping[str, int]) -> list[tuple[str, str]]:

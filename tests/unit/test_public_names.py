@@ -35,6 +35,7 @@ def test_the_public_door_is_small() -> None:
         "Refused",
         "Settings",
         "Status",
+        "Suppression",
         "Ticket",
         "UploadReport",
         "__version__",

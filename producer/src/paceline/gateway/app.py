@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 
 from paceline.async_outbox import AsyncOutbox
 from paceline.errors import PacelineError, StateUnavailable
-from paceline.gateway import accounts, campaigns, operations, outcomes
+from paceline.gateway import accounts, campaigns, operations, outcomes, suppressions
 from paceline.gateway.guard import Gate, Refusal, note
 from paceline.gateway.limits import BodyLimit
 from paceline.gateway.shapes import Health
@@ -60,7 +60,7 @@ def build(
         docs_url=None,
         redoc_url=None,
     )
-    for routes in (operations.routes(), outcomes.routes, campaigns.routes, accounts.routes):
+    for routes in (operations.routes(), outcomes.routes, campaigns.routes, accounts.routes, suppressions.routes):
         app.include_router(routes, prefix="/v1")
     _health(app)
     _answer_errors(app)

@@ -43,7 +43,9 @@ def gateway(
 @tokens_app.command()
 def create(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Who uses it.")],
-    scope: Annotated[str, typer.Option("--scope", help="What it may do: send, read, campaigns, divided by commas.")],
+    scope: Annotated[
+        str, typer.Option("--scope", help="What it may do: send, read, campaigns, suppress, divided by commas.")
+    ],
     account: Annotated[list[str], typer.Option("--account", help="Account it may use, or * for all; repeatable.")],
     expires: Annotated[
         str | None, typer.Option("--expires", help="Time until it is refused, such as 90d. Default: never.")

@@ -111,6 +111,7 @@ def allowed(scope: Scope) -> Callable[..., Awaitable[Token]]:
 Sends = Annotated[Token, Depends(allowed("send"))]
 Reads = Annotated[Token, Depends(allowed("read"))]
 Runs = Annotated[Token, Depends(allowed("campaigns"))]
+Suppresses = Annotated[Token, Depends(allowed("suppress"))]
 
 
 def seen(token: Token, account: str) -> None:

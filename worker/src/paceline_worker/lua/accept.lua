@@ -1,20 +1,23 @@
 -- Move the operations of inbox records into their lanes.
 --
 -- KEYS  1 root
--- ARGV  record ids
+-- ARGV  1 retention of settled operations (ms), then record ids
 -- reply how many of them are done with (at least one; the rest is for the next run: a script must not hold up the others), then
---       per record taken (earlier ones of the account come first): written, duplicates, account, kind, the trace of its first row;
---       -2, 0, account, '', '' where it was refused; -1, -1, '', '', '' where there was none (accepted before: harmless)
--- keys  in:<rid>, inbox, no:<rid>, o:<id>, lanes, timers, due, counts
+--       per record taken (earlier ones of the account come first): written, duplicates, account, kind, the trace of its first row, how
+--       many of those written were suppressed; -2, 0, account, '', '', 0 where it was refused; -1, -1, '', '', '', 0 where there was
+--       none (accepted before: harmless)
+-- keys  in:<rid>, inbox, no:<rid>, o:<id>, lanes, timers, due, counts, sup:<acct>, outcomes, c:<name>:out
 -- Atomic per record and idempotent by operation id. A record that cannot be read is refused with a reason, never retried.
 --@include shared/moves.lua
 --@include shared/work.lua
 --@include shared/record.lua
+--@include shared/suppression.lua
 local REFUSAL_KEPT_S = 86400
 -- `flows.sending` makes an error of these words.
 local OTHER_CONTENT = 'its idempotency key belongs to an operation with other content'
 -- No further record is begun after so many rows.
 local ENOUGH_ROWS = 250
+local retention = ARGV[1]
 local now = server_time()
 local epoch = current_epoch()
 local reply = { 0 }
@@ -51,7 +54,35 @@ local function refuse(rid, held, a, why)
       reschedule(a, now)
     end
   end
-  return -2, 0, held.account, '', ''
+  return -2, 0, held.account, '', '', 0
+end
+
+-- Of the rows of a record: row -> why nobody may write to its recipient. Each list is asked once for all of them.
+local function suppressed_rows(a, record, kind)
+  local rows, numbers, why = {}, {}, {}
+  if not (a.sup or meta().sup) then return why end
+  for _, row in ipairs(record.rows) do
+    if suppression.concerns(a, row.to, kind, row.ex) then rows[#rows + 1], numbers[#numbers + 1] = row, row.to end
+  end
+  if #rows == 0 then return why end
+  for place, words in pairs(suppression.of(a, numbers)) do why[rows[place]] = words end
+  return why
+end
+
+-- A row that is written with its outcome: it never enters a lane.
+local function suppress(row, record, account, kind, words)
+  local k = key.operation(row.id)
+  redis.call('HSET', k, 's', 'd', 'oc', 'suppressed', 'te', int(now), 'cd', 'listed', 'u', '', 'le', words)
+  redis.call('PEXPIRE', k, retention)
+  outcomes.announce({
+    id = row.id, a = account, c = record.campaign, k = kind, t = int(now), to = row.to, ik = row.ik, rk = row.rk, m = row.m,
+  }, now, 'suppressed', { code = 'listed', words = words }, retention)
+end
+
+-- Count those of a record that were suppressed.
+local function count_suppressed(tally, number)
+  count(tally, 'suppressed', number)
+  if tally.c and not campaign.of(tally.c).forgets_at then campaign.write(tally.c, 'forgets_at', int(now + retention * 1000)) end
 end
 
 local function accept(rid, held)
@@ -68,9 +99,24 @@ local function accept(rid, held)
     return refuse(rid, held, a, why)
   end
   local common, sender = record.common or {}, record.sender
+  local kind = common.k or name and campaign.of(name).k or ''
   local lane = key.lane(account, sender)
   redis.call('SADD', a.key .. ':ln', sender)
   local written, duplicates, other_content, transactional, bulk = 0, 0, 0, {}, {}
+  local why_not, suppressed = suppressed_rows(a, record, kind), 0
+  -- Into a lane, or into a timer.
+  local function place(row)
+    local from = earliest(row, common)
+    local seq = (from > now + HOP or row.wi) and numbered(account, row.id)
+    if from > now + HOP then
+      schedule(account, record.campaign, row.id, from, seq)
+    elseif record.priority == 't' and not record.campaign then
+      transactional[#transactional + 1] = row.id
+    else
+      bulk[#bulk + 1] = row.id
+    end
+  end
+
   for _, row in ipairs(record.rows) do
     local o = key.operation(row.id)
     if redis.call('EXISTS', o) == 1 then
@@ -100,14 +146,11 @@ local function accept(rid, held)
         flat[#flat + 1] = rid
       end
       redis.call('HSET', o, unpack(flat))
-      local from = earliest(row, common)
-      local seq = (from > now + HOP or row.wi) and numbered(account, row.id)
-      if from > now + HOP then
-        schedule(account, record.campaign, row.id, from, seq)
-      elseif record.priority == 't' and not record.campaign then
-        transactional[#transactional + 1] = row.id
+      if why_not[row] then
+        suppressed = suppressed + 1
+        suppress(row, record, account, kind, why_not[row])
       else
-        bulk[#bulk + 1] = row.id
+        place(row)
       end
     end
   end
@@ -118,7 +161,8 @@ local function accept(rid, held)
     campaign.offer(account, lane, record.campaign or '-', now)
   end
   count(tally, 'written', written)
-  if record.campaign then campaign.count_left(account, record.campaign, written, now) end
+  if record.campaign then campaign.count_left(account, record.campaign, written - suppressed, now) end
+  if suppressed > 0 then count_suppressed(tally, suppressed) end
   if duplicates > 0 then count(tally, 'duplicate', duplicates) end
   if other_content > 0 then
     redis.call('SET', key.refusal(rid), OTHER_CONTENT, 'EX', REFUSAL_KEPT_S)
@@ -129,7 +173,7 @@ local function accept(rid, held)
   else
     bucket.save(a)
   end
-  return written, duplicates, account, common.k or name and campaign.of(name).k or '', record.rows[1].tp or ''
+  return written, duplicates, account, kind, record.rows[1].tp or '', suppressed
 end
 
 local function read(rid)
@@ -138,7 +182,7 @@ local function read(rid)
 end
 
 local function accept_and_forget(rid, account, held)
-  local settled_as = { -1, -1, '', '', '' }
+  local settled_as = { -1, -1, '', '', '', 0 }
   if held.body then
     local done = record_of.guarded(accept, rid, held)
     settled_as = done and { unpack(done, 2) } or { refuse(rid, held, load_account(account, now, epoch), 'the record broke its reader') }
@@ -153,7 +197,8 @@ end
 -- A hint may overtake another; the account's records are still taken in the order in which they were written. Each hint takes
 -- at least one, so there are enough hints for all.
 local taken = 0
-for _, rid in ipairs(ARGV) do
+for place = 2, #ARGV do
+  local rid = ARGV[place]
   local held = read(rid)
   if held.account then
     local first
@@ -164,7 +209,7 @@ for _, rid in ipairs(ARGV) do
   else
     redis.call('DEL', key.record(rid))
     redis.call('ZREM', key.inbox, rid)
-    for _, value in ipairs({ -1, -1, '', '', '' }) do reply[#reply + 1] = value end
+    for _, value in ipairs({ -1, -1, '', '', '', 0 }) do reply[#reply + 1] = value end
   end
   reply[1] = reply[1] + 1
   if taken >= ENOUGH_ROWS then break end

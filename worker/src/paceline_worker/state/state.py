@@ -227,6 +227,7 @@ class Acceptance:
         account: account name, or '' when the record had been accepted before.
         kind: operation kind.
         trace: of its first operation, as written down; '' where there is none.
+        suppressed: how many of those written have their outcome, because their recipient is on a suppression list.
     """
 
     written: int
@@ -234,6 +235,7 @@ class Acceptance:
     account: str
     kind: str
     trace: str = ""
+    suppressed: int = 0
 
 
 class WorkerState:
@@ -280,8 +282,9 @@ class WorkerState:
         """Move inbox records into their lanes; replayable. As many runs as there are many rows."""
         left, accepted = list(rids), []
         while left:
-            done, *flat = self._accept.run(self.client, *left)
-            accepted += [Acceptance(int(w), int(d), a, k, t) for w, d, a, k, t in zip(*[iter(flat)] * 5, strict=True)]
+            done, *flat = self._accept.run(self.client, self._retention_ms, *left)
+            rows = zip(*[iter(flat)] * 6, strict=True)
+            accepted += [Acceptance(int(w), int(d), a, k, t, int(s)) for w, d, a, k, t, s in rows]
             left = left[int(done) :]
         return accepted
 
