@@ -33,9 +33,9 @@
 -- about:<acct>    hash    what people and producers read of it: rates in words, senders, what /info said, since when it is there
 -- secret:<acct>   hash    its encrypted key, and the digest by which one key under two names is found
 -- hook:<acct>     hash    digest of the token that its receipts come with
--- sup:<acct>      hash    numbers that the account must not write to -> since when (s, ten digits), then the number of the reason; `*` in
---                         place of an account: no account. Kept when the account is removed: it belongs to the people on it
--- supwhy:<acct>   hash    reason -> its number, and number -> reason; likewise
+-- sup:<acct>      hash    numbers that the account must not write to -> since when (s, ten digits), then the number of the reason. Kept when
+--                         the account is removed: it belongs to the people on it. `supall`: numbers that no account must write to
+-- supwhy:<acct>   hash    `=<reason>` -> its number, and number -> reason; likewise. `supallwhy`
 -- a:<acct>:n      hash    counts since the account was added
 -- a:<acct>:c      set     its campaigns that are not complete
 -- a:<acct>:dead   zset    its dead letters: rejected or dead -> since when (us); trimmed with the retention time
@@ -96,8 +96,8 @@ seldom(key, function()
   function key.about(name) return root .. ':about:' .. name end
   function key.secret(name) return root .. ':secret:' .. name end
   function key.hook(name) return root .. ':hook:' .. name end
-  function key.suppressed(name) return root .. ':sup:' .. name end
-  function key.reasons(name) return root .. ':supwhy:' .. name end
+  function key.suppressed(name) return name == EVERY_ACCOUNT and root .. ':supall' or root .. ':sup:' .. name end
+  function key.reasons(name) return name == EVERY_ACCOUNT and root .. ':supallwhy' or root .. ':supwhy:' .. name end
 end)
 
 -- Server time in integer microseconds: a double holds them exactly until the year 2255.

@@ -40,12 +40,13 @@ class Wish:
 
 
 def events(*, waba: bool) -> list[str]:
-    """The names of the receipt events.
+    """The names of the receipt events, and of the event of inbound messages, which may be opt-out words.
 
     Args:
         waba: of numbers of the official API.
     """
-    return [f"whatsapp.{'waba.' if waba else ''}message.receipt.{step}" for step in _STEPS]
+    message = f"whatsapp.{'waba.' if waba else ''}message"
+    return [*(f"{message}.receipt.{step}" for step in _STEPS), f"{message}.received"]
 
 
 def numbers(page: int) -> ProviderRequest:
