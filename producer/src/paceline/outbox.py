@@ -148,7 +148,7 @@ class Outbox(Suppressing):
             CampaignConflict: the name is taken by a different campaign.
             UnknownAccount, UnknownSender, StateUnavailable: as for `send`.
         """
-        described = draft(name, **campaign)
+        described = draft(name, **campaign).continuing(self.state.campaign(name))
         # Before the campaign exists: a source that cannot be read leaves nothing behind.
         first, rows = peeked(described, rows_of(recipients, described.reading))
         if not first:
