@@ -88,7 +88,7 @@ MATRIX: dict[tuple[str, ...], set[str]] = {
     ("HGET", f"{R}:supall", "+1"): STAFF,
     ("ZADD", f"{R}:timers", "1", "=acme"): STAFF | {"receiver"},
     ("ZADD", f"{R}:due", "1", "acme"): STAFF,
-    ("DEL", f"{R}:a:acme:rc"): STAFF | {"receiver"},
+    ("DEL", f"{R}:sup:acme"): STAFF,
     # the broker
     ("LPUSH", "paceline.accept", "x"): STAFF | {"producer"},
     ("LPUSH", "paceline.deliver", "x"): STAFF,

@@ -86,7 +86,7 @@ def test_every_call_has_its_slot_and_a_second_run_makes_none_twice(
     assert digest_of(token_in(address, stack.name)) == Hooks(stack.client).of(stack.name).digest
     assert [("GET", 200), *[("POST", 200)] * 5] == calls(stack)
     assert (["there"] * 5, "") == subscribe(stack, capsys)
-    assert [("GET", 200), ("GET", 200)] == calls(stack)[5:]
+    assert [("GET", 200), ("GET", 200)] == calls(stack)[6:]
     assert hooks == listed(stack)
     assert (["there"] * 5 + ["subscribed"] * 5, "") == subscribe(stack, capsys, senders=(SENDER, SECOND))
     assert {address} == {url for _, url in listed(stack)}
@@ -105,7 +105,7 @@ def test_an_interrupted_one_goes_on(stack: Stack, capsys: pytest.CaptureFixture[
     assert log.splitlines()[-1] == "paceline: interrupted after 1 subscription; the same command goes on"
     assert "Traceback" not in log
     assert main(["accounts", "change", stack.name, "--limit", "6000/minute"]) == 0
-    assert (["there", *["subscribed"] * 3], "") == subscribe(stack, capsys)
+    assert (["there", *["subscribed"] * 4], "") == subscribe(stack, capsys)
     assert 1 == len({url for _, url in listed(stack)})
 
 
@@ -113,12 +113,12 @@ def test_an_address_is_replaced_at_the_provider_too(stack: Stack, capsys: pytest
     """Old webhooks of ours go, because the provider takes no second one for an event; others' stay."""
     stack.add_account()
     other = {"hook_url": "https://crm.example.com/hook", "on_number": SENDER}
-    provider(stack, "POST", "/webhooks/subscribe/whatsapp.message.received", other)
+    provider(stack, "POST", "/webhooks/subscribe/whatsapp.message.new", other)
     subscribe(stack, capsys)
     [*_, (_, old)] = listed(stack)
     assert (["subscribed"] * 5, "") == subscribe(stack, capsys, "--rotate")
     others, *ours = listed(stack)
-    assert ("whatsapp.message.received", "https://crm.example.com/hook") == others
+    assert ("whatsapp.message.new", "https://crm.example.com/hook") == others
     assert EVENTS == [event for event, _ in ours]
     assert old not in {url for _, url in ours}
     moved = "https://elsewhere.example.com"
@@ -139,7 +139,7 @@ def test_an_address_that_a_person_was_shown_is_not_replaced_unasked(
     assert "or replace it with --rotate" in err
     by_hand = {"hook_url": f"{BASE}/receipts/{stack.name}/{token}", "on_number": SENDER}
     provider(stack, "POST", f"/webhooks/subscribe/{EVENTS[2]}", by_hand)
-    assert (["subscribed", "subscribed", "there", "subscribed"], "") == subscribe(stack, capsys)
+    assert (["subscribed", "subscribed", "there", "subscribed", "subscribed"], "") == subscribe(stack, capsys)
     assert digest_of(token) == hooks.of(stack.name).digest
 
 
@@ -149,9 +149,17 @@ def test_an_event_that_goes_elsewhere_is_told(stack: Stack, capsys: pytest.Captu
     other = {"hook_url": "https://crm.example.com/hook", "on_number": SENDER}
     provider(stack, "POST", f"/webhooks/subscribe/{EVENTS[1]}", other)
     results, err = subscribe(stack, capsys, code=1)
-    assert ["subscribed", "taken", "subscribed", "subscribed"] == results
+    assert ["subscribed", "taken", "subscribed", "subscribed", "subscribed"] == results
     assert "paceline: 1 webhook of account" in err
     assert 1 == len(err.splitlines())
+
+
+def test_inbound_messages_may_go_elsewhere(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of an account whose conversations are another program's: receipts only."""
+    stack.add_account()
+    other = {"hook_url": "https://crm.example.com/hook", "on_number": SENDER}
+    provider(stack, "POST", f"/webhooks/subscribe/{EVENTS[4]}", other)
+    assert (["subscribed"] * 4, "") == subscribe(stack, capsys, "--no-inbound")
 
 
 def test_a_number_that_the_provider_does_not_list_is_asked_for(
@@ -171,7 +179,7 @@ def test_a_429_pauses_the_account_and_the_call_is_made_again(stack: Stack, capsy
         faults=[{"kind": "answer", "status": 429, "retry_after": 1, "on": "any", "from_request": 2, "count": 1}]
     )
     assert (["subscribed"] * 5, "") == subscribe(stack, capsys)
-    assert [200, 429, 200, 200, 200, 200] == [status for _, status in calls(stack)]
+    assert [200, 429, 200, 200, 200, 200, 200] == [status for _, status in calls(stack)]
     found = stack.state.account(stack.name)
     assert found is not None
     assert int(found["account"]["paused_until"]) > 0

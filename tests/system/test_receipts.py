@@ -446,6 +446,6 @@ def test_whoever_writes_stop_gets_nothing_more(in_environment: Stack, tmp_path: 
         assert "its recipient is on the suppression list of the account: wrote STOP" == suppressed.words
         writes("start", "opted_in")
         accepted(stack, 0)
-    sent = [arrival for arrival in stack.arrivals() if arrival["body"].get("to_number") == "+15550200000"]
+    sent = [arrival for arrival in stack.arrivals() if (arrival["body"] or {}).get("to_number") == "+15550200000"]
     assert 2 == len(sent)
     assert "15550200000" not in (tmp_path / "log").read_text("utf-8")

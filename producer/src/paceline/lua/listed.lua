@@ -11,6 +11,12 @@ seldom(listed, function()
     return number
   end
 
+  -- The last entry is gone. A receiver may not delete keys.
+  local function forget_reasons(reasons)
+    local flat = redis.call('HGETALL', reasons)
+    for i = 1, #flat, 2 do redis.call('HDEL', reasons, flat[i]) end
+  end
+
   -- Put numbers on a list; those that are there keep their entries. Returns how many of the first `counted` are new, and whether the list
   -- was empty.
   function listed.add(name, since, reason, numbers, counted)
@@ -39,7 +45,7 @@ seldom(listed, function()
       end
     end
     local empty = #gone > 0 and redis.call('HDEL', list, unpack(gone)) > 0 and redis.call('EXISTS', list) == 0
-    if empty then redis.call('DEL', key.reasons(name)) end
+    if empty then forget_reasons(key.reasons(name)) end
     return removed, empty
   end
 
