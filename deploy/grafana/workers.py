@@ -1,6 +1,6 @@
 """The dashboard of the machinery: workers, the provider's answers, the state server."""
 
-from deploy.grafana import pages, sdk
+from deploy.grafana import pages, sdk, webhooks
 from deploy.grafana.pages import Section
 from deploy.grafana.panels import (
     BAD,
@@ -33,7 +33,7 @@ def page() -> sdk.dashboard.Dashboard:
     return pages.page(
         pages.WORKERS,
         "The machinery: workers, how fast the provider answers, the state server.",
-        [_now(), _fleet(), _provider(), _slots(), _processes(), _state()],
+        [_now(), _fleet(), _provider(), _slots(), webhooks.section(), _processes(), _state()],
         annotations=(pages.breaker(), pages.pauses(), pages.suspensions(), pages.new_release()),
     )
 
