@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final, Literal
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -23,6 +24,7 @@ pytestmark = [
 ]
 
 
+SCHEMES: Final[tuple[Literal["light", "dark"], ...]] = ("light", "dark")
 expect.set_options(timeout=30_000)  # of a busy machine
 
 
@@ -170,11 +172,8 @@ def test_a_message_is_found_by_its_recipient(page: Page, console: Console) -> No
     expect(page.locator(".story")).to_contain_text("Accepted")
 
 
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("size", [PHONE, DESK], ids=["phone", "desk"])
-def test_every_page_is_accessible_and_fits(
-    opened: Browser, stack: tuple[Console, str], size: tuple[int, int], *, dark: bool
-) -> None:
+def test_every_page_is_accessible_and_fits(opened: Browser, stack: tuple[Console, str], size: tuple[int, int]) -> None:
     """axe finds no fault of WCAG 2.2 AA; nothing is cut off."""
     console, origin = stack
     rows = [{"to": f"+1555060{number:04d}", "name": "Ada"} for number in range(5)]
@@ -200,12 +199,14 @@ def test_every_page_is_accessible_and_fits(
         "/outcomes",
         "/nowhere",
     )
-    with window(opened, size, dark=dark, origin=origin) as page:
+    with window(opened, size, origin=origin) as page:
         sign_in(page, console.token(EVERYTHING))
         for path in paths:
             page.goto(f"/console{path}")
-            assert [] == faults_of(page), path
             assert 0 == overflow(page), path
+            for scheme in SCHEMES:
+                page.emulate_media(color_scheme=scheme)
+                assert [] == faults_of(page), (path, scheme)
 
 
 def test_axe_would_find_a_fault(page: Page) -> None:
