@@ -11,7 +11,6 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 AXE: Final = Path(__file__).parents[1] / "console" / "axe" / "axe.min.js"
 PHONE, DESK = (390, 844), (1440, 900)
-# Levels A and AA of WCAG 2.2.
 _RULES: Final = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 _EXAMINE: Final = """axe.run(document, {runOnly: %s}).then(found => found.violations.map(
     fault => `${fault.impact} ${fault.id}: ${fault.nodes.map(node => node.html.slice(0, 160)).join(' | ')}`))"""
@@ -50,11 +49,18 @@ def window(opened: Browser, size: tuple[int, int], *, dark: bool = False, origin
     assert errors == []
 
 
-def faults_of(page: Page) -> list[str]:
-    """What axe finds on a page. It is put in by the debugger, which the page's policy of contents does not concern."""
+def faults_of(page: Page, only: str | None = None) -> list[str]:
+    """What axe finds on a page. It is put in by the debugger, which the page's policy of contents does not concern.
+
+    Args:
+        page: what is examined.
+        only: one rule; None: levels A and AA of WCAG 2.2.
+    """
     session = page.context.new_cdp_session(page)
-    session.send("Runtime.evaluate", {"expression": AXE.read_text(encoding="utf-8")})
-    asked = {"expression": _EXAMINE % _RULES, "awaitPromise": True, "returnByValue": True}
+    if not page.evaluate("'axe' in window"):
+        session.send("Runtime.evaluate", {"expression": AXE.read_text(encoding="utf-8")})
+    rules = [only] if only else _RULES
+    asked = {"expression": _EXAMINE % rules, "awaitPromise": True, "returnByValue": True}
     answer: dict[str, Any] = session.send("Runtime.evaluate", asked)
     session.detach()
     found: list[str] = answer["result"]["value"]
