@@ -63,6 +63,8 @@ bench: $(READY)  ## figures for the bars of docs/benchmarks.md
 	$(BIN)/python -m benchmarks.campaign
 	$(BIN)/python -m benchmarks.exporter
 	$(BIN)/python -m benchmarks.wanted
+	$(BIN)/python -m benchmarks.gateway
+	$(BIN)/python -m benchmarks.webhooks
 
 prometheus: $(READY)
 	@deploy/prometheus/fetch.sh $(BIN)

@@ -255,16 +255,23 @@ def throughput(rig: Rig, seconds: float) -> dict[str, float]:
         seconds: of each turn.
     """
     ports = {"gateway": free_port(), "plain": free_port()}
-    rig.gateway(ports["gateway"])
-    rig.plain(ports["plain"])
-    request, rates = _request(rig.token), {name: list[float]() for name in ports}
+    servers = {
+        "gateway": psutil.Process(rig.gateway(ports["gateway"]).pid),
+        "plain": psutil.Process(rig.plain(ports["plain"]).pid),
+    }
+    request, rates, costs = _request(rig.token), {name: list[float]() for name in ports}, dict.fromkeys(ports, 0.0)
     for turn in range(5):
         for name, port in ports.items():
+            spent = sum(servers[name].cpu_times()[:2])
             rate = asyncio.run(_rate(port, request, seconds / 5 if turn == 0 else seconds))
             if turn:  # the first one is for warming up
                 rates[name].append(rate)
+                costs[name] += (sum(servers[name].cpu_times()[:2]) - spent) / (rate * seconds) / 4 * 1000
     medians = {name: statistics.median(found) for name, found in rates.items()}
-    return {**medians, "ratio": medians["gateway"] / medians["plain"]}
+    told = {f"{name}, sends a second": figure for name, figure in medians.items()}
+    told |= {f"{name}, ms of CPU a send": figure for name, figure in costs.items()}
+    ratio = medians["gateway"] / medians["plain"]
+    return told | {"ratio": ratio, "ratio of CPU": costs["plain"] / costs["gateway"]}
 
 
 def campaign(rig: Rig, rows: int, size: int = REQUEST) -> dict[str, float]:

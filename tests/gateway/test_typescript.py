@@ -33,7 +33,7 @@ def test_the_typescript_client_is_generated_and_compiles(tmp_path: Path) -> None
     (tmp_path / "openapi.json").write_text(json.dumps(build(Settings()).openapi()), encoding="utf-8")
     (code,) = re.findall(r"^```ts\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
     (tmp_path / "right.ts").write_text(code, encoding="utf-8")
-    (tmp_path / "wrong.ts").write_text(code.replace("text:", "words:"), encoding="utf-8")
+    (tmp_path / "wrong.ts").write_text(code.replace('account: "acme"', "account: 7"), encoding="utf-8")
     options = ("--default-non-nullable=false", "-o", "paceline.d.ts")
     generated = run(tmp_path, "node_modules/.bin/openapi-typescript", "openapi.json", *options)
     assert 0 == generated.returncode, generated.stderr
