@@ -66,6 +66,8 @@ bench: $(READY)  ## figures for the bars of docs/benchmarks.md
 	$(BIN)/python -m benchmarks.campaign
 	$(BIN)/python -m benchmarks.exporter
 	$(BIN)/python -m benchmarks.wanted
+	$(BIN)/python -m benchmarks.gateway
+	$(BIN)/python -m benchmarks.webhooks
 
 chromium:
 	@deploy/chromium/fetch.sh
