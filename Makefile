@@ -17,7 +17,7 @@ READY := $(VENV)/.ready
 SITE := $(VENV)/.site
 RELEASE := $(VENV)/.release
 
-.PHONY: demo test test-fast check format docs site release rehearsal fuzz faults bench clean help prometheus
+.PHONY: demo test test-fast check format docs site release rehearsal pictures fuzz faults bench clean help prometheus chromium
 
 help:            ## list the verbs
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -25,7 +25,7 @@ help:            ## list the verbs
 demo: $(RUNS)    ## a campaign leaves at exactly the pace its keys allow, through 429s, 503s and a killed worker
 	@$(BIN)/python -m paceline_sandbox.demo $(ARGS)
 
-test: $(READY) prometheus ## all tests
+test: $(READY) prometheus chromium ## all tests
 	$(PYTEST) $(ARGS)
 
 test-fast: $(READY) ## unit tests, scripts, properties and the tutorial, on one kind of server: under a minute
@@ -60,6 +60,9 @@ fuzz: $(READY)   ## 1,000,000 broker messages, 100,000 records, receipts, answer
 		tests/scripts/test_records.py::test_random_records_do_no_harm \
 		tests/system/test_hostile_broker.py::test_random_messages_do_no_harm $(ARGS)
 
+pictures: $(READY) chromium ## docs/images: each page of the console and of the sandbox, by a real browser (a minute)
+	$(BIN)/python -m deploy.pictures $(ARGS)
+
 faults: $(READY) ## workers, servers and networks fail; at most five minutes, PROFILE=full takes hours
 	$(BIN)/python -m tests.faults --profile $(PROFILE) --jobs 2 $(ARGS)
 
@@ -72,6 +75,11 @@ bench: $(READY)  ## figures for the bars of docs/benchmarks.md
 	$(BIN)/python -m benchmarks.campaign
 	$(BIN)/python -m benchmarks.exporter
 	$(BIN)/python -m benchmarks.wanted
+	$(BIN)/python -m benchmarks.gateway
+	$(BIN)/python -m benchmarks.webhooks
+
+chromium:
+	@deploy/chromium/fetch.sh
 
 prometheus: $(READY)
 	@deploy/prometheus/fetch.sh $(BIN)
