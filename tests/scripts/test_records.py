@@ -93,7 +93,7 @@ def test_a_forged_record_is_refused_and_counted(listed: Drive, name: str) -> Non
     """With a reason; what comes after it is sent, and the books balance."""
     write(listed, "r1", FORGED[name])
     assert [REFUSED] == [done.written for done in listed.worker.accept(["r1"])]
-    assert listed.state.receipt("r1", "none")["refused"]
+    assert listed.state.record("r1", "none").refused
     assert 1 == listed.balance().refused
     nothing_is_left(listed)
     works(listed)

@@ -228,8 +228,7 @@ class Outbox:
         Raises:
             NotFound: there is none.
         """
-        found = self.state.campaign(name)
-        if not found:
+        if self.state.campaign(name) is None:
             raise NotFound(f"no campaign named {name!r}")
         return Campaign(name, self.state)
 

@@ -4,7 +4,7 @@ from paceline.campaigns.options import CampaignOptions
 from paceline.campaigns.plan import Plan, plan_rest
 from paceline.campaigns.progress import Progress, progress_of
 from paceline.campaigns.upload import UploadReport
-from paceline.flows.controlling import controlling, correcting, counting, forecasting, outlook
+from paceline.flows.controlling import controlling, correcting, counting, forecasting, picturing
 from paceline.flows.steps import run
 from paceline.forecast.outlook import Forecast
 from paceline.inbox.record import compact
@@ -56,7 +56,7 @@ class Campaign:
             NotFound: there is no such campaign.
             UnknownAccount: its account was removed.
         """
-        return plan_rest(self._state, self.name, run(outlook(self.name), self._state))
+        return plan_rest(self._state, self.name, run(picturing(self.name), self._state))
 
     def pause(self, why: str = "by hand") -> None:
         """Let nothing of it begin from now on; what has begun comes to its end. A paused one stays paused.

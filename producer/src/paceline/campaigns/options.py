@@ -7,8 +7,8 @@ from typing import Annotated, Final
 from pydantic import AfterValidator, Field
 
 from paceline.fields import Instant
-from paceline.inbox.record import microseconds
 from paceline.operations.base import Refusing, canonical_window
+from paceline.times import microseconds
 from paceline.window import Window, as_text
 
 _RATE: Final = re.compile(

@@ -15,7 +15,7 @@ from paceline.campaigns.recipients import Row, numbered
 from paceline.errors import InvalidRow
 from paceline.forecast.backlog import Lane, Pace, Place
 from paceline.forecast.flow import departures
-from paceline.inbox.record import instant
+from paceline.times import instant
 
 # Ids that state is asked about at once; also the rows between two calls of `on_progress`.
 _BATCH: Final = 1000

@@ -10,13 +10,13 @@ from paceline.defaults import DEFAULT_VALIDITY
 from paceline.errors import InvalidOperation, InvalidRow
 from paceline.fields import LONGEST_ADDRESS, LONGEST_TEXT, media_url
 from paceline.ids import derived_ids
-from paceline.inbox.record import compact, microseconds
+from paceline.inbox.record import compact
 from paceline.recipients.cells import CONTROL, SPREADSHEET_ERRORS, is_blank, is_given, moment_of, text_of, value_of
 from paceline.recipients.columns import Layout, MissingColumn, Reading, layout_of, named
 from paceline.recipients.numbers import cleaned, is_phone_number, phone_number, visible
 from paceline.recipients.rows import PROBLEM, FileRow, Row, numbered
 from paceline.template import Slot, Template, render
-from paceline.times import utc
+from paceline.times import microseconds, utc
 
 __all__ = ["Encoder", "FileRow", "Row", "numbered"]
 

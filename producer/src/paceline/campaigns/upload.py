@@ -103,7 +103,8 @@ def open_campaign(
     if reply == "unknown account":
         raise UnknownAccount(f"no account named {account!r}: add it with `paceline accounts add {account}`")
     if reply not in ("opened", "continued"):
-        differing = differences(described, state.campaign(name))
+        existing = state.campaign(name)
+        differing = differences(described, existing) if existing else "content"
         raise CampaignConflict(_CONFLICTS[reply].format(name=name, differing=differing))
 
 

@@ -1,6 +1,6 @@
 """A campaign in numbers and in command."""
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from paceline.campaigns.draft import corrected
 from paceline.campaigns.progress import Progress, progress_of
@@ -8,6 +8,10 @@ from paceline.errors import CampaignConflict, NotFound
 from paceline.flows.steps import Flow
 from paceline.forecast.outlook import Forecast, forecast_of
 from paceline.state import questions
+from paceline.state.pictures import CampaignPicture
+
+if TYPE_CHECKING:
+    from paceline.state.campaigns import CampaignSnapshot
 
 
 def counting(name: str) -> Flow[Progress]:
@@ -16,22 +20,22 @@ def counting(name: str) -> Flow[Progress]:
     Raises:
         NotFound: there is no such campaign.
     """
-    found = yield questions.campaign(name)
-    if not found:
+    campaign: CampaignSnapshot | None = yield questions.campaign(name)
+    if campaign is None:
         raise NotFound(f"no campaign named {name!r}")
-    return progress_of(name, found)
+    return progress_of(name, campaign)
 
 
-def outlook(name: str) -> Flow[dict[str, Any]]:
-    """What look.lua tells of a campaign.
+def picturing(name: str) -> Flow[CampaignPicture]:
+    """A campaign with all that waits beside it.
 
     Raises:
         NotFound: there is no such campaign.
     """
-    found: dict[str, Any] | None = yield questions.campaign_outlook(name)
-    if not found:
+    picture: CampaignPicture | None = yield questions.campaign_picture(name)
+    if picture is None:
         raise NotFound(f"no campaign named {name!r}")
-    return found
+    return picture
 
 
 def forecasting(name: str) -> Flow[Forecast]:
@@ -40,8 +44,8 @@ def forecasting(name: str) -> Flow[Forecast]:
     Raises:
         NotFound: there is no such campaign.
     """
-    found = yield from outlook(name)
-    return forecast_of(name, found)
+    picture = yield from picturing(name)
+    return forecast_of(name, picture)
 
 
 def controlling(verb: str, name: str, argument: str = "") -> Flow[None]:
@@ -60,10 +64,10 @@ def correcting(name: str, template: str | None, url: str | None, *, literal_brac
         InvalidOperation: the template cannot be, or asks for what the rows did not bring.
         NotFound, CampaignConflict: there is none, or it cannot be corrected any more.
     """
-    fields: dict[str, str] = yield questions.campaign(name)
-    if not fields:
+    campaign: CampaignSnapshot | None = yield questions.campaign(name)
+    if campaign is None:
         raise NotFound(f"no campaign named {name!r}")
-    payload, digest = corrected(fields, template, url, literal_braces=literal_braces)
+    payload, digest = corrected(campaign, template, url, literal_braces=literal_braces)
     _conclude((yield questions.change_template(name, payload, digest)), "template", name)
 
 

@@ -41,9 +41,9 @@ async def listing(token: Reads, outbox: Box) -> dict[str, Any]:
 async def one(name: str, token: Reads, outbox: Box) -> dict[str, Any]:
     """One account."""
     seen(token, name)
-    found = await outbox.state.ask(questions.account(name))
-    if found is None:
+    picture = await outbox.state.ask(questions.account(name))
+    if picture is None:
         raise UnknownAccount(f"no account named {name!r}")
-    books = balance_of(found)
+    books = balance_of(picture)
     numbers = {"received": books.received, "waiting": books.waiting, "in_flight": books.in_flight}
-    return {"name": name, "suspended": found["account"].get("suspended"), "outcomes": dict(books.outcomes)} | numbers
+    return {"name": name, "suspended": picture.account.suspended, "outcomes": dict(books.outcomes)} | numbers

@@ -16,6 +16,7 @@ from paceline.gateway.guard import Reads, Refusal, Runs, seen
 from paceline.gateway.shapes import CampaignIn, Campaigns, CampaignView, Uploaded, Why
 from paceline.gateway.tokens import Token
 from paceline.state import questions
+from paceline.state.campaigns import CampaignSnapshot
 
 routes = APIRouter(tags=["campaigns"])
 _SHOWN_ROWS: Final = 100
@@ -93,56 +94,58 @@ async def listing(token: Reads, outbox: Box, after: str = "", limit: Limit = 100
     names = [name for name in await outbox.state.ask(questions.campaigns()) if name > after]
     shown: list[dict[str, Any]] = []
     for name in names[:limit]:
-        fields = await outbox.state.ask(questions.campaign(name))
-        if fields and token.sees(fields.get("a", "")):
-            shown.append(_view(name, fields))
+        campaign = await outbox.state.ask(questions.campaign(name))
+        if campaign and token.sees(campaign.account):
+            shown.append(_view(name, campaign))
     return {"items": shown, "next": names[limit - 1] if len(names) > limit else None}
 
 
 @routes.get("/campaigns/{name}", response_model=CampaignView, responses=problems(404))
 async def one(name: Named, token: Reads, outbox: Box) -> dict[str, Any]:
     """A campaign in numbers."""
-    return _view(name, await _fields(outbox, name, token))
+    return _view(name, await _snapshot(outbox, name, token))
 
 
 @routes.post("/campaigns/{name}/pause", status_code=204, responses=problems(404, 409))
 async def pause(name: Named, token: Runs, outbox: Box, why: Why | None = None) -> None:
     """Let nothing begin until it is resumed."""
-    await (await _found(outbox, name, token)).pause((why or Why()).why)
+    await (await _campaign(outbox, name, token)).pause((why or Why()).why)
 
 
 @routes.post("/campaigns/{name}/resume", status_code=204, responses=problems(404, 409))
 async def resume(name: Named, token: Runs, outbox: Box) -> None:
     """Go on."""
-    await (await _found(outbox, name, token)).resume()
+    await (await _campaign(outbox, name, token)).resume()
 
 
 @routes.post("/campaigns/{name}/cancel", status_code=204, responses=problems(404, 409))
 async def cancel(name: Named, token: Runs, outbox: Box, why: Why | None = None) -> None:
     """Let nothing begin ever again."""
-    await (await _found(outbox, name, token)).cancel((why or Why()).why)
+    await (await _campaign(outbox, name, token)).cancel((why or Why()).why)
 
 
 @routes.patch("/campaigns/{name}", status_code=204, responses=problems(404, 409))
 async def change(name: Named, options: CampaignOptions, token: Runs, outbox: Box) -> None:
     """Change what holds for all that has not begun."""
-    await (await _found(outbox, name, token)).change(options)
+    await (await _campaign(outbox, name, token)).change(options)
 
 
-async def _fields(outbox: AsyncOutbox, name: str, token: Token) -> dict[str, str]:
-    fields = await outbox.state.ask(questions.campaign(name))
-    if not fields or not token.sees(fields.get("a", "")):
+async def _snapshot(outbox: AsyncOutbox, name: str, token: Token) -> CampaignSnapshot:
+    campaign = await outbox.state.ask(questions.campaign(name))
+    if campaign is None or not token.sees(campaign.account):
         raise NotFound(f"no campaign named {name!r}")
-    return fields
+    return campaign
 
 
-async def _found(outbox: AsyncOutbox, name: str, token: Token) -> AsyncCampaign:
-    await _fields(outbox, name, token)
+async def _campaign(outbox: AsyncOutbox, name: str, token: Token) -> AsyncCampaign:
+    await _snapshot(outbox, name, token)
     return AsyncCampaign(name, outbox)
 
 
-def _view(name: str, fields: dict[str, str]) -> dict[str, Any]:
-    progress = progress_of(name, fields)
+def _view(name: str, campaign: CampaignSnapshot) -> dict[str, Any]:
+    progress = progress_of(name, campaign)
     numbers = {"total": progress.total, "remaining": progress.remaining, "outcomes": dict(progress.outcomes)}
     receipts = {"sent": progress.sent, "delivered": progress.delivered, "read": progress.read}
-    return {"name": name, "account": fields["a"], "state": progress.state, "why": progress.why} | numbers | receipts
+    return (
+        {"name": name, "account": campaign.account, "state": progress.state, "why": progress.why} | numbers | receipts
+    )

@@ -20,7 +20,7 @@ valid until and ``nb`` not before (us since the epoch), ``wi`` the openings of i
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +29,7 @@ from paceline.defaults import DEFAULT_VALIDITY
 from paceline.errors import InvalidOperation
 from paceline.ids import derived_id, new_id
 from paceline.kinds import unknown_letter
+from paceline.times import microseconds
 from paceline.window import Window, as_text
 
 if TYPE_CHECKING:
@@ -36,23 +37,11 @@ if TYPE_CHECKING:
 
     from paceline.operations import OnUnknown, Operation, Priority
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 # So many openings of its window go with an operation, and so far ahead the first of them is looked for.
 _MOST_OPENINGS = 60
 _LONGEST_CLOSED = timedelta(days=8)
 # Made once: `json.dumps` makes an encoder for every call that has options.
 _JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
-
-
-def microseconds(instant: datetime) -> int:
-    """Microseconds since the epoch, exactly."""
-    return (instant - _EPOCH) // _MICROSECOND
-
-
-def instant(us: float | str) -> datetime:
-    """The time of so many microseconds since the epoch, UTC."""
-    return _EPOCH + timedelta(microseconds=int(float(us)))
 
 
 def compact(value: Any) -> str:

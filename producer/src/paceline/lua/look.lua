@@ -2,15 +2,22 @@
 --
 -- KEYS  1 root
 -- ARGV  1 verb, then
---         operation: 2 id                 -> JSON of the operation, its lane and its account, or '' when unknown
---         receipt:   2 record id, 3 id    -> JSON {record, refused, operation, created_here}, cheap enough to poll
+--         operation: 2 id                 -> JSON {operation, account, lanes, campaign, position, not_before, backoff_until, follows},
+--                                            or '' when unknown
+--         record:    2 record id, 3 id    -> JSON {waiting, refused, known, created_here}, cheap enough to poll
 --         accounts:                       -> account names
---         account:   2 name               -> JSON of settings (never the key), counts, and what waits, counted from the lists
---         campaign:  2 name               -> JSON of the campaign, its account, counts and lanes, and when the last of its timers ends
+--         account:   2 name               -> JSON {account, now, counts, lanes, in_flight, timed, held}: what waits is counted from the
+--                                            lists, and the key is never told; or '' when unknown
+--         campaign:  2 name               -> JSON {campaign, now, account, counts, lanes, timed, first_timed, last_timed}, or '' when unknown
 --         campaigns:                      -> campaign names
 --         known:     2 ... ids            -> how many of them are known
 --         find:      2 cursor, 3 recipient or target, 4 account or '', 5 how many keys to look at -> { next cursor, ids }
---         fleet:                          -> JSON {workers, capacity, unreachable, unreachable_why, inflight, inbox, accounts, now}
+--         fleet:                          -> JSON {workers, capacity, in_flight, inbox, accounts, unreachable, unreachable_why,
+--                                            provider_breaker_until, now}
+--       Python makes values of these replies (state/pictures.py); a test compares the names. `operation`, `campaign` and `account` are
+--       hashes as they are stored. A lane is {sender, transactional, bulk, parked, in_flight, paused_until, paused_because, call_time,
+--       oldest_at, sources}, a source {name, waiting, timed} with fields of its campaign, an account's quota_use a list of {n, window, used,
+--       oldest, newest}.
 -- keys  all, read only. Cost: O(senders + open campaigns) for an account; O(lane) to find one operation's position.
 --@include keys.lua
 local verb = ARGV[1]
@@ -71,7 +78,7 @@ local function lanes_of(account)
     for _, pair in ipairs(redis.call('HKEYS', lane .. ':h')) do parked = parked + redis.call('LLEN', lane .. ':k:' .. pair) end
     lanes[#lanes + 1] = {
       paused_because = state[3] or nil, sender = sender, transactional = redis.call('LLEN', lane .. ':t'), bulk = bulk, sources = sources, parked = parked,
-      oldest_at = oldest, in_flight = state[1] or nil, paused_until = state[2] or nil, cycle = state[4] or nil,
+      oldest_at = oldest, in_flight = state[1] or nil, paused_until = state[2] or nil, call_time = state[4] or nil,
     }
   end
   return lanes
@@ -128,6 +135,7 @@ end
 local function account_of(name)
   local a = as_table(redis.call('HGETALL', key.account(name)))
   if not a.interval then return nil end
+  a.name = name
   for field, value in pairs(as_table(redis.call('HGETALL', key.about(name)))) do a[field] = value end
   -- What 429s and the ramp after an outage left of the rate (account.lua).
   local slow = tonumber(a.slow or 1000)
@@ -177,7 +185,7 @@ if verb == 'operation' then
     reply.backoff_until = redis.call('ZSCORE', key.account(o.a) .. ':tm', 'o:0:' .. id) or nil
   end
   return cjson.encode(reply)
-elseif verb == 'receipt' then
+elseif verb == 'record' then
   local o = redis.call('HMGET', key.operation(ARGV[3]), 's', 'r')
   return cjson.encode({
     waiting = redis.call('EXISTS', key.record(ARGV[2])) == 1, refused = redis.call('GET', key.refusal(ARGV[2])) or nil,
@@ -237,7 +245,7 @@ else
   return cjson.encode({
     unreachable = unreachable, unreachable_why = why,
     provider_breaker_until = redis.call('HGET', key.meta, 'pb_until') or nil,
-    workers = workers, capacity = capacity, inflight = redis.call('ZCARD', key.in_flight),
+    workers = workers, capacity = capacity, in_flight = redis.call('ZCARD', key.in_flight),
     inbox = redis.call('ZCARD', key.inbox), accounts = redis.call('SCARD', key.accounts), now = int(now),
   })
 end
