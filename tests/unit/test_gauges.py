@@ -115,9 +115,8 @@ class Readings:
     def fleet(self) -> FleetReading:
         return self.shared
 
-    def campaign_outlook(self, name: str) -> dict[str, Any] | None:  # noqa: ARG002
+    def campaign_picture(self, name: str) -> None:  # noqa: ARG002
         self.outlooks += 1
-        return None
 
 
 class Shown:

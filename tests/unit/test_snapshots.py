@@ -13,11 +13,8 @@ from paceline.state.pictures import AccountPicture, CampaignPicture, FleetSnapsh
 from paceline.state.reading import readers, whole
 from paceline.state.snapshots import AccountSnapshot, LaneSnapshot, OperationSnapshot, QuotaSnapshot
 
-HEADER = " ".join(
-    line.removeprefix("--").strip()
-    for line in (files("paceline") / "lua" / "look.lua").read_text("utf-8").splitlines()
-    if line.startswith("--")
-)
+LINES = (files("paceline") / "lua" / "look.lua").read_text("utf-8").splitlines()
+HEADER = " ".join(" ".join(line.removeprefix("--").split()) for line in LINES if line.startswith("--"))
 # Added to a hash by the scripts that read it.
 ADDED = {"id", "now", "interval_now", "next_slot", "variation_now", "name"}
 

@@ -100,7 +100,7 @@ def campaign_beside(profile: Profile, seed: int) -> Result:
         upload.start()
         waits["uploading"] = _waits(built)
         upload.join()
-        while int(built.state.fleet()["inbox"]):
+        while int(built.state.fleet().inbox):
             time.sleep(0.2)
         waits["beside"] = _waits(built)
         violations = built.violations()

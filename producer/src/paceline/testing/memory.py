@@ -312,7 +312,7 @@ class MemoryState(State):
         return RecordSnapshot(waiting=False, known=True, created_here=self._created_by[op_id] == rid)
 
     def _write(self, rid: str, fields: dict[str, str]) -> bool:
-        op_id = fields["id"]
+        op_id = fields.pop("id")
         if op_id in self._operations:
             return False
         self._created_by[op_id] = rid
