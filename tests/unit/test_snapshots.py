@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from paceline.lua.fields import ABOUT, ACCOUNT, CAMPAIGN, OPERATION, Catalogue
 from paceline.state.campaigns import CampaignSnapshot, SourceSnapshot
-from paceline.state.fields import ABOUT, ACCOUNT, CAMPAIGN, OPERATION, Catalogue
 from paceline.state.pictures import AccountPicture, CampaignPicture, FleetSnapshot, OperationPicture, RecordSnapshot
 from paceline.state.reading import readers, whole
 from paceline.state.snapshots import AccountSnapshot, LaneSnapshot, OperationSnapshot, QuotaSnapshot

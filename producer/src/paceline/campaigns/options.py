@@ -7,6 +7,7 @@ from typing import Annotated, Final
 from pydantic import AfterValidator, Field
 
 from paceline.fields import Instant
+from paceline.lua.fields import CAMPAIGN
 from paceline.operations.base import Refusing, canonical_window
 from paceline.times import microseconds
 from paceline.window import Window, as_text
@@ -90,5 +91,5 @@ class CampaignOptions(Refusing):
         if self.auto_pause is not None:
             texts["auto_pause"] = str(self.auto_pause)
         if self.valid_until is not None:
-            texts["vu"] = str(microseconds(self.valid_until))
+            texts[CAMPAIGN.code("valid_until")] = str(microseconds(self.valid_until))
         return texts

@@ -11,7 +11,7 @@ from typing import Final
 
 from paceline.campaigns.draft import Draft
 from paceline.campaigns.inspection import Inspection, Seen
-from paceline.campaigns.recipients import Row, numbered
+from paceline.campaigns.recipients import NOT_BEFORE, VALID_UNTIL, Row, numbered
 from paceline.errors import InvalidRow
 from paceline.forecast.backlog import Lane, Pace, Place
 from paceline.forecast.flow import departures
@@ -122,7 +122,7 @@ def read(
         rows.known += there
         # Which ones is not told. An upload that was interrupted has written the first.
         for fields in batch[there:]:
-            rows.take(1, ends_us=int(fields.get("vu", 0)), begins_us=int(fields.get("nb", 0)))
+            rows.take(1, ends_us=int(fields.get(VALID_UNTIL, 0)), begins_us=int(fields.get(NOT_BEFORE, 0)))
         batch.clear()
 
     for row in numbered(recipients):

@@ -12,6 +12,7 @@ from paceline.campaigns.given import given_back
 from paceline.campaigns.recipients import Row, numbered
 from paceline.errors import CampaignConflict, InvalidRow, UnknownAccount
 from paceline.inbox.record import chunk, common_fields, compact
+from paceline.lua.fields import CAMPAIGN
 from paceline.state.calls import State
 
 # Rows that are looked at before anything is written: whether they have keys.
@@ -97,7 +98,7 @@ def open_campaign(
         on_unknown=described.on_unknown,
         valid_until=described.valid_until,
         now=datetime.now(UTC),
-    ) | {"p": compact(dict(described.template)), **({"tp": traced} if traced else {})}
+    ) | CAMPAIGN.coded(template=compact(dict(described.template)), **({"trace": traced} if traced else {}))
     options = described.options.texts() | noted(described.compiled.slots, existing, keys)
     reply = state.open_campaign(name, common, described.digest, options, paused=paused, uploading=uploading)
     if reply == "unknown account":

@@ -1,13 +1,14 @@
 -- The one home of every stored field: its code in the hash, its name in Lua and Python, its meaning.
 --
 -- Operations are many, so their fields have codes of one to three letters. Programs never write a code. In a script `o.outcome` and
--- `field.o.outcome` (as an argument of HSET) become `o.oc` and `'oc'` when the script is loaded (state/fields.py), so a name costs
--- nothing at run time. The variables `o`, `other`, `follower`, `row` and `common` hold operations, `c` and `known` campaigns, `a` accounts.
--- Python asks `state/fields.py` for the same names. Times are microseconds of the server's clock; flags are '1' or absent.
+-- `field.o.outcome` (as an argument of HSET) become `o.oc` and `'oc'` when the script is loaded (fields.py), so a name costs
+-- nothing at run time. The variables `o`, `other`, `maker`, `follower`, `row` and `common` hold operations, `c` and `known` campaigns
+-- (so does `campaign.of(name)`), `a` accounts.
+-- Python asks `fields.py` for the same names. Times are microseconds of the server's clock; flags are '1' or absent.
 --
 -- This file is read by Python and included by no script.
 --
--- o:<id> operation (o, other, follower, row, common)
+-- o:<id> operation (o, other, maker, follower, row, common)
 --   s     state              w waiting, g granted, s sending, d settled
 --   a     account            account name; an operation of a campaign has it in the campaign, like sender, priority, kind and policies
 --   f     sender             E.164

@@ -30,25 +30,25 @@ local function as_table(flat)
 end
 
 local function older(oldest, id)
-  local t = id and redis.call('HGET', key.operation(id), 't')
+  local t = id and redis.call('HGET', key.operation(id), field.o.accepted_at)
   if t and (not oldest or tonumber(t) < tonumber(oldest)) then return t end
   return oldest
 end
 
-local CAMPAIGN_FIELDS = { 'f', 'hold', 'hold_why', 'hold_at', 'weight', 'window', 'openings', 'opens', 'closes', 'cap', 'cap_next', 'rate' }
+local CAMPAIGN_FIELDS = { field.c.sender, 'hold', 'hold_why', 'hold_at', 'weight', 'window', 'openings', 'opens', 'closes', 'cap', 'cap_next', 'rate' }
 
 -- The bulk sources of an account by sender: single operations ('-'), and the campaigns that are not complete.
 local function sources_of(account)
   local by_sender = {}
   for _, name in ipairs(redis.call('SMEMBERS', key.account(account) .. ':c')) do
     local c = fields(key.campaign(name), CAMPAIGN_FIELDS)
-    if c.f then
-      local timers, list = key.campaign(name) .. ':tm', key.bulk(key.lane(account, c.f), name)
+    if c.sender then
+      local timers, list = key.campaign(name) .. ':tm', key.bulk(key.lane(account, c.sender), name)
       c.name, c.waiting, c.timed = name, redis.call('LLEN', list), redis.call('ZCARD', timers)
       c.woken = redis.call('ZSCORE', key.account(account) .. ':tm', 'c:0:' .. name) and true or false
       c.oldest = redis.call('LINDEX', list, 0) or nil
-      by_sender[c.f] = by_sender[c.f] or {}
-      table.insert(by_sender[c.f], c)
+      by_sender[c.sender] = by_sender[c.sender] or {}
+      table.insert(by_sender[c.sender], c)
     end
   end
   return by_sender
@@ -65,7 +65,7 @@ local function lanes_of(account)
   end
   for _, sender in ipairs(senders) do
     local lane = key.lane(account, sender)
-    local state = redis.call('HMGET', lane, 'f', 'p', 'pw', 'e')
+    local state = redis.call('HMGET', lane, field.l.in_flight, field.l.paused_until, field.l.paused_because, field.l.call_time)
     local sources, bulk, parked = campaigns[sender] or {}, 0, 0
     local oldest = older(nil, redis.call('LINDEX', lane .. ':t', 0))
     sources[#sources + 1] = {
@@ -156,8 +156,8 @@ end
 
 -- Its place in the list it waits in, from 0; nil when it is in none.
 local function position_of(o, id)
-  local lane = key.lane(o.a, o.f)
-  local list = o.pr == 't' and lane .. ':t' or key.bulk(lane, o.c and not o.ph and o.c or '-')
+  local lane = key.lane(o.account, o.sender)
+  local list = o.priority == 't' and lane .. ':t' or key.bulk(lane, o.campaign and not o.look_up and o.campaign or '-')
   -- From the tail first: what was enqueued last is asked for first.
   return redis.call('LPOS', list, id, 'RANK', -1, 'MAXLEN', 2000) or redis.call('LPOS', list, id) or nil
 end
@@ -165,28 +165,28 @@ end
 if verb == 'operation' then
   local id = ARGV[2]
   local o = as_table(redis.call('HGETALL', key.operation(id)))
-  if not o.s then return '' end
-  if o.c then
-    for field, value in pairs(as_table(redis.call('HGETALL', key.campaign(o.c)))) do
+  if not o.state then return '' end
+  if o.campaign then
+    for field, value in pairs(as_table(redis.call('HGETALL', key.campaign(o.campaign)))) do
       if #field <= 3 and not o[field] then o[field] = value end
     end
   end
   o.id, o.now = id, int(now)
-  local account = account_of(o.a)
+  local account = account_of(o.account)
   local reply = { operation = o, account = account }
-  if account and o.s == 'w' then
-    local timer = (o.q or '') .. ':' .. id
-    reply.lanes = lanes_of(o.a)
-    reply.campaign = o.c and fields(key.campaign(o.c), CAMPAIGN_FIELDS) or nil
+  if account and o.state == 'w' then
+    local timer = (o.sequence or '') .. ':' .. id
+    reply.lanes = lanes_of(o.account)
+    reply.campaign = o.campaign and fields(key.campaign(o.campaign), CAMPAIGN_FIELDS) or nil
     reply.position = position_of(o, id)
-    reply.not_before = redis.call('ZSCORE', key.account(o.a) .. ':tm', 'n:' .. timer)
-      or (o.c and redis.call('ZSCORE', key.campaign(o.c) .. ':tm', timer)) or nil
-    reply.follows = o.rf and redis.call('ZSCORE', key.account(o.a) .. ':tm', 'v:' .. o.rf .. ':' .. id) and o.rf or nil
-    reply.backoff_until = redis.call('ZSCORE', key.account(o.a) .. ':tm', 'o:0:' .. id) or nil
+    reply.not_before = redis.call('ZSCORE', key.account(o.account) .. ':tm', 'n:' .. timer)
+      or (o.campaign and redis.call('ZSCORE', key.campaign(o.campaign) .. ':tm', timer)) or nil
+    reply.follows = o.follows and redis.call('ZSCORE', key.account(o.account) .. ':tm', 'v:' .. o.follows .. ':' .. id) and o.follows or nil
+    reply.backoff_until = redis.call('ZSCORE', key.account(o.account) .. ':tm', 'o:0:' .. id) or nil
   end
   return cjson.encode(reply)
 elseif verb == 'record' then
-  local o = redis.call('HMGET', key.operation(ARGV[3]), 's', 'r')
+  local o = redis.call('HMGET', key.operation(ARGV[3]), field.o.state, field.o.record)
   return cjson.encode({
     waiting = redis.call('EXISTS', key.record(ARGV[2])) == 1, refused = redis.call('GET', key.refusal(ARGV[2])) or nil,
     known = o[1] and true or false, created_here = o[2] == ARGV[2],
@@ -204,11 +204,11 @@ elseif verb == 'account' then
   })
 elseif verb == 'campaign' then
   local c = as_table(redis.call('HGETALL', key.campaign(ARGV[2])))
-  if not c.a then return '' end
-  local lanes = lanes_of(c.a)
+  if not c.account then return '' end
+  local lanes = lanes_of(c.account)
   return cjson.encode({
-    campaign = c, account = account_of(c.a), lanes = lanes, now = int(now), timed = timed_of(c.a, lanes),
-    counts = as_table(redis.call('HGETALL', key.account(c.a) .. ':n')),
+    campaign = c, account = account_of(c.account), lanes = lanes, now = int(now), timed = timed_of(c.account, lanes),
+    counts = as_table(redis.call('HGETALL', key.account(c.account) .. ':n')),
     first_timed = redis.call('ZRANGE', key.campaign(ARGV[2]) .. ':tm', 0, 0, 'WITHSCORES')[2] or nil,
     last_timed = redis.call('ZRANGE', key.campaign(ARGV[2]) .. ':tm', -1, -1, 'WITHSCORES')[2] or nil,
   })
@@ -220,8 +220,8 @@ elseif verb == 'find' then
   local prefix, found = key.operation(''), {}
   local page = redis.call('SCAN', ARGV[2], 'MATCH', string.gsub(prefix, '[%[%]*?\\]', '\\%0') .. '*', 'COUNT', ARGV[5])
   for _, name in ipairs(page[2]) do
-    local o = redis.call('HMGET', name, 'to', 'a', 'c')
-    local account = ARGV[4] == '' and '' or o[2] or (o[3] and redis.call('HGET', key.campaign(o[3]), 'a'))
+    local o = redis.call('HMGET', name, 'to', field.o.account, field.o.campaign)
+    local account = ARGV[4] == '' and '' or o[2] or (o[3] and redis.call('HGET', key.campaign(o[3]), field.c.account))
     if o[1] == ARGV[3] and account == ARGV[4] then found[#found + 1] = string.sub(name, #prefix + 1) end
   end
   return { page[1], found }

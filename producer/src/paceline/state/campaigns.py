@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal, Self, cast
 
 from paceline.literals import OUTCOMES, Outcome
-from paceline.state.fields import CAMPAIGN
+from paceline.lua.fields import CAMPAIGN
 from paceline.state.reading import read, readers, whole
 from paceline.window import from_text
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal, Self, cast
 
 from paceline.literals import Outcome
+from paceline.lua.fields import ABOUT, ACCOUNT, OPERATION
 from paceline.state.campaigns import CampaignSnapshot, SourceSnapshot
-from paceline.state.fields import ABOUT, ACCOUNT, OPERATION
 from paceline.state.reading import read, whole
 
 __all__ = [

@@ -10,10 +10,10 @@ from typing import Any, Final, NamedTuple, Protocol, TypeVar
 from paceline.errors import PacelineError
 from paceline.inbox.record import compact
 from paceline.literals import OUTCOMES, Outcome
+from paceline.lua.fields import CAMPAIGN, OPERATION
 from paceline.operations.requests import merged
 from paceline.state.calls import State
 from paceline.state.campaigns import CampaignSnapshot, SourceSnapshot
-from paceline.state.fields import CAMPAIGN, OPERATION
 from paceline.state.pictures import AccountPicture, CampaignPicture, FleetSnapshot, OperationPicture, RecordSnapshot
 from paceline.state.questions import Question
 from paceline.state.snapshots import AccountSnapshot, LaneSnapshot, OperationSnapshot

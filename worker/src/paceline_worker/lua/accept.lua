@@ -21,15 +21,15 @@ local reply = { 0 }
 
 -- From when an operation may leave, by its not_before and by its own window.
 local function earliest(row, common)
-  local from = tonumber(row.nb or common.nb or 0)
-  local openings = row.wi or common.wi
+  local from = tonumber(row.not_before or common.not_before or 0)
+  local openings = row.openings or common.openings
   return openings and campaign.opening_at(openings, math.max(from, now + HOP)) or from
 end
 
 -- Its place among those that wait for the same time.
 local function numbered(account, id)
   local seq = string.format('%015d', redis.call('HINCRBY', key.account(account), 'seq', 1))
-  redis.call('HSET', key.operation(id), 'q', seq)
+  redis.call('HSET', key.operation(id), field.o.sequence, seq)
   return seq
 end
 
@@ -45,7 +45,7 @@ local function refuse(rid, held, a, why)
   redis.call('SET', key.refusal(rid), why, 'EX', REFUSAL_KEPT_S)
   if a then
     local name = record_of.campaign(held)
-    count({ a = held.account, c = name }, 'refused', record_of.counted(held))
+    count({ [field.o.account] = held.account, [field.o.campaign] = name }, 'refused', record_of.counted(held))
     if name then
       campaign.wake(held.account, name, now)  -- perhaps this was the last that it waited for
       reschedule(a, now)
@@ -57,7 +57,7 @@ end
 local function accept(rid, held)
   local account = held.account
   local name = held.campaign ~= '' and held.campaign or nil
-  local tally = { a = account, c = record_of.campaign(held) }
+  local tally = { [field.o.account] = account, [field.o.campaign] = record_of.campaign(held) }
   local record = record_of.decode(held.body)
   if record then record.campaign = name end
   local a = load_account(account, now, epoch)
@@ -74,34 +74,34 @@ local function accept(rid, held)
   for _, row in ipairs(record.rows) do
     local o = key.operation(row.id)
     if redis.call('EXISTS', o) == 1 then
-      if row.dg and (redis.call('HGET', o, 'dg') or row.dg) ~= row.dg then
+      if row.content_digest and (redis.call('HGET', o, field.o.content_digest) or row.content_digest) ~= row.content_digest then
         other_content = other_content + 1
       else
         duplicates = duplicates + 1
       end
     else
       written = written + 1
-      local flat = { 's', 'w', 't', int(now) }
-      for field, value in pairs(row) do
-        if field ~= 'id' and field ~= 'nb' then
-          flat[#flat + 1] = field
+      local flat = { field.o.state, 'w', field.o.accepted_at, int(now) }
+      for code, value in pairs(row) do
+        if code ~= 'id' and code ~= field.o.not_before then
+          flat[#flat + 1] = code
           flat[#flat + 1] = value
         end
       end
-      for field, value in pairs(common) do
-        flat[#flat + 1] = field
+      for code, value in pairs(common) do
+        flat[#flat + 1] = code
         flat[#flat + 1] = value
       end
       if record.campaign then
-        flat[#flat + 1] = 'c'
+        flat[#flat + 1] = field.o.campaign
         flat[#flat + 1] = record.campaign
       else
-        flat[#flat + 1] = 'r'
+        flat[#flat + 1] = field.o.record
         flat[#flat + 1] = rid
       end
       redis.call('HSET', o, unpack(flat))
       local from = earliest(row, common)
-      local seq = (from > now + HOP or row.wi) and numbered(account, row.id)
+      local seq = (from > now + HOP or row.openings) and numbered(account, row.id)
       if from > now + HOP then
         schedule(account, record.campaign, row.id, from, seq)
       elseif record.priority == 't' and not record.campaign then
@@ -129,7 +129,7 @@ local function accept(rid, held)
   else
     bucket.save(a)
   end
-  return written, duplicates, account, common.k or name and campaign.of(name).k or '', record.rows[1].tp or ''
+  return written, duplicates, account, common.kind or name and campaign.of(name).kind or '', record.rows[1].tp or ''
 end
 
 local function read(rid)

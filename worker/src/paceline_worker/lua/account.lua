@@ -184,7 +184,7 @@ elseif verb == 'remove' then
     if redis.call('EXISTS', lane .. ':t', key.bulk(lane, '-'), lane .. ':h') > 0 then return 'not empty' end
   end
   for _, open in ipairs(redis.call('SMEMBERS', k .. ':c')) do
-    local lane = key.lane(name, redis.call('HGET', key.campaign(open), 'f'))
+    local lane = key.lane(name, redis.call('HGET', key.campaign(open), field.c.sender))
     if redis.call('EXISTS', key.bulk(lane, open), key.campaign(open) .. ':tm') > 0 then return 'not empty' end
   end
   forget_digest(name)

@@ -13,9 +13,11 @@ from typing import Final
 
 _HEADING: Final = re.compile(r"-- (?P<key>[a-z]+:\S+) (?P<what>[^()]*?)(?: \((?P<variables>[a-z, ]+)\))?")
 _FIELD: Final = re.compile(r"--   (?P<code>[a-z_0-9]+) +(?P<name>[a-z_0-9]+) +(?P<meaning>\S.*)")
-# `field.o.outcome`, or `o.outcome` of a variable that holds an operation. A method's name is followed by a parenthesis.
+# `field.o.outcome`, `o.outcome` of a variable that holds an operation, or `campaign.of(...).hold`. A method's name is followed by a
+# parenthesis.
 _NAMED: Final = re.compile(
-    r"\bfield\.(?P<catalogue>[a-z]+)\.(?P<literal>[a-z_0-9]+)|(?<![.\w])(?P<variable>[a-z]+)\.(?P<name>[a-z_0-9]+)\b(?!\()"
+    r"\bfield\.(?P<catalogue>[a-z]+)\.(?P<literal>[a-z_0-9]+)"
+    r"|(?<![.\w])(?P<variable>[a-z]+|campaign\.of\((?:[^()]|\([^()]*\))*\))\.(?P<name>[a-z_0-9]+)\b(?!\()"
 )
 
 
@@ -136,10 +138,10 @@ def with_codes(text: str) -> str:
     def coded(match: re.Match[str]) -> str:
         if match["catalogue"]:
             return f"'{catalogue(match['catalogue']).code(match['literal'])}'"
-        named = by_variable.get(match["variable"])
+        named = CAMPAIGN if match["variable"].endswith(")") else by_variable.get(match["variable"])
         if named is None or not named.has(match["name"]):
             return match[0]
-        return f"{match['variable']}.{named.code(match['name'])}"
+        return f"{_NAMED.sub(coded, match['variable'])}.{named.code(match['name'])}"
 
     return "\n".join(_coded_line(line, coded) for line in text.split("\n"))
 
