@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from paceline.lua.fields import ABOUT, ACCOUNT, CAMPAIGN, OPERATION, Catalogue
-from paceline.state.campaigns import CampaignSnapshot, SourceSnapshot
+from paceline.state.campaigns import CampaignSnapshot, SourceSnapshot, ZonesSnapshot
 from paceline.state.pictures import AccountPicture, CampaignPicture, FleetSnapshot, OperationPicture, RecordSnapshot
 from paceline.state.reading import readers, whole
 from paceline.state.snapshots import AccountSnapshot, LaneSnapshot, OperationSnapshot, QuotaSnapshot
@@ -40,6 +40,7 @@ def documented(what: str) -> set[str]:
         ("campaign: 2 name", CampaignPicture),
         ("fleet:", FleetSnapshot),
         ("A lane is", LaneSnapshot),
+        ("zones a list of", ZonesSnapshot),
         ("quota_use a list of", QuotaSnapshot),
     ],
 )

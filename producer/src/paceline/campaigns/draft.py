@@ -3,11 +3,12 @@
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import blake2b
 from typing import Unpack
 
+from paceline.campaigns.hours import RecipientHours, check_hours
 from paceline.campaigns.options import CampaignOptions
 from paceline.campaigns.recipients import Encoder
 from paceline.campaigns.spec import CampaignSpec, changeable, check_names, reading
@@ -18,6 +19,7 @@ from paceline.recipients.cells import CONTROL, is_blank
 from paceline.recipients.columns import Reading
 from paceline.state.campaigns import CampaignSnapshot
 from paceline.template import Slot, Template, compiled
+from paceline.window import Window
 
 # For checking the options of a campaign with the model of a single message.
 _ANY_RECIPIENT = "+15550100000"
@@ -43,6 +45,7 @@ class Draft:
         options: what may be changed later.
         kind: operation kind.
         reading: how columns are called, and of which country numbers are.
+        hours: of a campaign in its recipients' own hours; None for any other.
     """
 
     name: str
@@ -56,6 +59,7 @@ class Draft:
     options: CampaignOptions
     kind: str
     reading: Reading
+    hours: RecipientHours | None = None
 
     @property
     def template(self) -> Mapping[str, str]:
@@ -64,7 +68,31 @@ class Draft:
 
     def encoder(self) -> Encoder:
         """What makes chunk records of its rows."""
-        return Encoder(self.name, self.compiled, begins=self.not_before, ends=self.valid_until, reading=self.reading)
+        return Encoder(
+            self.name,
+            self.compiled,
+            begins=self.not_before,
+            ends=self.valid_until,
+            reading=self.reading,
+            hours=self.hours,
+        )
+
+    def continuing(self, existing: CampaignSnapshot | None, now: datetime | None = None) -> "Draft":
+        """The same, as rows of a campaign that is there already have to be made.
+
+        Args:
+            existing: as it was read; None for a new one.
+            now: from when on openings are written down. Default: the clock's.
+
+        Raises:
+            CampaignConflict: its rows have no zones, and these would.
+        """
+        window = self.options.window
+        check_hours(self.name, existing, window)
+        zoned = (existing and existing.zoned) or (window and Window.parse(window).is_recipients)
+        before = existing.window if existing else ""
+        hours = RecipientHours(before if window is None else window, now) if zoned else None
+        return replace(self, hours=hours)
 
     @property
     def digest(self) -> str:

@@ -8,13 +8,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from paceline.campaigns.draft import Draft, differences, key_conflict
-from paceline.campaigns.plan_rows import Rows, foresee, read
+from paceline.campaigns.plan_parts import openings_by_id, parts_of, planned_sources
+from paceline.campaigns.plan_rows import Rows, foresee, foresee_parts, read
 from paceline.campaigns.plan_words import Plan, Subject, counted, problems, remarks, warnings
 from paceline.campaigns.recipients import Row
 from paceline.campaigns.upload import keys_of, peeked
-from paceline.errors import UnknownAccount, UnknownSender
+from paceline.errors import CampaignConflict, UnknownAccount, UnknownSender
 from paceline.forecast.backlog import Lane
-from paceline.forecast.outlook import lanes_of, pace_of, source_of, with_more, with_source
+from paceline.forecast.outlook import lanes_of, pace_of, with_more, with_source
 from paceline.inbox.record import compact
 from paceline.operations import DEFAULT_VALIDITY, Operation, SendMessage
 from paceline.state.calls import State
@@ -53,8 +54,13 @@ def plan_campaign(
     """
     now = instant(_account(state, described.account, described.sender).now_us)
     existing = state.campaign(described.name)
+    try:
+        described, unfit = described.continuing(existing, now), None
+    except CampaignConflict as error:
+        described, unfit = described.continuing(None, now), str(error)
     first, recipients = peeked(described, recipients)
     conflict = _conflict(described, existing, keys_of(described, first)) if existing else None
+    conflict = conflict or unfit
     ends = described.valid_until or now + DEFAULT_VALIDITY
 
     rows = Rows(ends_us=microseconds(ends), now_us=microseconds(now))
@@ -78,6 +84,8 @@ def plan_campaign(
             ends=ends,
             before=(own.waiting if own else 0) + campaign.inbox,
             others=_waiting(picture),
+            parts_before=parts_of(picture.lanes, described.name) if not conflict else {},
+            openings=described.hours.by_id() if described.hours else {},
         ),
         picture,
         picture.account,
@@ -117,9 +125,14 @@ def plan_rest(state: State, name: str, picture: CampaignPicture) -> Plan:
     waiting = own.waiting + campaign.inbox
 
     rows = Rows(ends_us=campaign.valid_until_us, now_us=picture.now_us)
-    rows.take(waiting)
+    parts = parts_of(picture.lanes, name)
+    for part, number in parts.items():
+        rows.take(number, part=part)
+    # Nobody has looked at the zones of what is not accepted yet.
+    most = max(parts, key=lambda part: parts[part], default=None)
+    rows.take(waiting - sum(parts.values()), part=most)
     if own.timed:
-        rows.take(own.timed, begins_us=picture.first_timed_us)
+        rows.take(own.timed, begins_us=picture.first_timed_us, part=most)
         rows.last_begin_us = picture.last_timed_us
 
     return _planned(
@@ -130,6 +143,7 @@ def plan_rest(state: State, name: str, picture: CampaignPicture) -> Plan:
             ends=instant(campaign.valid_until_us),
             before=0,
             others=_waiting(picture) - waiting,
+            openings=openings_by_id(picture.lanes, name),
         ),
         picture,
         account,
@@ -152,16 +166,21 @@ def _planned(
 ) -> Plan:
     message, campaign = _sample(subject.campaign), subject.campaign
     begins = rows.first_begin_us if rows.all_begin_later and not subject.before else 0
-    source = source_of(subject.name, campaign, subject.before + rows.recipients)
-    source = replace(source, paused=False, free_at_us=max(source.free_at_us, begins))
-    times = foresee(
-        with_source(lanes, campaign.sender, source),
-        pace_of(account),
+    for sender, source in planned_sources(
         rows,
-        sender=campaign.sender,
         name=subject.name,
-        before=subject.before,
-    )
+        campaign=campaign,
+        before=subject.parts_before or {(campaign.sender, ""): subject.before},
+        openings=subject.openings,
+    ):
+        free_at_us = max(source.free_at_us, begins)
+        lanes = with_source(lanes, sender, replace(source, paused=False, free_at_us=free_at_us))
+
+    pace = pace_of(account)
+    if rows.parts:
+        times = foresee_parts(lanes, pace, rows, name=subject.name, before=subject.parts_before)
+    else:
+        times = foresee(lanes, pace, rows, sender=campaign.sender, name=subject.name, before=subject.before)
     last = None if times.last_us is None else max(times.last_us, rows.last_begin_us)
 
     plan = Plan(

@@ -6,7 +6,8 @@ from datetime import datetime
 from typing import Any, Final
 
 from paceline.campaigns.inspection import Inspection, Sample
-from paceline.campaigns.plan_rows import Rows
+from paceline.campaigns.plan_parts import Openings
+from paceline.campaigns.plan_rows import Part, Rows
 from paceline.forecast.outlook import cap_words, clock, pause_words
 from paceline.state.campaigns import CampaignSnapshot
 from paceline.state.pictures import AccountPicture, CampaignPicture
@@ -97,6 +98,8 @@ class Subject:
         ends: until when it is valid.
         before: operations of it that wait already and leave first.
         others: operations of the account that wait and are not planned here.
+        parts_before: the same as `before`, for each sender and set of time zones.
+        openings: of each set of time zones.
     """
 
     name: str
@@ -104,6 +107,8 @@ class Subject:
     ends: datetime
     before: int
     others: int
+    parts_before: Mapping[Part, int] = field(default_factory=dict)
+    openings: Mapping[str, Openings] = field(default_factory=dict)
 
 
 def problems(plan: Plan, rows: Rows) -> Iterator[str]:

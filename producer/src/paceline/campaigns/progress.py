@@ -25,6 +25,9 @@ class Progress:
         uploaded: whether the upload was completed.
         hold: ``paused``, ``cancelled`` or None.
         why: why it is on hold, in words.
+        approval: ``needed`` before anything leaves, ``given``, or None.
+        approved_by: who gave the approval.
+        approved_at: when.
         completed_at: when the last one had its outcome and these numbers became final.
         sent: messages that receipts told to be sent, and not to have failed.
         not_sent: accepted by the provider, and told to have failed after all.
@@ -43,6 +46,9 @@ class Progress:
     hold: Literal["paused", "cancelled"] | None = None
     why: str | None = None
     completed_at: datetime | None = None
+    approval: Literal["needed", "given"] | None = None
+    approved_by: str | None = None
+    approved_at: datetime | None = None
     sent: int = 0
     not_sent: int = 0
     delivered: int = 0
@@ -92,6 +98,9 @@ def progress_of(name: str, campaign: CampaignSnapshot) -> Progress:
         hold=campaign.hold,
         why=campaign.hold_why,
         completed_at=None if campaign.completed_at_us is None else instant(campaign.completed_at_us),
+        approval=campaign.approval,
+        approved_by=campaign.approved_by,
+        approved_at=None if campaign.approved_at_us is None else instant(campaign.approved_at_us),
         sent=campaign.receipt_sent,
         not_sent=campaign.receipt_not_sent,
         delivered=campaign.receipt_received,

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from paceline.forecast.backlog import Departure, Lane, Pace, Place, Quota, Source
 from paceline.forecast.flow import departures
-from paceline.state.campaigns import CampaignSnapshot
+from paceline.state.campaigns import CampaignSnapshot, SourceSnapshot, ZonesSnapshot
 from paceline.state.pictures import CampaignPicture, OperationPicture
 from paceline.state.snapshots import AccountSnapshot, LaneSnapshot
 from paceline.times import instant
@@ -73,12 +73,43 @@ def lanes_of(lanes: Iterable[LaneSnapshot]) -> list[Lane]:
         Lane(
             sender=lane.sender,
             transactional=lane.transactional,
-            sources=tuple(source_of(source.name, source.campaign, source.waiting) for source in lane.sources),
+            sources=tuple(source for one in lane.sources for source in sources_of(one)),
             paused_until_us=lane.paused_until_us,
             cycle_us=lane.call_time_us,
         )
         for lane in lanes
     ]
+
+
+def sources_of(source: SourceSnapshot, more: int = 0) -> list[Source]:
+    """A source of a lane; of a campaign in its recipients' own hours, one for each set of time zones.
+
+    Args:
+        source: as it was read.
+        more: operations that come to those in its list.
+    """
+    if not source.zones:
+        return [source_of(source.name, source.campaign, source.waiting + more)]
+    # Nobody has looked at the zones of what is not accepted yet: all of it is taken to be where most is.
+    most, *others = sorted(source.zones, key=lambda zones: -zones.waiting)
+    numbers = [(most, most.waiting + more), *((zones, zones.waiting) for zones in others)]
+    return [zone_source(source.name, source.campaign, zones.id, waiting, zones.openings) for zones, waiting in numbers]
+
+
+def zone_source(
+    name: str, campaign: CampaignSnapshot, zones: str, waiting: int, openings: tuple[tuple[int, int], ...]
+) -> Source:
+    """What a campaign in its recipients' own hours has in one set of time zones, as a source.
+
+    Args:
+        name: the campaign.
+        campaign: what holds it back.
+        zones: id of the set.
+        waiting: operations in its list.
+        openings: of the set.
+    """
+    # A set without an opening is taken out in its turn, to expire.
+    return replace(source_of(f"{name}:{zones}", campaign, waiting), openings=openings)
 
 
 def source_of(name: str, campaign: CampaignSnapshot, waiting: int) -> Source:
@@ -139,6 +170,8 @@ def expected_departure(picture: OperationPicture, account: AccountSnapshot) -> D
     """
     operation = picture.operation
     campaign = SINGLE if operation.look_up else operation.campaign or SINGLE
+    if operation.zones and campaign != SINGLE:
+        campaign = f"{campaign}:{operation.zones}"
     source = None if operation.is_transactional else campaign
     place = Place(operation.sender, source, picture.position or 0)
     return departures(lanes_of(picture.lanes), pace_of(account), [place])[0]
@@ -152,11 +185,9 @@ def forecast_of(name: str, picture: CampaignPicture) -> Forecast:
         picture: the campaign with all that waits beside it.
     """
     campaign, account = picture.campaign, picture.account
-    own = next((source for source in picture.sources if source.name == name), None)
-    # What lies in the inbox, or waits for a time of its own, is taken into the lane in time.
-    waiting = own.waiting + own.timed + campaign.inbox if own else 0
-
-    if own is None or not waiting:
+    own = _own_sources(name, picture)
+    waiting = sum(source.waiting for _, source in own)
+    if not waiting:
         return Forecast(None, None, 0, "nothing of it waits")
     if account is None:
         return Forecast(None, None, waiting, "its account was removed")
@@ -165,27 +196,49 @@ def forecast_of(name: str, picture: CampaignPicture) -> Forecast:
     if campaign.hold:
         return Forecast(None, None, waiting, held_words(campaign))
 
-    sender = campaign.sender
-    scheduled_from = picture.first_timed_us if waiting == own.timed else 0
-    source = source_of(name, own.campaign, waiting)
-    source = replace(source, free_at_us=max(source.free_at_us, scheduled_from))
-    lanes = with_source(lanes_of(picture.lanes), sender, source)
-    first, last = departures(lanes, pace_of(account), [Place(sender, name, 0), Place(sender, name, waiting - 1)])
+    timed = sum(source.timed for source in picture.sources if source.name == name)
+    scheduled_from = picture.first_timed_us if waiting == timed else 0
+    lanes = lanes_of(picture.lanes)
+    for sender, source in own:
+        lanes = with_source(lanes, sender, replace(source, free_at_us=max(source.free_at_us, scheduled_from)))
+
+    pace, own = pace_of(account), [(sender, source) for sender, source in own if source.waiting]
+    heads = departures(lanes, pace, [Place(sender, source.name, 0) for sender, source in own])
+    tails = departures(lanes, pace, [Place(sender, source.name, source.waiting - 1) for sender, source in own])
+    first = min((head.at_us for head in heads if head), default=None)
+    last = None if None in tails else max((tail for tail in tails if tail), key=lambda tail: tail.at_us)
     return Forecast(
-        starts_at=instant(first.at_us) if first else None,
+        starts_at=instant(first) if first is not None else None,
         ends_at=instant(max(last.at_us, picture.last_timed_us)) if last else None,
         remaining=waiting,
-        why=_why(picture, account, last, waiting, scheduled_from=scheduled_from),
+        why=_why(name, picture, account, last, waiting, scheduled_from=scheduled_from),
     )
 
 
+def _own_sources(name: str, picture: CampaignPicture) -> list[tuple[str, Source]]:
+    """The sources of a campaign with their senders. What lies in the inbox, or waits for a time of its own, is counted in."""
+    return [
+        (lane.sender, source)
+        for lane in picture.lanes
+        for one in lane.sources
+        if one.name == name
+        for source in sources_of(one, one.timed + picture.campaign.inbox)
+    ]
+
+
 def _why(
-    picture: CampaignPicture, account: AccountSnapshot, last: Departure | None, waiting: int, *, scheduled_from: int
+    name: str,
+    picture: CampaignPicture,
+    account: AccountSnapshot,
+    last: Departure | None,
+    waiting: int,
+    *,
+    scheduled_from: int,
 ) -> str:
     campaign, now, interval = picture.campaign, picture.now_us, account.interval_now_us
     if scheduled_from > now:
         return f"its operations are not to be sent before {clock(scheduled_from)}"
-    if closed := closed_words(campaign, now):
+    if closed := _zones_closed(name, picture) if campaign.zoned else closed_words(campaign, now):
         return closed
     if pause := pause_words(account, now):
         return pause
@@ -222,6 +275,42 @@ def closed_words(campaign: CampaignSnapshot, now_us: int) -> str | None:
     if coming[0][0] <= now_us:
         return None
     return f"the campaign's window ({campaign.window}) opens at {clock(coming[0][0])}"
+
+
+def _zones_closed(name: str, picture: CampaignPicture) -> str | None:
+    """Why the recipients' own hours let nothing of a campaign leave now; None when those of some do."""
+    window, now_us = picture.campaign.window, picture.now_us
+    opens: list[tuple[int, str]] = []
+    for zones in (zones for source in picture.sources if source.name == name for zones in source.zones):
+        coming = [opening for opening in zones.openings if opening[1] > now_us]
+        if coming and coming[0][0] <= now_us:
+            return None
+        opens += [(coming[0][0], zones.words)] if coming else []
+    if not opens:
+        return f"the hours of no recipient ({window}) open any more" if window else None
+    at, words = min(opens)
+    return f"the hours of its recipients ({window}) open first at {clock(at)}, in {_zone_words(words)}"
+
+
+def zone_closed_words(zones: ZonesSnapshot, window: str, now_us: int) -> str | None:
+    """Why the hours of one recipient let an operation not leave now; None when they do.
+
+    Args:
+        zones: the set of time zones of its number.
+        window: the campaign's.
+        now_us: the present.
+    """
+    coming = [opening for opening in zones.openings if opening[1] > now_us]
+    if not coming:
+        return f"the hours of its recipient ({window}, {_zone_words(zones.words)}) do not open any more"
+    if coming[0][0] <= now_us:
+        return None
+    return f"the hours of its recipient ({window}, {_zone_words(zones.words)}) open at {clock(coming[0][0])}"
+
+
+def _zone_words(names: str) -> str:
+    first, *others = names.split()
+    return f"{first} and {len(others)} more zone{'s' * (len(others) > 1)}" if others else first
 
 
 def pause_words(account: AccountSnapshot, now_us: int) -> str | None:

@@ -26,6 +26,7 @@ from paceline.errors import InvalidOperation
 from paceline.ids import derived_id, new_id
 from paceline.kinds import unknown_letter
 from paceline.lua.fields import OPERATION
+from paceline.recipients.zones import zone_infos, zones_of_number
 from paceline.times import microseconds
 from paceline.window import Window, as_text
 
@@ -170,7 +171,9 @@ def openings_of(operation: Operation, begin: datetime) -> list[tuple[datetime, d
         InvalidOperation: there is none.
     """
     end = operation.valid_until or begin + _LONGEST_CLOSED
-    openings = Window.parse(operation.window or "").openings(begin, end, _MOST_OPENINGS)
+    window = Window.parse(operation.window or "")
+    zones = zone_infos(zones_of_number(operation.target)) if window.is_recipients else []
+    openings = window.openings_in(zones, begin, end, _MOST_OPENINGS)
     if not openings:
         raise InvalidOperation(f"window: does not open before {end.isoformat()}")
     if operation.valid_until:

@@ -27,6 +27,7 @@
 --   dg    content_digest     what tells contents under one idempotency key apart
 --   rk    row_key            key of its campaign's row
 --   tp    trace              of the caller who sent it
+--   z     zones              id of the set of time zones of its number, of a campaign in its recipients' own hours
 --   rf    follows            id of the operation that goes first
 --   c     campaign           campaign name
 --   r     record             inbox record that brought it; a campaign's row has none
@@ -68,6 +69,7 @@
 --   vu    valid_until        of its operations that have none of their own
 --   p     template           payload of its operations, JSON
 --   tp    trace              of its upload
+--   fs    weighted_senders   its senders, if it has several: "number:weight ..."
 --   digest        digest         what must not change under one name
 --   keys          keys           whether its rows have keys: all, some, none
 --   slots         slots          what the places of its template mean, unless their names say it (JSON)
@@ -79,6 +81,12 @@
 --   openings      openings       "open-close ..." to come
 --   opens         opens          the opening that is, or comes next
 --   closes        closes         its end; 0: none is left
+--   zoned         zoned          flag: its window is in the hours of each recipient (zones.lua)
+--   rezoned       rezoned        flag: openings of its zones have changed
+--   approval      approval       needed or given
+--   approved_by   approved_by    who approved it
+--   approved_at   approved_at    when
+--   begins_paused begins_paused  flag: it stays paused when it is approved
 --   auto_pause    auto_pause     percentage of rejections above which it pauses; 0 never
 --   recent        recent         its last outcomes: a accepted, r rejected
 --   hold          hold           paused or cancelled

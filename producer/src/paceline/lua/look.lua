@@ -16,10 +16,11 @@
 --                                            provider_breaker_until, now}
 --       Python makes values of these replies (state/pictures.py); a test compares the names. `operation`, `campaign` and `account` are
 --       hashes as they are stored. A lane is {sender, transactional, bulk, parked, in_flight, paused_until, paused_because, call_time,
---       oldest_at, sources}, a source {name, waiting, timed} with fields of its campaign, an account's quota_use a list of {n, window, used,
---       oldest, newest}.
+--       oldest_at, sources}, a source {name, waiting, timed, zones} with fields of its campaign, zones a list of {id, words, openings, opens,
+--       closes, waiting}, an account's quota_use a list of {n, window, used, oldest, newest}.
 -- keys  all, read only. Cost: O(senders + open campaigns) for an account; O(lane) to find one operation's position.
 --@include keys.lua
+--@include zones.lua
 local verb = ARGV[1]
 local now = server_time()
 
@@ -35,7 +36,20 @@ local function older(oldest, id)
   return oldest
 end
 
-local CAMPAIGN_FIELDS = { field.c.sender, 'hold', 'hold_why', 'hold_at', 'weight', 'window', 'openings', 'opens', 'closes', 'cap', 'cap_next', 'rate' }
+local CAMPAIGN_FIELDS = { field.c.sender, 'hold', 'hold_why', 'hold_at', 'weight', 'window', 'openings', 'opens', 'closes', 'cap', 'cap_next', 'rate', 'zoned' }
+
+-- The sets of zones of a campaign with work in a lane: names, openings, and how many wait.
+local function zones_of(lane, name)
+  local home, sets = key.campaign(name) .. ':z', {}
+  for z, waiting in pairs(zone.waiting(lane, name)) do
+    local own = redis.call('HMGET', home, z .. ':words', z .. ':openings', z .. ':opens', z .. ':closes')
+    sets[#sets + 1] = {
+      id = z, words = own[1] or '', openings = own[2] or '', opens = own[3] or nil, closes = own[4] or nil, waiting = waiting,
+      oldest = redis.call('LINDEX', zone.list(lane, name, z), 0) or nil,
+    }
+  end
+  return sets
+end
 
 -- The bulk sources of an account by sender: single operations ('-'), and the campaigns that are not complete.
 local function sources_of(account)
@@ -47,6 +61,11 @@ local function sources_of(account)
       c.name, c.waiting, c.timed = name, redis.call('LLEN', list), redis.call('ZCARD', timers)
       c.woken = redis.call('ZSCORE', key.account(account) .. ':tm', 'c:0:' .. name) and true or false
       c.oldest = redis.call('LINDEX', list, 0) or nil
+      if c.zoned then
+        c.zones = zones_of(key.lane(account, c.sender), name)
+        for _, one in ipairs(c.zones) do c.waiting = c.waiting + one.waiting end
+        c.oldest = c.zones[1] and c.zones[1].oldest
+      end
       by_sender[c.sender] = by_sender[c.sender] or {}
       table.insert(by_sender[c.sender], c)
     end
@@ -157,7 +176,8 @@ end
 -- Its place in the list it waits in, from 0; nil when it is in none.
 local function position_of(o, id)
   local lane = key.lane(o.account, o.sender)
-  local list = o.priority == 't' and lane .. ':t' or key.bulk(lane, o.campaign and not o.look_up and o.campaign or '-')
+  local source = o.campaign and not o.look_up and o.campaign or '-'
+  local list = o.priority == 't' and lane .. ':t' or o.zones and source ~= '-' and zone.list(lane, source, o.zones) or key.bulk(lane, source)
   -- From the tail first: what was enqueued last is asked for first.
   return redis.call('LPOS', list, id, 'RANK', -1, 'MAXLEN', 2000) or redis.call('LPOS', list, id) or nil
 end

@@ -30,6 +30,7 @@ class CampaignSnapshot:
         cap_us: between two of its operations; 0: none.
         cap_next_us: earliest next one.
         window: local hours in words.
+        zoned: its window is in the hours of each recipient: the openings are those of sets of time zones.
         coming: openings to come, as state has them.
         opens_us: the opening that is, or comes next.
         closes_us: its end; 0: none is known.
@@ -38,6 +39,9 @@ class CampaignSnapshot:
         hold: paused, cancelled or None.
         hold_why: in words.
         hold_at_us: since when.
+        approval: needed, given or None.
+        approved_by: who approved it.
+        approved_at_us: when.
         sealed: whether its upload is whole.
         invalid: rows of its last upload that were left out.
         created_at_us: when it was made.
@@ -73,6 +77,7 @@ class CampaignSnapshot:
     cap_us: int = 0
     cap_next_us: int = 0
     window: str = ""
+    zoned: bool = False
     coming: str = field(default="", metadata={"stored": "openings"})
     opens_us: int = 0
     closes_us: int = 0
@@ -81,6 +86,9 @@ class CampaignSnapshot:
     hold: Literal["paused", "cancelled"] | None = None
     hold_why: str | None = None
     hold_at_us: int | None = None
+    approval: Literal["needed", "given"] | None = None
+    approved_by: str | None = None
+    approved_at_us: int | None = None
     sealed: bool = False
     invalid: int = 0
     created_at_us: int = field(default=0, metadata={"stored": "created"})
@@ -110,7 +118,8 @@ class CampaignSnapshot:
         """From its fields by name."""
         hold = cast("Literal['paused', 'cancelled'] | None", named.get("hold") or None)
         outcomes = {outcome: whole(named.get(outcome, 0)) for outcome in OUTCOMES}
-        return cls(hold=hold, outcomes=outcomes, **read(cls, named))
+        approval = cast("Literal['needed', 'given'] | None", named.get("approval") or None)
+        return cls(hold=hold, approval=approval, outcomes=outcomes, **read(cls, named))
 
     def changed(self, options: Mapping[str, str]) -> Self:
         """The campaign after a change of its options, as campaign.lua makes it.
@@ -128,16 +137,53 @@ class CampaignSnapshot:
 
     @property
     def openings(self) -> tuple[tuple[int, int], ...] | None:
-        """When its window is open, the current opening first; None when it has no window."""
-        if not self.window:
+        """When its window is open, the current opening first; None when it has no window of its own."""
+        if not self.window or self.zoned:
             return None
-        current = ((self.opens_us, self.closes_us),) if self.closes_us else ()
-        return (*current, *from_text(self.coming))
+        return openings_of(self.opens_us, self.closes_us, self.coming)
 
     @property
     def remaining(self) -> int:
         """Operations that have no outcome."""
         return self.written - sum(self.outcomes.values())
+
+
+def openings_of(opens_us: int, closes_us: int, coming: str) -> tuple[tuple[int, int], ...]:
+    """Openings of a window, or of a set of time zones.
+
+    Args:
+        opens_us: the opening that is, or comes next.
+        closes_us: its end; 0: none is known.
+        coming: the later ones, as state has them.
+    """
+    current = ((opens_us, closes_us),) if closes_us else ()
+    return (*current, *from_text(coming))
+
+
+@dataclass(frozen=True, slots=True)
+class ZonesSnapshot:
+    """What a campaign in its recipients' own hours has in one set of time zones.
+
+    Args:
+        id: of the set.
+        words: names of its zones, with blanks between.
+        coming: openings to come, as state has them.
+        opens_us: the opening that is, or comes next.
+        closes_us: its end; 0: none is known.
+        waiting: operations in its list.
+    """
+
+    id: str
+    words: str = ""
+    coming: str = field(default="", metadata={"stored": "openings"})
+    opens_us: int = 0
+    closes_us: int = 0
+    waiting: int = 0
+
+    @property
+    def openings(self) -> tuple[tuple[int, int], ...]:
+        """When its hours are open, the current opening first."""
+        return openings_of(self.opens_us, self.closes_us, self.coming)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,17 +195,20 @@ class SourceSnapshot:
         waiting: operations in its list.
         timed: operations that wait for a time of their own.
         campaign: what holds it back; of single operations nothing does.
+        zones: of a campaign in its recipients' own hours, its sets of time zones with work.
     """
 
     name: str
     waiting: int
     timed: int = 0
     campaign: CampaignSnapshot = field(default_factory=CampaignSnapshot)
+    zones: tuple[ZonesSnapshot, ...] = ()
 
     @classmethod
     def read(cls, stored: Mapping[str, Any]) -> Self:
         """From look.lua's source."""
-        return cls(**read(cls, stored), campaign=CampaignSnapshot.read(stored))
+        zones = tuple(ZonesSnapshot(**read(ZonesSnapshot, one)) for one in stored.get("zones") or ())
+        return cls(**read(cls, stored), campaign=CampaignSnapshot.read(stored), zones=zones)
 
     @property
     def is_campaign(self) -> bool:

@@ -57,6 +57,7 @@ class OperationSnapshot:
         cancelled_because: why it is being cancelled.
         look_up: phase, when its next call looks up an unknown outcome.
         openings: of its own window.
+        zones: id of the set of time zones of its number.
         sent_at_us: first receipt that told so.
         not_sent_at_us: first receipt that told so.
         received_at_us: first receipt that told so.
@@ -89,6 +90,7 @@ class OperationSnapshot:
     cancelled_because: str | None = None
     look_up: str | None = None
     openings: str | None = None
+    zones: str | None = None
     sent_at_us: int | None = None
     not_sent_at_us: int | None = None
     received_at_us: int | None = None

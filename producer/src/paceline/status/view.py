@@ -8,7 +8,15 @@ from datetime import datetime
 from operator import attrgetter
 from typing import Any, Final, cast
 
-from paceline.forecast.outlook import cap_words, clock, closed_words, expected_departure, held_words, pause_words
+from paceline.forecast.outlook import (
+    cap_words,
+    clock,
+    closed_words,
+    expected_departure,
+    held_words,
+    pause_words,
+    zone_closed_words,
+)
 from paceline.literals import KindName, OperationState
 from paceline.state.pictures import OperationPicture
 from paceline.state.snapshots import AccountSnapshot, LaneSnapshot, OperationSnapshot
@@ -224,7 +232,7 @@ def _turn(picture: OperationPicture, account: AccountSnapshot) -> tuple[int | No
     leaves = expected_departure(picture, account)
     at = leaves.at_us if leaves else None
 
-    if campaign and not operation.look_up and (closed := closed_words(campaign, operation.now_us)):
+    if not operation.look_up and (closed := _closed(picture)):
         return at, closed
     if pause := pause_words(account, operation.now_us):
         return at, pause
@@ -239,6 +247,18 @@ def _turn(picture: OperationPicture, account: AccountSnapshot) -> tuple[int | No
         capped = campaign and cap_words(campaign, account.interval_now_us)
         return at, f"{before} before it, {capped or f'one every {account.interval_now_us / 1e6:g} s'}"
     return at, f"it is next; the account's slot is at {clock(account.next_slot_us)}"
+
+
+def _closed(picture: OperationPicture) -> str | None:
+    """Why its campaign's window lets it not leave now; None when it does."""
+    operation, campaign = picture.operation, picture.campaign
+    if campaign is None:
+        return None
+    if not operation.zones:
+        return closed_words(campaign, operation.now_us)
+    sets = (zones for lane in picture.lanes for source in lane.sources for zones in source.zones)
+    own = next((zones for zones in sets if zones.id == operation.zones), None)
+    return zone_closed_words(own, campaign.window, operation.now_us) if own else None
 
 
 def lane_pause_words(lane: LaneSnapshot, until: str) -> str:

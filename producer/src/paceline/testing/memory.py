@@ -86,6 +86,7 @@ class MemoryState(State):
         self._campaigns: dict[str, dict[str, str]] = {}
         self._entries: dict[str, list[tuple[str, dict[str, str]]]] = {"": []}
         self._last_entry = (0, 0)
+        self._zones: dict[str, dict[str, str]] = {}
 
     def ask(self, question: Question[_T]) -> _T:
         """The answer: that of the method of the question's name."""
@@ -187,6 +188,7 @@ class MemoryState(State):
         *,
         paused: bool = False,
         uploading: bool = False,
+        needs_approval: bool = False,
     ) -> str:
         """As `State.open_campaign`."""
         described = CAMPAIGN.named(common)
@@ -199,7 +201,10 @@ class MemoryState(State):
             return "different"
         begun = {"digest": digest, "sealed": "0", "created": self._us()}
         self._campaigns[name] = described | CAMPAIGN.named(options or {}) | begun
-        if paused:
+        if needs_approval:
+            self._campaigns[name] |= {"approval": "needed", "hold": "paused", "hold_why": "it waits for an approval"}
+            self._campaigns[name] |= {"begins_paused": "1"} if paused else {}
+        elif paused:
             self._campaigns[name] |= {"hold": "paused", "hold_why": "it was uploaded paused"}
         elif uploading:
             why = "it is being uploaded"
@@ -224,6 +229,17 @@ class MemoryState(State):
         held = self._campaigns[name]
         if held.get("hold") == "cancelled":
             return "cancelled"
+        if held.get("approval") == "needed" and verb in {"pause", "resume"}:
+            held |= {"begins_paused": "1"} if verb == "pause" else {}
+            return "done" if verb == "pause" else "not approved"
+        if verb == "zones":
+            words = {zones: told[0] for zones, told in json.loads(argument).items()}
+            self._zones[name] = self._zones.get(name, {}) | words
+            return "done"
+        return self._control(verb, name, argument)
+
+    def _control(self, verb: str, name: str, argument: str) -> str:
+        held = self._campaigns[name]
         if verb == "abandon":
             held |= {"hold_why": argument} if "uploading" in held else {}
             return "done"
@@ -231,6 +247,8 @@ class MemoryState(State):
             del self._campaigns[name], self._outbox.campaigns[name]
             kept = {op_id: fields for op_id, fields in self._operations.items() if fields.get("campaign") != name}
             self._operations = kept
+        elif verb == "approve":
+            return self._approve(held, argument)
         elif verb == "change":
             held |= CAMPAIGN.named(json.loads(argument))
         elif verb == "resume":
@@ -238,6 +256,16 @@ class MemoryState(State):
                 held.pop(field_name, None)
         else:
             held |= {"hold": {"pause": "paused", "cancel": "cancelled"}[verb], "hold_why": argument}
+        return "done"
+
+    def _approve(self, held: dict[str, str], by: str) -> str:
+        if held.get("approval") != "needed":
+            return "done" if "approval" in held else "needs no approval"
+        held |= {"approval": "given", "approved_by": by, "approved_at": self._us()}
+        if held.pop("begins_paused", None):
+            held["hold_why"] = "it was uploaded paused"
+        else:
+            del held["hold"], held["hold_why"]
         return "done"
 
     def change_template(self, name: str, payload: str, digest: str) -> str:
@@ -258,6 +286,10 @@ class MemoryState(State):
         if name not in self._campaigns:
             return None
         return CampaignSnapshot.of(self._campaigns[name] | {"now": self._us()})
+
+    def campaign_zones(self, name: str) -> dict[str, str]:
+        """As `State.campaign_zones`."""
+        return dict(self._zones.get(name, {}))
 
     def campaign_picture(self, name: str) -> CampaignPicture | None:
         """As `State.campaign_picture`."""

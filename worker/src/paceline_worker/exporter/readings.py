@@ -26,7 +26,7 @@ _ACCOUNT: Final = (
 _COUNTS: Final = ("received", "duplicate", "refused", "inbox", *OUTCOMES)
 _CAMPAIGN: Final = (
     *("f", "hold", "sealed", "received", "duplicate", "refused", "inbox", "written", *OUTCOMES, "recent", "vu", "cap"),
-    *("cap_next", "window", "opens", "closes", "openings"),
+    *("cap_next", "window", "opens", "closes", "openings", "zoned", "fs"),
 )
 # A page takes the server a few milliseconds: so many accounts, and no more lanes and campaigns.
 _PAGE: Final = 100

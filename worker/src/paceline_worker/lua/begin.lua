@@ -64,6 +64,10 @@ local function still_open(o, slot)
   if o.look_up then return true end
   if o.valid_until and tonumber(o.valid_until) <= slot then return false end
   if o.openings and campaign.opening_at(o.openings, slot) ~= slot then return false end
+  if o.zones then
+    local opens, closes = zone.opening(o.campaign, o.zones, slot)
+    return closes ~= 0 and opens <= slot
+  end
   local c = o.source ~= '-' and campaign.of(o.campaign) or {}
   return not c.window or not c.closes or c.closes == '0' or slot < tonumber(c.closes)
 end

@@ -10,7 +10,7 @@ local LARGEST_RECORD, LARGEST_PAYLOAD = 16777216, 131072
 local ROW = {
   id = 64, to = 128, [field.o.payload] = LARGEST_PAYLOAD, [field.o.metadata] = LARGEST_PAYLOAD, [field.o.follows] = 64,
   [field.o.not_before] = 17, [field.o.valid_until] = 17, [field.o.openings] = 4096, [field.o.trace] = 512,
-  [field.o.idempotency_key] = 1040, [field.o.content_digest] = 128, [field.o.row_key] = 4096,
+  [field.o.idempotency_key] = 1040, [field.o.content_digest] = 128, [field.o.row_key] = 4096, [field.o.zones] = 16,
 }
 local COMMON = {
   [field.o.account] = 128, [field.o.sender] = 32, [field.o.priority] = 1, [field.o.kind] = 64, [field.o.max_attempts] = 4,
@@ -119,6 +119,18 @@ local function objection_to_row(row, common)
   end
 end
 
+-- Whether the zones of a row are known to its campaign; each set is asked for once.
+local known_zones = {}
+local function wrong_zone(row, name)
+  local zoned = name and campaign.of(name).zoned
+  if not zoned then return row.zones and 'a row of the record has zones, and its campaign has no hours of its recipients' or nil end
+  if not row.zones then return 'a row of the record has no zones, and its campaign has the hours of its recipients' end
+  if known_zones[row.zones] == nil then
+    known_zones[row.zones] = redis.call('HEXISTS', key.campaign(name) .. ':z', row.zones .. ':words') == 1
+  end
+  return not known_zones[row.zones] and 'a row of the record has zones that its campaign does not know' or nil
+end
+
 -- The senders that an account lists, between spaces, or nil. Read once for each account of a run.
 local senders_of = {}
 function record_of.senders(account)
@@ -138,7 +150,7 @@ function record_of.objection(record, held, a, name)
   local why = objection_to_whole(record, held, name) or objection_to_common(record, held)
   if why then return why end
   for _, row in ipairs(record.rows) do
-    why = objection_to_row(row, record.common or {})
+    why = objection_to_row(row, record.common or {}) or wrong_zone(row, name)
     if why then return why end
   end
 end
