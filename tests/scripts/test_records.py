@@ -3,13 +3,19 @@
 import json
 import random
 import re
+from datetime import UTC, datetime, timedelta
 from importlib import resources
 from typing import Any
 
 import pytest
 
-from paceline import names
-from paceline.inbox import record as record_module
+from paceline import DeleteMessage, ids, names
+from paceline.campaigns.given import given_back
+from paceline.campaigns.hours import RecipientHours
+from paceline.campaigns.recipients import Encoder, numbered
+from paceline.inbox.record import single
+from paceline.lua.fields import OPERATION
+from paceline.template import compiled
 from paceline_worker.state.state import REFUSED
 from tests.conftest import SENDER, add_account
 from tests.support import profiles
@@ -206,8 +212,23 @@ def test_random_records_do_no_harm(drive: Drive) -> None:
 
 
 def test_every_field_that_an_outbox_writes_is_known() -> None:
-    """The closed lists of accept.lua are those of `paceline.inbox.record`."""
-    described = re.findall(r"``(\w{1,3})``", str(record_module.__doc__).split("Fields of", 1)[1])
+    """The closed lists of accept.lua are what a single operation and a row of a campaign are written under."""
     script = resources.files("paceline_worker").joinpath("lua/shared/record.lua").read_text(encoding="utf-8")
-    listed = "".join(re.findall(r"^local (?:ROW|COMMON) = (\{.*\})$", script, re.MULTILINE))
-    assert set(described) == set(re.findall(r"(\w+) =", listed))
+    lists = "".join(re.findall(r"^local (?:ROW|COMMON) = \{(.*?)^\}", script, re.MULTILINE | re.DOTALL))
+    listed = {*map(OPERATION.code, re.findall(r"field\.o\.(\w+)", lists)), "id", "to"}
+    later = datetime.now(UTC) + timedelta(hours=1)
+    operation = DeleteMessage(
+        account="acme",
+        sender=SENDER,
+        message=ids.new_id(),
+        not_before=later,
+        window="00:00-24:00 UTC",
+        metadata={"order": "7"},
+        idempotency_key="order-7",
+    )
+    written = json.loads(single(operation, "x1", datetime.now(UTC), "trace"))
+    zoned = Encoder("spring", compiled("Hi"), hours=RecipientHours("09:00-18:00 recipient"))
+    told = {"to": ROW["to"], "key": "7", "not_before": later, "valid_until": later + timedelta(hours=1), "zone": "UTC"}
+    [row] = numbered([told])
+    row_fields = zoned(row) | given_back(1, {"metadata": {"order": "7"}})
+    assert listed == written["common"].keys() | written["rows"][0].keys() | row_fields.keys()

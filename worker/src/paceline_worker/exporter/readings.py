@@ -8,6 +8,7 @@ import redis
 import structlog
 
 from paceline.literals import OUTCOMES
+from paceline.lua.fields import CAMPAIGN
 from paceline.state.campaigns import CampaignSnapshot
 from paceline.state.scripts import Script
 from paceline.status.audit import Balance
@@ -25,8 +26,9 @@ _ACCOUNT: Final = (
 )
 _COUNTS: Final = ("received", "duplicate", "refused", "inbox", *OUTCOMES)
 _CAMPAIGN: Final = (
-    *("f", "hold", "sealed", "received", "duplicate", "refused", "inbox", "written", *OUTCOMES, "recent", "vu", "cap"),
-    *("cap_next", "window", "opens", "closes", "openings", "zoned", "fs"),
+    *(CAMPAIGN.code("sender"), "hold", "sealed", "received", "duplicate", "refused", "inbox", "written", *OUTCOMES),
+    *("recent", CAMPAIGN.code("valid_until"), "cap", "cap_next", "window", "opens", "closes", "openings", "zoned"),
+    CAMPAIGN.code("weighted_senders"),
 )
 # A page takes the server a few milliseconds: so many accounts, and no more lanes and campaigns.
 _PAGE: Final = 100
@@ -331,7 +333,8 @@ def _unaccounted(name: str, counted: Sequence[str | None], waiting: int, in_flig
 def _campaign_of(row: Sequence[Any]) -> tuple[CampaignReading, int]:
     """A campaign, and how many are in its list."""
     name, _, values, waiting, timed = row
-    campaign = CampaignSnapshot.read(dict(zip(_CAMPAIGN, values, strict=True)))
+    stored = {code: value for code, value in zip(_CAMPAIGN, values, strict=True) if value}
+    campaign = CampaignSnapshot.read(stored)
     return CampaignReading(name, campaign, max(0, campaign.remaining), timed), waiting
 
 
