@@ -101,6 +101,7 @@
 --   doomed        doomed         flag: it is deleted when nothing is left
 --   left          left           operations accepted and not settled
 --   completed_at  completed_at   when its numbers became final
+--   ended         ended          flag: it was complete before
 --   forgets_at    forgets_at     when its first outcome is deleted
 --   received      received       rows written
 --   written       written        rows that made an operation

@@ -119,6 +119,7 @@ seldom(attend, function()
     return
   end
     campaign.write(name, 'completed_at', int(now))
+    local is_first = redis.call('HSETNX', key.campaign(name), 'ended', '1') == 1
     if campaign.of(name).zoned then redis.call('PEXPIRE', key.campaign(name) .. ':z', retention) end
     redis.call('SREM', a.key .. ':c', name)
     redis.call('ZREM', a.key .. ':tm', 'c:0:' .. name)
@@ -126,7 +127,7 @@ seldom(attend, function()
     outcomes.announce({
       id = '', [field.o.account] = a.name, [field.o.campaign] = name, [field.o.kind] = 'campaign',
       [field.o.accepted_at] = redis.call('HGET', key.campaign(name), 'created'), to = '',
-    }, now, cancelled and 'cancelled' or 'complete', { count = (cancelled and c.cancelled or c.written) or '0' }, retention)
+    }, now, cancelled and 'cancelled' or 'complete', { count = (cancelled and c.cancelled or c.written) or '0', first = is_first }, retention)
   end
 
   function attend.campaign(a, name, now, retention)
