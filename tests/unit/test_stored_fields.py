@@ -39,6 +39,8 @@ NOT_FIELDS = {
     "delivery/engine.py": {"s"},
     "cli/show/outcomes.py": {"s"},
     "cli/dead.py": {"s", "m"},
+    "cli/spans.py": {"s", "m"},
+    "console/drawing.py": {"n"},
     "gateway/cli.py": {"m"},
     "state/snapshots.py": {"w", "s"},
 }

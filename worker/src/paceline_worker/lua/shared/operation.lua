@@ -4,8 +4,7 @@
 --      ^                  |                  |
 --      +---- give_back ---+---- defer, retry, step, look up -+        (the head of its lane, or a timer)
 --
--- Letters of `s` in o:<id>: w waiting, g granted, s sending, d settled. `ph` in o:<id>: its next call looks up whether the last
--- one took effect: l1 for the first time, l2 whether the history is fresh, l3 with a fresh one, l4 for the last time.
+-- lua/fields.lua names the fields of an operation, and tells the values of `state` and of `look_up`.
 --@include keys.lua
 --@include shared/campaigns.lua
 -- A granted operation that nobody begins goes back to its lane this long after its slot.
