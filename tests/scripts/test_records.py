@@ -16,7 +16,7 @@ from paceline.campaigns.recipients import Encoder, numbered
 from paceline.inbox.record import single
 from paceline.lua.fields import OPERATION
 from paceline.template import compiled
-from paceline_worker.state.state import REFUSED
+from paceline_worker.state.inbox import REFUSED
 from tests.conftest import SENDER, add_account
 from tests.support import profiles
 from tests.support.drive import Drive

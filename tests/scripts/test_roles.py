@@ -58,6 +58,7 @@ MATRIX: dict[tuple[str, ...], set[str]] = {
     ("SLOWLOG", "GET"): set(),
     ("CLIENT", "LIST"): set(),
     ("SCAN", "0"): {"operator"},
+    ("BGREWRITEAOF",): {"operator"},
     ("PING",): EVERYBODY,
     # keys of others
     ("GET", "another-application"): set(),
@@ -87,6 +88,11 @@ MATRIX: dict[tuple[str, ...], set[str]] = {
     # campaigns and outcomes
     ("HSET", f"{R}:c:spring", "p", "x"): STAFF | {"receiver"},
     ("HGET", f"{R}:c:spring", "p"): STAFF | {"exporter", "producer", "receiver"},
+    # who did what, and the key of the seals
+    ("XRANGE", f"{R}:trail", "-", "+"): STAFF,
+    ("XADD", f"{R}:trail", "*", "a", "b"): STAFF,
+    ("HGET", f"{R}:seals", "key"): STAFF,
+    ("HSET", f"{R}:seals", "key", "x"): STAFF,
     ("XRANGE", f"{R}:outcomes", "-", "+"): STAFF | {"exporter", "hooks", "reader"},
     ("XADD", f"{R}:outcomes", "*", "a", "b"): STAFF | {"receiver"},
     # webhooks out

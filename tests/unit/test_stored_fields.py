@@ -42,7 +42,8 @@ NOT_FIELDS = {
     "cli/spans.py": {"s", "m"},
     "console/drawing.py": {"n"},
     "gateway/cli.py": {"m"},
-    "state/snapshots.py": {"w", "s"},
+    "state/snapshots.py": {"w", "g", "s"},
+    "paceline/history.py": {"at"},
 }
 
 

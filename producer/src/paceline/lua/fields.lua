@@ -28,6 +28,7 @@
 --   rk    row_key            key of its campaign's row
 --   tp    trace              of the caller who sent it
 --   z     zones              id of the set of time zones of its number, of a campaign in its recipients' own hours
+--   g     seal               of what a worker may send (integrity/seals.py)
 --   rf    follows            id of the operation that goes first
 --   c     campaign           campaign name
 --   r     record             inbox record that brought it; a campaign's row has none
@@ -69,6 +70,8 @@
 --   vu    valid_until        of its operations that have none of their own
 --   p     template           payload of its operations, JSON
 --   tp    trace              of its upload
+--   pg    seal               of what its operations share (integrity/seals.py)
+--   unsealed  unsealed       flag: something of it was begun, and the seal is to be written
 --   fs    weighted_senders   its senders, if it has several: "number:weight ..."
 --   digest        digest         what must not change under one name
 --   keys          keys           whether its rows have keys: all, some, none

@@ -16,7 +16,10 @@ _T = TypeVar("_T")
 
 
 def _scripts() -> dict[str, Script]:
-    return {name: Script("paceline", name) for name in ("submit", "campaign", "look", "outcomes", "cancel", "tokens")}
+    return {
+        name: Script("paceline", name)
+        for name in ("submit", "campaign", "look", "outcomes", "cancel", "tokens", "trail")
+    }
 
 
 class AsyncState:

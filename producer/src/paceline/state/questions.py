@@ -26,7 +26,7 @@ class Question(Generic[_T]):
         given: what it was asked with, likewise.
     """
 
-    script: Literal["submit", "campaign", "look", "outcomes", "cancel", "tokens"]
+    script: Literal["submit", "campaign", "look", "outcomes", "cancel", "tokens", "trail"]
     arguments: tuple[str | int, ...]
     read: Callable[[Any], _T]
     name: str

@@ -9,7 +9,7 @@
 --         {"s":"go", "slot", ...} | {"s":"wait", "slot", "account"}: ask again just before that slot | {"s":"no", "why", "account"} }
 --         why: 'stale' (another grant owns it, or it is settled), 'suspended', 'paused', 'far' (its next slot is too far
 --         ahead, or outside its window: grant.lua decides again)
---         "go" also tells what it follows, what its earlier calls brought, whether the call looks up an unknown outcome, and with
+--         "go" also tells its seals, what it follows, what its earlier calls brought, whether the call looks up an unknown outcome, and with
 --         "moved" that its slot was changed
 -- keys  fl, o:<id>, a:<acct>, lanes, due, timers, u:<uuid> (read)
 -- An operation that comes too late for its slot is not thrown away: it moves to the account's next slot, under the same limits. A
@@ -130,6 +130,7 @@ local function begin(id, token, question)
     channel = o.kind == 'message.delete' and redis.call('HGET', o.lane, field.l.channel) or nil, treat_503 = a and a.treat_503 or nil,
     s = 'go', account = o.account, kind = o.kind, sender = o.sender, to = o.to, payload = o.payload, campaign = o.campaign,
     template = o.campaign and campaign.of(o.campaign).template or nil, priority = o.priority, accepted_at = o.accepted_at, max_attempts = o.max_attempts, on_unknown = o.on_unknown,
+    seal = o.seal, follows = o.follows, campaign_seal = o.campaign and campaign.of(o.campaign).seal or nil, unsealed = o.campaign and campaign.of(o.campaign).unsealed or nil,
     attempts = o.attempts or '0', slot = o.slot, tolerance = int(tolerance), window = a.window, moved = o.moved,
     hurried = a.base <= FAST and '1' or nil,
     throttled = int(a.throttled), key_version = a.key_version, trace = o.trace, upload_trace = o.campaign and campaign.of(o.campaign).trace or nil,

@@ -19,6 +19,8 @@ local moves = {}
 
 local outcomes = {}
 seldom(outcomes, function()
+  -- A person may let those wait again.
+  local SENT_AGAIN = { rejected = true, dead = true, held = true }
   -- Operations that follow another and are released with its outcome at once; the rest is for timers.
   local RELEASED_AT_ONCE = 20
 
@@ -59,7 +61,8 @@ seldom(outcomes, function()
     }
     if o.words or (detail.words or '') ~= '' then written[11], written[12] = field.o.words, detail.words or '' end
     redis.call('HSET', o.key, unpack(written))
-    redis.call('HDEL', o.key, field.o.question, field.o.jumps, field.o.set_aside)
+    -- Without its seal no worker sends it again, whatever is written into it.
+    redis.call('HDEL', o.key, field.o.question, field.o.jumps, field.o.set_aside, SENT_AGAIN[outcome] and field.o.set_aside or field.o.seal)
     count(o, outcome, 1)
     settled[#settled + 1] = { o.account, o.kind, outcome }
     if o.outcome then
