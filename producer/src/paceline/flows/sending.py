@@ -59,7 +59,7 @@ class Duplicate:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The worker could not take the record.
+    """The worker did not take the record into a lane: it cannot be read, or its recipient is on a suppression list.
 
     Args:
         reason: one sentence.
@@ -125,7 +125,10 @@ def waiting(
             if not record.created_here:
                 return Duplicate(op_id)
             picture = yield questions.operation(op_id)
-            return Queued(op_id, status_of(picture).expected_at if picture else None)
+            status = status_of(picture) if picture else None
+            if status and status.state == "suppressed":
+                return Refused(status.words or status.state)
+            return Queued(op_id, status.expected_at if status else None)
         left = deadline - clock()
         if left <= 0:
             raise NotYetAccepted(f"no worker accepted {op_id} within {timeout:g} s; it is kept")

@@ -134,6 +134,8 @@ def single(operation: Operation, op_id: str, now: datetime, traced: str = "") ->
         row["metadata"] = compact(operation.metadata)
     if operation.idempotency_key is not None:
         row |= {"idempotency_key": operation.idempotency_key, "content_digest": content_digest(operation)}
+    if operation.exempt:
+        row["exempt"] = operation.exempt
     if traced:
         row["trace"] = traced
     return compact(

@@ -25,6 +25,7 @@
 --   wi    openings           of its own window: "open-close ..."
 --   ik    idempotency_key    as it was given
 --   dg    content_digest     what tells contents under one idempotency key apart
+--   ex    exempt             why it leaves although its recipient is on a suppression list
 --   rk    row_key            key of its campaign's row
 --   tp    trace              of the caller who sent it
 --   z     zones              id of the set of time zones of its number, of a campaign in its recipients' own hours
@@ -117,6 +118,7 @@
 --   cancelled     cancelled      operations with this outcome
 --   dead          dead           operations with this outcome
 --   held          held           operations with this outcome
+--   suppressed    suppressed     operations with this outcome
 --   receipt_sent      receipt_sent      messages sent and not known to have failed
 --   receipt_not_sent  receipt_not_sent  messages that failed after all
 --   receipt_received  receipt_received  messages on the recipient's device
@@ -151,6 +153,7 @@
 --   spread        spread           what J was lately
 --   heard         heard            answers counted, up to as many as are needed
 --   answered      answered         slot of the last one
+--   sup           listed         flag: it has a suppression list
 --   suspended     suspended        why, in words
 --   suspended_at  suspended_at     since when
 --   paused_until  paused_until     a 429 or an open breaker

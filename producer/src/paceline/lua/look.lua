@@ -2,8 +2,8 @@
 --
 -- KEYS  1 root
 -- ARGV  1 verb, then
---         operation: 2 id                 -> JSON {operation, account, lanes, campaign, position, not_before, backoff_until, follows},
---                                            or '' when unknown
+--         operation: 2 id                 -> JSON {operation, account, lanes, campaign, position, not_before, backoff_until, follows,
+--                                            suppressed}, or '' when unknown
 --         record:    2 record id, 3 id    -> JSON {waiting, refused, known, created_here}, cheap enough to poll
 --         accounts:                       -> account names
 --         account:   2 name               -> JSON {account, now, counts, lanes, in_flight, timed, held}: what waits is counted from the
@@ -20,7 +20,7 @@
 --       oldest_at, sources}, a source {name, waiting, timed, zones} with fields of its campaign, zones a list of {id, words, openings, opens,
 --       closes, waiting}, an account's quota_use a list of {n, window, used, oldest, newest}.
 -- keys  all, read only. Cost: O(senders + open campaigns) for an account; O(lane) to find one operation's position.
---@include keys.lua
+--@include listed.lua
 --@include zones.lua
 local verb = ARGV[1]
 local now = server_time()
@@ -183,6 +183,19 @@ local function position_of(o, id)
   return redis.call('LPOS', list, id, 'RANK', -1, 'MAXLEN', 2000) or redis.call('LPOS', list, id) or nil
 end
 
+-- The reason of the list that a recipient is on, or nil; a service whose server user may not read the lists is told of none.
+local function suppressed(account, a, to)
+  local lists = { a.listed and account or false, redis.pcall('HEXISTS', key.meta, 'sup') == 1 and EVERY_ACCOUNT or false }
+  for _, list in ipairs(lists) do
+    local entry = list and redis.pcall('HGET', key.suppressed(list), to)
+    if type(entry) == 'string' then
+      local readable, reason = pcall(listed.reason, list, entry)
+      return readable and reason or ''
+    end
+  end
+  return nil
+end
+
 if verb == 'operation' then
   local id = ARGV[2]
   local o = as_table(redis.call('HGETALL', key.operation(id)))
@@ -200,6 +213,7 @@ if verb == 'operation' then
     reply.lanes = lanes_of(o.account)
     reply.campaign = o.campaign and fields(key.campaign(o.campaign), CAMPAIGN_FIELDS) or nil
     reply.position = position_of(o, id)
+    reply.suppressed = not o.exempt and not o.look_up and o.kind ~= 'number.check' and suppressed(o.account, account, o.to) or nil
     reply.not_before = redis.call('ZSCORE', key.account(o.account) .. ':tm', 'n:' .. timer)
       or (o.campaign and redis.call('ZSCORE', key.campaign(o.campaign) .. ':tm', timer)) or nil
     reply.follows = o.follows and redis.call('ZSCORE', key.account(o.account) .. ':tm', 'v:' .. o.follows .. ':' .. id) and o.follows or nil

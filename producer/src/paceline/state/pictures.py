@@ -27,6 +27,7 @@ class OperationPicture:
         not_before_us: it waits for this time.
         backoff_until_us: it waits for the end of its back-off.
         follows: it waits for the outcome of this operation.
+        suppressed: reason of the suppression list that its recipient is on; None: of no list.
     """
 
     operation: OperationSnapshot
@@ -37,6 +38,7 @@ class OperationPicture:
     not_before_us: int | None = None
     backoff_until_us: int | None = None
     follows: str | None = None
+    suppressed: str | None = None
 
     @classmethod
     def read(cls, reply: Mapping[str, Any]) -> Self:

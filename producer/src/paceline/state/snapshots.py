@@ -53,6 +53,7 @@ class OperationSnapshot:
         metadata: JSON, as it was given.
         idempotency_key: as it was given.
         row_key: key of its campaign's row.
+        exempt: why it leaves although its recipient is on a suppression list.
         follows: the operation that goes first.
         cancelled_because: why it is being cancelled.
         look_up: phase, when its next call looks up an unknown outcome.
@@ -86,6 +87,7 @@ class OperationSnapshot:
     metadata: str = "{}"
     idempotency_key: str | None = None
     row_key: str | None = None
+    exempt: str | None = None
     follows: str | None = None
     cancelled_because: str | None = None
     look_up: str | None = None

@@ -56,7 +56,7 @@ class Status:
 
     Args:
         id: the operation.
-        state: waiting, granted, sending, or its outcome (accepted, rejected, expired, cancelled, dead, held).
+        state: waiting, granted, sending, or its outcome (accepted, rejected, expired, cancelled, dead, held, suppressed).
         account: account name.
         campaign: campaign name, or None.
         kind: such as ``message.to_number``.
@@ -78,6 +78,7 @@ class Status:
         to: whom or what it is about: a number, a group, a remote id; its own id where it makes a group.
         idempotency_key: as it was given.
         key: of its campaign's row, as it was given.
+        exempt: why it leaves although its recipient is on a suppression list, as it was given.
     """
 
     id: str
@@ -102,6 +103,7 @@ class Status:
     to: str = ""
     idempotency_key: str | None = None
     key: str | None = None
+    exempt: str | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Plain values, times in ISO 8601."""
@@ -155,6 +157,7 @@ def status_of(picture: OperationPicture) -> Status:
         to=operation.to,
         idempotency_key=operation.idempotency_key,
         key=operation.row_key,
+        exempt=operation.exempt,
     )
 
 
@@ -172,7 +175,7 @@ def _history(operation: OperationSnapshot) -> tuple[Event, ...]:
 
     # The slot of one that was looked up last is that of the look-up, and what was given up never left.
     outcome = operation.outcome
-    left = outcome and outcome not in {"expired", "cancelled"} and story[-1].what != "looked up"
+    left = outcome and outcome not in {"expired", "cancelled", "suppressed"} and story[-1].what != "looked up"
     if left and operation.slot_us:
         story.append(Event(instant(operation.slot_us), "sent"))
     story.sort(key=attrgetter("at"))
@@ -210,6 +213,8 @@ def _forecast(picture: OperationPicture) -> tuple[int | None, str]:
         return None, "its account was removed"
     if operation.cancelled_because:
         return None, f"it is being cancelled: {operation.cancelled_because}"
+    if picture.suppressed is not None:
+        return None, f"its recipient is on a suppression list ({picture.suppressed}): its turn ends it without a call"
     if account.suspended:
         return None, f"the account is suspended: {account.suspended}"
     if campaign and campaign.hold and not operation.look_up:

@@ -11,6 +11,7 @@ local ROW = {
   id = 64, to = 128, [field.o.payload] = LARGEST_PAYLOAD, [field.o.metadata] = LARGEST_PAYLOAD, [field.o.follows] = 64,
   [field.o.not_before] = 17, [field.o.valid_until] = 17, [field.o.openings] = 4096, [field.o.trace] = 512,
   [field.o.idempotency_key] = 1040, [field.o.content_digest] = 128, [field.o.row_key] = 4096, [field.o.zones] = 16,
+  [field.o.exempt] = 1024,
 }
 local COMMON = {
   [field.o.account] = 128, [field.o.sender] = 32, [field.o.priority] = 1, [field.o.kind] = 64, [field.o.max_attempts] = 4,
@@ -114,6 +115,7 @@ local function objection_to_row(row, common)
     return 'operation ' .. string.gsub(row.follows, '[^%w_-]', '?') .. ', which it follows, is not known, or was deleted after its retention time'
   end
   if row.follows and not (row.valid_until or common.valid_until) then return 'a row of the record follows another for ever' end
+  if row.exempt and common.priority ~= 't' then return 'a row of the record is exempt from suppression, and not transactional' end
   for _, name in ipairs(TIMES) do
     if not string.match(row[name] or common[name] or '0', '^%d+$') then return 'a row of the record holds a time that is no number' end
   end
