@@ -226,6 +226,7 @@ def test_every_field_that_an_outbox_writes_is_known() -> None:
         window="00:00-24:00 UTC",
         metadata={"order": "7"},
         idempotency_key="order-7",
+        exempt="a receipt that was asked for",
     )
     written = json.loads(single(operation, "x1", datetime.now(UTC), "trace"))
     zoned = Encoder("spring", compiled("Hi"), hours=RecipientHours("09:00-18:00 recipient"))

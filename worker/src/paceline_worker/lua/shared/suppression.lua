@@ -37,7 +37,7 @@ seldom(suppression, function()
     redis.call('ZREM', key.timers, LISTED .. name)
     local there = redis.call('EXISTS', key.suppressed(name)) == 1
     if a then a.listed = there and '1' or nil end
-    if not there then return redis.call('HDEL', key.account(name), 'sup') end
-    if redis.call('EXISTS', key.account(name)) == 1 then redis.call('HSET', key.account(name), 'sup', '1') end
+    if not there then return redis.call('HDEL', key.account(name), field.a.listed) end
+    if redis.call('EXISTS', key.account(name)) == 1 then redis.call('HSET', key.account(name), field.a.listed, '1') end
   end
 end)
