@@ -43,6 +43,7 @@ class CampaignSnapshot:
         approved_by: who approved it.
         approved_at_us: when.
         sealed: whether its upload is whole.
+        offered: rows of its last upload.
         invalid: rows of its last upload that were left out.
         created_at_us: when it was made.
         fresh: whether nothing of it was ever begun.
@@ -90,6 +91,7 @@ class CampaignSnapshot:
     approved_by: str | None = None
     approved_at_us: int | None = None
     sealed: bool = False
+    offered: int = 0
     invalid: int = 0
     created_at_us: int = field(default=0, metadata={"stored": "created"})
     fresh: bool = False

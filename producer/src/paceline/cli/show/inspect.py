@@ -3,12 +3,12 @@ from typing import Annotated
 import typer
 
 from paceline.cli.options import Json, opened_state
-from paceline.cli.render import counted, expected, iso, say, say_json
+from paceline.cli.render import counted, expected, say, say_json
 from paceline.cli.show.show import show_status
 from paceline.errors import NotFound
-from paceline.forecast.outlook import expected_departure
 from paceline.state.calls import State
 from paceline.state.pictures import OperationPicture
+from paceline.status.explanation import explained
 from paceline.status.view import Status, status_of
 from paceline.times import instant
 
@@ -44,32 +44,19 @@ def explain(op_id: Id, *, json_output: Json = False) -> None:
     workers, unreachable = fleet.workers, fleet.unreachable
     seen = status_of(picture)
     if json_output:
-        account = picture.account if picture.position is not None else None
-        leaves = expected_departure(picture, account) if account else None
-        say_json(
-            {
-                "id": seen.id,
-                "state": seen.state,
-                "why": seen.why,
-                "expected_at": iso(seen.expected_at),
-                "account": seen.account,
-                "ahead": leaves.ahead if leaves else None,
-                "workers": workers,
-                "unreachable": unreachable,
-            }
-        )
-        return
+        return say_json(explained(picture, fleet))
     say(f"{seen.id} is {seen.state}: {seen.why}.")
     if when := _expected(seen, picture):
         say(f"Expected to leave {when}.")
     if seen.settled_at:
-        return
+        return None
     if unreachable:
         who = "No worker" if not workers else counted(unreachable, "worker") + " of the fleet"
         verb = "can" if not workers else "cannot"
         say(f"{who} {verb} reach the provider ({fleet.unreachable_why}); each tries again by itself.")
     elif not workers:
         say("No worker is alive, so nothing leaves until one is started.")
+    return None
 
 
 def _read(state: State, op_id: str) -> OperationPicture:
