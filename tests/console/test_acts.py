@@ -52,11 +52,13 @@ def test_a_campaign_is_started_paused_changed_resumed_and_cancelled(console: Con
     person.post(
         "/campaigns/spring/change", rate="5/minute", window="Mon-Fri 09:00-18:00 UTC", weight="3", auto_pause="0"
     )
-    fields = console.worker.plain.campaign("spring")
-    assert ("5/minute", "3", "0") == (fields["rate"], fields["weight"], fields["auto_pause"])
+    campaign = console.worker.plain.campaign("spring")
+    assert campaign
+    assert ("5/minute", 3, 0) == (campaign.rate, campaign.weight, campaign.auto_pause)
     person.post("/campaigns/spring/change", rate="", window="")
-    fields = console.worker.plain.campaign("spring")
-    assert (None, None, "3") == (fields.get("rate"), fields.get("window"), fields["weight"])
+    campaign = console.worker.plain.campaign("spring")
+    assert campaign
+    assert ("", "", 3) == (campaign.rate, campaign.window, campaign.weight)
     person.post("/campaigns/spring/resume")
     assert "running" == _state(console)[0]
     assert '<strong class="num">4</strong> messages are not sent' in person.page("/campaigns/spring/cancel")
@@ -147,9 +149,9 @@ def test_an_account_is_suspended_and_resumed(console: Console, person: Person) -
     assert "number under review" in person.page("/accounts/acme")
     assert 422 == person.post("/accounts/acme/suspend", reason="x" * 161).status_code
     person.post("/accounts/acme/resume")
-    found = console.worker.plain.account("acme")
-    assert found is not None
-    assert not found["account"].get("suspended")
+    picture = console.worker.plain.account("acme")
+    assert picture is not None
+    assert picture.account.suspended is None
 
 
 def test_held_operations_are_released_or_dropped(console: Console, person: Person) -> None:
@@ -195,6 +197,31 @@ def test_a_waiting_message_is_cancelled(console: Console, person: Person) -> Non
     assert console.outbox.status(op_id).why.endswith("cancelled: by anna")
     done = console.settled("accepted", 3)
     assert 409 == person.post(f"/operations/{done}/cancel").status_code
+
+
+def test_numbers_are_suppressed_and_taken_off(console: Console, person: Person) -> None:
+    """On the list of an account or of all; looked up; wrong numbers are told; only with the scope, only what one may see."""
+    assert "The list is empty" in person.page("/suppression")
+    answer = person.post(
+        "/suppression", account="acme", act="add", numbers="+15550200001, +15550200002", reason="asked"
+    )
+    assert "/console/suppression?said=suppressed&n=2" == answer.headers["location"]
+    text = person.page("/suppression", 200, account="acme", number="+15550200002")
+    assert (True, True) == ("+15550200001" in text, "is suppressed since" in text)
+    assert "is not suppressed" in person.page("/suppression", 200, account="*", number="+15550200002")
+    assert 'role="alert"' in person.page("/suppression", 200, account="acme", number="nobody")
+    answer = person.post("/suppression", account="acme", act="remove", numbers="+15550200001")
+    assert "/console/suppression?said=unsuppressed&n=1" == answer.headers["location"]
+    for numbers in ("", "nobody", "+15550200001 " * 1001):
+        assert 422 == person.post("/suppression", account="*", act="add", numbers=numbers).status_code
+    other = console.signed_in("read,suppress", "other")
+    assert "Choose a list" in other.page("/suppression")
+    for account in ("acme", "*"):
+        other.page("/suppression", 404, account=account)
+        assert 404 == other.post("/suppression", account=account, act="add", numbers=RECIPIENT).status_code
+    reader = console.signed_in("read")
+    assert "+155••••••02" in reader.page("/suppression", 200, account="acme")
+    assert 403 == reader.post("/suppression", account="acme", act="remove", numbers=RECIPIENT).status_code
 
 
 def test_every_act_is_written_down(console: Console, person: Person, caplog: pytest.LogCaptureFixture) -> None:
