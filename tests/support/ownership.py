@@ -11,7 +11,7 @@ _OWNED_BY_STATE: Final = re.compile(
     r":(accounts|keys|due|timers|fl|inbox|meta|workers|outcomes|receipts|campaigns|tokens|c:[^:]+|in:[^:]+)$"
 )
 _OWNED_BY_CAMPAIGN: Final = re.compile(r":c:(?P<campaign>[^:]+):(?:tm|out|z)$")
-_OWNED_BY_ACCOUNT: Final = re.compile(r":(?:a|l|about|secret|hook):(?P<account>[^:]+)(?::.*)?$")
+_OWNED_BY_ACCOUNT: Final = re.compile(r":(?:a|l|about|pools|secret|hook):(?P<account>[^:]+)(?::.*)?$")
 
 
 def ownerless_keys(client: redis.Redis) -> list[str]:

@@ -134,7 +134,9 @@ def read(
         rows.known += there
         # Which ones is not told. An upload that was interrupted has written the first.
         for fields in batch[there:]:
-            part = (described.sender, fields["z"]) if "z" in fields else None
+            part = None
+            if described.senders or "z" in fields:
+                part = (described.sender_of(fields["to"]), fields.get("z", ""))
             rows.take(1, ends_us=int(fields.get("vu", 0)), begins_us=int(fields.get("nb", 0)), part=part)
         batch.clear()
 

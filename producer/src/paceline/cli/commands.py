@@ -109,6 +109,7 @@ COMMANDS: Final[dict[str, Command]] = {
         "Serve operations, campaigns and outcomes over HTTP, for services in any language.",
         example("paceline gateway --port 9811"),
     ),
+    "pools": Command("paceline.cli.pools:app", "Pools of senders: several numbers of an account share its campaigns."),
     "tokens": Command("paceline.gateway.cli:tokens_app", "Tokens of the HTTP gateway."),
     "secret": Command("paceline.cli.secret:app", "Secrets for the environment."),
 }

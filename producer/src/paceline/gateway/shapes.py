@@ -112,7 +112,12 @@ class CampaignIn(CampaignOptions):
     """A campaign, and recipients of it. Sent again with further recipients it goes on."""
 
     account: str = Field(examples=["acme"])
-    sender: str = Field(examples=["+15550100001"])
+    sender: str | list[str] = Field(
+        default="",
+        examples=["+15550100001"],
+        description="One number, or several, each perhaps with a weight: +15550100001=3.",
+    )
+    pool: str | None = Field(default=None, description="Instead of `sender`: the numbers of a pool.")
     template: str = Field(examples=["Hi {name}"])
     recipients: list[dict[str, Any]] = Field(
         min_length=1, max_length=10_000, examples=[[{"to": "+15550100002", "name": "Ada", "key": "customer-7"}]]

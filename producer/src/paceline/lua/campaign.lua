@@ -15,7 +15,7 @@
 --                 take the place of the old ones
 --         read, read zones, resume, delete: nothing more
 --       options: `weight`, `rate` and `cap` (its cap: the words, and us between two of its operations), `window`, `openings` (the
---       window's: "open-close ..." in us), `auto_pause` (percent), `vu`, `zoned`
+--       window's: "open-close ..." in us), `auto_pause` (percent), `vu`, `zoned`, `on_failure` (pools.lua)
 -- reply open: 'opened' | 'continued' | 'different' | 'unknown account' | 'cancelled' | 'deleted' | 'forgotten'
 --       read: flat hash, `now` added; empty when unknown     read zones: flat, id of a set and its names     else: 'done' | 'unknown campaign' | 'cancelled' | 'complete' | 'begun' |
 --       'not approved' | 'needs no approval'
@@ -77,8 +77,10 @@ local function reweigh(account, sender, old, new)
 end
 
 local function set_options(options)
-  local known = fields(c, { 'a', 'f', 'weight', 'cap', 'cap_next' })
-  if options.weight and known.a then reweigh(known.a, known.f, known.weight, options.weight) end
+  local known = fields(c, { 'a', 'f', 'fs', 'weight', 'cap', 'cap_next' })
+  if options.weight and known.a then
+    for sender in string.gmatch(known.fs or known.f .. ':', '(%+%d+):') do reweigh(known.a, sender, known.weight, options.weight) end
+  end
   for field, value in pairs(options) do
     if value == '' then
       redis.call('HDEL', c, field)
@@ -125,6 +127,7 @@ if verb == 'open' then
   -- Of recipients that were forgotten nobody could tell that they had their message.
   if known.forgets_at and tonumber(known.forgets_at) <= server_time() then return 'forgotten' end
   redis.call('SADD', key.account(common.a) .. ':c', name)
+  if common.fs then redis.call('HSET', key.account(common.a), 'pooled', '1') end
   set_options(cjson.decode(ARGV[5]))
   if known.digest then
     -- Continued another day: all rows, old and new, are valid as long as was asked for last.
@@ -134,6 +137,14 @@ if verb == 'open' then
     redis.call('PERSIST', c .. ':z')
     if common.ur then redis.call('HSET', c, 'ur', common.ur) end  -- one of the previous release has none
     if ARGV[7] == '1' then want_approval() end
+    if common.fs then
+      -- Senders that left the pool go on with what they have.
+      local senders = common.fs
+      for sender in string.gmatch(redis.call('HGET', c, 'fs') or '', '(%+%d+):') do
+        if not string.find(senders, sender .. ':', 1, true) then senders = senders .. ' ' .. sender .. ':0' end
+      end
+      redis.call('HSET', c, 'fs', senders)
+    end
     poke(common.a)
     return 'continued'
   end
@@ -212,6 +223,12 @@ elseif verb == 'change' then
 elseif verb == 'resume' and known.approval == 'needed' then
   return 'not approved'
 elseif verb == 'resume' then
+  -- A person says that its senders work again.
+  for sender in string.gmatch(redis.call('HGET', c, 'failed') or '', '%+%d+') do
+    redis.call('HDEL', c, 'failed:' .. sender)
+    redis.call('HDEL', key.lane(known.a, sender), 'sus', 'bs')
+  end
+  redis.call('HDEL', c, 'failed')
   redis.call('HDEL', c, 'hold', 'hold_why', 'hold_at', 'recent', 'uploading')
 elseif verb == 'pause' and known.approval == 'needed' then
   redis.call('HSET', c, 'begins_paused', '1')  -- it stays so when it is approved

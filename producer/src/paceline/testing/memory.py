@@ -267,6 +267,10 @@ class MemoryState(State):
         """As `State.campaign`."""
         return dict(self._campaigns.get(name, {}))
 
+    def pools(self, account: str) -> dict[str, str]:  # noqa: ARG002 - it has none
+        """As `State.pools`."""
+        return {}
+
     def campaign_zones(self, name: str) -> dict[str, str]:
         """As `State.campaign_zones`."""
         return dict(self._zones.get(name, {}))

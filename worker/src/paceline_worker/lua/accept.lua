@@ -10,6 +10,7 @@
 --@include shared/moves.lua
 --@include shared/work.lua
 --@include shared/record.lua
+--@include shared/pools.lua
 local REFUSAL_KEPT_S = 86400
 -- `flows.sending` makes an error of these words.
 local OTHER_CONTENT = 'its idempotency key belongs to an operation with other content'
@@ -70,8 +71,17 @@ local function accept(rid, held)
   local common, sender = record.common or {}, record.sender
   local lane = key.lane(account, sender)
   redis.call('SADD', a.key .. ':ln', sender)
-  -- `zones`: of each set of zones its operations, in the order in which the record names the sets.
-  local written, duplicates, other_content, transactional, bulk, zones = 0, 0, 0, {}, {}, {}
+  local pooled = record.campaign and campaign.of(record.campaign).fs
+  -- `parts`: of each sender and set of zones its operations, in the order in which they come first.
+  local written, duplicates, other_content, transactional, bulk, parts = 0, 0, 0, {}, {}, {}
+  local function into_part(own, z, id)
+    local name = own .. '|' .. (z or '')
+    if not parts[name] then
+      parts[name] = { sender = own, z = z, ids = {} }
+      parts[#parts + 1] = parts[name]
+    end
+    table.insert(parts[name].ids, id)
+  end
   for _, row in ipairs(record.rows) do
     local o = key.operation(row.id)
     if redis.call('EXISTS', o) == 1 then
@@ -100,6 +110,14 @@ local function accept(rid, held)
         flat[#flat + 1] = 'r'
         flat[#flat + 1] = rid
       end
+      local own = sender
+      if pooled then
+        own = pool.sender_of(account, record.campaign, row.to) or sender
+        pool.note(account, row.to, own)
+        if own ~= sender then flat[#flat + 1], flat[#flat + 2] = 'f', own end
+      elseif a.pooled and common.k == 'message.to_number' then
+        pool.note(account, row.to, sender)
+      end
       redis.call('HSET', o, unpack(flat))
       local from = earliest(row, common)
       local seq = (from > now + HOP or row.wi) and numbered(account, row.id)
@@ -107,9 +125,8 @@ local function accept(rid, held)
         schedule(account, record.campaign, row.id, from, seq)
       elseif record.priority == 't' and not record.campaign then
         transactional[#transactional + 1] = row.id
-      elseif row.z then
-        if not zones[row.z] then zones[#zones + 1], zones[row.z] = row.z, {} end
-        table.insert(zones[row.z], row.id)
+      elseif row.z or pooled then
+        into_part(own, row.z, row.id)
       else
         bulk[#bulk + 1] = row.id
       end
@@ -121,13 +138,22 @@ local function accept(rid, held)
     was_empty = true
     campaign.offer(account, lane, record.campaign or '-', now)
   end
-  local is_offered = false
-  for _, z in ipairs(zones) do
-    is_offered = zone.push(lane, record.campaign, z, false, now + HOP, zones[z]) or is_offered
-  end
-  if is_offered then
-    was_empty = true
-    campaign.offer(account, lane, record.campaign, now)
+  for _, part in ipairs(parts) do
+    local own = key.lane(account, part.sender)
+    local was_filled
+    if part.z then
+      was_filled = zone.push(own, record.campaign, part.z, false, now + HOP, part.ids)
+    else
+      was_filled = redis.call('RPUSH', key.bulk(own, record.campaign), unpack(part.ids)) == #part.ids
+    end
+    if was_filled then
+      was_empty = true
+      campaign.offer(account, own, record.campaign, now)
+      if part.sender ~= sender then
+        redis.call('SADD', a.key .. ':ln', part.sender)
+        lanes.refresh(account, part.sender, now)
+      end
+    end
   end
   count(tally, 'written', written)
   if record.campaign then campaign.count_left(account, record.campaign, written, now) end

@@ -7,6 +7,7 @@ from rich.live import Live
 
 from paceline.campaigns.campaign import Progress, progress_of
 from paceline.campaigns.options import DEFAULT_AUTO_PAUSE
+from paceline.campaigns.senders import from_field
 from paceline.cli.campaign.expectation import when
 from paceline.cli.campaign.options import Name
 from paceline.cli.options import Json, opened_state
@@ -33,8 +34,9 @@ def status(
     JSON: name, state (uploading, running, paused, cancelling, cancelled, complete), why (of a pause or a cancellation),
     approval (needed, given or null), approved_by, approved_at, account, sender, created_at, completed_at, valid_until,
     weight, rate, window, auto_pause (percent), uploaded, complete, total, settled, remaining, received, duplicates,
-    refused, in_inbox, invalid, outcomes (by name), receipts (sent, not_sent, delivered, read), forecast (starts_at,
-    ends_at, remaining, why). With --watch, one document whenever a number or the state changed.
+    refused, in_inbox, invalid, senders (number, waiting, failed, failed_at), outcomes (by name), receipts (sent,
+    not_sent, delivered, read), forecast (starts_at, ends_at, remaining, why). With --watch, one document whenever a
+    number or the state changed.
     """
     with opened_state() as state:
         if watch:
@@ -48,7 +50,7 @@ def status(
 def list_(*, json_output: Json = False) -> None:
     """List all campaigns.
 
-    JSON: a list of what `campaign status --json` prints, without the forecast.
+    JSON: a list of what `campaign status --json` prints, without senders and forecast.
     """
     with opened_state() as state:
         campaigns = {name: fields for name in state.campaigns() if (fields := state.campaign(name))}
@@ -87,7 +89,38 @@ def described(name: str, seen: Mapping[str, Any]) -> dict[str, Any]:
         name: the campaign.
         seen: from `found`.
     """
-    return _fields(name, seen["campaign"]) | {"forecast": forecast_of(name, seen).as_json()}
+    ahead = {"forecast": forecast_of(name, seen).as_json()}
+    return _fields(name, seen["campaign"]) | {"senders": _senders(name, seen)} | ahead
+
+
+def _senders(name: str, seen: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The senders of a campaign: what waits for each, and why it fails if so."""
+    waiting = {
+        lane["sender"]: int(one["waiting"]) for lane in seen["lanes"] for one in lane["sources"] if one["name"] == name
+    }
+    fields = seen["campaign"]
+    numbers = [sender.number for sender in from_field(fields["fs"])] if fields.get("fs") else [fields["f"]]
+    rows = []
+    for number in numbers:
+        since, _, words = fields.get(f"failed:{number}", "").partition("|")
+        failed_at = iso(instant(since)) if since else None
+        rows.append(
+            {"number": number, "waiting": waiting.get(number, 0), "failed": words or None, "failed_at": failed_at}
+        )
+    return rows
+
+
+def _sender_rows(name: str, seen: Mapping[str, Any]) -> list[tuple[str, str]]:
+    rows = _senders(name, seen)
+    if len(rows) == 1:
+        return [("from", rows[0]["number"])]
+    return [
+        (
+            "from",
+            f"{row['number']}: {row['waiting']:,} waiting" + (f", fails: {row['failed']}" if row["failed"] else ""),
+        )
+        for row in rows
+    ]
 
 
 def _fields(name: str, fields: Mapping[str, str]) -> dict[str, Any]:
@@ -159,7 +192,7 @@ def _facts(name: str, found: Mapping[str, Any]) -> Any:
             ("why", seen.why if seen.hold else None),
             ("approved", _approval(seen)),
             ("account", fields["a"]),
-            ("from", fields["f"]),
+            *_sender_rows(name, found),
             ("window", fields.get("window") or None),
             ("rate", fields.get("rate") or None),
             ("weight", int(fields.get("weight") or 1)),

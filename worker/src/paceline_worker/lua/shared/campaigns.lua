@@ -19,7 +19,7 @@ local campaign = {}
 seldom(campaign, function()
   local FIELDS = {
     'a', 'f', 'pr', 'k', 'vu', 'mx', 'unk', 'ur', 'p', 'hold', 'weight', 'window', 'opens', 'closes', 'cap', 'cap_next', 'auto_pause',
-    'recent', 'forgets_at', 'completed_at', 'tp', 'fresh', 'doomed', 'zoned', 'fs',
+    'recent', 'forgets_at', 'completed_at', 'tp', 'fresh', 'doomed', 'zoned', 'fs', 'failed', 'on_failure',
   }
   -- Outcomes of which the rejected share is taken.
   local RECENT = 100
@@ -60,6 +60,12 @@ seldom(campaign, function()
     return senders
   end
 
+  -- Whether the sender of a lane fails, so that what the campaign has there waits, or goes to its other senders (pools.lua).
+  function campaign.lacks_sender(lane, name)
+    local failed = campaign.of(name).failed
+    return failed ~= nil and string.find(failed, ' ' .. string.match(lane, '%+%d+$') .. ' ', 1, true) ~= nil
+  end
+
   -- Whether an operation of a source waits in a lane.
   function campaign.has_work(lane, name)
     if name ~= '-' and campaign.of(name).zoned then return zone.has_work(lane, name) end
@@ -95,6 +101,10 @@ seldom(campaign, function()
       local hold = campaign.of(name).hold
       if hold == 'cancelled' then return campaign.wake(account, name, now) end
       if hold then return end
+      if campaign.lacks_sender(lane, name) then
+        if campaign.of(name).on_failure ~= 'stop' then campaign.wake(account, name, now) end
+        return
+      end
       local from = campaign.free_from(lane, name, now + HOP)
       if from > now + HOP then return campaign.wake(account, name, from - HOP) end
     end
@@ -105,6 +115,10 @@ seldom(campaign, function()
   function campaign.may_send(account, lane, name, slot)
     if name == '-' then return true end
     local hold = campaign.of(name).hold
+    if campaign.lacks_sender(lane, name) then
+      source.leave(lane, name)
+      return false
+    end
     local from = not hold and campaign.free_from(lane, name, slot)
     if from and from <= slot then return true end
     source.leave(lane, name)
