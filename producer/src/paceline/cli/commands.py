@@ -139,9 +139,23 @@ BESIDE: Final[dict[str, Command]] = {
             needs=_PROVIDER,
         ),
         Command(
+            "paceline_worker.cli.hooks:app",
+            "Webhooks out: post signed events to other services.",
+            needs=("aiohttp", "cryptography", "prometheus_client", "standardwebhooks", "structlog"),
+        ),
+        Command(
             "paceline_worker.cli.doctor:doctor",
             "Look for what may keep messages from leaving: state, broker, provider, limits of this machine.",
             needs=_PROVIDER,
+        ),
+        Command(
+            "paceline_worker.console.cli:console",
+            "Serve pages on which people see what is wrong, and act: accounts, campaigns, held messages, dead letters.",
+            example(
+                "paceline tokens create anna --scope read,campaigns,operate --account '*' --expires 90d",
+                "paceline console",
+            ),
+            needs=(*_PROVIDER, "fastapi", "jinja2", "multipart", "uvicorn"),
         ),
         Command("paceline_worker.cli.state:app", "The form of what the state server holds."),
         Command(
