@@ -100,10 +100,16 @@ COMMANDS: Final[dict[str, Command]] = {
         "Prove that nothing is lost: what came in is refused, waiting, in flight, or has its outcome.",
         example("paceline audit || echo 'something is lost'"),
     ),
+    "history": Command(
+        "paceline.cli.show.history:history",
+        "Show who did what: every act of a person at the command line and the gateway, oldest first.",
+        example("paceline history --account acme --since 7d", "paceline history --follow --json"),
+    ),
     "profile": Command("paceline.cli.send.profile:app", "The profile of the connected number."),
     "group": Command("paceline.cli.send.groups:app", "Groups."),
     "number": Command("paceline.cli.send.others:numbers", "What is known of a number."),
     "campaign": Command("paceline.cli.campaign.commands:app", "Campaigns: one template, many recipients."),
+    "suppress": Command("paceline.cli.suppress:app", "Suppression lists: numbers that nobody may write to."),
     "gateway": Command(
         "paceline.gateway.cli:gateway",
         "Serve operations, campaigns and outcomes over HTTP, for services in any language.",
@@ -147,6 +153,10 @@ BESIDE: Final[dict[str, Command]] = {
             "paceline_worker.cli.doctor:doctor",
             "Look for what may keep messages from leaving: state, broker, provider, limits of this machine.",
             needs=_PROVIDER,
+        ),
+        Command(
+            "paceline_worker.cli.forget:forget",
+            "Forget a person: delete what state holds of a number, while everything runs.",
         ),
         Command(
             "paceline_worker.console.cli:console",
