@@ -1,9 +1,9 @@
 """What the gateway answers, for its OpenAPI document."""
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from paceline.campaigns.options import CampaignOptions
 from paceline.literals import CampaignState, EntryEvent, OperationState
@@ -125,6 +125,12 @@ class CampaignIn(CampaignOptions):
     url: str | None = None
     paused: bool = False
     needs_approval: bool = False
+
+    @model_validator(mode="after")
+    def _says_who_sends(self) -> Self:
+        if bool(self.sender) == bool(self.pool):
+            raise ValueError("sender: give either a number, several, or a pool")
+        return self
 
 
 class Approval(BaseModel):
