@@ -138,7 +138,7 @@ def draft(name: str, **campaign: Unpack[CampaignSpec]) -> Draft:
         TypeError: an option is missing or unknown.
     """
     check_names(campaign)
-    given = campaign.get("sender") or ()
+    given = campaign.get("sender", ())
     senders = senders_of([given] if isinstance(given, str) else given)
     template, url = campaign["template"], campaign.get("url")
     made = _compiled(template, url, literal_braces=campaign.get("literal_braces", False))

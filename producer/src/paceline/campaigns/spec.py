@@ -75,7 +75,7 @@ def check_names(given: Mapping[str, Any]) -> None:
     if unexpected := sorted(given.keys() - CampaignSpec.__annotations__.keys()):
         raise TypeError(f"a campaign has no option {', '.join(map(repr, unexpected))}; CampaignSpec lists the options")
     missing = sorted(CampaignSpec.__required_keys__ - given.keys())
-    if not given.get("sender") and not given.get("pool"):
+    if "sender" not in given and not given.get("pool"):
         missing.append("sender")
     if missing:
         raise TypeError(f"a campaign needs {', '.join(map(repr, missing))}")
