@@ -249,7 +249,7 @@ class AsyncOutbox(AsyncSuppressing):
 
         def message(blocking: Outbox) -> Operation:
             described = draft(name, **with_pool(campaign, blocking.state.pools))
-            return first_message(described.continuing({}), bridge, to)
+            return first_message(described.continuing(None), bridge, to)
 
         try:
             operation = await self.in_thread(message)

@@ -14,6 +14,7 @@ from paceline.campaigns.recipients import Row, numbered
 from paceline.campaigns.senders import as_field
 from paceline.errors import CampaignConflict, InvalidRow, UnknownAccount, UnknownSender
 from paceline.inbox.record import chunk, common_fields, compact
+from paceline.lua.fields import CAMPAIGN
 from paceline.state.calls import State
 
 # Rows that are looked at before anything is written: whether they have keys.
@@ -101,27 +102,28 @@ def open_campaign(
         on_unknown=described.on_unknown,
         valid_until=described.valid_until,
         now=datetime.now(UTC),
-    ) | {"p": compact(dict(described.template)), **({"tp": traced} if traced else {})}
+    ) | CAMPAIGN.coded(template=compact(dict(described.template)), **({"trace": traced} if traced else {}))
     if described.senders:
         _check_senders(state, described)
-        common |= {"fs": as_field(described.senders), "identity": described.identity}
+        common |= CAMPAIGN.coded(weighted_senders=as_field(described.senders), identity=described.identity)
     options = described.options.texts() | noted(described.compiled.slots, existing, keys)
     how = {"paused": paused, "uploading": uploading, "needs_approval": needs_approval}
     reply = state.open_campaign(name, common, described.digest, options, **how)
-    if reply == "continued" and existing.get("zoned") and described.options.window is not None:
+    if reply == "continued" and existing and existing.zoned and described.options.window is not None:
         hours = RecipientHours(described.options.window)
         state.control_campaign("zones", name, hours.again(state.campaign_zones(name)))
     if reply == "unknown account":
         raise UnknownAccount(f"no account named {account!r}: add it with `paceline accounts add {account}`")
     if reply not in ("opened", "continued"):
-        differing = differences(described, state.campaign(name))
+        existing = state.campaign(name)
+        differing = differences(described, existing) if existing else "content"
         raise CampaignConflict(_CONFLICTS[reply].format(name=name, differing=differing))
 
 
 def _check_senders(state: State, described: Draft) -> None:
     """Refuse a number that the account does not list, before anything is written."""
     found = state.account(described.account)
-    listed = str(found["account"].get("senders") or "").split() if found else []
+    listed = found.account.senders.split() if found else []
     for sender in described.senders if listed else ():
         if sender.number not in listed:
             account = described.account

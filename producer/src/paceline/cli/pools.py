@@ -143,7 +143,7 @@ def _found(state: State, account: str, name: str) -> Senders:
 
 def _check_listed(state: State, account: str, senders: Iterable[Sender]) -> None:
     known = state.account(account)
-    listed = str(known["account"].get("senders") or "").split() if known else []
+    listed = known.account.senders.split() if known else []
     for sender in senders if listed else ():
         if sender.number not in listed:
             raise UnknownSender(f"account {account!r} lists its senders, and {sender.number} is not among them")

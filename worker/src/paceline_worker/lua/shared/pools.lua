@@ -49,7 +49,7 @@ seldom(pool, function()
     local best, most = nil, nil
     local earlier = redis.call('HGET', shelf(account, to), string.sub(to, 2))
     local stops = campaign.of(name).on_failure == 'stop'
-    for sender, weight in string.gmatch(campaign.of(name).fs, '(%+%d+):(%d+)') do
+    for sender, weight in string.gmatch(campaign.of(name).weighted_senders, '(%+%d+):(%d+)') do
       -- A sender of weight 0 was taken out of its pool: it sends only what it has.
       if sender ~= but and weight ~= '0' and (stops or not pool.has_failed(name, sender)) then
         if earlier and '+' .. earlier == sender then return sender end
@@ -62,16 +62,16 @@ seldom(pool, function()
 
   -- Give a waiting operation, which is in no list, to another sender than `but`; false when there is none.
   local function hand_over(o, now, at_head, but)
-    local sender = pool.sender_of(o.a, o.c, o.to, but)
+    local sender = pool.sender_of(o.account, o.campaign, o.to, but)
     if not sender then return false end
     lanes.unpark(o, now)
-    redis.call('HDEL', o.key, 'hd')
-    redis.call('HSET', o.key, 'f', sender)
-    redis.call('SADD', key.account(o.a) .. ':ln', sender)
-    pool.note(o.a, o.to, sender)
-    o.hd, o.f, o.lane = nil, sender, key.lane(o.a, sender)
+    redis.call('HDEL', o.key, field.o.set_aside)
+    redis.call('HSET', o.key, field.o.sender, sender)
+    redis.call('SADD', key.account(o.account) .. ':ln', sender)
+    pool.note(o.account, o.to, sender)
+    o.set_aside, o.sender, o.lane = nil, sender, key.lane(o.account, sender)
     lanes.enter(o, at_head, now)
-    lanes.refresh(o.a, sender, now)
+    lanes.refresh(o.account, sender, now)
     return true
   end
 
@@ -82,7 +82,7 @@ seldom(pool, function()
     redis.call('HSET', key.campaign(name), 'failed:' .. sender, int(now) .. '|' .. words)
     source.leave(key.lane(account, sender), name)
     campaign.wake(account, name, now)
-    for other in string.gmatch(c.fs, '(%+%d+):') do
+    for other in string.gmatch(c.weighted_senders, '(%+%d+):') do
       if not pool.has_failed(name, other) then return end
     end
     if c.hold then return end
@@ -104,21 +104,21 @@ seldom(pool, function()
   end
 
   -- Whether a campaign of an operation has several senders, so that another one may send it.
-  local function of_pool(o) return o.c ~= nil and campaign.of(o.c).fs ~= nil end
+  local function of_pool(o) return o.campaign ~= nil and campaign.of(o.campaign).weighted_senders ~= nil end
 
   -- A call was answered by a refusal that may be the sender's own fault (no such number, not supported): the first time the recipient is
   -- tried once more, by another sender. Whether that is so; else the refusal stands.
   function pool.tries_again(o, v, now)
-    if not of_pool(o) or o.xf or (v.code ~= '404' and v.code ~= '406') then return false end
-    local stops = campaign.of(o.c).on_failure == 'stop'
-    redis.call('HSET', o.key, 's', 'w', 'xf', o.f)
-    o.xf = o.f
+    if not of_pool(o) or o.refused_by or (v.code ~= '404' and v.code ~= '406') then return false end
+    local stops = campaign.of(o.campaign).on_failure == 'stop'
+    redis.call('HSET', o.key, field.o.state, 'w', field.o.refused_by, o.sender)
+    o.refused_by = o.sender
     lanes.release(o, now)
     if stops then
-      local row = redis.call('HINCRBY', o.lane, 'sus', 1)
-      if row >= ENOUGH_IN_A_ROW then fail(o.c, o.a, o.f, v.words, now) end
+      local row = redis.call('HINCRBY', o.lane, field.l.suspicions, 1)
+      if row >= ENOUGH_IN_A_ROW then fail(o.campaign, o.account, o.sender, v.words, now) end
       moves.set_aside(o, now + SECOND_TRY, v.words)
-    elseif not hand_over(o, now, true, o.f) then  -- it had its turn
+    elseif not hand_over(o, now, true, o.sender) then  -- it had its turn
       moves.set_aside(o, now + SECOND_TRY, v.words)
     end
     return true
@@ -127,16 +127,16 @@ seldom(pool, function()
   -- A message was accepted: its sender works. One that another sender could not send says that the other one does not.
   function pool.worked(o, now)
     if not of_pool(o) then return end
-    redis.call('HDEL', o.lane, 'sus', 'bs')
-    if not o.xf or o.xf == o.f then return end
-    local times = redis.call('HINCRBY', key.lane(o.a, o.xf), 'sus', 1)
-    if times >= ENOUGH then fail(o.c, o.a, o.xf, 'it could not send what other senders could', now) end
+    redis.call('HDEL', o.lane, field.l.suspicions, field.l.busy_since)
+    if not o.refused_by or o.refused_by == o.sender then return end
+    local times = redis.call('HINCRBY', key.lane(o.account, o.refused_by), field.l.suspicions, 1)
+    if times >= ENOUGH then fail(o.campaign, o.account, o.refused_by, 'it could not send what other senders could', now) end
   end
 
   -- Its sender is busy, or connecting.
   function pool.was_busy(o, words, now)
     if not of_pool(o) then return end
-    redis.call('HSETNX', o.lane, 'bs', int(now))
-    if now - tonumber(redis.call('HGET', o.lane, 'bs')) > LONGEST_BUSY then fail(o.c, o.a, o.f, words, now) end
+    redis.call('HSETNX', o.lane, field.l.busy_since, int(now))
+    if now - tonumber(redis.call('HGET', o.lane, field.l.busy_since)) > LONGEST_BUSY then fail(o.campaign, o.account, o.sender, words, now) end
   end
 end)
