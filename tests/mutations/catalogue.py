@@ -103,7 +103,7 @@ MUTATIONS: Final = (
         "            asked = await self._ask_until_final(hint, 0, questions=questions, begun=True)\n",
         '            return not_made("the worker is late", "missed"), 0\n'
         "            asked = await self._ask_until_final(hint, 0, questions=questions, begun=True)\n",
-        ("tests/system/test_overload.py", "tests/system/test_clocks.py"),
+        ("tests/system/test_clocks.py",),
     ),
     Mutation(
         "admission control, its rule",
