@@ -51,6 +51,7 @@ FORGED: dict[str, Any] = {
     "more rows than it says": record(rows=[ROW, ROW | {"id": "x2"}]),
     "a null row": record(rows=[None]),
     "a version of tomorrow": record(v=2),
+    "a bulk message that is exempt": record(priority="b", common={"pr": "b"}, row={"ex": "because"}),
     "many attempts": record(common={"mx": "99999"}),
     "no attempts": record(common={"mx": "-1"}),
     "deep": "[" * 100_000,

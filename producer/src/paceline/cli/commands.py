@@ -109,6 +109,7 @@ COMMANDS: Final[dict[str, Command]] = {
     "group": Command("paceline.cli.send.groups:app", "Groups."),
     "number": Command("paceline.cli.send.others:numbers", "What is known of a number."),
     "campaign": Command("paceline.cli.campaign.commands:app", "Campaigns: one template, many recipients."),
+    "suppress": Command("paceline.cli.suppress:app", "Suppression lists: numbers that nobody may write to."),
     "gateway": Command(
         "paceline.gateway.cli:gateway",
         "Serve operations, campaigns and outcomes over HTTP, for services in any language.",

@@ -71,7 +71,8 @@ def create(
     scope: Annotated[
         str,
         typer.Option(
-            "--scope", help="What it may do: send, read, campaigns, operate, numbers, history, divided by commas."
+            "--scope",
+            help="What it may do: send, read, campaigns, suppress, operate, numbers, history, divided by commas.",
         ),
     ],
     account: Annotated[list[str], typer.Option("--account", help="Account it may use, or * for all; repeatable.")],

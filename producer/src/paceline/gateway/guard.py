@@ -118,6 +118,7 @@ def allowed(scope: Scope) -> Callable[..., Awaitable[Token]]:
 Sends = Annotated[Token, Depends(allowed("send"))]
 Reads = Annotated[Token, Depends(allowed("read"))]
 Runs = Annotated[Token, Depends(allowed("campaigns"))]
+Suppresses = Annotated[Token, Depends(allowed("suppress"))]
 Audits = Annotated[Token, Depends(allowed("history"))]
 
 

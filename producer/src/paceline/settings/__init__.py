@@ -27,6 +27,8 @@ _ENVIRONMENT: Final = {
     "metrics_address": names.ENV_METRICS_ADDRESS,
     "receipts_port": names.ENV_RECEIPTS_PORT,
     "receipts_address": names.ENV_RECEIPTS_ADDRESS,
+    "opt_out_words": names.ENV_OPT_OUT_WORDS,
+    "opt_in_words": names.ENV_OPT_IN_WORDS,
     "log_format": names.ENV_LOG_FORMAT,
     "capacity": names.ENV_CAPACITY,
     "http_deadline_s": names.ENV_HTTP_DEADLINE,
@@ -56,6 +58,9 @@ class Settings(BaseModel):
         metrics_address: the interface both bind to; loopback unless told otherwise.
         receipts_port: where the receiver of receipts listens, its own metrics included.
         receipts_address: the interface it binds to; loopback unless told otherwise.
+        opt_out_words: messages that put their sender on the account's suppression list, divided by commas, instead of the usual
+            ones; ``none`` switches that off. Read by the receiver.
+        opt_in_words: messages that take their sender off the list, likewise.
         log_format: ``console`` or ``json``.
         capacity: calls one worker may have under way at once.
         http_deadline_s: one provider call must be over within this many seconds.
@@ -82,6 +87,8 @@ class Settings(BaseModel):
     metrics_address: str = "127.0.0.1"
     receipts_port: int = Field(default=9810, ge=1, le=65535)
     receipts_address: str = "127.0.0.1"
+    opt_out_words: str = Field(default="", max_length=2000)
+    opt_in_words: str = Field(default="", max_length=2000)
     log_format: Literal["console", "json"] = "console"
     capacity: int = Field(default=200, ge=1, le=10_000)
     http_deadline_s: float = Field(default=15.0, gt=0, le=300)

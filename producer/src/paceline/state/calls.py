@@ -16,7 +16,7 @@ _T = TypeVar("_T")
 def _scripts() -> dict[str, Script]:
     return {
         name: Script("paceline", name)
-        for name in ("submit", "campaign", "look", "outcomes", "cancel", "tokens", "trail")
+        for name in ("submit", "campaign", "look", "outcomes", "cancel", "tokens", "trail", "suppress")
     }
 
 

@@ -96,6 +96,12 @@ def subscribe(
         ),
     ] = None,
     waba: Annotated[bool, typer.Option("--waba", help="They are numbers of the official Business API.")] = False,
+    inbound: Annotated[
+        bool,
+        typer.Option(
+            "--inbound/--no-inbound", help="Inbound messages as well: they may be opt-out words, such as STOP."
+        ),
+    ] = True,
     rotate: Annotated[bool, typer.Option("--rotate", help="Replace the address that there is.")] = False,
     json_output: Json = False,
 ) -> None:
@@ -121,7 +127,7 @@ def subscribe(
 
     async def run() -> None:
         async with _subscriber(settings, ring, name, base) as (subscriber, hooks):
-            async for one in subscriber.subscribe(hooks, numbers, waba=waba, rotate=rotate):
+            async for one in subscriber.subscribe(hooks, numbers, waba=waba, inbound=inbound, rotate=rotate):
                 done.append(one)
                 if not json_output:
                     say(f"{one.number} of {one.of}: {one.wish.sender} {one.wish.event}: {_WORDS[one.result]}")

@@ -286,6 +286,8 @@ class Dispatcher:
         began_s = time.monotonic()
         for acceptance in self._state.accept(rids) if rids else ():
             self._metrics.accepted(acceptance.account, acceptance.kind, acceptance.written)
+            if acceptance.suppressed:
+                self._metrics.settled(acceptance.account, acceptance.kind, "suppressed", acceptance.suppressed)
             self._metrics.refused(int(acceptance.written == REFUSED))
             self._traces.accepted(acceptance, began_s)
 

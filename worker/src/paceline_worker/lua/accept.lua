@@ -1,22 +1,24 @@
 -- Move the operations of inbox records into their lanes.
 --
 -- KEYS  1 root
--- ARGV  per record, as records.lua read it: its id, account, campaign, number of operations, body, then the seals of its rows (20
+-- ARGV  1 retention of settled operations (ms), then per record, as records.lua read it: its id, account, campaign, number of operations, body, then the seals of its rows (20
 --       characters each), '-' where the body cannot be read, or '' where nothing is sealed
 -- reply how many of them are done with (at least one, unless one is behind; the rest is for the next run: a script must not hold up
 --       the others), the ids of those of its account that come before the next one and were not given ({} when there are none), then
---       per record taken: written, duplicates, account, kind, the trace of its first row;
---       -2, 0, account, '', '' where it was refused; -1, -1, '', '', '' where there was none (accepted before: harmless)
--- keys  in:<rid>, inbox, a:<acct>:in, no:<rid>, o:<id>, c:<name>:z, lanes, timers, due, counts
+--       per record taken: written, duplicates, account, kind, the trace of its first row, how many of those written were suppressed;
+--       -2, 0, account, '', '', 0 where it was refused; -1, -1, '', '', '', 0 where there was none (accepted before: harmless)
+-- keys  in:<rid>, inbox, a:<acct>:in, no:<rid>, o:<id>, c:<name>:z, lanes, timers, due, counts, sup:<acct>, outcomes, c:<name>:out
 -- Atomic per record and idempotent by operation id. A record that cannot be read is refused with a reason, never retried.
 --@include shared/moves.lua
 --@include shared/work.lua
 --@include shared/record.lua
+--@include shared/suppression.lua
 local REFUSAL_KEPT_S = 86400
 -- `flows.sending` makes an error of these words.
 local OTHER_CONTENT = 'its idempotency key belongs to an operation with other content'
 -- No further record is begun after so many rows.
 local ENOUGH_ROWS = 250
+local retention = ARGV[1]
 local now = server_time()
 local epoch = current_epoch()
 -- Of an account, so many records that come before another are told at once.
@@ -56,7 +58,35 @@ local function refuse(rid, held, a, why)
       reschedule(a, now)
     end
   end
-  return -2, 0, held.account, '', ''
+  return -2, 0, held.account, '', '', 0
+end
+
+-- Of the rows of a record: row -> why nobody may write to its recipient. Each list is asked once for all of them.
+local function suppressed_rows(a, record, kind)
+  local rows, numbers, why = {}, {}, {}
+  if not (a.sup or meta().sup) then return why end
+  for _, row in ipairs(record.rows) do
+    if suppression.concerns(a, row.to, kind, row.ex) then rows[#rows + 1], numbers[#numbers + 1] = row, row.to end
+  end
+  if #rows == 0 then return why end
+  for place, words in pairs(suppression.of(a, numbers)) do why[rows[place]] = words end
+  return why
+end
+
+-- A row that is written with its outcome: it never enters a lane.
+local function suppress(row, record, account, kind, words)
+  local k = key.operation(row.id)
+  redis.call('HSET', k, 's', 'd', 'oc', 'suppressed', 'te', int(now), 'cd', 'listed', 'u', '', 'le', words)
+  redis.call('PEXPIRE', k, retention)
+  outcomes.announce({
+    id = row.id, a = account, c = record.campaign, k = kind, t = int(now), to = row.to, ik = row.ik, rk = row.rk, m = row.m,
+  }, now, 'suppressed', { code = 'listed', words = words }, retention)
+end
+
+-- Count those of a record that were suppressed.
+local function count_suppressed(tally, number)
+  count(tally, 'suppressed', number)
+  if tally.c and not campaign.of(tally.c).forgets_at then campaign.write(tally.c, 'forgets_at', int(now + retention * 1000)) end
 end
 
 local function accept(rid, held)
@@ -74,10 +104,28 @@ local function accept(rid, held)
     return refuse(rid, held, a, why)
   end
   local common, sender = record.common or {}, record.sender
+  local kind = common.k or name and campaign.of(name).k or ''
   local lane = key.lane(account, sender)
   redis.call('SADD', a.key .. ':ln', sender)
   -- `zones`: of each set of zones its operations, in the order in which the record names the sets.
   local written, duplicates, other_content, transactional, bulk, zones = 0, 0, 0, {}, {}, {}
+  local why_not, suppressed = suppressed_rows(a, record, kind), 0
+  -- Into a lane, or into a timer.
+  local function enter(row)
+    local from = earliest(row, common)
+    local seq = (from > now + HOP or row.wi) and numbered(account, row.id)
+    if from > now + HOP then
+      schedule(account, record.campaign, row.id, from, seq)
+    elseif record.priority == 't' and not record.campaign then
+      transactional[#transactional + 1] = row.id
+    elseif row.z then
+      if not zones[row.z] then zones[#zones + 1], zones[row.z] = row.z, {} end
+      table.insert(zones[row.z], row.id)
+    else
+      bulk[#bulk + 1] = row.id
+    end
+  end
+
   for place, row in ipairs(record.rows) do
     local o = key.operation(row.id)
     if redis.call('EXISTS', o) == 1 then
@@ -111,17 +159,11 @@ local function accept(rid, held)
         flat[#flat + 1] = string.sub(held.seals, SEAL * (place - 1) + 1, SEAL * place)
       end
       redis.call('HSET', o, unpack(flat))
-      local from = earliest(row, common)
-      local seq = (from > now + HOP or row.wi) and numbered(account, row.id)
-      if from > now + HOP then
-        schedule(account, record.campaign, row.id, from, seq)
-      elseif record.priority == 't' and not record.campaign then
-        transactional[#transactional + 1] = row.id
-      elseif row.z then
-        if not zones[row.z] then zones[#zones + 1], zones[row.z] = row.z, {} end
-        table.insert(zones[row.z], row.id)
+      if why_not[row] then
+        suppressed = suppressed + 1
+        suppress(row, record, account, kind, why_not[row])
       else
-        bulk[#bulk + 1] = row.id
+        enter(row)
       end
     end
   end
@@ -140,7 +182,8 @@ local function accept(rid, held)
     campaign.offer(account, lane, record.campaign, now)
   end
   count(tally, 'written', written)
-  if record.campaign then campaign.count_left(account, record.campaign, written, now) end
+  if record.campaign then campaign.count_left(account, record.campaign, written - suppressed, now) end
+  if suppressed > 0 then count_suppressed(tally, suppressed) end
   if duplicates > 0 then count(tally, 'duplicate', duplicates) end
   if other_content > 0 then
     redis.call('SET', key.refusal(rid), OTHER_CONTENT, 'EX', REFUSAL_KEPT_S)
@@ -151,7 +194,7 @@ local function accept(rid, held)
   else
     bucket.save(a)
   end
-  return written, duplicates, account, common.k or name and campaign.of(name).k or '', record.rows[1].tp or ''
+  return written, duplicates, account, kind, record.rows[1].tp or '', suppressed
 end
 
 local function forget(rid, account)
@@ -164,7 +207,7 @@ local function tell(settled_as)
   for _, value in ipairs(settled_as) do reply[#reply + 1] = value end
 end
 
-local NONE = { -1, -1, '', '', '' }
+local NONE = { -1, -1, '', '', '', 0 }
 
 -- Returns how much work it was, in rows.
 local function accept_and_forget(rid, held)
@@ -185,7 +228,7 @@ local function place_of(rid, account)
 end
 
 local taken = 0
-for i = 1, #ARGV, 6 do
+for i = 2, #ARGV, 6 do
   local rid = ARGV[i]
   local held = { account = ARGV[i + 1], campaign = ARGV[i + 2], count = ARGV[i + 3], body = ARGV[i + 4], seals = ARGV[i + 5] }
   local place, index = 'none', nil

@@ -28,6 +28,7 @@ class Acceptance:
         account: account name, or '' when the record had been accepted before.
         kind: operation kind.
         trace: of its first operation, as written down; '' where there is none.
+        suppressed: how many of those written have their outcome, because their recipient is on a suppression list.
     """
 
     written: int
@@ -35,6 +36,7 @@ class Acceptance:
     account: str
     kind: str
     trace: str = ""
+    suppressed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +69,14 @@ class Record:
 
 
 class Inbox:
-    """Calls of records.lua and accept.lua."""
+    """Calls of records.lua and accept.lua.
 
-    def __init__(self) -> None:
+    Args:
+        retention_ms: how long operations are kept that have their outcome at once.
+    """
+
+    def __init__(self, retention_ms: int) -> None:
+        self._retention_ms = retention_ms
         self._records = Script("paceline_worker", "records")
         self._accept = Script("paceline_worker", "accept")
 
@@ -121,15 +128,15 @@ class Inbox:
     ) -> tuple[int, list[str], list[Acceptance]]:
         """How many of them are done with, what comes before the next one, and what became of them."""
         rows = 0
-        flat: list[str | bytes] = []
+        flat: list[str | bytes] = [str(self._retention_ms)]
         for record in records:
             flat += record.sealed(seals)
             rows += record.rows
             if rows >= _ENOUGH_ROWS:
                 break
         done, behind, *reply = self._accept.run_in_bytes(client, *flat)
-        fields = zip(*[iter(reply)] * 5, strict=True)
-        acceptances = [Acceptance(int(w), int(d), _text(a), _text(k), _text(t)) for w, d, a, k, t in fields]
+        fields = zip(*[iter(reply)] * 6, strict=True)
+        acceptances = [Acceptance(int(w), int(d), _text(a), _text(k), _text(t), int(s)) for w, d, a, k, t, s in fields]
         return int(done), [_text(rid) for rid in behind], acceptances
 
 

@@ -250,7 +250,7 @@ class WorkerState:
         self._clock = clock
         self._retention_ms = retention_s * 1000
         self.seals: Seals | None = None
-        self._inbox = Inbox()
+        self._inbox = Inbox(self._retention_ms)
         self._grant = Script(_PACKAGE, "grant")
         self._settle = Script(_PACKAGE, "settle")
         self._heartbeat = Script(_PACKAGE, "heartbeat")

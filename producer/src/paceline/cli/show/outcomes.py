@@ -42,6 +42,7 @@ class Outcome(StrEnum):
     cancelled = "cancelled"
     dead = "dead"
     held = "held"
+    suppressed = "suppressed"
 
 
 def outcomes(
