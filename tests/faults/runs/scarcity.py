@@ -74,7 +74,7 @@ def giant(profile: Profile, seed: int) -> Result:
         built.outbox.start_campaign(
             "giant", account="giant", sender="+15559999999", template=TEXT_CANARY, recipients=recipients
         )
-        while int(built.state.fleet()["inbox"]):
+        while int(built.state.fleet().inbox):
             time.sleep(0.2)
         beside_s = _heard(built, "beside", 2, small)
         wrong = while_loaded(built, fleet)
@@ -102,7 +102,7 @@ def campaign_beside(profile: Profile, seed: int) -> Result:
         upload.start()
         waits["uploading"] = _waits(built)
         upload.join()
-        while int(built.state.fleet()["inbox"]):
+        while int(built.state.fleet().inbox):
             time.sleep(0.2)
         waits["beside"] = _waits(built)
         violations = built.violations()
