@@ -15,8 +15,9 @@ unexport PYTHONDONTWRITEBYTECODE
 # What the demo needs, and what all the rest needs besides.
 RUNS := $(VENV)/.runs
 READY := $(VENV)/.ready
+SITE := $(VENV)/.site
 
-.PHONY: demo test test-fast check format docs pictures faults bench clean help prometheus
+.PHONY: demo test test-fast check format docs site rehearsal faults bench clean help prometheus
 
 help:            ## list the verbs
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -45,8 +46,11 @@ docs: $(READY)   ## reference pages and dashboards, made from models, settings a
 	$(BIN)/python -m docs.generate_configuration
 	$(BIN)/python -m deploy.grafana.build
 
-pictures: $(READY) prometheus ## docs/images: the dashboards, drawn from what a real Prometheus saw of a real fleet (some minutes)
-	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m deploy.pictures $(ARGS)
+site: $(SITE)    ## the documents as a web site, in build/site/html; a dead link is an error
+	$(BIN)/python -m docs.build_site
+
+rehearsal: $(READY) prometheus ## incidents on a small fleet for four minutes: every query of the dashboards is asked of a real Prometheus
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m deploy.rehearsal $(ARGS)
 
 faults: $(READY) ## workers, servers and networks fail; at most five minutes, PROFILE=full takes hours
 	$(BIN)/python -m tests.faults --profile $(PROFILE) --jobs 2 $(ARGS)
@@ -72,6 +76,10 @@ $(RUNS): pyproject.toml constraints.txt
 $(READY): $(RUNS)
 	@echo "make: installs what the tests need: pip install -e '.[dev]'"
 	@$(PIP) -e '.[dev]'
+	@touch $@
+
+$(SITE): $(RUNS)
+	@$(PIP) -e '.[site]'
 	@touch $@
 
 clean:           ## remove the environment and all caches

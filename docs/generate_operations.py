@@ -6,8 +6,10 @@ the models, their docstrings and the table of kinds.
 
 import inspect
 import re
+import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
@@ -129,7 +131,7 @@ def _default(field: FieldInfo) -> str:
 def _told(model: type[BaseModel]) -> tuple[str, dict[str, str]]:
     """A docstring's sentences, without where they come from, and the meaning of each argument."""
     sentences, _, args = (inspect.getdoc(model) or "").partition("\nArgs:\n")
-    sentences = re.sub(r"\s*Provider reference: [^.]+\.", "", sentences)
+    sentences = re.sub(r"\s*Call: [^.]+\.", "", sentences)
     meanings: dict[str, str] = {}
     for line in args.splitlines():
         if named := re.match(r" {4}(\w+): (.*)", line):
@@ -137,12 +139,18 @@ def _told(model: type[BaseModel]) -> tuple[str, dict[str, str]]:
             meanings[last] = named[2]
         elif line.strip():
             meanings[last] += f" {line.strip()}"
-    return _markdown(sentences), {name: _markdown(text) for name, text in meanings.items()}
+    return _wrapped(_markdown(sentences)), {name: _markdown(text) for name, text in meanings.items()}
 
 
 def _markdown(text: str) -> str:
     paragraphs = (" ".join(paragraph.split()) for paragraph in text.split("\n\n"))
     return "\n\n".join(paragraph for paragraph in paragraphs if paragraph).replace("``", "`")
+
+
+def _wrapped(text: str) -> str:
+    paragraphs = text.split("\n\n")
+    fill = partial(textwrap.fill, width=100, break_long_words=False, break_on_hyphens=False)
+    return "\n\n".join(map(fill, paragraphs))
 
 
 def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:

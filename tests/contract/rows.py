@@ -51,7 +51,7 @@ class Row:
         brings: names in the operation's result.
         needs: what must be given.
         looks_up: whether it is the look-up of an unknown outcome.
-        guessed: whether the reference knows no body; then only ``success`` is asked of the real service.
+        guessed: True if docs/provider.md has no body; then only ``success`` is asked of the real service.
     """
 
     name: str

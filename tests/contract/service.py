@@ -23,7 +23,7 @@ REAL_BASE: Final = "https://api.p.2chat.io/open"
 PREFIX: Final = "PACELINE_CONTRACT_"
 # Ten a minute is what every account may do.
 REAL_PACE_S: Final = 6.1
-# A new group may take the provider minutes to show (provider reference, section 4).
+# A new group may take the provider minutes to show (docs/provider.md, 4).
 GROUP_SHOWS_WITHIN_S: Final = 600
 DEADLINE_S: Final = 30.0
 UNKNOWN_GROUP: Final = "WAG00000000-0000-4000-8000-000000000000"

@@ -1,4 +1,4 @@
-"""The shapes of the provider's bodies (provider reference, sections 1 and 2): required keys and their types, nothing else."""
+"""The shapes of the provider's bodies (docs/provider.md, 1 and 2): required keys and their types, nothing else."""
 
 from typing import Annotated, Any, Literal, Self
 
@@ -28,7 +28,7 @@ class Sent(Batched):
 
 
 class SmsSent(Success):
-    """One page of the reference says ``message_id``, the vendor's own client ``message_uuid``."""
+    """One source says ``message_id``, another ``message_uuid`` (docs/provider.md, 2.5)."""
 
     message_id: str | None = None
     message_uuid: str | None = None

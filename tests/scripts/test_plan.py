@@ -10,7 +10,6 @@ import redis
 from paceline import Plan
 from paceline.campaigns.campaign import Campaign
 from paceline.campaigns.draft import Draft, draft
-from paceline.campaigns.options import CampaignOptions
 from paceline.campaigns.plan import plan_campaign, plan_rest
 from paceline.campaigns.upload import open_campaign, upload
 from paceline.errors import UnknownAccount, UnknownSender
@@ -24,7 +23,6 @@ from tests.support.drive import ACCEPTED, Drive
 
 INTERVAL_US = 6_100_000
 INTERVAL = timedelta(microseconds=INTERVAL_US)
-OPTIONS = ("weight", "rate", "window", "auto_pause")
 _MANY_DAYS = timedelta(days=300)
 
 
@@ -33,14 +31,13 @@ def numbers(count: int, first: int = 0) -> list[dict[str, str]]:
 
 
 def described(drive: Drive, name: str, options: dict[str, Any]) -> Draft:
-    chosen = {option: options.pop(option) for option in OPTIONS if option in options}
     given: dict[str, Any] = {
         "account": "acme",
         "sender": SENDER,
         "template": "Hi",
         "valid_until": drive.now + _MANY_DAYS,
     } | options
-    return draft(name, **given, options=CampaignOptions(**chosen))
+    return draft(name, **given)
 
 
 def plan(drive: Drive, rows: Iterable[Mapping[str, str]], name: str = "spring", **options: Any) -> Plan:

@@ -387,7 +387,7 @@ def test_the_table_holds_every_operation() -> None:
 @each_way
 @each_row
 def test_it_arrives_once_and_as_the_reference_says(everything: Everything, way: str, n: int) -> None:
-    """Method, path, query and body are those of the provider reference, and the provider lets it take effect."""
+    """Method, path, query and body are those of docs/provider.md, 2, and the provider lets it take effect."""
     row, done = ROWS[n], everything[way, n]
     (arrival,) = done.arrivals
     assert (KINDS[row.kind].method, f"/open{replaced(row.path, done.names)}") == (arrival["method"], arrival["path"])

@@ -154,7 +154,7 @@ def test_an_event_that_goes_elsewhere_is_told(stack: Stack, capsys: pytest.Captu
 def test_a_number_that_the_provider_does_not_list_is_asked_for(
     stack: Stack, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """It answers 409 for what is there (reference, 3.1)."""
+    """It answers 409 for what is there (docs/provider.md, 3.1)."""
     stack.add_account()
     subscribe(stack, capsys)
     assert (["there"] * 4, "") == subscribe(stack, capsys)

@@ -161,7 +161,7 @@ def test_an_accepted_answer_that_cannot_be_read_is_still_accepted(body: bytes) -
 @pytest.mark.parametrize(
     ("words", "body"),
     [
-        # The three envelopes of the provider reference, 1.4.
+        # The three envelopes of docs/provider.md, 1.4.
         ("why it failed", {"success": False, "error": True, "error_message": "why it failed"}),
         ("Invalid API Key", {"detail": "Invalid API Key"}),
         (

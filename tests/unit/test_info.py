@@ -29,7 +29,7 @@ from tests.unit.samples import NOON
 J = timedelta(milliseconds=100)
 SECOND = 1_000_000
 PACINGS: st.SearchStrategy[Pacing] = st.sampled_from(["spacing", "window"])
-# Provider reference, section 1.7.
+# docs/provider.md, 1.7.
 SAMPLE: dict[str, Any] = {
     "success": True,
     "account": {

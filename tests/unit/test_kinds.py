@@ -11,7 +11,7 @@ from paceline.operations import OPERATIONS, OnUnknown
 POLICIES: tuple[OnUnknown, ...] = get_args(OnUnknown)
 SEND, WABA, GROUP = "/whatsapp/send-message", "/waba/send-message", "/whatsapp/group/{target}/"
 
-# kind, method, path, resolution: the provider reference, section 0, line by line
+# kind, method, path, resolution: docs/provider.md, 0, line by line
 TABLE: list[tuple[str, str, str, Resolution]] = [
     ("message.to_number", "POST", SEND, "history"),
     ("message.to_group", "POST", SEND, "history"),

@@ -121,7 +121,7 @@ def test_participants_take_a_call_and_a_credit_for_each_ten(model: type[Operatio
 
 @pytest.mark.parametrize(("credits_", "more"), [(1, False), (2, True)])
 def test_a_check_with_extra_information_costs_two_credits(credits_: int, more: bool) -> None:
-    """It is one call all the same (provider reference, 1.5)."""
+    """It is one call all the same (docs/provider.md, 1.5)."""
     operation = make(CheckNumber, extra_information=more)
     assert (1, credits_) == (operation.requests, operation.credits)
 

@@ -150,5 +150,5 @@ def test_a_deletion_of_what_is_no_message_is_refused_before_any_call(uuid: str) 
     [(RECIPIENT, "WW-WPN1-15550100002@c.us"), (REMOTE_ID, f"WW-WPN1-{REMOTE_ID}"), (WA_GROUP, f"WW-WPN1-{WA_GROUP}")],
 )
 def test_session_keys_end_in_the_kind_of_conversation(conversation: str, expected: str) -> None:
-    """Digits and ``@c.us`` of a number (provider reference, section 2); remote ids and groups bring their own ending."""
+    """Digits and ``@c.us`` of a number (docs/provider.md, 2); remote ids and groups bring their own ending."""
     assert expected == session_key("WPN1", conversation)

@@ -23,6 +23,7 @@ def test_the_public_door_is_small() -> None:
         "AsyncTicket",
         "Campaign",
         "CampaignOptions",
+        "CampaignSpec",
         "Duplicate",
         "Forecast",
         "Operation",

@@ -44,7 +44,7 @@ CREATING_MANY = work(make(CreateGroup, participants=numbers(12)))
 
 
 def shown(uuid: str = "MSG1", text: Any = "Hello", at: Any = AT_NOON, **more: Any) -> dict[str, Any]:
-    """A message as the history shows it (provider reference, 2.1.2)."""
+    """A message as the history shows it (docs/provider.md, 2.1.2)."""
     content = {"text": text} | {name: more.pop(name) for name in ("media", "pin") if name in more}
     return {
         "id": uuid,

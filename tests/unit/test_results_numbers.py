@@ -110,7 +110,7 @@ UNNAMED = {"accepted": False, "words": "the answer does not name it"}
     ],
 )
 def test_every_documented_shape_is_read(expected: dict[str, Any], value: dict[str, Any]) -> None:
-    """Whichever shape the answer has, each number has its own result (provider reference, 2.2)."""
+    """Whichever shape the answer has, each number has its own result (docs/provider.md, 2.2)."""
     assert expected == results.numbers_in(value, [ONE, TWO, THREE])
 
 

@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from paceline import CampaignOptions
 from paceline.campaigns.draft import Draft, draft
 
 SENDER = "+15550100001"
@@ -39,7 +38,7 @@ def test_another_content_is_another_campaign(changed: dict[str, Any]) -> None:
         {},
         {"name": "summer"},
         {"valid_until": datetime(2036, 1, 1, tzinfo=UTC)},
-        {"options": CampaignOptions(weight=7)},
+        {"weight": 7},
         {"max_attempts": 8},
     ],
     ids=lambda changed: next(iter(changed), "nothing"),

@@ -1,4 +1,4 @@
-"""From operations to the provider's requests: every form of the provider reference, 2.1 to 2.5, written out."""
+"""From operations to the provider's requests: every form of docs/provider.md, 2.1 to 2.5, written out."""
 
 import re
 from dataclasses import replace
@@ -199,7 +199,7 @@ def post(path: str, body: dict[str, Any], endpoint: str | None = None, **more: A
 
 @pytest.mark.parametrize(("operation", "body"), MESSAGES)
 def test_a_message_is_one_post_of_the_providers_fields(operation: Operation, body: dict[str, Any]) -> None:
-    """Target, text, address and pin go where the provider reference (2.1.1) wants them; coordinates are texts."""
+    """Target, text, address and pin go where the provider wants them (docs/provider.md, 2.1.1); coordinates are texts."""
     assert post("/whatsapp/send-message", {"from_number": SENDER} | body) == request_for(work(operation))
 
 

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from paceline.campaigns.progress import (
         Progress,
     )
+    from paceline.campaigns.spec import (
+        CampaignSpec,
+    )
     from paceline.campaigns.upload import (
         UploadReport,
     )
@@ -107,6 +110,7 @@ __all__ = [
     "Campaign",
     "CampaignConflict",
     "CampaignOptions",
+    "CampaignSpec",
     "CheckNumber",
     "ConfigurationError",
     "Conflict",
@@ -163,6 +167,7 @@ if not TYPE_CHECKING:
         "Campaign": "campaigns.campaign",
         "CampaignConflict": "errors",
         "CampaignOptions": "campaigns.options",
+        "CampaignSpec": "campaigns.spec",
         "ConfigurationError": "errors",
         "Conflict": "errors",
         "Duplicate": "flows.sending",

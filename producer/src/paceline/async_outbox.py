@@ -8,11 +8,14 @@ from contextlib import suppress
 from contextvars import copy_context
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self, TypeVar
+from typing import Final, Self, TypeVar, Unpack
 
+from paceline.campaigns.campaign import Campaign
 from paceline.campaigns.options import CampaignOptions
 from paceline.campaigns.plan import Plan
 from paceline.campaigns.progress import Progress
+from paceline.campaigns.recipients import Row
+from paceline.campaigns.spec import CampaignSpec, reading
 from paceline.campaigns.upload import UploadReport
 from paceline.flows.bridge import Bridge
 from paceline.flows.controlling import controlling, correcting, counting, forecasting
@@ -27,7 +30,6 @@ from paceline.inbox.record import compact, operation_id
 from paceline.operations import Operation
 from paceline.outbox import Outbox
 from paceline.outcomes import OutcomeEntry, place
-from paceline.recipients.columns import reading_of
 from paceline.recipients.files import rows_of
 from paceline.settings import Settings
 from paceline.state import connect_async, questions
@@ -42,13 +44,12 @@ _THREADS: Final = 4
 
 def _rows(
     recipients: AsyncIterable[Mapping[str, object]] | Iterable[Mapping[str, object]] | Path,
-    described: Mapping[str, Any],
+    campaign: CampaignSpec,
 ) -> AsyncIterable[Mapping[str, object]] | Iterable[Mapping[str, object]]:
     """The rows of a file, read in the thread that uploads them; anything else as it is."""
     if not isinstance(recipients, Path):
         return recipients
-    ignored = described.get("ignore_columns", ())
-    return rows_of(recipients, reading_of(described.get("to_column"), ignored, described.get("default_country")))
+    return rows_of(recipients, reading(campaign))
 
 
 class AsyncCampaign:
@@ -167,38 +168,56 @@ class AsyncOutbox:
         name: str,
         *,
         recipients: AsyncIterable[Mapping[str, object]] | Iterable[Mapping[str, object]] | Path,
-        **described: Any,
+        paused: bool = False,
+        on_invalid: Callable[[Row, str], None] | None = None,
+        on_progress: Callable[[int], None] | None = None,
+        **campaign: Unpack[CampaignSpec],
     ) -> AsyncCampaign:
         """As `Outbox.start_campaign`. The upload runs in a thread.
 
         Args:
-            name: as there.
+            name: as for `Outbox.start_campaign`.
             recipients: an asynchronous iterable is read on the loop; any other (a list, a generator, a file) in the thread.
-            described: the other arguments of `Outbox.start_campaign`. ``on_invalid`` and ``on_progress`` are called in the thread.
+            paused: as for `Outbox.start_campaign`.
+            on_invalid: as for `Outbox.start_campaign`; called in the thread.
+            on_progress: as for `Outbox.start_campaign`; called in the thread.
+            campaign: as for `Outbox.start_campaign`.
 
         Returns:
             The campaign. When the caller is cancelled, the upload ends, and the campaign waits as after a bad row.
         """
-        bridge = Bridge(_rows(recipients, described), asyncio.get_running_loop())
-        try:
-            campaign = await self.in_thread(
-                lambda blocking: blocking.start_campaign(name, recipients=bridge, **described)
+        bridge = Bridge(_rows(recipients, campaign), asyncio.get_running_loop())
+
+        def upload(blocking: Outbox) -> Campaign:
+            return blocking.start_campaign(
+                name, recipients=bridge, paused=paused, on_invalid=on_invalid, on_progress=on_progress, **campaign
             )
+
+        try:
+            started = await self.in_thread(upload)
         finally:
             bridge.stop()
-        return AsyncCampaign(name, self, campaign.report)
+        return AsyncCampaign(name, self, started.report)
 
     async def plan_campaign(
         self,
         name: str,
         *,
         recipients: AsyncIterable[Mapping[str, object]] | Iterable[Mapping[str, object]] | Path,
-        **described: Any,
+        on_invalid: Callable[[Row, str], None] | None = None,
+        on_progress: Callable[[int], None] | None = None,
+        **campaign: Unpack[CampaignSpec],
     ) -> Plan:
         """As `Outbox.plan_campaign`; arguments as for `start_campaign`."""
-        bridge = Bridge(_rows(recipients, described), asyncio.get_running_loop())
+        bridge = Bridge(_rows(recipients, campaign), asyncio.get_running_loop())
+
+        def plan(blocking: Outbox) -> Plan:
+            return blocking.plan_campaign(
+                name, recipients=bridge, on_invalid=on_invalid, on_progress=on_progress, **campaign
+            )
+
         try:
-            return await self.in_thread(lambda blocking: blocking.plan_campaign(name, recipients=bridge, **described))
+            return await self.in_thread(plan)
         finally:
             bridge.stop()
 

@@ -55,7 +55,7 @@ def message_reference(value: str) -> str:
 
 
 def remote_id(value: str) -> str:
-    """A contact hidden behind a user name: digits and ``@lid`` (provider reference, 2.1.1)."""
+    """A contact hidden behind a user name: digits and ``@lid`` (docs/provider.md, 2.1.1)."""
     if not _REMOTE_ID.fullmatch(value):
         raise ValueError("is not a remote id, such as 123456789012345@lid")
     return value
@@ -92,7 +92,7 @@ def media_url(value: str) -> str:
 
 
 def fetchable_size(value: int) -> int:
-    """The size of an attachment in bytes; the provider fetches at most 16 MB (provider reference, section 4)."""
+    """The size of an attachment in bytes; the provider fetches at most 16 MB (docs/provider.md, 4)."""
     if value > LARGEST_MEDIA:
         raise ValueError("is more than the 16 MB that the provider fetches")
     return value

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, Literal
 if TYPE_CHECKING:
     from paceline.operations import OnUnknown
 
-# How `reconcile` finds out whether a call of unknown outcome took effect (provider reference, section 5):
+# How `reconcile` finds out whether a call of unknown outcome took effect (docs/provider.md, 5):
 #   history  read the conversation: found is accepted, absent twice is sent again
 #   groups   read the sender's groups: found is accepted; absent decides nothing, because a new group shows late: held
 #   repeat   the call sets a state or only reads, so it is made again

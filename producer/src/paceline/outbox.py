@@ -2,17 +2,16 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, Unpack
 
 from paceline.campaigns.abandoned import abandoned
 from paceline.campaigns.campaign import Campaign
 from paceline.campaigns.draft import draft
-from paceline.campaigns.options import CampaignOptions
 from paceline.campaigns.plan import Plan, plan_campaign
 from paceline.campaigns.recipients import Row
+from paceline.campaigns.spec import CampaignSpec
 from paceline.campaigns.upload import keys_of, open_campaign, peeked, upload
 from paceline.errors import CampaignConflict, InvalidOperation, NotFound
 from paceline.flows.sending import (
@@ -32,9 +31,8 @@ from paceline.flows.tickets import Ticket
 from paceline.ids import new_id
 from paceline.inbox.hints import HintBus
 from paceline.inbox.record import operation_id
-from paceline.operations import OnUnknown, Operation
+from paceline.operations import Operation
 from paceline.outcomes import OutcomeEntry, Outcomes
-from paceline.recipients.columns import reading_of
 from paceline.recipients.files import rows_of
 from paceline.settings import Settings
 from paceline.state import connect_to
@@ -118,27 +116,11 @@ class Outbox:
         self,
         name: str,
         *,
-        account: str,
-        sender: str,
-        template: str,
         recipients: Iterable[Mapping[str, object]] | Path,
-        url: str | None = None,
-        not_before: datetime | None = None,
-        valid_until: datetime | None = None,
-        on_unknown: OnUnknown = "reconcile",
-        max_attempts: int | None = None,
-        weight: int | None = None,
-        rate: str | None = None,
-        window: str | None = None,
-        auto_pause: int | None = None,
         paused: bool = False,
-        to_column: str | None = None,
-        ignore_columns: Iterable[str] = (),
-        default_country: str | None = None,
-        literal_braces: bool = False,
-        check_numbers: bool = True,  # noqa: ARG002 - of releases in which it made a difference
         on_invalid: Callable[[Row, str], None] | None = None,
         on_progress: Callable[[int], None] | None = None,
+        **campaign: Unpack[CampaignSpec],
     ) -> Campaign:
         """Upload a campaign, or continue an interrupted upload of the same name.
 
@@ -147,30 +129,14 @@ class Outbox:
 
         Args:
             name: letters, digits, dot, dash, underscore.
-            account: account name.
-            sender: E.164.
-            template: text with ``{column}`` and ``{column|default}`` placeholders.
             recipients: mappings with ``to``, optionally ``key``, ``not_before``, ``valid_until`` (ISO 8601 with a zone), and
                 the columns the template names; or the path of a file (docs/campaigns.md tells which).
-            url: attachment for all; placeholders are filled in, percent-encoded unless one is the whole address.
-            not_before: not sent earlier; a row may say its own.
-            valid_until: not sent later; default 24 hours from now, or from ``not_before`` on.
-            on_unknown: policy for calls of unknown outcome.
-            max_attempts: calls before an operation is dead.
-            weight: its share of its sender's turns, 1 to 1000. Of a campaign that is continued, the options given change.
-            rate: not faster than this, such as ``100/minute``.
-            window: local hours with a zone in which it sends, such as ``Mon-Fri 09:00-18:00 Europe/Berlin``.
-            auto_pause: paused when more than so many percent of its last 100 answers are rejections; 20 unless told, 0 never.
             paused: a new one begins paused, and leaves when it is resumed.
-            to_column: the column with the numbers, if it is not called ``to``.
-            ignore_columns: columns that mean nothing, though they are called much like ``key``, ``not_before`` or ``valid_until``.
-            default_country: two letters: numbers without a country code are of this country, and blanks, dashes and the like are
-                left out of numbers. By default only E.164 is taken.
-            literal_braces: ``{{word}}`` is to be sent as ``{word}``; else it is refused, because most who write it mean a column.
-            check_numbers: of no effect: numbers are always looked at in full.
             on_invalid: called with a bad row and what is wrong with it, and the campaign begins while it is uploaded. Without it
                 the first bad row raises, and nothing leaves before the upload is whole.
             on_progress: called with the number of rows written so far, after each chunk.
+            campaign: account, sender, template, and the options that `CampaignSpec` lists. The options given change a campaign
+                that is continued.
 
         Returns:
             The campaign; its ``report`` counts what this upload offered, wrote and left out.
@@ -181,26 +147,13 @@ class Outbox:
             CampaignConflict: the name is taken by a different campaign.
             UnknownAccount, UnknownSender, StateUnavailable: as for `send`.
         """
-        reading = reading_of(to_column, ignore_columns, default_country)
-        described = draft(
-            name,
-            account=account,
-            sender=sender,
-            template=template,
-            url=url,
-            not_before=not_before,
-            valid_until=valid_until,
-            on_unknown=on_unknown,
-            max_attempts=max_attempts,
-            options=CampaignOptions(weight=weight, rate=rate, window=window, auto_pause=auto_pause),
-            literal_braces=literal_braces,
-            reading=reading,
-        )
+        described = draft(name, **campaign)
         # Before the campaign exists: a source that cannot be read leaves nothing behind.
-        first, rows = peeked(described, rows_of(recipients, reading))
+        first, rows = peeked(described, rows_of(recipients, described.reading))
         if not first:
             raise InvalidOperation("recipients: there are none")
-        with spans.sending("upload campaign", {spans.CAMPAIGN: name, spans.ACCOUNT: account}) as traced:
+
+        with spans.sending("upload campaign", {spans.CAMPAIGN: name, spans.ACCOUNT: described.account}) as traced:
             open_campaign(
                 self.state,
                 described,
@@ -224,53 +177,21 @@ class Outbox:
         self,
         name: str,
         *,
-        account: str,
-        sender: str,
-        template: str,
         recipients: Iterable[Mapping[str, object]] | Path,
-        url: str | None = None,
-        not_before: datetime | None = None,
-        valid_until: datetime | None = None,
-        on_unknown: OnUnknown = "reconcile",
-        max_attempts: int | None = None,
-        weight: int | None = None,
-        rate: str | None = None,
-        window: str | None = None,
-        auto_pause: int | None = None,
-        to_column: str | None = None,
-        ignore_columns: Iterable[str] = (),
-        default_country: str | None = None,
-        literal_braces: bool = False,
-        check_numbers: bool = True,  # noqa: ARG002 - likewise
         on_invalid: Callable[[Row, str], None] | None = None,
         on_progress: Callable[[int], None] | None = None,
+        **campaign: Unpack[CampaignSpec],
     ) -> Plan:
         """Say what `start_campaign` would do with the same arguments, and at what cost. Nothing is written.
 
         Recipients are streamed; of each 8 bytes are kept.
 
         Args:
-            name: as for `start_campaign`, and so the others.
-            account: see there.
-            sender: see there.
-            template: see there.
-            recipients: see there.
-            url: see there.
-            not_before: see there.
-            valid_until: see there.
-            on_unknown: see there.
-            max_attempts: see there.
-            weight: see there.
-            rate: see there.
-            window: see there.
-            auto_pause: see there.
-            to_column: see there.
-            ignore_columns: see there.
-            default_country: see there.
-            literal_braces: see there.
-            check_numbers: see there.
+            name: as for `start_campaign`.
+            recipients: as for `start_campaign`.
             on_invalid: called with a bad row and what is wrong with it; bad rows never raise here.
-            on_progress: called with the number of rows read so far, now and then.
+            on_progress: called with the number of rows read, now and then.
+            campaign: as for `start_campaign`.
 
         Returns:
             Numbers, times, and in sentences why it would fail.
@@ -279,25 +200,11 @@ class Outbox:
             InvalidOperation: template or options are wrong, or the recipients cannot be read.
             UnknownAccount, UnknownSender, StateUnavailable: as for `send`.
         """
-        reading = reading_of(to_column, ignore_columns, default_country)
-        described = draft(
-            name,
-            account=account,
-            sender=sender,
-            template=template,
-            url=url,
-            not_before=not_before,
-            valid_until=valid_until,
-            on_unknown=on_unknown,
-            max_attempts=max_attempts,
-            options=CampaignOptions(weight=weight, rate=rate, window=window, auto_pause=auto_pause),
-            literal_braces=literal_braces,
-            reading=reading,
-        )
+        described = draft(name, **campaign)
         return plan_campaign(
             self.state,
             described,
-            rows_of(recipients, reading),
+            rows_of(recipients, described.reading),
             on_invalid=on_invalid,
             on_progress=on_progress,
         )

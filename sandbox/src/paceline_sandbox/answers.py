@@ -1,4 +1,4 @@
-"""What the provider says: a status, a JSON body in one of three error families, and headers (reference, 1.2-1.4)."""
+"""What the provider says: a status, a JSON body in one of three error families, and headers (docs/provider.md, 1.2 to 1.4)."""
 
 import json
 from collections.abc import Mapping
@@ -30,7 +30,7 @@ _WORDS: Final[Mapping[int, str]] = {
     503: "The messaging service is temporarily unavailable, try again in a few seconds",
     504: "Bad gateway, try again in a few seconds",
 }
-# These come from the gateway in front of the API, which writes a bare `detail` (reference, 1.3 and 1.4 family B).
+# These come from the gateway in front of the API, which writes a bare `detail` (docs/provider.md, 1.3 and 1.4 family B).
 _GATEWAY: Final = frozenset({401, 403})
 
 
@@ -58,7 +58,7 @@ def refusal(status: int, words: str | None = None, headers: Mapping[str, str] | 
     """An error answer in the family the provider uses for that status.
 
     Args:
-        status: any HTTP status; a 2xx gives the ``success: false`` answer of section 1.4.
+        status: any HTTP status; a 2xx gives the ``success: false`` answer of docs/provider.md, 1.4.
         words: the error text; by default one that suits the status.
         headers: extra headers.
     """
@@ -84,13 +84,13 @@ def no_key(status: int) -> Answer:
     """The answer to a request without an API key.
 
     Args:
-        status: 403 as measured, or 401 as documented (reference, 1.3).
+        status: 403 as measured, or 401 as documented (docs/provider.md, 1.3).
     """
     return Answer(status, {"detail": "Not authenticated"})
 
 
 def in_family(answer: Answer, kind: str) -> Answer:
-    """An answer as the channel it comes from writes it: two of them have their own form of family A (reference, 1.4).
+    """An answer as the channel it comes from writes it: two of them have their own form of family A (docs/provider.md, 1.4).
 
     Args:
         answer: the answer in the general form.

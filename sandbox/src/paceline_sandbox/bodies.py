@@ -1,4 +1,4 @@
-"""Reading a JSON body field by field; whatever is wrong is raised as the provider's refusal (reference, 1.4)."""
+"""Reading a JSON body field by field; whatever is wrong is raised as the provider's refusal (docs/provider.md, 1.4)."""
 
 import json
 import re

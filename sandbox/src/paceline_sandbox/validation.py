@@ -1,4 +1,4 @@
-"""What is wrong with a send-message body, by the provider's own table (reference, 2.1.1). Written by hand for speed."""
+"""What is wrong with a send-message body, by the provider's own table (docs/provider.md, 2.1.1). Written by hand for speed."""
 
 import json
 from dataclasses import dataclass

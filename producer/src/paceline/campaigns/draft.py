@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import blake2b
+from typing import Unpack
 
 from paceline.campaigns.options import CampaignOptions
 from paceline.campaigns.recipients import Encoder
+from paceline.campaigns.spec import CampaignSpec, changeable, check_names, reading
 from paceline.errors import InvalidOperation
 from paceline.inbox.record import compact
 from paceline.operations import DEFAULT_MAX_ATTEMPTS, OnUnknown, SendMessage
@@ -82,56 +84,51 @@ def digest_of(*, account: str, sender: str, kind: str, template: str, max_attemp
     return blake2b(compact(identity).encode(), digest_size=16).hexdigest()
 
 
-def draft(
-    name: str,
-    *,
-    account: str,
-    sender: str,
-    template: str,
-    url: str | None = None,
-    not_before: datetime | None = None,
-    valid_until: datetime | None = None,
-    on_unknown: OnUnknown = "reconcile",
-    max_attempts: int | None = None,
-    options: CampaignOptions | None = None,
-    literal_braces: bool = False,
-    reading: Reading | None = None,
-) -> Draft:
-    """Check a campaign's description; arguments as for `Outbox.campaign`.
+def draft(name: str, **campaign: Unpack[CampaignSpec]) -> Draft:
+    """Check the description of a campaign.
+
+    Args:
+        name: its name.
+        campaign: its options.
 
     Raises:
         InvalidOperation: the message names what is wrong.
+        TypeError: an option is missing or unknown.
     """
-    made = _compiled(template, url, literal_braces=literal_braces)
+    check_names(campaign)
+    template, url = campaign["template"], campaign.get("url")
+    made = _compiled(template, url, literal_braces=campaign.get("literal_braces", False))
+
     # The model of one message checks every option; `account` has the same grammar as a campaign's name.
     sample = SendMessage(
-        account=account,
-        sender=sender,
+        account=campaign["account"],
+        sender=campaign["sender"],
         to=_ANY_RECIPIENT,
         text=template if "text" in made.fields else None,
         url=_sample_address(url) if url is not None else None,
         priority="bulk",
-        not_before=not_before,
-        valid_until=valid_until,
-        on_unknown=on_unknown,
-        max_attempts=max_attempts or DEFAULT_MAX_ATTEMPTS,
+        not_before=campaign.get("not_before"),
+        valid_until=campaign.get("valid_until"),
+        on_unknown=campaign.get("on_unknown", "reconcile"),
+        max_attempts=campaign.get("max_attempts") or DEFAULT_MAX_ATTEMPTS,
     )
     try:
-        SendMessage(account=name, sender=sender, to=_ANY_RECIPIENT, text="x")
+        SendMessage(account=name, sender=sample.sender, to=_ANY_RECIPIENT, text="x")
     except InvalidOperation:
         raise InvalidOperation("name: letters, digits, dot, dash and underscore, at most 64") from None
+
     return Draft(
         name=name,
-        account=account,
-        sender=sender,
+        account=sample.account,
+        sender=campaign["sender"],
         compiled=made,
         not_before=sample.not_before,
         valid_until=sample.valid_until,
-        on_unknown=on_unknown,
+        on_unknown=sample.on_unknown,
         max_attempts=sample.max_attempts,
-        options=options or CampaignOptions(),
+        options=changeable(campaign),
         kind=sample.kind,
-        reading=reading or Reading(),
+        reading=reading(campaign),
     )
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from paceline.campaigns.options import CampaignOptions
 from paceline.literals import CampaignState, EntryEvent, OperationState
 
 
@@ -105,10 +106,8 @@ class Uploaded(BaseModel):
     bad_rows: list[BadRow] = Field(description="The first hundred of them.")
 
 
-class CampaignIn(BaseModel):
+class CampaignIn(CampaignOptions):
     """A campaign, and recipients of it. Sent again with further recipients it goes on."""
-
-    model_config = ConfigDict(extra="forbid")
 
     account: str = Field(examples=["acme"])
     sender: str = Field(examples=["+15550100001"])
@@ -117,11 +116,6 @@ class CampaignIn(BaseModel):
         min_length=1, max_length=10_000, examples=[[{"to": "+15550100002", "name": "Ada", "key": "customer-7"}]]
     )
     url: str | None = None
-    valid_until: datetime | None = None
-    weight: int | None = Field(default=None, ge=1, le=1000)
-    rate: str | None = Field(default=None, examples=["100/minute"])
-    window: str | None = None
-    auto_pause: int | None = Field(default=None, ge=0, le=100)
     paused: bool = False
 
 

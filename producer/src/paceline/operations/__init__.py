@@ -1,4 +1,4 @@
-"""One frozen model for each piece of work the provider can be asked for (provider reference, section 0)."""
+"""One frozen model for each piece of work the provider can be asked for (docs/provider.md, 0)."""
 
 from paceline.defaults import DEFAULT_MAX_ATTEMPTS, DEFAULT_VALIDITY
 from paceline.operations.base import OnUnknown, Operation, Priority
@@ -24,7 +24,7 @@ from paceline.operations.waba import (
     UrlButton,
 )
 
-# Every operation, in the order of the provider reference.
+# Every operation, in the order of docs/provider.md, 0.
 OPERATIONS: tuple[type[Operation], ...] = (
     SendMessage,
     DeleteMessage,

@@ -110,7 +110,7 @@ class Operation(Refusing):
 
     @property
     def credits(self) -> int:
-        """How many credits those calls cost (provider reference, 1.5)."""
+        """How many credits those calls cost (docs/provider.md, 1.5)."""
         return self.requests
 
     def payload(self) -> dict[str, Any]:

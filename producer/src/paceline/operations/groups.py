@@ -1,4 +1,4 @@
-"""Groups (provider reference, 2.2). The provider takes ten participants a call: more are several calls of one operation."""
+"""Groups (docs/provider.md, 2.2). The provider takes ten participants a call: more are several calls of one operation."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar, Final, Self
@@ -50,7 +50,7 @@ class _WithParticipants(Operation):
 class CreateGroup(_WithParticipants):
     """Make a group. With more than ten participants the first ten come with it and the others are added, ten a call.
 
-    Provider reference: ``POST /whatsapp/group/create``. Other operations may name the group by this operation's id.
+    Call: ``POST /whatsapp/group/create``. Other operations may name the group by this operation's id.
 
     Args:
         name: what the group is called, at most 100 characters.
@@ -104,7 +104,7 @@ class _Participants(_WithParticipants, _InGroup):
 
 
 class AddParticipants(_Participants):
-    """Add numbers to a group. Provider reference: ``POST /whatsapp/group/{group_uuid}/add-participant``.
+    """Add numbers to a group. Call: ``POST /whatsapp/group/{group_uuid}/add-participant``.
 
     Args:
         group: the group's uuid, or the id of the `CreateGroup` operation that makes it, which is then waited for.
@@ -115,7 +115,7 @@ class AddParticipants(_Participants):
 
 
 class RemoveParticipants(_Participants):
-    """Remove numbers from a group. Provider reference: ``POST /whatsapp/group/{group_uuid}/remove-participant``.
+    """Remove numbers from a group. Call: ``POST /whatsapp/group/{group_uuid}/remove-participant``.
 
     Args:
         group: the group's uuid, or the id of the `CreateGroup` operation that makes it, which is then waited for.
@@ -126,7 +126,7 @@ class RemoveParticipants(_Participants):
 
 
 class PromoteParticipants(_Participants):
-    """Make participants admins. Provider reference: ``POST /whatsapp/group/{group_uuid}/promote-participant``.
+    """Make participants admins. Call: ``POST /whatsapp/group/{group_uuid}/promote-participant``.
 
     Args:
         group: the group's uuid, or the id of the `CreateGroup` operation that makes it, which is then waited for.
@@ -137,7 +137,7 @@ class PromoteParticipants(_Participants):
 
 
 class DemoteParticipants(_Participants):
-    """Make admins participants again. Provider reference: ``POST /whatsapp/group/{group_uuid}/demote-participant``.
+    """Make admins participants again. Call: ``POST /whatsapp/group/{group_uuid}/demote-participant``.
 
     Args:
         group: the group's uuid, or the id of the `CreateGroup` operation that makes it, which is then waited for.
@@ -148,7 +148,7 @@ class DemoteParticipants(_Participants):
 
 
 class SetGroupDescription(_InGroup):
-    """A group's description. Provider reference: ``POST /whatsapp/group/{group_uuid}/set-description``.
+    """A group's description. Call: ``POST /whatsapp/group/{group_uuid}/set-description``.
 
     Args:
         group: the group's uuid, or the id of the `CreateGroup` operation that makes it, which is then waited for.
@@ -165,7 +165,7 @@ class SetGroupDescription(_InGroup):
 
 
 class SetGroupPicture(_InGroup):
-    """A group's picture. Provider reference: ``POST /whatsapp/group/{group_uuid}/set-picture``.
+    """A group's picture. Call: ``POST /whatsapp/group/{group_uuid}/set-picture``.
 
     Args:
         group: the group's uuid, or the id of the `CreateGroup` operation that makes it, which is then waited for.

@@ -1,4 +1,4 @@
-"""Messages of the WhatsApp Web channel (provider reference, 2.1)."""
+"""Messages of the WhatsApp Web channel (docs/provider.md, 2.1)."""
 
 from typing import Any, ClassVar, Self
 
@@ -34,7 +34,7 @@ class Pin(Refusing):
     address: str | None = Field(default=None, max_length=512)
 
     def wire(self) -> dict[str, str]:
-        """The provider's form: coordinates as strings (provider reference, send-message)."""
+        """The provider's form: coordinates as strings (docs/provider.md, 2.1.1)."""
         place = {"latitude": f"{self.latitude:.7f}", "longitude": f"{self.longitude:.7f}"}
         return place | given(name=self.name, address=self.address)
 
@@ -42,7 +42,7 @@ class Pin(Refusing):
 class SendMessage(Operation):
     """A WhatsApp message to a number, a group or a remote id: text, a file by its address (text is its caption), or a pin.
 
-    Provider reference: ``POST /whatsapp/send-message``.
+    Call: ``POST /whatsapp/send-message``.
 
     Args:
         to: the recipient's number, E.164; exactly one of ``to``, ``group`` and ``remote_id``.
@@ -99,7 +99,7 @@ class SendMessage(Operation):
 class DeleteMessage(Operation):
     """Delete a message in 2Chat and in WhatsApp, up to 60 hours after it was sent.
 
-    Provider reference: ``DELETE /whatsapp/message/{session_key}/{message_uuid}``. The session key is made from the sender's
+    Call: ``DELETE /whatsapp/message/{session_key}/{message_uuid}``. The session key is made from the sender's
     channel, which is asked for once, and the conversation.
 
     Args:

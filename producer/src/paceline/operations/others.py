@@ -1,4 +1,4 @@
-"""Operations of other channels: SMS, and the check of a number (provider reference, 2.3 and 2.5)."""
+"""Operations of other channels: SMS, and the check of a number (docs/provider.md, 2.3 and 2.5)."""
 
 from typing import Any, ClassVar
 
@@ -11,7 +11,7 @@ from paceline.operations.base import Operation
 class SendSms(Operation):
     """An SMS from an SMS-enabled number; segments of 160 characters are billed apart.
 
-    Provider reference: ``POST /sms/send``.
+    Call: ``POST /sms/send``.
 
     Args:
         to: the recipient's number, E.164.
@@ -36,7 +36,7 @@ class SendSms(Operation):
 class CheckNumber(Operation):
     """Ask whether a number is on WhatsApp; the answer is the operation's result.
 
-    Provider reference: ``GET /whatsapp/check-number/{your_number}/{target}``. Checks have a pool and a rate of their own.
+    Call: ``GET /whatsapp/check-number/{your_number}/{target}``. Checks have a pool and a rate of their own.
 
     Args:
         number: the number asked about, E.164.

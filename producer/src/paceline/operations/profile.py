@@ -1,4 +1,4 @@
-"""Stories and the profile of a connected number (provider reference, 2.3)."""
+"""Stories and the profile of a connected number (docs/provider.md, 2.3)."""
 
 from typing import Annotated, Any, ClassVar, Final, Self
 
@@ -23,7 +23,7 @@ class _OfTheSender(Operation):
 class PostStory(_OfTheSender):
     """A story that shows for 24 hours: words, a picture or a video.
 
-    Provider reference: ``POST /whatsapp/set-{text|image|video}-status/{number}``.
+    Call: ``POST /whatsapp/set-{text|image|video}-status/{number}``.
 
     Args:
         text: the words; exactly one of ``text``, ``image_url`` and ``video_url``.
@@ -65,7 +65,7 @@ class PostStory(_OfTheSender):
 class SetAbout(_OfTheSender):
     """The "about" line of the sender's profile.
 
-    Provider reference: ``POST /whatsapp/set-status/{number}``.
+    Call: ``POST /whatsapp/set-status/{number}``.
 
     Args:
         text: the line, at most 139 characters, which is WhatsApp's own limit.
@@ -83,7 +83,7 @@ class SetAbout(_OfTheSender):
 class SetProfilePicture(_OfTheSender):
     """The picture of the sender's profile.
 
-    Provider reference: ``POST /whatsapp/set-profile-picture/{number}``.
+    Call: ``POST /whatsapp/set-profile-picture/{number}``.
 
     Args:
         url: public https address of the picture; None removes the present one.

@@ -158,7 +158,7 @@ def merged(template: Mapping[str, Any], values: Mapping[str, str]) -> dict[str, 
 
 
 def session_key(channel: str, conversation: str) -> str:
-    """The provider's name of a conversation of the WhatsApp Web channel (provider reference, section 2).
+    """The provider's name of a conversation of the WhatsApp Web channel (docs/provider.md, 2).
 
     Args:
         channel: the sender's ``WPN...``.

@@ -1,4 +1,4 @@
-"""The official WhatsApp Business API channel (provider reference, 2.4)."""
+"""The official WhatsApp Business API channel (docs/provider.md, 2.4)."""
 
 import re
 from collections.abc import Sequence
@@ -36,7 +36,7 @@ class _ToNumber(Operation):
 class SendTemplate(_ToNumber):
     """An approved template with its variables filled: what may be sent outside the 24 hours after a customer's message.
 
-    Provider reference: ``POST /waba/send-message`` with ``template_uuid`` and ``params``.
+    Call: ``POST /waba/send-message`` with ``template_uuid`` and ``params``.
 
     Args:
         to: the recipient's number, E.164.
@@ -202,7 +202,7 @@ class Interactive(Refusing):
 class SendWaba(_ToNumber):
     """A message within the 24 hours after a customer's last one: words, a file, or something interactive.
 
-    Provider reference: ``POST /waba/send-message``.
+    Call: ``POST /waba/send-message``.
 
     Args:
         to: the recipient's number, E.164.

@@ -169,7 +169,7 @@ class Account:
         self._contents.add(content)
 
     def info(self) -> JsonObject:
-        """The body of ``GET /info`` (reference, section 1.7)."""
+        """The body of ``GET /info`` (docs/provider.md, 1.7)."""
         settings = self.settings
         uuid = stable_id("ACC", self.key)
         expires_us = self._created_us + _TRIAL_US

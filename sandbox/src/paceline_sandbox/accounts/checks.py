@@ -1,4 +1,4 @@
-"""Whether a number is on WhatsApp (reference, 2.3): a read with its own pool, price and limits."""
+"""Whether a number is on WhatsApp (docs/provider.md, 2.3): a read with its own pool, price and limits."""
 
 from collections.abc import Mapping
 from typing import Any

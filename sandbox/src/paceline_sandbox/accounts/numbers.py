@@ -1,4 +1,4 @@
-"""The account's own numbers: which are connected, and how the provider shows them (reference, 2.3)."""
+"""The account's own numbers: which are connected, and how the provider shows them (docs/provider.md, 2.3)."""
 
 import re
 from collections.abc import Mapping

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 import phonenumbers
 
-# E.164 allows 15 digits. A missing plus is tolerated as the provider seems to do (reference, 2.1.1).
+# E.164 allows 15 digits. A missing plus is tolerated as the provider seems to do (docs/provider.md, 2.1.1).
 _NUMBER: Final = re.compile(r"\+?([1-9][0-9]{3,14})", re.ASCII)
 _REMOTE_ID: Final = re.compile(r"[0-9]{3,20}@lid", re.ASCII)
 _GROUP: Final = re.compile(r"(?:WAG|WGP)[0-9A-Za-z-]+", re.ASCII)

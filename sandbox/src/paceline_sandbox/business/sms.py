@@ -1,4 +1,4 @@
-"""Text messages over the telephone network (reference, 2.5)."""
+"""Text messages over the telephone network (docs/provider.md, 2.5)."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""The official WhatsApp Business API channel: messages, templates, windows and numbers (reference, 2.4)."""
+"""The official WhatsApp Business API channel: messages, templates, windows and numbers (docs/provider.md, 2.4)."""
 
 import re
 from collections.abc import Mapping

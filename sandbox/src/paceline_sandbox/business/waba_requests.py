@@ -1,4 +1,4 @@
-"""What a message over the official API must say (reference, 2.4)."""
+"""What a message over the official API must say (docs/provider.md, 2.4)."""
 
 from dataclasses import dataclass
 from typing import Final

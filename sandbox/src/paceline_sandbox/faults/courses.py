@@ -31,7 +31,7 @@ class Course:
     early: bool = False
 
     def state(self, age_us: int) -> JsonObject:
-        """The fields of the Message object that tell how far it has come (reference, section 2.1.2).
+        """The fields of the Message object that tell how far it has come (docs/provider.md, 2.1.2).
 
         Args:
             age_us: microseconds since acceptance.

@@ -114,7 +114,7 @@ def injected_answer(fault: Fault, now_us: int) -> Answer:
 
 
 def success_false(fault: Fault, status: int) -> Answer:
-    """A 2xx whose body says that the operation failed (reference, 1.4).
+    """A 2xx whose body says that the operation failed (docs/provider.md, 1.4).
 
     Args:
         fault: the fault.

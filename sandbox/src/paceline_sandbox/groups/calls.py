@@ -1,4 +1,4 @@
-"""The calls about groups: what they do and what they answer (reference, 2.2)."""
+"""The calls about groups: what they do and what they answer (docs/provider.md, 2.2)."""
 
 from collections.abc import Callable, Mapping
 from functools import partial

@@ -1,4 +1,4 @@
-"""Which numbers groups refuse, and in which words (reference, 2.2). Pure."""
+"""Which numbers groups refuse, and in which words (docs/provider.md, 2.2). Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

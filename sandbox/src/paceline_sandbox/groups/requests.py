@@ -1,4 +1,4 @@
-"""What calls about groups must say (reference, 2.2)."""
+"""What calls about groups must say (docs/provider.md, 2.2)."""
 
 from dataclasses import dataclass
 from typing import Final

@@ -1,4 +1,4 @@
-"""Groups as the provider shows them (reference, 2.2)."""
+"""Groups as the provider shows them (docs/provider.md, 2.2)."""
 
 from paceline_sandbox.accounts.phones import country_of, formatted
 from paceline_sandbox.answers import JsonObject

@@ -53,7 +53,7 @@ class Message:
 
     @property
     def session_key(self) -> str:
-        """The conversation it belongs to (reference, section 2)."""
+        """The conversation it belongs to (docs/provider.md, 2)."""
         request = self.request
         channel = stable_id(self.channel, request.from_number)
         if request.to_group:
@@ -69,7 +69,7 @@ class Message:
         return "3EB0" + self.message_uuid[-12:].upper()
 
     def shown(self, now_us: int) -> JsonObject:
-        """The Message object of the reference, section 2.1.2.
+        """The Message object of docs/provider.md, 2.1.2.
 
         Args:
             now_us: the instant whose state it tells, in microseconds since the epoch.

@@ -1,4 +1,4 @@
-"""Messages over WhatsApp Web: sending, looking up, deleting, and the histories (reference, 2.1)."""
+"""Messages over WhatsApp Web: sending, looking up, deleting, and the histories (docs/provider.md, 2.1)."""
 
 import re
 from collections.abc import Callable, Mapping

@@ -1,4 +1,4 @@
-"""The operations of the provider: which method and path asks for which, and what kind of call it is (reference, 0, 2)."""
+"""The operations of the provider: which method and path asks for which, and what kind of call it is (docs/provider.md, 0 and 2)."""
 
 from dataclasses import dataclass
 from typing import Final, Literal, get_args
@@ -6,7 +6,7 @@ from typing import Final, Literal, get_args
 CallKind = Literal[
     "send", "delete", "story", "profile", "group", "waba", "sms", "check", "history", "lookup", "info", "other"
 ]
-# The names of section 0: what the log shows, and what a fault may be put on.
+# Names from docs/provider.md, 0: the log shows them, and faults name them.
 OperationName = Literal[
     "message.to_number",
     "message.to_group",

@@ -1,4 +1,4 @@
-"""A number's own picture, its about text and its 24-hour stories (reference, 2.3): looked at, logged, and not kept."""
+"""A number's own picture, its about text and its 24-hour stories (docs/provider.md, 2.3): looked at, logged, and not kept."""
 
 from collections.abc import Callable, Mapping
 from functools import partial

@@ -172,7 +172,7 @@ class Receipts:
         """To whom a notice goes: everybody who wants the receipt, and the message itself once it is sent."""
         number = message.request.from_number
         name = f"{family}.receipt.{notice.step}"
-        # The official API is documented to write full names and the Message object (reference, 3.3).
+        # The official API is documented to write full names and the Message object (docs/provider.md, 3.3).
         official = message.channel == "WAN"
         event = name if rules.full_names or official else f"message.{notice.step}"
         body = _whole(message, notice, event) if rules.body == "message" or official else _flat(notice, event)
@@ -185,7 +185,7 @@ class Receipts:
 
 
 def _flat(notice: Notice, event: str) -> JsonObject:
-    """The body that a production receiver knows (reference, 3.3)."""
+    """The body that a production receiver knows (docs/provider.md, 3.3)."""
     return {"event": event, "message_uuid": notice.message_uuid, "timestamp": as_timestamp(notice.happened_us)}
 
 

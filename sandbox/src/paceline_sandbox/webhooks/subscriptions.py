@@ -1,4 +1,4 @@
-"""Webhook subscriptions: who wants to hear of which event of which number (reference, section 3)."""
+"""Webhook subscriptions: who wants to hear of which event of which number (docs/provider.md, 3)."""
 
 from collections import defaultdict
 from collections.abc import Mapping
@@ -55,7 +55,7 @@ class Subscription:
     created_us: int
 
     def shown(self) -> JsonObject:
-        """The webhook object of the reference, section 3.1."""
+        """The webhook object of docs/provider.md, 3.1."""
         return {
             "uuid": self.uuid,
             "event_name": self.wish.event,

@@ -22,7 +22,7 @@ from paceline_worker.pacing.bucket import DEFAULT_VARIATION, Pacing, Variation, 
 
 Treat503 = Literal["overloaded", "unknown"]
 
-# Provider reference: beyond some 30 new groups a day and number WhatsApp refuses, and may ban; 50 checks a minute and number.
+# WhatsApp refuses more than some 30 new groups a day and number (docs/provider.md, 4); checks: 50 a minute (1.5).
 DEFAULT_BUDGETS: Final[Mapping[str, str]] = {"group.create": "30/day", "number.check": "50/minute"}
 # A budget remembers one time per call.
 _LARGEST_BUDGET: Final = 100_000

@@ -1,4 +1,4 @@
-"""``GET /info``: an account's own limit, credits and expiry (provider reference, 1.7). Pure."""
+"""``GET /info``: an account's own limit, credits and expiry (docs/provider.md, 1.7). Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -155,7 +155,7 @@ def _uuid(value: Mapping[str, Any]) -> str:
 
 
 def _words(value: Mapping[str, Any]) -> str:
-    """The human words of the three error envelopes (provider reference, 1.4), in the order they are trusted."""
+    """The human words of the three error envelopes (docs/provider.md, 1.4), in the order they are trusted."""
     code = value.get("error_code")
     for name in ("error_message", "message", "detail"):
         words = value.get(name)

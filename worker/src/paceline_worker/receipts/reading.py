@@ -12,7 +12,7 @@ from paceline.inbox.record import microseconds
 from paceline.status.receipt import ReceiptStatus
 from paceline_worker.provider.answers import handle
 
-# Short names, and full ones of both channels (provider reference, 3.2 and 3.3). `whatsapp.message.sent` is no receipt: it tells of
+# Short names, and full ones of both channels (docs/provider.md, 3.2 and 3.3). `whatsapp.message.sent` is no receipt: it tells of
 # a message that somebody wrote.
 _EVENT: Final = re.compile(
     r"(?:message|whatsapp(?:\.waba)?\.message\.receipt)\.(sent|not[-_]sent|received|read)", re.ASCII

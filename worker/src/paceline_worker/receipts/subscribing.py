@@ -215,7 +215,7 @@ class Subscriber:
 
     async def _make(self, wish: Wish, address: str, *, taken: bool) -> Result:
         answer = await self._call(hooks.subscribe(wish, address))
-        if answer.code == "409":  # on this route: there already (provider reference, 3.1)
+        if answer.code == "409":  # on this route: there already (docs/provider.md, 3.1)
             return Result.TAKEN if taken else Result.THERE
         _object(answer, f"subscribe {wish.sender} to {wish.event}")
         return Result.SUBSCRIBED

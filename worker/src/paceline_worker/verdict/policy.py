@@ -11,10 +11,10 @@ Scope = Literal["operation", "sender", "account", "suspend"]
 
 RETRY_FLOOR_S: Final = 2.0
 RETRY_CAP_S: Final = 60.0
-# "Try again in a few seconds" (provider reference, 1.2), and never all senders at the same moment.
+# "Try again in a few seconds" (docs/provider.md, 1.2), and never all senders at the same moment.
 SENDER_PAUSE_S: Final = (2.0, 5.0)
 LONGEST_THROTTLE_S: Final = 600.0
-# A group that was just made answers 404 "for a few minutes" (provider reference, section 4).
+# A group that was just made answers 404 "for a few minutes" (docs/provider.md, 4).
 GROUP_SHOWS_WITHIN_S: Final = 600.0
 GROUP_PAUSE_S: Final = (8.0, 15.0)
 # Retry-After is a lower bound, so jitter goes upward only.

@@ -1,7 +1,7 @@
 """Whether a call of unknown outcome took effect: what to ask the provider, and what its answer decides. Pure.
 
 Nothing of ours travels with a message, so it is found by what it is: written by the API, with the same content, in the
-conversation, since the call (provider reference, section 5). Which operation a found message belongs to is decided in
+conversation, since the call (docs/provider.md, 5). Which operation a found message belongs to is decided in
 settle.lua: one that another operation is known to have sent is not taken again, so identical texts are compared by count.
 
 A history may be stale, so absence alone proves nothing: before a message is sent again, the sender's history must have shown a

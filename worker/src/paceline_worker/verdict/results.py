@@ -80,7 +80,7 @@ def refused(work: Work, request: ProviderRequest, answer: Answer) -> Verdict:
 
 
 def numbers_in(value: Mapping[str, Any], asked: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """What became of each number, whichever of the documented shapes the answer has (provider reference, 2.2).
+    """What became of each number, whichever of the documented shapes the answer has (docs/provider.md, 2.2).
 
     Args:
         value: the answer's object.

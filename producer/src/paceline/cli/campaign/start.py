@@ -1,14 +1,13 @@
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, TypedDict
+from typing import Annotated, Any
 
 import typer
 
-from paceline import operations
 from paceline.campaigns.campaign import Campaign, progress_of
+from paceline.campaigns.spec import CampaignSpec
 from paceline.campaigns.upload import UploadReport
 from paceline.cli.campaign import status as campaign_status
 from paceline.cli.campaign.expectation import Expectation, expect, in_words, warn_of_late
@@ -118,11 +117,10 @@ def start(
         rows = with_bar(
             rows_of(recipients, reading), recipients, console(stderr=True), what="reading" if dry_run else "uploading"
         )
-        asked = _Asked(
+        campaign = CampaignSpec(
             account=account,
             sender=sender,
             template=template,
-            recipients=rows,
             url=url,
             to_column=to_column,
             ignore_columns=ignore_column or (),
@@ -139,42 +137,21 @@ def start(
         )
         with Outbox() as outbox, closing(bad), closing(rows):
             if dry_run:
-                plan = outbox.plan_campaign(name, **asked, on_invalid=bad.add if invalid else None)
+                plan = outbox.plan_campaign(name, recipients=rows, on_invalid=bad.add if invalid else None, **campaign)
                 tell_plan(plan, as_json=json_output)
                 return
             with _interruptible(name) as written:
-                campaign = outbox.start_campaign(
+                started = outbox.start_campaign(
                     name,
-                    **asked,
+                    recipients=rows,
                     paused=paused,
                     on_invalid=bad.add,
                     on_progress=written.note,
+                    **campaign,
                 )
-            ahead = _look_ahead(outbox, campaign)
-    if campaign.report:
-        _tell(name, campaign.report, bad.path, ahead, json_output=json_output)
-
-
-class _Asked(TypedDict):
-    """What a campaign and its plan have in common; see `Outbox.campaign`."""
-
-    account: str
-    sender: str
-    template: str
-    recipients: Iterable[Mapping[str, Any]]
-    url: str | None
-    to_column: str | None
-    ignore_columns: Iterable[str]
-    default_country: str | None
-    literal_braces: bool
-    not_before: datetime | None
-    valid_until: datetime | None
-    on_unknown: operations.OnUnknown
-    max_attempts: int
-    weight: int | None
-    rate: str | None
-    window: str | None
-    auto_pause: int | None
+            ahead = _look_ahead(outbox, started)
+    if started.report:
+        _tell(name, started.report, bad.path, ahead, json_output=json_output)
 
 
 class _Written:

@@ -11,8 +11,8 @@ from urllib.error import HTTPError
 from urllib.parse import urlencode
 from urllib.request import ProxyHandler, build_opener
 
-from deploy.pictures.errors import PicturesError
-from deploy.pictures.recording import Answer, Kind, Series
+from deploy.rehearsal.errors import RehearsalError
+from deploy.rehearsal.recording import Answer, Kind, Series
 
 RULES: Final = Path(__file__).parents[1] / "prometheus" / "rules"
 _ANSWER_WITHIN_S: Final = 30.0
@@ -22,11 +22,11 @@ def program() -> str:
     """Where Prometheus is.
 
     Raises:
-        PicturesError: it is not installed.
+        RehearsalError: it is not installed.
     """
     found = shutil.which("prometheus")
     if found is None:
-        raise PicturesError("prometheus is not installed; Debian's package prometheus has it")
+        raise RehearsalError("prometheus is not installed; Debian's package prometheus has it")
     return found
 
 
@@ -56,7 +56,7 @@ class Prometheus:
         Args:
             exporter: the exporter's port.
             receipts: the port of the receiver of receipts.
-            workers: ports by the name that a worker has in pictures.
+            workers: ports by name of worker.
         """
         self.look_at(workers)
         jobs = [
@@ -114,7 +114,7 @@ class Prometheus:
             ) as reply:
                 found: list[dict[str, Any]] = json.load(reply)["data"]["result"]
         except HTTPError as error:
-            raise PicturesError(f"Prometheus does not answer {values['query']!r}: {error.read().decode()}") from error
+            raise RehearsalError(f"Prometheus does not answer {values['query']!r}: {error.read().decode()}") from error
         return found
 
 

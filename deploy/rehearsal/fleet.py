@@ -7,8 +7,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Final, Self
 
-from deploy.pictures.errors import PicturesError
-from deploy.pictures.prometheus import Prometheus
+from deploy.rehearsal.errors import RehearsalError
+from deploy.rehearsal.prometheus import Prometheus
 from paceline import names
 from paceline.outbox import Outbox
 from paceline.settings import Settings
@@ -18,7 +18,7 @@ from paceline_sandbox.demo.stack import Child, Stack
 from paceline_sandbox.embedded import free_port
 from paceline_sandbox.faults.scenario import Scenario
 
-KEY_VARIABLE: Final = "PICTURES_API_KEY"
+KEY_VARIABLE: Final = "REHEARSAL_API_KEY"
 
 
 class Fleet:
@@ -73,12 +73,12 @@ class Fleet:
             secret: variables added to its environment.
 
         Raises:
-            PicturesError: it failed.
+            RehearsalError: it failed.
         """
         done = self.stack.paceline(*arguments, **secret)
         if done.returncode:
             words = " ".join((done.stderr or done.stdout).split())
-            raise PicturesError(f"`paceline {' '.join(arguments)}` failed: {words or 'without a word'}")
+            raise RehearsalError(f"`paceline {' '.join(arguments)}` failed: {words or 'without a word'}")
 
     def kill_worker(self, name: str) -> None:
         """End a worker as a crash would; Prometheus goes on looking for it.

@@ -1,4 +1,4 @@
-"""Recording: a fleet is started, something happens on it, and Prometheus is asked what the dashboards ask."""
+"""Recording: a fleet meets incidents, and Prometheus answers the queries of the dashboards."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -6,16 +6,16 @@ from pathlib import Path
 from typing import Final
 
 from deploy.grafana.queries import GRAFANA_VALUES, committed, panels, substitute
-from deploy.pictures.cast import ACCOUNT, CAMPAIGN
-from deploy.pictures.fleet import Fleet, wait_s
-from deploy.pictures.recording import Kind, Recording
-from deploy.pictures.scenario import LENGTH_S, WORKERS, Play
+from deploy.rehearsal.cast import ACCOUNT, CAMPAIGN
+from deploy.rehearsal.fleet import Fleet, wait_s
+from deploy.rehearsal.recording import Kind, Recording
+from deploy.rehearsal.scenario import LENGTH_S, WORKERS, Play
 from paceline_sandbox.demo.interrupts import Interrupts
 
 STEP_S: Final = 1.0
 # What Grafana would take were it told to see every 5 s; shorter, and 10 calls a minute would look like single ones.
 RATE_INTERVAL_S: Final = 20
-_BEFORE_S: Final = 5.0  # of quiet, for the eye
+_BEFORE_S: Final = 5.0  # of quiet before the first incident
 _SETTLE_S: Final = 3.0  # for the last scrapes
 
 
@@ -23,12 +23,12 @@ def record(folder: Path, interrupts: Interrupts, say: Callable[[str], None]) -> 
     """Start a fleet, play, ask, end everything.
 
     Args:
-        folder: for logs and data; empty.
-        interrupts: in whose block this is called.
-        say: told how far it is.
+        folder: an empty folder for logs and data.
+        interrupts: the caller is in its block.
+        say: prints the progress.
 
     Raises:
-        PacelineError: it cannot be done; the message says why.
+        PacelineError: a step failed; the message says why.
         Interrupted: a signal came; everything is ended.
     """
     fleet = Fleet(folder, interrupts, WORKERS)

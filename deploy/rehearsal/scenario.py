@@ -1,4 +1,4 @@
-"""What happens while the fleet is recorded: what goes wrong, and what people do about it."""
+"""The incidents of the rehearsal, and the reactions of operators."""
 
 import time
 from collections.abc import Callable, Iterable
@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any, Final
 
-from deploy.pictures.cast import ACCOUNTS, CAMPAIGN, CAMPAIGNS, SENDER, Account
-from deploy.pictures.fleet import KEY_VARIABLE, Fleet
-from deploy.pictures.recording import Event
+from deploy.rehearsal.cast import ACCOUNTS, CAMPAIGN, CAMPAIGNS, SENDER, Account
+from deploy.rehearsal.fleet import KEY_VARIABLE, Fleet
+from deploy.rehearsal.recording import Event
 from paceline.operations import SendMessage
 from paceline_sandbox.faults.scenario import Scenario
 
@@ -20,11 +20,11 @@ _CUT: Final = "+15559992001"  # the sandbox's own: the connection is cut before 
 
 
 class Play:
-    """One run of it.
+    """One run of the incidents.
 
     Args:
-        fleet: on which.
-        say: told what is done.
+        fleet: the fleet that meets them.
+        say: prints each incident and reaction.
     """
 
     def __init__(self, fleet: Fleet, say: Callable[[str], None]) -> None:
@@ -36,7 +36,7 @@ class Play:
         self._expires = datetime.now(UTC)
 
     def prepare(self) -> None:
-        """The accounts, before anything is sent."""
+        """Add the accounts, before anything is sent."""
         self._provider()
         for account in ACCOUNTS:
             self._fleet.paceline(
@@ -52,10 +52,10 @@ class Play:
                 )
 
     def run(self) -> None:
-        """Play it to its end; takes `LENGTH_S`.
+        """Run all steps; takes `LENGTH_S`.
 
         Raises:
-            PacelineError: something cannot be done, or a process ended by itself.
+            PacelineError: something cannot be done, or a process ended unexpectedly.
         """
         begun = time.monotonic()
         steps = iter(self._steps())
@@ -73,7 +73,7 @@ class Play:
             time.sleep(_TICK_S)
 
     def _steps(self) -> Iterable[tuple[float, str, Callable[[], object]]]:
-        """Seconds from the beginning, what happens, and how it is done."""
+        """Seconds since the beginning, the event, and its function."""
         fleet, meet = self._fleet, self._provider
         busy = {"number": SENDER, "state": "busy"}
         refuses = {"kind": "answer", "status": 503, "key": _key("globex")}
@@ -106,7 +106,7 @@ class Play:
         action()
 
     def _provider(self, **trouble: Any) -> None:
-        """How the provider behaves, and what is wrong with it."""
+        """Set the behaviour of the provider, faults included."""
         keys = [
             {
                 "key": account.key,

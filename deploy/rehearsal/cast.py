@@ -1,14 +1,14 @@
-"""Who sends while the fleet is recorded: four companies, and what they want to say."""
+"""Accounts and campaigns of the rehearsal: four companies."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-# Whom the dashboards of one account and of one campaign show.
+# Values of the dashboards' variables.
 ACCOUNT: Final = "globex"
 CAMPAIGN: Final = "spring"
 
-# Of both its campaigns: they share its turns.
+# Sender of two campaigns: they share its turns.
 SENDER: Final = "+15550100010"
 
 _REJECTED: Final = "+15559990422"  # the sandbox's own: always answered 422

@@ -1,0 +1,88 @@
+"""The options of a campaign: the one list that `Outbox`, `AsyncOutbox`, plans, the gateway and the command line share."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any, Required, TypedDict
+
+from paceline.campaigns.options import CampaignOptions
+from paceline.operations import OnUnknown
+from paceline.recipients.columns import Reading, reading_of
+
+
+class CampaignSpec(TypedDict, total=False):
+    """Keyword arguments of `Outbox.start_campaign` and `Outbox.plan_campaign` that describe a campaign.
+
+    A new option is one line here. `CampaignOptions` holds the options that `Campaign.change` may change later.
+
+    Args:
+        account: account name. Required.
+        sender: E.164. Required.
+        template: text with ``{column}`` and ``{column|default}`` placeholders. Required.
+        url: attachment of every message. Placeholders are filled in, percent-encoded unless a placeholder is the whole address.
+        not_before: nothing is sent earlier; a row may have its own.
+        valid_until: nothing is sent later. Default: 24 hours from now, or from ``not_before`` on.
+        on_unknown: policy for calls of unknown outcome. Default: ``reconcile``.
+        max_attempts: calls before an operation is dead. Default: 8.
+        weight: share of the sender's turns, 1 to 1000. Default: 1.
+        rate: greatest rate, such as ``100/minute``. Default: the account's.
+        window: local hours with a zone in which the campaign sends, such as ``Mon-Fri 09:00-18:00 Europe/Berlin``.
+        auto_pause: percentage of rejections among the last 100 answers above which the campaign pauses; 0 is never. Default: 20.
+        to_column: the column with the numbers. Default: ``to``.
+        ignore_columns: columns without meaning, though their names look like ``key``, ``not_before`` or ``valid_until``.
+        default_country: two letters. Numbers without a country code belong to this country, and numbers may hold blanks and dashes.
+            Default: only E.164 is taken.
+        literal_braces: send ``{{word}}`` as ``{word}``. By default it is refused, because most who write it mean a column.
+        check_numbers: no effect; numbers are always checked in full.
+    """
+
+    account: Required[str]
+    sender: Required[str]
+    template: Required[str]
+    url: str | None
+    not_before: datetime | None
+    valid_until: datetime | None
+    on_unknown: OnUnknown
+    max_attempts: int | None
+    weight: int | None
+    rate: str | None
+    window: str | None
+    auto_pause: int | None
+    to_column: str | None
+    ignore_columns: Iterable[str]
+    default_country: str | None
+    literal_braces: bool
+    check_numbers: bool
+
+
+def check_names(given: Mapping[str, Any]) -> None:
+    """Refuse keyword arguments as Python does where a function lists them.
+
+    Args:
+        given: what a caller passed as a `CampaignSpec`.
+
+    Raises:
+        TypeError: an argument is missing, or is none of the options.
+    """
+    if unexpected := sorted(given.keys() - CampaignSpec.__annotations__.keys()):
+        raise TypeError(f"a campaign has no option {', '.join(map(repr, unexpected))}; CampaignSpec lists the options")
+    if missing := sorted(CampaignSpec.__required_keys__ - given.keys()):
+        raise TypeError(f"a campaign needs {', '.join(map(repr, missing))}")
+
+
+def changeable(spec: CampaignSpec) -> CampaignOptions:
+    """The options that may be changed later, apart from ``valid_until``, which an upload keeps with its rows.
+
+    Raises:
+        InvalidOperation: an option has a value that cannot be; the message names it.
+    """
+    names = CampaignOptions.model_fields.keys() - {"valid_until"}
+    return CampaignOptions(**{name: value for name, value in spec.items() if name in names})
+
+
+def reading(spec: CampaignSpec) -> Reading:
+    """How the recipients of a campaign are read.
+
+    Raises:
+        InvalidOperation: names the option that cannot be.
+    """
+    return reading_of(spec.get("to_column"), spec.get("ignore_columns", ()), spec.get("default_country"))
