@@ -25,6 +25,7 @@ from paceline_worker.state.clock import ServerClock
 from paceline_worker.state.outage import Outage
 from paceline_worker.state.sleep import asleep_s, may_leave
 from paceline_worker.state.state import LARGEST_BATCH, LEASE_MARGIN_S, Answered, DeliveryState, Hint, InfoTurn
+from paceline_worker.telemetry.health import turning
 from paceline_worker.telemetry.metrics import Metrics
 from paceline_worker.verdict.policy import Verdict, not_begun, not_made
 
@@ -157,6 +158,10 @@ class Engine:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+
+    def trouble(self) -> str:
+        """Why no call can be made, '' when calls can be made. Any thread may ask."""
+        return turning(self._loop)
 
     @property
     def load(self) -> int:
