@@ -71,9 +71,11 @@ class State:
         *,
         paused: bool = False,
         uploading: bool = False,
+        needs_approval: bool = False,
     ) -> str:
         """As `questions.open_campaign`."""
-        return self.ask(questions.open_campaign(name, common, digest, options, paused=paused, uploading=uploading))
+        how = {"paused": paused, "uploading": uploading, "needs_approval": needs_approval}
+        return self.ask(questions.open_campaign(name, common, digest, options, **how))
 
     def seal_campaign(self, name: str, offered: int, invalid: int) -> None:
         """As `questions.seal_campaign`."""
@@ -98,6 +100,10 @@ class State:
     def campaign(self, name: str) -> dict[str, str]:
         """As `questions.campaign`."""
         return self.ask(questions.campaign(name))
+
+    def campaign_zones(self, name: str) -> dict[str, str]:
+        """As `questions.campaign_zones`."""
+        return self.ask(questions.campaign_zones(name))
 
     def operation(self, op_id: str) -> dict[str, Any] | None:
         """As `questions.operation`."""

@@ -61,6 +61,7 @@ def open_campaign(
     *,
     paused: bool = False,
     uploading: bool = False,
+    needs_approval: bool = False,
 ) -> Question[str]:
     """Create a campaign or continue it; see campaign.lua.
 
@@ -71,11 +72,20 @@ def open_campaign(
         options: what may change.
         paused: a new one begins paused.
         uploading: a new one is held until its upload is whole.
+        needs_approval: it is held until somebody approves it.
     """
     given = {"name": name, "common": common, "digest": digest, "options": options}
-    whether = {"paused": paused, "uploading": uploading}
+    whether = {"paused": paused, "uploading": uploading, "needs_approval": needs_approval}
     held = "1" if paused else "2" if uploading else "0"
-    arguments = ("open", name, json.dumps(common), digest, json.dumps(options or {}), held)
+    arguments = (
+        "open",
+        name,
+        json.dumps(common),
+        digest,
+        json.dumps(options or {}),
+        held,
+        "1" if needs_approval else "0",
+    )
     return Question("campaign", arguments, str, "open_campaign", given | whether)
 
 
@@ -100,6 +110,11 @@ def change_template(name: str, payload: str, digest: str) -> Question[str]:
 def campaign(name: str) -> Question[dict[str, str]]:
     """All fields of a campaign, `now` (us) among them; empty when unknown."""
     return Question("campaign", ("read", name), _paired, "campaign", {"name": name})
+
+
+def campaign_zones(name: str) -> Question[dict[str, str]]:
+    """The sets of time zones of a campaign in its recipients' own hours: id to names."""
+    return Question("campaign", ("read zones", name), _paired, "campaign_zones", {"name": name})
 
 
 def campaign_outlook(name: str) -> Question[Answer | None]:
