@@ -168,6 +168,7 @@ class Runtime:
             raise ConfigurationError(trouble(error)) from error
         if self._settings.metrics_port:
             self._endpoint.start()
+        log.info("this worker is ready", version=VERSION, capacity=self._settings.capacity)
 
     def _check_state(self) -> None:
         try:

@@ -10,9 +10,13 @@ _WORKER: Final = ("-m", "celery", "-A", "paceline_worker", "worker", "--pool", "
 
 
 def worker(context: typer.Context) -> None:
-    """Run a worker, which sends messages. Options are those of `celery worker`."""
+    """Run a worker, which sends messages. Options are those of `celery worker`.
+
+    Default of --loglevel: INFO, which shows a line for each outcome, at most ten a second.
+    """
     # Celery takes over the process: signals, exit code and logs are its own.
-    os.execv(sys.executable, [sys.executable, *_WORKER, *context.args])  # noqa: S606 - no shell is the safe form
+    level = () if {"-l", "--loglevel"} & {word.partition("=")[0] for word in context.args} else ("--loglevel", "INFO")
+    os.execv(sys.executable, [sys.executable, *_WORKER, *level, *context.args])  # noqa: S606 - no shell is the safe form
 
 
 def exporter(
