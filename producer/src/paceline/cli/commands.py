@@ -166,12 +166,18 @@ BESIDE: Final[dict[str, Command]] = {
             panel="Set up",
         ),
         Command(
+            "paceline_worker.cli.hooks:app",
+            "Webhooks out: post signed events to other services.",
+            needs=("aiohttp", "cryptography", "prometheus_client", "standardwebhooks", "structlog"),
+        ),
+        Command(
             "paceline_worker.cli.doctor:doctor",
             "Look for what may keep messages from leaving: state, broker, provider, limits of this machine.",
             needs=_PROVIDER,
             panel="When something is wrong",
         ),
         Command(
+<<<<<<< HEAD
             "paceline_worker.cli.programs:worker",
             "Run a worker, which sends messages.",
             example("paceline worker", "paceline worker --concurrency 8 --loglevel INFO"),
@@ -194,6 +200,17 @@ BESIDE: Final[dict[str, Command]] = {
             panel="Programs",
         ),
         Command("paceline_worker.cli.state:app", "The form of what the state server holds.", panel="Set up"),
+=======
+            "paceline_worker.console.cli:console",
+            "Serve pages on which people see what is wrong, and act: accounts, campaigns, held messages, dead letters.",
+            example(
+                "paceline tokens create anna --scope read,campaigns,operate --account '*' --expires 90d",
+                "paceline console",
+            ),
+            needs=(*_PROVIDER, "fastapi", "jinja2", "multipart", "uvicorn"),
+        ),
+        Command("paceline_worker.cli.state:app", "The form of what the state server holds."),
+>>>>>>> main
         Command(
             "paceline_sandbox.demo:demo",
             "Watch campaigns leave at pace, on this machine only, while the provider fails and a worker is killed.",

@@ -21,6 +21,7 @@ FORMER: Final = {"unknown"}
 
 # The package of a command that cannot be loaded -> the extras that bring all it needs.
 _EXTRAS: Final = {"paceline_worker": "cli,worker", "paceline_sandbox": "cli,worker,embedded,sandbox"}
+_EXTRAS_OF_MODULES: Final = {"paceline_worker.cli.hooks": "cli,worker,hooks"}
 
 # Of a sentence in the list of commands, in characters.
 _WIDEST: Final = 200
@@ -128,7 +129,7 @@ def _as_command(name: str, found: Any, command: Command | None) -> Any:
 
 
 def _placeholder(entry: EntryPoint, cause: ImportError) -> Any:
-    extras = _EXTRAS.get(entry.module.partition(".")[0], "cli,worker")
+    extras = _EXTRAS_OF_MODULES.get(entry.module) or _EXTRAS.get(entry.module.partition(".")[0], "cli,worker")
     remedy = f"pip install 'paceline[{extras}]'"
     program = typer.Typer(add_completion=False, rich_markup_mode=None)
 

@@ -63,7 +63,7 @@ class Gate:
         token = await self._look_up(found[0]) if found else None
         if found is None or token is None or not token.fits(found[1], datetime.now(UTC)):
             raise Refusal(401, "unauthorized", "the token is not known, or has expired", {"WWW-Authenticate": "Bearer"})
-        self._count(token.id)
+        self.count(token)
         return token
 
     async def _look_up(self, token_id: str) -> Token | None:
@@ -77,14 +77,18 @@ class Gate:
             self._known[token_id] = now + _REMEMBERED_S, token
         return token
 
-    def _count(self, token_id: str) -> None:
-        """A bucket that holds a second's worth of requests."""
+    def count(self, token: Token) -> None:
+        """Count a request against a bucket that holds a second's worth of them.
+
+        Raises:
+            Refusal: the token asks too often.
+        """
         now = self._clock()
-        at = max(self._next.get(token_id, 0.0), now - 1.0) + 1.0 / self._rate
+        at = max(self._next.get(token.id, 0.0), now - 1.0) + 1.0 / self._rate
         if at > now:
             wait = max(1, round(at - now + 0.5))
             raise Refusal(429, "too-many-requests", "the token asks too often", {"Retry-After": str(wait)})
-        self._next[token_id] = at
+        self._next[token.id] = at
 
 
 async def _of(request: Request, given: HTTPAuthorizationCredentials | None) -> Token:

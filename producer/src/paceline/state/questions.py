@@ -127,6 +127,12 @@ def campaigns() -> Question[list[str]]:
     return Question("look", ("campaigns",), sorted, "campaigns")
 
 
+def campaign_heads(names: Iterable[str]) -> Question[list[list[str]]]:
+    """Name, creation (us), account, what holds it and completion (us) of each of these campaigns that is there."""
+    known = tuple(names)
+    return Question("look", ("heads", *known), _rows, "campaign_heads", {"names": known})
+
+
 def operation(op_id: str) -> Question[Answer | None]:
     """One operation with its lane and account, or None."""
     return Question("look", ("operation", op_id), _json, "operation", {"op_id": op_id})
@@ -205,6 +211,22 @@ def revoke_token(token_id: str) -> Question[str]:
     return Question("tokens", ("revoke", token_id), str, "revoke_token", {"token_id": token_id})
 
 
+def enter(token_id: str, digest: str, lifetime_ms: int) -> Question[str]:
+    """Open a session of the console; state keeps a digest of its secret."""
+    given = {"token_id": token_id, "digest": digest, "lifetime_ms": lifetime_ms}
+    return Question("tokens", ("enter", token_id, digest, lifetime_ms), str, "enter", given)
+
+
+def session(digest: str) -> Question[str]:
+    """The token of a session, JSON; '' when the session has ended."""
+    return Question("tokens", ("session", digest), str, "session", {"digest": digest})
+
+
+def leave(digest: str) -> Question[str]:
+    """End a session."""
+    return Question("tokens", ("leave", digest), str, "leave", {"digest": digest})
+
+
 def _json(text: str) -> Answer | None:
     if not text:
         return None
@@ -224,6 +246,10 @@ def _paired(flat: list[str]) -> dict[str, str]:
 
 def _page(reply: list[Any]) -> tuple[str, list[str]]:
     return str(reply[0]), [str(op_id) for op_id in reply[1]]
+
+
+def _rows(reply: list[Any]) -> list[list[str]]:
+    return [[str(value) for value in row] for row in reply]
 
 
 def _nothing(_: object) -> None:
