@@ -169,6 +169,7 @@ BESIDE: Final[dict[str, Command]] = {
             "paceline_worker.cli.hooks:app",
             "Webhooks out: post signed events to other services.",
             needs=("aiohttp", "cryptography", "prometheus_client", "standardwebhooks", "structlog"),
+            panel="Set up",
         ),
         Command(
             "paceline_worker.cli.doctor:doctor",
@@ -177,7 +178,6 @@ BESIDE: Final[dict[str, Command]] = {
             panel="When something is wrong",
         ),
         Command(
-<<<<<<< HEAD
             "paceline_worker.cli.programs:worker",
             "Run a worker, which sends messages.",
             example("paceline worker", "paceline worker --concurrency 8 --loglevel INFO"),
@@ -200,7 +200,7 @@ BESIDE: Final[dict[str, Command]] = {
             panel="Programs",
         ),
         Command("paceline_worker.cli.state:app", "The form of what the state server holds.", panel="Set up"),
-=======
+        Command(
             "paceline_worker.console.cli:console",
             "Serve pages on which people see what is wrong, and act: accounts, campaigns, held messages, dead letters.",
             example(
@@ -208,9 +208,8 @@ BESIDE: Final[dict[str, Command]] = {
                 "paceline console",
             ),
             needs=(*_PROVIDER, "fastapi", "jinja2", "multipart", "uvicorn"),
+            panel="Programs",
         ),
-        Command("paceline_worker.cli.state:app", "The form of what the state server holds."),
->>>>>>> main
         Command(
             "paceline_sandbox.demo:demo",
             "Watch campaigns leave at pace, on this machine only, while the provider fails and a worker is killed.",
