@@ -260,7 +260,8 @@ def test_no_panel_shows_nan(fleet: Any, tmp_path: Path) -> None:
 
 def test_every_panel_shows_something_of_a_fleet_at_work(tmp_path: Path) -> None:
     """Where everything happens, every query has an answer."""
-    asked = [one for one in expressions() if not one.is_annotation]
+    # In this evaluation no rule runs, so that no alert fires; tests of the rules look at alerts.
+    asked = [one for one in expressions() if not one.is_annotation and "ALERTS{" not in one.expr]
     cases = [(f"count({one.expr}) > bool 0", 1.0) for one in asked]
     assert evaluated(tmp_path, fleets.busy(), cases) == ""
 

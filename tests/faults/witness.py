@@ -92,7 +92,7 @@ def forgotten(
 def _is_lost(state: str, times: int) -> bool:
     if state == "accepted":
         return times == 0
-    return state not in ("held", "dead", "rejected", "expired", "cancelled")
+    return state not in ("held", "dead", "rejected", "expired", "cancelled", "suppressed")
 
 
 def _disordered(sent: Sequence[Sent], first: Mapping[str, int]) -> list[tuple[str, str]]:

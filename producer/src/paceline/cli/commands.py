@@ -127,6 +127,15 @@ COMMANDS: Final[dict[str, Command]] = {
         ),
         panel="When something is wrong",
     ),
+    "history": Command(
+        "paceline.cli.show.history:history",
+        "Show who did what: every act of a person at the command line and the gateway, oldest first.",
+        example("paceline history --account acme --since 7d", "paceline history --follow --json"),
+        panel="Look",
+    ),
+    "suppress": Command(
+        "paceline.cli.suppress:app", "Suppression lists: numbers that nobody may write to.", panel="Campaigns"
+    ),
     "gateway": Command(
         "paceline.gateway.cli:gateway",
         "Serve operations, campaigns and outcomes over HTTP, for services in any language.",
@@ -200,6 +209,11 @@ BESIDE: Final[dict[str, Command]] = {
             panel="Programs",
         ),
         Command("paceline_worker.cli.state:app", "The form of what the state server holds.", panel="Set up"),
+        Command(
+            "paceline_worker.cli.forget:forget",
+            "Forget a person: delete what state holds of a number, while everything runs.",
+            panel="Set up",
+        ),
         Command(
             "paceline_worker.console.cli:console",
             "Serve pages on which people see what is wrong, and act: accounts, campaigns, held messages, dead letters.",

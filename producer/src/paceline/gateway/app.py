@@ -12,7 +12,7 @@ from starlette.types import ASGIApp
 
 from paceline.async_outbox import AsyncOutbox
 from paceline.errors import PacelineError, StateUnavailable
-from paceline.gateway import accounts, campaigns, operations, outcomes
+from paceline.gateway import accounts, campaigns, history, operations, outcomes, suppressions
 from paceline.gateway.guard import Gate, Refusal, note
 from paceline.gateway.limits import BodyLimit
 from paceline.gateway.shapes import Health
@@ -76,7 +76,14 @@ def build(
         docs_url=None,
         redoc_url=None,
     )
-    for routes in (operations.routes(), outcomes.routes, campaigns.routes, accounts.routes):
+    for routes in (
+        operations.routes(),
+        outcomes.routes,
+        campaigns.routes,
+        accounts.routes,
+        history.routes,
+        suppressions.routes,
+    ):
         app.include_router(routes, prefix="/v1")
     if pages is not None:
         app.mount(PAGES_AT, pages.app)

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from paceline.cli.acts import remember
 from paceline.cli.plugins import MissingExtraError
 from paceline.cli.render import console, listing, local, say, say_json
 from paceline.errors import InvalidOperation, NotFound
@@ -68,7 +69,11 @@ def _console(settings: Settings) -> Any:
 def create(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Who uses it.")],
     scope: Annotated[
-        str, typer.Option("--scope", help="What it may do: send, read, campaigns, operate, numbers, divided by commas.")
+        str,
+        typer.Option(
+            "--scope",
+            help="What it may do: send, read, campaigns, suppress, operate, numbers, history, divided by commas.",
+        ),
     ],
     account: Annotated[list[str], typer.Option("--account", help="Account it may use, or * for all; repeatable.")],
     expires: Annotated[
@@ -82,6 +87,7 @@ def create(
     chosen = [one.strip() for one in scope.split(",") if one.strip()]
     kept, token = tokens.make(name, chosen, account, now + _span(expires) if expires else None, now)
     _state().ask(questions.add_token(kept.id, tokens.written(kept)))
+    remember("tokens create", account=",".join(account), on=f"{kept.id} {name}: {', '.join(sorted(kept.scopes))}")
     if as_json:
         say_json(kept.as_json() | {"token": token})
     else:
@@ -115,6 +121,7 @@ def revoke(token_id: Annotated[str, typer.Argument(metavar="ID", help="As `pacel
     """Refuse a token from now on."""
     if _state().ask(questions.revoke_token(token_id)) == "unknown":
         raise NotFound(f"no token {token_id!r}: see `paceline tokens list`")
+    remember("tokens revoke", on=token_id)
     say(f"{token_id} is revoked.")
 
 

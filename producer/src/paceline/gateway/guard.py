@@ -3,16 +3,19 @@
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-from paceline.errors import UnknownAccount
+from paceline.async_outbox import AsyncOutbox
+from paceline.errors import StateUnavailable, UnknownAccount
 from paceline.flows.steps import AsyncAsked
 from paceline.gateway import tokens
 from paceline.gateway.tokens import Scope, Token
+from paceline.history import Act, telling
 from paceline.state import questions
 
 audit = logging.getLogger("paceline.gateway.audit")
@@ -115,6 +118,26 @@ def allowed(scope: Scope) -> Callable[..., Awaitable[Token]]:
 Sends = Annotated[Token, Depends(allowed("send"))]
 Reads = Annotated[Token, Depends(allowed("read"))]
 Runs = Annotated[Token, Depends(allowed("campaigns"))]
+Suppresses = Annotated[Token, Depends(allowed("suppress"))]
+Audits = Annotated[Token, Depends(allowed("history"))]
+
+
+async def remember(
+    outbox: AsyncOutbox, token: Token, what: str, *, account: str = "", on: str = "", why: str = ""
+) -> None:
+    """Write into the history what the owner of a token did.
+
+    Args:
+        outbox: whose state.
+        token: of the request.
+        what: as the command line calls it.
+        account: the account that it concerns.
+        on: campaign or operation.
+        why: the reason that was given.
+    """
+    act = Act(what=what, who=f"token {token.name} ({token.id})", door="gateway", account=account, on=on, why=why)
+    with suppress(StateUnavailable):  # the act is done
+        await outbox.state.ask(telling(act, outbox.settings.history_kept))
 
 
 def seen(token: Token, account: str) -> None:

@@ -4,7 +4,7 @@ A `State` asks them from a thread, an `AsyncState` on an event loop, and a fake 
 """
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeVar
 
@@ -25,7 +25,7 @@ class Question(Generic[_T]):
         given: what it was asked with, likewise.
     """
 
-    script: Literal["submit", "campaign", "look", "outcomes", "cancel", "tokens"]
+    script: Literal["submit", "campaign", "look", "outcomes", "cancel", "tokens", "trail", "suppress"]
     arguments: tuple[str | int, ...]
     read: Callable[[Any], _T]
     name: str
@@ -209,6 +209,40 @@ def add_token(token_id: str, known: str) -> Question[str]:
 def revoke_token(token_id: str) -> Question[str]:
     """Forget a token; see tokens.lua."""
     return Question("tokens", ("revoke", token_id), str, "revoke_token", {"token_id": token_id})
+
+
+def suppress(name: str, reason: str, numbers: Sequence[str], forms: Sequence[str] = ()) -> Question[Any]:
+    """Put numbers on a suppression list; see suppress.lua.
+
+    Args:
+        name: account name, or ``*``.
+        reason: why.
+        numbers: to be counted.
+        forms: other forms of the same numbers.
+    """
+    given = {"name": name, "reason": reason, "numbers": numbers, "forms": forms}
+    return Question("suppress", ("add", name, reason, len(numbers), *numbers, *forms), _same, "suppress", given)
+
+
+def unsuppress(name: str, numbers: Sequence[str], forms: Sequence[str] = ()) -> Question[Any]:
+    """Take numbers off a suppression list; arguments as for `suppress`."""
+    given = {"name": name, "numbers": numbers, "forms": forms}
+    return Question("suppress", ("remove", name, len(numbers), *numbers, *forms), _same, "unsuppress", given)
+
+
+def suppressed(name: str, numbers: Sequence[str]) -> Question[Any]:
+    """Of each number the entry that concerns an account; see suppress.lua."""
+    return Question("suppress", ("check", name, *numbers), _same, "suppressed", {"name": name, "numbers": numbers})
+
+
+def suppressions(name: str, cursor: str, most: int) -> Question[Any]:
+    """Some entries of a suppression list; see suppress.lua."""
+    given = {"name": name, "cursor": cursor, "most": most}
+    return Question("suppress", ("page", name, cursor, most), _same, "suppressions", given)
+
+
+def _same(reply: Any) -> Any:
+    return reply
 
 
 def enter(token_id: str, digest: str, lifetime_ms: int) -> Question[str]:

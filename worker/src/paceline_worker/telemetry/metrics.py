@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 from paceline.literals import OUTCOMES
 from paceline.version import VERSION
 from paceline_worker.broker.refusals import REASONS
+from paceline_worker.integrity import seals
 from paceline_worker.telemetry.effort import Effort
 
 # Labels stay bounded: accounts beyond this many share one series.
@@ -106,6 +107,14 @@ class Metrics:
             "Inbox records that were refused, with a reason that their receipts tell.",
             registry=registry,
         )
+        self._tampered = Counter(
+            "paceline_tampering_refused",
+            "Operations, campaigns and API keys in state that are not what was accepted, and were not used.",
+            ["reason"],
+            registry=registry,
+        )
+        for reason in seals.REASONS:
+            self._tampered.labels(reason)
         self.intake = Gauge(
             "paceline_worker_intake_operations",
             "Operations this worker takes on now; fewer than its capacity while it is late.",
@@ -175,6 +184,10 @@ class Metrics:
     def message_refused(self, reason: str) -> None:
         """A broker message was thrown away."""
         self._refused.labels(reason).inc()
+
+    def tampered(self, reason: str) -> None:
+        """What state holds is not what was accepted; a reason of `seals.REASONS`."""
+        self._tampered.labels(reason).inc()
 
     def refused(self, number: int) -> None:
         """Inbox records were refused."""
