@@ -17,7 +17,7 @@ RUNS := $(VENV)/.runs
 READY := $(VENV)/.ready
 SITE := $(VENV)/.site
 
-.PHONY: demo test test-fast check format docs site rehearsal faults bench clean help prometheus
+.PHONY: demo test test-fast check format docs site rehearsal pictures faults bench clean help prometheus chromium
 
 help:            ## list the verbs
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -25,7 +25,7 @@ help:            ## list the verbs
 demo: $(RUNS)    ## a campaign leaves at exactly the pace its keys allow, through 429s, 503s and a killed worker
 	@$(BIN)/python -m paceline_sandbox.demo $(ARGS)
 
-test: $(READY) prometheus ## all tests
+test: $(READY) prometheus chromium ## all tests
 	$(PYTEST) $(ARGS)
 
 test-fast: $(READY) ## unit tests, scripts, properties and the tutorial, on one kind of server: under a minute
@@ -52,6 +52,9 @@ site: $(SITE)    ## the documents as a web site, in build/site/html; a dead link
 rehearsal: $(READY) prometheus ## incidents on a small fleet for four minutes: every query of the dashboards is asked of a real Prometheus
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m deploy.rehearsal $(ARGS)
 
+pictures: $(READY) chromium ## docs/images: each page of the console and of the sandbox, by a real browser (a minute)
+	$(BIN)/python -m deploy.pictures $(ARGS)
+
 faults: $(READY) ## workers, servers and networks fail; at most five minutes, PROFILE=full takes hours
 	$(BIN)/python -m tests.faults --profile $(PROFILE) --jobs 2 $(ARGS)
 
@@ -64,6 +67,11 @@ bench: $(READY)  ## figures for the bars of docs/benchmarks.md
 	$(BIN)/python -m benchmarks.campaign
 	$(BIN)/python -m benchmarks.exporter
 	$(BIN)/python -m benchmarks.wanted
+	$(BIN)/python -m benchmarks.gateway
+	$(BIN)/python -m benchmarks.webhooks
+
+chromium:
+	@deploy/chromium/fetch.sh
 
 prometheus: $(READY)
 	@deploy/prometheus/fetch.sh $(BIN)

@@ -28,7 +28,7 @@ class Act:
     Args:
         what: the command, such as ``campaign pause``.
         who: user and host of the command line, or name and id of a token.
-        door: ``cli`` or ``gateway``.
+        door: ``cli``, ``gateway`` or ``console``.
         role: user of the state server that it went through, or ''.
         account: the account that it concerns, or ''.
         on: campaign, operation, token or how many, or ''; never a number or a text.

@@ -48,14 +48,13 @@ class Secrets:
         at = now.astimezone(UTC)
         signing = (self.current, *(secret for secret, until in self.former if until > at.timestamp()))
         # A worker rotates these secrets and signs nothing: it comes without the library.
+        from standardwebhooks.webhooks import Webhook  # noqa: PLC0415
 
-    from standardwebhooks.webhooks import Webhook  # noqa: PLC0415
-
-    return {
-        "webhook-id": event,
-        "webhook-timestamp": str(int(at.timestamp())),
-        "webhook-signature": " ".join(Webhook(secret).sign(event, at, body) for secret in signing),
-    }
+        return {
+            "webhook-id": event,
+            "webhook-timestamp": str(int(at.timestamp())),
+            "webhook-signature": " ".join(Webhook(secret).sign(event, at, body) for secret in signing),
+        }
 
 
 def new_secret() -> str:

@@ -5,12 +5,12 @@ from typing import Annotated, Any
 import typer
 
 from paceline.cli.options import Json, opened_state
-from paceline.cli.render import counted, expected, iso, say, say_json
+from paceline.cli.render import counted, expected, say, say_json
 from paceline.cli.show.show import show_status
 from paceline.errors import NotFound
-from paceline.forecast.outlook import expected_departure
 from paceline.inbox.record import instant
 from paceline.state.calls import State
+from paceline.status.explanation import explained
 from paceline.status.view import Status, status_of
 
 Id = Annotated[str, typer.Argument(metavar="ID", help="The operation, as `paceline send` printed it.")]
@@ -45,31 +45,19 @@ def explain(op_id: Id, *, json_output: Json = False) -> None:
     workers, unreachable = int(fleet.get("workers", 0)), int(fleet.get("unreachable", 0))
     seen = status_of(found)
     if json_output:
-        leaves = expected_departure(found) if found.get("position") is not None else None
-        say_json(
-            {
-                "id": seen.id,
-                "state": seen.state,
-                "why": seen.why,
-                "expected_at": iso(seen.expected_at),
-                "account": seen.account,
-                "ahead": leaves.ahead if leaves else None,
-                "workers": workers,
-                "unreachable": unreachable,
-            }
-        )
-        return
+        return say_json(explained(found, fleet))
     say(f"{seen.id} is {seen.state}: {seen.why}.")
     if when := _expected(seen, _now(found)):
         say(f"Expected to leave {when}.")
     if seen.settled_at:
-        return
+        return None
     if unreachable:
         who = "No worker" if not workers else counted(unreachable, "worker") + " of the fleet"
         verb = "can" if not workers else "cannot"
         say(f"{who} {verb} reach the provider ({fleet.get('unreachable_why')}); each tries again by itself.")
     elif not workers:
         say("No worker is alive, so nothing leaves until one is started.")
+    return None
 
 
 def _found(state: State, op_id: str) -> dict[str, Any]:

@@ -64,7 +64,7 @@ async def suspend(view: View) -> Response:
     if len(reason) > _LONGEST_REASON:
         raise InvalidOperation(f"reason: has more than {_LONGEST_REASON} characters")
     await view.desk.in_thread(view.desk.accounts.suspend, account.name, reason)
-    note(view.viewer, "account suspend", account.name)
+    await note(view, "accounts suspend", account.name, account=account.name, why=reason)
     return done(view, f"/accounts/{account.name}", "suspended")
 
 
@@ -73,7 +73,7 @@ async def resume(view: View) -> Response:
     """End a suspension or a throttling pause."""
     account = await _visible(view, view.path["name"])
     await view.desk.in_thread(view.desk.accounts.resume, account.name)
-    note(view.viewer, "account resume", account.name)
+    await note(view, "accounts resume", account.name, account=account.name)
     return done(view, f"/accounts/{account.name}", "account-resumed")
 
 

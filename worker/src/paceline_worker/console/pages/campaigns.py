@@ -21,8 +21,6 @@ from paceline_worker.console.frame import View, act, done, page
 PER_PAGE: Final = 20
 _HEADS_AT_ONCE: Final = 500
 _STATES: Final = ("open", "paused", "over", "all")
-# What campaign.lua says of a campaign that was uploaded paused: nobody has approved it.
-_UNAPPROVED: Final = "it was uploaded paused"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +53,8 @@ class CampaignView:
 
     @property
     def needs_approval(self) -> bool:
-        """Whether it was uploaded to wait for a person."""
-        return self.progress.hold == "paused" and self.progress.why == _UNAPPROVED
+        """Whether nothing leaves before somebody approves it."""
+        return self.progress.approval == "needed"
 
 
 def campaign_view(name: str, fields: Mapping[str, str]) -> CampaignView:
@@ -163,11 +161,11 @@ async def visible(view: View, name: str) -> CampaignView:
 async def control(view: View) -> Response:
     """Pause, resume, approve, cancel, delete or change it."""
     name, verb = view.path["name"], view.path["verb"]
-    await visible(view, name)
+    account = (await visible(view, name)).account
     campaign = AsyncCampaign(name, view.desk.outbox)
     why = " ".join(view.given("why").split())[:160] or f"by {view.viewer.token.name}"
     said, to = await _controlled(view, campaign, verb, why)
-    note(view.viewer, f"campaign {verb}", name)
+    await note(view, f"campaign {verb}", name, account=account, why=why if verb in {"pause", "cancel"} else "")
     return done(view, to, said)
 
 
@@ -181,7 +179,7 @@ async def _controlled(view: View, campaign: AsyncCampaign, verb: str, why: str) 
             await campaign.resume()
             return "resumed", own
         case "approve":
-            await campaign.resume()
+            await campaign.approve(view.viewer.token.name)
             return "approved", own
         case "cancel":
             await campaign.cancel(why)
