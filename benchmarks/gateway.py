@@ -39,6 +39,7 @@ from tests.support.wait import wait_until
 from paceline import names
 from paceline.gateway import tokens
 from paceline.state import questions
+from paceline.state.campaigns import CampaignSnapshot
 from paceline_sandbox.embedded import EmbeddedServer
 
 SENDER: Final = "+15550100001"
@@ -297,11 +298,11 @@ def campaign(rig: Rig, rows: int, size: int = REQUEST) -> dict[str, float]:
     url = f"http://127.0.0.1:{port}"
     gateway = _timed(lambda: _upload(url, rig.token, file, size, lambda: most.append(process.memory_info().rss)))
     gateway_cpu = sum(process.cpu_times()[:2]) - cpu
-    written = {name: rig.worker.plain.campaign(name) or {} for name in ("python", "gateway")}
+    by_python, by_gateway = (rig.worker.plain.campaign(name) or CampaignSnapshot() for name in ("python", "gateway"))
     return {
         "rows": rows,
-        "rows by Python": float(written["python"].get("offered", 0)),
-        "rows by the gateway": float(written["gateway"].get("written", 0) or written["gateway"].get("inbox", 0)),
+        "rows by Python": float(by_python.offered),
+        "rows by the gateway": float(by_gateway.written or by_gateway.inbox),
         "seconds of Python": python,
         "seconds of the gateway": gateway,
         "ratio": gateway / python,

@@ -187,7 +187,7 @@ class Rig:
     def wait_until_accepted(self, patience_s: float) -> int:
         """Wait until workers have taken everything into lanes; returns how many records they have not, when patience ends."""
         deadline = time.monotonic() + patience_s
-        while (left := int(self.state.fleet()["inbox"])) and time.monotonic() < deadline:
+        while (left := int(self.state.fleet().inbox)) and time.monotonic() < deadline:
             time.sleep(0.2)
         return left
 

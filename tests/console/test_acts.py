@@ -52,11 +52,13 @@ def test_a_campaign_is_started_paused_changed_resumed_and_cancelled(console: Con
     person.post(
         "/campaigns/spring/change", rate="5/minute", window="Mon-Fri 09:00-18:00 UTC", weight="3", auto_pause="0"
     )
-    fields = console.worker.plain.campaign("spring")
-    assert ("5/minute", "3", "0") == (fields["rate"], fields["weight"], fields["auto_pause"])
+    campaign = console.worker.plain.campaign("spring")
+    assert campaign
+    assert ("5/minute", 3, 0) == (campaign.rate, campaign.weight, campaign.auto_pause)
     person.post("/campaigns/spring/change", rate="", window="")
-    fields = console.worker.plain.campaign("spring")
-    assert (None, None, "3") == (fields.get("rate"), fields.get("window"), fields["weight"])
+    campaign = console.worker.plain.campaign("spring")
+    assert campaign
+    assert ("", "", 3) == (campaign.rate, campaign.window, campaign.weight)
     person.post("/campaigns/spring/resume")
     assert "running" == _state(console)[0]
     assert '<strong class="num">4</strong> messages are not sent' in person.page("/campaigns/spring/cancel")
@@ -147,9 +149,9 @@ def test_an_account_is_suspended_and_resumed(console: Console, person: Person) -
     assert "number under review" in person.page("/accounts/acme")
     assert 422 == person.post("/accounts/acme/suspend", reason="x" * 161).status_code
     person.post("/accounts/acme/resume")
-    found = console.worker.plain.account("acme")
-    assert found is not None
-    assert not found["account"].get("suspended")
+    picture = console.worker.plain.account("acme")
+    assert picture is not None
+    assert picture.account.suspended is None
 
 
 def test_held_operations_are_released_or_dropped(console: Console, person: Person) -> None:

@@ -11,9 +11,9 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from paceline.flows.steps import Asked
-from paceline.inbox.record import microseconds
 from paceline.settings import Settings
 from paceline.state.questions import Question
+from paceline.times import microseconds
 
 MOST_READ: Final = 500
 # A reason is a sentence; what is longer is cut.

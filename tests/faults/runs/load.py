@@ -180,7 +180,7 @@ def _add(built: World, first: int, count: int, *, rows: int = ROWS, suspended: b
         built.outbox.start_campaign(
             name, account=name, sender=f"+1555{number:07d}", template="Hi", recipients=recipients
         )
-    while int(built.state.fleet()["inbox"]):
+    while int(built.state.fleet().inbox):
         time.sleep(0.1)
     return names
 

@@ -73,7 +73,7 @@ def giant(profile: Profile, seed: int) -> Result:
         built.outbox.start_campaign(
             "giant", account="giant", sender="+15559999999", template="Hi", recipients=recipients
         )
-        while int(built.state.fleet()["inbox"]):
+        while int(built.state.fleet().inbox):
             time.sleep(0.2)
         beside_s = _heard(built, "beside", 2, small)
     wrong = () if beside_s <= 2 * alone_s + 2 else (f"{beside_s:.0f} s beside it, {alone_s:.0f} s alone",)
@@ -100,7 +100,7 @@ def campaign_beside(profile: Profile, seed: int) -> Result:
         upload.start()
         waits["uploading"] = _waits(built)
         upload.join()
-        while int(built.state.fleet()["inbox"]):
+        while int(built.state.fleet().inbox):
             time.sleep(0.2)
         waits["beside"] = _waits(built)
         violations = built.violations()

@@ -53,12 +53,11 @@ async def listing(token: Reads, outbox: Box) -> dict[str, Any]:
 async def one(name: str, token: Reads, outbox: Box, response: Response) -> dict[str, Any]:
     """One account. The header RateLimit-Policy tells its pace: what is sent faster waits."""
     seen(token, name)
-    found = await outbox.state.ask(questions.account(name))
-    if found is None:
+    picture = await outbox.state.ask(questions.account(name))
+    if picture is None:
         raise UnknownAccount(f"no account named {name!r}")
-    books = balance_of(found)
+    books, account = balance_of(picture), picture.account
     numbers: dict[str, Any] = {"received": books.received, "waiting": books.waiting, "in_flight": books.in_flight}
-    rate = found["account"].get("rate")
-    response.headers.update(limits("account", rates_of(rate or "")))
-    numbers |= {"rate": rate, "held": found.get("held", 0)}
-    return {"name": name, "suspended": found["account"].get("suspended"), "outcomes": dict(books.outcomes)} | numbers
+    response.headers.update(limits("account", rates_of(account.rate)))
+    numbers |= {"rate": account.rate or None, "held": picture.held}
+    return {"name": name, "suspended": account.suspended, "outcomes": dict(books.outcomes)} | numbers

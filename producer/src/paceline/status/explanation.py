@@ -1,24 +1,25 @@
-"""Why an operation waits, and who could send it: a pure function over what look.lua returned."""
+"""Why an operation waits, and who could send it: a pure function of what was read."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from paceline.forecast.outlook import expected_departure
+from paceline.state.pictures import FleetSnapshot, OperationPicture
 from paceline.status.view import status_of
 
 
-def explained(found: Mapping[str, Any], fleet: Mapping[str, Any]) -> dict[str, Any]:
+def explained(picture: OperationPicture, fleet: FleetSnapshot) -> dict[str, Any]:
     """The explanation, as plain values.
 
     Args:
-        found: the operation with its lane and account.
+        picture: the operation with its lanes and its account.
         fleet: workers, and those that cannot reach the provider.
 
     Returns:
         id, state, why, expected_at, account, ahead (operations that leave before it), workers, unreachable.
     """
-    seen = status_of(found)
-    leaves = expected_departure(found) if found.get("position") is not None else None
+    seen = status_of(picture)
+    account = picture.account if picture.position is not None else None
+    leaves = expected_departure(picture, account) if account else None
     return {
         "id": seen.id,
         "state": seen.state,
@@ -26,6 +27,6 @@ def explained(found: Mapping[str, Any], fleet: Mapping[str, Any]) -> dict[str, A
         "expected_at": seen.expected_at.isoformat() if seen.expected_at else None,
         "account": seen.account,
         "ahead": leaves.ahead if leaves else None,
-        "workers": int(fleet.get("workers", 0)),
-        "unreachable": int(fleet.get("unreachable", 0)),
+        "workers": fleet.workers,
+        "unreachable": fleet.unreachable,
     }

@@ -289,8 +289,8 @@ class _Ends:
             made_at = self._known.get(name, (float("-inf"),))[0]
             if began - made_at < _END_KEPT_S:
                 break
-            found = self._state.campaign_outlook(name)
-            end = forecast_of(name, found).ends_at if found else None
+            picture = self._state.campaign_picture(name)
+            end = forecast_of(name, picture).ends_at if picture else None
             self._known[name] = began, end.timestamp() if end else None
             if self._monotonic() - began > _ENDS_S:
                 break
@@ -327,7 +327,7 @@ def _of_campaigns(campaigns: Iterable[CampaignReading], ends: Mapping[str, float
     last = _family("paceline_campaign_ends_timestamp_seconds", "campaign")
     rejected = _family("paceline_campaign_rejected_ratio", "campaign")
     for one in campaigns:
-        progress = progress_of(one.name, one.fields)
+        progress = progress_of(one.name, one.campaign)
         scheduled = min(one.scheduled, one.remaining)
         numbers: dict[str, int] = {"waiting": one.remaining - scheduled, "scheduled": scheduled}
         numbers |= {str(outcome): number for outcome, number in progress.outcomes.items()}

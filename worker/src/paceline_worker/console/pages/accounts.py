@@ -78,8 +78,8 @@ async def resume(view: View) -> Response:
 
 
 async def _read(view: View, name: str) -> AccountView | None:
-    found = await view.desk.outbox.state.ask(questions.account(name))
-    return account_view(found) if found else None
+    picture = await view.desk.outbox.state.ask(questions.account(name))
+    return account_view(picture) if picture else None
 
 
 async def _visible(view: View, name: str) -> AccountView:

@@ -138,10 +138,10 @@ def _chosen(view: View, *, needed: bool = True) -> list[str]:
 
 
 async def _visible(view: View, op_id: str) -> Status:
-    found = await view.desk.outbox.state.ask(questions.operation(op_id))
-    if found is None or not view.viewer.sees(found["operation"].get("a", "")):
+    picture = await view.desk.outbox.state.ask(questions.operation(op_id))
+    if picture is None or not view.viewer.sees(picture.operation.account):
         raise NotFound(f"no operation {op_id!r}: never accepted, or deleted after its retention time")
-    return status_of(found)
+    return status_of(picture)
 
 
 async def _stories(view: View, ids: Sequence[str]) -> Mapping[str, Status]:
