@@ -403,8 +403,10 @@ def test_rows_read_and_rows_bad_are_the_rows_of_the_file(
     """What a spreadsheet writes is read back as it was. With stray quotes in it, every number is still in one row, read or bad."""
     text = io.StringIO(newline="")
     # Python's writer leaves a lone \r without quotes; a spreadsheet does not.
-    quoting = csv.QUOTE_ALL if any("\r" in name for _, name in people) else csv.QUOTE_MINIMAL
-    writer = csv.writer(text, delimiter=delimiter, lineterminator=end, quoting=quoting)
+    has_return = any("\r" in name for _, name in people)
+    writer = csv.writer(
+        text, delimiter=delimiter, lineterminator=end, quoting=csv.QUOTE_ALL if has_return else csv.QUOTE_MINIMAL
+    )
     writer.writerow(["to", "name"])
     numbers = [f"+1555{number:07d}" for number, _ in people]
     writer.writerows(zip(numbers, [name for _, name in people], strict=True))
