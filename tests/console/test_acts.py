@@ -199,6 +199,31 @@ def test_a_waiting_message_is_cancelled(console: Console, person: Person) -> Non
     assert 409 == person.post(f"/operations/{done}/cancel").status_code
 
 
+def test_numbers_are_suppressed_and_taken_off(console: Console, person: Person) -> None:
+    """On the list of an account or of all; looked up; wrong numbers are told; only with the scope, only what one may see."""
+    assert "The list is empty" in person.page("/suppression")
+    answer = person.post(
+        "/suppression", account="acme", act="add", numbers="+15550200001, +15550200002", reason="asked"
+    )
+    assert "/console/suppression?said=suppressed&n=2" == answer.headers["location"]
+    text = person.page("/suppression", 200, account="acme", number="+15550200002")
+    assert (True, True) == ("+15550200001" in text, "is suppressed since" in text)
+    assert "is not suppressed" in person.page("/suppression", 200, account="*", number="+15550200002")
+    assert 'role="alert"' in person.page("/suppression", 200, account="acme", number="nobody")
+    answer = person.post("/suppression", account="acme", act="remove", numbers="+15550200001")
+    assert "/console/suppression?said=unsuppressed&n=1" == answer.headers["location"]
+    for numbers in ("", "nobody", "+15550200001 " * 1001):
+        assert 422 == person.post("/suppression", account="*", act="add", numbers=numbers).status_code
+    other = console.signed_in("read,suppress", "other")
+    assert "Choose a list" in other.page("/suppression")
+    for account in ("acme", "*"):
+        other.page("/suppression", 404, account=account)
+        assert 404 == other.post("/suppression", account=account, act="add", numbers=RECIPIENT).status_code
+    reader = console.signed_in("read")
+    assert "+155••••••02" in reader.page("/suppression", 200, account="acme")
+    assert 403 == reader.post("/suppression", account="acme", act="remove", numbers=RECIPIENT).status_code
+
+
 def test_every_act_is_written_down(console: Console, person: Person, caplog: pytest.LogCaptureFixture) -> None:
     """Who, what, on what; never a number, a text or a token."""
     caplog.set_level(logging.INFO, "paceline.console.audit")

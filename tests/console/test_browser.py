@@ -195,6 +195,7 @@ def test_every_page_is_accessible_and_fits(opened: Browser, stack: tuple[Console
         "/held",
         "/dead",
         "/outcomes",
+        "/suppression",
         "/nowhere",
     )
     with window(opened, size, origin=origin) as page:

@@ -24,6 +24,7 @@ PAGES = (
     "/held",
     "/dead",
     "/outcomes",
+    "/suppression",
 )
 
 

@@ -142,7 +142,14 @@ Audits = Annotated[Token, Depends(allowed("history"))]
 
 
 async def remember(
-    outbox: AsyncOutbox, token: Token, what: str, *, account: str = "", on: str = "", why: str = ""
+    outbox: AsyncOutbox,
+    token: Token,
+    what: str,
+    *,
+    account: str = "",
+    on: str = "",
+    why: str = "",
+    door: str = "gateway",
 ) -> None:
     """Write into the history what the owner of a token did.
 
@@ -153,8 +160,9 @@ async def remember(
         account: the account that it concerns.
         on: campaign or operation.
         why: the reason that was given.
+        door: where.
     """
-    act = Act(what=what, who=f"token {token.name} ({token.id})", door="gateway", account=account, on=on, why=why)
+    act = Act(what=what, who=f"token {token.name} ({token.id})", door=door, account=account, on=on, why=why)
     with suppress(StateUnavailable):  # the act is done
         await outbox.state.ask(telling(act, outbox.settings.history_kept))
 

@@ -1,5 +1,6 @@
 """Accounts: what each may send, what it uses, why it does not; suspend and resume."""
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -30,7 +31,7 @@ async def listing(view: View) -> Mapping[str, Any]:
         names = [name for name in names if name in troubled]
     matching = [name for name in names if wanted.lower() in name.lower()]
     first = view.number("from", 0, max(0, len(matching) - 1), 0) // PER_PAGE * PER_PAGE
-    shown = [await _read(view, name) for name in matching[first : first + PER_PAGE]]
+    shown = await asyncio.gather(*(_read(view, name) for name in matching[first : first + PER_PAGE]))
     return {
         "accounts": [account for account in shown if account],
         "used": census.used if census else {},

@@ -1,5 +1,6 @@
 """Campaigns: progress, forecast, receipts; approve, pause, resume, change, cancel."""
 
+import asyncio
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -100,11 +101,9 @@ async def listing(view: View) -> Mapping[str, Any]:
         key=lambda head: (-int(head[1]), head[0]),
     )
     first = view.number("from", 0, max(0, len(matching) - 1), 0) // PER_PAGE * PER_PAGE
-    shown = []
-    for name, *_ in matching[first : first + PER_PAGE]:
-        campaign = await state.ask(questions.campaign(name))
-        if campaign:
-            shown.append(campaign_view(name, campaign))
+    on_page = [name for name, *_ in matching[first : first + PER_PAGE]]
+    found = await asyncio.gather(*(state.ask(questions.campaign(name)) for name in on_page))
+    shown = [campaign_view(name, fields) for name, fields in zip(on_page, found, strict=True) if fields]
     return {
         "campaigns": shown,
         "wanted": wanted,
