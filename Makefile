@@ -6,7 +6,8 @@ BIN := $(VENV)/bin
 JOBS ?= 4
 # Of the fault suite: short or full.
 PROFILE ?= short
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+# Python compiles a module when it first imports the module; compiling all packages doubles the CPU of an installation.
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt
 # Whoever has nothing left to do takes over half of what another has before it.
 PYTEST = $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 # Some environments keep Python from keeping what it compiled: every process of the tests would compile all it imports.
@@ -73,6 +74,7 @@ bench: $(READY)  ## figures for the bars of docs/benchmarks.md
 	$(BIN)/python -m benchmarks.pacing
 	$(BIN)/python -m benchmarks.backlog
 	$(BIN)/python -m benchmarks.campaign
+	$(BIN)/python -m benchmarks.suppression
 	$(BIN)/python -m benchmarks.exporter
 	$(BIN)/python -m benchmarks.wanted
 	$(BIN)/python -m benchmarks.gateway

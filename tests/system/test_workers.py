@@ -94,7 +94,7 @@ def test_the_prefork_pool_is_refused_in_one_sentence(stack: Stack) -> None:
     ended = run_worker(stack.environment, "--pool", "prefork")
     assert 1 == ended.returncode
     assert [
-        "paceline: paceline shares one event loop and one metrics registry in a process: run the worker with --pool threads"
+        "paceline: Paceline runs on Celery's thread pool only: start the worker with --pool threads, or without --pool"
     ] == complaints(ended)
 
 

@@ -121,7 +121,7 @@ def person() -> str:
     try:
         user = getpass.getuser()
     except (KeyError, OSError):  # a container's user without a name
-        user = f"uid {os.getuid()}"
+        user = "a user without a name"
     before = os.environ.get("SUDO_USER")
     return f"{user}@{socket.gethostname()}" + (f" (sudo by {before})" if before else "")
 

@@ -110,6 +110,7 @@ class StateGauges(Collector):
         self._slots = _TakenSlots()
         self._ends = _Ends(state, monotonic)
         self.up = False
+        self._down_at_s: float | None = None
 
     def collect(self) -> Iterator[Metric]:
         """Every gauge, or `paceline_state_up` 0 alone."""
@@ -125,9 +126,13 @@ class StateGauges(Collector):
         try:
             families = self._families()
             self.up = True
+            if self._down_at_s is not None:
+                log.warning("the state server answers again", away_s=round(self._monotonic() - self._down_at_s, 1))
+                self._down_at_s = None
         except (RedisError, PacelineError, OSError) as error:
             self.up = False
             if was_up:
+                self._down_at_s = self._monotonic()
                 log.warning("the state server does not answer; its gauges are not shown", error=str(error))
         except Exception:
             self.up = False
