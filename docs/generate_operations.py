@@ -18,9 +18,8 @@ from docs.operation_examples import CREDITS, EXAMPLES, REQUESTS
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from paceline import fields
 from paceline.kinds import KINDS, Resolution, unknown_letter
-from paceline.operations import OPERATIONS, OnUnknown, Operation
+from paceline.operations import OPERATIONS, OnUnknown, Operation, values
 from paceline.recipients.numbers import phone_number
 from paceline.times import utc
 
@@ -30,11 +29,11 @@ PAGE: Final = FOLDER / "operations.md"
 # Types that a check makes: what they are called, and what it asks for.
 _CHECKED: Final = {
     phone_number: ("phone number", "E.164"),
-    fields.group_uuid: ("group uuid", "`WAG...` or `WGP...`"),
-    fields.group_reference: ("group uuid or operation id", ""),
-    fields.message_reference: ("message uuid or operation id", ""),
-    fields.remote_id: ("remote id", "`<digits>@lid`"),
-    fields.media_url: ("address", "https, a public host"),
+    values.group_uuid: ("group uuid", "`WAG...` or `WGP...`"),
+    values.group_reference: ("group uuid or operation id", ""),
+    values.message_reference: ("message uuid or operation id", ""),
+    values.remote_id: ("remote id", "`<digits>@lid`"),
+    values.media_url: ("address", "https, a public host"),
     utc: ("time", "with a zone, years 1970 to 2254"),
 }
 _PLAIN: Final = {str: "text", int: "whole number", float: "number", bool: "yes or no", datetime: "time"}

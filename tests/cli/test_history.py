@@ -9,9 +9,9 @@ import pytest
 import redis
 
 from paceline import names
-from paceline.history import Act, each, person, telling
 from paceline.state import connect
 from paceline.state.calls import State
+from paceline.status.history import Act, each, person, telling
 from paceline_sandbox.embedded import EmbeddedServer
 from tests.cli.conftest import API_KEY, RECIPIENT, Cli, Worker, campaign_arguments, people, sent
 

@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from paceline import history
+from paceline.status import history
 from tests.console.conftest import RECIPIENT, SENDER, Console, Person
 
 PEOPLE = b"to,name\n+15550200001,Ada\n+15550200002,Bob\n+15550200003,\n+15550200004,Dan\nnobody,Eve\n"

@@ -65,7 +65,7 @@ FORGED: dict[str, Any] = {
 
 
 def write(drive: Drive, rid: str, body: Any, account: str = "acme", campaign: str = "", count: str = "1") -> None:
-    """As a producer's user can, without submit.lua."""
+    """As a producer's user can, without write_record.lua."""
     text = body if isinstance(body, str) else json.dumps(body)
     key = f"{names.STATE_ROOT}:in:{rid}"
     drive.client.hset(key, mapping={"account": account, "campaign": campaign, "count": count, "body": text})

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paceline.fields import group_reference, group_uuid, message_reference, remote_id
 from paceline.ids import derived_id, new_id
+from paceline.operations.values import group_reference, group_uuid, message_reference, remote_id
 from paceline.recipients.numbers import phone_number
 from paceline.times import utc
 from tests.unit.samples import GROUP, MESSAGE, NOON, OPERATION_ID, PICTURE, RECIPIENT, REMOTE_ID

@@ -2,8 +2,8 @@ import random
 
 import pytest
 
-from paceline import fields
 from paceline.errors import InvalidOperation
+from paceline.operations import values
 from tests.unit.samples import message
 
 HOSTILE = [
@@ -180,8 +180,8 @@ def test_the_quick_way_and_the_thorough_one_agree() -> None:
         address = "https://cdn.example.com/a?b#c" if chance.random() < 0.3 else "https://"
         place = chance.randrange(len(address) + 1)
         address = address[:place] + "".join(chance.choices(parts, k=chance.randrange(6))) + address[place:]
-        found = fields._USUAL.fullmatch(address)  # noqa: SLF001 - the two ways of one function
+        found = values._USUAL.fullmatch(address)  # noqa: SLF001 - the two ways of one function
         if found:
             usual += 1
-            assert found[1].removesuffix(".") == fields.host_of(address)
+            assert found[1].removesuffix(".") == values.host_of(address)
     assert usual > 2_000

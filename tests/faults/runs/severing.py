@@ -23,7 +23,7 @@ PACED: Final = 40.0
 PACED_SLOWLY: Final = 10.0
 # Scripts of the way of an operation, and who runs them.
 SCRIPTS: Final = (
-    ("paceline", "submit"),
+    ("paceline", "write_record"),
     ("paceline_worker", "accept"),
     ("paceline_worker", "grant"),
     ("paceline_worker", "begin"),

@@ -6,9 +6,9 @@ from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, Field
 
-from paceline.fields import Instant
 from paceline.lua.fields import CAMPAIGN
 from paceline.operations.base import Refusing, canonical_window
+from paceline.operations.values import Instant
 from paceline.times import microseconds
 from paceline.window import Window, as_text
 

@@ -9,10 +9,10 @@ from urllib.parse import quote
 from paceline.campaigns.hours import RecipientHours
 from paceline.defaults import DEFAULT_VALIDITY
 from paceline.errors import InvalidOperation, InvalidRow
-from paceline.fields import LONGEST_ADDRESS, LONGEST_TEXT, media_url
 from paceline.ids import derived_ids
 from paceline.inbox.record import compact
 from paceline.lua.fields import OPERATION
+from paceline.operations.values import LONGEST_ADDRESS, LONGEST_TEXT, media_url
 from paceline.recipients.cells import CONTROL, SPREADSHEET_ERRORS, is_blank, is_given, moment_of, text_of, value_of
 from paceline.recipients.columns import Layout, MissingColumn, Reading, layout_of, named
 from paceline.recipients.numbers import cleaned, is_phone_number, phone_number, visible

@@ -2,10 +2,10 @@
 
 from paceline.cli.errors import complain
 from paceline.errors import StateUnavailable
-from paceline.history import Act, person, role_of, telling
 from paceline.settings import Settings
 from paceline.state import connect_to
 from paceline.state.calls import State
+from paceline.status.history import Act, person, role_of, telling
 
 
 def remember(what: str, *, account: str = "", on: str = "", why: str = "") -> None:

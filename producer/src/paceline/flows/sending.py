@@ -258,7 +258,7 @@ def looking_up_row(campaign: str, key: str) -> Flow[Status]:
 
 
 def raise_refusal(reply: str, account: str, sender: str) -> None:
-    """Translate a refusing reply of submit.lua."""
+    """Translate a refusing reply of write_record.lua."""
     if reply == "unknown account":
         raise UnknownAccount(f"no account named {account!r}: add it with `paceline accounts add {account}`")
     if reply == "unknown sender":

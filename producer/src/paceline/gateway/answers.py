@@ -5,8 +5,8 @@ from typing import Annotated, Any, Final
 from fastapi import Depends, Query, Request
 
 from paceline.async_outbox import AsyncOutbox
+from paceline.gateway.problems import MEDIA_TYPE
 from paceline.gateway.shapes import Problem
-from paceline.problems import MEDIA_TYPE
 
 _WORDS: Final = {
     400: "The request cannot be read.",

@@ -16,8 +16,8 @@ from paceline.errors import PacelineError, StateUnavailable
 from paceline.gateway import accounts, campaigns, history, operations, outcomes, suppressions
 from paceline.gateway.guard import Audit, Gate, Refusal
 from paceline.gateway.limits import BodyLimit
+from paceline.gateway.problems import MEDIA_TYPE, Problem, problem_of
 from paceline.gateway.shapes import Health
-from paceline.problems import MEDIA_TYPE, Problem, problem_of
 from paceline.refusals import words_of
 from paceline.settings import Settings
 from paceline.state import questions

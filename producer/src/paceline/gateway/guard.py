@@ -17,8 +17,8 @@ from paceline.errors import StateUnavailable, UnknownAccount
 from paceline.flows.steps import AsyncAsked
 from paceline.gateway import tokens
 from paceline.gateway.tokens import Scope, Token
-from paceline.history import Act, telling
 from paceline.state import questions
+from paceline.status.history import Act, telling
 
 audit = logging.getLogger("paceline.gateway.audit")
 

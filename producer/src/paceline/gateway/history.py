@@ -4,11 +4,11 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 
-from paceline import history
 from paceline.gateway.answers import Box, Limit, problems
 from paceline.gateway.guard import Audits
 from paceline.gateway.shapes import Acts
 from paceline.gateway.tokens import ANY_ACCOUNT
+from paceline.status import history
 
 routes = APIRouter(tags=["history"])
 

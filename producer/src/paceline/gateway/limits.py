@@ -6,7 +6,7 @@ from typing import Final
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from paceline.problems import MEDIA_TYPE, Problem
+from paceline.gateway.problems import MEDIA_TYPE, Problem
 
 _STATUS: Final = 413
 

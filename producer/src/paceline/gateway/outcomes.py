@@ -14,10 +14,10 @@ from paceline.flows.following import reading
 from paceline.flows.steps import arun
 from paceline.gateway.answers import Box, Limit, problems
 from paceline.gateway.guard import Reads
+from paceline.gateway.problems import problem_of
 from paceline.gateway.shapes import Entries
 from paceline.gateway.tokens import Token
 from paceline.outcomes import place
-from paceline.problems import problem_of
 
 routes = APIRouter(tags=["outcomes"])
 # A comment so often keeps proxies from closing a stream in which nothing comes.

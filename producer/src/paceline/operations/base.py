@@ -5,8 +5,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 from paceline.defaults import DEFAULT_MAX_ATTEMPTS
 from paceline.errors import InvalidOperation
-from paceline.fields import Instant, Name, PhoneNumber
 from paceline.ids import is_id
+from paceline.operations.values import Instant, Name, PhoneNumber
 from paceline.recipients.zones import zones_of_number
 from paceline.refusals import first_problem
 from paceline.window import RECIPIENT, Window

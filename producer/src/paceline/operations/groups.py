@@ -5,8 +5,8 @@ from typing import Annotated, Any, ClassVar, Final, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from paceline.fields import GroupReference, MediaUrl, PhoneNumber
 from paceline.operations.base import Operation, given
+from paceline.operations.values import GroupReference, MediaUrl, PhoneNumber
 from paceline.recipients.cells import is_blank
 
 PARTICIPANTS_A_CALL: Final = 10

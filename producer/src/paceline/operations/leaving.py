@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from paceline.errors import InvalidOperation
-from paceline.fields import media_url
 from paceline.operations.requests import Work
+from paceline.operations.values import media_url
 
 _SENDER: Final = re.compile(r"\+[0-9]{1,20}")
 # A number, a group, a remote id, an operation's id, or what the provider called the message or group that is followed.

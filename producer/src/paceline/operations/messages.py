@@ -4,7 +4,9 @@ from typing import Any, ClassVar, Self
 
 from pydantic import Field, model_validator
 
-from paceline.fields import (
+from paceline.ids import is_id
+from paceline.operations.base import Operation, Refusing, exactly_one, given
+from paceline.operations.values import (
     GroupReference,
     GroupUuid,
     MediaBytes,
@@ -14,8 +16,6 @@ from paceline.fields import (
     RemoteId,
     Text,
 )
-from paceline.ids import is_id
-from paceline.operations.base import Operation, Refusing, exactly_one, given
 
 
 class Pin(Refusing):

@@ -4,8 +4,8 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
-from paceline.fields import PhoneNumber
 from paceline.operations.base import Operation
+from paceline.operations.values import PhoneNumber
 
 
 class SendSms(Operation):

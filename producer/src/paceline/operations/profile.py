@@ -4,8 +4,8 @@ from typing import Annotated, Any, ClassVar, Final, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from paceline.fields import MediaUrl, Text
 from paceline.operations.base import Operation, exactly_one, given
+from paceline.operations.values import MediaUrl, Text
 
 _COLOR: Final = r"^#[0-9A-Fa-f]{6}([0-9A-Fa-f]{2})?$"
 _KINDS = {"text": "status.text", "image_url": "status.image", "video_url": "status.video"}

@@ -6,8 +6,8 @@ from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
-from paceline.fields import LONGEST_TEXT, MediaBytes, MediaUrl, PhoneNumber, Text
 from paceline.operations.base import Operation, Refusing, given
+from paceline.operations.values import LONGEST_TEXT, MediaBytes, MediaUrl, PhoneNumber, Text
 from paceline.refusals import TEMPLATE_PATTERN
 
 _NAMED: Final = re.compile(r"\{\{\s*[^0-9\s{}][^{}]*\}\}")

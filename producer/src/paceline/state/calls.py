@@ -18,7 +18,7 @@ _T = TypeVar("_T")
 def _scripts() -> dict[str, Script]:
     return {
         name: Script("paceline", name)
-        for name in ("submit", "campaign", "look", "outcomes", "cancel", "tokens", "trail", "suppress", "pools")
+        for name in ("write_record", "campaign", "look", "outcomes", "cancel", "tokens", "trail", "suppress", "pools")
     }
 
 

@@ -26,7 +26,7 @@ class Question(Generic[_T]):
         given: what it was asked with, likewise.
     """
 
-    script: Literal["submit", "campaign", "look", "outcomes", "cancel", "tokens", "trail", "suppress", "pools"]
+    script: Literal["write_record", "campaign", "look", "outcomes", "cancel", "tokens", "trail", "suppress", "pools"]
     arguments: tuple[str | int, ...]
     read: Callable[[Any], _T]
     name: str
@@ -36,7 +36,7 @@ class Question(Generic[_T]):
 def submit(
     rid: str, account: str, sender: str, count: int, body: str, *, campaign: str = "", op_id: str = "", digest: str = ""
 ) -> Question[str]:
-    """Write one inbox record; see submit.lua for the replies.
+    """Write one inbox record; see write_record.lua for the replies.
 
     Args:
         rid: the record.
@@ -51,7 +51,7 @@ def submit(
     given = {"rid": rid, "account": account, "sender": sender, "count": count, "body": body, "campaign": campaign}
     keyed = {"op_id": op_id, "digest": digest}
     arguments = (rid, account, sender, count, body, campaign, op_id, digest)
-    return Question("submit", arguments, str, "submit", given | keyed)
+    return Question("write_record", arguments, str, "submit", given | keyed)
 
 
 def open_campaign(

@@ -1,1 +1,1 @@
-"""What a reader learns about an operation, its receipts and the books."""
+"""What a reader learns about an operation, its receipts, the books and the history of acts."""

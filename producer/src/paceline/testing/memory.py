@@ -187,7 +187,7 @@ class MemoryState(State):
         op_id: str = "",
         digest: str = "",
     ) -> str:
-        """As submit.lua and accept.lua."""
+        """As write_record.lua and accept.lua."""
         if self._refuses(account):
             return "unknown account"
         if self._operations.get(op_id, {}).get("content_digest", digest) != digest:

@@ -4,7 +4,7 @@ import logging
 from typing import TYPE_CHECKING, Final
 
 from paceline.errors import StateUnavailable
-from paceline.history import Act, telling
+from paceline.status.history import Act, telling
 
 if TYPE_CHECKING:
     from paceline_worker.console.frame import View

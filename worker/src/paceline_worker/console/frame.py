@@ -14,8 +14,8 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response, Stream
 
 from paceline.errors import InvalidOperation, PacelineError
 from paceline.gateway.guard import Refusal
+from paceline.gateway.problems import problem_of
 from paceline.gateway.tokens import Scope
-from paceline.problems import problem_of
 from paceline_worker.console.desk import Desk
 from paceline_worker.console.drawing import part_of, whole
 from paceline_worker.console.session import COOKIE, Viewer

@@ -1,4 +1,4 @@
-"""The pacing arithmetic, pure. ``lua/shared/bucket.lua`` is the same in Lua; README.md here tells it with a timeline."""
+"""The pacing arithmetic, pure. ``lua/shared/bucket.lua`` is the same in Lua; the worker's README.md tells it with a timeline."""
 
 from collections import deque
 from collections.abc import Sequence

@@ -255,7 +255,7 @@ class WorkerState:
         self._settle = Script(_PACKAGE, "settle")
         self._heartbeat = Script(_PACKAGE, "heartbeat")
         self._memory = Memory()
-        self._overdue = Script(_PACKAGE, "overdue")
+        self._overdue = Script(_PACKAGE, "overdue_records")
         self._unreachable = Script(_PACKAGE, "unreachable")
         self._restart_buckets = Script(_PACKAGE, "restart_buckets")
         self._clock_set = Script(_PACKAGE, "clock_set")

@@ -1,4 +1,4 @@
-"""The circuit breaker of an account, pure: the model of ``lua/breaker.lua``. A share of the last calls decides."""
+"""The circuit breaker of an account, pure: the model of ``lua/shared/breaker.lua``. A share of the last calls decides."""
 
 from dataclasses import dataclass
 from typing import Final, Literal

@@ -7,7 +7,7 @@ import typer
 from paceline.cli.options import Json, opened_state
 from paceline.cli.render import console, listing, local, say, say_json
 from paceline.cli.show.outcomes import time_of
-from paceline.history import Act, each, reading
+from paceline.status.history import Act, each, reading
 
 _LOOK_S = 1.0
 

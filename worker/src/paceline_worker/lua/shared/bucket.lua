@@ -1,6 +1,6 @@
 -- The token bucket of an account: GCRA with burst 1, in integer microseconds of the server's clock.
 -- `bucket.py` is the same arithmetic in Python, and one property test holds them together.
--- README.md beside bucket.py tells it with a timeline.
+-- The worker's README.md tells it with a timeline.
 --
 -- Fields of a:<acct>:  `next`     earliest next slot (the theoretical arrival time of GCRA)
 --                      `floor`    no slot before: a slow call may have arrived as late as it was answered

@@ -24,7 +24,7 @@ from fastapi.responses import JSONResponse
 
 from paceline.async_outbox import AsyncOutbox
 from paceline.errors import PacelineError
-from paceline.problems import MEDIA_TYPE, problem_of
+from paceline.gateway.problems import MEDIA_TYPE, problem_of
 
 __all__ = ["OutboxOf", "answer_errors", "lifespan", "outbox_of"]
 
