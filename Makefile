@@ -74,6 +74,7 @@ bench: $(READY)  ## figures for the bars of docs/benchmarks.md
 	$(BIN)/python -m benchmarks.pacing
 	$(BIN)/python -m benchmarks.backlog
 	$(BIN)/python -m benchmarks.campaign
+	$(BIN)/python -m benchmarks.suppression
 	$(BIN)/python -m benchmarks.exporter
 	$(BIN)/python -m benchmarks.wanted
 	$(BIN)/python -m benchmarks.gateway
