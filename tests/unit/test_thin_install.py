@@ -66,6 +66,7 @@ def test_the_distribution_has_its_extras() -> None:
         "embedded",
         "sandbox",
         "xlsx",
+        "release",
         "fastapi",
         "django",
         "gateway",

@@ -16,7 +16,7 @@ from paceline.refusals import NAME_PATTERN
 from paceline.state import questions
 from paceline.state.calls import State
 
-app = typer.Typer(help="Pools of senders: several numbers of an account that share its campaigns.")
+app = typer.Typer(help="Pools of senders: several numbers of an account share its campaigns.")
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The pool.")]
 _NUMBER = "+NUMBER[=WEIGHT]"
