@@ -1,6 +1,7 @@
 import importlib.metadata
 import logging
 import os
+import re
 import subprocess
 import sys
 import time
@@ -12,6 +13,8 @@ import pytest
 
 import paceline.cli.plugins
 from paceline import names
+from paceline.cli.commands import COMMANDS
+from paceline.cli.plugins import FORMER, installed
 from paceline.cli.render import duration, one_line
 from paceline.state import connect
 from paceline.state.calls import State
@@ -97,6 +100,13 @@ def test_help_shows_every_command(cli: Cli, arguments: list[str]) -> None:
     own = ("send", "delete", "story", "profile", "group", "template", "waba", "sms", "number", "campaign")
     for command in (*own, "status", "explain", "audit", "secret", "accounts", "held", "health", "worker", "demo"):
         assert f"  {command} " in answer.out
+
+
+def test_each_command_stands_under_one_heading(cli: Cli) -> None:
+    """No command of ours is missing or stands twice; former names work and are not listed."""
+    listed = re.findall(r"^  ([a-z]+)  ", cli("--help").out, re.MULTILINE)
+    assert sorted(set(listed)) == sorted(listed)
+    assert installed().keys() | COMMANDS.keys() == {*listed, *FORMER}
 
 
 @pytest.mark.parametrize(

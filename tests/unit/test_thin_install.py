@@ -66,7 +66,6 @@ def test_the_distribution_has_its_extras() -> None:
         "embedded",
         "sandbox",
         "xlsx",
-        "release",
         "fastapi",
         "django",
         "gateway",
