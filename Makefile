@@ -16,7 +16,7 @@ RUNS := $(VENV)/.runs
 READY := $(VENV)/.ready
 SITE := $(VENV)/.site
 
-.PHONY: demo test test-fast check format docs site rehearsal faults bench clean help prometheus
+.PHONY: demo test test-fast check format docs texts site rehearsal faults bench clean help prometheus
 
 help:            ## list the verbs
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -44,6 +44,9 @@ docs: $(READY)   ## reference pages and dashboards, made from models, settings a
 	$(BIN)/python -m docs.generate_operations
 	$(BIN)/python -m docs.generate_configuration
 	$(BIN)/python -m deploy.grafana.build
+
+texts: $(READY)  ## docs/texts.md: every text that a user meets, to be read from top to bottom; not kept
+	$(BIN)/python -m docs.generate_texts
 
 site: $(SITE)    ## the documents as a web site, in build/site/html; a dead link is an error
 	$(BIN)/python -m docs.build_site

@@ -83,7 +83,7 @@ def test_resuming_what_runs_changes_nothing(cli: Cli) -> None:
 def test_a_cancelled_campaign_is_deleted_by_workers(cli: Cli, worker: Worker) -> None:
     """`cancel` is at once true for all that waits; what workers delete is counted as cancelled."""
     answer = cli("campaign", "cancel", "spring", "--why", "wrong list")
-    expected = "Campaign spring is cancelled (wrong list), and workers delete what is left of it: 3 operations.\n"
+    expected = "Campaign spring is cancelled (wrong list); workers delete the rest: 3 operations.\n"
     assert (answer.code, answer.out, answer.err) == (0, expected, "")
     assert ("cancelling", "wrong list", 3) == tuple(status(cli)[name] for name in ("state", "why", "remaining"))
     assert worker.grant() == []
@@ -226,7 +226,7 @@ def test_a_terminal_is_asked(environment: Mapping[str, str], cli: Cli) -> None:
     """Who types `cancel` at a terminal is told how much it is about, and may say no."""
     code, seen = on_a_terminal(environment, b"n\n", "campaign", "cancel", "spring")
     assert code == 1
-    assert "Cancel campaign spring? 3 operations without an outcome will not be sent, which is final." in seen
+    assert "Cancel campaign spring? 3 operations without an outcome will not be sent. This is final." in seen
     assert "paceline: campaign 'spring' is not cancelled\n" in seen
     assert status(cli)["state"] == "running"
     code, seen = on_a_terminal(environment, b"y\n", "campaign", "cancel", "spring")

@@ -259,7 +259,7 @@ def test_a_dry_run_shows_what_recipients_would_read(cli: Cli, tmp_path: Path) ->
     assert answer.code == 0
     assert "To +5511987654321: Hi x,\\nsale!" in answer.out
     assert answer.out.count("\nTo ") == 3
-    assert "name is empty for 1 recipient: {name|something} would stand in for it" in answer.out
+    assert "name is empty for 1 recipient: {name|something} would replace it" in answer.out
     assert "2 numbers may be another form of an earlier number" in answer.out
     assert "a backslash and an n" in answer.out
     told = start(cli, tmp_path / "f.csv", "--dry-run", "--json").json

@@ -169,7 +169,7 @@ REFUSED: list[tuple[Sequence[str], str]] = [
     (["group", "create", "Team", "--participant", SENDER], "--participant, --participants: the sender makes the group"),
     (["group", "create", "Team", "--participant", RECIPIENT, "--participant", "12"], f"--participant (number 2): {NO_NUMBER}"),
     ([*ADD], "--participant, --participants: give at least one number"),
-    ([*ADD, "--participant", THIRD, "--participant", THIRD], "--participant (number 2): names a number that was named before"),
+    ([*ADD, "--participant", THIRD, "--participant", THIRD], "--participant (number 2): repeats an earlier number"),
     (["group", "promote", "Team", "--participant", THIRD], NO_GROUP),
     (["group", "describe", "Team", "--text", "x"], NO_GROUP),
     (["group", "describe", GROUP], "missing option '--text'"),
@@ -274,5 +274,5 @@ def test_an_interactive_message_goes_alone(cli: Cli, inbox: Inbox, tmp_path: Pat
     path = tmp_path / "offer.json"
     path.write_text(json.dumps(OFFER))
     answer = cli("waba", *FROM, *TO, "--interactive", str(path), "--text", "x")
-    assert answer.refusal(2) == "--interactive: goes without text and url"
+    assert answer.refusal(2) == "--interactive: excludes text and url"
     assert inbox.records == []

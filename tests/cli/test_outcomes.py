@@ -153,7 +153,7 @@ def test_resuming(cli: Cli, worker: Worker) -> None:
         (["--since", "soon"], 2, "--since: is not a time such as 2026-01-31T09:00:00+01:00"),
         (["--since", "2026-01-31T09:00:00"], 2, "--since: has no time zone"),
         (["--since", "2h", "--after", "1-0"], 2, "--after, --since: give one of them"),
-        (["--follow", "--last"], 2, "--last: nothing is known to be the last while --follow goes on"),
+        (["--follow", "--last"], 2, "--last, --follow: give one of them"),
         (["--outcome", "lost"], 2, "'--outcome'"),
         (["--format", "xml"], 2, "'--format'"),
         (["--output", "/nowhere/x.csv"], 2, "--output: /nowhere/x.csv cannot be written: No such file or directory"),

@@ -23,7 +23,7 @@ def hold(cli: Cli, worker: Worker, *options: str) -> str:
 @pytest.mark.usefixtures("quick")
 def test_nothing_is_held(cli: Cli) -> None:
     """One sentence, or an empty list."""
-    assert cli("unknown", "list").out == "Nothing is held.\n"
+    assert cli("unknown", "list").out == "No operation is held.\n"
     assert cli("unknown", "list", "--account", "quick", "--json").json == []
 
 
@@ -68,7 +68,7 @@ def test_release_sends_again(cli: Cli, worker: Worker) -> None:
     found = cli("status", ops[0], "--json").json
     assert found["state"] == "waiting"
     assert [event["what"] for event in found["history"]] == ["enqueued", "unknown", "held", "released"]
-    assert cli("unknown", "list").out == "Nothing is held.\n"
+    assert cli("unknown", "list").out == "No operation is held.\n"
     assert cli("audit").code == 0
 
 

@@ -464,7 +464,7 @@ def test_only_dead_letters_can_be_replayed(drive: Drive, dead: DeadLetters) -> N
     reasons.append(reason(dead, op))
     states = ["waiting", "granted", "sending", "accepted", "held"]
     assert [f"it is {state}, and no dead letter" for state in states] == reasons
-    assert "it was never accepted, or was deleted after its retention time" == reason(dead, "x")
+    assert "the operation was never accepted, or was deleted after its retention time" == reason(dead, "x")
 
 
 def test_what_is_of_a_removed_account_is_refused(drive: Drive, dead: DeadLetters) -> None:

@@ -68,7 +68,7 @@ class Hours:
         if begins == _WHOLE_DAY:
             raise _refusal("24:00 is a time to end, not to begin")
         if begins == ends:
-            raise _refusal(f"{match[3]}-{match[4]} is empty, and the whole day is 00:00-24:00")
+            raise _refusal(f"{match[3]}-{match[4]} is empty, the whole day is 00:00-24:00")
         count = (last - first) % 7 + 1
         return cls(first if count < 7 else 0, count, begins, ends if ends > begins else ends + _WHOLE_DAY)
 
@@ -125,7 +125,7 @@ class Window:
         texts = [part.strip() for part in parts.split(",")]
         hours = tuple(map(Hours.parse, texts))
         if len({text[0].isalpha() for text in texts}) > 1:
-            raise _refusal("gives days to some hours and none to others")
+            raise _refusal("names days for some hours only")
         every_day = all(part.count == _WEEK for part in hours)
         written = (str(part).removeprefix("Mon-Sun ") if every_day else str(part) for part in hours)
         canonical = f"{', '.join(written)} {key}"

@@ -328,10 +328,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         description="Run a Redis-compatible server in the foreground until Ctrl-C. For development, not production.",
     )
     parser.add_argument(
-        "--port", type=int, default=6379, help="TCP port on 127.0.0.1; 0 finds a free one (%(default)s)"
+        "--port", type=int, default=6379, help="TCP port on 127.0.0.1; 0 picks a free one (default: %(default)s)"
     )
     parser.add_argument(
-        "--dir", type=Path, help="where to keep the data (default: a temporary directory, removed at the end)"
+        "--dir", type=Path, help="folder for the data (default: a temporary folder, removed at the end)"
     )
     options = parser.parse_args(arguments)
     for ending in (signal.SIGINT, signal.SIGTERM):
@@ -342,7 +342,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             sys.stdout.flush()
             server.wait()
             log = server.log_path.read_text(errors="replace")
-        sys.stderr.write(f"The server ended by itself: {_last_line(log)}\n")
+        sys.stderr.write(f"The server ended unexpectedly: {_last_line(log)}\n")
     except KeyboardInterrupt:
         return 0
     except (EmbeddedServerError, OSError) as error:

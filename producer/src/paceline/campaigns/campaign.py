@@ -89,7 +89,7 @@ class Campaign:
         self._control("cancel", why)
 
     def change(self, options: CampaignOptions) -> None:
-        """Change what holds for all that has not begun, from its next turn on.
+        """Change options of a campaign, for all operations that have not begun.
 
         Args:
             options: what is None stays as it is.

@@ -217,13 +217,13 @@ def key_conflict(existing: Mapping[str, str], keys: str) -> str:
     """
     if existing.get("keys") == "all" and keys == "none":
         return (
-            "its rows have a `key`, and these have none, so who had the message would get it twice: add the column `key` "
-            "(an export of outcomes has it), or use another name"
+            "its rows have a `key`, and the new rows have none, so recipients would get the message twice: add the "
+            "column `key` (an export of outcomes has it), or use another name"
         )
     if existing.get("keys") == "none" and keys == "all":
         return (
-            "its rows have no `key`, and these have one, so who had the message would get it twice: leave the column `key` out "
-            "(--ignore-column key), or use another name"
+            "its rows have no `key`, and the new rows have one, so recipients would get the message twice: leave the "
+            "column `key` out (--ignore-column key), or use another name"
         )
     return ""
 

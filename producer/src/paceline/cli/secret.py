@@ -15,7 +15,7 @@ app = typer.Typer(help="Secrets for the environment.")
 
 @app.callback()
 def _secret() -> None:
-    """A callback keeps `secret` a group although it has one command."""
+    """Secrets for the environment."""
 
 
 @app.command(epilog=example("export PACELINE_SECRET_KEY=$(paceline secret generate)"))

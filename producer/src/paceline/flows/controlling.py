@@ -71,11 +71,11 @@ def _conclude(reply: str, verb: str, name: str) -> None:
     """Raise what a refusing reply means."""
     if reply == "begun":
         raise CampaignConflict(
-            f"something of campaign {name!r} has left already: pause or cancel it, and upload the rest under another name"
+            f"messages of campaign {name!r} have left already: pause or cancel the campaign, and upload the rest under another name"
         )
     if reply == "unknown campaign":
         raise NotFound(f"no campaign named {name!r}")
     if reply == "complete":
-        raise CampaignConflict(f"campaign {name!r} is complete: every operation of it has its outcome")
+        raise CampaignConflict(f"campaign {name!r} is complete: every operation has its outcome")
     if reply == "cancelled" and verb != "cancel":
         raise CampaignConflict(f"campaign {name!r} was cancelled, which is final")

@@ -190,7 +190,7 @@ def forecast_of(name: str, found: Mapping[str, Any]) -> Forecast:
     own = next((s for lane in lanes for s in lane.sources if s.name == name), None)
     waiting = own.waiting if own else 0
     if own is None or not waiting:
-        return Forecast(None, None, 0, "nothing of it waits")
+        return Forecast(None, None, 0, "no operation waits")
     if account is None:
         return Forecast(None, None, waiting, "its account was removed")
     if account.get("suspended"):
@@ -218,13 +218,13 @@ def _why(found: Mapping[str, Any], last: Departure | None, waiting: int, *, sche
     campaign, account = found["campaign"], found["account"]
     now, interval = int(found["now"]), int(account["interval_now"])
     if scheduled_from > now:
-        return f"its operations are not to be sent before {clock(scheduled_from)}"
+        return f"its operations have a `not_before` of {clock(scheduled_from)}"
     if closed := closed_words(campaign, now):
         return closed
     if pause := pause_words(account, now):
         return pause
     if last is None:
-        return "nothing of it can leave as things stand"
+        return "no operation can leave as things stand"
     if capped := cap_words(campaign, interval):
         return capped
     others = last.ahead + 1 - waiting
@@ -251,7 +251,7 @@ def closed_words(campaign: Mapping[str, Any], now_us: int) -> str | None:
         return None
     coming = [opening for opening in _openings(campaign) if opening[1] > now_us]
     if not coming:
-        return f"the campaign's window ({campaign['window']}) does not open any more"
+        return f"the campaign's window ({campaign['window']}) never opens again"
     if coming[0][0] <= now_us:
         return None
     return f"the campaign's window ({campaign['window']}) opens at {clock(coming[0][0])}"
@@ -263,7 +263,7 @@ def pause_words(account: Mapping[str, Any], now_us: int) -> str | None:
     if pause <= now_us:
         return None
     if account.get("breaker") == "open":
-        return f"the provider fails, so nothing is sent until it is tried again at {clock(pause)}"
+        return f"the provider fails; the next probe is at {clock(pause)}"
     return f"the account pauses until {clock(pause)} because the provider throttled it"
 
 

@@ -54,7 +54,7 @@ def build(
     app = FastAPI(
         title="Paceline",
         version=VERSION,
-        summary="Enqueue WhatsApp work for the 2Chat API, and follow what becomes of it.",
+        summary="Send WhatsApp messages through the 2Chat API, and follow their outcomes.",
         lifespan=lifespan,
         openapi_url="/v1/openapi.json",
         docs_url=None,

@@ -83,7 +83,7 @@ class Gate:
         at = max(self._next.get(token_id, 0.0), now - 1.0) + 1.0 / self._rate
         if at > now:
             wait = max(1, round(at - now + 0.5))
-            raise Refusal(429, "too-many-requests", "the token asks too often", {"Retry-After": str(wait)})
+            raise Refusal(429, "too-many-requests", "the token sends too many requests", {"Retry-After": str(wait)})
         self._next[token_id] = at
 
 

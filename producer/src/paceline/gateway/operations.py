@@ -53,7 +53,7 @@ def _sending(model: type[Operation]) -> Callable[..., Awaitable[Written]]:
         seen(token, operation.account)
         if idempotency_key is not None:
             if operation.idempotency_key not in (None, idempotency_key):
-                raise InvalidOperation("idempotency_key: is another one than in the header Idempotency-Key")
+                raise InvalidOperation("idempotency_key: differs from the header Idempotency-Key")
             operation = operation.model_copy(update={"idempotency_key": idempotency_key})
         ticket = await outbox.send(operation)
         response.headers["Location"] = f"/v1/operations/{ticket.id}"

@@ -109,8 +109,8 @@ if verb == 'open' then
   end
   for field, value in pairs(common) do redis.call('HSET', c, field, value) end
   redis.call('HSET', c, 'digest', ARGV[4], 'created', int(server_time()), 'sealed', '0', 'fresh', '1')
-  if ARGV[6] == '1' then redis.call('HSET', c, 'hold', 'paused', 'hold_why', 'it was uploaded paused', 'hold_at', int(server_time())) end
-  if ARGV[6] == '2' then redis.call('HSET', c, 'hold', 'paused', 'hold_why', 'it is being uploaded', 'hold_at', int(server_time()), 'uploading', '1') end
+  if ARGV[6] == '1' then redis.call('HSET', c, 'hold', 'paused', 'hold_why', 'uploaded paused', 'hold_at', int(server_time())) end
+  if ARGV[6] == '2' then redis.call('HSET', c, 'hold', 'paused', 'hold_why', 'upload in progress', 'hold_at', int(server_time()), 'uploading', '1') end
   redis.call('SADD', key.campaigns, name)
   return 'opened'
 end

@@ -128,7 +128,7 @@ def layout_of(header: Sequence[str], needed: Collection[str], reading: Reading) 
     for name in heeded:
         if name not in taken and (meaning := _resembled(name)):
             raise InvalidOperation(
-                f'the column "{name}" looks like "{meaning}" and would mean nothing: rename it, or leave it out of account '
+                f'the column "{name}" looks like "{meaning}" and would be ignored: rename it, or ignore it '
                 f'with --ignore-column "{name}" (ignore_columns)'
             )
     return Layout(to, found["key"], found["not_before"], found["valid_until"], values)
@@ -159,7 +159,7 @@ def _to(names: Sequence[str], wanted: str | None) -> str:
     column = _only(names, TO, TO)
     if column is None:
         raise MissingColumn(
-            f'there is no column "to" (found: {named(names)}). Call the column with the numbers `to`, or say which one it is '
+            f'there is no column "to" (found: {named(names)}). Rename the column with the numbers to `to`, or name it '
             "with --to-column (to_column)"
         )
     return column

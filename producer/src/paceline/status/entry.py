@@ -25,7 +25,7 @@ class OutcomeEntry:
         kind: such as ``message.to_number``; ``campaign`` in a campaign's final entry.
         outcome: accepted, rejected, expired, cancelled, dead or held; in a final entry ``complete`` or ``cancelled``.
         code: the provider's status code, or a word where there was none.
-        message_uuid: the provider's handle of the message, or of the group that was made.
+        message_uuid: the provider's handle of the message, or of the new group.
         words: the provider's words, or ours.
         accepted_at: when a worker took the operation into its lane; in a final entry, when the campaign was created.
         settled_at: when it got this outcome.

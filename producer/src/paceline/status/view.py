@@ -179,7 +179,7 @@ def _what_became(o: Mapping[str, str], result: Mapping[str, Any]) -> str:
         return f"the provider accepted it{but}"
     if outcome == "held":
         return (
-            "nobody knows whether the call took effect, so it is held for a person: "
+            "nobody knows whether the call took effect, so a person decides: "
             f"`paceline unknown release {o['id']}` or `drop {o['id']}`"
         )
     return f"{outcome}: {o.get('le') or 'no words'}"
@@ -205,7 +205,7 @@ def _forecast(found: Mapping[str, Any], state: str) -> tuple[int | None, str]:
             at = max(int(float(found[name])), int(account["next_slot"]))
             return at, f"it {words} {clock(found[name])}"
     if found.get("follows"):
-        return None, f"it waits for operation {found['follows']}, which it follows"
+        return None, f"it follows operation {found['follows']}, which has no result yet"
     if found.get("position") is None:
         return None, "an earlier message to the same recipient is in back-off"
     return _turn(found, campaign)
@@ -233,12 +233,12 @@ def _turn(found: Mapping[str, Any], campaign: Mapping[str, Any]) -> tuple[int | 
         before = "1 operation leaves" if leaves.ahead == 1 else f"{leaves.ahead} operations leave"
         interval = int(account["interval_now"])
         return at, f"{before} before it, {cap_words(campaign, interval) or f'one every {interval / 1e6:g} s'}"
-    return at, f"it is next; the account's slot is at {clock(account['next_slot'])}"
+    return at, f"it is next; the slot of the account is at {clock(account['next_slot'])}"
 
 
 def _why_aside(o: Mapping[str, str]) -> str:
     if o.get("ph"):
-        return "has an unknown outcome, and the provider is asked about it, not before"
+        return "has an unknown outcome; the provider is asked at"
     last = o.get("ev", "").rsplit("\n", 1)[-1].split("|")
     if len(last) > 1 and last[1] == "retry":
         return "backs off after an error until"

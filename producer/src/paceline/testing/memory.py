@@ -155,7 +155,7 @@ class MemoryState(State):
         missing = [row["rf"] for row in rows if "rf" in row and row["rf"] not in self._operations]
         if missing:
             self._refusals[rid] = (
-                f"operation {missing[0]}, which it follows, is not known, or was deleted after its retention time"
+                f"operation {missing[0]}, its predecessor, is unknown or was deleted after its retention time"
             )
             return "written"
         written = sum(self._write(rid, common | row | {"p": _content(common, row), "values": row["p"]}) for row in rows)
@@ -183,9 +183,9 @@ class MemoryState(State):
             return "different"
         self._campaigns[name] = common | dict(options or {}) | {"digest": digest, "sealed": "0", "created": self._us()}
         if paused:
-            self._campaigns[name] |= {"hold": "paused", "hold_why": "it was uploaded paused"}
+            self._campaigns[name] |= {"hold": "paused", "hold_why": "uploaded paused"}
         elif uploading:
-            why = "it is being uploaded"
+            why = "upload in progress"
             self._campaigns[name] |= {"hold": "paused", "hold_why": why, "uploading": "1"}
         payload = json.loads(common["p"])
         self._outbox.campaigns[name] = RecordedCampaign(

@@ -36,8 +36,7 @@ table {{ border-collapse: collapse; }} td, th {{ border: 1px solid #999; padding
 pre {{ background: #eee; overflow: auto; padding: 1rem; }}
 </style></head><body>
 <h1>Paceline sandbox</h1>
-<p>This is the emulated 2Chat API. Nothing that is sent here leaves this machine, except receipts to the addresses
-that you subscribe yourself. {accepts}</p>
+<p>This is the emulated 2Chat API. Nothing leaves this machine, except receipts to addresses that you subscribe. {accepts}</p>
 <p>What happened: <a href="/sandbox/report">report</a> per key, <a href="/sandbox/arrivals">arrivals</a> one by one,
 <a href="/sandbox/receipts">receipts</a> delivered. How it behaves: <a href="/sandbox/scenario">scenario</a>.</p>
 <h2>Use it</h2>
@@ -128,7 +127,7 @@ def _numbers(provider: Provider) -> str:
     subjects, scenario = provider.subjects, provider.scenario
     web, official = subjects.numbers.named(scenario), subjects.waba.numbers.named(scenario)
     rows = [(number, "WhatsApp Web") for number in web] + [(number, "official API") for number in official]
-    more = "" if scenario.connected_numbers else "<p>Any number is connected; these were named so far.</p>"
+    more = "" if scenario.connected_numbers else "<p>Any number is connected; the table shows those seen.</p>"
     return more + _table(("number", "channel"), rows)
 
 

@@ -173,7 +173,7 @@ class _Fleet:
     def hit_one(self) -> None:
         """Kill a worker and start another in its place."""
         self.hit = True
-        self._say(f"killing worker {_VICTIM} with SIGKILL, in the middle of whatever it does")
+        self._say(f"killing worker {_VICTIM} with SIGKILL")
         self._stack.kill_worker(_VICTIM)
         self._states[_VICTIM] = "killed"
         # The same port: whoever looks at the metrics need not look elsewhere.

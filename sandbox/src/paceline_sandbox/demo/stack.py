@@ -65,7 +65,7 @@ class Child:
         """
         if not self.running:
             lines = [line.strip() for line in self.log_text().splitlines() if line.strip()]
-            raise DemoError(f"{self.name} ended by itself: {lines[-1] if lines else 'its log is empty'}")
+            raise DemoError(f"{self.name} ended unexpectedly: {lines[-1] if lines else 'its log is empty'}")
 
 
 class Stack:
@@ -194,7 +194,7 @@ class Stack:
         try:
             said, complained = command.communicate(timeout=_COMMAND_DEADLINE.total_seconds())
         except subprocess.TimeoutExpired as error:
-            raise DemoError(f"`paceline {' '.join(arguments)}` did not come to an end") from error
+            raise DemoError(f"`paceline {' '.join(arguments)}` did not finish") from error
         return subprocess.CompletedProcess(arguments, command.returncode, said, complained)
 
     def check(self) -> None:
@@ -204,7 +204,7 @@ class Stack:
             DemoError: one ended by itself.
         """
         if self._server and not self._server.running:
-            raise DemoError(f"the state server ended by itself; its log is {self._server.log_path}")
+            raise DemoError(f"the state server ended unexpectedly; its log is {self._server.log_path}")
         for child in (self._sandbox, *self.workers.values()):
             if child:
                 child.check()

@@ -201,7 +201,7 @@ def _share_between(account: Account, sends: Sequence[Arrival]) -> float | None:
 def _notes(account: Account, sends: Sequence[Arrival], *, held: int, held_accepted: int) -> Iterable[str]:
     throttled = sum(arrival["status"] == 429 for arrival in sends)
     if throttled:
-        yield f"{counted(throttled, 'request')} answered 429: the account paused as told, and keeps more distance for some hours"
+        yield f"{counted(throttled, 'request')} answered 429: the account paused, and sends more slowly for some hours"
     refused = sum(arrival["status"] == 503 for arrival in sends)
     if refused:
         yield f"{counted(refused, 'request')} answered 503: these messages left again later, with 25, 50, then 100 % of the rate"

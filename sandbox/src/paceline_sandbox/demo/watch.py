@@ -19,7 +19,7 @@ _SECOND_US: Final = 1_000_000
 _RATE_WINDOW_US: Final = 15 * _SECOND_US
 _SCRAPE_TIMEOUT_S: Final = 1.0
 _TROUBLE: Final[Mapping[int, str]] = {
-    429: "429, so the whole account pauses as long as it asks for",
+    429: "429, so the whole account pauses for the requested time",
     503: "503, so these messages are repeated later, with growing pauses",
 }
 _SAMPLE: Final = re.compile(r'^(paceline_\w+)_total\{[^}]*?account="([^"]*)"[^}]*\} (\S+)$', re.MULTILINE)

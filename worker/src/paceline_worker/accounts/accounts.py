@@ -280,7 +280,7 @@ class Accounts:
             AccountError: operations wait, are in flight or are held.
         """
         if self._known(self._run("remove", name), name) == "not empty":
-            raise AccountError(f"account {name!r} still has operations that wait, are in flight or are held")
+            raise AccountError(f"account {name!r} still has operations waiting, in flight or held")
 
     def _run(self, verb: str, name: str, *arguments: str) -> Any:
         try:
@@ -360,7 +360,7 @@ def budgets_text(rates: Mapping[str, str]) -> str:
     found = []
     for kind, text in rates.items():
         if kind != "*" and kind not in KINDS:
-            raise InvalidOperation(f"budget: {kind!r} is no kind of operation; for any call it is *")
+            raise InvalidOperation(f"budget: {kind!r} is no kind of operation; * means any call")
         for n, window_us in parse_rates(text):
             if n > _LARGEST_BUDGET:
                 raise InvalidOperation(f"budget: above {_LARGEST_BUDGET} of {kind} is not supported")

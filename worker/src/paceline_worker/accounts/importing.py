@@ -18,7 +18,7 @@ from paceline_worker.accounts.secrets import ApiKey, KeyRing
 from paceline_worker.accounts.stored import StoredAccounts
 from paceline_worker.provider.answers import Answer, Meaning
 
-_TAKEN: Final = "an account of this name was added by somebody else in this moment. Run the same command again"
+_TAKEN: Final = "an account of this name was added at the same moment. Repeat the command"
 
 Ask = Callable[[Sequence[ApiKey]], Sequence[Answer]]
 

@@ -32,8 +32,8 @@ def check_secret(client: redis.Redis, ring: KeyRing) -> None:
     stored = [one for one in zip(sample, reply[::2], reply[1::2], strict=True) if one[1]]
     if stored and not any(_opens(ring, *one) for one in stored):
         raise ConfigurationError(
-            f"{names.ENV_SECRET_KEY} opens none of the stored API keys: they were stored under another one. Set"
-            " that one, or both with a comma between them, the newer first"
+            f"{names.ENV_SECRET_KEY} decrypts none of the stored API keys: they were encrypted under another value. "
+            f"Set that value, or both separated by a comma, the newer first"
         )
 
 

@@ -40,7 +40,10 @@ class FormChoice(StrEnum):
 
 def import_(
     file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="CSV with a header, or JSON Lines; - for stdin.", show_default=False)
+        Path,
+        typer.Argument(
+            metavar="FILE", help="File of accounts: CSV with a header, or JSON Lines; - is stdin.", show_default=False
+        ),
     ],
     *,
     limit: Annotated[str | None, typer.Option("--limit", metavar="RATE", help="Limit of rows that give none.")] = None,
@@ -54,11 +57,12 @@ def import_(
         int | None, typer.Option("--reserve", metavar="PERCENT", help="Reserve of rows that give none.")
     ] = None,
     no_info: Annotated[
-        bool, typer.Option("--no-info", help="Do not ask the provider for the figures of new accounts; workers will.")
+        bool,
+        typer.Option("--no-info", help="Skip the questions to the provider about new accounts; workers ask later."),
     ] = False,
     dry_run: Annotated[
         bool,
-        typer.Option("--dry-run", help="Write nothing; say what would be done. The provider is asked all the same."),
+        typer.Option("--dry-run", help="Print the changes and write nothing. The provider is asked all the same."),
     ] = False,
     json_output: Json = False,
 ) -> None:
@@ -93,9 +97,11 @@ def import_(
 
 def export(
     *,
-    form: Annotated[FormChoice, typer.Option("--format", help="CSV with a header, or JSON Lines.")] = FormChoice.csv,
+    form: Annotated[
+        FormChoice, typer.Option("--format", help="Format: CSV with a header, or JSON Lines.")
+    ] = FormChoice.csv,
     output: Annotated[
-        Path | None, typer.Option("--output", metavar="FILE", help="Where they are written. Default: stdout.")
+        Path | None, typer.Option("--output", metavar="FILE", help="File to write. Default: stdout.")
     ] = None,
 ) -> None:
     """Write the settings of all accounts, sorted by name, in the form that `import` reads; never a key.
@@ -188,12 +194,12 @@ def _interruptible(told: _Told) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        complain(f"interrupted with {told}; the same command continues")
+        complain(f"interrupted with {told}; repeat the command to continue")
         raise typer.Exit(INTERRUPTED) from None
     except StateUnavailable as error:
         if not told.done.rows:
             raise
-        raise StateUnavailable(f"{error} (with {told}; the same command continues)") from error
+        raise StateUnavailable(f"{error} (with {told}; repeat the command to continue)") from error
 
 
 def _tell(done: Imported, *, dry_run: bool, json_output: bool) -> None:
@@ -209,6 +215,6 @@ def _tell(done: Imported, *, dry_run: bool, json_output: bool) -> None:
         )
         if done.unread:
             accounts = counted(done.unread, "new account")
-            complain(f"the provider's /info could not be read for {accounts}; a worker will ask again")
+            complain(f"the provider's /info could not be read for {accounts}; a worker tries again")
     if done.errors:
         raise typer.Exit(FAILURE)

@@ -12,19 +12,19 @@ from paceline.settings import Settings
 from paceline.state import connect_to
 from paceline_worker.state.migration import Migration
 
-app = typer.Typer(help="The form of what the state server holds.", rich_markup_mode=None)
+app = typer.Typer(help="Schema of the state.", rich_markup_mode=None)
 
 
 @app.callback()
 def _group() -> None:
-    """Keep `paceline state` a group, whatever number of commands it has."""
+    """Schema of the state."""
 
 
 @app.command(epilog=example("paceline state migrate"))
 def migrate(*, json_output: Json = False) -> None:
-    """Convert the state that an earlier release wrote.
+    """Convert the state of an earlier release.
 
-    All workers must be stopped. The books are audited before and after. An interrupted conversion goes on when it is run again.
+    All workers must be stopped. The books are audited before and after. After an interruption, repeat the command.
 
     JSON: accounts, operations.
     """
@@ -35,7 +35,7 @@ def migrate(*, json_output: Json = False) -> None:
         say_json({"accounts": len(books), "operations": operations})
         return
     say(
-        f"The state has the form of this release: {counted(len(books), 'account')}, {counted(operations, 'operation')}."
+        f"The state has the schema of this release: {counted(len(books), 'account')}, {counted(operations, 'operation')}."
     )
     say("The books balance. Start the workers.")
 

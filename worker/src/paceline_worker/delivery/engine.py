@@ -213,7 +213,7 @@ class Engine:
             await self._info.read(turn.account, key, version)
             self._on_due(0)
         except (PacelineError, RedisError, OSError) as error:
-            log.warning("/info was not read; it is asked for again", account=turn.account, error=type(error).__name__)
+            log.warning("/info was not read; the worker tries again", account=turn.account, error=type(error).__name__)
         except Exception:
             log.exception("reading /info failed", account=turn.account)
 

@@ -206,7 +206,7 @@ class Dispatcher:
                 failures += 1
                 self._answered = False
             except Exception:
-                log.exception("the dispatcher stumbled")
+                log.exception("the dispatcher failed and tries again")
                 pause_s = _ERROR_PAUSE_S[-1]
             if pause_s > 0:
                 self._wake.wait(pause_s)

@@ -157,6 +157,6 @@ class Member:
         if not self.rests:
             self._state.leave(self._worker)
             self.fleet, self.rests = None, True
-            log.info("this worker takes no operations on: it hears no hints, so it grants nothing and left the fleet")
+            log.info("this worker left the fleet: it receives no hints, so it grants nothing")
         self._on_rest()
         return _REST_S

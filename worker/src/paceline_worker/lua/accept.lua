@@ -141,7 +141,7 @@ local function accept_and_forget(rid, account, held)
   local settled_as = { -1, -1, '', '', '' }
   if held.body then
     local done = record_of.guarded(accept, rid, held)
-    settled_as = done and { unpack(done, 2) } or { refuse(rid, held, load_account(account, now, epoch), 'the record broke its reader') }
+    settled_as = done and { unpack(done, 2) } or { refuse(rid, held, load_account(account, now, epoch), 'the record cannot be read') }
   end
   redis.call('DEL', key.record(rid))
   redis.call('ZREM', key.inbox, rid)

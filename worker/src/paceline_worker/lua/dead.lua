@@ -1,4 +1,4 @@
--- Dead letters: operations that were rejected, or whose attempts are used up. List them; let some of them wait again.
+-- Dead letters: operations that were rejected or whose attempts are used up. List them; let some of them wait again.
 --
 -- KEYS  1 root
 -- ARGV  1 verb, then

@@ -85,7 +85,7 @@ local function fire(a, member)
     attend.campaign(a, subject, now, retention)
   elseif o and o.s == 'w' and kind == 'v' then
     redis.call('LREM', key.followers(o.rf), 1, o.id)
-    outcomes.finish(o, now, 'expired', { words = 'its valid_until passed while it waited for the operation that it follows' }, retention)
+    outcomes.finish(o, now, 'expired', { words = 'its valid_until passed while it waited for its predecessor' }, retention)
   elseif o and o.s == 'w' then
     lanes.enter(o, kind == 'o', now)
     lanes.refresh(a.name, o.f, now)

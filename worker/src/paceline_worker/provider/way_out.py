@@ -102,7 +102,7 @@ class WayOut:
 
     async def _step_back(self) -> bool:
         log.warning(
-            "this worker cannot reach the provider; it takes no operations on until it can, and spends no attempts",
+            "this worker cannot reach the provider; until it can, it takes no operations on and spends no attempts",
             error=self.words,
         )
         await asyncio.to_thread(self._on_step, self.words)

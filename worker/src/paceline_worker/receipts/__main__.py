@@ -81,9 +81,9 @@ async def _until_told(intake: Intake) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m paceline_worker.receipts",
-        description="Take the provider's receipts of messages (sent, received, read) at POST /receipts/ACCOUNT/TOKEN, and show the"
-        " receiver's own /metrics and /-/healthy. As many receivers as wanted may run.",
-        epilog="Everything else is read from the environment: PACELINE_STATE_URL (or PACELINE_BROKER_URL), PACELINE_LOG_FORMAT."
+        description="Receive the provider's receipts of messages (sent, received, read) at POST /receipts/ACCOUNT/TOKEN, and show"
+        " the receiver's own /metrics and /-/healthy. Any number of receivers may run.",
+        epilog="Other settings come from the environment: PACELINE_STATE_URL (or PACELINE_BROKER_URL), PACELINE_LOG_FORMAT."
         " `paceline receipts url` makes the address of an account.",
     )
     parser.add_argument("--port", help="TCP port (PACELINE_RECEIPTS_PORT, else 9810)")

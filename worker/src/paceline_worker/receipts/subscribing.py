@@ -167,7 +167,9 @@ class Subscriber:
         # Webhooks are listed with channels instead of numbers.
         channels = await self._channels() if not waba and (webhooks or not senders) else {}
         if not (senders or channels):
-            raise SubscriptionError(f"the provider lists no connected number of account {self._account!r}: name one")
+            raise SubscriptionError(
+                f"the provider lists no connected number of account {self._account!r}: give --sender"
+            )
         for webhook in hooks.stale(webhooks, self._base_url, self._account, token):
             await self._remove(webhook)
             webhooks.remove(webhook)
@@ -187,8 +189,8 @@ class Subscriber:
                 return token
             if hook.shown:
                 raise SubscriptionError(
-                    f"the address of account {self._account!r} was shown before, is kept nowhere, and is in none of the"
-                    " provider's webhooks: subscribe it by hand, or replace it with --rotate"
+                    f"the address of account {self._account!r} was shown before and is in none of the provider's "
+                    f"webhooks: subscribe it by hand, or replace it with --rotate"
                 )
         token = new_token()
         if not tokens.open(self._account, digest_of(token), instead_of=hook.digest, shown=False):
@@ -229,5 +231,5 @@ def _object(answer: Answer, what: str) -> Mapping[str, Any]:
     """
     if answer.meaning is not Meaning.ACCEPTED:
         words = f": {answer.words}" if answer.words else ""
-        raise SubscriptionError(f"the provider did not {what} ({answer.code}){words}; the same command goes on")
+        raise SubscriptionError(f"the provider did not {what} ({answer.code}){words}; repeat the command to continue")
     return answer.value or {}

@@ -103,7 +103,7 @@ def numbers_in(value: Mapping[str, Any], asked: Iterable[str]) -> dict[str, dict
         if one is None:
             found[number] = {"accepted": digits not in no and (digits in yes or silence_is_consent)}
             if not silence_is_consent and digits not in yes | no:
-                found[number]["words"] = "the answer does not name it"
+                found[number]["words"] = "the answer does not name the number"
             continue
         status = one.get("statusCode")
         good = not listed if status is None else status in (200, "200")

@@ -24,7 +24,8 @@ def status(
     name: Name,
     *,
     watch: Annotated[
-        bool, typer.Option("--watch", help="Keep showing it, also while it is paused, until all is settled.")
+        bool,
+        typer.Option("--watch", help="Refresh until every operation is settled, also while the campaign is paused."),
     ] = False,
     json_output: Json = False,
 ) -> None:

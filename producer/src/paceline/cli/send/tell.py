@@ -114,7 +114,7 @@ class _Telling:
                 when = f"expected to leave {expected(at, datetime.now(UTC))}" if at else "held back for now"
                 return f"{op_id} is accepted, {when}."
             case Duplicate(op_id):
-                return f"{op_id} has this key since before; nothing was added."
+                return f"This idempotency key already belongs to operation {op_id}; nothing was added."
             case Refused(reason):
                 raise self._refusal(reason)
 
@@ -127,7 +127,7 @@ class _Telling:
         while not ((seen := self._look(outbox)) and seen.settled_at):
             left = deadline - time.monotonic()
             if left <= 0:
-                where = f"it is {seen.state}: {seen.why}" if seen else "no worker has accepted it so far"
+                where = f"it is {seen.state}: {seen.why}" if seen else "no worker has accepted it yet"
                 raise NotSettledError(f"{self._receipt.id} has no outcome after {timeout:g} s and is kept; {where}")
             time.sleep(min(next(rhythm), left))
         return seen

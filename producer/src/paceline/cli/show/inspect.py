@@ -13,7 +13,7 @@ from paceline.inbox.record import instant
 from paceline.state.calls import State
 from paceline.status.view import Status, status_of
 
-Id = Annotated[str, typer.Argument(metavar="ID", help="The operation, as `paceline send` printed it.")]
+Id = Annotated[str, typer.Argument(metavar="ID", help="Operation id, as `paceline send` printed it.")]
 
 
 def status(op_id: Id, *, json_output: Json = False) -> None:
@@ -34,7 +34,7 @@ def status(op_id: Id, *, json_output: Json = False) -> None:
 
 
 def explain(op_id: Id, *, json_output: Json = False) -> None:
-    """Say why an operation waits and until when, or what became of it.
+    """Explain why an operation waits and until when, or show its outcome.
 
     JSON: id, state, why, expected_at, account, ahead (operations that leave before it, or null), workers (alive),
     unreachable (workers that cannot reach the provider).
@@ -67,9 +67,9 @@ def explain(op_id: Id, *, json_output: Json = False) -> None:
     if unreachable:
         who = "No worker" if not workers else counted(unreachable, "worker") + " of the fleet"
         verb = "can" if not workers else "cannot"
-        say(f"{who} {verb} reach the provider ({fleet.get('unreachable_why')}); each tries again by itself.")
+        say(f"{who} {verb} reach the provider ({fleet.get('unreachable_why')}); each keeps trying.")
     elif not workers:
-        say("No worker is alive, so nothing leaves until one is started.")
+        say("No worker is alive. Nothing leaves until you start one.")
 
 
 def _found(state: State, op_id: str) -> dict[str, Any]:
@@ -77,7 +77,7 @@ def _found(state: State, op_id: str) -> dict[str, Any]:
     if found is not None:
         return found
     waiting = int(state.fleet().get("inbox", 0))
-    hint = f" ({counted(waiting, 'record')} not accepted by a worker so far)" if waiting else ""
+    hint = f" ({counted(waiting, 'record')} not yet accepted by a worker)" if waiting else ""
     raise NotFound(f"no operation {op_id!r}: never accepted, or deleted after its retention time{hint}")
 
 

@@ -88,10 +88,10 @@ local function objection_to_common(record, held)
   if common == nil then return not record.campaign and 'the record is incomplete' or nil end
   if type(common) ~= 'table' then return 'the record holds a field that is not text' end
   local why = wrong(common, COMMON)
-  if why or record.campaign then return why or next(common) and 'the record says what its campaign says' or nil end
+  if why or record.campaign then return why or next(common) and 'the record repeats a field of its campaign' or nil end
   if lacks(common, NEEDED_OF_COMMON) then return 'the record is incomplete' end
   if common.a ~= held.account or common.f ~= record.sender or common.pr ~= record.priority then
-    return 'the record says one thing twice, and differently'
+    return 'the record contradicts itself'
   end
 end
 
@@ -104,9 +104,9 @@ local function objection_to_row(row, common)
     return 'a row of the record has an id or a target of a form that does not exist'
   end
   if row.rf and redis.call('EXISTS', key.operation(row.rf)) == 0 then
-    return 'operation ' .. string.gsub(row.rf, '[^%w_-]', '?') .. ', which it follows, is not known, or was deleted after its retention time'
+    return 'operation ' .. string.gsub(row.rf, '[^%w_-]', '?') .. ', its predecessor, is unknown or was deleted after its retention time'
   end
-  if row.rf and not (row.vu or common.vu) then return 'a row of the record follows another for ever' end
+  if row.rf and not (row.vu or common.vu) then return 'a row of the record follows itself' end
   for _, name in ipairs(TIMES) do
     if not string.match(row[name] or common[name] or '0', '^%d+$') then return 'a row of the record holds a time that is no number' end
   end
