@@ -102,7 +102,7 @@ def choice(name: str, label: str, description: str, query: str) -> boards.QueryV
     Args:
         name: of the variable.
         label: what operators see.
-        description: likewise.
+        description: of the dashboard.
         query: ``label_values(selector, label)``.
     """
     variable = boards.QueryVariable(name).label(label).description(description).datasource(SOURCE)
@@ -138,7 +138,7 @@ def campaign_pauses(where: str) -> boards.AnnotationQuery:
         "Campaign paused",
         holds(each("paceline_campaign_state", "campaign", where=where)),
         WARN,
-        "Campaign {{campaign}} is paused: by hand, or by itself after too many rejections.",
+        "Campaign {{campaign}} is paused: by hand, or automatically after too many rejections.",
     )
 
 

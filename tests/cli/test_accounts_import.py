@@ -230,7 +230,7 @@ def test_a_file_that_cannot_be_read_is_refused(cli: Cli, tmp_path: Path) -> None
 
 
 def test_the_secret_is_needed(cli: Cli, book: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As for `accounts add`."""
+    """The same rule holds for `accounts add`."""
     monkeypatch.setenv(names.ENV_SECRET_KEY, "")
     assert "PACELINE_SECRET_KEY is not set" in cli("accounts", "import", str(many(book, 1))).refusal(2)
 

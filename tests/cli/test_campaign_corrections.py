@@ -87,7 +87,7 @@ def test_what_has_left_is_not_corrected(cli: Cli, worker: Worker) -> None:
 
 
 def test_a_campaign_without_rows_gives_its_name_back(cli: Cli, inbox: Inbox, tmp_path: Path) -> None:
-    """All of its rows were bad: the same command with another template begins anew."""
+    """All of its rows were bad: the same command with another template begins again."""
     file = tmp_path / "f.csv"
     file.write_text("to,name\n+15550100002,\n")
     assert "has nothing to send" in start(cli, file, template="{name}").refusal()

@@ -403,7 +403,7 @@ def test_an_export_goes_back_in_without_sending_twice(cli: Cli, tmp_path: Path, 
 
 @pytest.mark.usefixtures("quick")
 def test_after_a_cancellation_the_export_says_who_was_not_reached(cli: Cli, tmp_path: Path, worker: Worker) -> None:
-    """Whether they waited in their lane or had not come so far; the file goes into another campaign."""
+    """Whether they waited in their lane or had not come yet; the file goes into another campaign."""
     path = tmp_path / "f.csv"
     path.write_text("to,key\n" + "".join(f"+1555010{number:04d},c-{number}\n" for number in range(600)))
     arguments = [

@@ -22,7 +22,7 @@ def test_the_new_key_comes_from_stdin(cli: Cli, server: EmbeddedServer) -> None:
 
 
 def test_the_new_key_comes_from_a_variable(cli: Cli, server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As for `add`."""
+    """The same rule holds for `accounts add`."""
     monkeypatch.setenv("ACME_KEY", NEW_KEY)
     assert 0 == cli("accounts", "rotate", "acme", "--no-info", "--api-key-env", "ACME_KEY").code
     assert NEW_KEY == stored_key(server, "acme")
@@ -39,7 +39,7 @@ def test_keys_are_encrypted_anew_one_or_all(cli: Cli, server: EmbeddedServer) ->
 def test_a_key_that_cannot_be_decrypted_keeps_the_others_from_nothing(
     cli: Cli, server: EmbeddedServer, client: redis.Redis
 ) -> None:
-    """It is named, the others are encrypted anew, and the exit code tells."""
+    """It is named, the others are encrypted again, and the exit code tells."""
     cli("accounts", "add", "beta", "--limit", "10/minute", "--no-info", stdin=NEW_KEY)
     before = client.hget("paceline:{0}:secret:beta", "key")
     client.hset("paceline:{0}:secret:acme", "key", "of another secret")

@@ -12,7 +12,9 @@ BANNED = re.compile(
     re.IGNORECASE,
 )
 # A help text begins with a verb or a noun (rule 6).
-NO_BEGINNING = re.compile(r"(Of|Or|Whether|What|Which|Who|Where|When|How|As|It|Its|That|This|Also|At most|Not(?! installed))\b")
+NO_BEGINNING = re.compile(
+    r"(Of|Or|Whether|What|Which|Who|Where|When|How|As|It|Its|That|This|Also|At most|Not(?! installed))\b"
+)
 ROOMS_OF_HELP = ("help", "metric")
 
 

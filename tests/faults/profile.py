@@ -27,7 +27,7 @@ class Profile:
         poisons: F19: operations that end their workers.
         overload_s: F22 to F25: seconds of each load.
         herd: F25: accounts that are released at once.
-        crowd: F27: small accounts, and what waits on the one beside them.
+        crowd: F27: small accounts, and the backlog on the one beside them.
     """
 
     name: Name

@@ -156,7 +156,7 @@ def test_its_story_tells_how_it_died(drive: Drive, dead: DeadLetters) -> None:
 
 
 def test_what_is_replayed_is_no_dead_letter_and_does_not_expire(drive: Drive, dead: DeadLetters) -> None:
-    """A dispatcher is told when to look; the retention time begins anew when it dies again."""
+    """A dispatcher is told when to look; the retention time begins again when it dies again."""
     op = die(drive)
     assert drive.due_us() is None
     replay(dead, op)
@@ -176,7 +176,7 @@ def test_its_key_is_still_taken(drive: Drive, dead: DeadLetters) -> None:
 
 
 def test_what_is_replayed_has_all_its_attempts(drive: Drive, dead: DeadLetters) -> None:
-    """A person starts anew."""
+    """A person starts again."""
     op = drive.send(max_attempts=2)
     drive.deliver(OVERLOADED)
     drive.deliver(DEAD)

@@ -43,7 +43,7 @@ ANSWER_TIMEOUT = timedelta(milliseconds=200)  # a silent stranger on the port mu
 
 
 class EmbeddedServerError(Exception):
-    """The embedded server could not be started, or ended by itself.
+    """The embedded server could not be started, or ended unexpectedly.
 
     EmbeddedServerError
     ├── NoServerBinaryError
@@ -148,7 +148,7 @@ class EmbeddedServer:
         return self._keeper is not None and self._keeper.process.poll() is None
 
     def wait(self) -> None:
-        """Returns when the server has ended, by itself or by another's hand."""
+        """Returns when the server has ended, on its own or through a signal."""
         if self._keeper is not None:
             self._keeper.process.wait()
 
@@ -172,7 +172,7 @@ class EmbeddedServer:
 
         Raises:
             PortTakenError: Another program took the port in between.
-            EmbeddedServerError: As for `start()`.
+            EmbeddedServerError: the server did not start.
         """
         self._end(STOP)
         self._launch()

@@ -163,9 +163,9 @@ def corrected(
 
     Args:
         fields: the campaign's, as state has them.
-        template: the text; None: it stays.
-        url: the address; None: it stays, and '': there is none any more.
-        literal_braces: as for `draft`.
+        template: new text; None keeps the text.
+        url: new address; None keeps it, '' removes it.
+        literal_braces: True: ``{{word}}`` means ``{word}``; False: such a word is refused as a mistake.
 
     Returns:
         The payload as JSON, and what then tells campaigns of one name apart.

@@ -44,14 +44,14 @@ class Plan:
         account: account name.
         sender: E.164.
         offered: rows read.
-        recipients: distinct ones that would be added; of an existing campaign's own plan, what waits.
+        recipients: distinct ones that would be added; of an existing campaign's own plan, waiting operations.
         duplicates: rows of a recipient that an earlier row has.
         known: recipients that an earlier upload of the same name brought.
         invalid: rows that cannot be sent.
         requests: calls of the provider.
         credits: what those calls cost.
         credits_left: what the account had left when its figures were read last; None: they never were, or it is not told.
-        account_expires_at: when the account ends; None likewise.
+        account_expires_at: when the account expires; None: unknown.
         valid_until: until when the campaign is valid; rows may have an end of their own.
         window: the hours in which it sends, or None.
         starts_at: when the first one leaves; None when none will.
@@ -185,7 +185,7 @@ def plan_rest(state: State, name: str, found: Mapping[str, Any]) -> Plan:
         found: look.lua's ``campaign`` reply.
 
     Returns:
-        The plan of what waits. All of it is taken to be valid as long as the campaign is.
+        The plan of waiting operations, all taken to be valid as long as the campaign is.
 
     Raises:
         UnknownAccount: its account was removed.
@@ -215,7 +215,7 @@ def plan_rest(state: State, name: str, found: Mapping[str, Any]) -> Plan:
             others=_waiting(found) - waiting,
         ),
         found,
-        # All of one look: what waits in the inbox at one moment may be in its lane at the next, and would count twice.
+        # All of one look: an operation in the inbox at one moment may be in its lane at the next, and would count twice.
         lanes=with_more(lanes_of(found), _not_accepted(state, found) | {name: inbox}),
         objections=["the campaign was cancelled, which is final"] if fields.get("hold") == "cancelled" else [],
         workers=int(state.fleet().get("workers") or 0),
@@ -227,9 +227,9 @@ class _Campaign:
     """A campaign as it would be.
 
     Args:
-        name: see `Plan`, and so the next two.
-        account: see there.
-        sender: see there.
+        name: of the campaign.
+        account: whose key sends.
+        sender: the connected number.
         template: payload of its messages.
         ends: until when it is valid.
         fields: its hash, options included.
@@ -412,7 +412,7 @@ def _sources(found: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def _not_accepted(state: State, found: Mapping[str, Any]) -> dict[str, int]:
-    """Of each campaign the operations that no worker has accepted so far."""
+    """Of each campaign the operations that no worker has accepted yet."""
     if not int(found["counts"].get("inbox") or 0):
         return {}
     names = [str(one["name"]) for one in _sources(found) if "f" in one]

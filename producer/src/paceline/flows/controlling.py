@@ -54,7 +54,7 @@ def controlling(verb: str, name: str, argument: str = "") -> Flow[None]:
 
 
 def correcting(name: str, template: str | None, url: str | None, *, literal_braces: bool = False) -> Flow[None]:
-    """Give a campaign of which nothing has left another template; arguments as for `Campaign.change_template`.
+    """Correct the template of a campaign while no message has left, as `Campaign.change_template` describes.
 
     Raises:
         InvalidOperation: the template cannot be, or asks for what the rows did not bring.

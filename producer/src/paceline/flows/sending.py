@@ -240,7 +240,7 @@ def looking_up_row(campaign: str, key: str) -> Flow[Status]:
         key: the row's key, or its number where it has none.
 
     Raises:
-        NotFound: as for `looking_up`.
+        NotFound: no such operation, or the operation was deleted after its retention time.
     """
     for op_id in row_ids(campaign, key):
         found = yield questions.operation(op_id)

@@ -1,4 +1,4 @@
-"""When will the operation at a place leave? A forecast from what waits and how it is paced, without looking at operations.
+"""When will the operation at a place leave? A forecast from the backlog and its pace, without looking at operations.
 
 It lets work flow instead of counting it. Between two events (a list is empty, a pause ends, a window opens or closes, a quota
 is used up) every list is served at a constant rate, so the cost is that of the events, whatever waits. An operation leaves

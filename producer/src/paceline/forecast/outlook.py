@@ -19,8 +19,8 @@ class Forecast:
     """When what is left of a campaign is expected to leave, as things stand.
 
     Args:
-        starts_at: when the next one leaves; None when none will, or none is left.
-        ends_at: when the last one leaves; None likewise.
+        starts_at: departure of the next operation; None when none will leave, or none is left.
+        ends_at: departure of the last operation; None when none will leave, or none is left.
         remaining: operations that have not left.
         why: one sentence: what keeps it from leaving earlier.
     """
@@ -70,7 +70,7 @@ def pace_of(account: Mapping[str, Any]) -> Pace:
 
 
 def lanes_of(found: Mapping[str, Any], *, with_timed: str | None = None) -> list[Lane]:
-    """What waits on an account.
+    """The backlog of an account.
 
     Args:
         found: a reply of look.lua that has ``lanes``.

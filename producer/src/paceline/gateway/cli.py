@@ -32,7 +32,7 @@ def gateway(
     try:
         import uvicorn  # noqa: PLC0415 - of the extra `gateway`
 
-        from paceline.gateway.app import build  # noqa: PLC0415 - likewise
+        from paceline.gateway.app import build  # noqa: PLC0415 - imported when needed
     except ImportError as error:
         raise MissingExtraError("the gateway needs its extra: pip install 'paceline[cli,gateway]'") from error
 

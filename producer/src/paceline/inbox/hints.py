@@ -164,7 +164,7 @@ class _Line:
         self._release()
 
     def _publish_waiting(self) -> None:
-        """One hint about what waits."""
+        """One hint about waiting records."""
         with self._changed:
             batch = [self._waiting.popleft() for _ in range(min(_LARGEST, len(self._waiting)))]
             self._untaken_since_s = time.monotonic()

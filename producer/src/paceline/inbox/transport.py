@@ -1,4 +1,4 @@
-"""kombu's connections, with what a queue that must recover by itself needs besides.
+"""kombu's connections, with what a queue that must recover automatically needs besides.
 
 - Waits between attempts to reconnect stay at about a second: kombu's own grow to half a minute, and a worker that is deaf for that
   long after an outage sends nothing.

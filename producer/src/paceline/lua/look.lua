@@ -5,7 +5,7 @@
 --         operation: 2 id                 -> JSON of the operation, its lane and its account, or '' when unknown
 --         receipt:   2 record id, 3 id    -> JSON {record, refused, operation, created_here}, cheap enough to poll
 --         accounts:                       -> account names
---         account:   2 name               -> JSON of settings (never the key), counts, and what waits, counted from the lists
+--         account:   2 name               -> JSON of settings (never the key), counts, and the backlog, counted from the lists
 --         campaign:  2 name               -> JSON of the campaign, its account, counts and lanes, and when the last of its timers ends
 --         campaigns:                      -> campaign names
 --         known:     2 ... ids            -> how many of them are known
@@ -54,7 +54,7 @@ local function lanes_of(account)
   local known = {}
   for _, sender in ipairs(senders) do known[sender] = true end
   for sender in pairs(campaigns) do
-    if not known[sender] then senders[#senders + 1] = sender end  -- nothing of it was accepted so far
+    if not known[sender] then senders[#senders + 1] = sender end  -- nothing of it was accepted yet
   end
   for _, sender in ipairs(senders) do
     local lane = key.lane(account, sender)

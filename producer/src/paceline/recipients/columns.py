@@ -72,10 +72,10 @@ class Layout:
     """Which columns of some rows hold what.
 
     Args:
-        to: the numbers.
-        key: what tells recipients apart, if there is such a column, and so the next two.
-        not_before: see there.
-        valid_until: see there.
+        to: column with the numbers.
+        key: column that identifies recipients; None: no such column.
+        not_before: column with the earliest time to send; None: no such column.
+        valid_until: column with the latest time to send; None: no such column.
         values: the template's name of a column, to the column; those that are not there are missing.
     """
 

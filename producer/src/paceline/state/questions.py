@@ -22,7 +22,7 @@ class Question(Generic[_T]):
         arguments: after the root.
         read: makes a value of the reply.
         name: what is asked, for a fake that answers without the script.
-        given: what it was asked with, likewise.
+        given: the arguments.
     """
 
     script: Literal["submit", "campaign", "look", "outcomes", "cancel", "tokens"]
@@ -145,7 +145,7 @@ def find(cursor: str, to: str, account: str, most: int) -> Question[tuple[str, l
 
 
 def account(name: str) -> Question[Answer | None]:
-    """Settings (never the key), counts, and what waits, or None."""
+    """Settings (never the key), counts, and the backlog, or None."""
     return Question("look", ("account", name), _json, "account", {"name": name})
 
 

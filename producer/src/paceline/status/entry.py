@@ -108,8 +108,8 @@ def entries_of(entry_id: str, found: Mapping[str, str]) -> list[OutcomeEntry]:
     """Read one entry of a stream; one that tells of many recipients that were not reached is an entry for each.
 
     Args:
-        entry_id: as for `entry_of`.
-        found: likewise.
+        entry_id: of the entry in its stream.
+        found: its fields in Redis.
     """
     entry = entry_of(entry_id, found)
     if "recipients" not in found:

@@ -1,4 +1,4 @@
-"""One API key at the provider: its settings, its limits, and what it has done so far."""
+"""One API key at the provider: its settings, its limits, and what it has done."""
 
 from collections import Counter
 from typing import Final

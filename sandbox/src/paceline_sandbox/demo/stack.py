@@ -54,7 +54,7 @@ class Child:
         return self.keeper.process.poll() is None
 
     def log_text(self) -> str:
-        """All it has written so far."""
+        """All it has written."""
         return self._log_path.read_text(encoding="utf-8", errors="replace")
 
     def check(self) -> None:
@@ -149,7 +149,7 @@ class Stack:
         self._environment[names.ENV_API_BASE] = f"{self.sandbox_root}/open"
 
     def start_worker(self, name: str, metrics_port: int | None = None) -> None:
-        """Start a worker; it joins the fleet by itself some seconds later.
+        """Start a worker; it joins the fleet some seconds later.
 
         Args:
             name: the first part of its Celery node name.
@@ -166,7 +166,7 @@ class Stack:
         """End a worker as a crash would (SIGKILL).
 
         Args:
-            name: as for `start_worker`.
+            name: of the worker.
         """
         with self._shield():
             self.workers.pop(name).keeper.end(KILL)
@@ -201,7 +201,7 @@ class Stack:
         """Nothing while all that should run runs.
 
         Raises:
-            DemoError: one ended by itself.
+            DemoError: one ended unexpectedly.
         """
         if self._server and not self._server.running:
             raise DemoError(f"the state server ended unexpectedly; its log is {self._server.log_path}")

@@ -36,7 +36,7 @@ class AccountVerdict:
         held_accepted: how many of those took effect at the provider.
         violations: requests that broke a limit of the key.
         per_minute: accepted messages, (n-1)/(last-first); None for fewer than two.
-        share_used: that rate against the limit; None likewise.
+        share_used: that rate against the limit; None: too few messages.
         share_between: the same between neighbours, by the median distance of two requests: no pause counts here.
         notes: what the shares hide, one sentence each.
     """

@@ -1,4 +1,4 @@
-"""What is going on right now: what arrived, by the provider's log; what waits, by state; the rest by metrics."""
+"""What is going on right now: what arrived, by the provider's log; the backlog, by state; the rest by metrics."""
 
 import http.client
 import re

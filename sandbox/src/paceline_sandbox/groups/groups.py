@@ -66,7 +66,7 @@ class Group:
         return True
 
     def remove(self, number: str, now_us: int) -> bool:
-        """Removes a number; False when it is no member, or the creator. Arguments as for `add`."""
+        """Removes a number; False when the number is no member, or the creator."""
         member = self._member(number, now_us)
         if member is None or member.is_creator:
             return False

@@ -64,7 +64,7 @@ def import_accounts(
         ring: encrypts new keys, and decrypts those that are compared.
         ask: asks ``/info`` of the keys of new accounts; None: a worker will.
         dry_run: write nothing; tell what would be done.
-        on_progress: called after each batch, with what is done so far.
+        on_progress: called after each batch, with what is done.
 
     Returns:
         What became of the rows. A row that cannot be done stops no other.

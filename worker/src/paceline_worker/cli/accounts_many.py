@@ -171,7 +171,7 @@ class _Told:
             yield
 
     def note(self, done: Imported) -> None:
-        """Take what is done so far."""
+        """Take what is done."""
         before, self.done = self.done, done
         if self._quiet:
             return

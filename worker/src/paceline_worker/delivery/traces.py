@@ -63,7 +63,7 @@ class Delivery:
             request: what was asked; of it only the method and the path without variable parts are told.
             answer: what was said; of it only the code, for its words may quote what we sent.
             sent_s: monotonic seconds.
-            answered_s: likewise.
+            answered_s: time of the answer, on the same clock.
         """
         if self._span is not None:
             with spans.harmless():

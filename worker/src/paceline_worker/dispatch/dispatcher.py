@@ -76,7 +76,7 @@ class Dispatcher:
         clock: server time on the monotonic clock.
         own: how many operations this worker has.
         deliver: hands a batch to this worker's own engine, with the time of the grant (server us); does not block.
-        publish: hands a batch to Celery, likewise.
+        publish: hands a batch to Celery.
         metrics: counters.
         traces: spans.
         progress: told of leases that ran out unheard.

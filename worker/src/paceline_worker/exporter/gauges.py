@@ -39,7 +39,7 @@ _NEAR_EXPIRY_S: Final = 7 * 86_400
 _WINDOW_US: Final = 60_000_000
 _LEAST_WINDOW_US: Final = 10_000_000
 _SAMPLE_US: Final = 5_000_000
-# An end is a forecast, which costs more than a count: it is made anew after a while, and a reading makes only so many.
+# An end is a forecast, which costs more than a count: it is made again after a while, and a reading makes only so many.
 _END_KEPT_S: Final = 60.0
 _ENDS_S: Final = 0.1
 # As long as no worker was busy enough to measure: what the provider usually takes, and a worker of one core.
@@ -264,14 +264,14 @@ class _TakenSlots:
             )
             span_us = self._now_us - at_us
             if span_us >= _LEAST_WINDOW_US:
-                # One that was removed and added anew begins again at 0.
+                # One that was removed and added again begins again at 0.
                 taken += max(0, self._taken[one.name] - before) * _WINDOW_US / span_us
                 allowed += one.plain_per_s * _WINDOW_US / 1e6
         return min(1.0, taken / allowed) if allowed else None
 
 
 class _Ends:
-    """When campaigns are expected to end: forecasts, made anew a few at a time."""
+    """When campaigns are expected to end: forecasts, made again a few at a time."""
 
     def __init__(self, state: State, monotonic: Callable[[], float]) -> None:
         self._state = state

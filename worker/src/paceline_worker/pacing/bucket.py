@@ -109,7 +109,7 @@ def parse_rates(rates: str) -> list[tuple[int, int]]:
     """Rates as numbers.
 
     Args:
-        rates: as for `plan`.
+        rates: such as ``10/minute`` or ``10/minute; 1000/day``.
 
     Returns:
         N and W in us, of each.

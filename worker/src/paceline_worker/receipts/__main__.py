@@ -71,7 +71,7 @@ async def _until_told(intake: Intake) -> None:
         loop.add_signal_handler(number, told.set)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDS)
     counting, ending = asyncio.create_task(intake.catch_up()), asyncio.create_task(told.wait())
-    # Counting ends before only by a fault of ours, and then so does the process: a supervisor starts it anew.
+    # Counting ends before only by a fault of ours, and then so does the process: a supervisor starts it again.
     await asyncio.wait({counting, ending}, return_when=asyncio.FIRST_COMPLETED)
     counting.cancel()
     with suppress(asyncio.CancelledError):

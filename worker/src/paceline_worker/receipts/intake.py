@@ -62,7 +62,7 @@ class Intake:
 
         Args:
             account: as it was asked for, anything.
-            token: likewise.
+            token: of the address.
 
         Returns:
             The digest to pass to `take`; None when there is no such account, or when this is not its token.

@@ -193,7 +193,9 @@ class DeadLetters:
 
         Raises:
             InvalidOperation: no time is as old and as young as asked.
-            UnknownAccount, NotFound, StateUnavailable: as for `list`.
+            UnknownAccount: no such account.
+            NotFound: no such campaign.
+            StateUnavailable: Redis did not answer.
         """
         older, newer = match.older_than, match.newer_than
         if older is not None and newer is not None and older >= newer:

@@ -120,17 +120,17 @@ class Held:
         self._done(self._run("release", op_id, until_us, DEFAULT_VALIDITY // _MICROSECOND), op_id)
 
     def drop(self, op_id: str, *, reason: str = "") -> None:
-        """Leave it, whether it took effect or not: it is cancelled, and what follows it is rejected.
+        """Drop an operation, whether its call took effect or not: it is cancelled, and its followers are rejected.
 
         Args:
             op_id: the operation.
-            reason: stands in its words.
+            reason: to show with the outcome.
 
         Raises:
             InvalidOperation: the reason is too long.
-            NotFound: as for `release`, and so the others.
-            NotHeld: see there.
-            StateUnavailable: see there.
+            NotFound: no such operation.
+            NotHeld: the operation is not held.
+            StateUnavailable: Redis did not answer; if it did the work, a second try raises NotHeld.
         """
         words = " ".join(reason.split())
         if len(words) > _LONGEST_REASON:

@@ -30,7 +30,7 @@ def aconnect(
     connections: int | None = None,
     on_connected: Callable[[Any], Any] | None = None,
 ) -> AsyncStateClient:
-    """A client that repeats nothing by itself.
+    """A client that repeats nothing.
 
     Args:
         url: the state server.

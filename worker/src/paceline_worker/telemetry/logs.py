@@ -29,7 +29,7 @@ def configure(style: Literal["console", "json"], level: int | str = logging.INFO
     Args:
         style: ``console`` for people, ``json`` for machines: one object a line.
         level: of the root logger.
-        path: a file to append to instead, opened anew when it was moved away.
+        path: a file to append to instead, opened again when it was moved away.
     """
     renderers: tuple[Any, ...] = (
         (structlog.processors.JSONRenderer(),)

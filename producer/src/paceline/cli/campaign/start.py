@@ -160,7 +160,7 @@ def start(
 
 
 class _Written:
-    """How many rows an upload has written so far."""
+    """How many rows an upload has written."""
 
     rows = 0
 

@@ -79,7 +79,7 @@ def pauses() -> Iterator[float]:
 
 
 class _Telling:
-    """Sentences as they come true; for JSON, the document that holds what is known so far."""
+    """Sentences as they come true; for JSON, the document that holds what is known."""
 
     def __init__(self, receipt: Ticket, *, as_json: bool) -> None:
         self.document: dict[str, Any] = {"id": receipt.id, "result": "written", "expected_at": None, "reason": None}

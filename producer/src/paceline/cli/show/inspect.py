@@ -21,7 +21,7 @@ def status(op_id: Id, *, json_output: Json = False) -> None:
 
     JSON: id, state (waiting, granted, sending, or the outcome), account, campaign, kind, accepted_at, settled_at,
     attempts, message_uuid, group_uuid, code, words, expected_at, why, result (numbers: number to accepted, code, invited,
-    words; check: the answer of a number check; calls: answered so far), history (a list of at, what, code, words), receipt
+    words; check: the answer of a number check; calls: answered), history (a list of at, what, code, words), receipt
     (status: sent, not_sent, received or read; sent_at, not_sent_at, received_at, read_at; null when none came).
     """
     with opened_state() as state:

@@ -53,7 +53,7 @@ seldom(campaign, function()
     local c = campaign.of(name)
     local from = math.max(slot, tonumber(c.cap_next or 0))
     if not c.window then return from end
-    if not c.closes then return slot + 1 end  -- nobody attended to it so far
+    if not c.closes then return slot + 1 end  -- nobody attended to it yet
     if c.closes == '0' then return from end  -- there is no opening left: let them come, and expire
     if from >= tonumber(c.closes) then return math.max(slot + 1, tonumber(c.closes)) end
     return math.max(from, tonumber(c.opens))

@@ -75,14 +75,14 @@ seldom(receipt, function()
     return 'moved'
   end
 
-  -- Whether a message may be under way whose handle nobody knows so far; of calls it asks for those of all accounts, one key that a
+  -- Whether a message may be under way whose handle nobody knows yet; of calls it asks for those of all accounts, one key that a
   -- receiver may read.
   function receipt.may_be_early(account)
     local k = key.account(account)
     return redis.call('EXISTS', k .. ':tm', k .. ':held', key.in_flight) > 0
   end
 
-  -- Keep one whose message has no handle so far. `early` says until when there may be any, of whichever account, so that
+  -- Keep one whose message has no handle yet. `early` says until when there may be any, of whichever account, so that
   -- settling costs next to nothing where there are none.
   function receipt.keep(account, uuid, status, now)
     local early = key.account(account) .. ':er'
