@@ -1,7 +1,6 @@
 """Fixtures of all tests: real state servers, one of each kind for the whole run, emptied before each test that asks."""
 
 import base64
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -9,7 +8,6 @@ from datetime import timedelta
 import pytest
 import redis
 
-from paceline import names
 from paceline.state import connect
 from paceline_sandbox.embedded import EmbeddedServer, Source
 from paceline_worker.accounts.accounts import Accounts
@@ -18,6 +16,7 @@ from paceline_worker.pacing.bucket import Pacing
 from tests.support import profiles
 from tests.support.drive import Drive
 from tests.support.moved_clock import moved_scripts
+from tests.support.ownership import ownerless_keys
 from tests.support.processes import unignored
 from tests.support.servers import SERVER_KINDS, start_server
 
@@ -115,33 +114,3 @@ def drive(client: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> Iterator[Driv
         add_account(client, "acme")
         yield driver
         client.delete(driver.clock_key)
-
-
-_OWNED_BY_STATE = re.compile(
-    r":(accounts|keys|due|timers|fl|inbox|meta|workers|outcomes|receipts|campaigns|tokens|c:[^:]+|in:[^:]+)$"
-)
-_OWNED_BY_CAMPAIGN = re.compile(r":c:(?P<campaign>[^:]+):(?:tm|out)$")
-_OWNED_BY_ACCOUNT = re.compile(r":(?:a|l|about|secret|hook):(?P<account>[^:]+)(?::.*)?$")
-
-
-def ownerless_keys(client: redis.Redis) -> list[str]:
-    """Keys of ours with neither expiry nor owner: what would stay for ever."""
-    root = names.STATE_ROOT
-    accounts = client.smembers(f"{root}:accounts")
-    leaks = []
-    for key in client.scan_iter(f"{root.replace('{', '?').replace('}', '?')}:*", count=1000):
-        tail = key.removeprefix(root)
-        if client.pttl(key) != -1 or _OWNED_BY_STATE.fullmatch(tail):
-            continue
-        owned = _OWNED_BY_ACCOUNT.fullmatch(tail)
-        if owned and owned["account"] in accounts:
-            continue
-        of_campaign = _OWNED_BY_CAMPAIGN.fullmatch(tail)
-        if of_campaign and not client.hexists(f"{root}:c:{of_campaign['campaign']}", "completed_at"):
-            continue
-        if tail.startswith(":f:") and client.hget(f"{root}:o:{tail[3:]}", "s") in ("w", "g", "s", "d"):
-            continue
-        if tail.startswith(":o:") and client.hmget(key, "s", "oc") not in (["d", "accepted"], ["d", "rejected"]):
-            continue
-        leaks.append(key)
-    return sorted(leaks)

@@ -1,9 +1,11 @@
 """How much of each fault a run has."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Final, Literal
 
 Name = Literal["short", "full"]
+# They say how long something lasts or how much waits, not how often something is done.
+_AS_THEY_ARE: Final = ("name", "longest_hole_s", "outage_s", "overload_s")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,9 +24,14 @@ class Profile:
         longest_hole_s: F9: seconds that the network swallows everything.
         ambiguous: F11: messages of each policy.
         outage_s: F12: seconds during which the provider refuses everything.
+        storms: F13: 429s of each form of Retry-After.
+        refusals: F14: 401s, 402s and 403s, each so often.
+        combinations: F15: ways of counting, limits and variations.
         jumps: F16: how often the state server's clock is set.
         terms: F17: workers that are asked to end.
+        receipts: F18: messages whose receipts are lost, doubled, forged and out of order.
         poisons: F19: operations that end their workers.
+        campaign: F20: rows beside a small account; F21: messages of two releases.
         overload_s: F22 to F25: seconds of each load.
         herd: F25: accounts that are released at once.
         crowd: F27: small accounts, and the backlog on the one beside them.
@@ -41,39 +48,35 @@ class Profile:
     longest_hole_s: float
     ambiguous: int
     outage_s: float
+    storms: int
+    refusals: int
+    combinations: int
     jumps: int
     terms: int
+    receipts: int
     poisons: int
+    campaign: tuple[int, int]
     overload_s: float
     herd: int
     crowd: tuple[int, int]
 
-    def scaled(self, percent: int) -> "Profile":
-        """The same faults, so many percent as often.
+    def scaled(self, percent: int, parts: int = 1) -> "Profile":
+        """The same faults, so many percent as often, or what one of several parts has of that.
 
         Args:
             percent: 1 to 100. Durations stay as they are.
+            parts: how many runs share the work.
         """
 
         def some(number: int) -> int:
-            return max(1, number * percent // 100)
+            return max(1, -(-number * percent // (100 * parts)))
 
-        return replace(
-            self,
-            control=(some(self.control[0]), some(self.control[1])),
-            kills=(some(self.kills[0]), some(self.kills[1])),
-            stops=some(self.stops),
-            server_kills=some(self.server_kills),
-            wipes=some(self.wipes),
-            reply_cuts=some(self.reply_cuts),
-            cuts=(some(self.cuts[0]), some(self.cuts[1])),
-            ambiguous=some(self.ambiguous),
-            jumps=some(self.jumps),
-            terms=some(self.terms),
-            poisons=some(self.poisons),
-            herd=some(self.herd),
-            crowd=(some(self.crowd[0]), some(self.crowd[1])),
-        )
+        changed: dict[str, int | tuple[int, ...]] = {}
+        for one in fields(self):
+            size = getattr(self, one.name)
+            if one.name not in _AS_THEY_ARE:
+                changed[one.name] = tuple(map(some, size)) if isinstance(size, tuple) else some(size)
+        return replace(self, **changed)  # type: ignore[arg-type]
 
 
 SHORT: Final = Profile(
@@ -84,13 +87,18 @@ SHORT: Final = Profile(
     server_kills=2,
     wipes=1,
     reply_cuts=3,
-    cuts=(400, 12),
+    cuts=(100, 10),
     longest_hole_s=2.0,
     ambiguous=60,
     outage_s=10.0,
+    storms=1,
+    refusals=1,
+    combinations=15,
     jumps=2,
     terms=2,
+    receipts=60,
     poisons=1,
+    campaign=(20_000, 200),
     overload_s=5.0,
     herd=200,
     crowd=(20, 5000),
@@ -99,7 +107,7 @@ FULL: Final = Profile(
     name="full",
     control=(5000, 40),
     kills=(10_000, 300),
-    stops=20,
+    stops=60,
     server_kills=30,
     wipes=10,
     reply_cuts=20,
@@ -107,9 +115,14 @@ FULL: Final = Profile(
     longest_hole_s=20.0,
     ambiguous=2000,
     outage_s=300.0,
+    storms=50,
+    refusals=10,
+    combinations=60,
     jumps=20,
     terms=100,
+    receipts=5000,
     poisons=20,
+    campaign=(1_000_000, 5000),
     overload_s=30.0,
     herd=10_000,
     crowd=(1000, 1_000_000),

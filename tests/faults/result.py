@@ -1,20 +1,22 @@
 """What one fault did to the messages, and the report of all of them. Pure."""
 
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 
 COLUMNS: Final = (
     "fault",
     "what",
     "size",
+    "messages",
     "lost",
     "doubled",
     "own 429s",
     "unresolved",
     "recovery",
     "figures",
+    "load",
     "verdict",
 )
 
@@ -34,6 +36,7 @@ class Result:
         unresolved: operations that wait for a person.
         recovery_s: the longest time from the end of a fault until the next arrival; None where nothing was interrupted.
         took_s: seconds that the run took.
+        load: the highest load of the machine (average of a minute) while it ran.
         figures: further numbers, by name.
         failures: what was not as promised, a sentence each; empty: it passed.
     """
@@ -48,6 +51,7 @@ class Result:
     unresolved: int = 0
     recovery_s: float | None = None
     took_s: float = 0.0
+    load: float = 0.0
     figures: Mapping[str, Any] = field(default_factory=dict)
     failures: tuple[str, ...] = ()
 
@@ -61,8 +65,44 @@ class Result:
         recovery = "-" if self.recovery_s is None else f"{self.recovery_s:.1f} s"
         figures = ", ".join(f"{name} {_shown(value)}" for name, value in self.figures.items())
         verdict = "pass" if self.passed else "**FAIL**: " + "; ".join(self.failures)
-        counts = (self.lost, self.doubled, self.violations, self.unresolved)
-        return (self.fault, self.what, self.size, *map(str, counts), recovery, figures, verdict)
+        counts = (self.messages, self.lost, self.doubled, self.violations, self.unresolved)
+        return (self.fault, self.what, self.size, *map(str, counts), recovery, figures, f"{self.load:.0f}", verdict)
+
+
+def merged(parts: Sequence[Result], of: int) -> Result:
+    """The row of a fault that was run in parts.
+
+    Counts are added up; of times, and of figures that are no whole numbers, the largest is told.
+
+    Args:
+        parts: those that were run.
+        of: how many there are.
+    """
+    first = parts[0]
+    if of == 1:
+        return first
+    figures: dict[str, Any] = {}
+    for part in parts:
+        for name, value in part.figures.items():
+            known = figures.get(name, value)
+            is_count = isinstance(value, int) and name in figures
+            figures[name] = known + value if is_count else max(known, value)
+    recoveries = [part.recovery_s for part in parts if part.recovery_s is not None]
+    runs = f"{of} runs" if len(parts) == of else f"{len(parts)} of {of} runs"
+    return replace(
+        first,
+        size=f"{runs} of {first.size}",
+        messages=sum(part.messages for part in parts),
+        lost=sum(part.lost for part in parts),
+        doubled=sum(part.doubled for part in parts),
+        violations=sum(part.violations for part in parts),
+        unresolved=sum(part.unresolved for part in parts),
+        recovery_s=max(recoveries, default=None),
+        took_s=round(sum(part.took_s for part in parts), 1),
+        load=max(part.load for part in parts),
+        figures=figures,
+        failures=tuple(f"run {number}: {words}" for number, part in enumerate(parts, 1) for words in part.failures),
+    )
 
 
 def _shown(value: Any) -> str:

@@ -4,9 +4,11 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
+from tests.faults.invariants import idle, left_over, shown
 from tests.faults.result import Result
 from tests.faults.world import Fleet, World
 
+_MOST_TOLD: Final = 5
 EMPTY: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
@@ -20,6 +22,7 @@ def judged(
     *,
     most_s: float | None = None,
     paced: bool = True,
+    alone: bool = False,
     more: tuple[str, ...] = (),
     figures: Mapping[str, Any] = EMPTY,
 ) -> Result:
@@ -34,11 +37,15 @@ def judged(
         recovery_s: the longest time until calls came again.
         most_s: what it may be at most.
         paced: whether calls against the pace fail it.
+        alone: whether each worker is asked to send while the others stand still.
         more: further sentences that fail it.
         figures: told in the row.
     """
     told = dict(figures)
     drained = built.drain()
+    unwell = idle(built, fleet) if alone and fleet else []
+    drained = built.drain() and drained
+    built.rest()
     found = built.judged()
     _, unaccounted = built.outcomes()
     violations = built.violations()
@@ -60,6 +67,9 @@ def judged(
         f"{violations} calls against the pace": not (paced and violations),
         f"send() took {built.slowest_send_s:.1f} s": built.slowest_send_s <= 3.0,
     }
+    if fleet:
+        unwell += shown(built, fleet) + left_over(built, fleet)
+    unwell += built.watch.wrong()
     if recovery_s is not None and most_s is not None:
         conditions[f"recovery took {recovery_s:.1f} s, {most_s:g} s are allowed"] = recovery_s <= most_s
     failures = tuple(sentence for sentence, holds in conditions.items() if not holds)
@@ -74,5 +84,5 @@ def judged(
         unresolved=len(found.unresolved),
         recovery_s=recovery_s,
         figures=told,
-        failures=failures + more,
+        failures=(*failures, *unwell[:_MOST_TOLD], *more),
     )

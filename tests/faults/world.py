@@ -3,7 +3,7 @@
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -21,12 +21,17 @@ from paceline_sandbox.embedded import AppendFsync, EmbeddedServer
 from paceline_worker.accounts.accounts import Accounts
 from paceline_worker.accounts.secrets import ApiKey, KeyRing
 from paceline_worker.pacing.bucket import Pacing
+from tests.faults.usage import Usage, usage_of
+from tests.faults.watch import Watch
 from tests.faults.witness import Account, Sent, account_for
-from tests.support.processes import Process, start_sandbox, start_worker
+from tests.support.processes import Process, free_port, start_sandbox, start_worker
 from tests.support.sandbox_client import SandboxClient
 from tests.support.servers import start_server
 
 SECRET: Final = "A" * 43 + "="
+# What nobody but the provider and the state server may read: it stands in each message, key and number of a run.
+KEY_CANARY: Final = "UAKq7x3"
+TEXT_CANARY: Final = "wording-9f4e"
 SENDERS: Final = 20
 DEADLINE_S: Final = 2.0
 LEASE_S: Final = DEADLINE_S + 5.0
@@ -45,17 +50,23 @@ class Fleet:
     Args:
         environment: of each worker.
         size: how many run.
+        more: further variables of each place.
     """
 
     environment: Mapping[str, str]
     size: int
+    more: Sequence[Mapping[str, str]] = ()
     workers: list[Process] = field(default_factory=list)
+    all_ever: list[Process] = field(default_factory=list)
     ended_by_themselves: int = 0
+    metrics_port: int = field(default_factory=free_port)
+    at_first: Mapping[int, Usage] = field(default_factory=dict)
     _stopping: threading.Event = field(default_factory=threading.Event)
     _asked: set[int] = field(default_factory=set)
 
     def __enter__(self) -> Self:
-        self.workers = [start_worker(self.environment) for _ in range(self.size)]
+        self.workers = [self._start(place) for place in range(self.size)]
+        self.at_first = {place: usage_of(worker.pid) for place, worker in enumerate(self.workers)}
         self._threads = [
             threading.Thread(target=self._supervise, args=(place,), daemon=True) for place in range(self.size)
         ]
@@ -70,16 +81,28 @@ class Fleet:
         for worker in self.workers:
             worker.kill()
 
-    def kill(self, place: int) -> None:
-        """End one worker as a crash does; it is started again."""
-        self._asked.add(self.workers[place].pid)
-        self.workers[place].kill()
+    def kill(self, place: int) -> bool:
+        """End one worker as a crash does; it is started again. False when none is up there."""
+        worker = self.workers[place]
+        if worker.exit_code is not None:
+            return False
+        self._asked.add(worker.pid)
+        worker.kill()
+        return True
 
     def terminate(self, place: int) -> Process:
         """Ask one worker to end; it is started again. Returns the process that was asked."""
         worker = self.workers[place]
         self._asked.add(worker.pid)
         worker.terminate()
+        return worker
+
+    def _start(self, place: int) -> Process:
+        """A worker; the first place has metrics."""
+        metrics = {names.ENV_METRICS_PORT: str(self.metrics_port)} if place == 0 else {}
+        more = self.more[place] if self.more else {}
+        worker = start_worker({**self.environment, **metrics, **more})
+        self.all_ever.append(worker)
         return worker
 
     def _supervise(self, place: int) -> None:
@@ -89,7 +112,7 @@ class Fleet:
                 continue
             self.ended_by_themselves += worker.pid not in self._asked
             try:
-                self.workers[place] = start_worker(self.environment)
+                self.workers[place] = self._start(place)
             except AssertionError:  # it ended before it was ready: the state server is away
                 self.ended_by_themselves += 1
 
@@ -126,24 +149,28 @@ class World:
         self.failed_sends = 0
         self.given_up = 0
         self.slowest_send_s = 0.0
+        self.separate_broker_url = ""
+        self.watch = Watch(server.url)
 
     def produce_through(self, broker_url: str, state_url: str) -> None:
         """Send from here on with a broker that is not the state server."""
         self.outbox.close()
         self.outbox = Outbox(broker_url=broker_url, state_url=state_url)
+        self.separate_broker_url = broker_url
 
     def close(self) -> None:
         """Close the connections."""
+        self.watch.close()
         self.outbox.close()
         self.client.close()
 
     def add_account(
         self, name: str, rate: str, pacing: Pacing = "spacing", variation_ms: int = 100, **options: Any
     ) -> str:
-        """Add an account whose API key is its name."""
+        """Add an account; its API key is that of `key_of`."""
         Accounts(self.client).add(
             name,
-            ApiKey(name),
+            ApiKey(key_of(name)),
             ring=KeyRing(SECRET),
             rates=rate,
             pacing=pacing,
@@ -160,7 +187,7 @@ class World:
             Whether it was sent in the end. Nothing was promised of one that was not, and it may be there all the same.
         """
         number = len(self.sent) + self.given_up
-        text = f"message {number}"  # without the API key, which is the account's name: a worker takes it out of answers
+        text = f"{TEXT_CANARY} {number}"
         values = {"sender": f"+155501000{number % SENDERS:02d}", "to": f"+1555020{number % 10_000:04d}", **fields}
         message = SendMessage(account=account, text=text, on_unknown=policy, idempotency_key=text, **values)
         for _ in range(_SENDS):
@@ -169,6 +196,7 @@ class World:
             self.slowest_send_s = max(self.slowest_send_s, time.monotonic() - began_s)
             if op_id is not None:
                 self.sent.append(Sent(op_id, text, (values["sender"], values["to"]), policy))
+                self.watch.add(op_id)
                 return True
             self.failed_sends += 1
             time.sleep(_SEND_AGAIN_S)
@@ -234,6 +262,15 @@ class World:
                 found[one.id] = outcome or {"w": "waiting", "g": "granted", "s": "sending"}.get(state, "inbox")
         return found
 
+    def rest(self, patience_s: float = 30.0) -> None:
+        """Wait until nothing is under way any more, canaries included."""
+        deadline = time.monotonic() + patience_s
+        while time.monotonic() < deadline:
+            books = [balance_of(found) for name in self.accounts if (found := self.state.account(name))]
+            if not any(book.waiting + book.in_flight + book.inbox for book in books):
+                return
+            time.sleep(0.2)
+
     def judged(self) -> Account:
         """What became of all messages."""
         return account_for(self.sent, self.states(), self.sandbox.arrivals())
@@ -241,7 +278,7 @@ class World:
     def violations(self) -> int:
         """Calls against the pace, as the provider counts them; those of canaries too."""
         keys = self.sandbox.report()["keys"]
-        return sum(int(keys[name]["violations"]) for name in self.accounts if name in keys)
+        return sum(int(keys[key_of(name)]["violations"]) for name in self.accounts if key_of(name) in keys)
 
     def arrived_after(self, at_us: int) -> list[int]:
         """When calls arrived after an instant (us of the provider's clock)."""
@@ -255,6 +292,11 @@ class World:
                 return min(later) / 1e6 - ended_s
             time.sleep(0.1)
         return patience_s
+
+
+def key_of(account: str) -> str:
+    """The API key of an account."""
+    return f"{KEY_CANARY}-{account}"
 
 
 @contextmanager

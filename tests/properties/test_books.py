@@ -9,7 +9,6 @@ from hypothesis.stateful import initialize
 
 from paceline.operations import SendMessage
 from paceline_sandbox.embedded import EmbeddedServer
-from tests.conftest import ownerless_keys
 from tests.properties.campaign_ledger import CAMPAIGNS
 from tests.properties.campaigns import CAPS_US, WINDOWS, Controlling, Uploading
 from tests.properties.ledger import ACCOUNTS, TARGETS
@@ -22,6 +21,7 @@ from tests.properties.moves import (
 )
 from tests.properties.places import ROOT, look
 from tests.support.machines import run
+from tests.support.ownership import ownerless_keys
 
 # A turn moves the clock to what is due next; most of them are figures that are read every quarter of an hour.
 MOST_TURNS = 1500

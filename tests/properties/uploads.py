@@ -81,6 +81,22 @@ class Uploads:
             self.drive.worker.accept([rid])
         return reply, [row["id"] for row in encoded]
 
+    def hours(self, name: str, **stretches: Iterable[tuple[float, float]]) -> None:
+        """Give sets of zones their openings, in seconds from now."""
+        told = {z: ["a test's", openings(self.drive.now, *pairs)["openings"]] for z, pairs in stretches.items()}
+        self.drive.state.control_campaign("zones", name, json.dumps(told))
+
+    def write_zoned(self, name: str, z: str, rows: Iterable[Mapping[str, str]]) -> list[str]:
+        """Write rows of recipients in a set of zones; returns the ids of its operations."""
+        found, encoder = self.drive.state.campaign(name), Encoder(name)
+        encoded = [encoder(row, now=self.drive.now) | {"z": z} for row in numbered(rows)]
+        rid = new_id()
+        body = chunk(campaign=name, account=found["a"], sender=found["f"], priority="bulk", rows=encoded)
+        self.drive.state.submit(rid, found["a"], found["f"], len(encoded), body, campaign=name)
+        self.offered[name] = self.offered.get(name, 0) + len(encoded)
+        self.drive.worker.accept([rid])
+        return [row["id"] for row in encoded]
+
     def start(self, name: str, count: int, *, seal: bool = True, first: int = 0, **options: Any) -> list[str]:
         """Open a campaign, write so many rows and seal it; returns the ids of its operations."""
         self.open(name, **options)

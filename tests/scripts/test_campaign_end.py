@@ -7,10 +7,11 @@ import pytest
 from paceline.campaigns.options import CampaignOptions
 from paceline_worker.accounts.accounts import Accounts
 from paceline_worker.review.held import Held
-from tests.conftest import add_account, ownerless_keys
+from tests.conftest import add_account
 from tests.properties.places import ROOT
 from tests.properties.uploads import Uploads
 from tests.support.drive import ACCEPTED, REJECTED, UNKNOWN, Drive
+from tests.support.ownership import ownerless_keys
 
 
 @pytest.fixture

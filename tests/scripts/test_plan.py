@@ -49,7 +49,7 @@ def start(
     drive: Drive, rows: Iterable[Mapping[str, str]], name: str = "spring", *, accept: bool = True, **options: Any
 ) -> None:
     """Upload it, as `Outbox.campaign` does."""
-    campaign = described(drive, name, options)
+    campaign = described(drive, name, options).continuing(drive.state.campaign(name), drive.now)
     written: list[str] = []
 
     def submit(campaign: str, account: str, sender: str, count: int, body: str) -> None:

@@ -14,7 +14,8 @@ import pytest
 from paceline import names
 from paceline_sandbox.embedded import EmbeddedServer
 from paceline_worker.accounts.accounts import Accounts
-from tests.conftest import Servers, emptied, ownerless_keys
+from tests.conftest import Servers, emptied
+from tests.support.ownership import ownerless_keys
 from tests.support.processes import Sandbox, start_sandbox
 from tests.support.servers import SERVER_KINDS, start_server
 from tests.support.stack import Stack

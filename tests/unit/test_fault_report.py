@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from tests.faults.profile import FULL, SHORT
-from tests.faults.result import Result, as_json, as_markdown, from_dict
+from tests.faults.result import Result, as_json, as_markdown, from_dict, merged
+from tests.faults.transitions import Seen, illegal
 from tests.faults.witness import Account, Sent, account_for
 
 PAIR = ("+15550100001", "+15550200001")
@@ -64,10 +65,12 @@ def test_order_is_that_of_first_arrivals_of_a_pair() -> None:
 
 def test_a_report_can_be_read_by_people_and_by_programs() -> None:
     """A row for each fault; what failed says why, and what was kept is what was found."""
-    well = Result("F1", "workers killed", "10 kills", messages=100, recovery_s=1.25, figures={"dead": 1, "share": 0.5})
+    well = Result(
+        "F1", "workers killed", "10 kills", messages=100, recovery_s=1.25, load=3.2, figures={"dead": 1, "share": 0.5}
+    )
     broken = Result("F9", "network", "5", lost=2, failures=("2 lost",))
     page = as_markdown([well, broken], about="Profile short.")
-    assert "| F1 | workers killed | 10 kills | 0 | 0 | 0 | 0 | 1.2 s | dead 1, share 0.5 | pass |" in page
+    assert "| F1 | workers killed | 10 kills | 100 | 0 | 0 | 0 | 0 | 1.2 s | dead 1, share 0.5 | 3 | pass |" in page
     assert "**FAIL**: 2 lost" in page
     kept = json.loads(as_json([well, broken], about="x"))["results"]
     assert [well, broken] == [from_dict(found) for found in kept]
@@ -80,3 +83,37 @@ def test_a_part_of_the_full_size_has_every_fault() -> None:
     assert (100, 3) == part.kills
     assert (1, 1, 1) == (part.server_kills, part.wipes, part.poisons)
     assert SHORT == SHORT.scaled(100)
+
+
+def test_parts_of_a_fault_share_its_work_and_make_one_row() -> None:
+    """Counts are added up, the longest time is told, and each failure says in which part it was."""
+    assert (1000, 30) == FULL.scaled(100, 10).kills
+    well = Result("F1", "kills", "30 kills", 10, recovery_s=1.0, load=2.0, figures={"kills": 30, "slowest s": 1.5})
+    bad = Result("F1", "kills", "30 kills", 12, 1, recovery_s=3.0, load=5.0, figures={"kills": 31}, failures=("lost",))
+    row = merged([well, bad], of=3)
+    assert ("2 of 3 runs of 30 kills", 22, 1, 3.0, 5.0) == (row.size, row.messages, row.lost, row.recovery_s, row.load)
+    assert {"kills": 61, "slowest s": 1.5} == row.figures
+    assert ("run 2: lost",) == row.failures
+    assert well == merged([well], of=1)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "words"),
+    [
+        (Seen("w"), Seen("s", token=4), ""),
+        (Seen("s", token=4), Seen("d", "accepted", 4), ""),
+        (Seen("d", "held", 4), Seen("w", token=4), ""),
+        (Seen("d", "held", 4), Seen("d", "accepted", 4), ""),
+        (Seen(""), Seen("w"), ""),
+        (Seen("w"), Seen(""), "its record is gone"),
+        (Seen("d", "accepted"), Seen("d", "dead"), "accepted became dead"),
+        (Seen("d", "accepted"), Seen("w"), "accepted became w"),
+        (Seen("s", token=4), Seen("w", token=3), "token went from 4 to 3"),
+        (Seen("w", attempts=2), Seen("w", attempts=1), "attempts went from 2 to 1"),
+        (Seen("w"), Seen("w", "accepted"), "state 'w' with outcome 'accepted'"),
+        (Seen("w"), Seen("q"), "state 'q'"),
+    ],
+)
+def test_an_outcome_stays_and_tokens_only_grow(before: Seen, after: Seen, words: str) -> None:
+    """What a run watches: two looks at one operation."""
+    assert words == illegal(before, after)

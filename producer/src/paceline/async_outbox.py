@@ -18,7 +18,7 @@ from paceline.campaigns.recipients import Row
 from paceline.campaigns.spec import CampaignSpec, reading
 from paceline.campaigns.upload import UploadReport
 from paceline.flows.bridge import Bridge
-from paceline.flows.controlling import controlling, correcting, counting, forecasting
+from paceline.flows.controlling import changing, controlling, correcting, counting, forecasting
 from paceline.flows.following import Walk
 from paceline.flows.sending import cancelling, finding, keyed_id, looking_up, looking_up_row, sending
 from paceline.flows.steps import AsyncAsked, arun
@@ -26,7 +26,7 @@ from paceline.flows.tickets import AsyncTicket
 from paceline.forecast.outlook import Forecast
 from paceline.ids import new_id
 from paceline.inbox.hints import HintBus
-from paceline.inbox.record import compact, operation_id
+from paceline.inbox.record import operation_id
 from paceline.operations import Operation
 from paceline.outbox import Outbox
 from paceline.outcomes import OutcomeEntry, place
@@ -95,7 +95,7 @@ class AsyncCampaign:
 
     async def change(self, options: CampaignOptions) -> None:
         """As `Campaign.change`."""
-        await arun(controlling("change", self.name, compact(options.texts())), self._outbox.state)
+        await arun(changing(self.name, options), self._outbox.state)
 
     async def change_template(
         self, template: str | None = None, url: str | None = None, *, literal_braces: bool = False

@@ -149,7 +149,7 @@ class Outbox:
             UnknownSender: the account lists its senders, and this number is not among them.
             StateUnavailable: the state server did not answer.
         """
-        described = draft(name, **campaign)
+        described = draft(name, **campaign).continuing(self.state.campaign(name))
         # Before the campaign exists: a source that cannot be read leaves nothing behind.
         first, rows = peeked(described, rows_of(recipients, described.reading))
         if not first:

@@ -2,17 +2,20 @@
 
 ::
 
-    window = hours {"," hours} zone         zone   an IANA name, such as Europe/Berlin
+    window = hours {"," hours} zone         zone   an IANA name, such as Europe/Berlin, or `recipient`
     hours  = [days] HH:MM "-" HH:MM         until 24:00; an end before the beginning is on the next day
     days   = day ["-" day]                  Mon Tue Wed Thu Fri Sat Sun; a range may wrap; left out of all: every day
 
 Where the clocks change, hours begin at the first and end at the last instant that shows their time. A time that the
 clocks skip is the instant at which they skip it, so hours that lie wholly inside the gap are not there that day.
+
+The zone `recipient` stands for the zones of each recipient. Where a number may be in several zones, the window is open while
+it is open in all of them.
 """
 
 import re
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import islice
@@ -25,6 +28,7 @@ from paceline.times import utc
 # Twice a day on every day of the week is half of it.
 LONGEST_WINDOW: Final = 500
 MOST_OPENINGS: Final = 400
+RECIPIENT: Final = "recipient"
 
 _EXAMPLE: Final = "write it as in Mon-Fri 09:00-18:00, Sat 10:00-14:00 Europe/Berlin"
 _DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -94,12 +98,12 @@ class Window:
     Args:
         text: canonical text.
         hours: its parts, in the order written.
-        zone: where the hours are local.
+        zone: where the hours are local; None: in the zones of the recipient.
     """
 
     text: str
     hours: tuple[Hours, ...] = field(compare=False, repr=False)
-    zone: ZoneInfo = field(compare=False, repr=False)
+    zone: ZoneInfo | None = field(compare=False, repr=False)
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -119,7 +123,8 @@ class Window:
         parts, _, key = " ".join(text.split()).rpartition(" ")
         if not key or ":" in key:
             raise _refusal("names no zone")
-        zone = _zone(key)
+        key = RECIPIENT if key.lower() == RECIPIENT else key
+        zone = None if key == RECIPIENT else zone_named(key)
         if not parts:
             raise _refusal("names no hours")
         texts = [part.strip() for part in parts.split(",")]
@@ -136,6 +141,11 @@ class Window:
         """The canonical text, which parses to an equal window."""
         return self.text
 
+    @property
+    def is_recipients(self) -> bool:
+        """Whether the hours are local to each recipient."""
+        return self.zone is None
+
     def openings(self, begin: datetime, end: datetime, most: int = MOST_OPENINGS) -> list[Opening]:
         """When the window is open between two instants.
 
@@ -150,14 +160,44 @@ class Window:
             are told), and the last may close after ``end`` (hours that begin after it are not joined to it).
 
         Raises:
+            InvalidOperation: the hours are the recipient's; `openings_in` takes the zones.
             ValueError: a time without a zone, or outside the years that state can hold.
         """
+        if self.zone is None:
+            raise _refusal(f"{RECIPIENT} is no zone here, because there is no number to tell one")
         begin, end = utc(begin), utc(end)
-        return list(islice(self._openings(begin, end), most)) if begin < end else []
+        return list(islice(self._openings(begin, end, self.zone), most)) if begin < end else []
 
-    def _openings(self, begin: datetime, end: datetime) -> Iterator[Opening]:
+    def openings_in(
+        self, zones: Sequence[ZoneInfo], begin: datetime, end: datetime, most: int = MOST_OPENINGS
+    ) -> list[Opening]:
+        """When the window is open in all of some zones at once.
+
+        Args:
+            zones: the zones that a recipient may be in, at least one. A window with a zone of its own disregards them.
+            begin: as for `openings`, and so the others.
+            end: see there.
+            most: see there.
+
+        Returns:
+            As `openings`; empty when the zones have no instant in common.
+
+        Raises:
+            ValueError: as `openings`.
+        """
+        if self.zone is not None:
+            return self.openings(begin, end, most)
+        begin, end = utc(begin), utc(end)
+        if begin >= end:
+            return []
+        common = list(self._openings(begin, end, zones[0]))
+        for zone in zones[1:]:
+            common = _intersection(common, self._openings(begin, end, zone))
+        return [opening for opening in common if opening[1] > begin][:most]
+
+    def _openings(self, begin: datetime, end: datetime, zone: ZoneInfo) -> Iterator[Opening]:
         current: Opening | None = None
-        for opens, closes in self._stretches(begin, end):
+        for opens, closes in self._stretches(begin, end, zone):
             if current and opens <= current[1]:
                 current = (current[0], max(current[1], closes))
                 continue
@@ -167,21 +207,37 @@ class Window:
         if current and current[1] > begin:
             yield current
 
-    def _stretches(self, begin: datetime, end: datetime) -> Iterator[Opening]:
+    def _stretches(self, begin: datetime, end: datetime, zone: ZoneInfo) -> Iterator[Opening]:
         """What begins before ``end`` and may last until ``begin``, in the order of its beginning, and a little before."""
         hours = sorted(self.hours, key=lambda part: part.begins)
         # Hours reach into the next day. One more day on both sides, as clocks that go back may go back to yesterday.
-        day = begin.astimezone(self.zone).date() - 2 * _DAY
-        last = end.astimezone(self.zone).date() + _DAY
+        day = begin.astimezone(zone).date() - 2 * _DAY
+        last = end.astimezone(zone).date() + _DAY
         while day <= last:
             for part in hours:
                 if part.begin_on(day):
-                    midnight = datetime.combine(day, time.min, self.zone)
+                    midnight = datetime.combine(day, time.min, zone)
                     opens, _ = _first_and_last(midnight + timedelta(minutes=part.begins))
                     _, closes = _first_and_last(midnight + timedelta(minutes=part.ends))
                     if opens < closes and opens < end:
                         yield opens, closes
             day += _DAY
+
+
+def _intersection(one: Iterable[Opening], other: Iterable[Opening]) -> list[Opening]:
+    """The stretches that two rows of openings have in common; both are in order."""
+    common: list[Opening] = []
+    left, right = iter(one), iter(other)
+    first, second = next(left, None), next(right, None)
+    while first and second:
+        opens, closes = max(first[0], second[0]), min(first[1], second[1])
+        if opens < closes:
+            common.append((opens, closes))
+        if first[1] <= second[1]:
+            first = next(left, None)
+        else:
+            second = next(right, None)
+    return common
 
 
 def as_text(openings: Iterable[Opening]) -> str:
@@ -226,7 +282,12 @@ def _minutes(text: str) -> int:
     return hour * 60 + minute
 
 
-def _zone(key: str) -> ZoneInfo:
+def zone_named(key: str) -> ZoneInfo:
+    """The zone of an IANA name.
+
+    Raises:
+        InvalidOperation: this machine's time zone data has no zone of that name.
+    """
     try:
         if _ZONE.fullmatch(key):
             return ZoneInfo(key)

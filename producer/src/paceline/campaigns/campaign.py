@@ -4,10 +4,9 @@ from paceline.campaigns.options import CampaignOptions
 from paceline.campaigns.plan import Plan, plan_rest
 from paceline.campaigns.progress import Progress, progress_of
 from paceline.campaigns.upload import UploadReport
-from paceline.flows.controlling import controlling, correcting, counting, forecasting, outlook
+from paceline.flows.controlling import changing, controlling, correcting, counting, forecasting, outlook
 from paceline.flows.steps import run
 from paceline.forecast.outlook import Forecast
-from paceline.inbox.record import compact
 from paceline.state.calls import State
 
 __all__ = ["Campaign", "Progress", "progress_of"]
@@ -101,7 +100,7 @@ class Campaign:
             NotFound: no such campaign.
             CampaignConflict: the campaign is cancelled or complete.
         """
-        self._control("change", compact(options.texts()))
+        run(changing(self.name, options), self._state)
 
     def change_template(
         self, template: str | None = None, url: str | None = None, *, literal_braces: bool = False

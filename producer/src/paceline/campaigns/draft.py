@@ -3,11 +3,12 @@
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import blake2b
 from typing import Unpack
 
+from paceline.campaigns.hours import RecipientHours, check_hours
 from paceline.campaigns.options import CampaignOptions
 from paceline.campaigns.recipients import Encoder
 from paceline.campaigns.spec import CampaignSpec, changeable, check_names, reading
@@ -17,6 +18,7 @@ from paceline.operations import DEFAULT_MAX_ATTEMPTS, OnUnknown, SendMessage
 from paceline.recipients.cells import CONTROL, is_blank
 from paceline.recipients.columns import Reading
 from paceline.template import Slot, Template, compiled
+from paceline.window import Window
 
 # For checking the options of a campaign with the model of a single message.
 _ANY_RECIPIENT = "+15550100000"
@@ -42,6 +44,7 @@ class Draft:
         options: what may be changed later.
         kind: operation kind.
         reading: how columns are called, and of which country numbers are.
+        hours: of a campaign in its recipients' own hours; None for any other.
     """
 
     name: str
@@ -55,6 +58,7 @@ class Draft:
     options: CampaignOptions
     kind: str
     reading: Reading
+    hours: RecipientHours | None = None
 
     @property
     def template(self) -> Mapping[str, str]:
@@ -63,7 +67,30 @@ class Draft:
 
     def encoder(self) -> Encoder:
         """What makes chunk records of its rows."""
-        return Encoder(self.name, self.compiled, begins=self.not_before, ends=self.valid_until, reading=self.reading)
+        return Encoder(
+            self.name,
+            self.compiled,
+            begins=self.not_before,
+            ends=self.valid_until,
+            reading=self.reading,
+            hours=self.hours,
+        )
+
+    def continuing(self, existing: Mapping[str, str], now: datetime | None = None) -> "Draft":
+        """The same, as rows of a campaign that is there already have to be made.
+
+        Args:
+            existing: its fields; empty for a new one.
+            now: from when on openings are written down. Default: the clock's.
+
+        Raises:
+            CampaignConflict: its rows have no zones, and these would.
+        """
+        window = self.options.window
+        check_hours(self.name, existing, window)
+        zoned = existing.get("zoned") or (window and Window.parse(window).is_recipients)
+        hours = RecipientHours(existing.get("window", "") if window is None else window, now) if zoned else None
+        return replace(self, hours=hours)
 
     @property
     def digest(self) -> str:

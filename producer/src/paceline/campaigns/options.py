@@ -52,13 +52,24 @@ def _canonical(window: str) -> str:
     return canonical_window(window) if window.strip() else ""
 
 
+def _openings_of(window: str, begin: datetime) -> dict[str, str]:
+    """What a campaign's hash holds of its window; the openings of its recipients' own hours are of their zones (hours.py)."""
+    if not window:
+        return {"openings": ""}
+    hours = Window.parse(window)
+    if hours.is_recipients:
+        return {"openings": "", "zoned": "1"}
+    return {"openings": as_text(hours.openings(begin, begin + _YEAR, _MOST_OPENINGS))}
+
+
 class CampaignOptions(Refusing):
     """What holds for all that a campaign has not begun; None leaves it as it is, and '' takes it away.
 
     Args:
         weight: its share of its sender's turns against other campaigns, 1 (at first) to 1000.
         rate: not faster than this, whatever the account allows, such as ``100/minute``.
-        window: local hours with a zone in which it sends, such as ``Mon-Fri 09:00-18:00 Europe/Berlin``.
+        window: local hours with a zone in which it sends, such as ``Mon-Fri 09:00-18:00 Europe/Berlin``. The zone ``recipient``
+            stands for the zones of each recipient.
         auto_pause: it is paused when more than so many percent of its last 100 answers are rejections; at first 20, 0 never.
         valid_until: not sent later.
 
@@ -84,9 +95,7 @@ class CampaignOptions(Refusing):
         if self.rate is not None:
             texts |= {"rate": self.rate, "cap": str(cap_us(self.rate)) if self.rate else ""}
         if self.window is not None:
-            begin = now or datetime.now(UTC)
-            openings = Window.parse(self.window).openings(begin, begin + _YEAR, _MOST_OPENINGS) if self.window else []
-            texts |= {"window": self.window, "openings": as_text(openings)}
+            texts |= {"window": self.window} | _openings_of(self.window, now or datetime.now(UTC))
         if self.auto_pause is not None:
             texts["auto_pause"] = str(self.auto_pause)
         if self.valid_until is not None:

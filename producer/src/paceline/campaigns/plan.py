@@ -11,10 +11,11 @@ from typing import Any, Final
 
 from paceline.campaigns.draft import Draft, differences, key_conflict
 from paceline.campaigns.inspection import Inspection, Sample
-from paceline.campaigns.plan_rows import Rows, foresee, read
+from paceline.campaigns.plan_parts import openings_by_id, parts_of, planned_sources
+from paceline.campaigns.plan_rows import Part, Rows, foresee, foresee_parts, read
 from paceline.campaigns.recipients import Row
 from paceline.campaigns.upload import keys_of, peeked
-from paceline.errors import UnknownAccount, UnknownSender
+from paceline.errors import CampaignConflict, UnknownAccount, UnknownSender
 from paceline.forecast.backlog import Lane
 from paceline.forecast.outlook import (
     cap_words,
@@ -23,7 +24,6 @@ from paceline.forecast.outlook import (
     lanes_of,
     pace_of,
     pause_words,
-    source_of,
     with_more,
     with_source,
 )
@@ -133,8 +133,12 @@ def plan_campaign(
     found = _account(state, described.account, described.sender)
     now = instant(found["now"])
     existing = state.campaign(described.name)
+    try:
+        described, unfit = described.continuing(existing, now), None
+    except CampaignConflict as error:
+        described, unfit = described.continuing({}, now), str(error)
     first, recipients = peeked(described, recipients)
-    conflict = _conflict(described, existing, keys_of(described, first))
+    conflict = _conflict(described, existing, keys_of(described, first)) or unfit
     ends = described.valid_until or now + DEFAULT_VALIDITY
     rows = Rows(ends_us=microseconds(ends), now_us=microseconds(now))
     known = state.known if existing and not conflict else None
@@ -161,6 +165,8 @@ def plan_campaign(
             fields=fields,
             before=before,
             others=_waiting(found),
+            parts_before=parts_of(found, described.name) if not conflict else {},
+            openings=described.hours.by_id() if described.hours else {},
         ),
         found,
         lanes=with_more(lanes_of(found), _not_accepted(state, found)),
@@ -198,9 +204,14 @@ def plan_rest(state: State, name: str, found: Mapping[str, Any]) -> Plan:
     waiting = int(own["waiting"]) + inbox
     rows = Rows(ends_us=int(fields["vu"]), now_us=int(found["now"]))
     first, last = (int(float(found.get(end) or 0)) for end in ("first_timed", "last_timed"))
-    rows.take(waiting)
+    parts = parts_of(found, name)
+    for part, number in parts.items():
+        rows.take(number, part=part)
+    # Nobody has looked at the zones of what is not accepted yet.
+    most = max(parts, key=lambda part: parts[part], default=None)
+    rows.take(waiting - sum(parts.values()), part=most)
     if timed := int(own["timed"]):
-        rows.take(timed, begins_us=first)
+        rows.take(timed, begins_us=first, part=most)
         rows.last_begin_us = last
     return _planned(
         rows,
@@ -213,6 +224,8 @@ def plan_rest(state: State, name: str, found: Mapping[str, Any]) -> Plan:
             fields=fields,
             before=0,
             others=_waiting(found) - waiting,
+            parts_before={},
+            openings=openings_by_id(found, name),
         ),
         found,
         # All of one look: an operation in the inbox at one moment may be in its lane at the next, and would count twice.
@@ -235,6 +248,8 @@ class _Campaign:
         fields: its hash, options included.
         before: operations of it that wait already and leave first.
         others: operations of the account that wait and are not planned here.
+        parts_before: the same as `before`, for each sender and set of time zones.
+        openings: of each set of time zones.
     """
 
     name: str
@@ -245,6 +260,8 @@ class _Campaign:
     fields: Mapping[str, Any]
     before: int
     others: int
+    parts_before: Mapping[Part, int]
+    openings: Mapping[str, tuple[tuple[int, int], ...]]
 
 
 def _planned(
@@ -258,17 +275,21 @@ def _planned(
 ) -> Plan:
     account: Mapping[str, Any] = found["account"]
     message = _sample(campaign)
-    source = source_of(campaign.name, campaign.fields, campaign.before + rows.recipients)
     begins = rows.first_begin_us if rows.all_begin_later and not campaign.before else 0
-    source = replace(source, paused=False, free_at_us=max(source.free_at_us, begins))
-    times = foresee(
-        with_source(lanes, campaign.sender, source),
-        pace_of(account),
+    for sender, source in planned_sources(
         rows,
-        sender=campaign.sender,
         name=campaign.name,
-        before=campaign.before,
-    )
+        sender=campaign.sender,
+        fields=campaign.fields,
+        before=campaign.parts_before or {(campaign.sender, ""): campaign.before},
+        openings=campaign.openings,
+    ):
+        lanes = with_source(lanes, sender, replace(source, paused=False, free_at_us=max(source.free_at_us, begins)))
+    pace = pace_of(account)
+    if rows.parts:
+        times = foresee_parts(lanes, pace, rows, name=campaign.name, before=campaign.parts_before)
+    else:
+        times = foresee(lanes, pace, rows, sender=campaign.sender, name=campaign.name, before=campaign.before)
     last = None if times.last_us is None else max(times.last_us, rows.last_begin_us)
     plan = Plan(
         name=campaign.name,

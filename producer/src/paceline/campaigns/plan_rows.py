@@ -23,6 +23,10 @@ _BATCH: Final = 1000
 _MOST_ENDS: Final = 1000
 
 
+# A sender, and the id of a set of time zones; '' is that of a campaign without them.
+Part = tuple[str, str]
+
+
 @dataclass(slots=True)
 class Rows:
     """What a source of recipients holds, counted while it streams.
@@ -38,6 +42,8 @@ class Rows:
         begun: recipients that may be sent at once.
         first_begin_us: the earliest time before which one of the others is not to be sent.
         last_begin_us: the latest such time.
+        parts: of a campaign with several senders, or in its recipients' own hours: the same for each sender and set of zones.
+        numbers: of a part: the places of its recipients among all of them, from 0.
     """
 
     ends_us: int
@@ -50,14 +56,20 @@ class Rows:
     begun: int = 0
     first_begin_us: int = 0
     last_begin_us: int = 0
+    parts: "dict[Part, Rows]" = field(default_factory=dict)
+    numbers: "array[int]" = field(default_factory=lambda: array("q"))
     _ends: "array[int]" = field(default_factory=lambda: array("q"))
     _counts: "array[int]" = field(default_factory=lambda: array("q"))
     _different: set[int] = field(default_factory=set)
 
-    def take(self, number: int, *, ends_us: int = 0, begins_us: int = 0) -> None:
+    def take(self, number: int, *, ends_us: int = 0, begins_us: int = 0, part: Part | None = None) -> None:
         """Count recipients that are alike, the next ones in order."""
         if not number:
             return
+        if part is not None:
+            own = self.parts.setdefault(part, Rows(ends_us=self.ends_us, now_us=self.now_us))
+            own.take(number, ends_us=ends_us, begins_us=begins_us)
+            own.numbers.extend(range(self.recipients, self.recipients + number))
         self.recipients += number
         if begins_us > self.now_us:
             self.first_begin_us = min(self.first_begin_us or begins_us, begins_us)
@@ -122,7 +134,8 @@ def read(
         rows.known += there
         # Which ones is not told. An upload that was interrupted has written the first.
         for fields in batch[there:]:
-            rows.take(1, ends_us=int(fields.get("vu", 0)), begins_us=int(fields.get("nb", 0)))
+            part = (described.sender, fields["z"]) if "z" in fields else None
+            rows.take(1, ends_us=int(fields.get("vu", 0)), begins_us=int(fields.get("nb", 0)), part=part)
         batch.clear()
 
     for row in numbered(recipients):
@@ -199,6 +212,36 @@ def foresee(lanes: Sequence[Lane], pace: Pace, rows: Rows, *, sender: str, name:
         in_time += taken
         read_so_far += number
     return Times(first, last, in_time, late_from)
+
+
+def foresee_parts(lanes: Sequence[Lane], pace: Pace, rows: Rows, *, name: str, before: Mapping[Part, int]) -> Times:
+    """Predict when recipients leave that stand in several sources.
+
+    Args:
+        lanes: as for `foresee`, and so the next two.
+        pace: see there.
+        rows: see there; with parts.
+        name: the campaign.
+        before: of each part the operations that stand before its recipients.
+    """
+    parts = [
+        (own, foresee(lanes, pace, own, sender=part[0], name=named_source(name, part[1]), before=before.get(part, 0)))
+        for part, own in rows.parts.items()
+    ]
+    firsts = [times.first_us for _, times in parts if times.first_us is not None]
+    lasts = [times.last_us for _, times in parts]
+    late = [own.numbers[times.late_from - 1] + 1 for own, times in parts if times.late_from is not None]
+    return Times(
+        first_us=min(firsts, default=None),
+        last_us=None if None in lasts else max((last for last in lasts if last is not None), default=None),
+        in_time=sum(times.in_time for _, times in parts),
+        late_from=min(late, default=None),
+    )
+
+
+def named_source(name: str, zones: str) -> str:
+    """What a campaign, or what it has in a set of zones, is called as a source of a lane."""
+    return f"{name}:{zones}" if zones else name
 
 
 def _leaving_before(ends: Sequence[int], total: int, leave: Callable[[Sequence[int]], list[int | None]]) -> list[int]:

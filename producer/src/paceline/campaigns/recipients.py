@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import quote
 
+from paceline.campaigns.hours import RecipientHours
 from paceline.defaults import DEFAULT_VALIDITY
 from paceline.errors import InvalidOperation, InvalidRow
 from paceline.fields import LONGEST_ADDRESS, LONGEST_TEXT, media_url
@@ -46,6 +47,7 @@ class Encoder:
         begins: the campaign's ``not_before``, for rows without one.
         ends: the campaign's ``valid_until``, if it was given one.
         reading: how columns are called, and of which country numbers are.
+        hours: of a campaign in its recipients' own hours; None for any other.
     """
 
     def __init__(
@@ -56,8 +58,10 @@ class Encoder:
         begins: datetime | None = None,
         ends: datetime | None = None,
         reading: Reading | None = None,
+        hours: RecipientHours | None = None,
     ) -> None:
         self._template, self._begins, self._ends, self._reading = template, begins, ends, reading or Reading()
+        self._hours = hours
         self._by_number = derived_ids("campaign", campaign)
         self._by_key = derived_ids("campaign", campaign, "key")
         self._text = _fixed(template.fields.get("text", ""), template.slots)
@@ -107,8 +111,9 @@ class Encoder:
             now: where the default validity of a row begins that has a ``not_before`` in the past; by default the clock's.
 
         Returns:
-            ``id``, ``to``, ``p`` (only the values the template needs) and, where given, ``rk`` (its key), ``nb`` and ``vu``. A row
-            that begins later than its campaign gets a ``vu`` of its own, for it would only expire by the campaign's default.
+            ``id``, ``to``, ``p`` (only the values the template needs) and, where given, ``rk`` (its key), ``nb``, ``vu`` and ``z``
+            (its zones). A row that begins later than its campaign gets a ``vu`` of its own, for it would only expire by the
+            campaign's default.
 
         Raises:
             InvalidRow: says which column is wrong.
@@ -117,7 +122,9 @@ class Encoder:
         if isinstance(columns, dict) and self._is_plain:
             layout = self._layouts.get(getattr(columns, "header", None) or tuple(columns))
             if isinstance(layout, Layout) and (fields := self._plainly(columns, layout)):
-                return fields | self._times(row, layout, now) if layout.is_timed or self._begins else fields
+                if layout.is_timed or self._begins:
+                    fields |= self._times(row, layout, now)
+                return fields | self._zones(row, layout, fields["to"]) if self._hours else fields
         return self.carefully(row, now=now)
 
     def carefully(self, row: Row, *, now: datetime | None = None) -> dict[str, str]:
@@ -132,7 +139,8 @@ class Encoder:
         values = {slot.name: self._value(row, layout, slot) for slot in self._template.slots}
         self._check(row, values)
         key = _told(row, layout.key, text_of).strip() if layout.key else ""
-        return self._identified(row, to, key) | {"p": compact(values)} | self._times(row, layout, now)
+        fields = self._identified(row, to, key) | {"p": compact(values)} | self._times(row, layout, now)
+        return fields | self._zones(row, layout, to)
 
     def key_of(self, row: Row) -> str:
         """What tells a row apart besides its number; '' when it has no key, or cannot be read."""
@@ -245,6 +253,16 @@ class Encoder:
                 media_url(url)
             except ValueError as error:
                 raise InvalidRow(row.line, f"url: {error}") from None
+
+    def _zones(self, row: Row, layout: Layout, to: str) -> dict[str, str]:
+        """``z`` of a campaign in its recipients' own hours."""
+        if self._hours is None:
+            return {}
+        column = _told(row, layout.zone, text_of).strip() if layout.zone else ""
+        try:
+            return {"z": self._hours.place(to, column)}
+        except ValueError as error:
+            raise InvalidRow(row.line, f"zone: {error}") from None
 
     def _times(self, row: Row, layout: Layout, now: datetime | None) -> dict[str, str]:
         """``nb`` and ``vu``, where they are given or follow from each other."""

@@ -25,7 +25,8 @@ class CampaignSpec(TypedDict, total=False):
         max_attempts: calls before an operation is dead. Default: 8.
         weight: share of the sender's turns, 1 to 1000. Default: 1.
         rate: greatest rate, such as ``100/minute``. Default: the account's.
-        window: local hours with a zone in which the campaign sends, such as ``Mon-Fri 09:00-18:00 Europe/Berlin``.
+        window: local hours with a zone in which the campaign sends, such as ``Mon-Fri 09:00-18:00 Europe/Berlin``. The zone
+            ``recipient`` stands for the zones of each recipient: those of a column ``zone``, else of the number.
         auto_pause: percentage of rejections among the last 100 answers above which the campaign pauses; 0 is never. Default: 20.
         to_column: the column with the numbers. Default: ``to``.
         ignore_columns: columns without meaning, though their names look like ``key``, ``not_before`` or ``valid_until``.

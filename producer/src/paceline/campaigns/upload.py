@@ -9,6 +9,7 @@ from typing import Any, Final
 from paceline import names
 from paceline.campaigns.draft import Draft, differences, key_conflict, noted
 from paceline.campaigns.given import given_back
+from paceline.campaigns.hours import RecipientHours
 from paceline.campaigns.recipients import Row, numbered
 from paceline.errors import CampaignConflict, InvalidRow, UnknownAccount
 from paceline.inbox.record import chunk, common_fields, compact
@@ -100,6 +101,9 @@ def open_campaign(
     ) | {"p": compact(dict(described.template)), **({"tp": traced} if traced else {})}
     options = described.options.texts() | noted(described.compiled.slots, existing, keys)
     reply = state.open_campaign(name, common, described.digest, options, paused=paused, uploading=uploading)
+    if reply == "continued" and existing.get("zoned") and described.options.window is not None:
+        hours = RecipientHours(described.options.window)
+        state.control_campaign("zones", name, hours.again(state.campaign_zones(name)))
     if reply == "unknown account":
         raise UnknownAccount(f"no account named {account!r}: add it with `paceline accounts add {account}`")
     if reply not in ("opened", "continued"):
@@ -146,6 +150,8 @@ def upload(
         nonlocal written
         if not rows:
             return
+        if described.hours and (zones := described.hours.untold()):
+            state.control_campaign("zones", described.name, zones)
         body = chunk(
             campaign=described.name, account=described.account, sender=described.sender, priority="bulk", rows=rows
         )

@@ -3,10 +3,13 @@
 from typing import Any
 
 from paceline.campaigns.draft import corrected
+from paceline.campaigns.hours import RecipientHours, check_hours
+from paceline.campaigns.options import CampaignOptions
 from paceline.campaigns.progress import Progress, progress_of
 from paceline.errors import CampaignConflict, NotFound
 from paceline.flows.steps import Flow
 from paceline.forecast.outlook import Forecast, forecast_of
+from paceline.inbox.record import compact
 from paceline.state import questions
 
 
@@ -51,6 +54,22 @@ def controlling(verb: str, name: str, argument: str = "") -> Flow[None]:
         NotFound, CampaignConflict: there is none, or it is cancelled or complete.
     """
     _conclude((yield questions.control_campaign(verb, name, argument)), verb, name)
+
+
+def changing(name: str, options: CampaignOptions) -> Flow[None]:
+    """Change the options of a campaign; the zones of its recipients get their new hours first.
+
+    Raises:
+        NotFound, CampaignConflict: there is none, or it is cancelled or complete, or its rows have no zones.
+    """
+    if options.window is not None:
+        fields: dict[str, str] = yield questions.campaign(name)
+        check_hours(name, fields, options.window)
+        if fields.get("zoned"):
+            known: dict[str, str] = yield questions.campaign_zones(name)
+            hours = RecipientHours(options.window)
+            yield from controlling("zones", name, hours.again(known))
+    yield from controlling("change", name, compact(options.texts()))
 
 
 def correcting(name: str, template: str | None, url: str | None, *, literal_braces: bool = False) -> Flow[None]:

@@ -8,7 +8,8 @@ class Source:
     """One bulk source of a lane.
 
     Args:
-        name: the campaign; ``-`` for single operations.
+        name: the campaign; ``-`` for single operations. What a campaign has in one set of time zones is a source of its own,
+            called ``campaign:set``: such sources share the campaign's turns, and the one that closes first leaves first.
         waiting: operations in its list.
         weight: its share of the lane's turns, at least 1.
         paused: nothing leaves before somebody resumes it.
@@ -24,6 +25,11 @@ class Source:
     interval_us: int = 0
     free_at_us: int = 0
     openings: tuple[tuple[int, int], ...] | None = None
+
+    @property
+    def group(self) -> str:
+        """The campaign; no name of a campaign holds a colon."""
+        return self.name.partition(":")[0]
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,6 +58,12 @@ class _Queue:
     def left(self) -> float:
         return self.source.waiting - self.served
 
+    @property
+    def closes(self) -> float:
+        """When the opening that is closes."""
+        openings = self.source.openings
+        return inf if openings is None else float(openings[self.opening][1]) if self.opening < len(openings) else 0.0
+
     def serve(self, amount: float) -> None:
         self.served = min(self.served + amount, float(self.source.waiting))
         if self.left < _CRUMB:
@@ -259,7 +265,7 @@ class _Account:
     def _rates(self, ready: set[_Queue], limit: float) -> dict[_Queue, float]:
         """How fast each list is served now."""
         lanes = [
-            _Sending(lane, first if first in ready else None, [queue for queue in bulk if queue in ready])
+            _Sending(lane, first if first in ready else None, _foremost([queue for queue in bulk if queue in ready]))
             for lane, first, bulk in self._lanes
         ]
         rates = self._divide(lanes, limit, 0, 0)
@@ -293,6 +299,16 @@ class _Account:
         for one, share in zip(bulk, _share(room, [1] * len(bulk), most), strict=True):
             rates |= zip(one.bulk, _share_turns(share, [queue.source for queue in one.bulk]), strict=True)
         return {queue: rate for queue, rate in rates.items() if rate > _NOISE * limit}
+
+
+def _foremost(queues: list[_Queue]) -> list[_Queue]:
+    """Of each campaign the list that may leave and closes first."""
+    by_group: dict[str, _Queue] = {}
+    for queue in queues:
+        other = by_group.setdefault(queue.source.group, queue)
+        if queue.closes < other.closes:
+            by_group[queue.source.group] = queue
+    return list(by_group.values())
 
 
 def _share(amount: float, weights: Sequence[float], caps: Sequence[float]) -> list[float]:

@@ -83,7 +83,11 @@ def lanes_of(found: Mapping[str, Any], *, with_timed: str | None = None) -> list
         Lane(
             sender=lane["sender"],
             transactional=int(lane["transactional"]),
-            sources=tuple(_source(one, found, counted_in=with_timed == one["name"]) for one in lane["sources"]),
+            sources=tuple(
+                source
+                for one in lane["sources"]
+                for source in _sources_of(one, found, counted_in=with_timed == one["name"])
+            ),
             paused_until_us=int(lane.get("paused_until") or 0),
             cycle_us=int(lane.get("cycle") or 0),
         )
@@ -91,9 +95,35 @@ def lanes_of(found: Mapping[str, Any], *, with_timed: str | None = None) -> list
     ]
 
 
-def _source(one: Mapping[str, Any], found: Mapping[str, Any], *, counted_in: bool) -> Source:
+def _sources_of(one: Mapping[str, Any], found: Mapping[str, Any], *, counted_in: bool) -> list[Source]:
+    """A source of a lane; of a campaign in its recipients' own hours, one for each set of time zones."""
     more = int(one["timed"]) + int(found["campaign"].get("inbox", 0)) if counted_in else 0
-    return source_of(one["name"], one, int(one["waiting"]) + more)
+    sets = sorted(one.get("zones") or (), key=lambda zones: -int(zones["waiting"]))
+    if not sets:
+        return [source_of(one["name"], one, int(one["waiting"]) + more)]
+    # Nobody has looked at the zones of what is not accepted yet: most of it is taken to be where most is.
+    extra = [more] + [0] * (len(sets) - 1)
+    return [
+        zone_source(one["name"], one, zones["id"], int(zones["waiting"]) + added, openings_of(zones))
+        for zones, added in zip(sets, extra, strict=True)
+    ]
+
+
+def zone_source(
+    name: str, one: Mapping[str, Any], zones: str, waiting: int, openings: tuple[tuple[int, int], ...]
+) -> Source:
+    """What a campaign in its recipients' own hours has in one set of time zones, as a source.
+
+    Args:
+        name: the campaign.
+        one: its fields in state.
+        zones: id of the set.
+        waiting: operations in its list.
+        openings: of the set.
+    """
+    source = source_of(f"{name}:{zones}", {**one, "window": ""}, waiting)
+    # A set without an opening is taken out in its turn, to expire.
+    return replace(source, openings=openings)
 
 
 def source_of(name: str, one: Mapping[str, Any], waiting: int) -> Source:
@@ -111,7 +141,7 @@ def source_of(name: str, one: Mapping[str, Any], waiting: int) -> Source:
         paused=bool(one.get("hold")),
         interval_us=int(one.get("cap") or 0),
         free_at_us=int(one.get("cap_next") or 0),
-        openings=_openings(one) if one.get("window") else None,
+        openings=openings_of(one) if one.get("window") and not one.get("zoned") else None,
     )
 
 
@@ -154,7 +184,8 @@ def with_more(lanes: Iterable[Lane], more: Mapping[str, int]) -> list[Lane]:
     ]
 
 
-def _openings(one: Mapping[str, Any]) -> tuple[tuple[int, int], ...]:
+def openings_of(one: Mapping[str, Any]) -> tuple[tuple[int, int], ...]:
+    """The openings of a campaign, or of a set of time zones, the current one among them."""
     current = [(int(one["opens"]), int(one["closes"]))] if int(one.get("closes") or 0) else []
     return (*current, *from_text(one.get("openings") or ""))
 
@@ -171,6 +202,8 @@ def expected_departure(found: Mapping[str, Any]) -> Departure | None:
     o = found["operation"]
     looked_up = o.get("c") and o.get("ph")
     source = None if o["pr"] == "t" else SINGLE if looked_up else o.get("c") or SINGLE
+    if o.get("z") and source != SINGLE:
+        source = f"{source}:{o['z']}"
     place = Place(o["f"], source, int(found["position"]))
     return departures(lanes_of(found), pace_of(found["account"]), [place])[0]
 
@@ -187,9 +220,9 @@ def forecast_of(name: str, found: Mapping[str, Any]) -> Forecast:
     """
     campaign, account = found["campaign"], found.get("account")
     lanes = lanes_of(found, with_timed=name)
-    own = next((s for lane in lanes for s in lane.sources if s.name == name), None)
-    waiting = own.waiting if own else 0
-    if own is None or not waiting:
+    own = [(lane.sender, source) for lane in lanes for source in lane.sources if source.group == name]
+    waiting = sum(source.waiting for _, source in own)
+    if not waiting:
         return Forecast(None, None, 0, "no operation waits")
     if account is None:
         return Forecast(None, None, waiting, "its account was removed")
@@ -197,13 +230,19 @@ def forecast_of(name: str, found: Mapping[str, Any]) -> Forecast:
         return Forecast(None, None, waiting, f"the account is suspended: {account['suspended']}")
     if campaign.get("hold"):
         return Forecast(None, None, waiting, held_words(campaign))
-    sender = campaign["f"]
     first_timed, last_timed = (int(float(found.get(field) or 0)) for field in ("first_timed", "last_timed"))
     scheduled_from = first_timed if waiting == _timed(found, name) else 0
-    lanes = with_source(lanes, sender, replace(own, free_at_us=max(own.free_at_us, scheduled_from)))
-    first, last = departures(lanes, pace_of(account), [Place(sender, name, 0), Place(sender, name, waiting - 1)])
+    for sender, source in own:
+        lanes = with_source(lanes, sender, replace(source, free_at_us=max(source.free_at_us, scheduled_from)))
+    own = [(sender, source) for sender, source in own if source.waiting]
+    heads = departures(lanes, pace_of(account), [Place(sender, source.name, 0) for sender, source in own])
+    tails = departures(
+        lanes, pace_of(account), [Place(sender, source.name, source.waiting - 1) for sender, source in own]
+    )
+    first = min((head.at_us for head in heads if head), default=None)
+    last = None if None in tails else max((tail for tail in tails if tail), key=lambda tail: tail.at_us)
     return Forecast(
-        starts_at=instant(first.at_us) if first else None,
+        starts_at=instant(first) if first is not None else None,
         ends_at=instant(max(last.at_us, last_timed)) if last else None,
         remaining=waiting,
         why=_why(found, last, waiting, scheduled_from=scheduled_from),
@@ -219,7 +258,7 @@ def _why(found: Mapping[str, Any], last: Departure | None, waiting: int, *, sche
     now, interval = int(found["now"]), int(account["interval_now"])
     if scheduled_from > now:
         return f"its operations have a `not_before` of {clock(scheduled_from)}"
-    if closed := closed_words(campaign, now):
+    if closed := _zones_closed(found, now) if campaign.get("zoned") else closed_words(campaign, now):
         return closed
     if pause := pause_words(account, now):
         return pause
@@ -249,12 +288,50 @@ def closed_words(campaign: Mapping[str, Any], now_us: int) -> str | None:
     """Why a campaign's window lets nothing leave now; None when it does."""
     if not campaign.get("window"):
         return None
-    coming = [opening for opening in _openings(campaign) if opening[1] > now_us]
+    coming = [opening for opening in openings_of(campaign) if opening[1] > now_us]
     if not coming:
         return f"the campaign's window ({campaign['window']}) never opens again"
     if coming[0][0] <= now_us:
         return None
     return f"the campaign's window ({campaign['window']}) opens at {clock(coming[0][0])}"
+
+
+def _zones_closed(found: Mapping[str, Any], now_us: int) -> str | None:
+    """Why the recipients' own hours let nothing of a campaign leave now; None when those of some do."""
+    name, window = found.get("name"), found["campaign"].get("window")
+    opens: list[tuple[int, str]] = []
+    for lane in found["lanes"]:
+        for one in lane["sources"]:
+            for zones in one.get("zones") or () if name in {None, one["name"]} else ():
+                coming = [opening for opening in openings_of(zones) if opening[1] > now_us]
+                if coming and coming[0][0] <= now_us:
+                    return None
+                opens += [(coming[0][0], zones["words"])] if coming else []
+    if not opens:
+        return f"the hours of no recipient ({window}) open any more" if window else None
+    at, words = min(opens)
+    return f"the hours of its recipients ({window}) open first at {clock(at)}, in {_zone_words(words)}"
+
+
+def zone_closed_words(zones: Mapping[str, Any], window: str, now_us: int) -> str | None:
+    """Why the hours of one recipient let an operation not leave now; None when they do.
+
+    Args:
+        zones: the set of time zones of its number, as look.lua tells them.
+        window: the campaign's.
+        now_us: the present.
+    """
+    coming = [opening for opening in openings_of(zones) if opening[1] > now_us]
+    if not coming:
+        return f"the hours of its recipient ({window}, {_zone_words(zones['words'])}) do not open any more"
+    if coming[0][0] <= now_us:
+        return None
+    return f"the hours of its recipient ({window}, {_zone_words(zones['words'])}) open at {clock(coming[0][0])}"
+
+
+def _zone_words(names: str) -> str:
+    first, *others = names.split()
+    return f"{first} and {len(others)} more zone{'s' * (len(others) > 1)}" if others else first
 
 
 def pause_words(account: Mapping[str, Any], now_us: int) -> str | None:

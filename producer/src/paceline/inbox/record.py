@@ -14,7 +14,8 @@ Fields of ``common`` and ``rows`` are texts, named as in the operation's hash: `
 ``k`` kind, ``mx`` max_attempts, ``unk`` on_unknown, ``ur`` what that means for the kind (`kinds.unknown_letter`), ``vu``
 valid until and ``nb`` not before (us since the epoch), ``wi`` the openings of its window (`window.as_text`), ``to`` target,
 ``rf`` the operation it follows, ``p`` payload (JSON), ``m`` metadata (JSON), ``ik`` idempotency key,
-``dg`` what its content is told by (`content_digest`), ``rk`` key of a campaign's row, ``tp`` its trace (`spans.sending`), ``id``.
+``dg`` what its content is told by (`content_digest`), ``rk`` key of a campaign's row, ``tp`` its trace (`spans.sending`), ``z`` its
+time zones (`zones.zone_id`), ``id``.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from paceline.defaults import DEFAULT_VALIDITY
 from paceline.errors import InvalidOperation
 from paceline.ids import derived_id, new_id
 from paceline.kinds import unknown_letter
+from paceline.recipients.zones import zone_infos, zones_of_number
 from paceline.window import Window, as_text
 
 if TYPE_CHECKING:
@@ -184,7 +186,9 @@ def openings_of(operation: Operation, begin: datetime) -> list[tuple[datetime, d
         InvalidOperation: there is none.
     """
     end = operation.valid_until or begin + _LONGEST_CLOSED
-    openings = Window.parse(operation.window or "").openings(begin, end, _MOST_OPENINGS)
+    window = Window.parse(operation.window or "")
+    zones = zone_infos(zones_of_number(operation.target)) if window.is_recipients else []
+    openings = window.openings_in(zones, begin, end, _MOST_OPENINGS)
     if not openings:
         raise InvalidOperation(f"window: does not open before {end.isoformat()}")
     if operation.valid_until:

@@ -9,12 +9,14 @@
 --         pause, cancel: 3 why
 --         template: 3 payload (JSON), 4 digest: another template, while nothing has left
 --         abandon: 3 why: its upload ended early; one that was held for it stays so
---         read, resume, delete: nothing more
+--         zones:  3 openings of sets of zones (JSON object: id of a set to { names, "open-close ..." }); of a set that is known, they
+--                 take the place of the old ones
+--         read, read zones, resume, delete: nothing more
 --       options: `weight`, `rate` and `cap` (its cap: the words, and us between two of its operations), `window`, `openings` (the
---       window's: "open-close ..." in us), `auto_pause` (percent), `vu`
+--       window's: "open-close ..." in us), `auto_pause` (percent), `vu`, `zoned`
 -- reply open: 'opened' | 'continued' | 'different' | 'unknown account' | 'cancelled' | 'deleted' | 'forgotten'
---       read: flat hash, `now` added; empty when unknown     else: 'done' | 'unknown campaign' | 'cancelled' | 'complete' | 'begun'
--- keys  c:<name>, c:<name>:out, c:<name>:tm, campaigns, a:<acct> (read), a:<acct>:c, a:<acct>:tm, its lane's rotation, timers
+--       read: flat hash, `now` added; empty when unknown     read zones: flat, id of a set and its names     else: 'done' | 'unknown campaign' | 'cancelled' | 'complete' | 'begun'
+-- keys  c:<name>, c:<name>:out, c:<name>:tm, c:<name>:z, campaigns, a:<acct> (read), a:<acct>:c, a:<acct>:tm, its lane's rotation, timers
 -- What follows from a change (sources in or out of turn, memory given back) is a dispatcher's, at the account's next visit;
 -- what must hold at once (paused, cancelled) is read by every grant and begin.
 --@include keys.lua
@@ -29,6 +31,15 @@ if verb == 'read' then
     all[#all + 1] = int(server_time())
   end
   return all
+end
+
+if verb == 'read zones' then
+  local names = {}
+  for field, words in pairs(whole(c .. ':z')) do
+    local z = string.match(field, '^(.*):words$')
+    if z then names[#names + 1], names[#names + 2] = z, words end
+  end
+  return names
 end
 
 -- Let a dispatcher attend to it now.
@@ -67,7 +78,7 @@ local function set_options(options)
 end
 
 local function forget(account)
-  redis.call('UNLINK', c, c .. ':out', c .. ':tm')
+  redis.call('UNLINK', c, c .. ':out', c .. ':tm', c .. ':z')
   redis.call('SREM', key.campaigns, name)
   redis.call('SREM', key.account(account) .. ':c', name)
   redis.call('ZREM', key.account(account) .. ':tm', 'c:0:' .. name)
@@ -103,6 +114,7 @@ if verb == 'open' then
     redis.call('HSET', c, 'vu', common.vu, 'sealed', '0')
     redis.call('HDEL', c, 'completed_at')
     redis.call('PERSIST', c .. ':out')
+    redis.call('PERSIST', c .. ':z')
     if common.ur then redis.call('HSET', c, 'ur', common.ur) end  -- one of the previous release has none
     poke(common.a)
     return 'continued'
@@ -120,6 +132,18 @@ if not known.a then return 'unknown campaign' end
 if verb == 'seal' then
   redis.call('HSET', c, 'sealed', '1', 'offered', ARGV[3], 'invalid', ARGV[4])
   if known.uploading then redis.call('HDEL', c, 'hold', 'hold_why', 'hold_at', 'uploading') end
+  if not known.completed_at then poke(known.a) end
+  return 'done'
+end
+if verb == 'zones' then
+  for z, told in pairs(cjson.decode(ARGV[3])) do
+    local is_known = redis.call('HEXISTS', c .. ':z', z .. ':words') == 1
+    redis.call('HSET', c .. ':z', z .. ':words', told[1], z .. ':openings', told[2])
+    if is_known then
+      redis.call('HDEL', c .. ':z', z .. ':opens', z .. ':closes')
+      redis.call('HSET', c, 'rezoned', '1')
+    end
+  end
   if not known.completed_at then poke(known.a) end
   return 'done'
 end

@@ -22,6 +22,8 @@
 -- campaigns       set     campaign names
 -- tokens          hash    tokens of the HTTP gateway -> what they may do, and digests (JSON)
 -- c:<name>        hash    campaign: template, common options, counts, what holds it back (campaigns.lua)
+-- c:<name>:z      hash    of a campaign in its recipients' own hours: sets of time zones and their openings (zones.lua);
+--                         expires like c:<name>:out
 -- c:<name>:tm     zset    its operations that wait for their not_before -> due (us), as `<seq>:<id>`
 -- c:<name>:out    stream  one entry per outcome, never trimmed; expires a retention time after the campaign is complete
 -- o:<id>          hash    operation; expires a retention time after its outcome
@@ -49,6 +51,9 @@
 -- l:<acct>:<sender>:t          list  transactional operations
 -- l:<acct>:<sender>:w          zset  bulk sources (campaigns, or `-`) that may send -> tag; the smallest has the next turn
 -- l:<acct>:<sender>:b:<source> list  operations of one bulk source
+-- l:<acct>:<sender>:b:<campaign>:<zones> list  its operations for one set of time zones
+-- l:<acct>:<sender>:zo:<campaign> zset  sets that are open, with work -> when they close (us)
+-- l:<acct>:<sender>:zs:<campaign> zset  the other sets with work -> when they open (us)
 -- l:<acct>:<sender>:h          hash  pair -> operation in back-off: what follows it to the same recipient waits
 -- l:<acct>:<sender>:k:<pair>   list  operations that wait behind it; a pair is "t|<to>" or "b:<source>|<to>"
 local root = KEYS[1]

@@ -13,6 +13,7 @@
 --         fleet:                          -> JSON {workers, capacity, unreachable, unreachable_why, inflight, inbox, accounts, now}
 -- keys  all, read only. Cost: O(senders + open campaigns) for an account; O(lane) to find one operation's position.
 --@include keys.lua
+--@include zones.lua
 local verb = ARGV[1]
 local now = server_time()
 
@@ -28,7 +29,20 @@ local function older(oldest, id)
   return oldest
 end
 
-local CAMPAIGN_FIELDS = { 'f', 'hold', 'hold_why', 'hold_at', 'weight', 'window', 'openings', 'opens', 'closes', 'cap', 'cap_next', 'rate' }
+local CAMPAIGN_FIELDS = { 'f', 'hold', 'hold_why', 'hold_at', 'weight', 'window', 'openings', 'opens', 'closes', 'cap', 'cap_next', 'rate', 'zoned' }
+
+-- The sets of zones of a campaign with work in a lane: names, openings, and how many wait.
+local function zones_of(lane, name)
+  local home, sets = key.campaign(name) .. ':z', {}
+  for z, waiting in pairs(zone.waiting(lane, name)) do
+    local own = redis.call('HMGET', home, z .. ':words', z .. ':openings', z .. ':opens', z .. ':closes')
+    sets[#sets + 1] = {
+      id = z, words = own[1] or '', openings = own[2] or '', opens = own[3] or nil, closes = own[4] or nil, waiting = waiting,
+      oldest = redis.call('LINDEX', zone.list(lane, name, z), 0) or nil,
+    }
+  end
+  return sets
+end
 
 -- The bulk sources of an account by sender: single operations ('-'), and the campaigns that are not complete.
 local function sources_of(account)
@@ -40,6 +54,11 @@ local function sources_of(account)
       c.name, c.waiting, c.timed = name, redis.call('LLEN', list), redis.call('ZCARD', timers)
       c.woken = redis.call('ZSCORE', key.account(account) .. ':tm', 'c:0:' .. name) and true or false
       c.oldest = redis.call('LINDEX', list, 0) or nil
+      if c.zoned then
+        c.zones = zones_of(key.lane(account, c.f), name)
+        for _, one in ipairs(c.zones) do c.waiting = c.waiting + one.waiting end
+        c.oldest = c.zones[1] and c.zones[1].oldest
+      end
       by_sender[c.f] = by_sender[c.f] or {}
       table.insert(by_sender[c.f], c)
     end
@@ -149,7 +168,8 @@ end
 -- Its place in the list it waits in, from 0; nil when it is in none.
 local function position_of(o, id)
   local lane = key.lane(o.a, o.f)
-  local list = o.pr == 't' and lane .. ':t' or key.bulk(lane, o.c and not o.ph and o.c or '-')
+  local source = o.c and not o.ph and o.c or '-'
+  local list = o.pr == 't' and lane .. ':t' or o.z and source ~= '-' and zone.list(lane, source, o.z) or key.bulk(lane, source)
   -- From the tail first: what was enqueued last is asked for first.
   return redis.call('LPOS', list, id, 'RANK', -1, 'MAXLEN', 2000) or redis.call('LPOS', list, id) or nil
 end
@@ -199,7 +219,7 @@ elseif verb == 'campaign' then
   if not c.a then return '' end
   local lanes = lanes_of(c.a)
   return cjson.encode({
-    campaign = c, account = account_of(c.a), lanes = lanes, now = int(now), timed = timed_of(c.a, lanes),
+    name = ARGV[2], campaign = c, account = account_of(c.a), lanes = lanes, now = int(now), timed = timed_of(c.a, lanes),
     counts = as_table(redis.call('HGETALL', key.account(c.a) .. ':n')),
     first_timed = redis.call('ZRANGE', key.campaign(ARGV[2]) .. ':tm', 0, 0, 'WITHSCORES')[2] or nil,
     last_timed = redis.call('ZRANGE', key.campaign(ARGV[2]) .. ':tm', -1, -1, 'WITHSCORES')[2] or nil,

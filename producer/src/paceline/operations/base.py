@@ -1,13 +1,15 @@
 from typing import Annotated, Any, ClassVar, Literal, Self
 
+from phonenumbers import NumberParseException
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from paceline.defaults import DEFAULT_MAX_ATTEMPTS
 from paceline.errors import InvalidOperation
 from paceline.fields import Instant, Name, PhoneNumber
 from paceline.ids import is_id
+from paceline.recipients.zones import zones_of_number
 from paceline.refusals import first_problem
-from paceline.window import Window
+from paceline.window import RECIPIENT, Window
 
 Priority = Literal["transactional", "bulk"]
 
@@ -67,7 +69,8 @@ class Operation(Refusing):
         idempotency_key: the same key on the same account is one operation, however often it is sent.
         not_before: not sent earlier.
         valid_until: not sent later; by default 24 hours after it was made, or may first be sent.
-        window: local hours with a zone in which it may be sent, such as ``Mon-Fri 09:00-18:00 Europe/Berlin``.
+        window: local hours with a zone in which it may be sent, such as ``Mon-Fri 09:00-18:00 Europe/Berlin``. The zone
+            ``recipient`` stands for the zones that the recipient's number tells.
         on_unknown: when nobody can know whether the call took effect: look it up (``reconcile``), send again (``resend``,
             may double) or keep it for a person (``hold``, never doubles).
         max_attempts: calls that reached the provider and failed, before the operation is dead.
@@ -116,6 +119,17 @@ class Operation(Refusing):
     def payload(self) -> dict[str, Any]:
         """What the provider gets besides sender and target."""
         raise NotImplementedError
+
+    @model_validator(mode="after")
+    def _tells_the_zones_of_its_window(self) -> Self:
+        if self.window and self.window.endswith(f" {RECIPIENT}"):
+            try:
+                zones_of_number(self.target)
+            except (ValueError, NumberParseException):
+                raise ValueError(
+                    "window: its recipient tells no time zone: name a zone instead of `recipient`"
+                ) from None
+        return self
 
     @model_validator(mode="after")
     def _ends_after_it_begins(self) -> Self:

@@ -11,12 +11,13 @@ from paceline.errors import InvalidOperation
 from paceline.recipients.numbers import checked_country
 
 TO: Final = "to"
-_MEANINGS: Final = {"to": "to", "key": "key", "notbefore": "not_before", "validuntil": "valid_until"}
+_MEANINGS: Final = {"to": "to", "key": "key", "notbefore": "not_before", "validuntil": "valid_until", "zone": "zone"}
 _OPTIONAL: Final = {name: meaning for name, meaning in _MEANINGS.items() if meaning != TO}
 # Other words for the optional columns, as far as nothing else is meant by them.
 _SYNONYMS: Final = {
     "idempotencykey": "key", "sendat": "not_before", "sendafter": "not_before", "notearlierthan": "not_before",
     "validtill": "valid_until", "validto": "valid_until", "notafter": "valid_until",
+    "timezone": "zone", "tz": "zone",
 }  # fmt: skip
 _ALIKE: Final = 0.8
 _MOST_NAMED: Final = 12
@@ -76,6 +77,7 @@ class Layout:
         key: column that identifies recipients; None: no such column.
         not_before: column with the earliest time to send; None: no such column.
         valid_until: column with the latest time to send; None: no such column.
+        zone: column with the recipient's time zone; None: no such column.
         values: the template's name of a column, to the column; those that are not there are missing.
     """
 
@@ -83,6 +85,7 @@ class Layout:
     key: str | None = None
     not_before: str | None = None
     valid_until: str | None = None
+    zone: str | None = None
     values: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -131,7 +134,7 @@ def layout_of(header: Sequence[str], needed: Collection[str], reading: Reading) 
                 f'the column "{name}" looks like "{meaning}" and would be ignored: rename it, or ignore it '
                 f'with --ignore-column "{name}" (ignore_columns)'
             )
-    return Layout(to, found["key"], found["not_before"], found["valid_until"], values)
+    return Layout(to, found["key"], found["not_before"], found["valid_until"], found["zone"], values)
 
 
 def find_to(header: Sequence[str], reading: Reading) -> str:

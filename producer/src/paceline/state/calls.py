@@ -99,6 +99,10 @@ class State:
         """As `questions.campaign`."""
         return self.ask(questions.campaign(name))
 
+    def campaign_zones(self, name: str) -> dict[str, str]:
+        """As `questions.campaign_zones`."""
+        return self.ask(questions.campaign_zones(name))
+
     def operation(self, op_id: str) -> dict[str, Any] | None:
         """As `questions.operation`."""
         return self.ask(questions.operation(op_id))

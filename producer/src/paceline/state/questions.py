@@ -102,6 +102,11 @@ def campaign(name: str) -> Question[dict[str, str]]:
     return Question("campaign", ("read", name), _paired, "campaign", {"name": name})
 
 
+def campaign_zones(name: str) -> Question[dict[str, str]]:
+    """The sets of time zones of a campaign in its recipients' own hours: id to names."""
+    return Question("campaign", ("read zones", name), _paired, "campaign_zones", {"name": name})
+
+
 def campaign_outlook(name: str) -> Question[Answer | None]:
     """A campaign with its account and all that waits beside it, or None."""
     return Question("look", ("campaign", name), _json, "campaign_outlook", {"name": name})

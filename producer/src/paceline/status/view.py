@@ -8,7 +8,15 @@ from datetime import datetime
 from operator import attrgetter
 from typing import Any, Final, Literal
 
-from paceline.forecast.outlook import cap_words, clock, closed_words, expected_departure, held_words, pause_words
+from paceline.forecast.outlook import (
+    cap_words,
+    clock,
+    closed_words,
+    expected_departure,
+    held_words,
+    pause_words,
+    zone_closed_words,
+)
 from paceline.inbox.record import instant
 from paceline.literals import KindName, OperationState
 from paceline.status.receipt import DeliveryReceipt, receipt_of
@@ -217,7 +225,7 @@ def _turn(found: Mapping[str, Any], campaign: Mapping[str, Any]) -> tuple[int | 
     now = int(o["now"])
     leaves = expected_departure(found)
     at = leaves.at_us if leaves else None
-    if closed := None if o.get("ph") else closed_words(campaign, now):
+    if closed := None if o.get("ph") else _closed(found, campaign, now):
         return at, closed
     if pause := pause_words(account, now):
         return at, pause
@@ -234,6 +242,16 @@ def _turn(found: Mapping[str, Any], campaign: Mapping[str, Any]) -> tuple[int | 
         interval = int(account["interval_now"])
         return at, f"{before} before it, {cap_words(campaign, interval) or f'one every {interval / 1e6:g} s'}"
     return at, f"it is next; the slot of the account is at {clock(account['next_slot'])}"
+
+
+def _closed(found: Mapping[str, Any], campaign: Mapping[str, Any], now: int) -> str | None:
+    """Why its campaign's window lets it not leave now; None when it does."""
+    o = found["operation"]
+    if not o.get("z"):
+        return closed_words(campaign, now)
+    sets = (zones for lane in found["lanes"] for one in lane["sources"] for zones in one.get("zones") or ())
+    own = next((zones for zones in sets if zones["id"] == o["z"]), None)
+    return zone_closed_words(own, campaign.get("window") or "", now) if own else None
 
 
 def _why_aside(o: Mapping[str, str]) -> str:

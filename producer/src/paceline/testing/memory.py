@@ -75,6 +75,7 @@ class MemoryState(State):
         self._campaigns: dict[str, dict[str, str]] = {}
         self._entries: dict[str, list[tuple[str, dict[str, str]]]] = {"": []}
         self._last_entry = (0, 0)
+        self._zones: dict[str, dict[str, str]] = {}
 
     def ask(self, question: Question[_T]) -> _T:
         """The answer: that of the method of the question's name."""
@@ -213,6 +214,9 @@ class MemoryState(State):
         if verb == "delete":
             del self._campaigns[name], self._outbox.campaigns[name]
             self._operations = {op_id: found for op_id, found in self._operations.items() if found.get("c") != name}
+        elif verb == "zones":
+            words = {zones: told[0] for zones, told in json.loads(argument).items()}
+            self._zones[name] = self._zones.get(name, {}) | words
         elif verb == "change":
             held |= json.loads(argument)
         elif verb == "resume":
@@ -238,6 +242,10 @@ class MemoryState(State):
     def campaign(self, name: str) -> dict[str, str]:
         """As `State.campaign`."""
         return dict(self._campaigns.get(name, {}))
+
+    def campaign_zones(self, name: str) -> dict[str, str]:
+        """As `State.campaign_zones`."""
+        return dict(self._zones.get(name, {}))
 
     def campaign_outlook(self, name: str) -> dict[str, Any] | None:
         """As `State.campaign_outlook`."""

@@ -26,7 +26,7 @@ _ACCOUNT: Final = (
 _COUNTS: Final = ("received", "duplicate", "refused", "inbox", *OUTCOMES)
 _CAMPAIGN: Final = (
     *("f", "hold", "sealed", "received", "duplicate", "refused", "inbox", "written", *OUTCOMES, "recent", "vu", "cap"),
-    *("cap_next", "window", "opens", "closes", "openings"),
+    *("cap_next", "window", "opens", "closes", "openings", "zoned", "fs"),
 )
 # A page takes the server a few milliseconds: so many accounts, and no more lanes and campaigns.
 _PAGE: Final = 100
@@ -374,12 +374,12 @@ def _late(
 
 
 def openings_of(c: Mapping[str, str]) -> tuple[tuple[int, int], ...] | None:
-    """The openings of a campaign's window, the current one among them; None when it has no window.
+    """The openings of a campaign's window, the current one among them; None when it has no window, or each recipient's own hours.
 
     Args:
         c: its fields.
     """
-    if not c.get("window"):
+    if not c.get("window") or c.get("zoned"):
         return None
     current = [(int(c["opens"]), int(c["closes"]))] if int(c.get("closes", 0)) else []
     return (*current, *from_text(c.get("openings", "")))

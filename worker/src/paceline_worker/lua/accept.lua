@@ -5,7 +5,7 @@
 -- reply how many of them are done with (at least one; the rest is for the next run: a script must not hold up the others), then
 --       per record taken (earlier ones of the account come first): written, duplicates, account, kind, the trace of its first row;
 --       -2, 0, account, '', '' where it was refused; -1, -1, '', '', '' where there was none (accepted before: harmless)
--- keys  in:<rid>, inbox, no:<rid>, o:<id>, lanes, timers, due, counts
+-- keys  in:<rid>, inbox, no:<rid>, o:<id>, c:<name>:z, lanes, timers, due, counts
 -- Atomic per record and idempotent by operation id. A record that cannot be read is refused with a reason, never retried.
 --@include shared/moves.lua
 --@include shared/work.lua
@@ -70,7 +70,8 @@ local function accept(rid, held)
   local common, sender = record.common or {}, record.sender
   local lane = key.lane(account, sender)
   redis.call('SADD', a.key .. ':ln', sender)
-  local written, duplicates, other_content, transactional, bulk = 0, 0, 0, {}, {}
+  -- `zones`: of each set of zones its operations, in the order in which the record names the sets.
+  local written, duplicates, other_content, transactional, bulk, zones = 0, 0, 0, {}, {}, {}
   for _, row in ipairs(record.rows) do
     local o = key.operation(row.id)
     if redis.call('EXISTS', o) == 1 then
@@ -106,6 +107,9 @@ local function accept(rid, held)
         schedule(account, record.campaign, row.id, from, seq)
       elseif record.priority == 't' and not record.campaign then
         transactional[#transactional + 1] = row.id
+      elseif row.z then
+        if not zones[row.z] then zones[#zones + 1], zones[row.z] = row.z, {} end
+        table.insert(zones[row.z], row.id)
       else
         bulk[#bulk + 1] = row.id
       end
@@ -116,6 +120,14 @@ local function accept(rid, held)
   if #bulk > 0 and redis.call('RPUSH', key.bulk(lane, record.campaign or '-'), unpack(bulk)) == #bulk then
     was_empty = true
     campaign.offer(account, lane, record.campaign or '-', now)
+  end
+  local is_offered = false
+  for _, z in ipairs(zones) do
+    is_offered = zone.push(lane, record.campaign, z, false, now + HOP, zones[z]) or is_offered
+  end
+  if is_offered then
+    was_empty = true
+    campaign.offer(account, lane, record.campaign, now)
   end
   count(tally, 'written', written)
   if record.campaign then campaign.count_left(account, record.campaign, written, now) end

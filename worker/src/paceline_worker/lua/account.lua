@@ -184,8 +184,10 @@ elseif verb == 'remove' then
     if redis.call('EXISTS', lane .. ':t', key.bulk(lane, '-'), lane .. ':h') > 0 then return 'not empty' end
   end
   for _, open in ipairs(redis.call('SMEMBERS', k .. ':c')) do
-    local lane = key.lane(name, redis.call('HGET', key.campaign(open), 'f'))
-    if redis.call('EXISTS', key.bulk(lane, open), key.campaign(open) .. ':tm') > 0 then return 'not empty' end
+    if redis.call('EXISTS', key.campaign(open) .. ':tm') > 0 then return 'not empty' end
+    for _, sender in ipairs(campaign.senders(open)) do
+      if campaign.has_work(key.lane(name, sender), open) then return 'not empty' end
+    end
   end
   forget_digest(name)
   for _, sender in ipairs(senders) do redis.call('DEL', key.lane(name, sender), key.lane(name, sender) .. ':w') end

@@ -64,6 +64,10 @@ local function still_open(o, slot)
   if o.ph then return true end
   if o.vu and tonumber(o.vu) <= slot then return false end
   if o.wi and campaign.opening_at(o.wi, slot) ~= slot then return false end
+  if o.z then
+    local opens, closes = zone.opening(o.c, o.z, slot)
+    return closes ~= 0 and opens <= slot
+  end
   local c = o.source ~= '-' and campaign.of(o.c) or {}
   return not c.window or not c.closes or c.closes == '0' or slot < tonumber(c.closes)
 end

@@ -18,6 +18,7 @@
 -- keys  accounts, a:<acct> and its sets, lanes, c:<name>, o:<id> of heads and tails, workers, meta, inbox; read only
 -- Each account is read in one step, so its books balance. Cost: O(senders + open campaigns) of the accounts of a page.
 --@include keys.lua
+--@include zones.lua
 local verb = ARGV[1]
 local now = server_time()
 
@@ -31,7 +32,7 @@ local PAUSED_UNTIL, QUOTAS = 7, 14
 local COUNTS = { 'received', 'duplicate', 'refused', 'inbox', 'accepted', 'rejected', 'expired', 'cancelled', 'dead', 'held' }
 local CAMPAIGN = {
   'f', 'hold', 'sealed', 'received', 'duplicate', 'refused', 'inbox', 'written', 'accepted', 'rejected', 'expired', 'cancelled', 'dead',
-  'held', 'recent', 'vu', 'cap', 'cap_next', 'window', 'opens', 'closes', 'openings',
+  'held', 'recent', 'vu', 'cap', 'cap_next', 'window', 'opens', 'closes', 'openings', 'zoned', 'fs',
 }
 local at = {}
 for place, name in ipairs(CAMPAIGN) do at[name] = place end
@@ -39,6 +40,16 @@ for place, name in ipairs(CAMPAIGN) do at[name] = place end
 local function accepted_at(id) return id and tonumber(redis.call('HGET', key.operation(id), 't') or nil) end
 local function valid_until(id) return id and redis.call('HGET', key.operation(id), 'vu') or '' end
 local function older(a, b) return a and b and math.min(a, b) or a or b end
+
+-- Of a campaign in its recipients' hours: how many wait in a lane, and the oldest of the heads of its sets of zones.
+local function in_zones(lane, campaign)
+  local length, oldest = 0, nil
+  for z, waiting in pairs(zone.waiting(lane, campaign)) do
+    length = length + waiting
+    oldest = older(oldest, accepted_at(redis.call('LINDEX', zone.list(lane, campaign, z), 0)))
+  end
+  return length, oldest
+end
 
 -- From when a campaign that is not on hold may send; nil: its window is closed. Its dispatcher may not have attended to it yet.
 local function open_since(c)
@@ -58,14 +69,18 @@ local function campaigns_of(name, k)
     local c = redis.call('HMGET', key.campaign(campaign), unpack(CAMPAIGN))
     local sender = c[at.f]
     if sender then
-      local list = key.bulk(key.lane(name, sender), campaign)
+      local lane = key.lane(name, sender)
+      local list = key.bulk(lane, campaign)
       local length, later = redis.call('LLEN', list), redis.call('ZCARD', key.campaign(campaign) .. ':tm')
+      local first
+      if c[at.zoned] then length, first = in_zones(lane, campaign) end
       local woken = redis.call('ZSCORE', k .. ':tm', 'c:0:' .. campaign) and 1 or 0
       waiting, timed = waiting + length, timed + later - woken
       rows[#rows + 1] = { campaign, sender, c, length, later }
-      local since = length > 0 and not c[at.hold] and open_since(c)
+      local since = length > 0 and not c[at.hold] and (c[at.zoned] and zone.is_open(lane, campaign, now) and 0 or open_since(c))
+      if c[at.zoned] and since ~= 0 then since = nil end
       if since then
-        local head = accepted_at(redis.call('LINDEX', list, 0))
+        local head = first or accepted_at(redis.call('LINDEX', list, 0))
         oldest = older(oldest, head and math.max(head, since))
         local own = sending[sender] or { free = false, rate = 0 }
         if c[at.cap] then own.rate = own.rate + 1000000 / tonumber(c[at.cap]) else own.free = true end

@@ -185,10 +185,22 @@ local function within_window(o, slot)
   return from == slot
 end
 
+-- Whether the hours of its recipient are open at a slot; else it waits with the others of its zones, or has no opening left.
+local function within_zones(o, slot)
+  local opens, closes = zone.opening(o.c, o.z, slot)
+  if closes == 0 then
+    outcomes.finish(o, now, 'expired', { words = 'no opening of its campaign\'s window is left' }, retention)
+  elseif opens > slot then
+    lanes.enter(o, true, now)
+    zone.place(o.lane, o.c, o.z, slot)
+  end
+  return closes ~= 0 and opens <= slot
+end
+
 -- Why an operation whose turn has come ends without a call, or nil.
 local function too_late(o, slot)
   if o.ph then return nil end
-  if campaign.shut(o.c) then return 'no opening of its campaign\'s window is left' end
+  if not o.z and campaign.shut(o.c) then return 'no opening of its campaign\'s window is left' end
   if o.vu and tonumber(o.vu) <= slot then return 'its valid_until passed before its turn came' end
   return nil
 end
@@ -206,6 +218,7 @@ local function may_leave(a, o, slot)
     redis.call('RPUSH', o.lane .. ':k:' .. o.pair, o.id)
     return false
   end
+  if o.z and not o.ph and not within_zones(o, slot) then return false end
   return (not o.wi or o.ph or within_window(o, slot)) and (not o.rf or may_follow(o)) and within_budgets(a, o, slot)
 end
 

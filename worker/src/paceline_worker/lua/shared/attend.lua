@@ -24,14 +24,25 @@ seldom(attend, function()
     redis.call('HSET', key.campaign(name), 'opens', opens, 'closes', closes, 'openings', rest ~= '' and string.sub(openings, rest) or '')
   end
 
+  -- The end of an operation's wait for its not_before: to the tail of its source.
+  local function enter(a, c, name, id, now)
+    local sender, z = c.f, nil
+    if c.zoned or c.fs then
+      local own = redis.call('HMGET', key.operation(id), 'f', 'z')
+      sender, z = own[1] or sender, own[2]
+    end
+    local lane = key.lane(a.name, sender)
+    if z then zone.push(lane, name, z, false, now + HOP, { id }) else redis.call('RPUSH', key.bulk(lane, name), id) end
+  end
+
   -- Those whose not_before has come, to the tail of their source.
   local function let_in(a, name, now)
     local c = campaign.of(name)
-    local timers, list = key.campaign(name) .. ':tm', key.bulk(key.lane(a.name, c.f), name)
+    local timers = key.campaign(name) .. ':tm'
     for _, member in ipairs(redis.call('ZRANGEBYSCORE', timers, '-inf', int(now), 'LIMIT', 0, work.number('let_in', MOST_LET_IN))) do
       work.spend('let_in')
       redis.call('ZREM', timers, member)
-      redis.call('RPUSH', list, string.match(member, '[^:]+$'))
+      enter(a, c, name, string.match(member, '[^:]+$'), now)
     end
     local following = redis.call('ZRANGE', timers, 0, 0, 'WITHSCORES')[2]
     if following then campaign.wake(a.name, name, math.max(now, tonumber(following))) end
@@ -58,10 +69,14 @@ seldom(attend, function()
     return 0
   end
 
-  -- Some of a campaign's waiting operations, out of their list or their timers.
-  local function pop_waiting(list, timers, most)
-    local ids = redis.call('LPOP', list, most) or {}
-    if #ids > 0 then return ids end
+  -- Some of a campaign's waiting operations, out of their lists or their timers.
+  local function pop_waiting(a, name, timers, most)
+    for _, sender in ipairs(campaign.senders(name)) do
+      local lane = key.lane(a.name, sender)
+      local ids = campaign.of(name).zoned and zone.pop_any(lane, name, most) or redis.call('LPOP', key.bulk(lane, name), most) or {}
+      if #ids > 0 then return ids end
+    end
+    local ids = {}
     local members = redis.call('ZPOPMIN', timers, most)
     for i = 1, #members, 2 do ids[#ids + 1] = string.match(members[i], '[^:]+$') end
     return ids
@@ -69,13 +84,12 @@ seldom(attend, function()
 
   local function reap(a, name, now, retention)
     local c = campaign.of(name)
-    local timers, lane = key.campaign(name) .. ':tm', key.lane(a.name, c.f)
-    local list = key.bulk(lane, name)
-    source.leave(lane, name)
+    local timers = key.campaign(name) .. ':tm'
+    for _, sender in ipairs(campaign.senders(name)) do source.leave(key.lane(a.name, sender), name) end
     local gone, unreached = 0, {}
     -- The end of one may let in another that waited behind it.
     repeat
-      local ids = pop_waiting(list, timers, work.number('reap', MOST_REAPED))
+      local ids = pop_waiting(a, name, timers, work.number('reap', MOST_REAPED))
       for _, id in ipairs(ids) do
         work.spend('reap')
         gone = gone + cancel_one(id, a, name, now, retention, unreached)
@@ -87,7 +101,9 @@ seldom(attend, function()
       settled[#settled + 1] = { a.name, c.k, 'cancelled', gone }
       campaign.count_left(a.name, name, -gone, now)
     end
-    if redis.call('EXISTS', list, timers) > 0 then campaign.wake(a.name, name, now + REAP_PAUSE) end
+    local more = redis.call('EXISTS', timers) == 1
+    for _, sender in ipairs(campaign.senders(name)) do more = more or campaign.has_work(key.lane(a.name, sender), name) end
+    if more then campaign.wake(a.name, name, now + REAP_PAUSE) end
   end
 
   -- All that was uploaded has its outcome: the campaign's numbers are final.
@@ -96,13 +112,14 @@ seldom(attend, function()
     if c.completed_at or tonumber(c.left or 0) > 0 or tonumber(c.inbox or 0) > 0 then return end
     if c.sealed ~= '1' and c.hold ~= 'cancelled' then return end
   if campaign.of(name).doomed then
-    redis.call('UNLINK', key.campaign(name), key.campaign(name) .. ':tm', key.campaign(name) .. ':out')
+    redis.call('UNLINK', key.campaign(name), key.campaign(name) .. ':tm', key.campaign(name) .. ':out', key.campaign(name) .. ':z')
     redis.call('SREM', key.campaigns, name)
     redis.call('SREM', a.key .. ':c', name)
     redis.call('ZREM', a.key .. ':tm', 'c:0:' .. name)
     return
   end
     campaign.write(name, 'completed_at', int(now))
+    if campaign.of(name).zoned then redis.call('PEXPIRE', key.campaign(name) .. ':z', retention) end
     redis.call('SREM', a.key .. ':c', name)
     redis.call('ZREM', a.key .. ':tm', 'c:0:' .. name)
     local cancelled = c.hold == 'cancelled'
@@ -117,11 +134,15 @@ seldom(attend, function()
     if c.hold == 'cancelled' then
       reap(a, name, now, retention)
     elseif not c.hold then
-      advance_window(name, now + HOP)
+      if not c.zoned then advance_window(name, now + HOP) end
       let_in(a, name, now)
-      local lane = key.lane(a.name, c.f)
-      if redis.call('EXISTS', key.bulk(lane, name)) == 1 then campaign.offer(a.name, lane, name, now) end
-      lanes.refresh(a.name, c.f, now)
+      local rezoned = c.zoned and redis.call('HDEL', key.campaign(name), 'rezoned') == 1
+      for _, sender in ipairs(campaign.senders(name)) do
+        local lane = key.lane(a.name, sender)
+        if rezoned then zone.replace_all(lane, name, now + HOP) end
+        if campaign.has_work(lane, name) then campaign.offer(a.name, lane, name, now) end
+        lanes.refresh(a.name, sender, now)
+      end
     end
     complete(a, name, now, retention)
   end

@@ -8,15 +8,17 @@
 --   `auto_pause` pause above so many percent rejected (0 never; 20 unless given), `recent` the last outcomes: 'a' accepted, 'r' rejected
 --   `left`     operations accepted and not settled     `completed_at`     `forgets_at` when its first outcome is deleted (us)
 --   `tp`       the trace of its upload     `fresh` while nothing of it was ever begun     `doomed` it is to be deleted when nothing is left
+--   `zoned`    its window is in the hours of each recipient (zones.lua); `openings` and the like are of each set of zones then
 --   `keys`     whether its rows have keys (all, some, none)     `slots` what the places of its template mean, unless their names say it
 --@include keys.lua
 --@include sources.lua
+--@include zones.lua
 --@include shared/meta.lua
 local campaign = {}
 seldom(campaign, function()
   local FIELDS = {
     'a', 'f', 'pr', 'k', 'vu', 'mx', 'unk', 'ur', 'p', 'hold', 'weight', 'window', 'opens', 'closes', 'cap', 'cap_next', 'auto_pause',
-    'recent', 'forgets_at', 'completed_at', 'tp', 'fresh', 'doomed',
+    'recent', 'forgets_at', 'completed_at', 'tp', 'fresh', 'doomed', 'zoned', 'fs',
   }
   -- Outcomes of which the rejected share is taken.
   local RECENT = 100
@@ -48,10 +50,33 @@ seldom(campaign, function()
     timers.set(account, at)
   end
 
+  -- Its senders: one, unless it has several as "number:weight ..." in `fs`.
+  function campaign.senders(name)
+    local c = campaign.of(name)
+    if not c.fs then return { c.f } end
+    local senders = {}
+    for sender in string.gmatch(c.fs, '(%+%d+):') do senders[#senders + 1] = sender end
+    return senders
+  end
+
+  -- Whether an operation of a source waits in a lane.
+  function campaign.has_work(lane, name)
+    if name ~= '-' and campaign.of(name).zoned then return zone.has_work(lane, name) end
+    return redis.call('EXISTS', key.bulk(lane, name)) == 1
+  end
+
+  -- The next operation of a source that may leave at a slot, or nil.
+  function campaign.pop(lane, name, slot)
+    if name ~= '-' and campaign.of(name).zoned then return zone.pop(lane, name, slot) end
+    return redis.call('LPOP', key.bulk(lane, name))
+  end
+
   -- The time from which its operations may have a slot, as far as its window and its cap say.
-  function campaign.free_from(name, slot)
+  function campaign.free_from(lane, name, slot)
     local c = campaign.of(name)
     local from = math.max(slot, tonumber(c.cap_next or 0))
+    -- Not with the time of its cap, which may be taken away: openings that are over by then would be forgotten.
+    if c.zoned then return math.max(from, zone.free_from(lane, name, slot)) end
     if not c.window then return from end
     if not c.closes then return slot + 1 end  -- nobody attended to it yet
     if c.closes == '0' then return from end  -- there is no opening left: let them come, and expire
@@ -69,7 +94,7 @@ seldom(campaign, function()
       local hold = campaign.of(name).hold
       if hold == 'cancelled' then return campaign.wake(account, name, now) end
       if hold then return end
-      local from = campaign.free_from(name, now + HOP)
+      local from = campaign.free_from(lane, name, now + HOP)
       if from > now + HOP then return campaign.wake(account, name, from - HOP) end
     end
     source.enter(lane, name)
@@ -79,11 +104,11 @@ seldom(campaign, function()
   function campaign.may_send(account, lane, name, slot)
     if name == '-' then return true end
     local hold = campaign.of(name).hold
-    local from = not hold and campaign.free_from(name, slot)
+    local from = not hold and campaign.free_from(lane, name, slot)
     if from and from <= slot then return true end
     source.leave(lane, name)
     -- One that has run out of work is offered again with its next work.
-    if hold ~= 'paused' and redis.call('EXISTS', key.bulk(lane, name)) == 1 then campaign.wake(account, name, (from or slot) - HOP) end
+    if hold ~= 'paused' and campaign.has_work(lane, name) then campaign.wake(account, name, (from or slot) - HOP) end
     return false
   end
 
@@ -137,6 +162,7 @@ end
     redis.call('HDEL', key.campaign(name), 'completed_at')
     campaign.of(name).completed_at = nil
     redis.call('PERSIST', key.campaign(name) .. ':out')
+    if campaign.of(name).zoned then redis.call('PERSIST', key.campaign(name) .. ':z') end
     redis.call('SADD', key.account(account) .. ':c', name)
   end
 

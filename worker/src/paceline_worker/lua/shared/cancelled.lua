@@ -15,8 +15,6 @@ seldom(cancelled, function()
     return true
   end
 
-  local function list_of(o) return o.pr == 't' and o.lane .. ':t' or key.bulk(o.lane, o.source) end
-
   local function finish_it(o, now, retention)
     outcomes.finish(o, now, 'cancelled', { code = 'cancelled', words = 'cancelled: ' .. o.cn }, retention)
   end
@@ -28,7 +26,7 @@ seldom(cancelled, function()
     if o.s == 'g' then timers.set(CANCELLED .. id, now + GRANT_LEASE) end  -- when its worker does not ask begin.lua
     if o.s ~= 'w' then return nil end
     if not out_of_timers(o) then
-      if redis.call('LLEN', list_of(o)) > LONGEST_SEARCHED then return nil end
+      if redis.call('LLEN', lanes.list_of(o)) > LONGEST_SEARCHED then return nil end
       lanes.withdraw(o)
     end
     finish_it(o, now, retention)

@@ -47,7 +47,13 @@ seldom(lanes, function()
       redis.call(push, o.lane .. ':t', o.id)
       return
     end
-    if redis.call(push, key.bulk(o.lane, o.source), o.id) == 1 then campaign.offer(o.a, o.lane, o.source, now) end
+    local was_empty
+    if o.z and o.source ~= '-' then
+      was_empty = zone.push(o.lane, o.c, o.z, at_head, now + HOP, { o.id })
+    else
+      was_empty = redis.call(push, key.bulk(o.lane, o.source), o.id) == 1
+    end
+    if was_empty then campaign.offer(o.a, o.lane, o.source, now) end
   end
 
   -- Take the next operation of a lane that may have a slot, or nil; bulk sources take turns. Also whether the lane holds more.
@@ -57,9 +63,9 @@ seldom(lanes, function()
       local name = source.first(lane)
       if not name then return nil, false end
       if campaign.may_send(account, lane, name, slot) then
-        local id = redis.call('LPOP', key.bulk(lane, name))
+        local id = campaign.pop(lane, name, slot)
         -- Alone in the lane, it can take nobody's turn by coming back.
-        local left = redis.call('EXISTS', key.bulk(lane, name)) == 1 or (id and redis.call('ZCARD', lane .. ':w') > 1)
+        local left = campaign.has_work(lane, name) or (id and redis.call('ZCARD', lane .. ':w') > 1)
         if not left then source.leave(lane, name) end
         if id then return id, left end
       end
@@ -81,14 +87,19 @@ seldom(lanes, function()
     timers.set(o.a, until_then)
   end
 
+  -- The list of its lane in which an operation waits, or would.
+  function lanes.list_of(o)
+    if o.pr == 't' then return o.lane .. ':t' end
+    if o.z and o.source ~= '-' then return zone.list(o.lane, o.c, o.z) end
+    return key.bulk(o.lane, o.source)
+  end
+
   -- Take a waiting operation out of wherever it waits: the late answer of an earlier call has settled it.
   function lanes.withdraw(o)
     if redis.call('ZREM', key.account(o.a) .. ':tm', 'o:0:' .. o.id) == 1 then return end
     if redis.call('LREM', o.lane .. ':k:' .. o.pair, 1, o.id) == 1 then return end
-    if o.pr == 't' then
-      redis.call('LREM', o.lane .. ':t', 1, o.id)
-    elseif redis.call('LREM', key.bulk(o.lane, o.source), 1, o.id) == 0 and o.c then
-      redis.call('LREM', key.bulk(o.lane, o.c), 1, o.id)
+    if redis.call('LREM', lanes.list_of(o), 1, o.id) == 0 and o.c then
+      redis.call('LREM', o.z and zone.list(o.lane, o.c, o.z) or key.bulk(o.lane, o.c), 1, o.id)
     end
   end
 

@@ -7,7 +7,7 @@ local record_of = { CANCELLED = 'its campaign was cancelled' }
 local MOST_ROWS = 2000
 local LARGEST_RECORD, LARGEST_PAYLOAD = 16777216, 131072
 -- Field of a row -> the most bytes that it may have.
-local ROW = { id = 64, to = 128, p = LARGEST_PAYLOAD, m = LARGEST_PAYLOAD, rf = 64, nb = 17, vu = 17, wi = 4096, tp = 512, ik = 1040, dg = 128, rk = 4096 }
+local ROW = { id = 64, to = 128, p = LARGEST_PAYLOAD, m = LARGEST_PAYLOAD, rf = 64, nb = 17, vu = 17, wi = 4096, tp = 512, ik = 1040, dg = 128, rk = 4096, z = 16 }
 local COMMON = { a = 128, f = 32, pr = 1, k = 64, mx = 4, unk = 16, ur = 1, vu = 17, wi = 4096 }
 local NEEDED_OF_ROW, NEEDED_OF_COMMON = { 'id', 'to', 'p' }, { 'a', 'f', 'pr', 'k', 'mx', 'unk' }
 local TIMES = { 'nb', 'vu', 'mx' }
@@ -112,6 +112,18 @@ local function objection_to_row(row, common)
   end
 end
 
+-- Whether the zones of a row are known to its campaign; each set is asked for once.
+local known_zones = {}
+local function wrong_zone(row, name)
+  local zoned = name and campaign.of(name).zoned
+  if not zoned then return row.z and 'a row of the record has zones, and its campaign has no hours of its recipients' or nil end
+  if not row.z then return 'a row of the record has no zones, and its campaign has the hours of its recipients' end
+  if known_zones[row.z] == nil then
+    known_zones[row.z] = redis.call('HEXISTS', key.campaign(name) .. ':z', row.z .. ':words') == 1
+  end
+  return not known_zones[row.z] and 'a row of the record has zones that its campaign does not know' or nil
+end
+
 -- The senders that an account lists, between spaces, or nil. Read once for each account of a run.
 local senders_of = {}
 function record_of.senders(account)
@@ -131,7 +143,7 @@ function record_of.objection(record, held, a, name)
   local why = objection_to_whole(record, held, name) or objection_to_common(record, held)
   if why then return why end
   for _, row in ipairs(record.rows) do
-    why = objection_to_row(row, record.common or {})
+    why = objection_to_row(row, record.common or {}) or wrong_zone(row, name)
     if why then return why end
   end
 end

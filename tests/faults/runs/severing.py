@@ -20,6 +20,7 @@ from tests.support.servers import start_server
 LIMITED: Final[dict[str, Any]] = {"defaults": {"limits": ["3000/minute"]}, "latency_ms": 40, "latency_jitter_ms": 40}
 RATE: Final = "3000/minute"
 PACED: Final = 40.0
+PACED_SLOWLY: Final = 10.0
 # Scripts of the way of an operation, and who runs them.
 SCRIPTS: Final = (
     ("paceline", "submit"),
@@ -49,7 +50,7 @@ def server_kills(profile: Profile, seed: int, appendfsync: AppendFsync) -> Resul
             stopping.set()
             feeder.join()
             size = f"{profile.server_kills} kills, {appendfsync}"
-            return judged(built, fleet, "F5", "state server killed", size, longest_s, most_s=5.0)
+            return judged(built, fleet, "F5", "state server killed", size, longest_s, most_s=5.0, alone=True)
 
 
 def wiped_broker(profile: Profile, seed: int) -> Result:
@@ -68,7 +69,9 @@ def wiped_broker(profile: Profile, seed: int) -> Result:
                 longest_s = max(longest_s, built.recovery_s(time.time()))
             stopping.set()
             feeder.join()
-            return judged(built, fleet, "F7", "broker emptied", f"{profile.wipes} times", longest_s, most_s=5.0)
+            return judged(
+                built, fleet, "F7", "broker emptied", f"{profile.wipes} times", longest_s, most_s=5.0, alone=True
+            )
 
 
 def reply_cuts(profile: Profile, seed: int) -> Result:
@@ -100,22 +103,27 @@ def network(profile: Profile, seed: int) -> Result:
         built.add_account("acme", RATE, "window")
         with Fleet(built.environment, 2) as fleet:
             stopping = threading.Event()
-            feeder = feed(built, ["acme"], PACED, stopping, messages)
+            feeder = feed(built, ["acme"], PACED_SLOWLY, stopping, 10**6)
             for number in range(faults):
                 time.sleep(built.random.uniform(0.2, 1.5))
                 interrupts = disturb(built, proxy, number, profile.longest_hole_s)
                 ended_s = time.time()
-                if interrupts and feeder.is_alive():
+                if interrupts:
                     longest_s = max(longest_s, built.recovery_s(ended_s))
+            while len(built.sent) < messages:
+                time.sleep(0.1)
+            stopping.set()
             feeder.join()
             size = f"{messages} messages, {faults} faults"
-            return judged(built, fleet, "F9", "network cut, swallowed, delayed, refused", size, longest_s, most_s=8.0)
+            return judged(
+                built, fleet, "F9", "network cut, swallowed, delayed, refused", size, longest_s, most_s=8.0, alone=True
+            )
 
 
 def disturb(built: World, proxy: Proxy, number: int, longest_s: float) -> bool:
     """One fault of the network, and its end; True when nothing passed meanwhile."""
     kind = ("cut", "hole", "delay", "cut", "refuse")[number % 5]
-    hold_s = built.random.uniform(0.3, longest_s)
+    hold_s = 0.3 * (longest_s / 0.3) ** built.random.random()  # short ones are as many as long ones
     if kind == "cut":
         proxy.cut()
         return False

@@ -39,7 +39,7 @@ def bare_queue(profile: Profile, seed: int) -> Result:
                 "-m",
                 "celery",
                 "-A",
-                "tests.faults.bare",
+                "tests.faults.runs.bare",
                 "worker",
                 "--pool",
                 "threads",
@@ -91,27 +91,31 @@ def wait_until_idle(built: Any) -> Counter[str]:
     return Counter(str(arrival["body"]["text"]) for arrival in found)
 
 
-def kills(profile: Profile, seed: int) -> Result:
+def kills(profile: Profile, seed: int, policy: str) -> Result:
     """F1: SIGKILL of workers every 0.2 to 2 s while messages leave."""
     messages, number = profile.kills
     with world(seed, scenario=SLOW) as built:
         built.add_account("acme", RATE, "window")
         with Fleet(built.environment, 2) as fleet:
             stopping = threading.Event()
-            feeder = feed(built, ["acme"], PACED, stopping, messages)
-            for _ in range(number):
+            feeder = feed(built, ["acme"], min(PACED, messages / number), stopping, 10**6, policy=policy)
+            killed = 0
+            while killed < number or len(built.sent) < messages:
                 time.sleep(built.random.uniform(0.2, 2.0))
-                fleet.kill(built.random.randrange(2))
+                killed += fleet.kill(built.random.randrange(2))
             recovery_s = built.recovery_s(time.time())
+            stopping.set()
             feeder.join()
             return judged(
                 built,
                 fleet,
                 "F1",
-                "workers killed",
+                f"workers killed, {policy}",
                 f"{messages} messages, {number} kills",
                 recovery_s,
                 most_s=LEASE_S + 2,
+                alone=True,
+                figures={"kills": killed},
             )
 
 

@@ -1,0 +1,115 @@
+"""The report of a profile: each part of a fault is kept when it ends, so an interrupted profile goes on where it was."""
+
+import json
+import os
+import sys
+import threading
+import time
+import traceback
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Self
+
+from tests.faults.catalogue import FAULTS
+from tests.faults.profile import Profile
+from tests.faults.result import Result, as_json, as_markdown, from_dict, merged
+
+_LOOK_S = 5.0
+# Seeds of the parts of a fault lie so far from those of another seed's.
+_APART = 1000
+
+
+class Report:
+    """Runs faults, and keeps what came of them.
+
+    Args:
+        directory: of the parts that are kept, and of ``report.md`` and ``report.json``.
+        profile: the sizes.
+        seed: of all random choices.
+        about: what is run, one line; parts that were kept under another one are run again.
+        again: run also what passed before.
+    """
+
+    def __init__(self, directory: Path, profile: Profile, seed: int, about: str, *, again: bool = False) -> None:
+        self._directory = directory
+        self._profile = profile
+        self._seed = seed
+        self._about = about
+        self._again = again
+        self._parts: dict[str, list[Result]] = {}
+        self._lock = threading.Lock()
+        directory.mkdir(parents=True, exist_ok=True)
+
+    def run(self, name: str) -> None:
+        """Run the parts of a fault that have not passed on this commit with this seed."""
+        number = self._number_of_parts(name)
+        for part in range(number):
+            kept = None if self._again else self._kept(name, part)
+            result = kept or self._ran(name, part, number)
+            with self._lock:
+                self._parts.setdefault(name, []).append(result)
+            if kept is None:
+                self.write()
+
+    def results(self) -> list[Result]:
+        """The rows, one for each fault of which something was run."""
+        with self._lock:
+            parts = {name: list(found) for name, found in self._parts.items()}
+        return [merged(parts[name], self._number_of_parts(name)) for name in FAULTS if name in parts]
+
+    def write(self) -> str:
+        """Write the pages; returns the one for people."""
+        results = self.results()
+        page = as_markdown(results, about=self._about)
+        (self._directory / "report.md").write_text(page)
+        (self._directory / "report.json").write_text(as_json(results, about=self._about))
+        return page
+
+    def _number_of_parts(self, name: str) -> int:
+        return FAULTS[name].parts if self._profile.name == "full" else 1
+
+    def _path(self, name: str, part: int) -> Path:
+        return self._directory / f"{name.replace(' ', '-')}-{part + 1}.json"
+
+    def _kept(self, name: str, part: int) -> Result | None:
+        path = self._path(name, part)
+        if not path.exists():
+            return None
+        found = json.loads(path.read_text())
+        result = from_dict(found["result"])
+        return result if found["about"] == self._about and result.passed else None
+
+    def _ran(self, name: str, part: int, number: int) -> Result:
+        began_s = time.monotonic()
+        with _Load() as load:
+            try:
+                result = FAULTS[name].run(self._profile.scaled(100, number), self._seed * _APART + part)
+            except Exception as error:  # noqa: BLE001 - one run that breaks must not end the others
+                traceback.print_exc()
+                words = f"{type(error).__name__}: {str(error).splitlines()[:1]}"
+                result = Result(name.split(maxsplit=1)[0], "the run broke", name, failures=(words,))
+        result = replace(result, took_s=round(time.monotonic() - began_s, 1), load=round(load.highest, 1))
+        self._path(name, part).write_text(json.dumps({"about": self._about, "result": asdict(result)}))
+        verdict = "pass" if result.passed else "FAIL"
+        words = "; ".join(result.failures)
+        sys.stderr.write(f"{name} {part + 1}/{number}: {verdict} in {result.took_s:g} s {words}\n")
+        return result
+
+
+class _Load:
+    """The highest load of the machine within a block."""
+
+    def __enter__(self) -> Self:
+        self.highest = os.getloadavg()[0]
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._look, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _look(self) -> None:
+        while not self._over.wait(_LOOK_S):
+            self.highest = max(self.highest, os.getloadavg()[0])

@@ -1,0 +1,37 @@
+"""Who owns a key of the state server: what has neither expiry nor owner would stay for ever."""
+
+import re
+from typing import Final
+
+import redis
+
+from paceline import names
+
+_OWNED_BY_STATE: Final = re.compile(
+    r":(accounts|keys|due|timers|fl|inbox|meta|workers|outcomes|receipts|campaigns|tokens|c:[^:]+|in:[^:]+)$"
+)
+_OWNED_BY_CAMPAIGN: Final = re.compile(r":c:(?P<campaign>[^:]+):(?:tm|out|z)$")
+_OWNED_BY_ACCOUNT: Final = re.compile(r":(?:a|l|about|secret|hook):(?P<account>[^:]+)(?::.*)?$")
+
+
+def ownerless_keys(client: redis.Redis) -> list[str]:
+    """Keys of ours with neither expiry nor owner: what would stay for ever."""
+    root = names.STATE_ROOT
+    accounts = client.smembers(f"{root}:accounts")
+    leaks = []
+    for key in client.scan_iter(f"{root.replace('{', '?').replace('}', '?')}:*", count=1000):
+        tail = key.removeprefix(root)
+        if client.pttl(key) != -1 or _OWNED_BY_STATE.fullmatch(tail):
+            continue
+        owned = _OWNED_BY_ACCOUNT.fullmatch(tail)
+        if owned and owned["account"] in accounts:
+            continue
+        of_campaign = _OWNED_BY_CAMPAIGN.fullmatch(tail)
+        if of_campaign and not client.hexists(f"{root}:c:{of_campaign['campaign']}", "completed_at"):
+            continue
+        if tail.startswith(":f:") and client.hget(f"{root}:o:{tail[3:]}", "s") in ("w", "g", "s", "d"):
+            continue
+        if tail.startswith(":o:") and client.hmget(key, "s", "oc") not in (["d", "accepted"], ["d", "rejected"]):
+            continue
+        leaks.append(key)
+    return sorted(leaks)
