@@ -285,7 +285,7 @@ def _contract() -> Section:
             ),
             graph(
                 "Credits left",
-                "Against the backlog: below it, not all of it can be sent.",
+                "Against the backlog: with fewer credits than backlog, not everything can be sent.",
                 Query(credit, "credits"),
                 Query(f"sum({each('paceline_backlog_operations', 'account', 'priority', where=_THIS)})", "backlog"),
                 empty="Not said",

@@ -128,7 +128,7 @@ def suspensions(where: str = "") -> boards.AnnotationQuery:
         "Suspended",
         holds(each("paceline_account_suspended", "reason", where=where)),
         BAD,
-        "An account is suspended ({{reason}}): its backlog stays, nothing of it leaves.",
+        "An account is suspended ({{reason}}): its backlog stays, nothing leaves.",
     )
 
 
@@ -176,7 +176,7 @@ def new_release() -> boards.AnnotationQuery:
     versions = "count by (version) (paceline_build_info)"
     return _annotation(
         "New release",
-        # One that was away for a moment is not new.
+        # A worker that was away for a moment is not new.
         f"{versions} unless count by (version) (last_over_time(paceline_build_info[1h] offset $__rate_interval))",
         "purple",
         "The first workers of {{version}} run.",

@@ -1,4 +1,4 @@
-"""The streams of outcomes, read: who answers for a message elsewhere learns here what became of it (docs/outcomes.md)."""
+"""The streams of outcomes, read: services learn here the outcome of their messages (docs/outcomes.md)."""
 
 import re
 import time

@@ -25,7 +25,7 @@ from zoneinfo import ZoneInfo
 from paceline.errors import InvalidOperation
 from paceline.times import utc
 
-# Twice a day on every day of the week is half of it.
+# Twice a day on every day of the week is half of that.
 LONGEST_WINDOW: Final = 500
 MOST_OPENINGS: Final = 400
 RECIPIENT: Final = "recipient"
@@ -156,7 +156,7 @@ class Window:
 
         Returns:
             Pairs of instants in UTC: the first that is open and the first that is not any more. They are in order and do
-            not touch. The first may have opened before ``begin`` (of one that lasts for days, the last two days before
+            not touch. The first may have opened before ``begin`` (of an opening of several days, the last two days before
             are told), and the last may close after ``end`` (hours that begin after it are not joined to it).
 
         Raises:

@@ -168,7 +168,7 @@ class EmbeddedServer:
         self._end(KILL)
 
     def restart(self) -> None:
-        """Starts the server again, on the same directory and port; one that still runs is stopped first.
+        """Starts the server again, on the same directory and port; a running server is stopped first.
 
         Raises:
             PortTakenError: Another program took the port in between.

@@ -46,7 +46,7 @@ class Campaign:
         return run(forecasting(self.name), self._state)
 
     def plan(self) -> Plan:
-        """What is left of it: what that costs, when it leaves, and what stands in its way. Changes nothing.
+        """Plan the rest of the campaign: its cost, its times, and its obstacles. Changes nothing.
 
         Returns:
             The plan of waiting operations, all taken to be valid as long as the campaign is.
@@ -123,7 +123,7 @@ class Campaign:
         """Delete the campaign while no message has left: workers delete waiting operations, and its name is free.
 
         Raises:
-            NotFound, CampaignConflict: there is none, it is cancelled, or something of it has left already.
+            NotFound, CampaignConflict: no such campaign, it is cancelled, or a message has left already.
         """
         self._control("delete")
 

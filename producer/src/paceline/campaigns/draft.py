@@ -173,7 +173,7 @@ def _check_text(template: str, *, has_url: bool) -> None:
 
 
 def _sample_address(url: str) -> str:
-    """An address as a row could make it: a placeholder stands behind the host, or is all of it."""
+    """An address as a row could make it: a placeholder stands behind the host, or is the whole address."""
     if "{" not in url:
         return url
     if _WHOLE_ADDRESS.fullmatch(url):
@@ -260,7 +260,7 @@ def differences(described: Draft, existing: Mapping[str, str]) -> str:
 
     Args:
         described: the campaign that is to be.
-        existing: the fields of the one that is.
+        existing: the fields of the existing campaign.
     """
     pairs = {
         "account": (described.account, existing.get("a")),

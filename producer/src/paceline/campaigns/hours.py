@@ -98,7 +98,7 @@ def check_hours(name: str, existing: Mapping[str, str], window: str | None) -> N
     Args:
         name: the campaign.
         existing: its fields; empty for a new one.
-        window: the one that is to be; None: it stays.
+        window: the new window; None: no change.
 
     Raises:
         CampaignConflict: they were uploaded for another window.

@@ -58,7 +58,7 @@ class Plan:
         ends_at: when the last one leaves, if it is valid that long; None when not all ever leave.
         in_time: recipients that leave while they are valid.
         late_from: the first of the recipients (from 1) that would expire; None when all are in time.
-        problems: sentences: why it would fail, all or part of it.
+        problems: sentences: why the campaign would fail, wholly or in part.
         warnings: sentences: what else is worth knowing.
         samples: the first messages, filled.
         empty: of each column of the template, recipients for whom it is empty.
@@ -246,7 +246,7 @@ class _Campaign:
         template: payload of its messages.
         ends: until when it is valid.
         fields: its hash, options included.
-        before: operations of it that wait already and leave first.
+        before: its operations that wait already and leave first.
         others: operations of the account that wait and are not planned here.
         parts_before: the same as `before`, for each sender and set of time zones.
         openings: of each set of time zones.
@@ -375,7 +375,7 @@ def counted(number: int, noun: str) -> str:
 
 
 def _account(state: State, name: str, sender: str) -> dict[str, Any]:
-    """look.lua's ``account`` reply of one that may send from this number."""
+    """look.lua's ``account`` reply, if the account may send from this number."""
     found = state.account(name)
     if found is None:
         raise UnknownAccount(f"no account named {name!r}: add it with `paceline accounts add {name}`")
@@ -418,7 +418,7 @@ def _conflict(described: Draft, existing: Mapping[str, str], keys: str) -> str |
 
 
 def _sample(campaign: _Campaign) -> Operation:
-    """One message of it: what it takes, all of them take."""
+    """One message of the campaign: all of them take the same calls and credits."""
     return SendMessage(
         account=campaign.account,
         sender=campaign.sender,

@@ -205,7 +205,7 @@ def foresee(lanes: Sequence[Lane], pace: Pace, rows: Rows, *, sender: str, name:
     most = _leaving_before(ends, total, leave)
     in_time, read_so_far, late_from = 0, 0, None
     for end, number in rows.runs():
-        # One that has expired leaves its turn to the next.
+        # An expired row leaves its turn to the next.
         taken = min(number, max(0, most[bisect_right(ends, end) - 1] - in_time))
         if taken < number and late_from is None:
             late_from = read_so_far + taken + 1

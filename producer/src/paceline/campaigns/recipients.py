@@ -29,7 +29,7 @@ _LONGEST_KEY: Final = 256
 
 @dataclass(frozen=True, slots=True)
 class _Fixed:
-    """A text without its values: how long it is, and whether there is anything to be seen of it."""
+    """A text without its values: its length, and whether a reader would see anything."""
 
     length: int
     is_seen: bool

@@ -105,7 +105,7 @@ def waiting(
         clock: tells seconds.
 
     Returns:
-        What became of it.
+        Its outcome, or the worker's answer.
 
     Raises:
         Conflict: its key belongs to another content.

@@ -180,7 +180,7 @@ class _Account:
                 wait = 0.0
                 if position - queue.served > _CRUMB and queue.rate:
                     wait = (position - queue.served) / queue.rate
-                # One that would leave just when its list may not send any more leaves when it may again.
+                # An operation whose turn comes just when its list may no longer send leaves when the list may again.
                 if queue.rate and queue.rate * (end - self._now - wait) > _CRUMB:
                     ahead = self._total + wait * sum(other.rate for other in self._queues)
                     found[number] = Departure(self._start_us + round(self._now + wait), round(ahead))

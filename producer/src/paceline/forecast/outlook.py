@@ -162,7 +162,7 @@ def with_source(lanes: Iterable[Lane], sender: str, source: Source) -> list[Lane
 
     Args:
         lanes: from `lanes_of`.
-        sender: whose lane it is in; one that has no lane gets one.
+        sender: whose lane it is in; a sender without a lane gets one.
         source: the source.
     """
     of_sender = {lane.sender: lane for lane in lanes}

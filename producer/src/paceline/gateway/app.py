@@ -38,7 +38,7 @@ def build(
         settings: broker and state.
         rate: requests a second that one token may make.
         largest_body: bytes of a request.
-        outbox: used instead of one that is opened with the application.
+        outbox: used instead of an outbox of the application's own.
 
     Returns:
         An ASGI application.

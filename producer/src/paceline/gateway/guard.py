@@ -114,7 +114,7 @@ Runs = Annotated[Token, Depends(allowed("campaigns"))]
 
 
 def seen(token: Token, account: str) -> None:
-    """Refuse an account that a token may not know of, in the words for one that is not there.
+    """Refuse an account that a token may not know of, in the words for a missing account.
 
     Raises:
         UnknownAccount: always in the same words.

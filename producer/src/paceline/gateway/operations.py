@@ -65,7 +65,7 @@ def _sending(model: type[Operation]) -> Callable[..., Awaitable[Written]]:
 
 
 async def status(op_id: Id, token: Reads, outbox: Box) -> dict[str, Any]:
-    """Where one operation is, or what became of it."""
+    """The state of one operation, or its outcome."""
     return _shown(await outbox.status(op_id), token)
 
 

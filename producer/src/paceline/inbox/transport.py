@@ -44,7 +44,7 @@ class Connection(kombu.Connection):  # type: ignore[misc, name-defined]
         *arguments: Any,
         **options: Any,
     ) -> Any:
-        if errback:  # a consumer connects: one that the server lets in and then refuses comes back at once
+        if errback:  # a consumer connects: a consumer that the server lets in and then refuses comes back at once
             self._calm_down(callback=options.get("callback"))
         pause_s = min(interval_start, random.uniform(*_PAUSE_S))  # noqa: S311 - jitter, no secret
         said_s = float("-inf")

@@ -5,7 +5,7 @@
 --
 -- accounts        set     account names
 -- keys            hash    keyed digest of an API key -> the account that has it; `?<acct>` for one whose digest cannot be there
--- due             zset    account -> server time (us) from which a slot of it may be granted; never later than that, perhaps earlier
+-- due             zset    account -> server time (us) from which its slot may be granted; never later than that, perhaps earlier
 -- timers          zset    account -> server time (us) at which its timers or its paused senders need attention; likewise. Also `><id>`:
 --                         the operations that follow that one are to be released; `!<id>`: that one is to be cancelled
 -- fl              zset    operation in flight -> lease expiry (us), of all accounts; its size is how many are in flight
@@ -30,7 +30,7 @@
 -- f:<id>          list    operations that follow this one and wait for its outcome; removed by it
 -- u:<uuid>        string  the operation that has this message or group at the provider; expires like the operation
 -- a:<acct>        hash    account, as far as sending needs it: limits, budgets, bucket, pause, breaker, suspension; `due` its score there
--- about:<acct>    hash    what people and producers read of it: rates in words, senders, what /info said, since when it is there
+-- about:<acct>    hash    fields that people and producers read: rates in words, senders, what /info said, since when it is there
 -- secret:<acct>   hash    its encrypted key, and the digest by which one key under two names is found
 -- hook:<acct>     hash    digest of the token that its receipts come with
 -- a:<acct>:n      hash    counts since the account was added
@@ -41,7 +41,7 @@
 --                         plus BULK (account.lua), so that transactional work comes first
 -- a:<acct>:in     zset    its inbox records -> time of writing (us): accepted in this order, whatever hint comes first
 -- a:<acct>:tm     zset    operations that wait for a time -> due (us): `n:<seq>:<id>` not before, `o:0:<id>` back-off ends,
---                         `v:<other>:<id>` valid until, of one that follows another; `c:0:<campaign>` is to be attended to
+--                         `v:<other>:<id>` valid until, of a follower; `c:0:<campaign>` is to be attended to
 -- a:<acct>:sp     zset    paused senders -> end of the pause (us)
 -- a:<acct>:held   zset    operations of unknown outcome -> since when (us)
 -- a:<acct>:q:<us> list    slots of the last N grants, for the quota of that window; expires with it

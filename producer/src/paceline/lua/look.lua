@@ -73,7 +73,7 @@ local function lanes_of(account)
   local known = {}
   for _, sender in ipairs(senders) do known[sender] = true end
   for sender in pairs(campaigns) do
-    if not known[sender] then senders[#senders + 1] = sender end  -- nothing of it was accepted yet
+    if not known[sender] then senders[#senders + 1] = sender end  -- no operation was accepted yet
   end
   for _, sender in ipairs(senders) do
     local lane = key.lane(account, sender)

@@ -87,7 +87,7 @@ def value_of(value: Any) -> str:
 
 
 def is_blank(text: str) -> bool:
-    """Whether a reader would see nothing of it."""
+    """True if a reader would see nothing."""
     return _INVISIBLE.fullmatch(text) is not None
 
 

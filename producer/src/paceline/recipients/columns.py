@@ -28,8 +28,8 @@ class Reading:
     """How recipients are to be read; the first three also hold for rows that a program makes.
 
     Args:
-        to_column: which column holds the numbers; None: the one that is called `to`.
-        ignored: columns that mean nothing, though they are called much like one that does.
+        to_column: which column holds the numbers; None: the column called `to`.
+        ignored: columns without a meaning, although their names resemble a special one.
         country: two letters: numbers without a country code are of this country, and numbers are cleaned; None: E.164 only.
         delimiter: between the cells of a table; None: found out.
         encoding: of a file; None: found out, as far as that is certain.
@@ -53,7 +53,7 @@ def reading_of(
     """A `Reading`, checked; arguments as there.
 
     Raises:
-        InvalidOperation: names the one that cannot be.
+        InvalidOperation: names the wrong argument.
     """
     if to_column is not None and not folded(to_column):
         raise InvalidOperation("to_column: is empty")
@@ -188,7 +188,7 @@ def _only_exact(names: Sequence[str], wanted: str) -> str:
 
 
 def _column(names: Sequence[str], wanted: str, to: str) -> str | None:
-    """The column that a template means: by its very name, else by what is left of it without case and blanks."""
+    """The column that a template means: by its exact name, else by its name without case and blanks."""
     if wanted in names:
         return _only_exact(names, wanted)
     return _only(names, folded(wanted), wanted) or (to if folded(wanted) == TO else None)

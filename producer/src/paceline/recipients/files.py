@@ -181,7 +181,7 @@ def _without_mark(head: bytes) -> str:
 
 
 def _first_wrong(file: BinaryIO, encoding: str) -> tuple[int, int, bytes] | None:
-    """Place, line and surroundings of the first byte that the encoding does not have; None when all of it can be read."""
+    """Place, line and surroundings of the first byte that the encoding does not have; None when every byte can be read."""
     decoder, read, line, behind = codecs.getincrementaldecoder(encoding)(), 0, 1, b""
     try:
         while True:

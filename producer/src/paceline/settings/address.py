@@ -146,7 +146,7 @@ def read_state(text: str) -> Address:
         The address of one Redis or Valkey server.
 
     Raises:
-        ValueError: it is none; the words quote no part of it.
+        ValueError: it is none; the words quote no part of the address.
     """
     address = _read(text)
     if address.scheme not in _PLAIN:
@@ -166,7 +166,7 @@ def read_broker(text: str) -> Broker:
         The broker for kombu.
 
     Raises:
-        ValueError: it cannot be one; the words quote no part of it.
+        ValueError: it cannot be one; the words quote no part of the address.
     """
     _check_characters(text)
     scheme = text.partition("://")[0]

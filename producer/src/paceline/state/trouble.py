@@ -15,7 +15,7 @@ from redis.exceptions import (
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-# After these a connection leads to the wrong server, or to one that is not ready: the next command asks where the right one is.
+# After these a connection leads to the wrong server, or to a server that is not ready: the next command asks for the right one.
 LEADS_ASTRAY: Final = (RedisConnectionError, ReadOnlyError)
 
 # What stands in the server's words -> ours. redis-py takes the first word away from some.

@@ -76,7 +76,7 @@ def entry_of(entry_id: str, found: Mapping[str, str]) -> OutcomeEntry:
     """Read one entry of a stream.
 
     Args:
-        entry_id: the stream's id of it.
+        entry_id: of the entry in its stream.
         found: its fields; those of a later release are ignored.
 
     Returns:
@@ -105,7 +105,7 @@ def entry_of(entry_id: str, found: Mapping[str, str]) -> OutcomeEntry:
 
 
 def entries_of(entry_id: str, found: Mapping[str, str]) -> list[OutcomeEntry]:
-    """Read one entry of a stream; one that tells of many recipients that were not reached is an entry for each.
+    """Read one entry of a stream; an entry about many unreached recipients becomes an entry for each.
 
     Args:
         entry_id: of the entry in its stream.

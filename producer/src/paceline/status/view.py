@@ -68,7 +68,7 @@ class Status:
         code: the provider's last status code, or a word where there was none.
         words: the provider's words, or ours, about the last answer.
         expected_at: when it is expected to leave; None when settled, or while nothing may leave.
-        why: one sentence: why it waits, or what became of it.
+        why: one sentence: the reason for waiting, or the outcome.
         metadata: as it was given.
         result: what its calls brought: ``numbers`` (number to ``accepted``, ``code``, ``invited``, ``words``) of an operation
             with participants, ``check`` of a number check, ``calls`` answered of an operation of several calls.
@@ -162,11 +162,11 @@ def status_of(found: Mapping[str, Any]) -> Status:
 
 
 def _history(o: Mapping[str, str]) -> tuple[Event, ...]:
-    """The story as state tells it. What follows a line break in the provider's words is no line of it."""
+    """The story as state tells it. A line break in the provider's words begins no new event."""
     story = [Event(instant(o["t"]), "enqueued")]
     lines = map(_LINE.fullmatch, (o.get("ev") or "").split("\n"))
     story += [Event(instant(of["at"]), of["what"], of["code"] or None, of["words"] or None) for of in lines if of]
-    # The slot of one that was looked up last is that of the look-up, and what was given up never left.
+    # The slot of a looked-up operation is that of the look-up, and a given-up operation never left.
     left = o["s"] == "d" and o["oc"] not in {"expired", "cancelled"} and story[-1].what != "looked up"
     if left and o.get("sl"):
         story.append(Event(instant(o["sl"]), "sent"))
@@ -220,7 +220,7 @@ def _forecast(found: Mapping[str, Any], state: str) -> tuple[int | None, str]:
 
 
 def _turn(found: Mapping[str, Any], campaign: Mapping[str, Any]) -> tuple[int | None, str]:
-    """When the turn of one that stands in a list comes, and what it waits for."""
+    """When the turn of a listed operation comes, and what it waits for."""
     o, account = found["operation"], found["account"]
     now = int(o["now"])
     leaves = expected_departure(found)

@@ -78,7 +78,7 @@ class Watch:
 
     def look(self) -> tuple[list[AccountView], list[str]]:
         """The accounts now, and what has happened at the provider since the last look, in sentences."""
-        # One that is still in work is read again next time: its answer is missing.
+        # A request still in work is read again next time: its answer is missing.
         fresh = self._sandbox.arrivals(len(self.arrivals))
         done = next((i for i, arrival in enumerate(fresh) if arrival["finished_us"] is None), len(fresh))
         self.arrivals += fresh[:done]
@@ -88,7 +88,7 @@ class Watch:
         return views, self._storyteller.tell(fresh[:done])
 
     def scrape(self, worker: str, port: int) -> bool:
-        """Read a worker's counters; those of one that does not answer stay as they were.
+        """Read a worker's counters; the counters of a silent worker stay as they were.
 
         Args:
             worker: its name.

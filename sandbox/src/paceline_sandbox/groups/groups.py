@@ -136,7 +136,7 @@ class GroupBook:
         return self._groups.get(uuid)
 
     def add(self, group: Group) -> None:
-        """Records a group; one that the sandbox's callers made counts for its owner's day."""
+        """Records a group; a group made through the sandbox counts for its owner's day."""
         self._groups[group.uuid] = group
         if not group.assumed:
             self._made.setdefault(group.owner, deque()).append(group.created_us)

@@ -361,11 +361,19 @@ def budgets_text(rates: Mapping[str, str]) -> str:
     for kind, text in rates.items():
         if kind != "*" and kind not in KINDS:
             raise InvalidOperation(f"budget: {kind!r} is no kind of operation; * means any call")
-        for n, window_us in parse_rates(text):
+        for n, window_us in _rates_of(kind, text):
             if n > _LARGEST_BUDGET:
                 raise InvalidOperation(f"budget: above {_LARGEST_BUDGET} of {kind} is not supported")
             found.append(f"{kind}:{n}:{window_us}")
     return " ".join(found)
+
+
+def _rates_of(kind: str, text: str) -> list[tuple[int, int]]:
+    """The rates of one budget; an error speaks of the budget, not of the account's limit."""
+    try:
+        return parse_rates(text)
+    except InvalidOperation as error:
+        raise InvalidOperation(f"budget: {kind}: {str(error).removeprefix('limit: ')}") from None
 
 
 def _reserve(percent: int) -> str:

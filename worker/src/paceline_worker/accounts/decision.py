@@ -28,7 +28,7 @@ class Add:
         """What is added.
 
         Args:
-            info: what ``/info`` told of it.
+            info: its answer to ``/info``.
         """
         asked = self.row.wanted
         budgets = {**DEFAULT_BUDGETS, **(asked.budgets or {})}

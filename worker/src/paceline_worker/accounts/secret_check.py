@@ -1,4 +1,4 @@
-"""Whether the secret key is the one that the stored API keys were encrypted under: asked before a worker starts."""
+"""The check before a worker starts: does the secret key decrypt the stored API keys?"""
 
 from typing import Final
 
@@ -10,14 +10,15 @@ from paceline.state.calls import State
 from paceline.state.scripts import Script
 from paceline_worker.accounts.secrets import KeyRing
 
-# So many stored keys are tried; one that opens is enough.
+# Number of stored keys that are tried; one success is enough.
 _MOST: Final = 20
 
 
 def check_secret(client: redis.Redis, ring: KeyRing) -> None:
     """Refuse a secret key that opens no stored API key: it would suspend one account after the other.
 
-    One that opens some is taken: a rotation may be under way, and a single key that was tampered with stops its account only.
+    A secret that decrypts some is accepted: a rotation may be under way. A single key that was tampered with stops only
+    its account.
 
     Args:
         client: the state server.

@@ -148,7 +148,7 @@ class _Told:
 
     Args:
         total: how many rows there are.
-        quiet: tell nothing: all of it is in the JSON.
+        quiet: print nothing: everything is in the JSON.
     """
 
     def __init__(self, total: int, *, quiet: bool) -> None:

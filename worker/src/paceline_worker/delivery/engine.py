@@ -257,11 +257,11 @@ class Engine:
     async def _ask_until_final(
         self, hint: Hint, slot_us: int, *, questions: int = 0, begun: bool = False
     ) -> tuple[Answered, int] | None:
-        """Begin the operation just before its slot, or just before the one that it moves to; None when it is not ours to send.
+        """Begin the operation just before its slot, or just before its new slot; None when it is not ours to send.
 
         Args:
             hint: the grant.
-            slot_us: its slot; one that has passed asks at once.
+            slot_us: its slot; a passed slot asks at once.
             questions: how many were asked before.
             begun: whether the last answer let it leave.
         """

@@ -48,7 +48,7 @@ class Standing:
     Args:
         paused: its worker takes no hints, so it grants nothing.
         granting: it takes part in granting, and the state server answered it last.
-        granter: it is the one that looks for what is due; the others stand by.
+        granter: this worker looks for due operations; the others stand by.
         fleet: what the last heartbeat learnt; None while this worker is not in the fleet.
         fleet_at_s: monotonic time of that heartbeat.
         answered: whether the state server answered it last; None while it does not ask.
@@ -240,7 +240,7 @@ class Dispatcher:
         return max(0.0, min(_IDLE_SLEEP_S, self._until_s(self._own_due_us)))
 
     def _after_beat(self, fleet: Fleet, *, took_over: bool) -> bool:
-        """Wake up when this worker became the one that grants, and take care of the inbox; True when there may be more of it."""
+        """Wake up when this worker became the granter, and take care of the inbox; True when the inbox may hold more."""
         if took_over:
             self._wake.set()
         now_s = time.monotonic()

@@ -264,7 +264,7 @@ class _TakenSlots:
             )
             span_us = self._now_us - at_us
             if span_us >= _LEAST_WINDOW_US:
-                # One that was removed and added again begins again at 0.
+                # An account that was removed and added again starts at 0.
                 taken += max(0, self._taken[one.name] - before) * _WINDOW_US / span_us
                 allowed += one.plain_per_s * _WINDOW_US / 1e6
         return min(1.0, taken / allowed) if allowed else None

@@ -7,9 +7,9 @@
 --         limits:  3 '', then field, value ... to change; the bucket keeps its time
 --         suspend: 3 reason, 4 version of the key that was refused ('' or missing: whatever its key is)
 --         rotate:  3 version of the key that is there, 4 encrypted key, 5 its version, 6 '1' when it is another key, not the same one
---                  encrypted again, 7 digests of it, the one to keep first
+--                  encrypted again, 7 its digests, the one to keep first
 --         whose:   2 digests: nothing is changed
---         digest:  3 version of its key, 4 digests of it, the one to keep first; '' when the key cannot be read
+--         digest:  3 version of its key, 4 its digests, the one to keep first; '' when the key cannot be read
 --         no digest: nothing; of a page of accounts that were added before there were digests
 --         resume, remove, key, known: nothing
 --         keys: 2 ... accounts

@@ -89,7 +89,7 @@ local function account_of(name)
   return accounts[name]
 end
 
--- An account of the same name that was added later knows nothing of it.
+-- An account of the same name that was added later has no trace.
 local function is_of_account(o)
   local a = account_of(o.a)
   return a and tonumber(redis.call('HGET', key.about(a.name), 'added_at') or 0) <= tonumber(o.t)

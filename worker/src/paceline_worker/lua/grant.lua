@@ -173,7 +173,7 @@ local function within_budgets(a, o, slot)
   return true
 end
 
--- Whether its own window is open at a slot; else it waits for the next opening like one that is not to be sent before, or has
+-- Whether its own window is open at a slot; else it waits for the next opening like a scheduled operation, or has
 -- none left.
 local function within_window(o, slot)
   local from = campaign.opening_at(o.wi, slot)

@@ -5,7 +5,7 @@
 --         take:   2 account, 3 digest of the token they came with, then uuid, status ('sent' | 'not_sent' | 'received' | 'read'), when
 --                 (us; '' not told) per receipt
 --         digest: 2 account
---         open:   2 account, 3 digest of the new token, 4 digest of the one that it takes the place of ('' none), 5 '1' when a person
+--         open:   2 account, 3 digest of the new token, 4 digest of the replaced token ('' none), 5 '1' when a person
 --                 was shown it
 --         close:  2 account
 --         show:   2 account

@@ -213,7 +213,7 @@ class Bucket:
             self.floor_us = max(self.floor_us, earliest)
 
     def move(self, slot_us: int, earliest_us: int) -> int:
-        """Take the first slot at or after a time instead of one that was missed, under the same limits.
+        """Take the first slot at or after a time instead of a missed slot, under the same limits.
 
         Args:
             slot_us: the slot that was missed.

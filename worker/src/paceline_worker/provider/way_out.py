@@ -1,4 +1,4 @@
-"""Whether this worker can reach the provider. One that cannot steps back, so that the others send what it would keep."""
+"""Can this worker reach the provider? If not, it steps back, so that the others send its share."""
 
 import asyncio
 import time

@@ -22,7 +22,7 @@ def new_token() -> str:
 
 
 def digest_of(token: str) -> str:
-    """What state keeps of a token. It has more entropy than any password, so a plain hash tells nothing of it."""
+    """The stored form of a token. A token has more entropy than any password, so a plain hash reveals nothing."""
     return hashlib.sha256(token.encode()).hexdigest()
 
 

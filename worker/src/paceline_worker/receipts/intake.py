@@ -1,4 +1,4 @@
-"""Takes what the provider posts: is the token right, what does the body tell, what did state make of it?"""
+"""Takes what the provider posts: is the token right, what does the body say, what did state record?"""
 
 import asyncio
 import re

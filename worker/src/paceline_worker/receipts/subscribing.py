@@ -45,7 +45,7 @@ class Result(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """One event of one number, and what became of it.
+    """One event of one number, and the result of its subscription.
 
     Args:
         wish: which event of which number.
@@ -145,8 +145,8 @@ class Subscriber:
     ) -> AsyncIterator[Subscription]:
         """Let the provider post the receipts of some numbers to the account's address.
 
-        The account gets a token when it has none. It keeps the one it has when the provider has an address with it; one that was
-        never shown to anybody and is nowhere at the provider is replaced. Old webhooks of ours are removed.
+        An account without a token gets one. It keeps its token when the provider has an address with it; a token that was
+        never shown and is nowhere at the provider is replaced. Outdated webhooks of ours are removed.
 
         Args:
             tokens: of accounts, in state.

@@ -27,7 +27,7 @@ class NotHeld(Refusal):
 
 
 class CampaignCancelled(Refusal):
-    """The operation's campaign was cancelled: nothing of it is sent again."""
+    """The operation's campaign was cancelled: none of its operations is sent again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class HeldOperation:
         account: account name.
         kind: such as ``message.to_number``.
         since: when it was held.
-        words: the last that was heard of it.
+        words: the last report.
     """
 
     id: str

@@ -45,7 +45,7 @@ def aconnect(
     address = read_address(url)
     options: dict[str, Any] = {
         "decode_responses": True,
-        # None is repeated; but one that leads to the wrong server is closed.
+        # None is repeated; but a connection to the wrong server is closed.
         "retry": Retry(NoBackoff(), 0, supported_errors=LEADS_ASTRAY),
         **socket_options(address, answer_timeout_s),
     }

@@ -124,7 +124,7 @@ class Fleet:
         capacity: operations all live workers may have in flight.
         intake: operations all live workers take on now.
         workers: how many live workers.
-        grants: whether this worker is the one that grants.
+        grants: True if this worker is the granter.
         granter_until_us: until when some worker grants, unless it says so again (server us); 0 when none does.
         cpu_us: CPU that a call costs a worker, 0 when none has measured.
     """
@@ -149,7 +149,7 @@ class Beat:
         way_s: how long the way from a grant to its call takes at least; 0: not measured.
         longest_way_s: how long it takes at the most.
         lateness_s: how late its operations lately were.
-        wants_grant_s: for how long it wants to be the one that grants; 0: not at all.
+        wants_grant_s: for how long it wants to be the granter; 0: not at all.
     """
 
     capacity: int
@@ -471,7 +471,7 @@ class DeliveryState:
         return list(reply[2:]), int(reply[1]) if reply[1] else None
 
     async def keys(self, accounts: Sequence[str]) -> list[tuple[str, int]]:
-        """The encrypted keys of accounts and their versions; '' and 0 for one that was removed."""
+        """The encrypted keys of accounts and their versions; '' and 0 for a removed account."""
         reply = await self._account.arun(self.client, "keys", *accounts)
         return [(text or "", int(version or 0)) for text, version in zip(reply[::2], reply[1::2], strict=True)]
 

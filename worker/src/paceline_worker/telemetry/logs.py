@@ -102,7 +102,7 @@ def _shown(value: Any) -> Any:
 
 
 def _indented(trace: str) -> str:
-    """A traceback keeps its line breaks; indented, no line of it, nor of an error's words, passes for a line of the log."""
+    """A traceback keeps its line breaks; indented, none of its lines, nor of an error's words, passes for a line of the log."""
     return "\n".join(f"  {_escaped(line)}" for line in trace.split("\n"))
 
 

@@ -2,7 +2,7 @@
 
 Nothing of ours travels with a message, so it is found by what it is: written by the API, with the same content, in the
 conversation, since the call (docs/provider.md, 5). Which operation a found message belongs to is decided in
-settle.lua: one that another operation is known to have sent is not taken again, so identical texts are compared by count.
+settle.lua: a message that another operation is known to have sent is not taken again, so identical texts are compared by count.
 
 A history may be stale, so absence alone proves nothing: before a message is sent again, the sender's history must have shown a
 message of ours that is younger than the call (`CANARY`), and the conversation, read after that, must still be without it (`PROOF`).
@@ -21,7 +21,7 @@ from paceline_worker.provider.answers import Answer, Meaning, handle
 from paceline_worker.verdict.policy import Verdict, retry_delay
 
 # Phases of look-ups, as settle.lua and begin.lua name them: for the first time; whether the history is fresh; with a fresh history;
-# for the last time, with one that stayed stale.
+# for the last time, with a history that stayed stale.
 FIRST: Final = "l1"
 CANARY: Final = "l2"
 PROOF: Final = "l3"
@@ -198,7 +198,7 @@ def _is_same(entry: Mapping[str, Any], payload: Mapping[str, Any]) -> bool:
 
 
 def _is_same_place(shown: Any, asked: Mapping[str, str] | None) -> bool:
-    """Whether two pins may be one; no document tells whether a history shows them, so one that is not shown may."""
+    """Whether two pins may be one; no document tells whether a history shows them, so a pin that is not shown may."""
     if not isinstance(shown, dict):
         return True
     if asked is None:

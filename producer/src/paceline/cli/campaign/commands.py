@@ -221,7 +221,7 @@ def _tell(state: State, name: str, *, json_output: bool, sentence: Callable[[Pro
 
 
 def _tell_ahead(state: State, name: str, *, json_output: bool, verb: str) -> None:
-    """Say what is expected of it now."""
+    """Say the campaign's new expectation."""
     found: dict[str, Any] = campaign_status.found(state, name)
     seen = expect(state, name, found)
     if json_output:

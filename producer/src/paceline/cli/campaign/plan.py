@@ -8,7 +8,7 @@ from paceline.errors import PacelineError
 
 
 class PlanFailsError(PacelineError):
-    """The campaign would fail, all or part of it."""
+    """The campaign would fail, wholly or in part."""
 
 
 def tell_plan(plan: Plan, *, as_json: bool) -> None:

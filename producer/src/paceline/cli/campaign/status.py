@@ -29,7 +29,7 @@ def status(
     ] = False,
     json_output: Json = False,
 ) -> None:
-    """Show how far a campaign is, why nothing leaves if so, and when the last of it is expected to leave.
+    """Show how far a campaign is, why nothing leaves if so, and when its last operation is expected to leave.
 
     JSON: name, state (uploading, running, paused, cancelling, cancelled, complete), why (of a pause or a cancellation),
     account, sender, created_at, completed_at, valid_until, weight, rate, window, auto_pause (percent), uploaded, complete,

@@ -35,7 +35,7 @@ _MOST_ROWS: Final = 10_000
 
 
 def participants_of(given: list[str] | None, path: Path | None, sender: str | None = None) -> tuple[str, ...]:
-    """All numbers, those of the options first. One that a file repeats is taken once.
+    """All numbers, those of the options first. A number that a file repeats is taken once.
 
     Args:
         given: from ``--participant``.

@@ -87,7 +87,7 @@ class _Telling:
         self._as_json = as_json
 
     def acceptance(self, wait: float | None) -> None:
-        """Say that it is written, or what a worker made of it within so many seconds."""
+        """Say that it is written, or a worker's answer within so many seconds."""
         sentence = f"{self._receipt.id} is written."
         try:
             if wait is not None:

@@ -17,7 +17,7 @@ from paceline.cli.render import counted, one_line, say
 from paceline.errors import InvalidOperation, StateUnavailable
 from paceline.outcomes import OutcomeEntry, Outcomes, is_before
 
-# The recipient and what became of it first: what people look for.
+# Recipient and outcome first: people look for them.
 COLUMNS: Final = (
     "to", "outcome", "code", "words", "message_uuid", "id", "account", "campaign", "kind", "accepted_at", "settled_at",
     "entry_id", "key",

@@ -16,7 +16,7 @@ local MOST_LOOKS = 20
 local STALE_LOOKS = 4
 -- A group shows in its sender's list minutes after it was made.
 local GROUP_PATIENCE = 12
--- An operation whose call ended so many workers is sent no more: perhaps it is the one that ends them. A look-up that does so counts
+-- An operation whose call ended so many workers is sent no more: perhaps it ends them. A look-up that does so counts
 -- as many.
 local MOST_LOST, LOST_LOOK = 3, 7
 local COMMON_FIELDS = { 'a', 'f', 'pr', 'k', 'vu', 'mx', 'unk', 'ur' }

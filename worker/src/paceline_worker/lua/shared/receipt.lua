@@ -39,7 +39,7 @@ seldom(receipt, function()
     }
     entry.add_given(told, o)
     redis.pcall('XADD', key.outcomes, 'MAXLEN', '~', entry.MOST_KEPT, '*', unpack(told))
-    -- One that expired with its campaign is not made again.
+    -- A record that expired with its campaign is not made again.
     if o.c and redis.call('EXISTS', key.campaign(o.c) .. ':out') == 1 then
       redis.pcall('XADD', key.campaign(o.c) .. ':out', '*', unpack(told))
     end
@@ -51,7 +51,7 @@ seldom(receipt, function()
     local common = o.c and fields(key.campaign(o.c), { 'a', 'k' }) or {}
     local kind = o.k or common.k or ''
     if not o.t or (o.a or common.a) ~= account then return 'unknown' end
-    -- An account of the same name that was added later knows nothing of it, and has not counted it.
+    -- An account of the same name that was added later has no trace of the message, and has not counted it.
     if tonumber(o.t) < tonumber(redis.call('HGET', key.about(account), 'added_at') or 0) then return 'unknown' end
     -- The message that was deleted has the same handle.
     if kind == 'message.delete' and o.rf then return receipt.note(account, o.rf, status, at, now) end

@@ -56,7 +56,7 @@ local function number_of_rows(record)
   return number == #record.rows and number or 0
 end
 
--- The campaign that a record was written for, or nil: none, or one that there is not.
+-- The campaign that a record was written for, or nil: none, or an unknown campaign.
 function record_of.campaign(held)
   local name = held.campaign
   if not name or name == '' or string.find(name, '[:%c]') then return nil end
@@ -148,7 +148,7 @@ function record_of.objection(record, held, a, name)
   end
 end
 
--- How many operations a record counts as in the books; one that was not written by an Outbox may say anything.
+-- How many operations a record counts as in the books; a record that no Outbox wrote may say anything.
 function record_of.counted(held)
   return held.count and string.match(held.count, '^%d%d?%d?%d?$') and tonumber(held.count) or 0
 end
