@@ -24,6 +24,7 @@ MENU: Final = {
         "docs/operations.md",
         "docs/outcomes.md",
         "docs/receipts.md",
+        "docs/webhooks.md",
         "docs/gateway.md",
     ),
     "Operate": (

@@ -30,6 +30,7 @@ COUNTED = {
     ("paceline_worker_way_seconds", "gauge", ()),
     ("paceline_slots_moved", "counter", ()),
     ("paceline_inbox_records_refused", "counter", ()),
+    ("paceline_state_forgotten", "counter", ()),
     ("paceline_broker_messages_refused", "counter", ("reason",)),
     ("paceline_build", "info", ("version",)),
 }
@@ -55,6 +56,7 @@ def touch(metrics: Metrics, account: str = ACCOUNT) -> None:
     metrics.deferred(account, "throttled")
     metrics.given_back(1)
     metrics.moved()
+    metrics.state_forgot()
     metrics.message_refused("body")
     metrics.sent("t", 0.001, 1.0)
     metrics.answered(account, ENDPOINT, "202", 0.1)

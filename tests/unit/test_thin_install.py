@@ -59,9 +59,19 @@ def test_the_outbox_imports_without_the_extras() -> None:
 
 def test_the_distribution_has_its_extras() -> None:
     """The extras of the README exist."""
-    assert {"worker", "cli", "otel", "embedded", "sandbox", "xlsx", "fastapi", "django", "gateway", "dev"} == set(
-        distribution("paceline").metadata.get_all("Provides-Extra") or ()
-    )
+    assert {
+        "worker",
+        "cli",
+        "otel",
+        "embedded",
+        "sandbox",
+        "xlsx",
+        "fastapi",
+        "django",
+        "gateway",
+        "hooks",
+        "dev",
+    } == set(distribution("paceline").metadata.get_all("Provides-Extra") or ())
 
 
 def brought_by(extra: str) -> set[str]:

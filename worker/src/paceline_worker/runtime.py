@@ -84,6 +84,7 @@ class Runtime:
             grace_s=settings.reconcile_grace_s,
             namespace=settings.namespace,
             longest_lease_s=settings.http_deadline_s + LEASE_MARGIN_S,
+            on_forgotten=self.metrics.state_forgot,
         )
         self._dispatcher = Dispatcher(
             worker=self._owner,

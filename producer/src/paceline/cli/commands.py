@@ -138,6 +138,11 @@ BESIDE: Final[dict[str, Command]] = {
             needs=_PROVIDER,
         ),
         Command(
+            "paceline_worker.cli.hooks:app",
+            "Webhooks out: post signed events to other services.",
+            needs=("aiohttp", "cryptography", "prometheus_client", "standardwebhooks", "structlog"),
+        ),
+        Command(
             "paceline_worker.cli.doctor:doctor",
             "Find obstacles to sending: state, broker, provider, limits of this machine.",
             needs=_PROVIDER,

@@ -13,7 +13,7 @@ from paceline.campaigns.recipients import Row
 from paceline.errors import NotFound
 from paceline.gateway.answers import Box, Limit, problems
 from paceline.gateway.guard import Reads, Refusal, Runs, seen
-from paceline.gateway.shapes import CampaignIn, Campaigns, CampaignView, Uploaded, Why
+from paceline.gateway.shapes import Approval, CampaignIn, Campaigns, CampaignView, Uploaded, Why
 from paceline.gateway.tokens import Token
 from paceline.state import questions
 
@@ -117,6 +117,12 @@ async def resume(name: Named, token: Runs, outbox: Box) -> None:
     await (await _found(outbox, name, token)).resume()
 
 
+@routes.post("/campaigns/{name}/approve", status_code=204, responses=problems(404, 409))
+async def approve(name: Named, approval: Approval, token: Runs, outbox: Box) -> None:
+    """Let it leave."""
+    await (await _found(outbox, name, token)).approve(approval.by)
+
+
 @routes.post("/campaigns/{name}/cancel", status_code=204, responses=problems(404, 409))
 async def cancel(name: Named, token: Runs, outbox: Box, why: Why | None = None) -> None:
     """Let nothing begin ever again."""
@@ -145,4 +151,6 @@ def _view(name: str, fields: dict[str, str]) -> dict[str, Any]:
     progress = progress_of(name, fields)
     numbers = {"total": progress.total, "remaining": progress.remaining, "outcomes": dict(progress.outcomes)}
     receipts = {"sent": progress.sent, "delivered": progress.delivered, "read": progress.read}
-    return {"name": name, "account": fields["a"], "state": progress.state, "why": progress.why} | numbers | receipts
+    approval = {"approval": progress.approval, "approved_by": progress.approved_by}
+    state = {"name": name, "account": fields["a"], "state": progress.state, "why": progress.why}
+    return state | approval | numbers | receipts

@@ -1,7 +1,7 @@
 """What the gateway answers, for its OpenAPI document."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -74,6 +74,8 @@ class CampaignView(BaseModel):
     account: str
     state: CampaignState
     why: str | None
+    approval: Literal["needed", "given"] | None
+    approved_by: str | None
     total: int
     remaining: int
     outcomes: dict[str, int]
@@ -117,6 +119,15 @@ class CampaignIn(CampaignOptions):
     )
     url: str | None = None
     paused: bool = False
+    needs_approval: bool = False
+
+
+class Approval(BaseModel):
+    """Who lets a campaign leave."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    by: str = Field(min_length=1, max_length=100, examples=["Ada Lovelace"])
 
 
 class Why(BaseModel):

@@ -21,6 +21,9 @@
 -- early           string  until when receipts may wait for their message (us); expires
 -- campaigns       set     campaign names
 -- tokens          hash    tokens of the HTTP gateway -> what they may do, and digests (JSON)
+-- hooks           set     ids of webhooks out; hooks:runners zset runner -> until when it is there (ms)
+-- wh:<id>         hash    a hook: where events go, its place in the stream, its lease; and under it the events that wait (hooks.lua)
+-- signing:<id>    string  the sealed secrets of a hook
 -- c:<name>        hash    campaign: template, common options, counts, what holds it back (campaigns.lua)
 -- c:<name>:z      hash    of a campaign in its recipients' own hours: sets of time zones and their openings (zones.lua);
 --                         expires like c:<name>:out

@@ -71,9 +71,11 @@ class State:
         *,
         paused: bool = False,
         uploading: bool = False,
+        needs_approval: bool = False,
     ) -> str:
         """As `questions.open_campaign`."""
-        return self.ask(questions.open_campaign(name, common, digest, options, paused=paused, uploading=uploading))
+        how = {"paused": paused, "uploading": uploading, "needs_approval": needs_approval}
+        return self.ask(questions.open_campaign(name, common, digest, options, **how))
 
     def seal_campaign(self, name: str, offered: int, invalid: int) -> None:
         """As `questions.seal_campaign`."""

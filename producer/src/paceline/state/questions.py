@@ -61,6 +61,7 @@ def open_campaign(
     *,
     paused: bool = False,
     uploading: bool = False,
+    needs_approval: bool = False,
 ) -> Question[str]:
     """Create a campaign or continue it; see campaign.lua.
 
@@ -71,11 +72,20 @@ def open_campaign(
         options: what may change.
         paused: a new one begins paused.
         uploading: a new one is held until its upload is whole.
+        needs_approval: it is held until somebody approves it.
     """
     given = {"name": name, "common": common, "digest": digest, "options": options}
-    whether = {"paused": paused, "uploading": uploading}
+    whether = {"paused": paused, "uploading": uploading, "needs_approval": needs_approval}
     held = "1" if paused else "2" if uploading else "0"
-    arguments = ("open", name, json.dumps(common), digest, json.dumps(options or {}), held)
+    arguments = (
+        "open",
+        name,
+        json.dumps(common),
+        digest,
+        json.dumps(options or {}),
+        held,
+        "1" if needs_approval else "0",
+    )
     return Question("campaign", arguments, str, "open_campaign", given | whether)
 
 

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -246,6 +246,7 @@ class WorkerState:
         grace_s: how long an unknown outcome rests before it is looked up.
         longest_lease_s: how long a begun operation is left alone.
         namespace: whose state it is.
+        on_forgotten: called when the state server came back without writes that it had acknowledged.
     """
 
     def __init__(
@@ -257,7 +258,9 @@ class WorkerState:
         grace_s: float,
         longest_lease_s: float = 20.0,
         namespace: str = names.NAMESPACE,
+        on_forgotten: Callable[[], None] = lambda: None,
     ) -> None:
+        self._on_forgotten = on_forgotten
         self._longest_lease_us = int(longest_lease_s * 1e6)
         self._grace_us = int(grace_s * 1e6)
         self._check = RunCheck(names.state_root(namespace))
@@ -352,6 +355,7 @@ class WorkerState:
         forgotten_us = self._memory.forgotten_us(int(before) if before else None, int(now))
         if forgotten_us is not None:
             say_forgotten(forgotten_us)
+            self._on_forgotten()
         self._memory.acknowledged(int(now) + int(ttl_s * 1e6))
         return Fleet(int(total), int(intake), int(workers), grants == "1", int(until), int(cpu))
 

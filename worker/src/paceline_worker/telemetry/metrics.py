@@ -98,6 +98,11 @@ class Metrics:
         )
         for reason in REASONS:
             self._refused.labels(reason)
+        self._forgot = Counter(
+            "paceline_state_forgotten",
+            "Times the state server came back without writes that it had acknowledged, as this worker's heartbeats tell.",
+            registry=registry,
+        )
         self._records = Counter(
             "paceline_inbox_records_refused",
             "Refused inbox records, by reason.",
@@ -152,6 +157,10 @@ class Metrics:
     def deferred(self, account: str, reason: str) -> None:
         """An operation was told "not now"."""
         self._deferrals.labels(self._account(account), reason).inc()
+
+    def state_forgot(self) -> None:
+        """The state server came back without something that it had acknowledged."""
+        self._forgot.inc()
 
     def given_back(self, number: int) -> None:
         """Leases ran out before begin."""

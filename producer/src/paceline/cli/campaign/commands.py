@@ -84,6 +84,24 @@ def resume(name: Name, *, json_output: Json = False) -> None:
         _tell_ahead(state, name, json_output=json_output, verb="goes on")
 
 
+@app.command(epilog=example('paceline campaign approve spring --by "Ada Lovelace"'))
+def approve(
+    name: Name,
+    *,
+    by: Annotated[str, typer.Option("--by", metavar="WHO", help="Who approves; shown beside the campaign.")],
+    json_output: Json = False,
+) -> None:
+    """Let a campaign leave that was started with --needs-approval.
+
+    Approving twice changes nothing. Exit code 1 when it needs no approval, or is cancelled or complete.
+
+    JSON: what `campaign status --json` prints, as it is then.
+    """
+    with opened_state() as state, named_as_options():
+        Campaign(name, state).approve(by)
+        _tell_ahead(state, name, json_output=json_output, verb="is approved")
+
+
 @app.command(
     epilog=example(
         "paceline campaign change spring --rate 100/minute --weight 3",

@@ -8,7 +8,9 @@
 --   `auto_pause` pause above so many percent rejected (0 never; 20 unless given), `recent` the last outcomes: 'a' accepted, 'r' rejected
 --   `left`     operations accepted and not settled     `completed_at`     `forgets_at` when its first outcome is deleted (us)
 --   `tp`       the trace of its upload     `fresh` while no operation was ever begun     `doomed` it is to be deleted when nothing is left
+--   `ended`    whether it was complete before
 --   `zoned`    its window is in the hours of each recipient (zones.lua); `openings` and the like are of each set of zones then
+--   `approval` 'needed' | 'given', `approved_by`, `approved_at`     `begins_paused` it stays paused when it is approved
 --   `keys`     whether its rows have keys (all, some, none)     `slots` what the places of its template mean, unless their names say it
 --@include keys.lua
 --@include sources.lua

@@ -31,6 +31,7 @@ seldom(outcomes, function()
     }
     if detail.count then
       told[#told + 1], told[#told + 2] = 'count', detail.count
+      if detail.first then told[#told + 1], told[#told + 2] = 'first', '1' end
     else
       entry.add_given(told, o)
     end
