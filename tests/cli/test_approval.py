@@ -40,7 +40,7 @@ def test_nothing_leaves_before_somebody_approves(cli: Cli, upload: Any, worker: 
     worker.accept_all()
     assert [] == worker.grant()
     refusal = cli("campaign", "resume", "spring").refusal(1)
-    assert "campaign 'spring' waits for an approval: `paceline campaign approve spring --by WHO`" == refusal
+    assert "campaign 'spring' needs an approval first: `paceline campaign approve spring --by WHO`" == refusal
     assert [] == worker.grant()
     assert 0 == cli("campaign", "approve", "spring", "--by", " Ada  Lovelace ").code
     assert 1 == len(worker.grant())
@@ -154,7 +154,7 @@ def test_a_service_approves_and_tests_too() -> None:
     rows = [{"to": "+15550600001", "name": "Ana"}]
     given: Any = {"account": "acme", "sender": SENDER, "template": "Hi {name}", "recipients": rows}
     campaign = outbox.start_campaign("spring", **given, needs_approval=True)
-    with pytest.raises(CampaignConflict, match="waits for an approval"):
+    with pytest.raises(CampaignConflict, match="needs an approval first"):
         campaign.resume()
     with pytest.raises(InvalidOperation, match="name who approves"):
         campaign.approve("")

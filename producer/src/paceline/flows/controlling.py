@@ -107,7 +107,9 @@ def _conclude(reply: str, verb: str, name: str) -> None:
             f"messages of campaign {name!r} have left already: pause or cancel the campaign, and upload the rest under another name"
         )
     if reply == "not approved":
-        raise CampaignConflict(f"campaign {name!r} waits for an approval: `paceline campaign approve {name} --by WHO`")
+        raise CampaignConflict(
+            f"campaign {name!r} needs an approval first: `paceline campaign approve {name} --by WHO`"
+        )
     if reply == "needs no approval":
         raise CampaignConflict(f"campaign {name!r} needs no approval: it was started without --needs-approval")
     if reply == "unknown campaign":

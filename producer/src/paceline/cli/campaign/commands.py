@@ -88,14 +88,14 @@ def resume(name: Name, *, json_output: Json = False) -> None:
 def approve(
     name: Name,
     *,
-    by: Annotated[str, typer.Option("--by", metavar="WHO", help="Who approves; shown beside the campaign.")],
+    by: Annotated[str, typer.Option("--by", metavar="WHO", help="Name of the person who approves.")],
     json_output: Json = False,
 ) -> None:
-    """Let a campaign leave that was started with --needs-approval.
+    """Approve a campaign that was started with --needs-approval.
 
-    Approving twice changes nothing. Exit code 1 when it needs no approval, or is cancelled or complete.
+    Approving twice changes nothing. Exit code 1 when the campaign needs no approval, or is cancelled or complete.
 
-    JSON: what `campaign status --json` prints, as it is then.
+    JSON: the new status, as `campaign status --json` prints it.
     """
     with opened_state() as state, named_as_options():
         Campaign(name, state).approve(by)

@@ -91,7 +91,7 @@ def start(
     ] = False,
     needs_approval: Annotated[
         bool,
-        typer.Option("--needs-approval", help="Nothing leaves before `campaign approve NAME --by WHO`."),
+        typer.Option("--needs-approval", help="Hold the campaign until `campaign approve NAME --by WHO`."),
     ] = False,
     test: Annotated[
         str | None,
