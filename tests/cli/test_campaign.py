@@ -92,7 +92,7 @@ def test_the_file_of_bad_rows_can_be_chosen(cli: Cli, tmp_path: Path) -> None:
     recipients = tmp_path / "people.csv"
     recipients.write_text("to,name\n12,Bob\n")
     sentence = cli(*campaign_arguments(recipients), "--invalid", str(tmp_path / "bad.csv")).refusal()
-    assert "has nothing to send: 1 bad row left out" in sentence
+    assert "has no rows to send: 1 bad row left out" in sentence
     assert (tmp_path / "bad.csv").exists()
 
 

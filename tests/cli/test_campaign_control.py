@@ -104,7 +104,7 @@ def test_cancelling_is_final(cli: Cli, verb: list[str]) -> None:
 @pytest.mark.parametrize("verb", VERBS, ids=" ".join)
 def test_what_is_complete_is_left_alone(cli: Cli, verb: list[str]) -> None:
     """Nothing can be asked of a complete campaign; that is exit 1."""
-    assert cli(*command(verb)).refusal() == "campaign 'spring' is complete: every operation of it has its outcome"
+    assert cli(*command(verb)).refusal() == "campaign 'spring' is complete: every operation has its outcome"
 
 
 @pytest.mark.parametrize("verb", VERBS, ids=" ".join)
@@ -295,6 +295,6 @@ def test_help_has_an_example(cli: Cli, verb: str) -> None:
     """The help of each command says what it does and what its JSON is, and shows a command to copy."""
     answer = cli("campaign", verb, "--help")
     assert (answer.code, answer.err) == (0, "")
-    assert "JSON: what `campaign status --json` prints" in " ".join(answer.out.split())
+    assert "as `campaign status --json` prints it" in " ".join(answer.out.split())
     assert f"paceline campaign {verb} spring" in answer.out.partition("Example:")[2]
     assert max(map(len, answer.out.partition("Example:")[0].splitlines())) <= 80

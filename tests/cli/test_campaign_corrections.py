@@ -46,7 +46,7 @@ def test_the_corrected_campaign_is_continued_by_the_corrected_command(cli: Cli, 
     """And no longer by the first one, which says what differs."""
     cli("campaign", "change", "spring", "--template", "Hello {name}!")
     assert cli(*spring, "--template", "Hello {name}!").code == 0
-    assert "exists with another template. While nothing has left" in cli(*spring).refusal()
+    assert "exists with another template. While no message has left" in cli(*spring).refusal()
     assert "exists with another sender and template" in cli(*spring, "--from", "+15550100009").refusal()
 
 
@@ -54,8 +54,8 @@ def test_the_corrected_campaign_is_continued_by_the_corrected_command(cli: Cli, 
 @pytest.mark.parametrize(
     ("words", "template"),
     [
-        ("--template: the rows that were uploaded bring nothing for {city}", "Hi {name} of {city}"),
-        ("--template: the rows that were uploaded bring nothing for {name|you}", "Hi {name|you}"),
+        ("--template: the uploaded rows have no value for {city}", "Hi {name} of {city}"),
+        ("--template: the uploaded rows have no value for {name|you}", "Hi {name|you}"),
         ("--template: {{name}} would be sent", "Hi {{name}}"),
         ("--template: is empty", ""),
         ("--template: the brace at position 4", "Hi {"),
@@ -82,7 +82,7 @@ def test_what_has_left_is_not_corrected(cli: Cli, worker: Worker) -> None:
     assert cli("campaign", "change", "spring", "--template", "Hello {name}").code == 0  # granted is not begun
     worker.settle(hint, verb="finish", outcome="accepted", code="202")
     for command in (["change", "spring", "--template", "Bye {name}"], ["delete", "spring"]):
-        assert cli("campaign", *command).refusal().startswith("something of campaign 'spring' has left already")
+        assert cli("campaign", *command).refusal().startswith("messages of campaign 'spring' have left already")
     assert ["spring"] == listed(cli)
 
 
@@ -101,7 +101,7 @@ def test_an_undone_campaign_may_be_started_again(cli: Cli, spring: list[str], wo
     worker.accept_all()
     [hint] = worker.grant()  # granted, and given back: it had a turn, and nothing left
     refused = cli("campaign", "delete", "spring", "--wait", "0").refusal()
-    assert refused.startswith("campaign 'spring' is being deleted by the workers, with 3 operations left")
+    assert refused.startswith("campaign 'spring' is still being deleted by the workers (3 operations left)")
     assert "is being deleted: try again" in cli(*spring).refusal()
     worker.state.give_back([hint], "the test gives it back")
 

@@ -73,7 +73,7 @@ def test_an_address_is_forgotten(cli: Cli) -> None:
     assert cli("receipts", "off", "quick").out == "Account quick has no address.\n"
     first = address(cli)
     assert cli("receipts", "show", "quick", "--json").json["open"] is True
-    assert cli("receipts", "off", "quick").out == "Receipts of account quick are not taken any more.\n"
+    assert cli("receipts", "off", "quick").out == "Account quick no longer accepts receipts.\n"
     shown = cli("receipts", "show", "quick", "--json").json
     assert (shown["open"], shown["since"]) == (False, None)
     assert "closed: the account has no address" in cli("receipts", "show", "quick").out

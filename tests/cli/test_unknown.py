@@ -52,7 +52,7 @@ def test_a_list_is_cut_at_its_limit(cli: Cli, worker: Worker) -> None:
     """And says how many there are."""
     ops = [hold(cli, worker) for _ in range(3)]
     assert [one["id"] for one in cli("unknown", "list", "--limit", "2", "--json").json] == ops[:2]
-    assert "The oldest 2 of 3 operations; --limit shows more.\n" in cli("unknown", "list", "--limit", "2").out
+    assert "The oldest 2 of 3 operations; --limit lists more.\n" in cli("unknown", "list", "--limit", "2").out
     assert "--limit" not in cli("unknown", "list", "--limit", "3").out
 
 
@@ -61,7 +61,7 @@ def test_release_sends_again(cli: Cli, worker: Worker) -> None:
     """Several at once; `status` says that they wait, and they can leave."""
     ops = [hold(cli, worker) for _ in range(2)]
     why = cli("explain", ops[0]).out
-    assert f"held for a person: `paceline unknown release {ops[0]}` or `drop {ops[0]}`." in why
+    assert f"so a person decides: `paceline unknown release {ops[0]}` or `drop {ops[0]}`." in why
     answer = cli("unknown", "release", *ops, ops[0])
     assert (answer.code, answer.err) == (0, "")
     assert answer.out.splitlines() == [f"Operation {op} waits at the head of its lane." for op in ops]

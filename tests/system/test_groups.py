@@ -212,7 +212,7 @@ def test_followers_of_an_unknown_creation_wait(desk: Stack) -> None:
     made = create(desk, on_unknown="hold")
     follow = followers(desk, made)
     desk.status_when(made, "held")
-    why = f"it waits for operation {made.id}, which it follows"
+    why = f"it follows operation {made.id}, which has no result yet"
     assert [(why, 0)] * 3 == [
         (status.why, status.attempts)
         for status in (status_when_asked(desk, receipt, "waits", why=why) for receipt in follow)

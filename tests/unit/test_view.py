@@ -51,7 +51,7 @@ def seconds(status: Status) -> float | None:
         (None, "an earlier message to the same recipient is in back-off", found() | {"position": None}),
         (
             None,
-            "it waits for operation 01first, which it follows",
+            "it follows operation 01first, which has no result yet",
             found({"rf": "01first"}, follows="01first") | {"position": None},
         ),
         (2, "it is next; the slot of the account is at 2026-01-31 12:00:02 UTC", found({"rf": "01first"})),
@@ -109,7 +109,7 @@ def seconds(status: Status) -> float | None:
         ),
         (
             60,
-            "the provider fails, so nothing is sent until it is tried again at 2026-01-31 12:01:00 UTC",
+            "the provider fails; the next probe is at 2026-01-31 12:01:00 UTC",
             found(
                 account={
                     "breaker": "open",

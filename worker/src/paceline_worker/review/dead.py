@@ -199,7 +199,7 @@ class DeadLetters:
         """
         older, newer = match.older_than, match.newer_than
         if older is not None and newer is not None and older >= newer:
-            raise InvalidOperation("older_than: is later than newer_than, so no operation matches")
+            raise InvalidOperation("older_than: must be less than newer_than")
         reply = self._run("begin", match.account, match.campaign)
         if reply == "unknown account":
             raise UnknownAccount(f"no account named {match.account!r}")
