@@ -28,6 +28,7 @@ MENU: Final = {
         "docs/gateway.md",
     ),
     "Operate": (
+        "docs/console.md",
         "docs/operating.md",
         "docs/infrastructure.md",
         "docs/configuration.md",

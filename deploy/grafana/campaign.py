@@ -101,6 +101,12 @@ def _now() -> Section:
                 empty=_NOT_OPEN,
             ),
             stat(
+                "Suppressed",
+                "Operations that were not sent because their recipient is on a suppression list: `paceline suppress check`.",
+                f"{_sum('suppressed')} or {_sum()} * 0",
+                empty=_NOT_OPEN,
+            ),
+            stat(
                 "Held",
                 "Operations whose outcome nobody can know; a person decides: `paceline unknown list`.",
                 f"{_sum('held')} or {_sum()} * 0",

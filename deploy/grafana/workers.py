@@ -264,6 +264,14 @@ def _processes() -> Section:
                 unit=PER_SECOND,
                 width=6,
             ),
+            graph(
+                "Changed in state",
+                "Operations, campaigns and API keys that are not what a worker accepted, by reason: somebody writes into "
+                "state. Nothing of it is sent.",
+                Query(rate("paceline_tampering_refused_total", "reason"), "{{reason}}"),
+                unit=PER_SECOND,
+                width=6,
+            ),
         ],
     )
 

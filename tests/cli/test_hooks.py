@@ -38,7 +38,7 @@ def test_a_secret_is_shown_once(cli: Cli, server: EmbeddedServer) -> None:
 
 
 def test_a_hook_is_shown_and_listed(cli: Cli, hook: str) -> None:
-    """With what waits, and that nobody serves it."""
+    """With waiting operations, and that nobody serves it."""
     expected = {"id": hook, "url": URL, "accounts": ["acme"], "events": ["settled", "campaign.completed"], "waiting": 0}
     assert expected.items() <= cli("hooks", "show", hook, "--json").json.items()
     assert [cli("hooks", "show", hook, "--json").json] == cli("hooks", "list", "--json").json

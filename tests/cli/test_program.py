@@ -201,7 +201,7 @@ def test_the_books_balance(cli: Cli, worker: Worker) -> None:
         "inbox": 1,
         "waiting": 1,
         "in_flight": 0,
-        "outcomes": dict.fromkeys(("accepted", "rejected", "expired", "cancelled", "dead", "held"), 0),
+        "outcomes": dict.fromkeys(("accepted", "rejected", "expired", "cancelled", "dead", "held", "suppressed"), 0),
         "unaccounted": 0,
     }
     assert balances[1]["account"] == "zeta"

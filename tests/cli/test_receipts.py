@@ -97,7 +97,7 @@ def test_what_receipts_told_is_shown(cli: Cli, worker: Worker, tmp_path: Path) -
     assert found["received_at"] is None
     lines = [line.split() for line in cli("status", op).out.splitlines()]
     assert ["receipt", "read"] in lines
-    assert [line[0] for line in lines if len(line) == 3 and line[1].startswith("20")][-2:] == ["sent", "read"]
+    assert [line[0] for line in lines if len(line) == 3 and line[1][4:5] == "-"][-2:] == ["sent", "read"]
 
     cli(*campaign_arguments(people(tmp_path / "people.csv", 4), "quick"))
     worker.accept_all()

@@ -101,7 +101,7 @@ def test_one_that_was_held_and_sent_again_is_doubled() -> None:
     assert verdict.problems() == ["acme: 1 message sent twice"]
 
 
-@pytest.mark.parametrize("outcome", ["rejected", "expired", "cancelled", "dead"])
+@pytest.mark.parametrize("outcome", ["rejected", "expired", "cancelled", "dead", "suppressed"])
 def test_any_other_outcome_is_a_problem_here(outcome: str) -> None:
     """Nothing in the demo's scenario justifies it."""
     verdict = judge(ACCOUNT, ALL_ACCEPTED | {CY: outcome}, ALL_ARRIVED[:2], key_report())

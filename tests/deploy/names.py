@@ -16,6 +16,7 @@ COUNTERS: Final[dict[str, tuple[str, ...]]] = {
     "paceline_slots_moved_total": _ALONE,
     "paceline_state_forgotten_total": _ALONE,
     "paceline_broker_messages_refused_total": ("reason",),
+    "paceline_tampering_refused_total": ("reason",),
     "paceline_receipts_total": ("account", "status"),
     "paceline_receipt_requests_total": ("result",),
     "paceline_hook_requests_total": ("hook", "result"),

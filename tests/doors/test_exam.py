@@ -11,10 +11,12 @@ from paceline import (
     Conflict,
     CreateGroup,
     Duplicate,
+    InvalidOperation,
     InvalidRow,
     NotFound,
     NotYetSettled,
     Queued,
+    Refused,
     SendMessage,
     UnknownAccount,
 )
@@ -60,6 +62,62 @@ def test_a_key_of_the_same_content_is_a_duplicate(exam: Exam) -> None:
     again = exam.outbox.send(message(idempotency_key="inv-1", valid_until=later, metadata={"try": "2"}))
     exam.examiner.attend()
     assert (Queued, Duplicate(first.id)) == (type(first.wait()), again.wait())
+
+
+def test_whoever_is_on_a_list_gets_nothing(exam: Exam) -> None:
+    """Told when it is waited for, unless it is exempt; taken off the list, the recipient is written to."""
+    assert (1, 0) == tuple(exam.outbox.suppress(RECIPIENT, account="acme", reason="wrote STOP") for _ in range(2))
+    suppressed = exam.outbox.send(message())
+    exempt = exam.outbox.send(message(exempt="password reset requested"))
+    exam.examiner.accept()
+    why = "its recipient is on the suppression list of the account: wrote STOP"
+    assert Refused(why) == suppressed.wait()
+    assert ("suppressed", why) == (suppressed.status().state, suppressed.wait_settled().words)
+    assert (Queued, "password reset requested") == (type(exempt.wait()), exempt.status().exempt)
+    assert [suppressed.id] == [entry.id for entry in exam.outbox.outcomes() if entry.outcome == "suppressed"]
+    assert 1 == exam.outbox.unsuppress([RECIPIENT, "+15550100777"], account="acme")
+    free = exam.outbox.send(message())
+    exam.examiner.accept()
+    assert isinstance(free.wait(), Queued)
+
+
+def test_a_suppression_list_is_read(exam: Exam) -> None:
+    """Entry by entry, and asked for one number; the list of all accounts counts for each account."""
+    exam.outbox.suppress(["+15550100777", RECIPIENT], account="acme")
+    exam.outbox.suppress("+15550100888", all_accounts=True, reason="by law")
+    entries = list(exam.outbox.suppressions(account="acme"))
+    assert {("+15550100777", "acme", "by hand"), (RECIPIENT, "acme", "by hand")} == {
+        (entry.number, entry.account, entry.reason) for entry in entries
+    }
+    found = exam.outbox.suppressed("+15550100888", account="acme")
+    assert found
+    assert (None, "by law") == (found.account, found.reason)
+    assert None is exam.outbox.suppressed("+15550100999", account="acme")
+    assert None is exam.outbox.suppressed(RECIPIENT, all_accounts=True)
+
+
+def test_a_list_needs_a_name_and_numbers(exam: Exam) -> None:
+    """Nobody suppresses for all accounts by forgetting one."""
+    with pytest.raises(InvalidOperation, match="account, all_accounts: give exactly one"):
+        exam.outbox.suppress(RECIPIENT)
+    with pytest.raises(InvalidOperation, match=r"numbers\.2: is not a phone number"):
+        exam.outbox.suppress([RECIPIENT, "0151"], account="acme")
+    with pytest.raises(InvalidOperation, match="exempt: is for transactional operations only"):
+        message(exempt="a code", priority="bulk")
+
+
+def test_what_waits_is_suppressed_as_well(exam: Exam) -> None:
+    """Of a campaign that was accepted before: each recipient has one outcome, and the others go on."""
+    campaign = exam.outbox.start_campaign(
+        "spring", account="acme", sender=SENDER, template="Hi {name}", recipients=people(3)
+    )
+    exam.examiner.accept()
+    exam.outbox.suppress("+15550200001", account="acme")
+    for number in ("+15550200000", "+15550200002"):
+        op_id = exam.outbox.status_of_row("spring", number).id
+        exam.examiner.settle(op_id, "accepted", code="202", words="")
+    assert 1 == campaign.progress().outcomes["suppressed"]
+    assert "suppressed" == exam.outbox.status_of_row("spring", "+15550200001").state
 
 
 def test_a_conflict_in_the_inbox_is_told_when_it_is_waited_for(exam: Exam) -> None:

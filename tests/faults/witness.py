@@ -79,7 +79,7 @@ def forgotten(
         sent: all messages.
         arrivals: the provider's log.
         moments_s: when the server was killed and forgot writes that it had acknowledged, wall clock.
-        reach_s: so far back it may forget.
+        reach_s: back it may forget.
     """
 
     def is_near(at_s: float) -> bool:
@@ -92,7 +92,7 @@ def forgotten(
 def _is_lost(state: str, times: int) -> bool:
     if state == "accepted":
         return times == 0
-    return state not in ("held", "dead", "rejected", "expired", "cancelled")
+    return state not in ("held", "dead", "rejected", "expired", "cancelled", "suppressed")
 
 
 def _disordered(sent: Sequence[Sent], first: Mapping[str, int]) -> list[tuple[str, str]]:

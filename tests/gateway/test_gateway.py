@@ -48,7 +48,9 @@ class Gateway:
     url: str
     worker: Worker
 
-    def token(self, scopes: str = "send,read,campaigns", *accounts: str, expires: timedelta | None = None) -> str:
+    def token(
+        self, scopes: str = "send,read,campaigns,suppress", *accounts: str, expires: timedelta | None = None
+    ) -> str:
         now = datetime.now(UTC)
         kept, token = tokens.make(
             "shop", scopes.split(","), accounts or ("acme",), now + expires if expires else None, now
@@ -129,6 +131,44 @@ def test_a_key_is_one_operation_with_one_content(gateway: Gateway) -> None:
     assert "urn:paceline:problem:idempotency-conflict" == other.json()["type"]
     assert first.json()["id"] == other.json()["operation"]
     assert f"/v1/operations/{first.json()['id']}" == first.headers["location"]
+
+
+def test_a_suppression_list_is_kept(gateway: Gateway) -> None:
+    """Numbers are put on it, looked up and taken off; what is sent to them meanwhile ends as suppressed."""
+    body = {"account": "acme", "numbers": [RECIPIENT, "+15550100003"], "reason": "asked on our page"}
+    with gateway.client() as client:
+        assert [{"added": 2}, {"added": 0}] == [client.post("/v1/suppressions", json=body).json() for _ in range(2)]
+        page = client.get("/v1/suppressions", params={"account": "acme"}).json()
+        entry = client.get("/v1/suppressions", params={"account": "acme", "number": RECIPIENT}).json()["items"]
+        op_id = client.post("/v1/operations/send-message", json=HELLO).json()["id"]
+        gateway.worker.accept()
+        shown = client.get(f"/v1/operations/{op_id}").json()
+        removed = client.post("/v1/suppressions/remove", json={"account": "acme", "numbers": [RECIPIENT]})
+        free = client.get("/v1/suppressions", params={"account": "acme", "number": RECIPIENT}).json()["items"]
+    assert {RECIPIENT, "+15550100003"} == {one["number"] for one in page["items"]}
+    assert [("acme", "asked on our page")] == [(one["account"], one["reason"]) for one in entry]
+    assert ("suppressed", {"removed": 1}, []) == (shown["state"], removed.json(), free)
+
+
+@pytest.mark.parametrize(
+    ("scopes", "accounts", "body", "status"),
+    [
+        ("read", ("acme",), {"account": "acme"}, 403),
+        ("suppress", ("acme",), {"account": "other"}, 404),
+        ("suppress", ("acme",), {"all_accounts": True}, 404),
+        ("suppress", ("*",), {"all_accounts": True}, 200),
+        ("suppress", ("*",), {}, 422),
+        ("suppress", ("*",), {"account": "acme", "all_accounts": True}, 422),
+        ("suppress", ("*",), {"account": "acme", "numbers": ["0151"]}, 422),
+        ("suppress", ("*",), {"account": "acme", "numbers": []}, 422),
+    ],
+)
+def test_who_may_change_which_list(
+    gateway: Gateway, scopes: str, accounts: tuple[str, ...], body: dict[str, Any], status: int
+) -> None:
+    """A scope of its own; the list of all accounts is for tokens of all accounts."""
+    with gateway.client(gateway.token(scopes, *accounts)) as client:
+        assert status == client.post("/v1/suppressions", json={"numbers": [RECIPIENT]} | body).status_code
 
 
 def test_an_operation_is_cancelled(gateway: Gateway) -> None:
@@ -260,6 +300,29 @@ def test_what_is_of_another_account_is_not_there(gateway: Gateway, caplog: pytes
         assert ["other"] == client.get("/v1/accounts").json()["items"]
     assert "shop" in caplog.text
     assert not any(token in caplog.text or token[17:] in caplog.text for token in (mine, theirs))
+
+
+def test_what_a_token_did_stands_in_the_history(gateway: Gateway) -> None:
+    """Name and id of the token, what, on what, why; another scope, and acts of its accounts only unless it is for all."""
+    described = {"account": "acme", "sender": SENDER, "template": "Hi", "recipients": [{"to": RECIPIENT}]}
+    acting = gateway.token()
+    with gateway.client(acting) as client:
+        assert 202 == client.put("/v1/campaigns/spring", json=described).status_code
+        assert 204 == client.post("/v1/campaigns/spring/pause", json={"why": "wrong price"}).status_code
+        assert 403 == client.get("/v1/history").status_code
+    for accounts, number in ((("*",), 2), (("acme",), 2), (("other",), 0)):
+        with gateway.client(gateway.token("history", *accounts)) as client:
+            found = client.get("/v1/history").json()
+            assert number == len(found["items"])
+            assert [] == client.get("/v1/history", params={"after": found["next"]}).json()["items"]
+            if number:
+                start, pause = found["items"]
+    assert ("campaign start", "spring: 1 rows") == (start["what"], start["on"])
+    assert ("campaign pause", "spring", "wrong price", "acme") == tuple(
+        pause[name] for name in ("what", "on", "why", "account")
+    )
+    assert f"token shop ({acting[4:16]})" == pause["who"]
+    assert RECIPIENT not in str(found)
 
 
 def test_who_is_not_known_is_not_let_in(gateway: Gateway) -> None:

@@ -103,6 +103,8 @@ class Ledger(RuleBasedStateMachine):
         self.uncertain: dict[str, str] = {}
         # Account (or '' for the provider) to what was granted while its breaker was open.
         self.probes: dict[str, set[tuple[str, str]]] = defaultdict(set)
+        # Account, or `*`, to the numbers on its suppression list.
+        self.suppressed: dict[str, set[str]] = defaultdict(set)
 
     def new_uuid(self, prefix: str = "MSG") -> str:
         return f"{prefix}{len(self.uuids) + len(self.calls) * 1000}"

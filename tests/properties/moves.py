@@ -8,7 +8,9 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
+from paceline.flows.steps import run
 from paceline.operations import AddParticipants, CheckNumber, CreateGroup, DeleteMessage, Operation, SendMessage
+from paceline.suppression.lists import EVERY_ACCOUNT, adding, removing
 from paceline_worker.accounts.info import Info
 from paceline_worker.review.dead import DeadLetters, Match
 from paceline_worker.review.held import Held
@@ -93,9 +95,18 @@ class Sending(Ledger):
         policy=policies,
         key=st.sampled_from([None, None, "k1", "k2"]),
         at_once=st.booleans(),
+        exempt=st.sampled_from([None, None, "a code was asked for"]),
     )
     def send(
-        self, account: str, sender: str, to: str, priority: Any, policy: Any, key: str | None, at_once: bool
+        self,
+        account: str,
+        sender: str,
+        to: str,
+        priority: Any,
+        policy: Any,
+        key: str | None,
+        at_once: bool,
+        exempt: str | None,
     ) -> None:
         message = SendMessage(
             account=account,
@@ -106,6 +117,7 @@ class Sending(Ledger):
             on_unknown=policy,
             idempotency_key=key,
             max_attempts=4,
+            exempt=exempt if priority == "transactional" else None,
         )
         self.offer(message, at_once=at_once)
 
@@ -216,6 +228,7 @@ class Delivering(CampaignLedger):
             return
         phase = reply.get("phase") or ""
         self.check_begun(hint, phase)
+        assert phase or not self.is_suppressed(hint.id), "begun although its recipient is on a list"
         self.check_granted(hint, int(reply["slot"]))
         assert phase or hint.id not in self.uncertain, "made again before anybody looked"
         slot_us = int(reply["slot"])
@@ -224,6 +237,11 @@ class Delivering(CampaignLedger):
             seen = self.first_begin[self.pair_of[hint.id]]
             if hint.id not in seen:
                 seen.append(hint.id)
+
+    def is_suppressed(self, op: str) -> bool:
+        fields = self.operation_fields(op)
+        lists = self.suppressed[self.sent[op].account] | self.suppressed[EVERY_ACCOUNT]
+        return fields["to"] in lists and "ex" not in fields and self.sent[op].kind != "number.check"
 
     @rule(data=st.data(), late=st.sampled_from([0.0, 0.06, 1.0]), notice_us=st.sampled_from([0, 30_000]))
     @precondition(lambda self: any(call.verdict is None for call in self.calls.values()))
@@ -363,6 +381,16 @@ class Operating(Ledger):
         else:
             self.accounts.resume(account)
             self.probes.pop(account, None)
+
+    @rule(name=st.sampled_from([*ACCOUNTS, EVERY_ACCOUNT]), to=targets, gone=st.booleans())
+    def change_a_list(self, name: str, to: str, gone: bool) -> None:
+        """Somebody does not want to be written to, or does so again."""
+        if gone:
+            run(removing(name, [to]), self.drive.state)
+            self.suppressed[name].discard(to)
+        else:
+            run(adding(name, [to], "by hand"), self.drive.state)
+            self.suppressed[name].add(to)
 
     @rule(account=accounts, drop=st.booleans())
     def decide_about_a_held_one(self, account: str, drop: bool) -> None:

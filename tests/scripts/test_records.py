@@ -10,7 +10,7 @@ import pytest
 
 from paceline import names
 from paceline.inbox import record as record_module
-from paceline_worker.state.state import REFUSED
+from paceline_worker.state.inbox import REFUSED
 from tests.conftest import SENDER, add_account
 from tests.support import profiles
 from tests.support.drive import Drive
@@ -51,6 +51,7 @@ FORGED: dict[str, Any] = {
     "more rows than it says": record(rows=[ROW, ROW | {"id": "x2"}]),
     "a null row": record(rows=[None]),
     "a version of tomorrow": record(v=2),
+    "a bulk message that is exempt": record(priority="b", common={"pr": "b"}, row={"ex": "because"}),
     "many attempts": record(common={"mx": "99999"}),
     "no attempts": record(common={"mx": "-1"}),
     "deep": "[" * 100_000,

@@ -22,8 +22,9 @@ from paceline_worker.hooks.event import event_of
 from paceline_worker.hooks.hook import Hook
 from paceline_worker.hooks.policy import Next
 from paceline_worker.hooks.state import HookBook, Noted, RunnerState
-from paceline_worker.receipts.reading import Told
+from paceline_worker.receipts.reading import Told, Wrote
 from paceline_worker.receipts.state import ReceiptState
+from paceline_worker.receipts.words import Change
 from paceline_worker.state.clock import ServerClock
 from paceline_worker.state.state import WorkerState
 from tests.conftest import SENDER, add_account
@@ -58,6 +59,7 @@ MATRIX: dict[tuple[str, ...], set[str]] = {
     ("SLOWLOG", "GET"): set(),
     ("CLIENT", "LIST"): set(),
     ("SCAN", "0"): {"operator"},
+    ("BGREWRITEAOF",): {"operator"},
     ("PING",): EVERYBODY,
     # keys of others
     ("GET", "another-application"): set(),
@@ -87,8 +89,21 @@ MATRIX: dict[tuple[str, ...], set[str]] = {
     # campaigns and outcomes
     ("HSET", f"{R}:c:spring", "p", "x"): STAFF | {"receiver"},
     ("HGET", f"{R}:c:spring", "p"): STAFF | {"exporter", "producer", "receiver"},
+    # who did what, and the key of the seals
+    ("XRANGE", f"{R}:trail", "-", "+"): STAFF,
+    ("XADD", f"{R}:trail", "*", "a", "b"): STAFF,
+    ("HGET", f"{R}:seals", "key"): STAFF,
+    ("HSET", f"{R}:seals", "key", "x"): STAFF,
     ("XRANGE", f"{R}:outcomes", "-", "+"): STAFF | {"exporter", "hooks", "reader"},
     ("XADD", f"{R}:outcomes", "*", "a", "b"): STAFF | {"receiver"},
+    # suppression lists
+    ("HSET", f"{R}:sup:acme", "+1", "x"): STAFF | {"receiver"},
+    ("HGET", f"{R}:sup:acme", "+1"): STAFF | {"receiver"},
+    ("HSET", f"{R}:supall", "+1", "x"): STAFF,
+    ("HGET", f"{R}:supall", "+1"): STAFF,
+    ("ZADD", f"{R}:timers", "1", "=acme"): STAFF | {"receiver"},
+    ("ZADD", f"{R}:due", "1", "acme"): STAFF,
+    ("DEL", f"{R}:sup:acme"): STAFF,
     # webhooks out
     ("GET", f"{R}:signing:hook-1"): STAFF | {"hooks"},
     ("SET", f"{R}:signing:hook-1", "x"): STAFF,
@@ -231,3 +246,18 @@ def test_a_receiver_takes_receipts(guarded: EmbeddedServer, client: redis.Redis)
             await state.client.aclose()
 
     assert ("digest", ["unknown"], []) == asyncio.run(scene())
+
+
+def test_a_receiver_takes_opt_outs(guarded: EmbeddedServer, client: redis.Redis) -> None:
+    """Onto the list of the account, and off it; the list of all accounts is none of its business."""
+    Script("paceline_worker", "receipts").run(client, "open", "acme", "digest", "", "1")
+
+    async def scene() -> Any:
+        state = ReceiptState(roles.url_of(guarded.url, "receiver"))
+        wrote = Wrote("+15550200001", "STOP")
+        try:
+            return [await state.wrote("acme", "digest", wrote, Change(way, "STOP")) for way in ("out", "out", "in")]
+        finally:
+            await state.client.aclose()
+
+    assert ["opted_out", "known", "opted_in"] == asyncio.run(scene())

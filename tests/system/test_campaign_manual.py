@@ -47,6 +47,7 @@ def test_a_campaign_from_the_list_to_the_export(
     monkeypatch.chdir(tmp_path)
     [people] = blocks("csv")
     (tmp_path / "people.csv").write_text(people)
+    (tmp_path / "optouts.txt").write_text("+15550600008\n+15550600009\n")
     with Stack(servers.get(SERVER_KINDS[0]), sandbox) as stack:
         stack.client.flushall()
         stack.scenario()

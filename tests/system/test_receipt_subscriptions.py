@@ -23,7 +23,10 @@ from tests.system.test_exporter import WITHOUT_PROXY
 pytestmark = pytest.mark.system
 SENDER, SECOND = "+15550100001", "+15550100002"
 BASE = "https://hooks.example.com"
-EVENTS = [f"whatsapp.message.receipt.{step}" for step in ("sent", "received", "read", "not-sent")]
+EVENTS = [
+    *(f"whatsapp.message.receipt.{step}" for step in ("sent", "received", "read", "not-sent")),
+    "whatsapp.message.received",
+]
 
 
 @pytest.fixture
@@ -76,16 +79,16 @@ def test_every_call_has_its_slot_and_a_second_run_makes_none_twice(
     """A provider that counts by spacing finds nothing to complain of; the same address stays, and nothing is made twice."""
     stack.scenario(defaults={"limits": ["120/minute"], "algorithm": "spacing"}, connected_numbers=[SENDER, SECOND])
     stack.add_account("120/minute", "spacing")
-    assert (["subscribed"] * 4, "") == subscribe(stack, capsys)
+    assert (["subscribed"] * 5, "") == subscribe(stack, capsys)
     hooks = listed(stack)
     assert EVENTS == [event for event, _ in hooks]
     [address] = {url for _, url in hooks}
     assert digest_of(token_in(address, stack.name)) == Hooks(stack.client).of(stack.name).digest
-    assert [("GET", 200), *[("POST", 200)] * 4] == calls(stack)
-    assert (["there"] * 4, "") == subscribe(stack, capsys)
-    assert [("GET", 200), ("GET", 200)] == calls(stack)[5:]
+    assert [("GET", 200), *[("POST", 200)] * 5] == calls(stack)
+    assert (["there"] * 5, "") == subscribe(stack, capsys)
+    assert [("GET", 200), ("GET", 200)] == calls(stack)[6:]
     assert hooks == listed(stack)
-    assert (["there"] * 4 + ["subscribed"] * 4, "") == subscribe(stack, capsys, senders=(SENDER, SECOND))
+    assert (["there"] * 5 + ["subscribed"] * 5, "") == subscribe(stack, capsys, senders=(SENDER, SECOND))
     assert {address} == {url for _, url in listed(stack)}
     assert 0 == stack.violations()
 
@@ -95,14 +98,14 @@ def test_an_interrupted_one_goes_on(stack: Stack, capsys: pytest.CaptureFixture[
     stack.add_account("20/minute")
     program = [sys.executable, "-m", "paceline.cli", *arguments(stack)]
     with spawn(program, stack.environment, tmp_path / "log") as process:
-        process.wait_for_line(f"1 of 4: .{SENDER[1:]} {EVENTS[0]}: subscribed")
+        process.wait_for_line(f"1 of 5: .{SENDER[1:]} {EVENTS[0]}: subscribed")
         psutil.Process(process.pid).send_signal(signal.SIGINT)
         assert 130 == process.wait(timedelta(seconds=30))
         log = process.log_text()
     assert log.splitlines()[-1] == "paceline: interrupted after 1 subscription; repeat the command to continue"
     assert "Traceback" not in log
     assert main(["accounts", "change", stack.name, "--limit", "6000/minute"]) == 0
-    assert (["there", *["subscribed"] * 3], "") == subscribe(stack, capsys)
+    assert (["there", *["subscribed"] * 4], "") == subscribe(stack, capsys)
     assert 1 == len({url for _, url in listed(stack)})
 
 
@@ -110,16 +113,16 @@ def test_an_address_is_replaced_at_the_provider_too(stack: Stack, capsys: pytest
     """Old webhooks of ours go, because the provider takes no second one for an event; others' stay."""
     stack.add_account()
     other = {"hook_url": "https://crm.example.com/hook", "on_number": SENDER}
-    provider(stack, "POST", "/webhooks/subscribe/whatsapp.message.received", other)
+    provider(stack, "POST", "/webhooks/subscribe/whatsapp.message.new", other)
     subscribe(stack, capsys)
     [*_, (_, old)] = listed(stack)
-    assert (["subscribed"] * 4, "") == subscribe(stack, capsys, "--rotate")
+    assert (["subscribed"] * 5, "") == subscribe(stack, capsys, "--rotate")
     others, *ours = listed(stack)
-    assert ("whatsapp.message.received", "https://crm.example.com/hook") == others
+    assert ("whatsapp.message.new", "https://crm.example.com/hook") == others
     assert EVENTS == [event for event, _ in ours]
     assert old not in {url for _, url in ours}
     moved = "https://elsewhere.example.com"
-    assert (["subscribed"] * 4, "") == subscribe(stack, capsys, base=moved)
+    assert (["subscribed"] * 5, "") == subscribe(stack, capsys, base=moved)
     new = {url for _, url in listed(stack)[1:]}
     assert {url.replace(BASE, moved) for _, url in ours} == new
 
@@ -136,7 +139,7 @@ def test_an_address_that_a_person_was_shown_is_not_replaced_unasked(
     assert "or replace it with --rotate" in err
     by_hand = {"hook_url": f"{BASE}/receipts/{stack.name}/{token}", "on_number": SENDER}
     provider(stack, "POST", f"/webhooks/subscribe/{EVENTS[2]}", by_hand)
-    assert (["subscribed", "subscribed", "there", "subscribed"], "") == subscribe(stack, capsys)
+    assert (["subscribed", "subscribed", "there", "subscribed", "subscribed"], "") == subscribe(stack, capsys)
     assert digest_of(token) == hooks.of(stack.name).digest
 
 
@@ -146,9 +149,17 @@ def test_an_event_that_goes_elsewhere_is_told(stack: Stack, capsys: pytest.Captu
     other = {"hook_url": "https://crm.example.com/hook", "on_number": SENDER}
     provider(stack, "POST", f"/webhooks/subscribe/{EVENTS[1]}", other)
     results, err = subscribe(stack, capsys, code=1)
-    assert ["subscribed", "taken", "subscribed", "subscribed"] == results
+    assert ["subscribed", "taken", "subscribed", "subscribed", "subscribed"] == results
     assert "paceline: 1 webhook of account" in err
     assert 1 == len(err.splitlines())
+
+
+def test_inbound_messages_may_go_elsewhere(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of an account whose conversations are another program's: receipts only."""
+    stack.add_account()
+    other = {"hook_url": "https://crm.example.com/hook", "on_number": SENDER}
+    provider(stack, "POST", f"/webhooks/subscribe/{EVENTS[4]}", other)
+    assert (["subscribed"] * 4, "") == subscribe(stack, capsys, "--no-inbound")
 
 
 def test_a_number_that_the_provider_does_not_list_is_asked_for(
@@ -157,8 +168,8 @@ def test_a_number_that_the_provider_does_not_list_is_asked_for(
     """It answers 409 for what is there (docs/provider.md, 3.1)."""
     stack.add_account()
     subscribe(stack, capsys)
-    assert (["there"] * 4, "") == subscribe(stack, capsys)
-    assert [409] * 4 == [status for method, status in calls(stack) if method == "POST"][4:]
+    assert (["there"] * 5, "") == subscribe(stack, capsys)
+    assert [409] * 5 == [status for method, status in calls(stack) if method == "POST"][5:]
 
 
 def test_a_429_pauses_the_account_and_the_call_is_made_again(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
@@ -167,8 +178,8 @@ def test_a_429_pauses_the_account_and_the_call_is_made_again(stack: Stack, capsy
     stack.scenario(
         faults=[{"kind": "answer", "status": 429, "retry_after": 1, "on": "any", "from_request": 2, "count": 1}]
     )
-    assert (["subscribed"] * 4, "") == subscribe(stack, capsys)
-    assert [200, 429, 200, 200, 200, 200] == [status for _, status in calls(stack)]
+    assert (["subscribed"] * 5, "") == subscribe(stack, capsys)
+    assert [200, 429, 200, 200, 200, 200, 200] == [status for _, status in calls(stack)]
     found = stack.state.account(stack.name)
     assert found is not None
     assert int(found["account"]["paused_until"]) > 0
@@ -188,7 +199,7 @@ def test_without_numbers_it_is_all_that_may_send(stack: Stack, capsys: pytest.Ca
         main([*arguments(other, senders=()), "--json"]) == 1
     )  # those of the first one go to another account's address
     document = json.loads(capsys.readouterr().out)
-    assert [SENDER] * 4 + [SECOND] * 4 + ["+15550100003"] * 4 == [one["sender"] for one in document["subscriptions"]]
+    assert [SENDER] * 5 + [SECOND] * 5 + ["+15550100003"] * 5 == [one["sender"] for one in document["subscriptions"]]
 
 
 def test_a_key_that_is_refused(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:

@@ -420,3 +420,32 @@ def test_help_tells_the_options() -> None:
     assert 0 == done.returncode
     told = ("--port", "--address", "PACELINE_RECEIPTS_PORT", "PACELINE_STATE_URL")
     assert [] == [option for option in told if option not in done.stdout]
+
+
+def test_whoever_writes_stop_gets_nothing_more(in_environment: Stack, tmp_path: Path) -> None:
+    """A real webhook reaches a real receiver; waiting operations is suppressed, START lets the next one leave, and the log is silent."""
+    stack = in_environment
+    stack.scenario()
+    stack.add_account()
+    with receiver(stack.server.url, tmp_path / "log") as (_, address):
+        assert main(["receipts", "subscribe", stack.name, "--base-url", address, "--sender", SENDER]) == 0
+        stack.start_worker()
+
+        def writes(text: str, result: str) -> None:
+            before = requests(address)[result]
+            inbound = {"from": "+15550200000", "to": SENDER, "text": text}
+            status, _ = post(f"{stack.sandbox.origin}/sandbox/inbound", inbound)
+            assert 200 == status
+            wait_until(lambda: requests(address)[result] > before, PATIENCE, result)
+
+        first = accepted(stack, 0)
+        assert "+15550200000" == first.to
+        writes("where is my parcel?", "ignored")
+        writes(" St\u00f3p! ", "opted_out")
+        suppressed = stack.status_when(stack.send(0, sender=SENDER), "suppressed")
+        assert "its recipient is on the suppression list of the account: wrote STOP" == suppressed.words
+        writes("start", "opted_in")
+        accepted(stack, 0)
+    sent = [arrival for arrival in stack.arrivals() if (arrival["body"] or {}).get("to_number") == "+15550200000"]
+    assert 2 == len(sent)
+    assert "15550200000" not in (tmp_path / "log").read_text("utf-8")

@@ -63,6 +63,6 @@ def test_a_balance_as_json_is_pinned() -> None:
         "inbox": 2,
         "waiting": 2,
         "in_flight": 1,
-        "outcomes": {"accepted": 3, "rejected": 0, "expired": 0, "cancelled": 0, "dead": 0, "held": 0},
+        "outcomes": {"accepted": 3, "rejected": 0, "expired": 0, "cancelled": 0, "dead": 0, "held": 0, "suppressed": 0},
         "unaccounted": 0,
     }

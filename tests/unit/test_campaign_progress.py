@@ -9,7 +9,7 @@ from paceline.literals import OUTCOMES
 
 def test_the_outcomes_are_pinned() -> None:
     """Every operation ends in one of these."""
-    assert OUTCOMES == ("accepted", "rejected", "expired", "cancelled", "dead", "held")
+    assert OUTCOMES == ("accepted", "rejected", "expired", "cancelled", "dead", "held", "suppressed")
 
 
 def test_a_new_campaign_has_nothing() -> None:

@@ -32,6 +32,7 @@ COUNTED = {
     ("paceline_inbox_records_refused", "counter", ()),
     ("paceline_state_forgotten", "counter", ()),
     ("paceline_broker_messages_refused", "counter", ("reason",)),
+    ("paceline_tampering_refused", "counter", ("reason",)),
     ("paceline_build", "info", ("version",)),
 }
 KIND = "message.to_number"
@@ -58,6 +59,7 @@ def touch(metrics: Metrics, account: str = ACCOUNT) -> None:
     metrics.moved()
     metrics.state_forgot()
     metrics.message_refused("body")
+    metrics.tampered("content")
     metrics.sent("t", 0.001, 1.0)
     metrics.answered(account, ENDPOINT, "202", 0.1)
 

@@ -148,8 +148,10 @@ def test_where_an_event_of_a_number_goes_to() -> None:
 
 def test_the_calls_are_those_of_the_reference() -> None:
     """The event is in the path, the number in the body; the metric's label is bounded."""
-    assert ["sent", "received", "read", "not-sent"] == [name.rpartition(".")[2] for name in events(waba=False)]
-    assert all(name.startswith("whatsapp.waba.message.receipt.") for name in events(waba=True))
+    *receipts, inbound = events(waba=False)
+    assert ["sent", "received", "read", "not-sent"] == [name.rpartition(".")[2] for name in receipts]
+    assert "whatsapp.message.received" == inbound
+    assert all(name.startswith("whatsapp.waba.message.rece") for name in events(waba=True))
     request = subscribe(Wish("+15550100001", events(waba=False)[0]), ADDRESS)
     assert ("POST", "/webhooks/subscribe/whatsapp.message.receipt.sent") == (request.method, request.path)
     assert {"hook_url": ADDRESS, "on_number": "+15550100001"} == request.body

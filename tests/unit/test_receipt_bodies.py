@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from paceline.inbox.record import microseconds
-from paceline_worker.receipts.reading import Told, Unread, read_body, read_time
+from paceline_worker.receipts.reading import Told, Unread, Wrote, read_body, read_time
 
 UUID = "MSG11111111-2222-4333-8444-555555555555"
 AT = microseconds(datetime(2025, 1, 5, 10, 0, 5, tzinfo=UTC))
@@ -24,7 +24,7 @@ WHOLE = {
 }
 
 
-def read(body: Any) -> Told | Unread:
+def read(body: Any) -> Told | Wrote | Unread:
     return read_body(json.dumps(body).encode())
 
 

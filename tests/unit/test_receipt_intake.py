@@ -12,7 +12,8 @@ from paceline.errors import StateUnavailable
 from paceline_worker.receipts.address import digest_of
 from paceline_worker.receipts.intake import Intake
 from paceline_worker.receipts.metrics import ReceiptMetrics, Result
-from paceline_worker.receipts.reading import Told
+from paceline_worker.receipts.reading import Told, Wrote
+from paceline_worker.receipts.words import Change
 
 TOKEN = "t" * 43
 DIGEST = digest_of(TOKEN)
@@ -43,6 +44,12 @@ class State:
             return None
         self.taken.append((account, [told.uuid for told in receipts]))
         return ["moved"] * len(receipts)
+
+    async def wrote(self, account: str, digest: str, wrote: Wrote, change: Change) -> str:
+        if self.digests[account] != digest:
+            return "forbidden"
+        self.taken.append((account, [wrote.number, change.way, change.word]))
+        return f"opted_{change.way}"
 
 
 class Clock:
@@ -155,3 +162,21 @@ def test_a_state_that_is_away_is_told() -> None:
             await intake.take("gone", DIGEST, body())
 
     asyncio.run(scene())
+
+
+def inbound(text: str) -> bytes:
+    message = {"message": {"text": text}, "remote_phone_number": "+15550100002", "sent_by": "user"}
+    return json.dumps(message | {"event": "whatsapp.message.received"}).encode()
+
+
+def test_an_opt_out_word_is_passed_on_and_other_messages_are_not() -> None:
+    """What people write beyond these words is nobody's business here."""
+    state = State()
+
+    async def scene() -> list[Result]:
+        intake, _ = made(state)
+        found = [await intake.take("acme", DIGEST, inbound(text)) for text in ("Stop!", "Hello", "start")]
+        return [*found, await intake.take("acme", "old", inbound("STOP"))]
+
+    assert [Result.OPTED_OUT, Result.IGNORED, Result.OPTED_IN, Result.FORBIDDEN] == asyncio.run(scene())
+    assert [["+15550100002", "out", "STOP"], ["+15550100002", "in", "START"]] == [words for _, words in state.taken]

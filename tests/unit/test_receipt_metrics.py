@@ -14,7 +14,18 @@ def test_names_and_labels_are_pinned() -> None:
     assert 2 == registry.get_sample_value("paceline_receipts_total", {"account": "acme", "status": "read"})
     found = {
         result: registry.get_sample_value("paceline_receipt_requests_total", {"result": result})
-        for result in ("moved", "known", "early", "unknown", "ignored", "malformed", "forbidden", "unavailable")
+        for result in (
+            "moved",
+            "known",
+            "early",
+            "unknown",
+            "opted_out",
+            "opted_in",
+            "ignored",
+            "malformed",
+            "forbidden",
+            "unavailable",
+        )
     }
     assert dict.fromkeys(map(str, Result), 0) | {"moved": 1} == found
 

@@ -328,7 +328,7 @@ def test_a_file_that_cannot_be_read_is_refused_with_the_reason(tmp_path: Path, n
         ("default_country: is not a country", {"country": "Brazil"}),
     ],
 )
-def test_options_of_reading_are_checked(words: str, options: dict[str, str]) -> None:
+def test_options_of_reading_are_checked(words: str, options: dict[str, Any]) -> None:
     """The refusal names the option."""
     with pytest.raises(InvalidOperation, match=words):
         reading_of(**options)

@@ -21,6 +21,8 @@ CANARY = "c2VjcmV0LWNhbmFyeS1jMmFuYXJ5LWNhbmFyeS0xMjM="
         ("metrics_address", "0.0.0.0", "PACELINE_METRICS_ADDRESS", "0.0.0.0"),
         ("receipts_port", 9910, "PACELINE_RECEIPTS_PORT", "9910"),
         ("receipts_address", "0.0.0.0", "PACELINE_RECEIPTS_ADDRESS", "0.0.0.0"),
+        ("opt_out_words", "WEG, STOP", "PACELINE_OPT_OUT_WORDS", "WEG, STOP"),
+        ("opt_in_words", "HER", "PACELINE_OPT_IN_WORDS", "HER"),
         ("log_format", "json", "PACELINE_LOG_FORMAT", "json"),
         ("capacity", 50, "PACELINE_CAPACITY", "50"),
         ("http_deadline_s", 2.5, "PACELINE_HTTP_DEADLINE", "2.5"),
@@ -29,6 +31,7 @@ CANARY = "c2VjcmV0LWNhbmFyeS1jMmFuYXJ5LWNhbmFyeS0xMjM="
         ("retention_s", 3600, "PACELINE_RETENTION", "3600"),
         ("reconcile_grace_s", 0.5, "PACELINE_RECONCILE_GRACE", "0.5"),
         ("reconcile_grace_s", 0.0, "PACELINE_RECONCILE_GRACE", "0"),
+        ("history_kept", 5000, "PACELINE_HISTORY_KEPT", "5000"),
     ],
 )
 def test_each_setting_has_its_variable(field: str, expected: object, variable: str, text: str) -> None:
@@ -51,12 +54,15 @@ def test_defaults_need_no_environment() -> None:
         "metrics_address": "127.0.0.1",
         "receipts_port": 9810,
         "receipts_address": "127.0.0.1",
+        "opt_out_words": "",
+        "opt_in_words": "",
         "log_format": "console",
         "capacity": 200,
         "http_deadline_s": 15.0,
         "allow_volatile": False,
         "retention_s": 604_800,
         "reconcile_grace_s": 15.0,
+        "history_kept": 100_000,
     }
     assert expected == dict(settings)
 
@@ -81,6 +87,7 @@ def test_defaults_need_no_environment() -> None:
         ("PACELINE_RETENTION", "59"),
         ("PACELINE_RETENTION", "1 week"),
         ("PACELINE_RECONCILE_GRACE", "-1"),
+        ("PACELINE_HISTORY_KEPT", "999"),
         ("PACELINE_RECONCILE_GRACE", "3601"),
         ("PACELINE_RECONCILE_GRACE", "nan"),
         ("PACELINE_RECONCILE_GRACE", "soon"),

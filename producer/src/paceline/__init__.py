@@ -97,6 +97,9 @@ if TYPE_CHECKING:
     from paceline.status.view import (
         Status,
     )
+    from paceline.suppression.lists import (
+        Suppression,
+    )
     from paceline.version import (
         __version__,
     )
@@ -149,6 +152,7 @@ __all__ = [
     "Settings",
     "StateUnavailable",
     "Status",
+    "Suppression",
     "Ticket",
     "UnknownAccount",
     "UnknownSender",
@@ -189,6 +193,7 @@ if not TYPE_CHECKING:
         "Settings": "settings",
         "StateUnavailable": "errors",
         "Status": "status.view",
+        "Suppression": "suppression.lists",
         "Ticket": "flows.tickets",
         "UnknownAccount": "errors",
         "UnknownSender": "errors",

@@ -37,6 +37,7 @@ from paceline.settings import Settings
 from paceline.state import connect_async, questions
 from paceline.state.calls import AsyncState
 from paceline.status.view import Status
+from paceline.suppression.doors import AsyncSuppressing
 from paceline.tracing import spans
 
 _T = TypeVar("_T")
@@ -114,7 +115,7 @@ class AsyncCampaign:
         await arun(controlling("delete", self.name), self._outbox.state)
 
 
-class AsyncOutbox:
+class AsyncOutbox(AsyncSuppressing):
     """Where services on an event loop put outbound work: every method of `Outbox`, awaited.
 
     Nothing blocks the loop, also while the state server is mute. One instance belongs to the event loop on which it is first used;

@@ -29,12 +29,12 @@ KindName: TypeAlias = Literal[
 ]
 
 # What becomes of an operation: exactly one of them.
-Outcome: TypeAlias = Literal["accepted", "rejected", "expired", "cancelled", "dead", "held"]
+Outcome: TypeAlias = Literal["accepted", "rejected", "expired", "cancelled", "dead", "held", "suppressed"]
 OUTCOMES: Final[tuple[Outcome, ...]] = get_args(Outcome)
 
 # Where an operation is, or its outcome.
 OperationState: TypeAlias = Literal[
-    "waiting", "granted", "sending", "accepted", "rejected", "expired", "cancelled", "dead", "held"
+    "waiting", "granted", "sending", "accepted", "rejected", "expired", "cancelled", "dead", "held", "suppressed"
 ]
 
 # What an entry of a stream of outcomes tells.

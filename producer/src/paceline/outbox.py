@@ -39,6 +39,7 @@ from paceline.settings import Settings
 from paceline.state import connect_to
 from paceline.state.calls import State
 from paceline.status.view import Status
+from paceline.suppression.doors import Suppressing
 from paceline.tracing import spans
 
 __all__ = ["Duplicate", "Outbox", "Queued", "Refused", "Ticket", "raise_refusal"]
@@ -58,7 +59,7 @@ if not TYPE_CHECKING:
         return globals()[_FORMERLY[name]]
 
 
-class Outbox:
+class Outbox(Suppressing):
     """Where other services put outbound work.
 
     From the moment `send` returns, the operation cannot be lost: it is in state, not in the broker. One instance may be

@@ -17,6 +17,7 @@ from paceline_sandbox.faults.scenario import Scenario, microseconds
 from paceline_sandbox.messages.operations import NOT_ALLOWED, Operation
 from paceline_sandbox.subjects import Subjects
 from paceline_sandbox.validation import SendRequest
+from paceline_sandbox.webhooks.inbound import Inbound
 from paceline_sandbox.webhooks.receipts import Carrier, Receipts
 from paceline_sandbox.webhooks.subscriptions import Subscriptions
 
@@ -52,6 +53,7 @@ class Provider:
         self.journal = journal
         self.subscriptions = Subscriptions()
         self.receipts = Receipts(scenario, seed, self.subscriptions, carrier)
+        self._inbound = Inbound(self.subscriptions, carrier)
         self.accounts: dict[str, Account] = {}
         self.scenario = scenario
         self.subjects = Subjects(self.subscriptions, self.receipts.message_accepted)
@@ -89,6 +91,21 @@ class Provider:
         for key, account in self.accounts.items():
             known = scenario.accept_unknown_keys or key in self._declared
             account.adopt(self._declared.get(key, scenario.defaults), known=known)
+
+    def receive(self, body: Any) -> tuple[str, int]:
+        """Somebody writes to a connected number.
+
+        Args:
+            body: see `Inbound.take`.
+
+        Returns:
+            The message's id, and to how many webhooks it goes.
+
+        Raises:
+            InboundError: it is no message.
+        """
+        message_uuid = self._new_id("MSG")
+        return message_uuid, self._inbound.take(body, self.scenario.receipts, message_uuid, self.clock())
 
     def transit_us(self) -> int:
         """How long the next request is under way before it counts as arrived, in microseconds."""

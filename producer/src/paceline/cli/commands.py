@@ -100,10 +100,16 @@ COMMANDS: Final[dict[str, Command]] = {
         "Prove that nothing is lost: every operation is refused, waiting, in flight, or has its outcome.",
         example("paceline audit || echo 'something is lost'"),
     ),
+    "history": Command(
+        "paceline.cli.show.history:history",
+        "Show who did what: every act of a person at the command line and the gateway, oldest first.",
+        example("paceline history --account acme --since 7d", "paceline history --follow --json"),
+    ),
     "profile": Command("paceline.cli.send.profile:app", "Profile of a connected number."),
     "group": Command("paceline.cli.send.groups:app", "Groups."),
     "number": Command("paceline.cli.send.others:numbers", "Number checks."),
     "campaign": Command("paceline.cli.campaign.commands:app", "Campaigns: one template, many recipients."),
+    "suppress": Command("paceline.cli.suppress:app", "Suppression lists: numbers that nobody may write to."),
     "gateway": Command(
         "paceline.gateway.cli:gateway",
         "Serve operations, campaigns and outcomes over HTTP, for services in any language.",
@@ -146,6 +152,19 @@ BESIDE: Final[dict[str, Command]] = {
             "paceline_worker.cli.doctor:doctor",
             "Find obstacles to sending: state, broker, provider, limits of this machine.",
             needs=_PROVIDER,
+        ),
+        Command(
+            "paceline_worker.cli.forget:forget",
+            "Forget a person: delete what state holds of a number, while everything runs.",
+        ),
+        Command(
+            "paceline_worker.console.cli:console",
+            "Serve pages on which people see what is wrong, and act: accounts, campaigns, held messages, dead letters.",
+            example(
+                "paceline tokens create anna --scope read,campaigns,operate --account '*' --expires 90d",
+                "paceline console",
+            ),
+            needs=(*_PROVIDER, "fastapi", "jinja2", "multipart", "uvicorn"),
         ),
         Command("paceline_worker.cli.state:app", "Schema of the state."),
         Command(

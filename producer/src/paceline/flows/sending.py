@@ -56,7 +56,7 @@ class Duplicate:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The worker could not take the record.
+    """The worker did not take the record into a lane: it cannot be read, or its recipient is on a suppression list.
 
     Args:
         reason: one sentence.
@@ -122,7 +122,10 @@ def waiting(
             if not seen.get("created_here"):
                 return Duplicate(op_id)
             found = yield questions.operation(op_id)
-            return Queued(op_id, status_of(found).expected_at if found else None)
+            status = status_of(found) if found else None
+            if status and status.state == "suppressed":
+                return Refused(status.words or status.state)
+            return Queued(op_id, status.expected_at if status else None)
         left = deadline - clock()
         if left <= 0:
             raise NotYetAccepted(f"no worker accepted {op_id} within {timeout:g} s; it is kept")

@@ -130,6 +130,27 @@ class Approval(BaseModel):
     by: str = Field(min_length=1, max_length=100, examples=["Ada Lovelace"])
 
 
+class ActView(BaseModel):
+    """One act of a person."""
+
+    entry_id: str
+    at: datetime
+    what: str = Field(examples=["campaign pause"])
+    who: str
+    door: str
+    role: str
+    account: str
+    on: str
+    why: str
+
+
+class Acts(BaseModel):
+    """Some acts, and the `after` of the next ones."""
+
+    items: list[ActView]
+    next: str | None
+
+
 class Why(BaseModel):
     """Shown beside it."""
 

@@ -14,8 +14,8 @@ Fields of ``common`` and ``rows`` are texts, named as in the operation's hash: `
 ``k`` kind, ``mx`` max_attempts, ``unk`` on_unknown, ``ur`` what that means for the kind (`kinds.unknown_letter`), ``vu``
 valid until and ``nb`` not before (us since the epoch), ``wi`` the openings of its window (`window.as_text`), ``to`` target,
 ``rf`` the operation it follows, ``p`` payload (JSON), ``m`` metadata (JSON), ``ik`` idempotency key,
-``dg`` what its content is told by (`content_digest`), ``rk`` key of a campaign's row, ``tp`` its trace (`spans.sending`), ``z`` its
-time zones (`zones.zone_id`), ``id``.
+``dg`` what its content is told by (`content_digest`), ``ex`` why it is exempt from suppression lists, ``rk`` key
+of a campaign's row, ``tp`` its trace (`spans.sending`), ``z`` its time zones (`zones.zone_id`), ``id``.
 """
 
 from __future__ import annotations
@@ -149,6 +149,8 @@ def single(operation: Operation, op_id: str, now: datetime, traced: str = "") ->
         row["m"] = compact(operation.metadata)
     if operation.idempotency_key is not None:
         row |= {"ik": operation.idempotency_key, "dg": content_digest(operation)}
+    if operation.exempt:
+        row["ex"] = operation.exempt
     if traced:
         row["tp"] = traced
     return compact(

@@ -7,12 +7,13 @@
 -- keys            hash    keyed digest of an API key -> the account that has it; `?<acct>` for one whose digest cannot be there
 -- due             zset    account -> server time (us) from which its slot may be granted; never later than that, perhaps earlier
 -- timers          zset    account -> server time (us) at which its timers or its paused senders need attention; likewise. Also `><id>`:
---                         the operations that follow that one are to be released; `!<id>`: that one is to be cancelled
+--                         the operations that follow that one are to be released; `!<id>`: that one is to be cancelled; `=<acct>`: its suppression
+--                         list began or ended
 -- fl              zset    operation in flight -> lease expiry (us), of all accounts; its size is how many are in flight
 -- inbox           zset    record id -> server time (us) of writing; a sweeper accepts what nobody accepted
 -- in:<rid>        hash    one inbox record: account, campaign, count, body (JSON); removed by accept
 -- no:<rid>        string  why a record was refused; expires
--- meta            hash    schema (of these keys), epoch (bucket generation), jumps (of the server's clock), run_id,
+-- meta            hash    schema (of these keys), epoch (bucket generation), jumps (of the server's clock), run_id, sup (all accounts have a list),
 --                         hop and lead (us, meta.lua), granter and granter_until (heartbeat.lua), pb_* the provider's breaker (breaker.lua)
 -- workers         hash    worker -> "capacity|expires_us|latency_us|cpu_us|intake|way_us|lateness_us|longest_way_us" (heartbeat.lua)
 -- unreachable     hash    worker that cannot reach the provider -> "expires_us|why" (unreachable.lua); expires
@@ -21,6 +22,11 @@
 -- early           string  until when receipts may wait for their message (us); expires
 -- campaigns       set     campaign names
 -- tokens          hash    tokens of the HTTP gateway -> what they may do, and digests (JSON)
+-- rings           hash    worker -> "expires_us|names of its secrets" (rotation.lua); expires
+-- forgetting      stream  the copy of a stream without a number that is forgotten (forget.lua); expires
+-- trail           stream  what people did, one entry per act (trail.lua); bounded by PACELINE_HISTORY_KEPT
+-- seals           hash    `key` the key of all seals, encrypted; `k:<acct>` the highest version of its API key, sealed (integrity/seals.py)
+-- session:<digest> string a session of the console -> the token that opened it; expires
 -- hooks           set     ids of webhooks out; hooks:runners zset runner -> until when it is there (ms)
 -- wh:<id>         hash    a hook: where events go, its place in the stream, its lease; and under it the events that wait (hooks.lua)
 -- signing:<id>    string  the sealed secrets of a hook
@@ -32,10 +38,14 @@
 -- o:<id>          hash    operation; expires a retention time after its outcome
 -- f:<id>          list    operations that follow this one and wait for its outcome; removed by it
 -- u:<uuid>        string  the operation that has this message or group at the provider; expires like the operation
--- a:<acct>        hash    account, as far as sending needs it: limits, budgets, bucket, pause, breaker, suspension; `due` its score there
+-- a:<acct>        hash    account, as far as sending needs it: limits, budgets, bucket, pause, breaker, suspension; `due` its score there;
+--                         `sup` it has a suppression list
 -- about:<acct>    hash    fields that people and producers read: rates in words, senders, what /info said, since when it is there
 -- secret:<acct>   hash    its encrypted key, and the digest by which one key under two names is found
 -- hook:<acct>     hash    digest of the token that its receipts come with
+-- sup:<acct>      hash    numbers that the account must not write to -> since when (s, ten digits), then the number of the reason. Kept when
+--                         the account is removed: it belongs to the people on it. `supall`: numbers that no account must write to
+-- supwhy:<acct>   hash    `=<reason>` -> its number, and number -> reason; likewise. `supallwhy`
 -- a:<acct>:n      hash    counts since the account was added
 -- a:<acct>:c      set     its campaigns that are not complete
 -- a:<acct>:dead   zset    its dead letters: rejected or dead -> since when (us); trimmed with the retention time
@@ -67,6 +77,11 @@ local SCHEMA = '3'
 -- Before the id of an operation in the index of timers: no account's name begins like this.
 local CANCELLED = '!'
 
+-- Likewise, before the name of an account whose suppression list began or ended.
+local LISTED = '='
+-- In place of an account: all of them.
+local EVERY_ACCOUNT = '*'
+
 -- Fill a library when the first of its functions is asked for: making functions that a call does not need would cost it more than its
 -- work.
 local makers = {}
@@ -82,11 +97,12 @@ function key.operation(id) return root .. ':o:' .. id end
 function key.account(name) return root .. ':a:' .. name end
 function key.lane(account, sender) return root .. ':l:' .. account .. ':' .. sender end
 seldom(key, function()
-  for _, name in ipairs({ 'accounts', 'keys', 'inbox', 'timers', 'workers', 'outcomes', 'campaigns', 'receipts', 'early', 'unreachable', 'tokens' }) do
+  for _, name in ipairs({ 'accounts', 'keys', 'inbox', 'timers', 'workers', 'outcomes', 'campaigns', 'receipts', 'early', 'unreachable', 'tokens', 'seals', 'trail', 'rings', 'forgetting' }) do
     key[name] = root .. ':' .. name
   end
   function key.record(rid) return root .. ':in:' .. rid end
   function key.refusal(rid) return root .. ':no:' .. rid end
+  function key.session(digest) return root .. ':session:' .. digest end
   function key.campaign(name) return root .. ':c:' .. name end
   function key.bulk(lane, source) return lane .. ':b:' .. source end
   function key.followers(id) return root .. ':f:' .. id end
@@ -94,6 +110,8 @@ seldom(key, function()
   function key.about(name) return root .. ':about:' .. name end
   function key.secret(name) return root .. ':secret:' .. name end
   function key.hook(name) return root .. ':hook:' .. name end
+  function key.suppressed(name) return name == EVERY_ACCOUNT and root .. ':supall' or root .. ':sup:' .. name end
+  function key.reasons(name) return name == EVERY_ACCOUNT and root .. ':supallwhy' or root .. ':supwhy:' .. name end
 end)
 
 -- Server time in integer microseconds: a double holds them exactly until the year 2255.

@@ -8,11 +8,12 @@
 --         account:   2 name               -> JSON of settings (never the key), counts, and the backlog, counted from the lists
 --         campaign:  2 name               -> JSON of the campaign, its account, counts and lanes, and when the last of its timers ends
 --         campaigns:                      -> campaign names
+--         heads:     2 ... campaigns      -> { name, created (us), account, what holds it, when it was complete (us) } of each
 --         known:     2 ... ids            -> how many of them are known
 --         find:      2 cursor, 3 recipient or target, 4 account or '', 5 how many keys to look at -> { next cursor, ids }
 --         fleet:                          -> JSON {workers, capacity, unreachable, unreachable_why, inflight, inbox, accounts, now}
 -- keys  all, read only. Cost: O(senders + open campaigns) for an account; O(lane) to find one operation's position.
---@include keys.lua
+--@include listed.lua
 --@include zones.lua
 local verb = ARGV[1]
 local now = server_time()
@@ -174,6 +175,19 @@ local function position_of(o, id)
   return redis.call('LPOS', list, id, 'RANK', -1, 'MAXLEN', 2000) or redis.call('LPOS', list, id) or nil
 end
 
+-- The reason of the list that a recipient is on, or nil; a service whose server user may not read the lists is told of none.
+local function suppressed(account, a, to)
+  local lists = { a.sup and account or false, redis.pcall('HEXISTS', key.meta, 'sup') == 1 and EVERY_ACCOUNT or false }
+  for _, list in ipairs(lists) do
+    local entry = list and redis.pcall('HGET', key.suppressed(list), to)
+    if type(entry) == 'string' then
+      local readable, reason = pcall(listed.reason, list, entry)
+      return readable and reason or ''
+    end
+  end
+  return nil
+end
+
 if verb == 'operation' then
   local id = ARGV[2]
   local o = as_table(redis.call('HGETALL', key.operation(id)))
@@ -191,6 +205,7 @@ if verb == 'operation' then
     reply.lanes = lanes_of(o.a)
     reply.campaign = o.c and fields(key.campaign(o.c), CAMPAIGN_FIELDS) or nil
     reply.position = position_of(o, id)
+    reply.suppressed = not o.ex and not o.ph and o.k ~= 'number.check' and suppressed(o.a, account, o.to) or nil
     reply.not_before = redis.call('ZSCORE', key.account(o.a) .. ':tm', 'n:' .. timer)
       or (o.c and redis.call('ZSCORE', key.campaign(o.c) .. ':tm', timer)) or nil
     reply.follows = o.rf and redis.call('ZSCORE', key.account(o.a) .. ':tm', 'v:' .. o.rf .. ':' .. id) and o.rf or nil
@@ -224,6 +239,13 @@ elseif verb == 'campaign' then
     first_timed = redis.call('ZRANGE', key.campaign(ARGV[2]) .. ':tm', 0, 0, 'WITHSCORES')[2] or nil,
     last_timed = redis.call('ZRANGE', key.campaign(ARGV[2]) .. ':tm', -1, -1, 'WITHSCORES')[2] or nil,
   })
+elseif verb == 'heads' then
+  local heads = {}
+  for i = 2, #ARGV do
+    local c = redis.call('HMGET', key.campaign(ARGV[i]), 'created', 'a', 'hold', 'completed_at')
+    if c[2] then heads[#heads + 1] = { ARGV[i], c[1] or '0', c[2], c[3] or '', c[4] or '' } end
+  end
+  return heads
 elseif verb == 'known' then
   local known = 0
   for i = 2, #ARGV do known = known + redis.call('EXISTS', key.operation(ARGV[i])) end

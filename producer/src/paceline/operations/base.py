@@ -75,6 +75,8 @@ class Operation(Refusing):
             may double) or keep it for a person (``hold``, never doubles).
         max_attempts: calls that reached the provider and failed, before the operation is dead.
         metadata: short texts that come back with the outcome.
+        exempt: why it leaves although its recipient is on a suppression list, such as ``password reset requested``;
+            transactional operations only.
     """
 
     # Every operation a user can make, for the reference of operations; bases without a kind are not in it.
@@ -90,6 +92,8 @@ class Operation(Refusing):
     on_unknown: OnUnknown = "reconcile"
     max_attempts: int = Field(default=DEFAULT_MAX_ATTEMPTS, ge=1, le=100)
     metadata: dict[str, Annotated[str, StringConstraints(max_length=512)]] = Field(default_factory=dict, max_length=16)
+
+    exempt: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)] | None = None
 
     @property
     def kind(self) -> str:
@@ -135,6 +139,12 @@ class Operation(Refusing):
     def _ends_after_it_begins(self) -> Self:
         if self.not_before and self.valid_until and self.valid_until <= self.not_before:
             raise ValueError("valid_until: must be later than not_before")
+        return self
+
+    @model_validator(mode="after")
+    def _exempt_when_transactional(self) -> Self:
+        if self.exempt and self.priority != "transactional":
+            raise ValueError("exempt: is for transactional operations only, and this one is bulk")
         return self
 
 

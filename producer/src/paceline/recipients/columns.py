@@ -33,6 +33,7 @@ class Reading:
         country: two letters: numbers without a country code are of this country, and numbers are cleaned; None: E.164 only.
         delimiter: between the cells of a table; None: found out.
         encoding: of a file; None: found out, as far as that is certain.
+        bare: a table without a header is a list of numbers, one in each line.
     """
 
     to_column: str | None = None
@@ -40,6 +41,7 @@ class Reading:
     country: str | None = None
     delimiter: str | None = None
     encoding: str | None = None
+    bare: bool = False
 
 
 def reading_of(
@@ -49,6 +51,7 @@ def reading_of(
     *,
     delimiter: str | None = None,
     encoding: str | None = None,
+    bare: bool = False,
 ) -> Reading:
     """A `Reading`, checked; arguments as there.
 
@@ -65,7 +68,7 @@ def reading_of(
         checked = checked_country(country) if country is not None else None
     except ValueError as error:
         raise InvalidOperation(f"default_country: {error}") from None
-    return Reading(to_column, frozenset(ignored), checked, mark, encoding)
+    return Reading(to_column, frozenset(ignored), checked, mark, encoding, bare)
 
 
 @dataclass(frozen=True, slots=True)

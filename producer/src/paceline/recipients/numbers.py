@@ -24,6 +24,17 @@ _FORMER: Final[dict[str, tuple[tuple[str, int], ...]]] = {
     "229": (("", 8),),  # Benin, 2024: 01 in front
     "241": (("0", 8),),  # Gabon, 2019: the zero was dialled from abroad too
 }
+# A number in one form, and what its other form has in front of the rest, or between two parts.
+_OTHER_FORMS: Final = (
+    (re.compile(r"\+521([0-9]{10})"), "+52"),
+    (re.compile(r"\+52([2-9][0-9]{9})"), "+521"),
+    (re.compile(r"\+549([0-9]{10})"), "+54"),
+    (re.compile(r"\+54([1-8][0-9]{9})"), "+549"),
+    (re.compile(r"(\+55[1-9][0-9])9([6-9][0-9]{7})"), ""),
+    (re.compile(r"(\+55[1-9][0-9])([6-9][0-9]{7})"), "9"),
+    (re.compile(r"\+22901([0-9]{8})"), "+229"),
+    (re.compile(r"\+229([1-9][0-9]{7})"), "+22901"),
+)
 # What may stand between the digits of a number that people wrote down.
 _WRITTEN: Final = re.compile(r"[+0-9 \-./()]+")
 _FORMS: Final = re.compile(r"(?:tel:|whatsapp:)", re.IGNORECASE)
@@ -127,6 +138,21 @@ def twins(value: str) -> str:
     if value.startswith("+22901") and len(value) == 14:
         return "+229" + value[6:]
     return value
+
+
+def forms_of(value: str) -> tuple[str, ...]:
+    """All forms in which one person's number is written: WhatsApp keeps some numbers as they were before their country changed.
+
+    Args:
+        value: in E.164 form.
+
+    Returns:
+        The number, and its other form: with or without the 1 of Mexico, the 9 of Argentina and Brazil, the 01 of Benin.
+    """
+    for pattern, other in _OTHER_FORMS:
+        if found := pattern.fullmatch(value):
+            return value, other + found[1] if found.lastindex == 1 else found[1] + other + found[2]
+    return (value,)
 
 
 def _shape_objection(value: str) -> str:

@@ -114,6 +114,9 @@ def _header(lines: Lines, reading: Reading) -> tuple[list[str], str]:
         else:
             _skip(lines, taken)
             return cells, mark
+    if reading.bare and _NUMBER.fullmatch(visible(best[1][0])):
+        lines.put_back([first])
+        return ["to"], best[0]
     raise _no_header(best[1], error) from None
 
 

@@ -27,12 +27,15 @@ _ENVIRONMENT: Final = {
     "metrics_address": names.ENV_METRICS_ADDRESS,
     "receipts_port": names.ENV_RECEIPTS_PORT,
     "receipts_address": names.ENV_RECEIPTS_ADDRESS,
+    "opt_out_words": names.ENV_OPT_OUT_WORDS,
+    "opt_in_words": names.ENV_OPT_IN_WORDS,
     "log_format": names.ENV_LOG_FORMAT,
     "capacity": names.ENV_CAPACITY,
     "http_deadline_s": names.ENV_HTTP_DEADLINE,
     "allow_volatile": names.ENV_ALLOW_VOLATILE,
     "retention_s": names.ENV_RETENTION,
     "reconcile_grace_s": names.ENV_RECONCILE_GRACE,
+    "history_kept": names.ENV_HISTORY_KEPT,
 }
 
 # Their values may come from files, which variables with _FILE behind these names point to.
@@ -55,6 +58,9 @@ class Settings(BaseModel):
         metrics_address: the interface both bind to; loopback unless told otherwise.
         receipts_port: where the receiver of receipts listens, its own metrics included.
         receipts_address: the interface it binds to; loopback unless told otherwise.
+        opt_out_words: messages that put their sender on the account's suppression list, divided by commas, instead of the usual
+            ones; ``none`` switches that off. Read by the receiver.
+        opt_in_words: messages that take their sender off the list, likewise.
         log_format: ``console`` or ``json``.
         capacity: calls one worker may have under way at once.
         http_deadline_s: one provider call must be over within this many seconds.
@@ -62,6 +68,7 @@ class Settings(BaseModel):
         retention_s: seconds an operation is kept after its outcome.
         reconcile_grace_s: seconds after an unknown outcome until the conversation is read; then 2, 4, 8 and 16 times as long
             until the history shows something later.
+        history_kept: about how many acts of people are kept (``paceline history``); the oldest are dropped first.
 
     Raises:
         ConfigurationError: a setting is malformed; the message names its variable.
@@ -80,12 +87,15 @@ class Settings(BaseModel):
     metrics_address: str = "127.0.0.1"
     receipts_port: int = Field(default=9810, ge=1, le=65535)
     receipts_address: str = "127.0.0.1"
+    opt_out_words: str = Field(default="", max_length=2000)
+    opt_in_words: str = Field(default="", max_length=2000)
     log_format: Literal["console", "json"] = "console"
     capacity: int = Field(default=200, ge=1, le=10_000)
     http_deadline_s: float = Field(default=15.0, gt=0, le=300)
     allow_volatile: bool = False
     retention_s: int = Field(default=7 * 86_400, ge=60)
     reconcile_grace_s: float = Field(default=15.0, ge=0, le=3600)
+    history_kept: int = Field(default=100_000, ge=1_000, le=100_000_000)
 
     def __init__(self, /, **data: Any) -> None:
         try:

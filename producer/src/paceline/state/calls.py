@@ -14,7 +14,10 @@ _T = TypeVar("_T")
 
 
 def _scripts() -> dict[str, Script]:
-    return {name: Script("paceline", name) for name in ("submit", "campaign", "look", "outcomes", "cancel", "tokens")}
+    return {
+        name: Script("paceline", name)
+        for name in ("submit", "campaign", "look", "outcomes", "cancel", "tokens", "trail", "suppress")
+    }
 
 
 class AsyncState:

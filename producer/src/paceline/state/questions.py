@@ -4,7 +4,7 @@ A `State` asks them from a thread, an `AsyncState` on an event loop, and a fake 
 """
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeVar
 
@@ -25,7 +25,7 @@ class Question(Generic[_T]):
         given: the arguments.
     """
 
-    script: Literal["submit", "campaign", "look", "outcomes", "cancel", "tokens"]
+    script: Literal["submit", "campaign", "look", "outcomes", "cancel", "tokens", "trail", "suppress"]
     arguments: tuple[str | int, ...]
     read: Callable[[Any], _T]
     name: str
@@ -127,6 +127,12 @@ def campaigns() -> Question[list[str]]:
     return Question("look", ("campaigns",), sorted, "campaigns")
 
 
+def campaign_heads(names: Iterable[str]) -> Question[list[list[str]]]:
+    """Name, creation (us), account, what holds it and completion (us) of each of these campaigns that is there."""
+    known = tuple(names)
+    return Question("look", ("heads", *known), _rows, "campaign_heads", {"names": known})
+
+
 def operation(op_id: str) -> Question[Answer | None]:
     """One operation with its lane and account, or None."""
     return Question("look", ("operation", op_id), _json, "operation", {"op_id": op_id})
@@ -205,6 +211,56 @@ def revoke_token(token_id: str) -> Question[str]:
     return Question("tokens", ("revoke", token_id), str, "revoke_token", {"token_id": token_id})
 
 
+def suppress(name: str, reason: str, numbers: Sequence[str], forms: Sequence[str] = ()) -> Question[Any]:
+    """Put numbers on a suppression list; see suppress.lua.
+
+    Args:
+        name: account name, or ``*``.
+        reason: why.
+        numbers: to be counted.
+        forms: other forms of the same numbers.
+    """
+    given = {"name": name, "reason": reason, "numbers": numbers, "forms": forms}
+    return Question("suppress", ("add", name, reason, len(numbers), *numbers, *forms), _same, "suppress", given)
+
+
+def unsuppress(name: str, numbers: Sequence[str], forms: Sequence[str] = ()) -> Question[Any]:
+    """Take numbers off a suppression list; arguments as for `suppress`."""
+    given = {"name": name, "numbers": numbers, "forms": forms}
+    return Question("suppress", ("remove", name, len(numbers), *numbers, *forms), _same, "unsuppress", given)
+
+
+def suppressed(name: str, numbers: Sequence[str]) -> Question[Any]:
+    """Of each number the entry that concerns an account; see suppress.lua."""
+    return Question("suppress", ("check", name, *numbers), _same, "suppressed", {"name": name, "numbers": numbers})
+
+
+def suppressions(name: str, cursor: str, most: int) -> Question[Any]:
+    """Some entries of a suppression list; see suppress.lua."""
+    given = {"name": name, "cursor": cursor, "most": most}
+    return Question("suppress", ("page", name, cursor, most), _same, "suppressions", given)
+
+
+def _same(reply: Any) -> Any:
+    return reply
+
+
+def enter(token_id: str, digest: str, lifetime_ms: int) -> Question[str]:
+    """Open a session of the console; state keeps a digest of its secret."""
+    given = {"token_id": token_id, "digest": digest, "lifetime_ms": lifetime_ms}
+    return Question("tokens", ("enter", token_id, digest, lifetime_ms), str, "enter", given)
+
+
+def session(digest: str) -> Question[str]:
+    """The token of a session, JSON; '' when the session has ended."""
+    return Question("tokens", ("session", digest), str, "session", {"digest": digest})
+
+
+def leave(digest: str) -> Question[str]:
+    """End a session."""
+    return Question("tokens", ("leave", digest), str, "leave", {"digest": digest})
+
+
 def _json(text: str) -> Answer | None:
     if not text:
         return None
@@ -224,6 +280,10 @@ def _paired(flat: list[str]) -> dict[str, str]:
 
 def _page(reply: list[Any]) -> tuple[str, list[str]]:
     return str(reply[0]), [str(op_id) for op_id in reply[1]]
+
+
+def _rows(reply: list[Any]) -> list[list[str]]:
+    return [[str(value) for value in row] for row in reply]
 
 
 def _nothing(_: object) -> None:

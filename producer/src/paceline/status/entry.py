@@ -23,7 +23,7 @@ class OutcomeEntry:
         account: account name.
         campaign: campaign name, or None.
         kind: such as ``message.to_number``; ``campaign`` in a campaign's final entry.
-        outcome: accepted, rejected, expired, cancelled, dead or held; in a final entry ``complete`` or ``cancelled``.
+        outcome: accepted, rejected, expired, cancelled, dead, held or suppressed; in a final entry ``complete`` or ``cancelled``.
         code: the provider's status code, or a word where there was none.
         message_uuid: the provider's handle of the message, or of the new group.
         words: the provider's words, or ours.

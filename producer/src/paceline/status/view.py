@@ -56,7 +56,7 @@ class Status:
 
     Args:
         id: the operation.
-        state: waiting, granted, sending, or its outcome (accepted, rejected, expired, cancelled, dead, held).
+        state: waiting, granted, sending, or its outcome (accepted, rejected, expired, cancelled, dead, held, suppressed).
         account: account name.
         campaign: campaign name, or None.
         kind: such as ``message.to_number``.
@@ -78,6 +78,7 @@ class Status:
         to: whom or what it is about: a number, a group, a remote id; its own id where it makes a group.
         idempotency_key: as it was given.
         key: of its campaign's row, as it was given.
+        exempt: why it leaves although its recipient is on a suppression list, as it was given.
     """
 
     id: str
@@ -102,6 +103,7 @@ class Status:
     to: str = ""
     idempotency_key: str | None = None
     key: str | None = None
+    exempt: str | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Plain values, times in ISO 8601."""
@@ -158,6 +160,7 @@ def status_of(found: Mapping[str, Any]) -> Status:
         to=o["to"],
         idempotency_key=o.get("ik"),
         key=o.get("rk"),
+        exempt=o.get("ex"),
     )
 
 
@@ -167,7 +170,7 @@ def _history(o: Mapping[str, str]) -> tuple[Event, ...]:
     lines = map(_LINE.fullmatch, (o.get("ev") or "").split("\n"))
     story += [Event(instant(of["at"]), of["what"], of["code"] or None, of["words"] or None) for of in lines if of]
     # The slot of a looked-up operation is that of the look-up, and a given-up operation never left.
-    left = o["s"] == "d" and o["oc"] not in {"expired", "cancelled"} and story[-1].what != "looked up"
+    left = o["s"] == "d" and o["oc"] not in {"expired", "cancelled", "suppressed"} and story[-1].what != "looked up"
     if left and o.get("sl"):
         story.append(Event(instant(o["sl"]), "sent"))
     story.sort(key=attrgetter("at"))
@@ -202,6 +205,8 @@ def _forecast(found: Mapping[str, Any], state: str) -> tuple[int | None, str]:
         return None, "its account was removed"
     if o.get("cn"):
         return None, f"it is being cancelled: {o['cn']}"
+    if found.get("suppressed") is not None:
+        return None, f"its recipient is on a suppression list ({found['suppressed']}): its turn ends it without a call"
     if account.get("suspended"):
         return None, f"the account is suspended: {account['suspended']}"
     campaign = found.get("campaign") or {}

@@ -48,6 +48,7 @@ _CODES: Final[Mapping[Outcome, str]] = {
     "cancelled": "cancelled",
     "dead": "503",
     "held": "unknown",
+    "suppressed": "listed",
 }
 _ON_THE_WAY: Final[Mapping[str, tuple[ReceiptStatus, ...]]] = {
     "sent": ("sent",),

@@ -13,6 +13,7 @@ from paceline.operations.requests import merged
 from paceline.state.calls import State
 from paceline.state.questions import Question
 from paceline.status.receipt import RECEIPT_STATUSES, ReceiptStatus
+from paceline.testing.listed import Lists
 
 _T = TypeVar("_T")
 
@@ -75,6 +76,7 @@ class MemoryState(State):
         self._campaigns: dict[str, dict[str, str]] = {}
         self._entries: dict[str, list[tuple[str, dict[str, str]]]] = {"": []}
         self._last_entry = (0, 0)
+        self._lists = Lists()
         self._zones: dict[str, dict[str, str]] = {}
 
     def ask(self, question: Question[_T]) -> _T:
@@ -117,6 +119,32 @@ class MemoryState(State):
         flat = [[entry_id, [text for pair in fields.items() for text in pair]] for entry_id, fields in found[:most]]
         complete = campaign and "completed_at" in self._campaigns[campaign]
         return ["entries", "1" if complete else "0", json.dumps(flat)]
+
+    def suppress(self, name: str, reason: str, numbers: Sequence[str], forms: Sequence[str]) -> int | str:
+        """As suppress.lua; waiting operations to these numbers has its outcome in the same moment."""
+        if self._refuses(name):
+            return "unknown account"
+        new = self._lists.add(name, reason, numbers, forms, microseconds(self._now()) // 1_000_000)
+        for op_id, found in self._operations.items():
+            self._settle_suppressed(op_id, found)
+        return new
+
+    def unsuppress(self, name: str, numbers: Sequence[str], forms: Sequence[str]) -> int | str:
+        """As suppress.lua."""
+        return "unknown account" if self._refuses(name) else self._lists.remove(name, numbers, forms)
+
+    def suppressed(self, name: str, numbers: Sequence[str]) -> list[list[str]] | str:
+        """As suppress.lua."""
+        return "unknown account" if self._refuses(name) else [self._lists.entry(name, number) for number in numbers]
+
+    def suppressions(self, name: str, cursor: str, most: int) -> list[Any] | str:  # noqa: ARG002 - all at once
+        """As suppress.lua."""
+        return "unknown account" if self._refuses(name) else ["0", *self._lists.page(name)]
+
+    def _settle_suppressed(self, op_id: str, found: Mapping[str, str]) -> None:
+        why = None if "ex" in found or found["s"] == "d" else self._lists.why(found["a"], found["to"], found["k"])
+        if why:
+            self.settle(op_id, "suppressed", code="listed", words=why)
 
     def cancel(self, op_id: str, why: str) -> str:
         """As cancel.lua; the outcome follows in the same moment."""
@@ -322,6 +350,7 @@ class MemoryState(State):
         if "c" in fields:
             message = _message(fields["to"], self._campaigns[fields["c"]]["p"], fields["values"])
             self._outbox.campaigns[fields["c"]].messages.append(message)
+        self._settle_suppressed(op_id, self._operations[op_id])
         return True
 
     def _lanes(self, account: str) -> list[dict[str, Any]]:

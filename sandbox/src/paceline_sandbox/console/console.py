@@ -13,6 +13,7 @@ from paceline_sandbox.console.page import page
 from paceline_sandbox.console.report import key_report, summary
 from paceline_sandbox.faults.scenario import ScenarioError, parse_json, parse_toml
 from paceline_sandbox.provider import Provider
+from paceline_sandbox.webhooks.inbound import InboundError
 from paceline_sandbox.webhooks.webhooks import Webhooks
 
 # Lines or keys at a time: few enough that requests in between are stamped without delay, many enough to be quick.
@@ -35,6 +36,7 @@ def console_routes(provider: Provider, webhooks: Webhooks) -> list[web.RouteDef]
         web.get("/sandbox/scenario", console.show_scenario),
         web.put("/sandbox/scenario", console.replace_scenario),
         web.post("/sandbox/reset", console.reset),
+        web.post("/sandbox/inbound", console.inbound),
     ]
 
 
@@ -81,6 +83,15 @@ class _Console:
     async def reset(self, _: web.Request) -> web.StreamResponse:
         self._provider.reset()
         return web.json_response({"success": True})
+
+    async def inbound(self, request: web.Request) -> web.StreamResponse:
+        try:
+            message_uuid, hooks = self._provider.receive(json.loads(await request.read()))
+        except InboundError as error:
+            return web.Response(status=400, text=f"{error}.\n")
+        except (ValueError, RecursionError):
+            return web.Response(status=400, text="The message is not JSON.\n")
+        return web.json_response({"success": True, "message_uuid": message_uuid, "hooks": hooks})
 
 
 class _Entry(Protocol):

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from paceline.cli.acts import remember
 from paceline.cli.commands import example
 from paceline.cli.errors import FAILURE, complain
 from paceline.cli.options import Json
@@ -75,6 +76,7 @@ def add(
         hook = f"hook-{tokens.token_hex(4)}"
         while not book.add(hook, about, seal(ring, hook, 0, Secrets(secret))):
             hook = f"hook-{tokens.token_hex(4)}"
+    remember("hooks add", account=",".join(sorted(about.accounts)), on=hook)
     if json_output:
         say_json({"id": hook, **about.as_json(), "secret": secret})
         return
@@ -175,6 +177,7 @@ def change(
             allow_private=allow_private,
         )
         book.change(hook, about, enabled=enable)
+    remember("hooks change", on=hook)
     say(f"{hook} is changed.")
 
 
@@ -183,6 +186,7 @@ def remove(hook: Id) -> None:
     """Remove a hook with its waiting events."""
     with _opened() as book:
         book.remove(hook)
+    remember("hooks remove", on=hook)
     say(f"{hook} is removed.")
 
 
@@ -212,6 +216,7 @@ def rotate(
             following = before if same_secret else before.rotated(kept, now)
             if book.seal(hook, stored.serial, seal(ring, hook, stored.serial + 1, following)):
                 break
+    remember("hooks rotate --same-secret" if same_secret else "hooks rotate", on=hook)
     if same_secret:
         say(f"The secret of {hook} is sealed again.")
         return
@@ -273,6 +278,7 @@ def replay(
                 if len(batch) >= _PAGE:
                     queued, batch = queued + book.queue(hook, batch), []
             queued += book.queue(hook, batch)
+    remember("hooks replay", on=f"{hook}: {counted(queued, 'event')}")
     if json_output:
         say_json({"id": hook, "queued": queued})
     else:

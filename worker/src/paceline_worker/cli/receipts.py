@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import redis
 import typer
 
+from paceline.cli.acts import remember
 from paceline.cli.commands import example
 from paceline.cli.errors import FAILURE, INTERRUPTED, complain
 from paceline.cli.options import Json, opened_state
@@ -66,6 +67,7 @@ def url(
             )
         if not hooks.open(name, digest_of(token), instead_of=before, shown=True):
             raise SubscriptionError(f"the address of account {name!r} was changed meanwhile; try again")
+    remember("receipts url --rotate" if before else "receipts url", account=name)
     address = address_of(base, name, token)
     if json_output:
         say_json({"account": name, "url": address})
@@ -91,9 +93,13 @@ def subscribe(
             help="Number to subscribe; repeatable. Default: the account's senders, or all connected numbers.",
         ),
     ] = None,
-    waba: Annotated[
-        bool, typer.Option("--waba", help="Treat the numbers as numbers of the official Business API.")
-    ] = False,
+    waba: Annotated[bool, typer.Option("--waba", help="Treat the numbers as numbers of the official Business API.")] = False,
+    inbound: Annotated[
+        bool,
+        typer.Option(
+            "--inbound/--no-inbound", help="Inbound messages as well: they may be opt-out words, such as STOP."
+        ),
+    ] = True,
     rotate: Annotated[bool, typer.Option("--rotate", help="Replace the current address.")] = False,
     json_output: Json = False,
 ) -> None:
@@ -120,7 +126,7 @@ def subscribe(
 
     async def run() -> None:
         async with _subscriber(settings, ring, name, base) as (subscriber, hooks):
-            async for one in subscriber.subscribe(hooks, numbers, waba=waba, rotate=rotate):
+            async for one in subscriber.subscribe(hooks, numbers, waba=waba, inbound=inbound, rotate=rotate):
                 done.append(one)
                 if not json_output:
                     say(f"{one.number} of {one.of}: {one.wish.sender} {one.wish.event}: {_WORDS[one.result]}")
@@ -131,6 +137,7 @@ def subscribe(
     except KeyboardInterrupt:
         complain(f"interrupted after {counted(len(done), 'subscription')}; repeat the command to continue")
         raise typer.Exit(INTERRUPTED) from None
+    remember("receipts subscribe", account=name, on=counted(len(done), "webhook"))
     if json_output:
         plain = [{"sender": one.wish.sender, "event": one.wish.event, "result": one.result.value} for one in done]
         say_json({"account": name, "subscriptions": plain})
@@ -171,6 +178,8 @@ def off(name: Name) -> None:
     """Close the address of an account; it then answers 404. The provider's webhooks stay as they are."""
     with _opened() as hooks:
         had = hooks.close(name)
+    if had:
+        remember("receipts off", account=name)
     say(f"Account {name} no longer accepts receipts." if had else f"Account {name} has no address.")
 
 

@@ -13,6 +13,7 @@
 --         no digest: nothing; of a page of accounts that were added before there were digests
 --         resume, remove, key, known: nothing
 --         keys: 2 ... accounts
+--         floor:   3 the version of its key, sealed
 --         info:    what /info said: 3 the limit by hand that the rest was computed for, 4 how soon to read again (us), 5 how long after
 --                  its last slot the account is within its new limit whatever it sent before (us), 6 '1' when it may send (paid for),
 --                  then field, value ... to change
@@ -20,7 +21,7 @@
 --         throttled: /info was answered 429: 3 pause (us)
 -- reply whose: the account that has this key, or ''; no digest: { name, encrypted key, version } of some;
 --       add, rotate, digest: 'taken:<account>' when another account has this key
---       key: { encrypted key, key version }; keys: encrypted key and its version of each account ('' when unknown); known: { rate, told, info_every, interval, pacing, variation, learn }; info: 'done' |
+--       key: { encrypted key, key version }; keys: of each account encrypted key, its version, the highest it had as that was sealed ('' when unknown); known: { rate, told, info_every, interval, pacing, variation, learn }; info: 'done' |
 --       'slower' | 'changed' (the limit by hand, meanwhile); suspend, rotate: 'changed' when its key is another one meanwhile;
 --       else 'done' | 'exists' | 'unknown account' | 'not empty'
 -- keys  accounts, keys, a:<acct> and its sets, lanes, due
@@ -40,6 +41,7 @@ if verb == 'keys' then
   for i = 2, #ARGV do
     keys[#keys + 1] = redis.call('HGET', key.secret(ARGV[i]), 'key') or ''
     keys[#keys + 1] = redis.call('HGET', key.account(ARGV[i]), 'key_version') or ''
+    keys[#keys + 1] = redis.call('HGET', key.seals, 'k:' .. ARGV[i]) or ''
   end
   return keys
 end
@@ -101,6 +103,10 @@ if verb == 'digest' then
   if ARGV[4] == '' then redis.call('HSET', key.keys, '?' .. name, name) else keep_digest(name, ARGV[4]) end
   return 'done'
 end
+if verb == 'floor' then
+  redis.call('HSET', key.seals, 'k:' .. name, ARGV[3])
+  return 'done'
+end
 if verb == 'key' then return { redis.call('HGET', key.secret(name), 'key'), redis.call('HGET', k, 'key_version') } end
 if verb == 'known' then
   local about, pace = redis.call('HMGET', key.about(name), 'rate', 'told', 'pacing'), redis.call('HMGET', k, 'info_every', 'interval', 'variation', 'learn')
@@ -147,6 +153,8 @@ if verb == 'add' or verb == 'limits' then
     redis.call('HSET', key.about(name), 'name', name, 'added_at', int(now))
     if ARGV[3] == 'read' then write_account(name, 'info_read_at', int(now)) end
     if info_at > now or redis.call('HEXISTS', k, 'info_every') == 1 then redis.call('HSET', k, 'info_at', int(info_at)) end
+    -- Whoever was on the list of an account of this name still is.
+    if redis.call('EXISTS', key.suppressed(name)) == 1 then redis.call('HSET', k, 'sup', '1') end
     if ARGV[3] == 'first' then redis.call('HSET', k, 'recheck', int(now + FIRST_INFO)) end
     -- What is written from here on is of this form; state that was there before has said so, or is migrated first.
     if redis.call('SADD', key.accounts, name) == 1 and redis.call('SCARD', key.accounts) == 1 then redis.call('HSET', key.meta, 'schema', SCHEMA) end
@@ -197,6 +205,7 @@ elseif verb == 'remove' then
   redis.call('DEL', k, k .. ':n', k .. ':ln', k .. ':in', k .. ':r', key.about(name), key.secret(name), key.hook(name), k .. ':sp', k .. ':c', k .. ':dead', k .. ':rc', k .. ':er')
   redis.call('HDEL', key.receipts, 'sent|' .. name, 'not_sent|' .. name, 'received|' .. name, 'read|' .. name)
   redis.call('SREM', key.accounts, name)
+  redis.call('HDEL', key.seals, 'k:' .. name)
   redis.call('ZREM', key.due, name)
   redis.call('ZREM', key.timers, name)
   return 'done'

@@ -7,16 +7,17 @@
 --       then id, token, how many questions this worker has asked about the grant (1 the first time) per operation
 -- reply { server time, '1' when a restart of the server was just noticed, then one JSON text per operation:
 --         {"s":"go", "slot", ...} | {"s":"wait", "slot", "account"}: ask again just before that slot | {"s":"no", "why", "account"} }
---         why: 'stale' (another grant owns it, or it is settled), 'suspended', 'paused', 'far' (its next slot is too far
+--         why: 'stale' (another grant owns it, or it is settled), 'suspended', 'paused', 'suppressed' (grant.lua ends it), 'far' (its next slot is too far
 --         ahead, or outside its window: grant.lua decides again)
---         "go" also tells what it follows, what its earlier calls brought, whether the call looks up an unknown outcome, and with
+--         "go" also tells its seals, what it follows, what its earlier calls brought, whether the call looks up an unknown outcome, and with
 --         "moved" that its slot was changed
--- keys  fl, o:<id>, a:<acct>, lanes, due, timers, u:<uuid> (read)
+-- keys  fl, o:<id>, a:<acct>, lanes, due, timers, u:<uuid> (read), sup:<acct> (read)
 -- An operation that comes too late for its slot is not thrown away: it moves to the account's next slot, under the same limits. A
 -- worker that finds itself late after "go" has not made the call; it asks once more, with a higher number.
 -- Replayable: the same question gets the same answer, also when it arrives after a later one. So nothing that the worker has acted
 -- upon is taken back.
 --@include shared/moves.lua
+--@include shared/suppression.lua
 local owner, lease, floor, notice = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local now = server_time()
 local epoch, restarted = checked_epoch(ARGV[5] == '1')
@@ -56,7 +57,7 @@ local function objection(o, a)
   if a.paused_until > now and (a.probe ~= o.id or a.paused_until > tonumber(o.sl)) then return 'paused' end
   if breaker_awake and breaker.bars(o.id, now) then return 'paused' end
   if o.source ~= '-' and campaign.of(o.c).hold then return 'paused' end
-  return nil
+  return suppression.bars(a, o) and 'suppressed' or nil
 end
 
 -- Whether it may be sent at a later slot than it was granted for.
@@ -130,6 +131,7 @@ local function begin(id, token, question)
     channel = o.k == 'message.delete' and redis.call('HGET', o.lane, 'ch') or nil, treat_503 = a and a.treat_503 or nil,
     s = 'go', account = o.a, kind = o.k, sender = o.f, to = o.to, payload = o.p, campaign = o.c,
     template = o.c and campaign.of(o.c).p or nil, priority = o.pr, accepted_at = o.t, max_attempts = o.mx, on_unknown = o.unk,
+    seal = o.g, follows = o.rf, campaign_seal = o.c and campaign.of(o.c).pg or nil, unsealed = o.c and campaign.of(o.c).unsealed or nil,
     attempts = o.at or '0', slot = o.sl, tolerance = int(tolerance), window = a.window, moved = o.moved,
     hurried = a.base <= FAST and '1' or nil,
     throttled = int(a.throttled), key_version = a.key_version, trace = o.tp, upload_trace = o.c and campaign.of(o.c).tp or nil,

@@ -29,10 +29,10 @@ local ACCOUNT = {
 }
 local ABOUT = { 'pacing', 'credits_left', 'expires_at', 'info_read_at' }
 local PAUSED_UNTIL, QUOTAS = 7, 14
-local COUNTS = { 'received', 'duplicate', 'refused', 'inbox', 'accepted', 'rejected', 'expired', 'cancelled', 'dead', 'held' }
+local COUNTS = { 'received', 'duplicate', 'refused', 'inbox', 'accepted', 'rejected', 'expired', 'cancelled', 'dead', 'held', 'suppressed' }
 local CAMPAIGN = {
   'f', 'hold', 'sealed', 'received', 'duplicate', 'refused', 'inbox', 'written', 'accepted', 'rejected', 'expired', 'cancelled', 'dead',
-  'held', 'recent', 'vu', 'cap', 'cap_next', 'window', 'opens', 'closes', 'openings', 'zoned', 'fs',
+  'held', 'suppressed', 'recent', 'vu', 'cap', 'cap_next', 'window', 'opens', 'closes', 'openings', 'zoned', 'fs',
 }
 local at = {}
 for place, name in ipairs(CAMPAIGN) do at[name] = place end

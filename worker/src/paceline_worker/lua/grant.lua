@@ -9,7 +9,7 @@
 --         fleet room left, '1' when a restart of the server was just noticed, JSON list of {account, slot} whose /info is to be read
 --         at that slot, '1' when the budget was used up, operations in flight, then
 --         id, token, slot per grant }
--- keys  fl, timers, due, meta, a:<acct> and its sets, lanes, o:<id>, f:<id>
+-- keys  fl, timers, due, meta, a:<acct> and its sets, lanes, o:<id>, f:<id>, sup:<acct> (read)
 -- Cost: leases that ran out and timers that ended come first, each with its part of the budget; then accounts in the order of
 -- their slots. Without room no account is looked at. A constant number of commands per grant, whatever waits behind.
 -- Not replayable by design: a lost reply leaves granted operations that nobody begins, and their leases give them back.
@@ -17,6 +17,7 @@
 --@include shared/attend.lua
 --@include shared/work.lua
 --@include shared/cancelled.lua
+--@include shared/suppression.lua
 local most, capacity, retention, grace = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[4], tonumber(ARGV[5])
 local spread = tonumber(ARGV[6])
 work.left = tonumber(ARGV[3])
@@ -129,6 +130,9 @@ local function fire_timers()
       redis.call('ZREM', key.timers, member)
       local name = cancelled.attend(string.sub(member, 2), now, retention)
       if name then touched[name] = account_of(name) or nil end
+    elseif string.sub(member, 1, 1) == LISTED then
+      work.spend('visit')
+      suppression.note(string.sub(member, 2), account_of(string.sub(member, 2)))
     else
       work.spend('visit')
       attend_to(member)
@@ -211,6 +215,11 @@ local function may_leave(a, o, slot)
   local late = too_late(o, slot)
   if late then
     outcomes.finish(o, now, 'expired', { words = late }, retention)
+    return false
+  end
+  local barred = suppression.bars(a, o)
+  if barred then
+    outcomes.finish(o, now, 'suppressed', { code = 'listed', words = barred }, retention)
     return false
   end
   local ahead = (aside[a.name] or tonumber(a.aside or 0) > 0) and redis.call('HGET', o.lane .. ':h', o.pair)

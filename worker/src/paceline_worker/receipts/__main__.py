@@ -18,6 +18,7 @@ from paceline_worker.receipts.intake import Intake
 from paceline_worker.receipts.metrics import ReceiptMetrics
 from paceline_worker.receipts.server import serving
 from paceline_worker.receipts.state import ReceiptState
+from paceline_worker.receipts.words import Words, read_words
 from paceline_worker.telemetry import logs
 from paceline_worker.telemetry.serving import origin
 
@@ -55,13 +56,19 @@ async def _serve(settings: Settings) -> None:
     ProcessCollector(registry=registry)
     metrics = ReceiptMetrics(registry)
     state = ReceiptState(settings.state_url, settings.namespace)
-    intake = Intake(state, metrics)
+    intake = Intake(state, metrics, words=_words(settings))
     try:
         async with serving(intake, metrics, registry, settings.receipts_port, settings.receipts_address):
             log.info("receipts", address=f"{origin(settings.receipts_address, settings.receipts_port)}{PATH}")
             await _until_told(intake)
     finally:
         await state.client.aclose()
+
+
+def _words(settings: Settings) -> Words:
+    """The words of the settings; those that are not set are the usual ones."""
+    given = {"opt_out": settings.opt_out_words, "opt_in": settings.opt_in_words}
+    return Words(**{name: () if text.lower() == "none" else read_words(text) for name, text in given.items() if text})
 
 
 async def _until_told(intake: Intake) -> None:

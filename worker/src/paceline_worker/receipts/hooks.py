@@ -39,13 +39,15 @@ class Wish:
     event: str
 
 
-def events(*, waba: bool) -> list[str]:
-    """The names of the receipt events.
+def events(*, waba: bool, inbound: bool = True) -> list[str]:
+    """The names of the receipt events, and of the event of inbound messages, which may be opt-out words.
 
     Args:
         waba: of numbers of the official API.
+        inbound: with that of inbound messages.
     """
-    return [f"whatsapp.{'waba.' if waba else ''}message.receipt.{step}" for step in _STEPS]
+    message = f"whatsapp.{'waba.' if waba else ''}message"
+    return [*(f"{message}.receipt.{step}" for step in _STEPS), *([f"{message}.received"] if inbound else ())]
 
 
 def numbers(page: int) -> ProviderRequest:

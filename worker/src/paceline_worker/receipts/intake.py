@@ -14,8 +14,9 @@ from paceline.errors import StateUnavailable
 from paceline_worker.delivery.batcher import Batcher
 from paceline_worker.receipts.address import opens
 from paceline_worker.receipts.metrics import ReceiptMetrics, Result
-from paceline_worker.receipts.reading import Told, Unread, read_body
+from paceline_worker.receipts.reading import Told, Unread, Wrote, read_body
 from paceline_worker.receipts.state import ReceiptState
+from paceline_worker.receipts.words import Words
 
 log = structlog.get_logger(__name__)
 
@@ -43,13 +44,20 @@ class Intake:
     Args:
         state: the record.
         metrics: counters.
+        words: what inbound messages are looked through for.
         clock: seconds, monotonic.
     """
 
     def __init__(
-        self, state: ReceiptState, metrics: ReceiptMetrics, *, clock: Callable[[], float] = time.monotonic
+        self,
+        state: ReceiptState,
+        metrics: ReceiptMetrics,
+        *,
+        words: Words | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._state = state
+        self._words = words or Words()
         self._metrics = metrics
         self._clock = clock
         self._digests: dict[str, tuple[float, str]] = {}
@@ -87,8 +95,20 @@ class Intake:
         told = read_body(body)
         if isinstance(told, Unread):
             return Result(told.value)
+        if isinstance(told, Wrote):
+            return await self._read(account, digest, told)
         done = await self._batcher.ask(_Question(account, digest, told))
         return Result(done)
+
+    async def _read(self, account: str, digest: str, wrote: Wrote) -> Result:
+        """Look whether an inbound message is an opt-out word or its opposite; other ones are nobody's business here."""
+        change = self._words.meaning(wrote.text)
+        if change is None:
+            return Result.IGNORED
+        done = Result(await self._state.wrote(account, digest, wrote, change))
+        if done is Result.FORBIDDEN:  # the token was replaced in this second
+            self._digests.pop(account, None)
+        return done
 
     async def catch_up(self) -> None:
         """For ever: count the receipts that came early and were noted when their messages had their answers."""

@@ -20,6 +20,8 @@ class Result(StrEnum):
     KNOWN = "known"
     EARLY = "early"
     UNKNOWN = "unknown"
+    OPTED_OUT = "opted_out"
+    OPTED_IN = "opted_in"
     IGNORED = "ignored"
     MALFORMED = "malformed"
     FORBIDDEN = "forbidden"
@@ -46,7 +48,8 @@ class ReceiptMetrics:
         self._requests = Counter(
             "paceline_receipt_requests",
             "Webhooks by result. moved: news of a message. known: a repetition. early: kept for ten minutes, because "
-            "no message has this id yet. unknown: of no message of this account. ignored: another event."
+            "no message has this id yet. unknown: of no message of this account. opted_out, opted_in: an"
+            " inbound message was a word that put its number on the suppression list, or took it off. ignored: another event."
             " malformed: no JSON, or a receipt without an id. forbidden: wrong account or token. unavailable: the state server"
             " did not answer, so the provider was told to repeat it.",
             ["result"],

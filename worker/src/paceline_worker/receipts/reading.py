@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from paceline.inbox.record import microseconds
+from paceline.recipients.numbers import is_phone_number
 from paceline.status.receipt import ReceiptStatus
 from paceline_worker.provider.answers import handle
 
@@ -24,6 +25,8 @@ _STATUSES: Final[Mapping[str, ReceiptStatus]] = {
     "received": "received",
     "read": "read",
 }
+# What somebody wrote to us; a body of the oldest form has no event at all.
+_INBOUND: Final = re.compile(r"(?:whatsapp(?:\.waba)?\.)?message\.(?:received|new)", re.ASCII)
 _IDS: Final = ("message_uuid", "uuid", "id")
 # A number is a time in seconds, milliseconds or microseconds since 1970: which of them, its size tells until the year 5138.
 _UNITS: Final = ((10**11, 10**6), (10**14, 10**3), (10**17, 1))
@@ -45,6 +48,21 @@ class Told:
     at_us: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Wrote:
+    """A message that somebody wrote to a number of the account.
+
+    Args:
+        number: who wrote it, E.164.
+        text: the whole message.
+        at_us: as of `Told`.
+    """
+
+    number: str
+    text: str
+    at_us: int | None = None
+
+
 class Unread(StrEnum):
     """Why a body tells nothing of a message."""
 
@@ -52,14 +70,15 @@ class Unread(StrEnum):
     MALFORMED = "malformed"
 
 
-def read_body(body: bytes) -> Told | Unread:
+def read_body(body: bytes) -> Told | Wrote | Unread:
     """Read what was posted.
 
     Args:
         body: as received.
 
     Returns:
-        The receipt; IGNORED for another event; MALFORMED for what is no JSON object, or a receipt without a usable id.
+        The receipt, or what somebody wrote; IGNORED for another event; MALFORMED for what is no JSON object, or a receipt
+        without a usable id.
     """
     try:
         value = json.loads(body)
@@ -70,12 +89,28 @@ def read_body(body: bytes) -> Told | Unread:
     event = value.get("event")
     found = _EVENT.fullmatch(event) if isinstance(event, str) else None
     # Somebody wrote to us: the short name of that event, if it has one, is the same.
-    if found is None or value.get("sent_by") == "user":
+    if value.get("sent_by") == "user":
+        return _written(value, event) or Unread.IGNORED
+    if found is None:
         return Unread.IGNORED
     uuid = next((known for name in _IDS if (known := handle(value.get(name)))), "")
     if not uuid:
         return Unread.MALFORMED
     return Told(uuid, _STATUSES[found[1]], read_time(value.get("timestamp")))
+
+
+def _written(value: Mapping[str, Any], event: Any) -> Wrote | None:
+    """A text that one person wrote to a number; None for anything else, such as a message in a group."""
+    if event is not None and not (isinstance(event, str) and _INBOUND.fullmatch(event)):
+        return None
+    message, remote = value.get("message"), value.get("remote_phone_number")
+    text = message.get("text") if isinstance(message, dict) else None
+    if not isinstance(text, str) or not isinstance(remote, str | int) or value.get("participant"):
+        return None
+    number = f"+{str(remote).strip().removeprefix('+')}"
+    if not is_phone_number(number):
+        return None
+    return Wrote(number, text, read_time(value.get("created_at")) or read_time(value.get("timestamp")))
 
 
 def read_time(value: Any) -> int | None:

@@ -11,10 +11,12 @@ from redis.exceptions import RedisError
 from paceline import names
 from paceline.errors import StateUnavailable, UnknownAccount
 from paceline.inbox.record import instant
+from paceline.recipients.numbers import forms_of
 from paceline.state import ANSWER_TIMEOUT_S, translated
 from paceline.state.scripts import Script
 from paceline.status.receipt import RECEIPT_STATUSES, ReceiptStatus
-from paceline_worker.receipts.reading import Told
+from paceline_worker.receipts.reading import Told, Wrote
+from paceline_worker.receipts.words import Change
 from paceline_worker.state.connection import aconnect
 
 _PACKAGE: Final = "paceline_worker"
@@ -62,6 +64,25 @@ class ReceiptState:
         )
         reply = await self._run("take", account, digest, *flat)
         return None if reply == "forbidden" else [str(done) for done in cast("list[str]", reply)]
+
+    async def wrote(self, account: str, digest: str, wrote: Wrote, change: Change) -> str:
+        """Put a number on the account's suppression list because of a word that it wrote, or take it off.
+
+        Args:
+            account: its name.
+            digest: of the token that the message came with.
+            wrote: what was written.
+            change: what the word means.
+
+        Returns:
+            What was done; see receipts.lua.
+
+        Raises:
+            StateUnavailable: Redis did not answer.
+        """
+        at = "" if wrote.at_us is None else str(wrote.at_us)
+        done = await self._run("wrote", account, digest, change.way, change.word, at, *forms_of(wrote.number))
+        return str(done)
 
     async def caught_up(self) -> list[tuple[str, ReceiptStatus, int]]:
         """Receipts that came before their messages' answers and were noted with these: account, status, how many. Told once."""

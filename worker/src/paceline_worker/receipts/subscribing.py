@@ -141,7 +141,7 @@ class Subscriber:
         self._base_url = base_url
 
     async def subscribe(
-        self, tokens: Hooks, senders: Sequence[str], *, waba: bool = False, rotate: bool = False
+        self, tokens: Hooks, senders: Sequence[str], *, waba: bool = False, inbound: bool = True, rotate: bool = False
     ) -> AsyncIterator[Subscription]:
         """Let the provider post the receipts of some numbers to the account's address.
 
@@ -152,6 +152,7 @@ class Subscriber:
             tokens: of accounts, in state.
             senders: numbers, E.164; none: all that the provider lists as connected.
             waba: they are numbers of the official API.
+            inbound: with the event of inbound messages, which may be opt-out words.
             rotate: replace the token.
 
         Yields:
@@ -173,7 +174,7 @@ class Subscriber:
         for webhook in hooks.stale(webhooks, self._base_url, self._account, token):
             await self._remove(webhook)
             webhooks.remove(webhook)
-        wanted = list(hooks.wishes(senders or channels, hooks.events(waba=waba)))
+        wanted = list(hooks.wishes(senders or channels, hooks.events(waba=waba, inbound=inbound)))
         for number, wish in enumerate(wanted, 1):
             there = hooks.goes_to(webhooks, wish, channels)
             if wish.sender in channels and address in there:

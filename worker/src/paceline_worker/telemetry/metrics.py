@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 from paceline.literals import OUTCOMES
 from paceline.version import VERSION
 from paceline_worker.broker.refusals import REASONS
+from paceline_worker.integrity import seals
 from paceline_worker.telemetry import scraped
 from paceline_worker.telemetry.effort import Effort
 
@@ -108,6 +109,14 @@ class Metrics:
             "Refused inbox records, by reason.",
             registry=registry,
         )
+        self._tampered = Counter(
+            "paceline_tampering_refused",
+            "Operations, campaigns and API keys in state that are not what was accepted, and were not used.",
+            ["reason"],
+            registry=registry,
+        )
+        for reason in seals.REASONS:
+            self._tampered.labels(reason)
         self.intake = Gauge(
             "paceline_worker_intake_operations",
             "Operations this worker takes on now; fewer than its capacity while it is late.",
@@ -174,6 +183,10 @@ class Metrics:
     def message_refused(self, reason: str) -> None:
         """A broker message was thrown away."""
         self._refused.labels(reason).inc()
+
+    def tampered(self, reason: str) -> None:
+        """What state holds is not what was accepted; a reason of `seals.REASONS`."""
+        self._tampered.labels(reason).inc()
 
     def refused(self, number: int) -> None:
         """Inbox records were refused."""

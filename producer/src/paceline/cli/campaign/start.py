@@ -9,6 +9,7 @@ import typer
 from paceline.campaigns.campaign import Campaign, progress_of
 from paceline.campaigns.spec import CampaignSpec
 from paceline.campaigns.upload import UploadReport
+from paceline.cli.acts import remember
 from paceline.cli.campaign import status as campaign_status
 from paceline.cli.campaign.expectation import Expectation, expect, in_words, warn_of_late
 from paceline.cli.campaign.options import (
@@ -62,7 +63,7 @@ def start(
         typer.Option(
             "--recipients",
             metavar="FILE",
-            help="File of recipients: CSV, JSON Lines, JSON or .xlsx, also as .gz; - is stdin.",
+            help="File of recipients: File of recipients: CSV, JSON Lines, JSON or .xlsx, also as .gz; - is stdin.",
         ),
     ],
     template: Annotated[
@@ -173,6 +174,7 @@ def start(
                 )
             ahead = _look_ahead(outbox, started)
     if started.report:
+        remember("campaign start", account=account, on=f"{name}: {counted(started.report.written, 'row')}")
         _tell(name, started.report, bad.path, ahead, json_output=json_output)
 
 

@@ -47,6 +47,7 @@ class Common(TypedDict):
     on_unknown: operations.OnUnknown
     max_attempts: int
     metadata: dict[str, str]
+    exempt: str | None
 
 
 def submits(**spelled: str) -> Callable[[Callable[..., Operation]], Callable[..., None]]:
@@ -110,6 +111,14 @@ def _common(
             "--metadata", metavar="NAME=VALUE", help="Short text that comes back with the outcome; repeatable."
         ),
     ] = None,
+    exempt: Annotated[
+        str | None,
+        typer.Option(
+            "--exempt",
+            metavar="REASON",
+            help='Send to a suppressed number as well, and why: "password reset requested". Not with --priority bulk.',
+        ),
+    ] = None,
 ) -> Common:
     """The options behind `Common`."""
     return {
@@ -123,6 +132,7 @@ def _common(
         "on_unknown": on_unknown.value,
         "max_attempts": max_attempts,
         "metadata": _pairs(metadata or ()),
+        "exempt": exempt,
     }
 
 

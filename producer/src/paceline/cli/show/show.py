@@ -43,6 +43,7 @@ def _facts(seen: Status, expected: str | None) -> Iterator[tuple[str, object]]:
         ("last code", seen.code),
         ("last words", seen.words),
         ("why", seen.why),
+        ("exempt", seen.exempt),
     )
     if seen.receipt:
         yield from _receipt(seen.receipt)

@@ -1,7 +1,7 @@
 -- What all accounts of a shard share, read once per script run.
 --@include keys.lua
 local shared = fields(key.meta, {
-  'epoch', 'jumps', 'run_id', 'hop', 'lead', 'pb_until', 'pb_probe', 'pb_opened', 'pb_bad', 'pb_window',
+  'epoch', 'jumps', 'run_id', 'hop', 'lead', 'pb_until', 'pb_probe', 'pb_opened', 'pb_bad', 'pb_window', 'sup',
 })
 local function meta() return shared end
 

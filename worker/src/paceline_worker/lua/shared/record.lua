@@ -7,7 +7,7 @@ local record_of = { CANCELLED = 'its campaign was cancelled' }
 local MOST_ROWS = 2000
 local LARGEST_RECORD, LARGEST_PAYLOAD = 16777216, 131072
 -- Field of a row -> the most bytes that it may have.
-local ROW = { id = 64, to = 128, p = LARGEST_PAYLOAD, m = LARGEST_PAYLOAD, rf = 64, nb = 17, vu = 17, wi = 4096, tp = 512, ik = 1040, dg = 128, rk = 4096, z = 16 }
+local ROW = { id = 64, to = 128, p = LARGEST_PAYLOAD, m = LARGEST_PAYLOAD, rf = 64, nb = 17, vu = 17, wi = 4096, tp = 512, ik = 1040, dg = 128, rk = 4096, z = 16, ex = 1024 }
 local COMMON = { a = 128, f = 32, pr = 1, k = 64, mx = 4, unk = 16, ur = 1, vu = 17, wi = 4096 }
 local NEEDED_OF_ROW, NEEDED_OF_COMMON = { 'id', 'to', 'p' }, { 'a', 'f', 'pr', 'k', 'mx', 'unk' }
 local TIMES = { 'nb', 'vu', 'mx' }
@@ -107,6 +107,7 @@ local function objection_to_row(row, common)
     return 'operation ' .. string.gsub(row.rf, '[^%w_-]', '?') .. ', its predecessor, is unknown or was deleted after its retention time'
   end
   if row.rf and not (row.vu or common.vu) then return 'a row of the record follows itself' end
+  if row.ex and common.pr ~= 't' then return 'a row of the record is exempt from suppression, and not transactional' end
   for _, name in ipairs(TIMES) do
     if not string.match(row[name] or common[name] or '0', '^%d+$') then return 'a row of the record holds a time that is no number' end
   end
