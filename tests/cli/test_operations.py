@@ -247,7 +247,7 @@ def test_an_interactive_message_comes_from_a_file(cli: Cli, inbox: Inbox, tmp_pa
         (json.dumps(OFFER | {"type": "button"}), "offer.json: type: is not a known field"),
         (json.dumps(OFFER | {"buttons": [{"id": "a", "title": "A"}]}), "offer.json: buttons.0."),
         (json.dumps(OFFER | {"buttons": []}), "offer.json: url_button, buttons, sections: give exactly one of them"),
-        (json.dumps(OFFER | {"list_label": "Open"}), "offer.json: list_label, sections: give both or neither"),
+        (json.dumps(OFFER | {"list_label": "Open"}), "offer.json: list_label: give list_label and sections"),
         (
             json.dumps({"body": "x", "list_label": "Open", "sections": [{"rows": [{"id": "a", "title": "A", "colour": 1}]}]}),
             "offer.json: sections.0.rows.0.colour: is not a known field",

@@ -102,7 +102,7 @@ COMMANDS: Final[dict[str, Command]] = {
     ),
     "history": Command(
         "paceline.cli.show.history:history",
-        "Show who did what: every act of a person at the command line and the gateway, oldest first.",
+        "Show who did what: all acts at the command line and the gateway, oldest first.",
         example("paceline history --account acme --since 7d", "paceline history --follow --json"),
     ),
     "profile": Command("paceline.cli.send.profile:app", "Profile of a connected number."),
@@ -155,11 +155,11 @@ BESIDE: Final[dict[str, Command]] = {
         ),
         Command(
             "paceline_worker.cli.forget:forget",
-            "Forget a person: delete what state holds of a number, while everything runs.",
+            "Forget a person: delete all data of a number, while everything runs.",
         ),
         Command(
             "paceline_worker.console.cli:console",
-            "Serve pages on which people see what is wrong, and act: accounts, campaigns, held messages, dead letters.",
+            "Serve pages for operators: accounts, campaigns, held messages, dead letters.",
             example(
                 "paceline tokens create anna --scope read,campaigns,operate --account '*' --expires 90d",
                 "paceline console",

@@ -25,7 +25,7 @@ def generate() -> None:
 @app.command(epilog=example("paceline secret rotate --status", "PACELINE_SECRET_KEY=NEW,OLD paceline secret rotate"))
 def rotate(
     *,
-    status: Annotated[bool, typer.Option("--status", help="Say how far it is, and change nothing.")] = False,
+    status: Annotated[bool, typer.Option("--status", help="Print the progress, and change nothing.")] = False,
     json_output: Json = False,
 ) -> None:
     """Encrypt everything again under the first value of PACELINE_SECRET_KEY, while workers send.

@@ -72,10 +72,12 @@ def create(
         str,
         typer.Option(
             "--scope",
-            help="What it may do: send, read, campaigns, suppress, operate, numbers, history, divided by commas.",
+            help="Rights of the token, separated by commas: send, read, campaigns, suppress, operate, numbers, history.",
         ),
     ],
-    account: Annotated[list[str], typer.Option("--account", help="Account that the token may use, or * for all; repeatable.")],
+    account: Annotated[
+        list[str], typer.Option("--account", help="Account that the token may use, or * for all; repeatable.")
+    ],
     expires: Annotated[
         str | None, typer.Option("--expires", help="Lifetime of the token, such as 90d. Default: unlimited.")
     ] = None,

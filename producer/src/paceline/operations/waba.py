@@ -162,7 +162,7 @@ class Interactive(Refusing):
         if sum(map(bool, (self.url_button, self.buttons, self.sections))) != 1:
             raise ValueError("url_button, buttons, sections: give exactly one of them")
         if bool(self.sections) != (self.list_label is not None):
-            raise ValueError("list_label, sections: give both or neither")
+            raise ValueError("list_label: give list_label and sections, or neither")
         if len(self.sections) > 1 and not all(section.title for section in self.sections):
             raise ValueError("sections: need titles when there are several")
         if sum(len(section.rows) for section in self.sections) > _MOST_ROWS:

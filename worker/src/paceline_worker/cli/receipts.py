@@ -93,11 +93,13 @@ def subscribe(
             help="Number to subscribe; repeatable. Default: the account's senders, or all connected numbers.",
         ),
     ] = None,
-    waba: Annotated[bool, typer.Option("--waba", help="Treat the numbers as numbers of the official Business API.")] = False,
+    waba: Annotated[
+        bool, typer.Option("--waba", help="Treat the numbers as numbers of the official Business API.")
+    ] = False,
     inbound: Annotated[
         bool,
         typer.Option(
-            "--inbound/--no-inbound", help="Inbound messages as well: they may be opt-out words, such as STOP."
+            "--inbound/--no-inbound", help="Subscribe to inbound messages too, which may be opt-out words such as STOP."
         ),
     ] = True,
     rotate: Annotated[bool, typer.Option("--rotate", help="Replace the current address.")] = False,

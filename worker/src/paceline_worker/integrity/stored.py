@@ -128,7 +128,7 @@ class StoredSeals:
             raw = self._ring.unseal(stored, self._associated)
         except ConfigurationError:
             raise ConfigurationError(
-                f"{names.ENV_SECRET_KEY} is not the one that this state was used with: it does not open the key of the"
-                " seals. Set that one, or both with a comma between them, the newer first"
+                f"{names.ENV_SECRET_KEY} differs from the value that this state was used with: it does not decrypt "
+                f"the key of the seals. Set that value, or both separated by a comma, the newer first"
             ) from None
         return raw[:KEY_BYTES], raw[KEY_BYTES:] == _COMPLETE

@@ -137,7 +137,7 @@ class Metrics:
         )
         self.reaches_provider = Gauge(
             "paceline_worker_reaches_provider",
-            "1 while this worker can connect to the provider; at 0 it takes no operations on.",
+            "Connection to the provider: 1 while this worker has one; at 0 it takes no operations on.",
             registry=registry,
         )
         Info("paceline_build", "The release this worker runs.", registry=registry).info({"version": VERSION})
