@@ -143,7 +143,7 @@ def test_corrections_from_python() -> None:
     campaign = outbox.start_campaign("spring", account="acme", sender=SENDER, template="Hi {name}", recipients=[row])
     campaign.change_template("Hello {name}")
     assert ["Hello Ana"] == [message.text for message in outbox.campaigns["spring"].messages]
-    with pytest.raises(InvalidOperation, match="bring nothing for"):
+    with pytest.raises(InvalidOperation, match="have no value for"):
         campaign.change_template("Hello {city}")
     campaign.delete()
     assert [] == outbox.list_campaigns()
