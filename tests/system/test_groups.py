@@ -111,7 +111,7 @@ def answered(stack: Stack, receipt: Ticket) -> int:
 
 @pytest.mark.parametrize("place", ["top", "participants", "nowhere"])
 def test_numbers_that_are_refused_are_told_one_by_one(desk: Stack, place: str) -> None:
-    """The operation is accepted, and says of each number what became of it, wherever the provider lists refusals."""
+    """The operation is accepted, and says of each number its outcome, wherever the provider lists refusals."""
     refusing = [
         {"pattern": "+15550201*", "status_code": 403, "invited": True},
         {"pattern": "+15550202*", "status_code": 404},

@@ -7,8 +7,9 @@ from typing import Annotated, Final
 from pydantic import AfterValidator, Field
 
 from paceline.fields import Instant
-from paceline.inbox.record import microseconds
+from paceline.lua.fields import CAMPAIGN
 from paceline.operations.base import Refusing, canonical_window
+from paceline.times import microseconds
 from paceline.window import Window, as_text
 
 _RATE: Final = re.compile(
@@ -99,5 +100,5 @@ class CampaignOptions(Refusing):
         if self.auto_pause is not None:
             texts["auto_pause"] = str(self.auto_pause)
         if self.valid_until is not None:
-            texts["vu"] = str(microseconds(self.valid_until))
+            texts[CAMPAIGN.code("valid_until")] = str(microseconds(self.valid_until))
         return texts

@@ -11,11 +11,11 @@ from typing import Final
 
 from paceline.campaigns.draft import Draft
 from paceline.campaigns.inspection import Inspection, Seen
-from paceline.campaigns.recipients import Row, numbered
+from paceline.campaigns.recipients import NOT_BEFORE, VALID_UNTIL, ZONES, Row, numbered
 from paceline.errors import InvalidRow
 from paceline.forecast.backlog import Lane, Pace, Place
 from paceline.forecast.flow import departures
-from paceline.inbox.record import instant
+from paceline.times import instant
 
 # Ids that state is asked about at once; also the rows between two calls of `on_progress`.
 _BATCH: Final = 1000
@@ -134,8 +134,9 @@ def read(
         rows.known += there
         # Which ones is not told. An upload that was interrupted has written the first.
         for fields in batch[there:]:
-            part = (described.sender, fields["z"]) if "z" in fields else None
-            rows.take(1, ends_us=int(fields.get("vu", 0)), begins_us=int(fields.get("nb", 0)), part=part)
+            part = (described.sender, fields[ZONES]) if ZONES in fields else None
+            ends_us, begins_us = int(fields.get(VALID_UNTIL, 0)), int(fields.get(NOT_BEFORE, 0))
+            rows.take(1, ends_us=ends_us, begins_us=begins_us, part=part)
         batch.clear()
 
     for row in numbered(recipients):

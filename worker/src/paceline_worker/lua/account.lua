@@ -154,7 +154,7 @@ if verb == 'add' or verb == 'limits' then
     if ARGV[3] == 'read' then write_account(name, 'info_read_at', int(now)) end
     if info_at > now or redis.call('HEXISTS', k, 'info_every') == 1 then redis.call('HSET', k, 'info_at', int(info_at)) end
     -- Whoever was on the list of an account of this name still is.
-    if redis.call('EXISTS', key.suppressed(name)) == 1 then redis.call('HSET', k, 'sup', '1') end
+    if redis.call('EXISTS', key.suppressed(name)) == 1 then redis.call('HSET', k, field.a.listed, '1') end
     if ARGV[3] == 'first' then redis.call('HSET', k, 'recheck', int(now + FIRST_INFO)) end
     -- What is written from here on is of this form; state that was there before has said so, or is migrated first.
     if redis.call('SADD', key.accounts, name) == 1 and redis.call('SCARD', key.accounts) == 1 then redis.call('HSET', key.meta, 'schema', SCHEMA) end
