@@ -107,6 +107,8 @@ def _room(parent: ast.AST, child: ast.AST, room: Room) -> Room:
         return "error"
     if isinstance(parent, ast.keyword) and parent.arg in _HELP_ARGUMENTS:
         return "help"
+    if isinstance(parent, ast.keyword) and parent.arg == "panel":
+        return "other"
     if isinstance(parent, ast.Call) and room == "other":
         called = _called(parent)
         if called in _METRICS:

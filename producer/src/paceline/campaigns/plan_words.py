@@ -190,7 +190,7 @@ def counted(number: int, noun: str) -> str:
 def remarks(inspection: Inspection, template: Mapping[str, str]) -> Iterator[str]:
     """What a reader of the messages might stumble over."""
     for column, number in sorted(inspection.empty.items()):
-        yield f"{column} is empty for {counted(number, 'recipient')}: {{{column}|something}} would stand in for it"
+        yield f"{column} is empty for {counted(number, 'recipient')}: {{{column}|something}} would replace it"
     if inspection.twins:
         yield (
             f"{counted(inspection.twins, 'number')} may be another form of an earlier number (with an extra 1, 9 or "

@@ -140,7 +140,7 @@ class Metrics:
         )
         self.state_answers = Gauge(
             "paceline_worker_state_answers",
-            "Whether the state server answered this worker last (1); while the server is silent (0) nothing is granted.",
+            "Answer of the state server: 1 while it answers this worker; at 0 nothing is granted.",
             registry=registry,
         )
         Info("paceline_build", "The release this worker runs.", registry=registry).info({"version": VERSION})

@@ -63,7 +63,7 @@ def start(
         typer.Option(
             "--recipients",
             metavar="FILE",
-            help="File of recipients: File of recipients: Recipients: CSV, JSON Lines, JSON or .xlsx, also as .gz; - is stdin.",
+            help="File of recipients: CSV, JSON Lines, JSON or .xlsx, also as .gz; - is stdin.",
         ),
     ],
     template: Annotated[
