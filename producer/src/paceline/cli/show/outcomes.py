@@ -72,7 +72,7 @@ def outcomes(
         typer.Option("--since", metavar="TIME", help="Time of the first outcome: 30min, 2h, 7d (ago), or ISO 8601."),
     ] = None,
     form: Annotated[
-        Form, typer.Option("--format", help="Format: Format: JSON Lines, or CSV with a header.")
+        Form, typer.Option("--format", help="Format: JSON Lines, or CSV with a header.")
     ] = Form.jsonl,
     last: Annotated[
         bool | None,
