@@ -2,7 +2,7 @@
 
 import re
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, Field
 
@@ -20,6 +20,7 @@ _UNIT_US: Final = {"second": 1_000_000, "minute": 60_000_000, "hour": 3_600_000_
 _YEAR: Final = timedelta(days=366)
 _MOST_OPENINGS: Final = 800
 
+OnSenderFailure = Literal["hand-over", "stop"]
 DEFAULT_AUTO_PAUSE: Final = 20
 HEAVIEST: Final = 1000
 
@@ -73,6 +74,8 @@ class CampaignOptions(Refusing):
             stands for the zones of each recipient.
         auto_pause: it is paused when more than so many percent of its last 100 answers are rejections; at first 20, 0 never.
         valid_until: not sent later.
+        on_sender_failure: of a campaign with several senders: the recipients of a sender that fails are handed over to the others
+            (``hand-over``, at first), or wait (``stop``).
 
     Raises:
         InvalidOperation: one of them cannot be; the message names it.
@@ -83,6 +86,7 @@ class CampaignOptions(Refusing):
     window: Annotated[str, AfterValidator(_canonical)] | None = None
     auto_pause: int | None = Field(default=None, ge=0, le=100)
     valid_until: Instant | None = None
+    on_sender_failure: OnSenderFailure | None = None
 
     def texts(self, now: datetime | None = None) -> dict[str, str]:
         """As the campaign's hash holds them: field to text, '' for a removed option.
@@ -99,6 +103,8 @@ class CampaignOptions(Refusing):
             texts |= {"window": self.window} | _openings_of(self.window, now or datetime.now(UTC))
         if self.auto_pause is not None:
             texts["auto_pause"] = str(self.auto_pause)
+        if self.on_sender_failure is not None:
+            texts["on_failure"] = "stop" if self.on_sender_failure == "stop" else ""
         if self.valid_until is not None:
             texts[CAMPAIGN.code("valid_until")] = str(microseconds(self.valid_until))
         return texts

@@ -134,7 +134,9 @@ def read(
         rows.known += there
         # Which ones is not told. An upload that was interrupted has written the first.
         for fields in batch[there:]:
-            part = (described.sender, fields[ZONES]) if ZONES in fields else None
+            part = None
+            if described.senders or ZONES in fields:
+                part = (described.sender_of(fields["to"]), fields.get(ZONES, ""))
             ends_us, begins_us = int(fields.get(VALID_UNTIL, 0)), int(fields.get(NOT_BEFORE, 0))
             rows.take(1, ends_us=ends_us, begins_us=begins_us, part=part)
         batch.clear()

@@ -16,6 +16,7 @@ from paceline.cli.campaign.expectation import expect, in_words, warn_of_late
 from paceline.cli.campaign.options import (
     AutoPause,
     CampaignHours,
+    FailingSender,
     LiteralBraces,
     Name,
     Rate,
@@ -120,6 +121,7 @@ def change(
     rate: Rate = None,
     window: CampaignHours = None,
     auto_pause: AutoPause = None,
+    on_sender_failure: FailingSender = None,
     valid_until: Annotated[
         str | None,
         typer.Option(
@@ -150,12 +152,14 @@ def change(
             rate=campaign_rate(rate),
             window=campaign_hours(window),
             auto_pause=auto_pause,
+            on_sender_failure=on_sender_failure.value if on_sender_failure else None,
             valid_until=moment("--valid-until", valid_until),
         )
     says = template is not None or url is not None
     if options == CampaignOptions() and not says:
         raise InvalidOperation(
-            "there is nothing to change: give --weight, --rate, --window, --auto-pause, --valid-until, --template or --url"
+            "there is nothing to change: give --weight, --rate, --window, --auto-pause, --on-sender-failure, "
+            "--valid-until, --template or --url"
         )
     with opened_state() as state, named_as_options():
         campaign = Campaign(name, state)

@@ -1,5 +1,6 @@
 """Options of campaigns that `start` and `change` share."""
 
+from enum import StrEnum
 from typing import Annotated, Final
 
 import typer
@@ -31,6 +32,21 @@ AutoPause = Annotated[
         "--auto-pause",
         metavar="PERCENT",
         help="Rejections among the last 100 answers that pause the campaign; 0: never. Default: 20.",
+    ),
+]
+
+
+class SenderFailure(StrEnum):
+    """What becomes of the recipients of a sender that fails."""
+
+    hand_over = "hand-over"
+    stop = "stop"
+
+
+FailingSender = Annotated[
+    SenderFailure | None,
+    typer.Option(
+        "--on-sender-failure", help="Recipients of a number that fails go to the others, or wait. At first: hand-over."
     ),
 ]
 ToColumn = Annotated[
