@@ -71,9 +71,7 @@ def outcomes(
         str | None,
         typer.Option("--since", metavar="TIME", help="Time of the first outcome: 30min, 2h, 7d (ago), or ISO 8601."),
     ] = None,
-    form: Annotated[
-        Form, typer.Option("--format", help="Format: JSON Lines, or CSV with a header.")
-    ] = Form.jsonl,
+    form: Annotated[Form, typer.Option("--format", help="Format: JSON Lines, or CSV with a header.")] = Form.jsonl,
     last: Annotated[
         bool | None,
         typer.Option(
