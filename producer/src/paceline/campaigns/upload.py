@@ -131,11 +131,11 @@ def _check_senders(state: State, described: Draft) -> None:
 
 
 _CONFLICTS = {
-    "different": "a campaign named {name!r} exists with another {differing}. While nothing has left, `paceline campaign change` "
-    "corrects its template, and `paceline campaign delete` frees the name; else use another name",
+    "different": "a campaign named {name!r} exists with another {differing}. While no message has left, `paceline "
+    "campaign change` corrects its template, and `paceline campaign delete` frees the name; else use another name",
     "cancelled": "campaign {name!r} was cancelled, which is final: upload under another name",
-    "deleted": "campaign {name!r} is being deleted: try again when `paceline campaign list` does not show it any more",
-    "forgotten": "the first outcomes of campaign {name!r} are past their retention time, so it cannot be told who had its "
+    "deleted": "campaign {name!r} is being deleted: try again when `paceline campaign list` no longer shows it",
+    "forgotten": "the first outcomes of campaign {name!r} are past their retention time, so nobody knows who got its "
     "message: upload the rest under another name",
 }
 
