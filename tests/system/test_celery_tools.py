@@ -15,7 +15,9 @@ from paceline import names
 from paceline.settings import Settings
 from paceline.version import VERSION
 from paceline_worker import control
+from paceline_worker.accounts.secrets import KeyRing
 from paceline_worker.celery import build_app, publisher
+from paceline_worker.integrity.stored import StoredSeals
 from paceline_worker.state.clock import ServerClock
 from paceline_worker.state.state import Grants, Hint, WorkerState
 from tests.support.celery_tools import CELERY, ask, by_tool, celery, figures_when, node
@@ -136,6 +138,7 @@ def test_purged_queues_lose_nothing(stack: Stack) -> None:
     assert "Purged" in celery(stack.server.url, "purge", "--force").stdout
     clock = ServerClock()
     state = WorkerState(stack.server.url, clock, retention_s=60, grace_s=15)
+    state.seals = StoredSeals(stack.client, KeyRing(SECRET)).open()
     app = build_app(Settings(broker_url=stack.server.url))
     records = wait_until(lambda: state.overdue(0, 100), PATIENCE, "records")
     state.accept(records[:10])

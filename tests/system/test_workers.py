@@ -89,9 +89,9 @@ def test_a_wiped_broker_loses_nothing(stack: Stack, monkeypatch: pytest.MonkeyPa
     assert {1} == set(stack.texts_accepted().values())
 
 
-def test_the_prefork_pool_is_refused_in_one_sentence(stack: Stack) -> None:
-    """Two processes would be two metric registries and two event loops: say so and end."""
-    ended = run_worker(stack.environment, "--pool", "prefork")
+def test_another_pool_is_refused_in_one_sentence(stack: Stack) -> None:
+    """Paceline runs on threads; `--pool prefork`, Celery's default, means our default and runs on threads too."""
+    ended = run_worker(stack.environment, "--pool", "solo")
     assert 1 == ended.returncode
     assert [
         "paceline: Paceline runs on Celery's thread pool only: start the worker with --pool threads, or without --pool"

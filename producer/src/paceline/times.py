@@ -15,8 +15,8 @@ def microseconds(instant: datetime) -> int:
 
 
 def instant(us: int | str) -> datetime:
-    """The time of so many microseconds since the epoch, UTC."""
-    return _FIRST_INSTANT + timedelta(microseconds=int(us))
+    """The time of so many microseconds since the epoch, UTC; texts come from Lua, some with ``.0`` at the end."""
+    return _FIRST_INSTANT + timedelta(microseconds=us if isinstance(us, int) else int(us.partition(".")[0]))
 
 
 def utc(value: datetime) -> datetime:
