@@ -3,11 +3,12 @@
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from hashlib import blake2b
 from typing import Unpack
 
+from paceline.campaigns.excluding import Exclusions
 from paceline.campaigns.hours import RecipientHours, check_hours
 from paceline.campaigns.options import CampaignOptions
 from paceline.campaigns.recipients import Encoder
@@ -45,6 +46,7 @@ class Draft:
         kind: operation kind.
         reading: how columns are called, and of which country numbers are.
         hours: of a campaign in its recipients' own hours; None for any other.
+        exclusions: the campaigns whose recipients are left out.
     """
 
     name: str
@@ -59,6 +61,7 @@ class Draft:
     kind: str
     reading: Reading
     hours: RecipientHours | None = None
+    exclusions: Exclusions = field(default_factory=Exclusions)
 
     @property
     def template(self) -> Mapping[str, str]:
@@ -156,6 +159,7 @@ def draft(name: str, **campaign: Unpack[CampaignSpec]) -> Draft:
         options=changeable(campaign),
         kind=sample.kind,
         reading=reading(campaign),
+        exclusions=Exclusions(campaign.get("exclude_campaigns", ())),
     )
 
 

@@ -29,6 +29,7 @@ from paceline.forecast.outlook import (
 )
 from paceline.inbox.record import instant, microseconds
 from paceline.operations import DEFAULT_VALIDITY, Operation, SendMessage
+from paceline.state import questions
 from paceline.state.calls import State
 
 # From this part of the rows on, duplicates are worth a word.
@@ -63,6 +64,9 @@ class Plan:
         samples: the first messages, filled.
         empty: of each column of the template, recipients for whom it is empty.
         twins: recipients whose number is likely another form of an earlier one's.
+        left_out: recipients who would end as ``suppressed`` now, by reason: ``listed`` (a suppression list), ``campaign`` (in an
+            excluded campaign), ``recent`` (had a bulk message lately), ``cap`` (the account's recipient cap). They are not among
+            `recipients`.
     """
 
     name: str
@@ -88,6 +92,7 @@ class Plan:
     samples: tuple[Sample, ...] = ()
     empty: Mapping[str, int] = field(default_factory=dict)
     twins: int = 0
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         """Plain values, times in ISO 8601."""
@@ -102,6 +107,7 @@ class Plan:
             "warnings": list(self.warnings),
             "samples": samples,
             "empty": dict(self.empty),
+            "left_out": dict(self.left_out),
         }
 
 
@@ -138,15 +144,19 @@ def plan_campaign(
     except CampaignConflict as error:
         described, unfit = described.continuing({}, now), str(error)
     first, recipients = peeked(described, recipients)
-    conflict = _conflict(described, existing, keys_of(described, first)) or unfit
+    keys = keys_of(described, first)
+    described.exclusions.check(state, described.account, keys)
+    conflict = _conflict(described, existing, keys) or unfit
     ends = described.valid_until or now + DEFAULT_VALIDITY
     rows = Rows(ends_us=microseconds(ends), now_us=microseconds(now))
     known = state.known if existing and not conflict else None
+    not_within = described.options.texts(now).get("nw", "" if conflict else existing.get("nw", ""))
     inspection = read(
         rows,
         described,
         recipients,
         known=known,
+        left_out=lambda some: state.ask(questions.left_out(described.account, not_within, some)),
         on_invalid=on_invalid,
         on_progress=on_progress,
     )
@@ -178,6 +188,7 @@ def plan_campaign(
         samples=tuple(inspection.samples),
         empty=inspection.empty,
         twins=inspection.twins,
+        left_out=dict(rows.left_out),
         warnings=(*plan.warnings, *_remarks(inspection, described.template)),
     )
 

@@ -5,6 +5,7 @@ Of a recipient 8 bytes are kept, to tell duplicates.
 
 from array import array
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -39,6 +40,7 @@ class Rows:
         duplicates: see `Plan`, and so the others.
         known: see there.
         invalid: see there.
+        left_out: see there.
         begun: recipients that may be sent at once.
         first_begin_us: the earliest time before which one of the others is not to be sent.
         last_begin_us: the latest such time.
@@ -53,6 +55,7 @@ class Rows:
     duplicates: int = 0
     known: int = 0
     invalid: int = 0
+    left_out: Counter[str] = field(default_factory=Counter)
     begun: int = 0
     first_begin_us: int = 0
     last_begin_us: int = 0
@@ -108,6 +111,7 @@ def read(
     recipients: Iterable[Mapping[str, object]],
     *,
     known: Callable[[Iterable[str]], int] | None,
+    left_out: Callable[[list[tuple[str, str]]], list[str]],
     on_invalid: Callable[[Row, str], None] | None,
     on_progress: Callable[[int], None] | None,
 ) -> Inspection:
@@ -118,6 +122,7 @@ def read(
         described: the campaign.
         recipients: any iterable.
         known: how many of some ids are there already; None when none can be.
+        left_out: why rows would be left out now, by number and ids in other campaigns; '' when they would not.
         on_invalid: see `plan_campaign`, and so the others.
         on_progress: see there.
 
@@ -133,7 +138,12 @@ def read(
         there = known([fields["id"] for fields in batch]) if known and batch else 0
         rows.known += there
         # Which ones is not told. An upload that was interrupted has written the first.
-        for fields in batch[there:]:
+        new = batch[there:]
+        asked = [(fields["to"], described.exclusions.of(fields).get("xc", "")) for fields in new]
+        for fields, code in zip(new, left_out(asked) if asked else [], strict=True):
+            if code:
+                rows.left_out[code] += 1
+                continue
             part = (described.sender, fields["z"]) if "z" in fields else None
             rows.take(1, ends_us=int(fields.get("vu", 0)), begins_us=int(fields.get("nb", 0)), part=part)
         batch.clear()

@@ -14,7 +14,7 @@
 --         read, read zones, resume, delete: nothing more
 --       options: `weight`, `rate` and `cap` (its cap: the words, and us between two of its operations), `window`, `openings` (the
 --       window's: "open-close ..." in us), `auto_pause` (percent), `vu`, `zoned`
--- reply open: 'opened' | 'continued' | 'different' | 'unknown account' | 'cancelled' | 'deleted' | 'forgotten'
+-- reply open: 'opened' | 'continued' | 'different' | 'unknown account' | 'cancelled' | 'deleted' | 'forgotten' | 'no memory'
 --       read: flat hash, `now` added; empty when unknown     read zones: flat, id of a set and its names     else: 'done' | 'unknown campaign' | 'cancelled' | 'complete' | 'begun'
 -- keys  c:<name>, c:<name>:out, c:<name>:tm, c:<name>:z, campaigns, a:<acct> (read), a:<acct>:c, a:<acct>:tm, its lane's rotation, timers
 -- What follows from a change (sources in or out of turn, memory given back) is a dispatcher's, at the account's next visit;
@@ -77,6 +77,11 @@ local function set_options(options)
   end
 end
 
+-- Whether the account does not remember for as long as a campaign asks it to.
+local function forgets(account, options)
+  return (options.nw or '') ~= '' and tonumber(redis.call('HGET', key.account(account), 'remember') or 0) < tonumber(options.nw)
+end
+
 local function forget(account)
   redis.call('UNLINK', c, c .. ':out', c .. ':tm', c .. ':z')
   redis.call('SREM', key.campaigns, name)
@@ -97,6 +102,7 @@ end
 if verb == 'open' then
   local common = cjson.decode(ARGV[3])
   if redis.call('EXISTS', key.account(common.a)) == 0 then return 'unknown account' end
+  if forgets(common.a, cjson.decode(ARGV[5])) then return 'no memory' end
   local known = fields(c, { 'digest', 'hold', 'forgets_at', 'a', 'fresh', 'received', 'doomed' })
   if known.doomed then return 'deleted' end
   if known.digest and known.digest ~= ARGV[4] then
@@ -173,6 +179,7 @@ if verb == 'abandon' then
   return 'done'
 end
 if verb == 'change' then
+  if forgets(known.a, cjson.decode(ARGV[3])) then return 'no memory' end
   set_options(cjson.decode(ARGV[3]))
 elseif verb == 'resume' then
   redis.call('HDEL', c, 'hold', 'hold_why', 'hold_at', 'recent', 'uploading')

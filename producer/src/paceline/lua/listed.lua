@@ -49,6 +49,16 @@ seldom(listed, function()
     return removed, empty
   end
 
+  -- The campaign that reached a recipient, or may still do so, or nil. `ids` holds the ids that the recipient would have in campaigns.
+  local MISSED = { rejected = true, expired = true, cancelled = true, dead = true, suppressed = true }
+  function listed.elsewhere(ids)
+    for id in string.gmatch(ids, '%S+') do
+      local s, oc, c = unpack(redis.call('HMGET', key.operation(id), 's', 'oc', 'c'))
+      if s and not (s == 'd' and MISSED[oc]) then return c or '' end
+    end
+    return nil
+  end
+
   -- The reason of an entry.
   function listed.reason(name, entry) return redis.call('HGET', key.reasons(name), string.sub(entry, 11)) or '' end
 end)

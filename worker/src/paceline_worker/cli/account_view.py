@@ -41,6 +41,8 @@ def described(found: Mapping[str, Any]) -> dict[str, Any]:
         "expires_at": iso(time_of(account.get("expires_at"))),
         "info_read_at": iso(time_of(account.get("info_read_at"))),
         "budgets": by_kind((kind, f"{n} in {duration(window)}") for kind, n, window in stored_budgets(account)),
+        "recipient_cap": account.get("recipient_cap") or None,
+        "remember_s": int(account.get("remember") or 0) // 1_000_000,
         "reserve_percent": int(account.get("reserve") or 0),
         "treat_503_as": account.get("treat_503", "overloaded"),
         "breaker": account.get("breaker") or "closed",

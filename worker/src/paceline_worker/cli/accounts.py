@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -10,7 +11,7 @@ import typer
 from paceline.cli.commands import example
 from paceline.cli.errors import FAILURE, complain, named_as_options
 from paceline.cli.options import Json, opened_state
-from paceline.cli.render import console, counted, details, expected, listing, local, say, say_json
+from paceline.cli.render import console, counted, details, duration, expected, listing, local, say, say_json
 from paceline.errors import InvalidOperation, PacelineError, UnknownAccount
 from paceline.inbox.record import instant
 from paceline.settings import Settings
@@ -151,6 +152,7 @@ def add(
     epilog=example(
         "paceline accounts change acme --limit 80/minute --pacing window",
         "paceline accounts change acme --budget group.create=10/day",
+        "paceline accounts change acme --recipient-cap 2/week --remember 30d",
     )
 )
 def change(
@@ -162,6 +164,22 @@ def change(
     budget: Budget = None,
     treat_503_as: TreatAs = None,
     reserve: Reserve = None,
+    recipient_cap: Annotated[
+        str | None,
+        typer.Option(
+            "--recipient-cap",
+            metavar="RATE",
+            help="Most bulk messages to one recipient: 2/week. '' takes the cap away.",
+        ),
+    ] = None,
+    remember: Annotated[
+        str | None,
+        typer.Option(
+            "--remember",
+            metavar="SPAN",
+            help="Remember for 7d whom it wrote to in bulk, for `campaign start --not-within`.",
+        ),
+    ] = None,
 ) -> None:
     """Give an account other limits or options, at once; its bucket keeps its time.
 
@@ -177,6 +195,8 @@ def change(
             budgets=budgets,
             treat_503_as=treat_503_as.value if treat_503_as else None,
             reserve=reserve,
+            recipient_cap=recipient_cap,
+            remember=remember,
         )
     _say_pace(name, "is changed")
 
@@ -235,7 +255,8 @@ def list_(*, json_output: Json = False) -> None:
 def show(name: Name, *, json_output: Json = False) -> None:
     """Show one account; never its key.
 
-    JSON: name, limit, limit_by_hand, requests_per_minute, credits_left, number_checks_left, on_trial, blocked, expires_at,
+    JSON: name, recipient_cap, remember_s (0: it does not), limit, limit_by_hand, requests_per_minute,
+    credits_left, number_checks_left, on_trial, blocked, expires_at,
     info_read_at (what /info told), budgets, reserve_percent, treat_503_as, breaker (closed, open, ramp), slowed_by (factor
     of the interval after 429s), pacing, variation (auto, fixed), variation_s (what it was lately),
     interval_s, slots_per_minute, state (active, paused, suspended), suspended
@@ -267,6 +288,8 @@ def show(name: Name, *, json_output: Json = False) -> None:
                     "reserve",
                     f"{account['reserve_percent']} % for transactional work" if account["reserve_percent"] else None,
                 ),
+                ("recipient cap", account["recipient_cap"]),
+                ("remembers", duration(timedelta(seconds=account["remember_s"])) if account["remember_s"] else None),
                 ("slowed", f"to {1 / account['slowed_by']:.0%} after 429s" if account["slowed_by"] > 1 else None),
                 ("breaker", account["breaker"] if account["breaker"] != "closed" else None),
                 ("pacing", f"{account['pacing']}, {pace_in_words(found['account'])}"),

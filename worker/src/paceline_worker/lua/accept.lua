@@ -57,26 +57,31 @@ local function refuse(rid, held, a, why)
   return -2, 0, held.account, '', '', 0
 end
 
--- Of the rows of a record: row -> why nobody may write to its recipient. Each list is asked once for all of them.
+-- Of the rows of a record: row -> { code, words } why nobody may write to its recipient. Each list is asked once for all of them.
 local function suppressed_rows(a, record, kind)
   local rows, numbers, why = {}, {}, {}
+  for _, row in ipairs(record.rows) do
+    local other = row.xc and listed.elsewhere(row.xc)
+    if other then why[row] = { 'campaign', 'its recipient is in campaign ' .. other .. ', which this one leaves out' } end
+  end
   if not (a.sup or meta().sup) then return why end
   for _, row in ipairs(record.rows) do
     if suppression.concerns(a, row.to, kind, row.ex) then rows[#rows + 1], numbers[#numbers + 1] = row, row.to end
   end
   if #rows == 0 then return why end
-  for place, words in pairs(suppression.of(a, numbers)) do why[rows[place]] = words end
+  for place, words in pairs(suppression.of(a, numbers)) do why[rows[place]] = { 'listed', words } end
   return why
 end
 
 -- A row that is written with its outcome: it never enters a lane.
-local function suppress(row, record, account, kind, words)
+local function suppress(row, record, account, kind, why)
+  local code, words = unpack(why)
   local k = key.operation(row.id)
-  redis.call('HSET', k, 's', 'd', 'oc', 'suppressed', 'te', int(now), 'cd', 'listed', 'u', '', 'le', words)
+  redis.call('HSET', k, 's', 'd', 'oc', 'suppressed', 'te', int(now), 'cd', code, 'u', '', 'le', words)
   redis.call('PEXPIRE', k, retention)
   outcomes.announce({
     id = row.id, a = account, c = record.campaign, k = kind, t = int(now), to = row.to, ik = row.ik, rk = row.rk, m = row.m,
-  }, now, 'suppressed', { code = 'listed', words = words }, retention)
+  }, now, 'suppressed', { code = code, words = words }, retention)
 end
 
 -- Count those of a record that were suppressed.
@@ -133,7 +138,7 @@ local function accept(rid, held)
       written = written + 1
       local flat = { 's', 'w', 't', int(now) }
       for field, value in pairs(row) do
-        if field ~= 'id' and field ~= 'nb' then
+        if field ~= 'id' and field ~= 'nb' and field ~= 'xc' then
           flat[#flat + 1] = field
           flat[#flat + 1] = value
         end

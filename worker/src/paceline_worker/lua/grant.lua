@@ -209,6 +209,14 @@ local function too_late(o, slot)
   return nil
 end
 
+-- Whether its recipient may have one more bulk message; else it has its outcome.
+local function is_welcome(a, o, slot)
+  local code, words = nil, nil
+  if contacts.concerns(a, o) then code, words = contacts.bars(a, o, slot) end
+  if code then outcomes.finish(o, now, 'suppressed', { code = code, words = words }, retention) end
+  return code == nil
+end
+
 -- Whether the operation may have the slot; else it was put where it waits, or has its outcome.
 local function may_leave(a, o, slot)
   if o.cn and cancelled.ends(o, now, retention) then return false end
@@ -228,7 +236,7 @@ local function may_leave(a, o, slot)
     return false
   end
   if o.z and not o.ph and not within_zones(o, slot) then return false end
-  return (not o.wi or o.ph or within_window(o, slot)) and (not o.rf or may_follow(o)) and within_budgets(a, o, slot)
+  return (not o.wi or o.ph or within_window(o, slot)) and (not o.rf or may_follow(o)) and within_budgets(a, o, slot) and is_welcome(a, o, slot)
 end
 
 -- Slots that nothing but the hop binds lie apart by what a call costs: so many calls at one instant would all but one be late.
@@ -278,6 +286,7 @@ local function grant(a, o, slot)
   if breaker_awake then breaker.probing(o.id, now) end
   local token = int(tonumber(o.n or 0) + 1)
   redis.call('HSET', o.key, 's', 'g', 'n', token, 'sl', int(slot), 'j', jumps)
+  if contacts.concerns(a, o) then contacts.take(a, o, slot, now) end
   redis.call('ZADD', key.in_flight, int(slot + GRANT_LEASE), o.id)
   redis.call('HSET', o.lane, 'f', o.id)
   if a.probe == 'due' then throttling.set_probe(a, o.id) end

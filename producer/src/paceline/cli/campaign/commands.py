@@ -17,10 +17,12 @@ from paceline.cli.campaign.options import (
     CampaignHours,
     LiteralBraces,
     Name,
+    NotWithin,
     Rate,
     Weight,
     campaign_hours,
     campaign_rate,
+    campaign_span,
 )
 from paceline.cli.commands import example
 from paceline.cli.errors import named_as_options
@@ -96,6 +98,7 @@ def change(
     rate: Rate = None,
     window: CampaignHours = None,
     auto_pause: AutoPause = None,
+    not_within: NotWithin = None,
     valid_until: Annotated[
         str | None,
         typer.Option("--valid-until", metavar="TIME", help="Not sent later; ISO 8601. Rows keep an end of their own."),
@@ -121,12 +124,13 @@ def change(
             rate=campaign_rate(rate),
             window=campaign_hours(window),
             auto_pause=auto_pause,
+            not_within=campaign_span(not_within),
             valid_until=moment("--valid-until", valid_until),
         )
     says = template is not None or url is not None
     if options == CampaignOptions() and not says:
         raise InvalidOperation(
-            "there is nothing to change: give --weight, --rate, --window, --auto-pause, --valid-until, --template or --url"
+            "there is nothing to change: give --weight, --rate, --window, --auto-pause, --not-within, --valid-until, --template or --url"
         )
     with opened_state() as state, named_as_options():
         campaign = Campaign(name, state)

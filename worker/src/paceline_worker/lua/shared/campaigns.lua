@@ -9,6 +9,7 @@
 --   `left`     operations accepted and not settled     `completed_at`     `forgets_at` when its first outcome is deleted (us)
 --   `tp`       the trace of its upload     `fresh` while nothing of it was ever begun     `doomed` it is to be deleted when nothing is left
 --   `zoned`    its window is in the hours of each recipient (zones.lua); `openings` and the like are of each set of zones then
+--   `nw`       us in which its recipients must not have had a bulk message of the account, `not_within` the words
 --   `keys`     whether its rows have keys (all, some, none)     `slots` what the places of its template mean, unless their names say it
 --@include keys.lua
 --@include sources.lua
@@ -18,7 +19,7 @@ local campaign = {}
 seldom(campaign, function()
   local FIELDS = {
     'a', 'f', 'pr', 'k', 'vu', 'mx', 'unk', 'ur', 'p', 'hold', 'weight', 'window', 'opens', 'closes', 'cap', 'cap_next', 'auto_pause',
-    'recent', 'forgets_at', 'completed_at', 'tp', 'fresh', 'doomed', 'zoned', 'fs',
+    'recent', 'forgets_at', 'completed_at', 'tp', 'fresh', 'doomed', 'nw', 'not_within', 'zoned', 'fs',
   }
   -- Outcomes of which the rejected share is taken.
   local RECENT = 100

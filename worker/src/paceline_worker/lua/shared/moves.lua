@@ -9,6 +9,7 @@
 --@include shared/operation.lua
 --@include shared/lane.lua
 --@include shared/entry.lua
+--@include shared/contacts.lua
 -- Before the id of an operation whose followers are released; no account's name begins like this.
 local FOLLOWED = '>'
 -- What this script run settled, for the caller's metrics: account, kind, outcome, and how many when not one.
@@ -77,6 +78,7 @@ seldom(outcomes, function()
       redis.call('PEXPIRE', o.key, retention_ms)
       if o.fo then moves.release_followers(o.id, now, RELEASED_AT_ONCE) end
     end
+    if o.ct and outcome ~= 'accepted' and outcome ~= 'held' then contacts.give_back(o) end
     if o.ph then redis.call('HDEL', o.key, 'ph', 'lk') end
     if detail.result and detail.result ~= '' then redis.call('HSET', o.key, 'rs', detail.result) end
     claim(o, detail.uuid, retention_ms)

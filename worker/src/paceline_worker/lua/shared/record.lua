@@ -7,7 +7,7 @@ local record_of = { CANCELLED = 'its campaign was cancelled' }
 local MOST_ROWS = 2000
 local LARGEST_RECORD, LARGEST_PAYLOAD = 16777216, 131072
 -- Field of a row -> the most bytes that it may have.
-local ROW = { id = 64, to = 128, p = LARGEST_PAYLOAD, m = LARGEST_PAYLOAD, rf = 64, nb = 17, vu = 17, wi = 4096, tp = 512, ik = 1040, dg = 128, rk = 4096, z = 16, ex = 1024 }
+local ROW = { id = 64, to = 128, p = LARGEST_PAYLOAD, m = LARGEST_PAYLOAD, rf = 64, nb = 17, vu = 17, wi = 4096, tp = 512, ik = 1040, dg = 128, rk = 4096, z = 16, ex = 1024, xc = 1024 }
 local COMMON = { a = 128, f = 32, pr = 1, k = 64, mx = 4, unk = 16, ur = 1, vu = 17, wi = 4096 }
 local NEEDED_OF_ROW, NEEDED_OF_COMMON = { 'id', 'to', 'p' }, { 'a', 'f', 'pr', 'k', 'mx', 'unk' }
 local TIMES = { 'nb', 'vu', 'mx' }
