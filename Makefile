@@ -54,6 +54,9 @@ rehearsal: $(READY) prometheus ## incidents on a small fleet for four minutes: e
 faults: $(READY) ## workers, servers and networks fail; at most five minutes, PROFILE=full takes hours
 	$(BIN)/python -m tests.faults --profile $(PROFILE) --jobs 2 $(ARGS)
 
+mutations: $(READY) ## what holds a promise is taken away, one thing at a time: a test must fail (some minutes)
+	$(BIN)/python -m tests.mutations $(ARGS)
+
 bench: $(READY)  ## figures for the bars of docs/benchmarks.md
 	$(BIN)/python -m benchmarks.pacing
 	$(BIN)/python -m benchmarks.backlog

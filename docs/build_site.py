@@ -24,9 +24,11 @@ MENU: Final = {
         "docs/operations.md",
         "docs/outcomes.md",
         "docs/receipts.md",
+        "docs/webhooks.md",
         "docs/gateway.md",
     ),
     "Operate": (
+        "docs/console.md",
         "docs/operating.md",
         "docs/infrastructure.md",
         "docs/configuration.md",

@@ -1,6 +1,6 @@
 """The dashboard of the machinery: workers, the provider's answers, the state server."""
 
-from deploy.grafana import pages, sdk
+from deploy.grafana import pages, sdk, webhooks
 from deploy.grafana.pages import Section
 from deploy.grafana.panels import (
     BAD,
@@ -33,7 +33,7 @@ def page() -> sdk.dashboard.Dashboard:
     return pages.page(
         pages.WORKERS,
         "The machinery: workers, how fast the provider answers, the state server.",
-        [_now(), _fleet(), _provider(), _slots(), _processes(), _state()],
+        [_now(), _fleet(), _provider(), _slots(), webhooks.section(), _processes(), _state()],
         annotations=(pages.breaker(), pages.pauses(), pages.suspensions(), pages.new_release()),
     )
 
@@ -140,6 +140,14 @@ def _fleet() -> Section:
                 Query("count by (version) (paceline_build_info)", "{{version}}"),
                 width=6,
                 stacked=True,
+                empty=_NONE,
+            ),
+            graph(
+                "Workers with and without a way to the provider",
+                "One that cannot connect to the provider takes no operations on; the others send them. Its log says why.",
+                Query("sum(paceline_worker_reaches_provider)", "with"),
+                Query("count(paceline_worker_reaches_provider == 0) or vector(0)", "without"),
+                width=24,
                 empty=_NONE,
             ),
         ],
@@ -256,6 +264,14 @@ def _processes() -> Section:
                 unit=PER_SECOND,
                 width=6,
             ),
+            graph(
+                "Changed in state",
+                "Operations, campaigns and API keys that are not what a worker accepted, by reason: somebody writes into "
+                "state. Nothing of it is sent.",
+                Query(rate("paceline_tampering_refused_total", "reason"), "{{reason}}"),
+                unit=PER_SECOND,
+                width=6,
+            ),
         ],
     )
 
@@ -286,6 +302,13 @@ def _state() -> Section:
                 Query(each("paceline_exporter_scrape_seconds"), "one look"),
                 unit=SECONDS,
                 width=8,
+            ),
+            graph(
+                "Forgotten writes",
+                "Times it came back without what it had acknowledged, as workers noticed. Operations of that time may be lost, or "
+                "sent again.",
+                Query("sum(increase(paceline_state_forgotten_total[15m])) or vector(0)", "in a quarter of an hour"),
+                width=24,
             ),
         ],
     )

@@ -27,7 +27,8 @@ PLUS_MISSING = (
     "to: is not a phone number in E.164 form, such as +15550100001: the plus sign and the country code are missing"
 )
 CAMPAIGN_KEYS = {
-    "name", "state", "why", "account", "sender", "created_at", "completed_at", "valid_until", "weight", "rate", "window",
+    "name", "state", "why", "approval", "approved_by", "approved_at", "account", "sender", "created_at",
+    "completed_at", "valid_until", "weight", "rate", "window",
     "auto_pause", "uploaded", "complete", "total", "settled", "remaining", "received", "duplicates", "refused", "in_inbox",
     "invalid", "outcomes", "receipts", "forecast",
 }  # fmt: skip

@@ -23,6 +23,7 @@ _VALUES: Final[Mapping[str, tuple[str, ...]]] = {
     "campaign": ("spring", "autumn"),
     "status": ("sent", "read"),
     "result": ("moved", "early"),
+    "hook": ("hook-1", "hook-2"),
     "version": ("0.1.0",),
     "state": ("waiting", "scheduled", "accepted", "rejected", "expired", "held", "running", "paused"),
 }

@@ -14,9 +14,13 @@ COUNTERS: Final[dict[str, tuple[str, ...]]] = {
     "paceline_operation_steps_total": ("account", "reason"),
     "paceline_leases_given_back_total": _ALONE,
     "paceline_slots_moved_total": _ALONE,
+    "paceline_state_forgotten_total": _ALONE,
     "paceline_broker_messages_refused_total": ("reason",),
+    "paceline_tampering_refused_total": ("reason",),
     "paceline_receipts_total": ("account", "status"),
     "paceline_receipt_requests_total": ("result",),
+    "paceline_hook_requests_total": ("hook", "result"),
+    "paceline_hook_events_dead_total": ("hook",),
     "process_cpu_seconds_total": _ALONE,
 }
 
@@ -24,6 +28,7 @@ HISTOGRAMS: Final[dict[str, tuple[str, ...]]] = {
     "paceline_provider_request_duration_seconds": ("endpoint",),
     "paceline_delivery_latency_seconds": ("priority",),
     "paceline_slot_lateness_seconds": _ALONE,
+    "paceline_hook_request_duration_seconds": _ALONE,
 }
 
 # Of one worker.
@@ -32,6 +37,7 @@ WORKER_GAUGES: Final[dict[str, tuple[str, ...]]] = {
     "paceline_worker_capacity_operations": _ALONE,
     "paceline_worker_intake_operations": _ALONE,
     "paceline_worker_way_seconds": _ALONE,
+    "paceline_worker_reaches_provider": _ALONE,
     "process_resident_memory_bytes": _ALONE,
     "paceline_build_info": ("version",),
     "up": _ALONE,
@@ -58,6 +64,13 @@ NAMED_GAUGES: Final[dict[str, tuple[str, ...]]] = {
     "paceline_campaign_state": ("campaign", "state"),
     "paceline_campaign_ends_timestamp_seconds": ("campaign",),
     "paceline_campaign_rejected_ratio": ("campaign",),
+    # Of runners of hooks, each of which shows those that it serves.
+    "paceline_hook_events_waiting": ("hook",),
+    "paceline_hook_dead_events": ("hook",),
+    "paceline_hook_oldest_age_seconds": ("hook",),
+    "paceline_hook_breaker_open": ("hook",),
+    "paceline_hook_disabled": ("hook",),
+    "paceline_hook_gaps": ("hook",),
 }
 
 # ... and of all together.

@@ -22,7 +22,7 @@ COMPOSE_FILE: Final = ROOT / "docker-compose.yml"
 DOCKERFILE: Final = ROOT / "deploy/Dockerfile"
 COMPOSE: Final[dict[str, Any]] = YAML(typ="safe").load(COMPOSE_FILE)
 SERVICES: Final[dict[str, Any]] = COMPOSE["services"]
-OURS: Final = ("worker", "exporter", "receipts", "cli")
+OURS: Final = ("worker", "exporter", "receipts", "hooks", "cli")
 # ${NAME}, ${NAME:-default}, ${NAME:?words}; $$ is a dollar of the shell.
 VARIABLE: Final = re.compile(r"(?<!\$)\$\{(?P<name>[A-Z_]+)(?::(?P<how>[-?])(?P<rest>[^}]*))?\}")
 DEFAULTS: Final = {
@@ -151,7 +151,7 @@ def test_a_worker_may_drain_before_it_is_killed() -> None:
 def test_nothing_starts_without_a_secret_key() -> None:
     """Compose refuses with words that name the way to one; only who encrypts or decrypts is given it."""
     given = {name for name, service in SERVICES.items() if "PACELINE_SECRET_KEY" in (service.get("environment") or {})}
-    assert {"worker", "cli"} == given
+    assert {"worker", "hooks", "cli"} == given
     found = VARIABLE.fullmatch(SERVICES["worker"]["environment"]["PACELINE_SECRET_KEY"])
     assert found
     assert "?" == found["how"]
@@ -234,9 +234,9 @@ def test_signals_reach_the_worker() -> None:
 
 
 def test_the_image_has_what_programs_of_ours_need() -> None:
-    """Worker, command line, sandbox and traces: dependencies are fetched for the same extras as are installed then."""
+    """Worker, command line, hooks, sandbox and traces: dependencies are fetched for the same extras as are installed then."""
     text = DOCKERFILE.read_text()
-    extras = ["worker", "cli", "otel", "sandbox"]
+    extras = ["worker", "cli", "hooks", "otel", "sandbox"]
     assert [f"({', '.join(map(repr, extras))})"] == re.findall(r" for e in (\(.+?\)) ", text)
     assert [",".join(extras)] == re.findall(r"whl\)\[(.+?)\]", text)
 

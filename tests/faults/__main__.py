@@ -39,8 +39,12 @@ def main() -> int:
     try:
         with ThreadPoolExecutor(options.jobs) as pool:
             beside = [pool.submit(report.run, name) for name in chosen if not FAULTS[name].alone]
-            for future in beside:
-                future.result()
+            try:
+                for future in beside:
+                    future.result()
+            except KeyboardInterrupt:
+                report.stop()
+                raise
         for name in chosen:
             if FAULTS[name].alone:
                 report.run(name)

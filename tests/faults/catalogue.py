@@ -7,7 +7,20 @@ from typing import Final
 
 from tests.faults.profile import Profile
 from tests.faults.result import Result
-from tests.faults.runs import answers, killing, load, pacing, receipts, refusals, releases, scarcity, severing
+from tests.faults.runs import (
+    answers,
+    guests,
+    killing,
+    load,
+    pacing,
+    producers,
+    receipts,
+    refusals,
+    releases,
+    scarcity,
+    severing,
+    simulated,
+)
 
 Run = Callable[[Profile, int], Result]
 
@@ -38,6 +51,7 @@ FAULTS: Final[dict[str, Fault]] = {
     "F12": Fault(answers.outage, short=True),
     "F9": Fault(severing.network, parts=20, short=True),
     "F0": Fault(killing.bare_queue, short=True),
+    "F2": Fault(simulated.simulated, parts=10),
     "F14": Fault(refusals.refused_keys, parts=2, short=True),
     "F13": Fault(refusals.storms, parts=5),
     "F18": Fault(receipts.hostile, parts=5),
@@ -53,6 +67,8 @@ FAULTS: Final[dict[str, Fault]] = {
     "F21": Fault(releases.side_by_side),
     "F4": Fault(killing.stops, parts=20),
     "F26": Fault(scarcity.descriptors),
+    "F28": Fault(guests.shared_server),
+    "F29": Fault(producers.of_every_kind),
     "F15": Fault(pacing.counted, parts=4, alone=True),
     "F22": Fault(load.overload, short=True, alone=True),
     "F23": Fault(load.starved, alone=True),
@@ -60,4 +76,5 @@ FAULTS: Final[dict[str, Fault]] = {
     "F25": Fault(load.herd, alone=True),
     "F27": Fault(scarcity.giant, alone=True),
     "F20": Fault(scarcity.campaign_beside, alone=True),
+    "F30": Fault(load.without_a_way_out, alone=True),
 }

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
-from paceline import names
 from paceline.state import connect
 from tests.faults.usage import usage_of
 from tests.faults.world import KEY_CANARY, SECRET, TEXT_CANARY, Fleet, World
@@ -31,7 +30,7 @@ def shown(built: World, fleet: Fleet) -> list[str]:
     places = {f"log of worker {worker.pid}": worker.log_text() for worker in fleet.all_ever}
     places["metrics"] = _metrics(fleet)
     url = built.separate_broker_url or built.server.url
-    places["broker"] = dump(url, skip=names.STATE_ROOT)
+    places["broker"] = dump(url)
     wrong = []
     for place, text in places.items():
         number = _NUMBERS.search(text)
@@ -99,8 +98,8 @@ def _metrics(fleet: Fleet) -> str:
         return ""
 
 
-def dump(url: str, *, skip: str) -> str:
-    """Every key and value of a server as text, without those that begin with a prefix."""
+def dump(url: str) -> str:
+    """Every key and value of a server as text, without those of state."""
     with connect(url, answer_timeout_s=30) as client:
         readers: dict[str, Callable[[str], Any]] = {
             "string": client.get,
@@ -112,4 +111,4 @@ def dump(url: str, *, skip: str) -> str:
             "none": lambda _: "",
         }
         keys = [str(key) for key in client.scan_iter("*", count=1000)]
-        return "\n".join(f"{key}: {readers[str(client.type(key))](key)}" for key in keys if not key.startswith(skip))
+        return "\n".join(f"{key}: {readers[str(client.type(key))](key)}" for key in keys if ":{0}:" not in key)

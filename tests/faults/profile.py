@@ -5,7 +5,7 @@ from typing import Final, Literal
 
 Name = Literal["short", "full"]
 # They say how long something lasts or how much waits, not how often something is done.
-_AS_THEY_ARE: Final = ("name", "longest_hole_s", "outage_s", "overload_s")
+_AS_THEY_ARE: Final = ("name", "longest_hole_s", "outage_s", "overload_s", "shared_s")
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +15,7 @@ class Profile:
     Args:
         name: ``short`` (at most five minutes, in CI) or ``full``.
         control: F0: messages and kills of the bare queue.
+        simulations: F2: seeds.
         kills: F1: messages and kills of workers.
         stops: F4: how often a worker stands still.
         server_kills: F5: kills of the state server with each policy of its append-only file.
@@ -35,10 +36,14 @@ class Profile:
         overload_s: F22 to F25: seconds of each load.
         herd: F25: accounts that are released at once.
         crowd: F27: small accounts, and what waits on the one beside them.
+        shared_s: F28: seconds beside another Celery application.
+        producers: F29: forks, servers that fork, and programs that end at once.
+        ways: F30: turns with and without a worker that has no way out.
     """
 
     name: Name
     control: tuple[int, int]
+    simulations: int
     kills: tuple[int, int]
     stops: int
     server_kills: int
@@ -59,6 +64,9 @@ class Profile:
     overload_s: float
     herd: int
     crowd: tuple[int, int]
+    shared_s: float
+    producers: tuple[int, int, int]
+    ways: int
 
     def scaled(self, percent: int, parts: int = 1) -> "Profile":
         """The same faults, so many percent as often, or what one of several parts has of that.
@@ -82,6 +90,7 @@ class Profile:
 SHORT: Final = Profile(
     name="short",
     control=(300, 4),
+    simulations=200,
     kills=(400, 8),
     stops=1,
     server_kills=2,
@@ -102,10 +111,14 @@ SHORT: Final = Profile(
     overload_s=5.0,
     herd=200,
     crowd=(20, 5000),
+    shared_s=20.0,
+    producers=(20, 3, 20),
+    ways=1,
 )
 FULL: Final = Profile(
     name="full",
     control=(5000, 40),
+    simulations=20_000,
     kills=(10_000, 300),
     stops=60,
     server_kills=30,
@@ -126,5 +139,8 @@ FULL: Final = Profile(
     overload_s=30.0,
     herd=10_000,
     crowd=(1000, 1_000_000),
+    shared_s=600.0,
+    producers=(200, 20, 1000),
+    ways=5,
 )
 PROFILES: Final = {profile.name: profile for profile in (SHORT, FULL)}

@@ -38,18 +38,25 @@ class Report:
         self._again = again
         self._parts: dict[str, list[Result]] = {}
         self._lock = threading.Lock()
+        self._over = threading.Event()
         directory.mkdir(parents=True, exist_ok=True)
 
     def run(self, name: str) -> None:
         """Run the parts of a fault that have not passed on this commit with this seed."""
         number = self._number_of_parts(name)
         for part in range(number):
+            if self._over.is_set():
+                return
             kept = None if self._again else self._kept(name, part)
             result = kept or self._ran(name, part, number)
             with self._lock:
                 self._parts.setdefault(name, []).append(result)
             if kept is None:
                 self.write()
+
+    def stop(self) -> None:
+        """Begin no further part."""
+        self._over.set()
 
     def results(self) -> list[Result]:
         """The rows, one for each fault of which something was run."""

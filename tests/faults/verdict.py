@@ -1,6 +1,6 @@
 """The row of a run that has come to its end: drained, looked at, and judged by the promises that hold for every fault."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -59,7 +59,7 @@ def judged(
         told["send() refused"] = built.failed_sends
         told["slowest send() s"] = built.slowest_send_s
     conditions = {
-        f"{len(found.lost)} lost, such as {found.lost[:1]}": not found.lost,
+        f"{len(found.lost)} lost, such as {found.lost[:1]} {_whereabouts(built, found.lost[:1])}": not found.lost,
         f"{len(found.doubled)} doubled, such as {found.doubled[:1]}": not found.doubled,
         "some have no outcome, and nothing more comes": drained,
         f"{len(found.disordered)} pairs out of order": not found.disordered,
@@ -86,3 +86,23 @@ def judged(
         figures=told,
         failures=(*failures, *unwell[:_MOST_TOLD], *more),
     )
+
+
+def _whereabouts(built: World, texts: Sequence[str]) -> str:
+    """What state knows of an operation, and of all that may make it move."""
+    told = []
+    for one in built.sent:
+        if one.text in texts:
+            root = built.client.root
+            told.append(
+                {
+                    "operation": built.client.hgetall(f"{root}:o:{one.id}"),
+                    "lease": built.client.zscore(f"{root}:fl", one.id),
+                    "due": built.client.zrange(f"{root}:due", 0, -1, withscores=True),
+                    "timers": built.client.zrange(f"{root}:timers", 0, -1, withscores=True),
+                    "fleet": built.state.fleet(),
+                    "accounts": [built.state.account(name) for name in built.accounts],
+                    "server time": built.client.time(),
+                }
+            )
+    return str(told)

@@ -6,7 +6,6 @@ from typing import Final
 
 from redis.exceptions import RedisError
 
-from paceline import names
 from paceline.state import connect
 from tests.faults.transitions import SETTLED, Seen, illegal
 
@@ -19,10 +18,11 @@ class Watch:
 
     Args:
         url: the state server. While it does not answer, nothing is seen.
+        namespace: of the operations.
     """
 
-    def __init__(self, url: str) -> None:
-        self._client = connect(url, answer_timeout_s=5)
+    def __init__(self, url: str, namespace: str) -> None:
+        self._client = connect(url, namespace=namespace, answer_timeout_s=5)
         self._open: dict[str, Seen] = {}
         self._settled: dict[str, Seen] = {}
         self._added: list[str] = []
@@ -86,7 +86,7 @@ class Watch:
     def _read(self, ids: Sequence[str]) -> list[Seen]:
         with self._client.pipeline(transaction=False) as pipe:
             for op_id in ids:
-                pipe.hmget(f"{names.STATE_ROOT}:o:{op_id}", "s", "oc", "n", "at", "kl")
+                pipe.hmget(f"{self._client.root}:o:{op_id}", "s", "oc", "n", "at", "kl")
             rows = pipe.execute()
         return [
             Seen(state or "", outcome or "", int(token or 0), int(attempts or 0), int(lost or 0))

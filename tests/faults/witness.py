@@ -15,12 +15,14 @@ class Sent:
         text: its own text, which no other message has.
         pair: sender and recipient.
         policy: ``on_unknown``.
+        at_s: when ``send()`` returned, wall clock.
     """
 
     id: str
     text: str
     pair: tuple[str, str]
     policy: str = "reconcile"
+    at_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,25 @@ def account_for(sent: Sequence[Sent], states: Mapping[str, str], arrivals: Itera
     unresolved = [one.text for one, state in settled.items() if state == "held"]
     dead = [one.text for one, state in settled.items() if state == "dead"]
     return Account(lost, once, unresolved, dead, extras, _disordered(sent, first))
+
+
+def forgotten(
+    sent: Sequence[Sent], arrivals: Iterable[Mapping[str, Any]], moments_s: Sequence[float], reach_s: float
+) -> set[str]:
+    """Texts of which a state server may have forgotten something: sent or arrived shortly before a moment.
+
+    Args:
+        sent: all messages.
+        arrivals: the provider's log.
+        moments_s: when the server was killed and forgot writes that it had acknowledged, wall clock.
+        reach_s: so far back it may forget.
+    """
+
+    def is_near(at_s: float) -> bool:
+        return any(moment_s - reach_s <= at_s <= moment_s for moment_s in moments_s)
+
+    texts = {one.text for one in sent if is_near(one.at_s)}
+    return texts | {str((a["body"] or {}).get("text")) for a in arrivals if is_near(int(a["at_us"]) / 1e6)}
 
 
 def _is_lost(state: str, times: int) -> bool:

@@ -12,7 +12,7 @@ from random import Random
 from tempfile import TemporaryDirectory
 from typing import Any, Final, Self
 
-from paceline import Outbox, SendMessage, names
+from paceline import Outbox, SendMessage, Settings, names
 from paceline.errors import PacelineError
 from paceline.state import connect
 from paceline.state.calls import State
@@ -23,7 +23,7 @@ from paceline_worker.accounts.secrets import ApiKey, KeyRing
 from paceline_worker.pacing.bucket import Pacing
 from tests.faults.usage import Usage, usage_of
 from tests.faults.watch import Watch
-from tests.faults.witness import Account, Sent, account_for
+from tests.faults.witness import Account, Sent, account_for, forgotten
 from tests.support.processes import Process, free_port, start_sandbox, start_worker
 from tests.support.sandbox_client import SandboxClient
 from tests.support.servers import start_server
@@ -35,6 +35,9 @@ TEXT_CANARY: Final = "wording-9f4e"
 SENDERS: Final = 20
 DEADLINE_S: Final = 2.0
 LEASE_S: Final = DEADLINE_S + 5.0
+# A disk that is slow lets a server with `appendfsync everysec` acknowledge so much that a kill forgets.
+FORGETS_S: Final = 3.0
+_WITNESS: Final = "harness:last-acknowledged-write"
 # So long nothing more gets its outcome before a run is given up.
 PATIENCE_S: Final = 120.0
 _CANARY_S: Final = 1.0
@@ -126,11 +129,19 @@ class World:
         api_base: the provider.
         broker_url: of workers and producer; a proxy's, perhaps.
         random: all choices of the run.
+        namespace: of all keys and queues.
     """
 
     def __init__(
-        self, server: EmbeddedServer, sandbox: SandboxClient, api_base: str, broker_url: str, random: Random
+        self,
+        server: EmbeddedServer,
+        sandbox: SandboxClient,
+        api_base: str,
+        broker_url: str,
+        random: Random,
+        namespace: str = names.NAMESPACE,
     ) -> None:
+        self.namespace = namespace
         self.server = server
         self.sandbox = sandbox
         self.random = random
@@ -140,17 +151,20 @@ class World:
             "PACELINE_API_BASE": api_base,
             "PACELINE_HTTP_DEADLINE": f"{DEADLINE_S:g}",
             "PACELINE_RECONCILE_GRACE": "1",
+            "PACELINE_NAMESPACE": namespace,
         }
-        self.client = connect(server.url, answer_timeout_s=30)
+        self.client = connect(server.url, namespace=namespace, answer_timeout_s=30)
         self.state = State(self.client)
-        self.outbox = Outbox(broker_url=broker_url)
+        self.outbox = Outbox(settings=Settings(broker_url=broker_url, namespace=namespace))
         self.sent: list[Sent] = []
         self.accounts: list[str] = []
         self.failed_sends = 0
         self.given_up = 0
         self.slowest_send_s = 0.0
+        self._witness = 1
+        self.forgot_at_s: list[float] = []
         self.separate_broker_url = ""
-        self.watch = Watch(server.url)
+        self.watch = Watch(server.url, namespace)
 
     def produce_through(self, broker_url: str, state_url: str) -> None:
         """Send from here on with a broker that is not the state server."""
@@ -187,7 +201,7 @@ class World:
             Whether it was sent in the end. Nothing was promised of one that was not, and it may be there all the same.
         """
         number = len(self.sent) + self.given_up
-        text = f"{TEXT_CANARY} {number}"
+        text = f"{TEXT_CANARY} {self.namespace} {number}"
         values = {"sender": f"+155501000{number % SENDERS:02d}", "to": f"+1555020{number % 10_000:04d}", **fields}
         message = SendMessage(account=account, text=text, on_unknown=policy, idempotency_key=text, **values)
         for _ in range(_SENDS):
@@ -195,7 +209,7 @@ class World:
             op_id = self._tried(message)
             self.slowest_send_s = max(self.slowest_send_s, time.monotonic() - began_s)
             if op_id is not None:
-                self.sent.append(Sent(op_id, text, (values["sender"], values["to"]), policy))
+                self.sent.append(Sent(op_id, text, (values["sender"], values["to"]), policy, time.time()))
                 self.watch.add(op_id)
                 return True
             self.failed_sends += 1
@@ -250,7 +264,7 @@ class World:
 
     def states(self) -> dict[str, str]:
         """Where each operation is: its outcome, or where it waits."""
-        root = f"{names.STATE_ROOT}:o:"
+        root = f"{self.client.root}:o:"
         found: dict[str, str] = {}
         for start in range(0, len(self.sent), 500):
             page = self.sent[start : start + 500]
@@ -270,6 +284,29 @@ class World:
             if not any(book.waiting + book.in_flight + book.inbox for book in books):
                 return
             time.sleep(0.2)
+
+    def kill_server(self) -> float:
+        """Kill the state server as a crash does; when it was."""
+        self.client.set(_WITNESS, self._witness, ex=3600)
+        at_s = time.time()
+        self.server.kill()
+        return at_s
+
+    def note_forgotten(self, killed_at_s: float) -> None:
+        """Look whether the server that was killed has come back without its last acknowledged write."""
+        if self.client.get(_WITNESS) != str(self._witness):
+            self.forgot_at_s.append(killed_at_s)
+        self._witness += 1
+
+    def set_aside_forgotten(self) -> int:
+        """Judge no message whose records a server without `appendfsync always` was allowed to forget; how many they are."""
+        if not self.forgot_at_s:
+            return 0
+        texts = forgotten(self.sent, self.sandbox.arrivals(), self.forgot_at_s, FORGETS_S)
+        kept = [one for one in self.sent if one.text not in texts]
+        number = len(self.sent) - len(kept)
+        self.sent = kept
+        return number
 
     def judged(self) -> Account:
         """What became of all messages."""
@@ -329,6 +366,19 @@ def world(
         built = World(server, sandbox, process.base_url, url, Random(seed))
         stack.callback(built.close)
         yield built
+
+
+@contextmanager
+def neighbour(built: World, namespace: str) -> Iterator[World]:
+    """A second deployment on the same server and provider."""
+    url = built.environment["PACELINE_BROKER_URL"]
+    other = World(
+        built.server, built.sandbox, built.environment["PACELINE_API_BASE"], url, Random(namespace), namespace
+    )
+    try:
+        yield other
+    finally:
+        other.close()
 
 
 def feed(

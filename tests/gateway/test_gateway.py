@@ -302,6 +302,29 @@ def test_what_is_of_another_account_is_not_there(gateway: Gateway, caplog: pytes
     assert not any(token in caplog.text or token[17:] in caplog.text for token in (mine, theirs))
 
 
+def test_what_a_token_did_stands_in_the_history(gateway: Gateway) -> None:
+    """Name and id of the token, what, on what, why; another scope, and acts of its accounts only unless it is for all."""
+    described = {"account": "acme", "sender": SENDER, "template": "Hi", "recipients": [{"to": RECIPIENT}]}
+    acting = gateway.token()
+    with gateway.client(acting) as client:
+        assert 202 == client.put("/v1/campaigns/spring", json=described).status_code
+        assert 204 == client.post("/v1/campaigns/spring/pause", json={"why": "wrong price"}).status_code
+        assert 403 == client.get("/v1/history").status_code
+    for accounts, number in ((("*",), 2), (("acme",), 2), (("other",), 0)):
+        with gateway.client(gateway.token("history", *accounts)) as client:
+            found = client.get("/v1/history").json()
+            assert number == len(found["items"])
+            assert [] == client.get("/v1/history", params={"after": found["next"]}).json()["items"]
+            if number:
+                start, pause = found["items"]
+    assert ("campaign start", "spring: 1 rows") == (start["what"], start["on"])
+    assert ("campaign pause", "spring", "wrong price", "acme") == tuple(
+        pause[name] for name in ("what", "on", "why", "account")
+    )
+    assert f"token shop ({acting[4:16]})" == pause["who"]
+    assert RECIPIENT not in str(found)
+
+
 def test_who_is_not_known_is_not_let_in(gateway: Gateway) -> None:
     """No token, a made-up one, one with another secret, an expired one, a revoked one."""
     good = gateway.token()

@@ -11,6 +11,7 @@ from paceline_worker.delivery.keys import Keys
 from paceline_worker.state.clock import ServerClock
 from paceline_worker.state.state import DeliveryState
 from tests.conftest import SECRET, add_account
+from tests.support.drive import SEALS
 
 
 def test_a_worker_does_not_use_the_key_of_an_account_that_was_removed(
@@ -22,7 +23,7 @@ def test_a_worker_does_not_use_the_key_of_an_account_that_was_removed(
         state = DeliveryState(
             server.url, ServerClock(), owner="x", lease_s=20, tolerance_floor_s=0.005, retention_s=60, grace_s=15
         )
-        keys = Keys(state.keys, KeyRing(SECRET))
+        keys = Keys(state.keys, KeyRing(SECRET), SEALS, state.raise_floor)
         seen = []
         for text in ("OLD-KEY", "NEW-KEY"):
             add_account(client, "acme", key=text)

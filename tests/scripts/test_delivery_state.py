@@ -12,6 +12,7 @@ from paceline_worker.delivery.keys import Keys
 from paceline_worker.state.clock import ServerClock
 from paceline_worker.state.state import DeliveryState
 from tests.conftest import SECRET, add_account
+from tests.support.drive import SEALS
 
 
 @asynccontextmanager
@@ -38,7 +39,7 @@ def test_more_calls_than_connections_wait_for_one(server: EmbeddedServer, client
 
     async def scene(state: DeliveryState) -> None:
         answers = await asyncio.gather(*(state.keys(["nobody"]) for _ in range(300)))
-        assert [[("", 0)]] * 300 == answers
+        assert [[("", 0, "")]] * 300 == answers
         clients = await asyncio.to_thread(client.client_list)
         assert len(clients) < 40
 
@@ -55,11 +56,11 @@ def test_keys_of_many_accounts_are_fetched_together(server: EmbeddedServer, clie
     async def scene(state: DeliveryState) -> None:
         asked: list[int] = []
 
-        async def fetch(accounts: list[str]) -> list[tuple[str, int]]:
+        async def fetch(accounts: list[str]) -> list[tuple[str, int, str]]:
             asked.append(len(accounts))
             return await state.keys(accounts)
 
-        keys = Keys(fetch, KeyRing(SECRET))  # type: ignore[arg-type]
+        keys = Keys(fetch, KeyRing(SECRET), SEALS, state.raise_floor)  # type: ignore[arg-type]
         found = await asyncio.gather(*map(keys.get, names, versions))
         assert [f"KEY-{name}" for name in names] == [key.reveal() for key, _ in found]
         assert len(asked) <= 3

@@ -59,6 +59,25 @@ def test_a_late_acceptance_stops_the_resend(drive: Drive) -> None:
     assert "accepted" == drive.operation(op).get("oc")
 
 
+@pytest.mark.parametrize(
+    "verdict", [ACCEPTED, OVERLOADED, UNKNOWN, NOT_MADE], ids=["202", "503", "unknown", "not sent"]
+)
+def test_the_answer_of_an_earlier_grant_does_not_speak_for_the_call_under_way(drive: Drive, verdict: Verdict) -> None:
+    """`resend`: the lease ran out and another worker is sending; what the first one tells now changes nothing."""
+    op = drive.send(on_unknown="resend")
+    first = drive.grant_next()
+    drive.begin_at_slot(first, "worker-1")
+    drive.advance(LEASE_US / 1e6 + 0.001)
+    drive.grant()
+    second = drive.grant_next()
+    assert "go" == drive.begin_at_slot(second, "worker-2")["s"]
+    before = drive.operation(op)
+    drive.settle(first, verdict)
+    assert before == drive.operation(op)
+    drive.settle(second, ACCEPTED)
+    assert ("accepted", 0) == (drive.operation(op)["oc"], drive.balance().unaccounted)
+
+
 def test_unknown_is_only_said_of_what_is_unknown(drive: Drive) -> None:
     """Control of the tests above: UNKNOWN on time is held, or looked up."""
     op = drive.send(on_unknown="hold")

@@ -22,7 +22,10 @@ def append_only_file(server: EmbeddedServer) -> Path:
 def test_a_truncated_append_only_file_is_told_of(truncated: bool) -> None:
     """The server cuts the damaged end off without a word; the next heartbeat finds an older one than was acknowledged."""
     with start_server() as server:
-        state = WorkerState(server.url, ServerClock(), retention_s=60, grace_s=1.0)
+        forgot: list[bool] = []
+        state = WorkerState(
+            server.url, ServerClock(), retention_s=60, grace_s=1.0, on_forgotten=lambda: forgot.append(True)
+        )
         for _ in range(5):
             state.heartbeat("w", BEAT, 60.0)
         whole = append_only_file(server).stat().st_size
@@ -39,5 +42,5 @@ def test_a_truncated_append_only_file_is_told_of(truncated: bool) -> None:
             state.heartbeat("w", BEAT, 60.0)
         state.client.close()
     told = [entry for entry in logs if entry["log_level"] == "critical"]
-    assert int(truncated) == len(told)
+    assert int(truncated) == len(told) == len(forgot)
     assert all("without writes that it had acknowledged" in entry["event"] for entry in told)

@@ -41,9 +41,8 @@ def upload(drive: Drive, name: str, *rows: dict[str, str], leave_out: tuple[str,
 
 def reached(drive: Drive, verdict: Any = ACCEPTED) -> list[str]:
     """Whoever gets a call until nothing is due."""
-    uploads, numbers = Uploads(drive), []
-    for op in uploads.settle_down(turns=200, verdict=verdict):
-        numbers.append(drive.operation(op)["to"])
+    ops = Uploads(drive).settle_down(turns=200, verdict=verdict)
+    numbers = [drive.operation(op)["to"] for op in ops]
     assert 0 == drive.balance().unaccounted
     return numbers
 
@@ -54,8 +53,8 @@ def codes(drive: Drive, name: str) -> list[tuple[str, str, str]]:
     return [(one["to"], one["outcome"], one["code"]) for one in told if one["kind"] != "campaign"]
 
 
-def remember(drive: Drive, **change: str) -> None:
-    Accounts(drive.client).change("acme", **change)
+def remember(drive: Drive, *, recipient_cap: str | None = None, remember: str | None = None) -> None:
+    Accounts(drive.client).change("acme", recipient_cap=recipient_cap, remember=remember)
 
 
 def test_whoever_another_campaign_reached_is_left_out(drive: Drive) -> None:

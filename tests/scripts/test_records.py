@@ -10,7 +10,7 @@ import pytest
 
 from paceline import names
 from paceline.inbox import record as record_module
-from paceline_worker.state.state import REFUSED
+from paceline_worker.state.inbox import REFUSED
 from tests.conftest import SENDER, add_account
 from tests.support import profiles
 from tests.support.drive import Drive

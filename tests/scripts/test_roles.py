@@ -18,6 +18,10 @@ from paceline.state.scripts import Script
 from paceline_sandbox.embedded import EmbeddedServer
 from paceline_worker.exporter.gauges import StateGauges
 from paceline_worker.exporter.readings import Reader
+from paceline_worker.hooks.event import event_of
+from paceline_worker.hooks.hook import Hook
+from paceline_worker.hooks.policy import Next
+from paceline_worker.hooks.state import HookBook, Noted, RunnerState
 from paceline_worker.receipts.reading import Told, Wrote
 from paceline_worker.receipts.state import ReceiptState
 from paceline_worker.receipts.words import Change
@@ -28,6 +32,11 @@ from tests.support import roles
 from tests.support.wait import wait_until
 
 R = names.STATE_ROOT
+# Of one outcome, as state writes it.
+ENTRY: dict[Any, Any] = {
+    "id": "01k0zxw5d3v8m2c7r4q9n6t1ea", "account": "acme", "campaign": "", "kind": "message.to_number", "outcome": "accepted",
+    "code": "202", "message_uuid": "", "words": "", "accepted_at_us": "1", "settled_at_us": "2", "v": "2",
+}  # fmt: skip
 EVERYBODY = set(roles.roles())
 STAFF = {"operator", "worker"}
 
@@ -50,6 +59,7 @@ MATRIX: dict[tuple[str, ...], set[str]] = {
     ("SLOWLOG", "GET"): set(),
     ("CLIENT", "LIST"): set(),
     ("SCAN", "0"): {"operator"},
+    ("BGREWRITEAOF",): {"operator"},
     ("PING",): EVERYBODY,
     # keys of others
     ("GET", "another-application"): set(),
@@ -79,7 +89,12 @@ MATRIX: dict[tuple[str, ...], set[str]] = {
     # campaigns and outcomes
     ("HSET", f"{R}:c:spring", "p", "x"): STAFF | {"receiver"},
     ("HGET", f"{R}:c:spring", "p"): STAFF | {"exporter", "producer", "receiver"},
-    ("XRANGE", f"{R}:outcomes", "-", "+"): STAFF | {"exporter", "reader"},
+    # who did what, and the key of the seals
+    ("XRANGE", f"{R}:trail", "-", "+"): STAFF,
+    ("XADD", f"{R}:trail", "*", "a", "b"): STAFF,
+    ("HGET", f"{R}:seals", "key"): STAFF,
+    ("HSET", f"{R}:seals", "key", "x"): STAFF,
+    ("XRANGE", f"{R}:outcomes", "-", "+"): STAFF | {"exporter", "hooks", "reader"},
     ("XADD", f"{R}:outcomes", "*", "a", "b"): STAFF | {"receiver"},
     # suppression lists
     ("HSET", f"{R}:sup:acme", "+1", "x"): STAFF | {"receiver"},
@@ -89,6 +104,12 @@ MATRIX: dict[tuple[str, ...], set[str]] = {
     ("ZADD", f"{R}:timers", "1", "=acme"): STAFF | {"receiver"},
     ("ZADD", f"{R}:due", "1", "acme"): STAFF,
     ("DEL", f"{R}:sup:acme"): STAFF,
+    # webhooks out
+    ("GET", f"{R}:signing:hook-1"): STAFF | {"hooks"},
+    ("SET", f"{R}:signing:hook-1", "x"): STAFF,
+    ("HGET", f"{R}:wh:hook-1", "about"): STAFF | {"exporter", "hooks"},
+    ("HSET", f"{R}:wh:hook-1", "place", "0-0"): STAFF | {"hooks"},
+    ("SMEMBERS", f"{R}:hooks"): STAFF | {"exporter", "hooks"},
     # the broker
     ("LPUSH", "paceline.accept", "x"): STAFF | {"producer"},
     ("LPUSH", "paceline.deliver", "x"): STAFF,
@@ -184,6 +205,32 @@ def test_an_exporter_reads_everything_it_shows(guarded: EmbeddedServer) -> None:
     with pytest.raises(NoPermissionError):
         client.hset(f"{R}:a:acme", "suspended", "x")
     client.close()
+
+
+def test_a_runner_of_hooks_does_its_work(guarded: EmbeddedServer, client: redis.Redis) -> None:
+    """It takes a lease, reads the stream, keeps events, notes what became of them, and leaves."""
+    about = Hook("https://shop.example.com/p", frozenset({"*"}), frozenset({"settled"}))
+    HookBook(client).add("hook-1", about, "sealed")
+    client.xadd(f"{R}:outcomes", ENTRY)
+
+    async def scene() -> list[str]:
+        long = timedelta(minutes=1)
+        state = RunnerState(roles.url_of(guarded.url, "hooks"), "runner", lease=long, retention=long)
+        try:
+            look = await state.claim()
+            page = await state.page(look.hooks["hook-1"].place, 10)
+            events = [event for entry in page.entries if (event := event_of(entry, about))]
+            await state.put("hook-1", look.hooks["hook-1"].place, await state.head(), events)
+            await state.back("hook-1")
+            taken, _ = await state.take("hook-1", 10)
+            await state.note("hook-1", {"fails": "", "words": "x"}, [Noted(one.id, Next("dead"), "x") for one in taken])
+            await state.leave()
+        finally:
+            await state.close()
+        return [one.id for one in taken]
+
+    [event] = asyncio.run(scene())
+    assert [event] == [one.id for one in HookBook(client).dead("hook-1", 0, 10)]
 
 
 def test_a_receiver_takes_receipts(guarded: EmbeddedServer, client: redis.Redis) -> None:

@@ -17,6 +17,7 @@ from paceline.state.calls import State
 from paceline.state.scripts import Script
 from paceline.status.audit import Balance, balance_of
 from paceline_worker.accounts.info import Info, catch_up_us, info_fields
+from paceline_worker.integrity.seals import Seals
 from paceline_worker.state.clock import ServerClock
 from paceline_worker.state.state import GRANT_BUDGET_US, Grants, Hint, InfoTurn, WorkerState
 from paceline_worker.verdict.policy import Verdict
@@ -25,6 +26,7 @@ from tests.support.moved_clock import START_US
 LEASE_US = 20_000_000
 GRACE_US = 15_000_000
 OWNER = "test"
+SEALS = Seals(bytes(32))
 
 
 @dataclass
@@ -45,6 +47,7 @@ class Drive:
         self.worker = WorkerState("redis://127.0.0.1:1", ServerClock(), retention_s=3600, grace_s=GRACE_US / 1e6)
         self.worker.client.close()
         self.worker.client = self.client
+        self.worker.seals = SEALS
         self._begin = Script("paceline_worker", "begin")
         self._settle = Script("paceline_worker", "settle")
         self._account = Script("paceline_worker", "account")

@@ -8,20 +8,24 @@ import redis
 from paceline import names
 
 _OWNED_BY_STATE: Final = re.compile(
-    r":(accounts|keys|due|timers|fl|inbox|meta|workers|outcomes|receipts|campaigns|tokens|c:[^:]+|in:[^:]+|sup(?:why)?:[^:]+|supall(?:why)?)$"
+    r":(accounts|keys|due|timers|fl|inbox|meta|workers|outcomes|receipts|campaigns|tokens|seals|trail|hooks|hooks:runners|c:[^:]+|in:[^:]+|sup(?:why)?:[^:]+|supall(?:why)?)$"
 )
 _OWNED_BY_CAMPAIGN: Final = re.compile(r":c:(?P<campaign>[^:]+):(?:tm|out|z)$")
+_OWNED_BY_HOOK: Final = re.compile(r":(?:wh|signing):(?P<hook>[^:]+)(?::.*)?$")
 _OWNED_BY_ACCOUNT: Final = re.compile(r":(?:a|l|about|secret|hook):(?P<account>[^:]+)(?::.*)?$")
 
 
 def ownerless_keys(client: redis.Redis) -> list[str]:
     """Keys of ours with neither expiry nor owner: what would stay for ever."""
-    root = names.STATE_ROOT
+    root = getattr(client, "root", names.STATE_ROOT)
     accounts = client.smembers(f"{root}:accounts")
     leaks = []
     for key in client.scan_iter(f"{root.replace('{', '?').replace('}', '?')}:*", count=1000):
         tail = key.removeprefix(root)
         if client.pttl(key) != -1 or _OWNED_BY_STATE.fullmatch(tail):
+            continue
+        of_hook = _OWNED_BY_HOOK.fullmatch(tail)
+        if of_hook and client.sismember(f"{root}:hooks", of_hook["hook"]):
             continue
         owned = _OWNED_BY_ACCOUNT.fullmatch(tail)
         if owned and owned["account"] in accounts:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Process", "Sandbox", "free_port", "spawn", "start_sandbox", "start_worker"]
 
-READY_TIMEOUT = timedelta(seconds=60)  # a loaded two-core machine; spent only when the test fails
+READY_TIMEOUT = timedelta(seconds=180)  # a loaded two-core machine; spent only when the test fails
 STOP_DEADLINE = timedelta(seconds=30)  # longer than a worker's soft shutdown
 LOG_TAIL_LINES = 40
 

@@ -82,11 +82,11 @@ def at_rest(stack: Stack) -> bool:
 
 
 def forget(stack: Stack) -> None:
-    """Empty the server but for what its worker needs: Celery's queues, and its place in the fleet."""
+    """Empty the server but for what its worker needs: Celery's queues, its place in the fleet and its seals."""
     found: list[Any] = [
         key
         for key in stack.client.scan_iter("*", count=1000)
-        if not key.startswith("_kombu") and key != f"{names.STATE_ROOT}:workers"
+        if not key.startswith("_kombu") and key not in (f"{names.STATE_ROOT}:workers", f"{names.STATE_ROOT}:seals")
     ]
     if found:
         stack.client.unlink(*found)

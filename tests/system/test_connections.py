@@ -1,9 +1,11 @@
 """Ways to a server: TLS as both libraries spell it, sockets of this machine, and certificates that nobody vouches for."""
 
 import logging
+import ssl
 from pathlib import Path
 
 import pytest
+from kombu.exceptions import OperationalError
 
 from paceline import Outbox, Settings
 from paceline.errors import StateUnavailable
@@ -35,6 +37,32 @@ def test_one_encrypted_address_serves_both_libraries(stack: Stack, tmp_path: Pat
             stack.settled(1)
         stack.outbox = before
         assert "insecure" not in worker.log_text()
+        worker.stop()
+    assert {"message 1": 1} == stack.texts_accepted()
+
+
+def test_a_server_that_asks_for_a_certificate_gets_it_for_broker_and_state(stack: Stack, tmp_path: Path) -> None:
+    """With one a message goes all the way; without one both connections are refused, as trouble of TLS."""
+    context, trusted = certified(tmp_path)
+    _, client_trusted = certified(tmp_path, "client.example")
+    own = tmp_path / "client.example-key.pem"
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_verify_locations(client_trusted)
+    stack.add_account()
+    with Proxy(port_of(stack.server.url), tls=context) as encrypted:
+        bare = f"rediss://127.0.0.1:{encrypted.port}/0?ssl_ca_certs={trusted}"
+        with Outbox(broker_url=bare) as outbox, pytest.raises(StateUnavailable):
+            outbox.list_campaigns()
+        app = App("asks", Settings(broker_url=bare))
+        with app.connection_for_write() as connection, pytest.raises(OperationalError):
+            _ = connection.default_channel
+        url = f"{bare}&ssl_certfile={own}&ssl_keyfile={own}"
+        worker = stack.start_worker(PACELINE_BROKER_URL=url)
+        with Outbox(broker_url=url) as outbox:
+            stack.outbox, before = outbox, stack.outbox
+            stack.send(1)
+            stack.settled(1)
+        stack.outbox = before
         worker.stop()
     assert {"message 1": 1} == stack.texts_accepted()
 

@@ -1,11 +1,15 @@
 """An account gets another key in the middle of a campaign, and the provider forgets the old one."""
 
+import json
 from collections import Counter
 
 import pytest
 
+from paceline_worker.accounts.accounts import Accounts
+from paceline_worker.accounts.rotation import Rotation
+from paceline_worker.accounts.secrets import ApiKey, KeyRing
 from tests.support.shell import Ended, paceline
-from tests.support.stack import Stack
+from tests.support.stack import SECRET, Stack
 
 pytestmark = [pytest.mark.system]
 
@@ -58,3 +62,52 @@ def test_an_account_whose_key_was_refused_goes_on_with_a_new_one(served: Stack) 
 def suspended(stack: Stack) -> str:
     found = stack.state.account(stack.name)
     return str(found["account"].get("suspended") or "") if found else ""
+
+
+NEW_SECRET = "B" * 43 + "="
+
+
+def test_the_secret_is_exchanged_under_load(stack: Stack) -> None:
+    """Every message is accepted once, and no account is suspended.
+
+    Workers are restarted with both secrets, the rotation is interrupted and goes on, and the old secret is taken out.
+    """
+    stack.add_account("1200/minute")
+    for number in range(4):
+        Accounts(stack.client).add(f"quiet-{number}", ApiKey(f"quiet-{number}"), ring=KeyRing(SECRET), rates="1/minute")
+    first = stack.start_worker()
+    both = {"PACELINE_SECRET_KEY": f"{NEW_SECRET},{SECRET}"}
+    for number in range(50):
+        stack.send(number)
+    stack.settled(10)
+    refused = paceline(stack.environment | both, "secret", "rotate")
+    assert 1 == refused.code
+    assert "1 live workers do not have the newest secret" in refused.err
+    stack.start_worker(**both)
+    first.stop()
+    for number in range(50, 100):
+        stack.send(number)
+
+    def stop(done: int) -> None:
+        if done == 2:
+            raise KeyboardInterrupt
+
+    rotation = Rotation(stack.client, KeyRing(both["PACELINE_SECRET_KEY"]))
+    with pytest.raises(KeyboardInterrupt):
+        rotation.run(stop)
+    half = paceline(stack.environment | both, "secret", "rotate", "--status", "--json")
+    assert (2, 4) == (json.loads(half.out)["newest"], json.loads(half.out)["older"])
+    for number in range(100, 130):
+        stack.send(number)
+    done = paceline(stack.environment | both, "secret", "rotate")
+    assert 0 == done.code, done
+    assert "6 of 6 are encrypted under the newest secret" in done.out
+    last = stack.start_worker(PACELINE_SECRET_KEY=NEW_SECRET)
+    stack.workers[1].stop()
+    for number in range(130, 150):
+        stack.send(number)
+    stack.settled(150)
+    assert {f"message {number}": 1 for number in range(150)} == stack.texts_accepted()
+    assert {"accepted": 150} == {name: number for name, number in stack.balance().outcomes.items() if number}
+    assert "" == suspended(stack)
+    last.stop()

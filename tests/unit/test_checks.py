@@ -4,7 +4,7 @@ import pytest
 import redis
 
 from paceline.errors import ConfigurationError
-from paceline_worker.checks import check_state_server, durability_objection, in_clear, version_objection
+from paceline_worker.checks import check_state_server, durability_objection, in_clear, slow_disk, version_objection
 
 SAFE: dict[str, object] = {"redis_version": "7.4.1", "aof_enabled": 1, "maxmemory_policy": "noeviction"}
 
@@ -102,3 +102,11 @@ def test_an_old_server_is_refused_in_any_case() -> None:
 def test_keys_that_travel_in_clear_are_noticed(base: str, expected: bool) -> None:
     """Only to this machine itself nobody can listen."""
     assert expected is in_clear(base)
+
+
+@pytest.mark.parametrize(("delayed", "is_slow"), [(0, False), (9, False), (10, True)])
+def test_a_disk_that_is_slow_again_and_again_is_told_of(delayed: int, is_slow: bool) -> None:
+    """Redis acknowledges what it keeps back while an fsync takes longer than a second."""
+    words = slow_disk(SAFE | {"aof_delayed_fsync": delayed})
+    assert is_slow == bool(words)
+    assert slow_disk(SAFE) is None

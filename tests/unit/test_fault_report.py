@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from tests.faults.profile import FULL, SHORT
 from tests.faults.result import Result, as_json, as_markdown, from_dict, merged
 from tests.faults.transitions import Seen, illegal
-from tests.faults.witness import Account, Sent, account_for
+from tests.faults.witness import Account, Sent, account_for, forgotten
 
 PAIR = ("+15550100001", "+15550200001")
 
@@ -61,6 +62,14 @@ def test_order_is_that_of_first_arrivals_of_a_pair() -> None:
     assert [] == list(account_for([sent(number) for number in range(3)], states, in_order).disordered)
     assert [PAIR] == list(account_for([sent(1), sent(0)], states, in_order).disordered)
     assert [] == list(account_for([sent(1), sent(0, pair=("a", "b"))], states, in_order).disordered)
+
+
+def test_what_a_server_was_allowed_to_forget_is_sent_or_arrived_just_before_its_kill() -> None:
+    """Nothing else is excused."""
+    messages = [replace(sent(number), at_s=float(number)) for number in range(4)]
+    assert {"message 1", "message 2"} == forgotten(messages, [arrival(3, 9_000_000)], [2.5], 2.0)
+    assert {"message 3"} == forgotten(messages, [arrival(3, 8_000_000)], [9.0], 2.0)
+    assert set() == forgotten(messages, [arrival(3, 8_000_000)], [], 2.0)
 
 
 def test_a_report_can_be_read_by_people_and_by_programs() -> None:

@@ -30,7 +30,9 @@ COUNTED = {
     ("paceline_worker_way_seconds", "gauge", ()),
     ("paceline_slots_moved", "counter", ()),
     ("paceline_inbox_records_refused", "counter", ()),
+    ("paceline_state_forgotten", "counter", ()),
     ("paceline_broker_messages_refused", "counter", ("reason",)),
+    ("paceline_tampering_refused", "counter", ("reason",)),
     ("paceline_build", "info", ("version",)),
 }
 KIND = "message.to_number"
@@ -55,7 +57,9 @@ def touch(metrics: Metrics, account: str = ACCOUNT) -> None:
     metrics.deferred(account, "throttled")
     metrics.given_back(1)
     metrics.moved()
+    metrics.state_forgot()
     metrics.message_refused("body")
+    metrics.tampered("content")
     metrics.sent("t", 0.001, 1.0)
     metrics.answered(account, ENDPOINT, "202", 0.1)
 

@@ -92,7 +92,7 @@ def test_an_entry_as_plain_values() -> None:
         "outcome": "accepted", "code": None, "message_uuid": None, "words": None,
         "accepted_at": "2026-01-31T09:00:00.000001+00:00", "settled_at": "2026-01-31T09:00:00.000001+00:00",
         "to": "+15550100002", "count": None, "event": "settled", "idempotency_key": None, "key": None, "metadata": {},
-        "version": 1,
+        "version": 1, "first": False,
     }  # fmt: skip
 
 

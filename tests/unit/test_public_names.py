@@ -152,6 +152,7 @@ def test_names_that_cross_processes_are_pinned() -> None:
         "ENV_ALLOW_VOLATILE": "PACELINE_ALLOW_VOLATILE",
         "ENV_RETENTION": "PACELINE_RETENTION",
         "ENV_RECONCILE_GRACE": "PACELINE_RECONCILE_GRACE",
+        "ENV_HISTORY_KEPT": "PACELINE_HISTORY_KEPT",
         "ENV_DEBUG": "PACELINE_DEBUG",
         "INBOX_VERSION": 1,
         "CHUNK_ROWS": 250,

@@ -31,6 +31,7 @@ CANARY = "c2VjcmV0LWNhbmFyeS1jMmFuYXJ5LWNhbmFyeS0xMjM="
         ("retention_s", 3600, "PACELINE_RETENTION", "3600"),
         ("reconcile_grace_s", 0.5, "PACELINE_RECONCILE_GRACE", "0.5"),
         ("reconcile_grace_s", 0.0, "PACELINE_RECONCILE_GRACE", "0"),
+        ("history_kept", 5000, "PACELINE_HISTORY_KEPT", "5000"),
     ],
 )
 def test_each_setting_has_its_variable(field: str, expected: object, variable: str, text: str) -> None:
@@ -61,6 +62,7 @@ def test_defaults_need_no_environment() -> None:
         "allow_volatile": False,
         "retention_s": 604_800,
         "reconcile_grace_s": 15.0,
+        "history_kept": 100_000,
     }
     assert expected == dict(settings)
 
@@ -85,6 +87,7 @@ def test_defaults_need_no_environment() -> None:
         ("PACELINE_RETENTION", "59"),
         ("PACELINE_RETENTION", "1 week"),
         ("PACELINE_RECONCILE_GRACE", "-1"),
+        ("PACELINE_HISTORY_KEPT", "999"),
         ("PACELINE_RECONCILE_GRACE", "3601"),
         ("PACELINE_RECONCILE_GRACE", "nan"),
         ("PACELINE_RECONCILE_GRACE", "soon"),

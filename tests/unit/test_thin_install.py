@@ -59,16 +59,32 @@ def test_the_outbox_imports_without_the_extras() -> None:
 
 def test_the_distribution_has_its_extras() -> None:
     """The extras of the README exist."""
-    assert {"worker", "cli", "otel", "embedded", "sandbox", "xlsx", "fastapi", "django", "gateway", "dev"} == set(
-        distribution("paceline").metadata.get_all("Provides-Extra") or ()
-    )
+    assert {
+        "worker",
+        "cli",
+        "otel",
+        "embedded",
+        "sandbox",
+        "xlsx",
+        "fastapi",
+        "django",
+        "gateway",
+        "console",
+        "site",
+        "hooks",
+        "dev",
+    } == set(distribution("paceline").metadata.get_all("Provides-Extra") or ())
 
 
 def brought_by(extra: str) -> set[str]:
     """What an installation with one extra brings, as the project file says; the metadata may be of an earlier one."""
     brought = {"paceline"}
     for text in PROJECT["dependencies"] + PROJECT["optional-dependencies"][extra]:
-        closure(Requirement(text).name, brought)
+        requirement = Requirement(text)
+        if requirement.name == "paceline":
+            brought.update(*(brought_by(other) for other in requirement.extras))
+        else:
+            closure(requirement.name, brought)
     return brought
 
 
@@ -82,6 +98,7 @@ def brought_by(extra: str) -> set[str]:
         ("fastapi", ["paceline.fastapi"]),
         ("django", ["paceline.django"]),
         ("gateway", ["paceline.gateway.app"]),
+        ("console", ["paceline_worker.console.app", "paceline_worker.console.cli"]),
     ],
 )
 def test_an_extra_brings_what_its_code_imports(extra: str, modules: list[str]) -> None:

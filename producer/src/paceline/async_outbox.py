@@ -11,14 +11,16 @@ from types import TracebackType
 from typing import Final, Self, TypeVar, Unpack
 
 from paceline.campaigns.campaign import Campaign
+from paceline.campaigns.draft import draft
 from paceline.campaigns.options import CampaignOptions
 from paceline.campaigns.plan import Plan
 from paceline.campaigns.progress import Progress
 from paceline.campaigns.recipients import Row
 from paceline.campaigns.spec import CampaignSpec, reading
+from paceline.campaigns.trial import first_message
 from paceline.campaigns.upload import UploadReport
 from paceline.flows.bridge import Bridge
-from paceline.flows.controlling import changing, controlling, correcting, counting, forecasting
+from paceline.flows.controlling import changing, checked_approver, controlling, correcting, counting, forecasting
 from paceline.flows.following import Walk
 from paceline.flows.sending import cancelling, finding, keyed_id, looking_up, looking_up_row, sending
 from paceline.flows.steps import AsyncAsked, arun
@@ -89,6 +91,10 @@ class AsyncCampaign:
     async def resume(self) -> None:
         """As `Campaign.resume`."""
         await arun(controlling("resume", self.name), self._outbox.state)
+
+    async def approve(self, by: str) -> None:
+        """As `Campaign.approve`."""
+        await arun(controlling("approve", self.name, checked_approver(by)), self._outbox.state)
 
     async def cancel(self, why: str = "by hand") -> None:
         """As `Campaign.cancel`."""
@@ -170,6 +176,7 @@ class AsyncOutbox(AsyncSuppressing):
         *,
         recipients: AsyncIterable[Mapping[str, object]] | Iterable[Mapping[str, object]] | Path,
         paused: bool = False,
+        needs_approval: bool = False,
         on_invalid: Callable[[Row, str], None] | None = None,
         on_progress: Callable[[int], None] | None = None,
         **campaign: Unpack[CampaignSpec],
@@ -180,6 +187,7 @@ class AsyncOutbox(AsyncSuppressing):
             name: as for `Outbox.start_campaign`.
             recipients: an asynchronous iterable is read on the loop; any other (a list, a generator, a file) in the thread.
             paused: as for `Outbox.start_campaign`.
+            needs_approval: as for `Outbox.start_campaign`.
             on_invalid: as for `Outbox.start_campaign`; called in the thread.
             on_progress: as for `Outbox.start_campaign`; called in the thread.
             campaign: as for `Outbox.start_campaign`.
@@ -191,7 +199,13 @@ class AsyncOutbox(AsyncSuppressing):
 
         def upload(blocking: Outbox) -> Campaign:
             return blocking.start_campaign(
-                name, recipients=bridge, paused=paused, on_invalid=on_invalid, on_progress=on_progress, **campaign
+                name,
+                recipients=bridge,
+                paused=paused,
+                needs_approval=needs_approval,
+                on_invalid=on_invalid,
+                on_progress=on_progress,
+                **campaign,
             )
 
         try:
@@ -221,6 +235,26 @@ class AsyncOutbox(AsyncSuppressing):
             return await self.in_thread(plan)
         finally:
             bridge.stop()
+
+    async def test_campaign(
+        self,
+        name: str,
+        *,
+        to: str,
+        recipients: AsyncIterable[Mapping[str, object]] | Iterable[Mapping[str, object]] | Path,
+        **campaign: Unpack[CampaignSpec],
+    ) -> AsyncTicket:
+        """As `Outbox.test_campaign`; arguments as for `start_campaign`."""
+        bridge = Bridge(_rows(recipients, campaign), asyncio.get_running_loop())
+
+        def message(_: Outbox) -> Operation:
+            return first_message(draft(name, **campaign).continuing({}), bridge, to)
+
+        try:
+            operation = await self.in_thread(message)
+        finally:
+            bridge.stop()
+        return await self.send(operation)
 
     async def list_campaigns(self) -> list[AsyncCampaign]:
         """As `Outbox.list_campaigns`."""

@@ -12,6 +12,7 @@ from paceline.campaigns.draft import draft
 from paceline.campaigns.plan import Plan, plan_campaign
 from paceline.campaigns.recipients import Row
 from paceline.campaigns.spec import CampaignSpec
+from paceline.campaigns.trial import first_message
 from paceline.campaigns.upload import keys_of, open_campaign, peeked, upload
 from paceline.errors import CampaignConflict, InvalidOperation, NotFound
 from paceline.flows.sending import (
@@ -119,6 +120,7 @@ class Outbox(Suppressing):
         *,
         recipients: Iterable[Mapping[str, object]] | Path,
         paused: bool = False,
+        needs_approval: bool = False,
         on_invalid: Callable[[Row, str], None] | None = None,
         on_progress: Callable[[int], None] | None = None,
         **campaign: Unpack[CampaignSpec],
@@ -133,6 +135,7 @@ class Outbox(Suppressing):
             recipients: mappings with ``to``, optionally ``key``, ``not_before``, ``valid_until`` (ISO 8601 with a zone), and
                 the columns the template names; or the path of a file (docs/campaigns.md tells which).
             paused: a new one begins paused, and leaves when it is resumed.
+            needs_approval: nothing leaves before `Campaign.approve`.
             on_invalid: called with a bad row and what is wrong with it, and the campaign begins while it is uploaded. Without it
                 the first bad row raises, and nothing leaves before the upload is whole.
             on_progress: called with the number of rows written so far, after each chunk.
@@ -160,6 +163,7 @@ class Outbox(Suppressing):
                 described,
                 paused=paused,
                 uploading=on_invalid is None,
+                needs_approval=needs_approval,
                 traced=traced,
                 keys=keys_of(described, first),
             )
@@ -209,6 +213,32 @@ class Outbox(Suppressing):
             on_invalid=on_invalid,
             on_progress=on_progress,
         )
+
+    def test_campaign(
+        self,
+        name: str,
+        *,
+        to: str,
+        recipients: Iterable[Mapping[str, object]] | Path,
+        **campaign: Unpack[CampaignSpec],
+    ) -> Ticket:
+        """Send the first message of a campaign, filled, to a number of your own. Nothing else is written.
+
+        Args:
+            name: as for `start_campaign`; shown as metadata ``test_of``.
+            to: the number that gets the message.
+            recipients: as for `start_campaign`; the first row that can be sent fills the message.
+            campaign: as for `start_campaign`.
+
+        Returns:
+            A ticket of the message, which goes before bulk work and disregards window and times.
+
+        Raises:
+            InvalidOperation: template, options or number are wrong, or no row can be sent.
+            UnknownAccount, UnknownSender, StateUnavailable: as for `send`.
+        """
+        described = draft(name, **campaign)
+        return self.send(first_message(described.continuing({}), rows_of(recipients, described.reading), to))
 
     def campaign(self, name: str, **arguments: Any) -> Campaign:
         """The former name of `start_campaign`, until 1.0."""

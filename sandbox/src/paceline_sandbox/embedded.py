@@ -116,7 +116,7 @@ class EmbeddedServer:
                 temporary directory is used, and removed when the server is stopped or its owner ends.
             port: The TCP port; 0 finds a free one.
             prefer: Which binary to use; without it, the machine's own, else the bundled one.
-            appendfsync: `everysec` may forget up to 2 s in a power cut (never in a crash); `always` nothing.
+            appendfsync: `everysec` may forget up to 2 s in a power cut, or in a crash while the disk is slow; `always` nothing.
             extra: Further command line options of the server, such as `("--maxmemory", "64mb")`.
 
         Raises:

@@ -1,4 +1,4 @@
-"""F22 to F25: more due than the fleet can send, too little machine, a slow provider, and a herd after an outage."""
+"""F22 to F25, F30: more due than can be sent, too little machine, a slow provider, a herd, and a worker without a way out."""
 
 import os
 import signal
@@ -16,7 +16,7 @@ from paceline_worker.accounts.accounts import Accounts
 from tests.faults.profile import Profile
 from tests.faults.result import Result
 from tests.faults.world import Fleet, World, world
-from tests.support.processes import spawn
+from tests.support.processes import spawn, start_worker
 
 # What the fleet can send: so many calls at once, each as long as the provider's answer takes.
 CAPACITY: Final = 8
@@ -29,6 +29,9 @@ ROWS: Final = 400
 LEAST: Final = 0.9
 LEAST_OF_ALL: Final = 0.5
 UNFAIR: Final = 2.0
+# Of the pace of two workers, beside a third one that cannot reach the provider.
+LEAST_BESIDE: Final = 0.95
+NOWHERE: Final = "http://127.0.0.1:9/open"
 _SETTLING_S: Final = 4.0
 _BUSY: Final = "while True: pass"
 
@@ -129,6 +132,27 @@ def herd(profile: Profile, seed: int) -> Result:
         wrong,
         violations,
         {"all heard after s": took_s, "slowest call s": slowest_s},
+    )
+
+
+def without_a_way_out(profile: Profile, seed: int) -> Result:
+    """F30: a third worker that cannot reach the provider; the other two send as much as without it."""
+    sent: dict[str, int] = {"pair": 0, "beside": 0}
+    with world(seed, scenario=_answers(LATENCY_S)) as built, Fleet(_capped(built), 2):
+        _add(built, 0, round(4 * CAN_SEND / PER_ACCOUNT))
+        time.sleep(_SETTLING_S)
+        for _ in range(profile.ways):
+            sent["pair"] += len(_watch(built, profile.overload_s))
+            lost = start_worker({**_capped(built), "PACELINE_API_BASE": NOWHERE})
+            lost.wait_for_line("cannot reach the provider")
+            sent["beside"] += len(_watch(built, profile.overload_s))
+            lost.stop()
+        violations = built.violations()
+    share = sent["beside"] / max(1, sent["pair"])
+    wrong = [f"two workers send {share:.0%} of their pace beside one without a way out"] * (share < LEAST_BESIDE)
+    size = f"{profile.ways} x {profile.overload_s:g} s each"
+    return _result(
+        "F30", "one of three workers cannot reach the provider", size, wrong, violations, {**sent, "share": share}
     )
 
 

@@ -43,14 +43,30 @@ def server_kills(profile: Profile, seed: int, appendfsync: AppendFsync) -> Resul
             feeder = feed(built, ["acme"], PACED, stopping, 10**6)
             for _ in range(profile.server_kills):
                 time.sleep(built.random.uniform(2.0, 4.0))
-                built.server.kill()
+                killed_at_s = built.kill_server()
                 time.sleep(built.random.uniform(0.1, 2.0))
                 built.server.restart()
                 longest_s = max(longest_s, built.recovery_s(time.time()))
+                built.note_forgotten(killed_at_s)
             stopping.set()
             feeder.join()
+            wrong = [f"the server forgot writes at {len(built.forgot_at_s)} kills"] * (
+                appendfsync == "always" and bool(built.forgot_at_s)
+            )
+            figures = {"kills that forgot": len(built.forgot_at_s), "not judged": built.set_aside_forgotten()}
             size = f"{profile.server_kills} kills, {appendfsync}"
-            return judged(built, fleet, "F5", "state server killed", size, longest_s, most_s=5.0, alone=True)
+            return judged(
+                built,
+                fleet,
+                "F5",
+                "state server killed",
+                size,
+                longest_s,
+                most_s=5.0,
+                alone=True,
+                figures=figures,
+                more=tuple(wrong),
+            )
 
 
 def wiped_broker(profile: Profile, seed: int) -> Result:

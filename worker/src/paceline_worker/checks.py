@@ -11,6 +11,8 @@ from paceline.errors import ConfigurationError
 
 _LEAST_REDIS: Final = Version("6.2")
 _LEAST_VALKEY: Final = Version("7.2")
+# Since the server started; once or twice is a hiccup.
+_OFTEN_DELAYED: Final = 10
 
 
 def check_state_server(client: redis.Redis, *, allow_volatile: bool) -> None:
@@ -53,6 +55,20 @@ def durability_objection(info: dict[str, object]) -> str | None:
     if policy != "noeviction":
         return f"the state server evicts keys when full ({policy}): set `maxmemory-policy noeviction`, {advice}"
     return None
+
+
+def slow_disk(info: dict[str, object]) -> str | None:
+    """What a slow disk lets the server forget when it is killed, or None.
+
+    With ``appendfsync everysec`` Redis keeps writes back while an fsync takes longer than a second, and acknowledges them.
+    """
+    times = int(str(info.get("aof_delayed_fsync", 0)))
+    if times < _OFTEN_DELAYED:
+        return None
+    return (
+        f"the state server's disk is slow: {times} times an fsync took longer than a second, and a server that is killed then may "
+        "forget two seconds. Use a faster disk, or set `appendfsync always`"
+    )
 
 
 def in_clear(api_base: str) -> bool:

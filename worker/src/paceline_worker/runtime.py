@@ -20,6 +20,7 @@ from paceline.settings import Settings
 from paceline.state.trouble import trouble
 from paceline.tracing import setup
 from paceline.version import VERSION
+from paceline_worker.accounts.rotation import tell_secrets
 from paceline_worker.accounts.secret_check import check_secret
 from paceline_worker.accounts.secrets import KeyRing
 from paceline_worker.checks import check_state_server, in_clear
@@ -29,6 +30,9 @@ from paceline_worker.delivery.traces import Traces
 from paceline_worker.dispatch.admission import Admission
 from paceline_worker.dispatch.dispatcher import Dispatcher
 from paceline_worker.dispatch.progress import ProgressCheck
+from paceline_worker.integrity.seals import KEY_BYTES, Seals
+from paceline_worker.integrity.stored import StoredSeals
+from paceline_worker.integrity.tampering import Tampering
 from paceline_worker.provider.client import Provider
 from paceline_worker.provider.proxy import proxy_for
 from paceline_worker.provider.way_out import WayOut
@@ -45,6 +49,8 @@ log = structlog.get_logger(__name__)
 _TOLERANCE_FLOOR_S: Final = 0.005
 # A stop in order ends within the HTTP deadline; a process that is still there hangs.
 _LAST_RESORT_S: Final = 60.0
+# How often the key of the seals is looked at.
+_TEND_EVERY_S: Final = 5.0
 # A grant lies two seconds ahead at the most; a hint of more is not of a dispatcher, and would keep a place until its slot.
 _FARTHEST_US: Final = 5_000_000
 
@@ -84,6 +90,7 @@ class Runtime:
             grace_s=settings.reconcile_grace_s,
             namespace=settings.namespace,
             longest_lease_s=settings.http_deadline_s + LEASE_MARGIN_S,
+            on_forgotten=self.metrics.state_forgot,
         )
         self._dispatcher = Dispatcher(
             worker=self._owner,
@@ -102,7 +109,11 @@ class Runtime:
             random=random.Random(),  # noqa: S311 - jitter, no secret
             takes_hints=lambda: takes_hints() and self.reaches_provider,
             outage=outage,
+            on_beat=self._tend_seals,
         )
+        self._tend_at_s = 0.0
+        # Nothing is genuine until the key of the seals is read from state.
+        self._tampering = Tampering(Seals(os.urandom(KEY_BYTES)))
         self._engine = Engine(
             make_state=lambda: DeliveryState(
                 settings.state_url,
@@ -116,6 +127,7 @@ class Runtime:
             ),
             make_provider=self._make_provider,
             ring=ring,
+            tampering=self._tampering,
             clock=clock,
             metrics=self.metrics,
             traces=traces,
@@ -166,11 +178,29 @@ class Runtime:
             check_state_server(self._state.client, allow_volatile=self._settings.allow_volatile)
             check_schema(self._state.client)
             check_secret(self._state.client, self._ring)
+            self._stored_seals = StoredSeals(self._state.client, self._ring)
+            self._use(self._stored_seals.open())
+            tell_secrets(self._state.client, self._owner, self._ring, 4 * _TEND_EVERY_S)
             self._state.shorten_leases()
             self._state.unreachable(self._owner, "it starts")  # which a server that takes no writes refuses
             self._state.unreachable(self._owner, "")
         except (RedisError, OSError) as error:
             raise ConfigurationError(trouble(error)) from error
+
+    def _use(self, seals: Seals) -> None:
+        self._state.seals = self._tampering.seals = seals
+
+    def _tend_seals(self) -> None:
+        """Now and then, with a heartbeat: state may have been emptied, or the secret rotated."""
+        if time.monotonic() < self._tend_at_s:
+            return
+        self._tend_at_s = time.monotonic() + _TEND_EVERY_S
+        tell_secrets(self._state.client, self._owner, self._ring, 4 * _TEND_EVERY_S)
+        try:
+            if seals := self._stored_seals.tend():
+                self._use(seals)
+        except ConfigurationError as error:
+            log.warning("the seals of state cannot be opened; this worker goes on with those it has", error=str(error))
 
     def accept(self, rids: Sequence[str]) -> None:
         """Move inbox records into lanes, and look at once for what may leave."""
@@ -235,6 +265,8 @@ class Runtime:
     def stop(self) -> None:
         """Finish the calls under way, give back the rest, close everything. Ends within the HTTP deadline and 5 s."""
         self._dispatcher.stop()
+        with suppress(RedisError, OSError):  # what it says runs out by itself
+            tell_secrets(self._state.client, self._owner, self._ring, 0)
         self._engine.close(self._settings.http_deadline_s + LEASE_MARGIN_S)
         if self._end_traces:
             self._end_traces()

@@ -4,7 +4,15 @@ from paceline.campaigns.options import CampaignOptions
 from paceline.campaigns.plan import Plan, plan_rest
 from paceline.campaigns.progress import Progress, progress_of
 from paceline.campaigns.upload import UploadReport
-from paceline.flows.controlling import changing, controlling, correcting, counting, forecasting, outlook
+from paceline.flows.controlling import (
+    changing,
+    checked_approver,
+    controlling,
+    correcting,
+    counting,
+    forecasting,
+    outlook,
+)
 from paceline.flows.steps import run
 from paceline.forecast.outlook import Forecast
 from paceline.state.calls import State
@@ -75,6 +83,18 @@ class Campaign:
             NotFound, CampaignConflict: as for `pause`.
         """
         self._control("resume")
+
+    def approve(self, by: str) -> None:
+        """Let a campaign leave that was started with ``needs_approval``. Approving twice is no error.
+
+        Args:
+            by: who approves, at most 100 characters; shown beside the campaign.
+
+        Raises:
+            InvalidOperation: nobody is named.
+            NotFound, CampaignConflict: there is none, it needs no approval, or it is cancelled or complete.
+        """
+        self._control("approve", checked_approver(by))
 
     def cancel(self, why: str = "by hand") -> None:
         """Let nothing of it begin ever again. Workers delete what waits, bit by bit; `progress` counts it as ``cancelled``.

@@ -24,6 +24,9 @@ class Progress:
         uploaded: whether the upload was completed.
         hold: ``paused``, ``cancelled`` or None.
         why: why it is on hold, in words.
+        approval: ``needed`` before anything leaves, ``given``, or None.
+        approved_by: who gave the approval.
+        approved_at: when.
         completed_at: when the last one had its outcome and these numbers became final.
         sent: messages that receipts told to be sent, and not to have failed.
         not_sent: accepted by the provider, and told to have failed after all.
@@ -42,6 +45,9 @@ class Progress:
     hold: Literal["paused", "cancelled"] | None = None
     why: str | None = None
     completed_at: datetime | None = None
+    approval: Literal["needed", "given"] | None = None
+    approved_by: str | None = None
+    approved_at: datetime | None = None
     sent: int = 0
     not_sent: int = 0
     delivered: int = 0
@@ -96,6 +102,9 @@ def progress_of(name: str, found: Mapping[str, str]) -> Progress:
         hold=cast('Literal["paused", "cancelled"] | None', found.get("hold")),
         why=found.get("hold_why"),
         completed_at=instant(found["completed_at"]) if found.get("completed_at") else None,
+        approval=cast('Literal["needed", "given"] | None', found.get("approval")),
+        approved_by=found.get("approved_by"),
+        approved_at=instant(found["approved_at"]) if found.get("approved_at") else None,
         sent=int(found.get("receipt_sent", 0)),
         not_sent=int(found.get("receipt_not_sent", 0)),
         delivered=int(found.get("receipt_received", 0)),

@@ -69,6 +69,7 @@ def open_campaign(
     *,
     paused: bool = False,
     uploading: bool = False,
+    needs_approval: bool = False,
     traced: str = "",
     keys: str = "",
 ) -> None:
@@ -79,6 +80,7 @@ def open_campaign(
         described: from `draft`.
         paused: a new one begins paused.
         uploading: a new one is held until its upload is whole.
+        needs_approval: it is held until somebody approves it.
         traced: from `tracing.sending`; the calls of a new one refer to it.
         keys: from `keys_of` of the first rows; '' when that is not known.
 
@@ -101,7 +103,8 @@ def open_campaign(
         now=datetime.now(UTC),
     ) | {"p": compact(dict(described.template)), **({"tp": traced} if traced else {})}
     options = described.options.texts() | noted(described.compiled.slots, existing, keys)
-    reply = state.open_campaign(name, common, described.digest, options, paused=paused, uploading=uploading)
+    how = {"paused": paused, "uploading": uploading, "needs_approval": needs_approval}
+    reply = state.open_campaign(name, common, described.digest, options, **how)
     if reply == "continued" and existing.get("zoned") and described.options.window is not None:
         hours = RecipientHours(described.options.window)
         state.control_campaign("zones", name, hours.again(state.campaign_zones(name)))

@@ -100,6 +100,11 @@ COMMANDS: Final[dict[str, Command]] = {
         "Prove that nothing is lost: what came in is refused, waiting, in flight, or has its outcome.",
         example("paceline audit || echo 'something is lost'"),
     ),
+    "history": Command(
+        "paceline.cli.show.history:history",
+        "Show who did what: every act of a person at the command line and the gateway, oldest first.",
+        example("paceline history --account acme --since 7d", "paceline history --follow --json"),
+    ),
     "profile": Command("paceline.cli.send.profile:app", "The profile of the connected number."),
     "group": Command("paceline.cli.send.groups:app", "Groups."),
     "number": Command("paceline.cli.send.others:numbers", "What is known of a number."),
@@ -139,9 +144,27 @@ BESIDE: Final[dict[str, Command]] = {
             needs=_PROVIDER,
         ),
         Command(
+            "paceline_worker.cli.hooks:app",
+            "Webhooks out: post signed events to other services.",
+            needs=("aiohttp", "cryptography", "prometheus_client", "standardwebhooks", "structlog"),
+        ),
+        Command(
             "paceline_worker.cli.doctor:doctor",
             "Look for what may keep messages from leaving: state, broker, provider, limits of this machine.",
             needs=_PROVIDER,
+        ),
+        Command(
+            "paceline_worker.cli.forget:forget",
+            "Forget a person: delete what state holds of a number, while everything runs.",
+        ),
+        Command(
+            "paceline_worker.console.cli:console",
+            "Serve pages on which people see what is wrong, and act: accounts, campaigns, held messages, dead letters.",
+            example(
+                "paceline tokens create anna --scope read,campaigns,operate --account '*' --expires 90d",
+                "paceline console",
+            ),
+            needs=(*_PROVIDER, "fastapi", "jinja2", "multipart", "uvicorn"),
         ),
         Command("paceline_worker.cli.state:app", "The form of what the state server holds."),
         Command(

@@ -18,6 +18,7 @@ GROUP: Final = "paceline.commands"
 
 # The package of a command that cannot be loaded -> the extras that bring all it needs.
 _EXTRAS: Final = {"paceline_worker": "cli,worker", "paceline_sandbox": "cli,worker,embedded,sandbox"}
+_EXTRAS_OF_MODULES: Final = {"paceline_worker.cli.hooks": "cli,worker,hooks"}
 
 
 class MissingExtraError(PacelineError):
@@ -99,7 +100,7 @@ def _as_command(name: str, found: Any, epilog: str | None = None) -> Any:
 
 
 def _placeholder(entry: EntryPoint, cause: ImportError) -> Any:
-    extras = _EXTRAS.get(entry.module.partition(".")[0], "cli,worker")
+    extras = _EXTRAS_OF_MODULES.get(entry.module) or _EXTRAS.get(entry.module.partition(".")[0], "cli,worker")
     remedy = f"pip install 'paceline[{extras}]'"
     settings = {"ignore_unknown_options": True, "allow_extra_args": True}
     program = typer.Typer(add_completion=False, rich_markup_mode=None)

@@ -2,23 +2,44 @@
 
 import base64
 import os
-from typing import Final
+from pkgutil import resolve_name
+from typing import Annotated, Final
 
 import typer
 
 from paceline.cli.commands import example
+from paceline.cli.options import Json
+from paceline.cli.plugins import MissingExtraError
 
 _SECRET_BYTES: Final = 32
 
 app = typer.Typer(help="Secrets for the environment.")
 
 
-@app.callback()
-def _secret() -> None:
-    """A callback keeps `secret` a group although it has one command."""
-
-
 @app.command(epilog=example("export PACELINE_SECRET_KEY=$(paceline secret generate)"))
 def generate() -> None:
     """Print a new value for PACELINE_SECRET_KEY, which encrypts API keys at rest."""
     typer.echo(base64.urlsafe_b64encode(os.urandom(_SECRET_BYTES)).decode())
+
+
+@app.command(epilog=example("paceline secret rotate --status", "PACELINE_SECRET_KEY=NEW,OLD paceline secret rotate"))
+def rotate(
+    *,
+    status: Annotated[bool, typer.Option("--status", help="Say how far it is, and change nothing.")] = False,
+    json_output: Json = False,
+) -> None:
+    """Encrypt everything anew under the first value of PACELINE_SECRET_KEY, while workers send.
+
+    Every live worker must have that value: restart them with PACELINE_SECRET_KEY=NEW,OLD before. What is under NEW already is
+    left alone, so an interrupted rotation goes on when it is run again. Exit code 1 when an API key cannot be opened.
+
+    JSON: newest, older (how many), unreadable (accounts), workers (how many), behind (live workers without the value), complete,
+    encrypted_anew (how many; not with --status).
+    """
+    try:
+        run = resolve_name("paceline_worker.cli.secret:rotate")
+    except ImportError as error:
+        raise MissingExtraError(
+            "'paceline secret rotate' needs the worker: pip install 'paceline[cli,worker]'"
+        ) from error
+    run(status=status, json_output=json_output)

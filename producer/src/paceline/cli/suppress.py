@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from paceline.cli.acts import remember
 from paceline.cli.campaign.options import DefaultCountry, Delimiter, Encoding, ToColumn
 from paceline.cli.campaign.upload import BadRows, place_of_bad_rows, rows_of, with_bar
 from paceline.cli.commands import example
@@ -62,6 +63,7 @@ def add(
     with _opened(account, all_accounts=all_accounts) as (state, name):
         given = _checked(numbers)
         added = run(adding(name, given, reason), state)
+    _remember("suppress add", name, added, reason)
     _tell(added, len(given) - added, name, json_output=json_output)
 
 
@@ -75,6 +77,7 @@ def remove(
     """
     with _opened(account, all_accounts=all_accounts) as (state, name):
         removed = run(removing(name, _checked(numbers)), state)
+    _remember("suppress remove", name, removed)
     if json_output:
         return say_json({"removed": removed})
     return say(f"{counted(removed, 'number')} taken off the list of {_words(name)}.")
@@ -172,6 +175,7 @@ def import_(
         finally:
             rows.close()
         bad.rows.close()
+    _remember("suppress import", name, added, reason)
     known = bad.good - added
     where = str(bad.rows.path) if bad.number else None
     if json_output:
@@ -212,6 +216,12 @@ def _opened(account: str | None, *, all_accounts: bool) -> Iterator[tuple[State,
         raise InvalidOperation("--account, --all-accounts: give exactly one of them")
     with opened_state() as state, named_as_options(recipients="FILE"):
         yield state, named_list(account, all_accounts=all_accounts)
+
+
+def _remember(what: str, name: str, number: int, why: str = "") -> None:
+    """Into the history, without the numbers."""
+    account = "" if name == EVERY_ACCOUNT else name
+    remember(what, account=account, on=f"{_words(name)}: {counted(number, 'number')}", why=why)
 
 
 def _checked(numbers: list[str]) -> list[str]:

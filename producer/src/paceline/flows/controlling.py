@@ -1,16 +1,18 @@
 """A campaign in numbers and in command."""
 
-from typing import Any
+from typing import Any, Final
 
 from paceline.campaigns.draft import corrected
 from paceline.campaigns.hours import RecipientHours, check_hours
 from paceline.campaigns.options import CampaignOptions
 from paceline.campaigns.progress import Progress, progress_of
-from paceline.errors import CampaignConflict, NotFound
+from paceline.errors import CampaignConflict, InvalidOperation, NotFound
 from paceline.flows.steps import Flow
 from paceline.forecast.outlook import Forecast, forecast_of
 from paceline.inbox.record import compact
 from paceline.state import questions
+
+_LONGEST_NAME: Final = 100
 
 
 def counting(name: str) -> Flow[Progress]:
@@ -56,6 +58,18 @@ def controlling(verb: str, name: str, argument: str = "") -> Flow[None]:
     _conclude((yield questions.control_campaign(verb, name, argument)), verb, name)
 
 
+def checked_approver(by: str) -> str:
+    """Who approves, as it is shown.
+
+    Raises:
+        InvalidOperation: nobody is named, or with a whole letter.
+    """
+    name = " ".join(by.split())
+    if not name or len(name) > _LONGEST_NAME or not name.isprintable():
+        raise InvalidOperation(f"by: name who approves, in 1 to {_LONGEST_NAME} characters")
+    return name
+
+
 def changing(name: str, options: CampaignOptions) -> Flow[None]:
     """Change the options of a campaign; the zones of its recipients get their new hours first.
 
@@ -97,6 +111,10 @@ def _conclude(reply: str, verb: str, name: str) -> None:
         raise CampaignConflict(
             f"something of campaign {name!r} has left already: pause or cancel it, and upload the rest under another name"
         )
+    if reply == "not approved":
+        raise CampaignConflict(f"campaign {name!r} waits for an approval: `paceline campaign approve {name} --by WHO`")
+    if reply == "needs no approval":
+        raise CampaignConflict(f"campaign {name!r} needs no approval: it was started without --needs-approval")
     if reply == "unknown campaign":
         raise NotFound(f"no campaign named {name!r}")
     if reply == "complete":

@@ -1,17 +1,18 @@
 """The HTTP gateway: every operation and campaign for services in any language."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from typing import Any, Final
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from typing import Any, Final, Protocol
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp
 
 from paceline.async_outbox import AsyncOutbox
 from paceline.errors import PacelineError, StateUnavailable
-from paceline.gateway import accounts, campaigns, operations, outcomes, suppressions
+from paceline.gateway import accounts, campaigns, history, operations, outcomes, suppressions
 from paceline.gateway.guard import Gate, Refusal, note
 from paceline.gateway.limits import BodyLimit
 from paceline.gateway.shapes import Health
@@ -23,6 +24,18 @@ from paceline.version import VERSION
 
 DEFAULT_RATE: Final = 100.0
 LARGEST_BODY: Final = 8 * 1024 * 1024
+PAGES_AT: Final = "/console"
+
+
+class Pages(Protocol):
+    """Pages for people that another package brings."""
+
+    @property
+    def app(self) -> ASGIApp:
+        """The application that serves them."""
+
+    def open(self, outbox: AsyncOutbox, gate: Gate) -> AbstractAsyncContextManager[None]:
+        """Serve with what the gateway has, while the context is entered."""
 
 
 def build(
@@ -31,6 +44,7 @@ def build(
     rate: float = DEFAULT_RATE,
     largest_body: int = LARGEST_BODY,
     outbox: AsyncOutbox | None = None,
+    pages: Pages | None = None,
 ) -> FastAPI:
     """The application.
 
@@ -39,6 +53,7 @@ def build(
         rate: requests a second that one token may make.
         largest_body: bytes of a request.
         outbox: used instead of one that is opened with the application.
+        pages: served beside the gateway's own routes.
 
     Returns:
         An ASGI application.
@@ -49,7 +64,8 @@ def build(
         async with outbox or AsyncOutbox(settings=settings) as opened:
             app.state.outbox = opened
             app.state.gate = Gate(opened.state, rate)
-            yield
+            async with pages.open(opened, app.state.gate) if pages else nullcontext():
+                yield
 
     app = FastAPI(
         title="Paceline",
@@ -60,8 +76,17 @@ def build(
         docs_url=None,
         redoc_url=None,
     )
-    for routes in (operations.routes(), outcomes.routes, campaigns.routes, accounts.routes, suppressions.routes):
+    for routes in (
+        operations.routes(),
+        outcomes.routes,
+        campaigns.routes,
+        accounts.routes,
+        history.routes,
+        suppressions.routes,
+    ):
         app.include_router(routes, prefix="/v1")
+    if pages is not None:
+        app.mount(PAGES_AT, pages.app)
     _health(app)
     _answer_errors(app)
     app.add_middleware(BodyLimit, most=largest_body)

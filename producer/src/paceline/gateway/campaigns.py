@@ -12,8 +12,8 @@ from paceline.campaigns.progress import progress_of
 from paceline.campaigns.recipients import Row
 from paceline.errors import NotFound
 from paceline.gateway.answers import Box, Limit, problems
-from paceline.gateway.guard import Reads, Refusal, Runs, seen
-from paceline.gateway.shapes import CampaignIn, Campaigns, CampaignView, Uploaded, Why
+from paceline.gateway.guard import Reads, Refusal, Runs, remember, seen
+from paceline.gateway.shapes import Approval, CampaignIn, Campaigns, CampaignView, Uploaded, Why
 from paceline.gateway.tokens import Token
 from paceline.state import questions
 
@@ -40,7 +40,7 @@ async def put(name: Named, campaign: CampaignIn, token: Runs, outbox: Box) -> di
     """Upload recipients, 10,000 at most at a time. Again under the same description, further ones are added, and nobody twice."""
     given = campaign.model_dump(exclude={"recipients"}, exclude_none=True)
     seen(token, campaign.account)
-    return await _upload(outbox, name, campaign.recipients, given)
+    return await _upload(outbox, name, campaign.recipients, given, token)
 
 
 @routes.post(
@@ -73,16 +73,20 @@ async def upload(  # noqa: PLR0917 - FastAPI passes by name
             file.write(part)
         file.flush()
         given = {"account": account, "sender": sender, "template": template, "paused": paused}
-        return await _upload(outbox, name, File(file.name), given)
+        return await _upload(outbox, name, File(file.name), given, token)
 
 
-async def _upload(outbox: AsyncOutbox, name: str, recipients: Any, given: dict[str, Any]) -> dict[str, Any]:
+async def _upload(
+    outbox: AsyncOutbox, name: str, recipients: Any, given: dict[str, Any], token: Token
+) -> dict[str, Any]:
     bad = _BadRows()
 
     def start(blocking: Any) -> Any:
         return blocking.start_campaign(name, recipients=recipients, on_invalid=bad.note, **given)
 
     report = (await outbox.in_thread(start)).report
+    written = f"{name}: {report.written:,} rows"
+    await remember(outbox, token, "campaign start", account=given["account"], on=written)
     counted = {"offered": report.offered, "written": report.written, "invalid": report.invalid}
     return {"name": name, "bad_rows": bad.rows} | counted
 
@@ -108,25 +112,43 @@ async def one(name: Named, token: Reads, outbox: Box) -> dict[str, Any]:
 @routes.post("/campaigns/{name}/pause", status_code=204, responses=problems(404, 409))
 async def pause(name: Named, token: Runs, outbox: Box, why: Why | None = None) -> None:
     """Let nothing begin until it is resumed."""
-    await (await _found(outbox, name, token)).pause((why or Why()).why)
+    given = (why or Why()).why
+    campaign, account = await _found(outbox, name, token)
+    await campaign.pause(given)
+    await remember(outbox, token, "campaign pause", account=account, on=name, why=given)
 
 
 @routes.post("/campaigns/{name}/resume", status_code=204, responses=problems(404, 409))
 async def resume(name: Named, token: Runs, outbox: Box) -> None:
     """Go on."""
-    await (await _found(outbox, name, token)).resume()
+    campaign, account = await _found(outbox, name, token)
+    await campaign.resume()
+    await remember(outbox, token, "campaign resume", account=account, on=name)
+
+
+@routes.post("/campaigns/{name}/approve", status_code=204, responses=problems(404, 409))
+async def approve(name: Named, approval: Approval, token: Runs, outbox: Box) -> None:
+    """Let it leave."""
+    campaign, account = await _found(outbox, name, token)
+    await campaign.approve(approval.by)
+    await remember(outbox, token, "campaign approve", account=account, on=name, why=f"by {approval.by}")
 
 
 @routes.post("/campaigns/{name}/cancel", status_code=204, responses=problems(404, 409))
 async def cancel(name: Named, token: Runs, outbox: Box, why: Why | None = None) -> None:
     """Let nothing begin ever again."""
-    await (await _found(outbox, name, token)).cancel((why or Why()).why)
+    given = (why or Why()).why
+    campaign, account = await _found(outbox, name, token)
+    await campaign.cancel(given)
+    await remember(outbox, token, "campaign cancel", account=account, on=name, why=given)
 
 
 @routes.patch("/campaigns/{name}", status_code=204, responses=problems(404, 409))
 async def change(name: Named, options: CampaignOptions, token: Runs, outbox: Box) -> None:
     """Change what holds for all that has not begun."""
-    await (await _found(outbox, name, token)).change(options)
+    campaign, account = await _found(outbox, name, token)
+    await campaign.change(options)
+    await remember(outbox, token, "campaign change", account=account, on=f"{name}: {', '.join(options.texts())}")
 
 
 async def _fields(outbox: AsyncOutbox, name: str, token: Token) -> dict[str, str]:
@@ -136,13 +158,16 @@ async def _fields(outbox: AsyncOutbox, name: str, token: Token) -> dict[str, str
     return fields
 
 
-async def _found(outbox: AsyncOutbox, name: str, token: Token) -> AsyncCampaign:
-    await _fields(outbox, name, token)
-    return AsyncCampaign(name, outbox)
+async def _found(outbox: AsyncOutbox, name: str, token: Token) -> tuple[AsyncCampaign, str]:
+    """A campaign, and its account."""
+    fields = await _fields(outbox, name, token)
+    return AsyncCampaign(name, outbox), fields["a"]
 
 
 def _view(name: str, fields: dict[str, str]) -> dict[str, Any]:
     progress = progress_of(name, fields)
     numbers = {"total": progress.total, "remaining": progress.remaining, "outcomes": dict(progress.outcomes)}
     receipts = {"sent": progress.sent, "delivered": progress.delivered, "read": progress.read}
-    return {"name": name, "account": fields["a"], "state": progress.state, "why": progress.why} | numbers | receipts
+    approval = {"approval": progress.approval, "approved_by": progress.approved_by}
+    state = {"name": name, "account": fields["a"], "state": progress.state, "why": progress.why}
+    return state | approval | numbers | receipts

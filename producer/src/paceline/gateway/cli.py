@@ -1,10 +1,12 @@
 """`paceline gateway` and `paceline tokens`."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Annotated
+from importlib.metadata import entry_points
+from typing import Annotated, Any, Final
 
 import typer
 
+from paceline.cli.acts import remember
 from paceline.cli.plugins import MissingExtraError
 from paceline.cli.render import console, listing, local, say, say_json
 from paceline.errors import InvalidOperation, NotFound
@@ -14,6 +16,8 @@ from paceline.state import connect_to, questions
 from paceline.state.calls import State
 
 tokens_app = typer.Typer(help="Tokens of the HTTP gateway.", no_args_is_help=True)
+# Requests under way at the end have so long; streams of events never end by themselves.
+_PATIENCE_S: Final = 3
 _AS_JSON = typer.Option("--json", help="One JSON document.")
 
 
@@ -27,6 +31,7 @@ def gateway(
     largest: Annotated[int, typer.Option("--largest", min=1024, help="Bytes of a request. Default: 8388608.")] = 8
     * 1024
     * 1024,
+    with_console: Annotated[bool, typer.Option("--console", help="Serve the console at /console/ as well.")] = False,
 ) -> None:
     """Serve operations, campaigns and outcomes over HTTP, for services in any language."""
     try:
@@ -36,15 +41,39 @@ def gateway(
     except ImportError as error:
         raise MissingExtraError("the gateway needs its extra: pip install 'paceline[cli,gateway]'") from error
 
-    app = build(Settings.from_environment(), rate=rate, largest_body=largest)
-    uvicorn.run(app, host=address, port=port, log_level="info", access_log=False, server_header=False)
+    settings = Settings.from_environment()
+    pages = _console(settings) if with_console else None
+    app = build(settings, rate=rate, largest_body=largest, pages=pages)
+    uvicorn.run(
+        app,
+        host=address,
+        port=port,
+        log_level="info",
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=_PATIENCE_S,
+    )
+
+
+def _console(settings: Settings) -> Any:
+    """The console, which another package brings."""
+    for entry in entry_points(group="paceline.gateway", name="console"):
+        try:
+            return entry.load()(settings)
+        except ImportError as error:
+            raise MissingExtraError("--console: needs its extra: pip install 'paceline[console]'") from error
+    raise MissingExtraError("--console: needs its extra: pip install 'paceline[console]'")
 
 
 @tokens_app.command()
 def create(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Who uses it.")],
     scope: Annotated[
-        str, typer.Option("--scope", help="What it may do: send, read, campaigns, suppress, divided by commas.")
+        str,
+        typer.Option(
+            "--scope",
+            help="What it may do: send, read, campaigns, suppress, operate, numbers, history, divided by commas.",
+        ),
     ],
     account: Annotated[list[str], typer.Option("--account", help="Account it may use, or * for all; repeatable.")],
     expires: Annotated[
@@ -58,6 +87,7 @@ def create(
     chosen = [one.strip() for one in scope.split(",") if one.strip()]
     kept, token = tokens.make(name, chosen, account, now + _span(expires) if expires else None, now)
     _state().ask(questions.add_token(kept.id, tokens.written(kept)))
+    remember("tokens create", account=",".join(account), on=f"{kept.id} {name}: {', '.join(sorted(kept.scopes))}")
     if as_json:
         say_json(kept.as_json() | {"token": token})
     else:
@@ -91,6 +121,7 @@ def revoke(token_id: Annotated[str, typer.Argument(metavar="ID", help="As `pacel
     """Refuse a token from now on."""
     if _state().ask(questions.revoke_token(token_id)) == "unknown":
         raise NotFound(f"no token {token_id!r}: see `paceline tokens list`")
+    remember("tokens revoke", on=token_id)
     say(f"{token_id} is revoked.")
 
 

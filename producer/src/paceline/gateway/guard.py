@@ -3,16 +3,19 @@
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-from paceline.errors import UnknownAccount
+from paceline.async_outbox import AsyncOutbox
+from paceline.errors import StateUnavailable, UnknownAccount
 from paceline.flows.steps import AsyncAsked
 from paceline.gateway import tokens
 from paceline.gateway.tokens import Scope, Token
+from paceline.history import Act, telling
 from paceline.state import questions
 
 audit = logging.getLogger("paceline.gateway.audit")
@@ -63,7 +66,7 @@ class Gate:
         token = await self._look_up(found[0]) if found else None
         if found is None or token is None or not token.fits(found[1], datetime.now(UTC)):
             raise Refusal(401, "unauthorized", "the token is not known, or has expired", {"WWW-Authenticate": "Bearer"})
-        self._count(token.id)
+        self.count(token)
         return token
 
     async def _look_up(self, token_id: str) -> Token | None:
@@ -77,14 +80,18 @@ class Gate:
             self._known[token_id] = now + _REMEMBERED_S, token
         return token
 
-    def _count(self, token_id: str) -> None:
-        """A bucket that holds a second's worth of requests."""
+    def count(self, token: Token) -> None:
+        """Count a request against a bucket that holds a second's worth of them.
+
+        Raises:
+            Refusal: the token asks too often.
+        """
         now = self._clock()
-        at = max(self._next.get(token_id, 0.0), now - 1.0) + 1.0 / self._rate
+        at = max(self._next.get(token.id, 0.0), now - 1.0) + 1.0 / self._rate
         if at > now:
             wait = max(1, round(at - now + 0.5))
             raise Refusal(429, "too-many-requests", "the token asks too often", {"Retry-After": str(wait)})
-        self._next[token_id] = at
+        self._next[token.id] = at
 
 
 async def _of(request: Request, given: HTTPAuthorizationCredentials | None) -> Token:
@@ -112,6 +119,25 @@ Sends = Annotated[Token, Depends(allowed("send"))]
 Reads = Annotated[Token, Depends(allowed("read"))]
 Runs = Annotated[Token, Depends(allowed("campaigns"))]
 Suppresses = Annotated[Token, Depends(allowed("suppress"))]
+Audits = Annotated[Token, Depends(allowed("history"))]
+
+
+async def remember(
+    outbox: AsyncOutbox, token: Token, what: str, *, account: str = "", on: str = "", why: str = ""
+) -> None:
+    """Write into the history what the owner of a token did.
+
+    Args:
+        outbox: whose state.
+        token: of the request.
+        what: as the command line calls it.
+        account: the account that it concerns.
+        on: campaign or operation.
+        why: the reason that was given.
+    """
+    act = Act(what=what, who=f"token {token.name} ({token.id})", door="gateway", account=account, on=on, why=why)
+    with suppress(StateUnavailable):  # the act is done
+        await outbox.state.ask(telling(act, outbox.settings.history_kept))
 
 
 def seen(token: Token, account: str) -> None:

@@ -10,7 +10,7 @@ from paceline.errors import InvalidOperation, NotFound
 from paceline.flows.sending import finding
 from paceline.flows.steps import arun
 from paceline.gateway.answers import Box, problems
-from paceline.gateway.guard import Reads, Sends, seen
+from paceline.gateway.guard import Reads, Sends, remember, seen
 from paceline.gateway.shapes import Operations, OperationView, Written
 from paceline.operations import OPERATIONS, Operation
 from paceline.status.view import Status
@@ -73,6 +73,7 @@ async def cancel(op_id: Id, token: Sends, outbox: Box, why: Annotated[str, Query
     """Let an operation that has not begun never begin."""
     _shown(await outbox.status(op_id), token)
     await outbox.cancel(op_id, why)
+    await remember(outbox, token, "cancel", on=op_id, why=why)
 
 
 async def find(  # noqa: PLR0917 - FastAPI passes by name

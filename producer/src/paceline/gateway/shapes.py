@@ -1,7 +1,7 @@
 """What the gateway answers, for its OpenAPI document."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -74,6 +74,8 @@ class CampaignView(BaseModel):
     account: str
     state: CampaignState
     why: str | None
+    approval: Literal["needed", "given"] | None
+    approved_by: str | None
     total: int
     remaining: int
     outcomes: dict[str, int]
@@ -118,6 +120,36 @@ class CampaignIn(CampaignOptions):
     url: str | None = None
     exclude_campaigns: list[str] = Field(default_factory=list, max_length=10)
     paused: bool = False
+    needs_approval: bool = False
+
+
+class Approval(BaseModel):
+    """Who lets a campaign leave."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    by: str = Field(min_length=1, max_length=100, examples=["Ada Lovelace"])
+
+
+class ActView(BaseModel):
+    """One act of a person."""
+
+    entry_id: str
+    at: datetime
+    what: str = Field(examples=["campaign pause"])
+    who: str
+    door: str
+    role: str
+    account: str
+    on: str
+    why: str
+
+
+class Acts(BaseModel):
+    """Some acts, and the `after` of the next ones."""
+
+    items: list[ActView]
+    next: str | None
 
 
 class Why(BaseModel):

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from paceline.errors import UnknownAccount
 from paceline.flows.steps import arun
 from paceline.gateway.answers import Box, problems
-from paceline.gateway.guard import Reads, Suppresses, seen
+from paceline.gateway.guard import Reads, Suppresses, remember, seen
 from paceline.gateway.tokens import ANY_ACCOUNT, Token
 from paceline.suppression.lists import BY_HAND, LONGEST_REASON, named_list, paging
 
@@ -76,14 +76,18 @@ class Removed(BaseModel):
 async def add(given: SuppressIn, token: Suppresses, outbox: Box) -> dict[str, int]:
     """Put numbers on a list: nothing begins to them from now on. Again, nothing changes."""
     _seen(token, given.account)
-    return {"added": await outbox.suppress(given.numbers, reason=given.reason, **given.list)}
+    added = await outbox.suppress(given.numbers, reason=given.reason, **given.list)
+    await remember(outbox, token, "suppress add", account=given.account or "", on=_counted(added), why=given.reason)
+    return {"added": added}
 
 
 @routes.post("/remove", response_model=Removed, responses=problems(404))
 async def remove(given: NumbersIn, token: Suppresses, outbox: Box) -> dict[str, int]:
     """Take numbers off a list."""
     _seen(token, given.account)
-    return {"removed": await outbox.unsuppress(given.numbers, **given.list)}
+    removed = await outbox.unsuppress(given.numbers, **given.list)
+    await remember(outbox, token, "suppress remove", account=given.account or "", on=_counted(removed))
+    return {"removed": removed}
 
 
 @routes.get("", response_model=Suppressions, responses=problems(404))
@@ -105,6 +109,10 @@ async def listing(  # noqa: PLR0917 - FastAPI passes by name
         return {"items": [entry.as_json()] if entry else [], "next": None}
     cursor, entries = await arun(paging(name, after), outbox.state)
     return {"items": [entry.as_json() for entry in entries], "next": None if cursor == "0" else cursor}
+
+
+def _counted(number: int) -> str:
+    return "1 number" if number == 1 else f"{number:,} numbers"
 
 
 def _seen(token: Token, account: str | None) -> None:

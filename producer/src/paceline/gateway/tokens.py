@@ -13,7 +13,7 @@ from typing import Any, Final, Literal, get_args
 from paceline.errors import InvalidOperation
 from paceline.refusals import NAME_PATTERN
 
-Scope = Literal["send", "read", "campaigns", "suppress"]
+Scope = Literal["send", "read", "campaigns", "suppress", "operate", "numbers", "history"]
 SCOPES: Final[tuple[Scope, ...]] = get_args(Scope)
 ANY_ACCOUNT: Final = "*"
 _TOKEN: Final = re.compile(r"pcl_([0-9a-f]{12})_([A-Za-z0-9_-]{43})")
@@ -27,7 +27,9 @@ class Token:
         id: public part.
         name: given by who made it.
         digest: SHA-256 of its secret part, which is random, so a slow hash would add nothing.
-        scopes: ``send`` (operations), ``read`` (status, outcomes, lists), ``campaigns``, ``suppress`` (suppression lists).
+        scopes: ``send`` (operations), ``read`` (status, outcomes, lists), ``campaigns``, ``suppress`` (suppression lists),
+            ``history`` (who did what); and in the console ``operate`` (accounts, held operations, dead letters) and ``numbers``
+            (phone numbers are shown in full).
         accounts: names of accounts; ``*`` is all of them.
         created_at: when it was made.
         expires_at: from when on it is refused; None never.

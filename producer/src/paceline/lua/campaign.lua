@@ -3,10 +3,12 @@
 -- KEYS  1 root
 -- ARGV  1 verb, 2 campaign name, then
 --         open:   3 common fields (JSON object of strings: see `common` in record.py), 4 digest of what must not change,
---                 5 options (JSON object of strings; '' takes one away), 6 '1' when it begins paused, '2' when it is held until its upload is whole
+--                 5 options (JSON object of strings; '' takes one away), 6 '1' when it begins paused, '2' when it is held until its upload is whole,
+--                 7 '1' when it needs an approval
 --         seal:   3 rows offered, 4 rows invalid
 --         change: 3 options
 --         pause, cancel: 3 why
+--         approve: 3 by whom
 --         template: 3 payload (JSON), 4 digest: another template, while nothing has left
 --         abandon: 3 why: its upload ended early; one that was held for it stays so
 --         zones:  3 openings of sets of zones (JSON object: id of a set to { names, "open-close ..." }); of a set that is known, they
@@ -15,7 +17,8 @@
 --       options: `weight`, `rate` and `cap` (its cap: the words, and us between two of its operations), `window`, `openings` (the
 --       window's: "open-close ..." in us), `auto_pause` (percent), `vu`, `zoned`
 -- reply open: 'opened' | 'continued' | 'different' | 'unknown account' | 'cancelled' | 'deleted' | 'forgotten' | 'no memory'
---       read: flat hash, `now` added; empty when unknown     read zones: flat, id of a set and its names     else: 'done' | 'unknown campaign' | 'cancelled' | 'complete' | 'begun'
+--       read: flat hash, `now` added; empty when unknown     read zones: flat, id of a set and its names     else: 'done' | 'unknown campaign' | 'cancelled' | 'complete' | 'begun' |
+--       'not approved' | 'needs no approval'
 -- keys  c:<name>, c:<name>:out, c:<name>:tm, c:<name>:z, campaigns, a:<acct> (read), a:<acct>:c, a:<acct>:tm, its lane's rotation, timers
 -- What follows from a change (sources in or out of turn, memory given back) is a dispatcher's, at the account's next visit;
 -- what must hold at once (paused, cancelled) is read by every grant and begin.
@@ -40,6 +43,20 @@ if verb == 'read zones' then
     if z then names[#names + 1], names[#names + 2] = z, words end
   end
   return names
+end
+
+-- What holds a campaign besides a person's pause, and is lifted by another event than `resume`.
+local UNAPPROVED, PAUSED, UPLOADING = 'it waits for an approval', 'it was uploaded paused', 'it is being uploaded'
+local function hold(why)
+  redis.call('HSET', c, 'hold', 'paused', 'hold_why', why, 'hold_at', int(server_time()))
+end
+local function lift() redis.call('HDEL', c, 'hold', 'hold_why', 'hold_at') end
+
+-- Whoever wants an approval gets one: nothing that was approved before counts for what comes now.
+local function want_approval()
+  redis.call('HDEL', c, 'approved_by', 'approved_at')
+  redis.call('HSET', c, 'approval', 'needed')
+  hold(UNAPPROVED)
 end
 
 -- Let a dispatcher attend to it now.
@@ -122,22 +139,31 @@ if verb == 'open' then
     redis.call('PERSIST', c .. ':out')
     redis.call('PERSIST', c .. ':z')
     if common.ur then redis.call('HSET', c, 'ur', common.ur) end  -- one of the previous release has none
+    if ARGV[7] == '1' then want_approval() end
     poke(common.a)
     return 'continued'
   end
   for field, value in pairs(common) do redis.call('HSET', c, field, value) end
   redis.call('HSET', c, 'digest', ARGV[4], 'created', int(server_time()), 'sealed', '0', 'fresh', '1')
-  if ARGV[6] == '1' then redis.call('HSET', c, 'hold', 'paused', 'hold_why', 'it was uploaded paused', 'hold_at', int(server_time())) end
-  if ARGV[6] == '2' then redis.call('HSET', c, 'hold', 'paused', 'hold_why', 'it is being uploaded', 'hold_at', int(server_time()), 'uploading', '1') end
+  if ARGV[7] == '1' then want_approval() end
+  if ARGV[6] == '1' then
+    if ARGV[7] == '1' then redis.call('HSET', c, 'begins_paused', '1') else hold(PAUSED) end
+  elseif ARGV[6] == '2' then
+    redis.call('HSET', c, 'uploading', '1')
+    hold(UPLOADING)
+  end
   redis.call('SADD', key.campaigns, name)
   return 'opened'
 end
 
-local known = fields(c, { 'a', 'hold', 'completed_at', 'uploading' })
+local known = fields(c, { 'a', 'hold', 'completed_at', 'uploading', 'approval', 'begins_paused' })
 if not known.a then return 'unknown campaign' end
 if verb == 'seal' then
   redis.call('HSET', c, 'sealed', '1', 'offered', ARGV[3], 'invalid', ARGV[4])
-  if known.uploading then redis.call('HDEL', c, 'hold', 'hold_why', 'hold_at', 'uploading') end
+  if known.uploading then
+    redis.call('HDEL', c, 'uploading')
+    if known.approval == 'needed' then hold(UNAPPROVED) else lift() end
+  end
   if not known.completed_at then poke(known.a) end
   return 'done'
 end
@@ -171,6 +197,7 @@ if known.hold == 'cancelled' then return 'cancelled' end
 if verb == 'template' then
   if not is_fresh() then return 'begun' end
   redis.call('HSET', c, 'p', ARGV[3], 'digest', ARGV[4])
+  if known.approval then want_approval() end  -- what was approved is not what would leave
   return 'done'
 end
 if known.completed_at then return 'complete' end
@@ -178,11 +205,23 @@ if verb == 'abandon' then
   if known.uploading then redis.call('HSET', c, 'hold_why', ARGV[3]) end
   return 'done'
 end
-if verb == 'change' then
+if verb == 'approve' then
+  if not known.approval then return 'needs no approval' end
+  if known.approval == 'given' then return 'done' end
+  redis.call('HSET', c, 'approval', 'given', 'approved_by', ARGV[3], 'approved_at', int(server_time()))
+  redis.call('HDEL', c, 'begins_paused')
+  if not known.uploading then
+    if known.begins_paused then hold(PAUSED) else lift() end
+  end
+elseif verb == 'change' then
   if forgets(known.a, cjson.decode(ARGV[3])) then return 'no memory' end
   set_options(cjson.decode(ARGV[3]))
+elseif verb == 'resume' and known.approval == 'needed' then
+  return 'not approved'
 elseif verb == 'resume' then
   redis.call('HDEL', c, 'hold', 'hold_why', 'hold_at', 'recent', 'uploading')
+elseif verb == 'pause' and known.approval == 'needed' then
+  redis.call('HSET', c, 'begins_paused', '1')  -- it stays so when it is approved
 elseif verb == 'cancel' or known.hold ~= 'paused' or known.uploading then
   redis.call('HDEL', c, 'uploading')
   redis.call('HSET', c, 'hold', verb == 'cancel' and 'cancelled' or 'paused', 'hold_why', ARGV[3], 'hold_at', int(server_time()))

@@ -22,6 +22,14 @@
 -- early           string  until when receipts may wait for their message (us); expires
 -- campaigns       set     campaign names
 -- tokens          hash    tokens of the HTTP gateway -> what they may do, and digests (JSON)
+-- rings           hash    worker -> "expires_us|names of its secrets" (rotation.lua); expires
+-- forgetting      stream  the copy of a stream without a number that is forgotten (forget.lua); expires
+-- trail           stream  what people did, one entry per act (trail.lua); bounded by PACELINE_HISTORY_KEPT
+-- seals           hash    `key` the key of all seals, encrypted; `k:<acct>` the highest version of its API key, sealed (integrity/seals.py)
+-- session:<digest> string a session of the console -> the token that opened it; expires
+-- hooks           set     ids of webhooks out; hooks:runners zset runner -> until when it is there (ms)
+-- wh:<id>         hash    a hook: where events go, its place in the stream, its lease; and under it the events that wait (hooks.lua)
+-- signing:<id>    string  the sealed secrets of a hook
 -- c:<name>        hash    campaign: template, common options, counts, what holds it back (campaigns.lua)
 -- c:<name>:z      hash    of a campaign in its recipients' own hours: sets of time zones and their openings (zones.lua);
 --                         expires like c:<name>:out
@@ -91,11 +99,12 @@ function key.operation(id) return root .. ':o:' .. id end
 function key.account(name) return root .. ':a:' .. name end
 function key.lane(account, sender) return root .. ':l:' .. account .. ':' .. sender end
 seldom(key, function()
-  for _, name in ipairs({ 'accounts', 'keys', 'inbox', 'timers', 'workers', 'outcomes', 'campaigns', 'receipts', 'early', 'unreachable', 'tokens' }) do
+  for _, name in ipairs({ 'accounts', 'keys', 'inbox', 'timers', 'workers', 'outcomes', 'campaigns', 'receipts', 'early', 'unreachable', 'tokens', 'seals', 'trail', 'rings', 'forgetting' }) do
     key[name] = root .. ':' .. name
   end
   function key.record(rid) return root .. ':in:' .. rid end
   function key.refusal(rid) return root .. ':no:' .. rid end
+  function key.session(digest) return root .. ':session:' .. digest end
   function key.campaign(name) return root .. ':c:' .. name end
   function key.bulk(lane, source) return lane .. ':b:' .. source end
   function key.followers(id) return root .. ':f:' .. id end

@@ -8,6 +8,7 @@
 --         account:   2 name               -> JSON of settings (never the key), counts, and what waits, counted from the lists
 --         campaign:  2 name               -> JSON of the campaign, its account, counts and lanes, and when the last of its timers ends
 --         campaigns:                      -> campaign names
+--         heads:     2 ... campaigns      -> { name, created (us), account, what holds it, when it was complete (us) } of each
 --         known:     2 ... ids            -> how many of them are known
 --         find:      2 cursor, 3 recipient or target, 4 account or '', 5 how many keys to look at -> { next cursor, ids }
 --         fleet:                          -> JSON {workers, capacity, unreachable, unreachable_why, inflight, inbox, accounts, now}
@@ -238,6 +239,13 @@ elseif verb == 'campaign' then
     first_timed = redis.call('ZRANGE', key.campaign(ARGV[2]) .. ':tm', 0, 0, 'WITHSCORES')[2] or nil,
     last_timed = redis.call('ZRANGE', key.campaign(ARGV[2]) .. ':tm', -1, -1, 'WITHSCORES')[2] or nil,
   })
+elseif verb == 'heads' then
+  local heads = {}
+  for i = 2, #ARGV do
+    local c = redis.call('HMGET', key.campaign(ARGV[i]), 'created', 'a', 'hold', 'completed_at')
+    if c[2] then heads[#heads + 1] = { ARGV[i], c[1] or '0', c[2], c[3] or '', c[4] or '' } end
+  end
+  return heads
 elseif verb == 'known' then
   local known = 0
   for i = 2, #ARGV do known = known + redis.call('EXISTS', key.operation(ARGV[i])) end

@@ -2,7 +2,8 @@
 --
 -- KEYS  1 root
 -- ARGV  1 campaign name, or '' for the stream of all outcomes
---       2 where to begin: '-' the oldest kept, a server time (ms), or '(' and the last entry handled: what is after it
+--       2 where to begin: '-' the oldest kept, a server time (ms), or '(' and the last entry handled: what is after it;
+--         '+' reads the newest entries instead, in their order
 --       3 most entries
 -- reply { 'entries', '1' when the campaign is complete, JSON list of {entry id, flat fields} }
 --       { 'trimmed', oldest entry kept or '' }   what follows the last entry handled is not all there any more, as far as can be
@@ -17,6 +18,12 @@ if name ~= '' then
   if redis.call('SISMEMBER', key.campaigns, name) == 0 then return { 'unknown campaign' } end
   stream = key.campaign(name) .. ':out'
   complete = redis.call('HEXISTS', key.campaign(name), 'completed_at') == 1
+end
+
+if begin == '+' then
+  local newest, entries = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', ARGV[3]), {}
+  for i = #newest, 1, -1 do entries[#entries + 1] = newest[i] end
+  return { 'entries', complete and '1' or '0', #entries == 0 and '[]' or cjson.encode(entries) }
 end
 
 -- Streams lose their oldest entries first. While an entry that is not later than the last one handled is kept, nothing after it is lost.

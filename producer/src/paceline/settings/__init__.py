@@ -35,6 +35,7 @@ _ENVIRONMENT: Final = {
     "allow_volatile": names.ENV_ALLOW_VOLATILE,
     "retention_s": names.ENV_RETENTION,
     "reconcile_grace_s": names.ENV_RECONCILE_GRACE,
+    "history_kept": names.ENV_HISTORY_KEPT,
 }
 
 # Their values may come from files, which variables with _FILE behind these names point to.
@@ -67,6 +68,7 @@ class Settings(BaseModel):
         retention_s: seconds an operation is kept after its outcome.
         reconcile_grace_s: seconds after an unknown outcome until the conversation is read; then 2, 4, 8 and 16 times as long
             until the history shows something later.
+        history_kept: about how many acts of people are kept (``paceline history``); the oldest are dropped first.
 
     Raises:
         ConfigurationError: a setting is malformed; the message names its variable.
@@ -93,6 +95,7 @@ class Settings(BaseModel):
     allow_volatile: bool = False
     retention_s: int = Field(default=7 * 86_400, ge=60)
     reconcile_grace_s: float = Field(default=15.0, ge=0, le=3600)
+    history_kept: int = Field(default=100_000, ge=1_000, le=100_000_000)
 
     def __init__(self, /, **data: Any) -> None:
         try:

@@ -16,7 +16,7 @@ _T = TypeVar("_T")
 def _scripts() -> dict[str, Script]:
     return {
         name: Script("paceline", name)
-        for name in ("submit", "campaign", "look", "outcomes", "cancel", "tokens", "suppress")
+        for name in ("submit", "campaign", "look", "outcomes", "cancel", "tokens", "trail", "suppress")
     }
 
 
@@ -74,9 +74,11 @@ class State:
         *,
         paused: bool = False,
         uploading: bool = False,
+        needs_approval: bool = False,
     ) -> str:
         """As `questions.open_campaign`."""
-        return self.ask(questions.open_campaign(name, common, digest, options, paused=paused, uploading=uploading))
+        how = {"paused": paused, "uploading": uploading, "needs_approval": needs_approval}
+        return self.ask(questions.open_campaign(name, common, digest, options, **how))
 
     def seal_campaign(self, name: str, offered: int, invalid: int) -> None:
         """As `questions.seal_campaign`."""

@@ -25,7 +25,7 @@ class Question(Generic[_T]):
         given: what it was asked with, likewise.
     """
 
-    script: Literal["submit", "campaign", "look", "outcomes", "cancel", "tokens", "suppress"]
+    script: Literal["submit", "campaign", "look", "outcomes", "cancel", "tokens", "trail", "suppress"]
     arguments: tuple[str | int, ...]
     read: Callable[[Any], _T]
     name: str
@@ -61,6 +61,7 @@ def open_campaign(
     *,
     paused: bool = False,
     uploading: bool = False,
+    needs_approval: bool = False,
 ) -> Question[str]:
     """Create a campaign or continue it; see campaign.lua.
 
@@ -71,11 +72,20 @@ def open_campaign(
         options: what may change.
         paused: a new one begins paused.
         uploading: a new one is held until its upload is whole.
+        needs_approval: it is held until somebody approves it.
     """
     given = {"name": name, "common": common, "digest": digest, "options": options}
-    whether = {"paused": paused, "uploading": uploading}
+    whether = {"paused": paused, "uploading": uploading, "needs_approval": needs_approval}
     held = "1" if paused else "2" if uploading else "0"
-    arguments = ("open", name, json.dumps(common), digest, json.dumps(options or {}), held)
+    arguments = (
+        "open",
+        name,
+        json.dumps(common),
+        digest,
+        json.dumps(options or {}),
+        held,
+        "1" if needs_approval else "0",
+    )
     return Question("campaign", arguments, str, "open_campaign", given | whether)
 
 
@@ -115,6 +125,12 @@ def campaign_outlook(name: str) -> Question[Answer | None]:
 def campaigns() -> Question[list[str]]:
     """All campaign names, sorted."""
     return Question("look", ("campaigns",), sorted, "campaigns")
+
+
+def campaign_heads(names: Iterable[str]) -> Question[list[list[str]]]:
+    """Name, creation (us), account, what holds it and completion (us) of each of these campaigns that is there."""
+    known = tuple(names)
+    return Question("look", ("heads", *known), _rows, "campaign_heads", {"names": known})
 
 
 def operation(op_id: str) -> Question[Answer | None]:
@@ -242,6 +258,22 @@ def _same(reply: Any) -> Any:
     return reply
 
 
+def enter(token_id: str, digest: str, lifetime_ms: int) -> Question[str]:
+    """Open a session of the console; state keeps a digest of its secret."""
+    given = {"token_id": token_id, "digest": digest, "lifetime_ms": lifetime_ms}
+    return Question("tokens", ("enter", token_id, digest, lifetime_ms), str, "enter", given)
+
+
+def session(digest: str) -> Question[str]:
+    """The token of a session, JSON; '' when the session has ended."""
+    return Question("tokens", ("session", digest), str, "session", {"digest": digest})
+
+
+def leave(digest: str) -> Question[str]:
+    """End a session."""
+    return Question("tokens", ("leave", digest), str, "leave", {"digest": digest})
+
+
 def _json(text: str) -> Answer | None:
     if not text:
         return None
@@ -261,6 +293,10 @@ def _paired(flat: list[str]) -> dict[str, str]:
 
 def _page(reply: list[Any]) -> tuple[str, list[str]]:
     return str(reply[0]), [str(op_id) for op_id in reply[1]]
+
+
+def _rows(reply: list[Any]) -> list[list[str]]:
+    return [[str(value) for value in row] for row in reply]
 
 
 def _nothing(_: object) -> None:

@@ -10,7 +10,7 @@ from redis.exceptions import NoScriptError, ReadOnlyError
 from paceline import names
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     import redis
     import redis.asyncio
@@ -53,6 +53,11 @@ def root_of(client: "redis.Redis | redis.asyncio.Redis") -> str:
     return str(getattr(client, "root", names.STATE_ROOT))
 
 
+def _raw(client: "redis.Redis") -> "Callable[..., Any]":
+    execute: Callable[..., Any] = client.execute_command
+    return execute
+
+
 class Script:
     """One Lua script, run under the root of the client that runs it.
 
@@ -79,6 +84,18 @@ class Script:
             except NoScriptError:
                 pass
         reply = client.eval(self._text, 1, root_of(client), *arguments)
+        self._known = True
+        return reply
+
+    def run_in_bytes(self, client: "redis.Redis", *arguments: str | int | bytes) -> Any:
+        """Run it; texts of the reply are bytes, because what others wrote need not be UTF-8."""
+        words = (1, root_of(client), *arguments)
+        if self._known:
+            try:
+                return _raw(client)("EVALSHA", self._sha, *words, NEVER_DECODE=True)
+            except NoScriptError:
+                pass
+        reply = _raw(client)("EVAL", self._text, *words, NEVER_DECODE=True)
         self._known = True
         return reply
 

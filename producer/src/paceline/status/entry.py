@@ -37,6 +37,7 @@ class OutcomeEntry:
         key: of the campaign's row, as it was given.
         metadata: as it was given.
         version: of the entry's form (docs/outcomes.md).
+        first: in a final entry: whether the campaign is complete for the first time.
     """
 
     entry_id: str
@@ -57,6 +58,7 @@ class OutcomeEntry:
     key: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict, hash=False)
     version: int = 1
+    first: bool = False
 
     @property
     def is_final(self) -> bool:
@@ -101,6 +103,7 @@ def entry_of(entry_id: str, found: Mapping[str, str]) -> OutcomeEntry:
         key=found.get("key") or None,
         metadata=json.loads(found.get("metadata") or "{}"),
         version=int(found.get("v", 1)),
+        first=found.get("first") == "1",
     )
 
 

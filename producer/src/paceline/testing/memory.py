@@ -205,6 +205,7 @@ class MemoryState(State):
         *,
         paused: bool = False,
         uploading: bool = False,
+        needs_approval: bool = False,
     ) -> str:
         """As `State.open_campaign`."""
         if self._refuses(common["a"]):
@@ -215,7 +216,10 @@ class MemoryState(State):
         if existing and int(existing.get("received", 0)):
             return "different"
         self._campaigns[name] = common | dict(options or {}) | {"digest": digest, "sealed": "0", "created": self._us()}
-        if paused:
+        if needs_approval:
+            self._campaigns[name] |= {"approval": "needed", "hold": "paused", "hold_why": "it waits for an approval"}
+            self._campaigns[name] |= {"begins_paused": "1"} if paused else {}
+        elif paused:
             self._campaigns[name] |= {"hold": "paused", "hold_why": "it was uploaded paused"}
         elif uploading:
             why = "it is being uploaded"
@@ -240,15 +244,25 @@ class MemoryState(State):
         held = self._campaigns[name]
         if held.get("hold") == "cancelled":
             return "cancelled"
+        if held.get("approval") == "needed" and verb in {"pause", "resume"}:
+            held |= {"begins_paused": "1"} if verb == "pause" else {}
+            return "done" if verb == "pause" else "not approved"
+        if verb == "zones":
+            words = {zones: told[0] for zones, told in json.loads(argument).items()}
+            self._zones[name] = self._zones.get(name, {}) | words
+            return "done"
+        return self._control(verb, name, argument)
+
+    def _control(self, verb: str, name: str, argument: str) -> str:
+        held = self._campaigns[name]
         if verb == "abandon":
             held |= {"hold_why": argument} if "uploading" in held else {}
             return "done"
         if verb == "delete":
             del self._campaigns[name], self._outbox.campaigns[name]
             self._operations = {op_id: found for op_id, found in self._operations.items() if found.get("c") != name}
-        elif verb == "zones":
-            words = {zones: told[0] for zones, told in json.loads(argument).items()}
-            self._zones[name] = self._zones.get(name, {}) | words
+        elif verb == "approve":
+            return self._approve(held, argument)
         elif verb == "change":
             held |= json.loads(argument)
         elif verb == "resume":
@@ -256,6 +270,16 @@ class MemoryState(State):
                 held.pop(field_name, None)
         else:
             held |= {"hold": {"pause": "paused", "cancel": "cancelled"}[verb], "hold_why": argument}
+        return "done"
+
+    def _approve(self, held: dict[str, str], by: str) -> str:
+        if held.get("approval") != "needed":
+            return "done" if "approval" in held else "needs no approval"
+        held |= {"approval": "given", "approved_by": by, "approved_at": self._us()}
+        if held.pop("begins_paused", None):
+            held["hold_why"] = "it was uploaded paused"
+        else:
+            del held["hold"], held["hold_why"]
         return "done"
 
     def change_template(self, name: str, payload: str, digest: str) -> str:

@@ -29,7 +29,7 @@ def check_secret(client: redis.Redis, ring: KeyRing) -> None:
     accounts = State(client).accounts()
     sample = accounts[:: max(1, len(accounts) // _MOST)]
     reply = Script("paceline_worker", "account").run(client, "keys", *sample) if sample else []
-    stored = [one for one in zip(sample, reply[::2], reply[1::2], strict=True) if one[1]]
+    stored = [one for one in zip(sample, reply[::3], reply[1::3], strict=True) if one[1]]
     if stored and not any(_opens(ring, *one) for one in stored):
         raise ConfigurationError(
             f"{names.ENV_SECRET_KEY} opens none of the stored API keys: they were stored under another one. Set"

@@ -16,6 +16,7 @@ _KEY_BYTES: Final = 32
 _NONCE_BYTES: Final = 12
 # The secrets encrypt; another key, made of each, makes digests.
 _DIGEST_PURPOSE: Final = b"paceline: digest of an API key"
+_NAME_PURPOSE: Final = b"paceline: name of a secret"
 
 
 class ApiKey:
@@ -67,6 +68,8 @@ class KeyRing:
         if not keys or any(len(key) != _KEY_BYTES for key in keys):
             raise ConfigurationError(f"{names.ENV_SECRET_KEY} is not a value that `paceline secret generate` made")
         self._ciphers = [AESGCM(key) for key in keys]
+        # So that workers can say which secrets they have.
+        self.names = [hmac.digest(key, _NAME_PURPOSE, hashlib.sha256).hex()[:12] for key in keys]
         self._digest_keys = [hmac.digest(key, _DIGEST_PURPOSE, hashlib.sha256) for key in keys]
 
     def __repr__(self) -> str:
@@ -83,9 +86,36 @@ class KeyRing:
         Returns:
             Text to store.
         """
+        return self.seal(key.reveal().encode(), _associated(account, version))
+
+    def seal(self, raw: bytes, associated: bytes) -> str:
+        """Encrypt under the newest secret.
+
+        Args:
+            raw: what is to stay secret.
+            associated: what the text belongs to; it is opened with the same only.
+
+        Returns:
+            Text to store.
+        """
         nonce = os.urandom(_NONCE_BYTES)
-        sealed = self._ciphers[0].encrypt(nonce, key.reveal().encode(), _associated(account, version))
-        return base64.urlsafe_b64encode(nonce + sealed).decode()
+        return base64.urlsafe_b64encode(nonce + self._ciphers[0].encrypt(nonce, raw, associated)).decode()
+
+    def unseal(self, text: str, associated: bytes) -> bytes:
+        """What `seal` encrypted, under any secret of the ring.
+
+        Raises:
+            ConfigurationError: it was encrypted under another secret, for something else, or changed since.
+        """
+        for cipher in self._ciphers:
+            raw = _unsealed(cipher, text, associated)
+            if raw is not None:
+                return raw
+        raise ConfigurationError(f"it cannot be decrypted: {names.ENV_SECRET_KEY} differs, or the text was changed")
+
+    def is_newest(self, text: str, associated: bytes) -> bool:
+        """Whether a text is encrypted under the newest secret."""
+        return _unsealed(self._ciphers[0], text, associated) is not None
 
     def digests(self, key: ApiKey) -> list[str]:
         """Tell equal keys without telling them: one keyed digest under each secret of the ring, newest first.
@@ -105,19 +135,24 @@ class KeyRing:
             ConfigurationError: it was encrypted under another secret, or for another account or version.
         """
         try:
-            raw = _decoded(text)
-        except ValueError:
-            raw = b""
-        for cipher in self._ciphers:
-            try:
-                return ApiKey(
-                    cipher.decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], _associated(account, version)).decode()
-                )
-            except (InvalidTag, ValueError):
-                continue
-        raise ConfigurationError(
-            f"the API key of account {account!r} cannot be decrypted: {names.ENV_SECRET_KEY} differs"
-        )
+            return ApiKey(self.unseal(text, _associated(account, version)).decode())
+        except (ConfigurationError, ValueError):
+            raise ConfigurationError(
+                f"the API key of account {account!r} cannot be decrypted: {names.ENV_SECRET_KEY} differs, or the key was"
+                " changed in state"
+            ) from None
+
+    def is_encrypted_under_the_newest(self, text: str, account: str, version: int) -> bool:
+        """Whether a stored API key is encrypted under the newest secret."""
+        return self.is_newest(text, _associated(account, version))
+
+
+def _unsealed(cipher: AESGCM, text: str, associated: bytes) -> bytes | None:
+    try:
+        raw = _decoded(text)
+        return cipher.decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], associated)
+    except (InvalidTag, ValueError):
+        return None
 
 
 def _decoded(text: str) -> bytes:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from paceline.cli.acts import remember
 from paceline.cli.commands import example
 from paceline.cli.errors import FAILURE, complain, named_as_options
 from paceline.cli.options import Json, opened_state
@@ -145,6 +146,7 @@ def add(
         refuse_shared(key, ring)
         info = None if no_info else asked(settings, key, needed=limit is None)
         accounts.add(name, key, ring=ring, info=info, **options)
+    remember("accounts add", account=name)
     _say_pace(name, "is added")
 
 
@@ -172,7 +174,7 @@ def change(
             help="Most bulk messages to one recipient: 2/week. '' takes the cap away.",
         ),
     ] = None,
-    remember: Annotated[
+    remember_for: Annotated[
         str | None,
         typer.Option(
             "--remember",
@@ -196,8 +198,11 @@ def change(
             treat_503_as=treat_503_as.value if treat_503_as else None,
             reserve=reserve,
             recipient_cap=recipient_cap,
-            remember=remember,
+            remember=remember_for,
         )
+    given = {"limit": limit, "pacing": pacing, "variation": variation, "budget": budget, "treat-503-as": treat_503_as}
+    changed = [option for option, value in {**given, "reserve": reserve}.items() if value is not None]
+    remember("accounts change", account=name, on=", ".join(changed))
     _say_pace(name, "is changed")
 
 
@@ -320,6 +325,7 @@ def suspend(
         raise InvalidOperation("--reason: is empty")
     with _opened() as accounts:
         accounts.suspend(name, reason)
+    remember("accounts suspend", account=name, why=reason)
     say(f"Account {name} is suspended: {reason}.")
 
 
@@ -328,6 +334,7 @@ def resume(name: Name) -> None:
     """End a suspension or a throttling pause."""
     with _opened() as accounts:
         accounts.resume(name)
+    remember("accounts resume", account=name)
     say(f"Account {name} sends again.")
 
 
@@ -371,6 +378,7 @@ def rotate(
         asked(settings, key, needed=False)
     with _opened() as accounts:
         accounts.rotate(name, key, ring=ring)
+    remember("accounts rotate", account=name)
     say(f"Account {name} has its new key.")
 
 
@@ -386,6 +394,7 @@ def _encrypt_anew(name: str | None) -> None:
                 done += 1
             except PacelineError as error:  # the others must not wait for it
                 complain(str(error))
+    remember("accounts rotate --same-key", account=name or "", on=counted(done, "key"))
     say(f"{counted(done, 'key')} encrypted anew.")
     if done < len(names):
         raise typer.Exit(FAILURE)
@@ -396,6 +405,7 @@ def remove(name: Name) -> None:
     """Remove an account that has no unsettled operations."""
     with _opened() as accounts:
         accounts.remove(name)
+    remember("accounts remove", account=name)
     say(f"Account {name} is removed.")
 
 

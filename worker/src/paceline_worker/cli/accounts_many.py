@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final
 import typer
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+from paceline.cli.acts import remember
 from paceline.cli.errors import FAILURE, INTERRUPTED, complain, named_as_options
 from paceline.cli.options import Json
 from paceline.cli.output import opened_output
@@ -88,6 +89,8 @@ def import_(
             done = import_accounts(client, rows, ring=ring, ask=ask, dry_run=dry_run, on_progress=told.note)
     finally:
         client.close()
+    if not dry_run and done.added + done.changed:
+        remember("accounts import", on=f"{done.added:,} added, {done.changed:,} changed")
     _tell(done, dry_run=dry_run, json_output=json_output)
 
 

@@ -11,6 +11,7 @@ from typing import Annotated, Final
 import typer
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+from paceline.cli.acts import remember
 from paceline.cli.commands import example
 from paceline.cli.errors import FAILURE, INTERRUPTED, complain, named_as_options
 from paceline.cli.options import Json, moment
@@ -133,6 +134,14 @@ def replay(
             done = _all_of(dead.replay(ids, valid_until=until, dry_run=dry_run), len(set(ids)))
         else:
             done = _by_filter(dead, dead.select(match), until, dry_run=dry_run, ask=not yes)
+    if done.replayed and not dry_run:
+        filters = ", ".join(part for part in (campaign or "", code or "") if part)
+        on = (
+            ids[0]
+            if ids and len(ids) == 1
+            else counted(done.replayed, "operation") + (f" ({filters})" if filters else "")
+        )
+        remember("dead replay", account=account or "", on=on)
     if json_output:
         refused = [{"id": one.id, "reason": one.reason} for one in done.refused]
         say_json({"replayed": done.replayed, "refused": refused, "gone": done.gone, "dry_run": dry_run})

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import redis
 import typer
 
+from paceline.cli.acts import remember
 from paceline.cli.commands import example
 from paceline.cli.errors import FAILURE, INTERRUPTED, complain
 from paceline.cli.options import Json, opened_state
@@ -68,6 +69,7 @@ def url(
             )
         if not hooks.open(name, digest_of(token), instead_of=before, shown=True):
             raise SubscriptionError(f"the address of account {name!r} was changed meanwhile; try again")
+    remember("receipts url --rotate" if before else "receipts url", account=name)
     address = address_of(base, name, token)
     if json_output:
         say_json({"account": name, "url": address})
@@ -136,6 +138,7 @@ def subscribe(
     except KeyboardInterrupt:
         complain(f"interrupted after {counted(len(done), 'subscription')}; the same command goes on")
         raise typer.Exit(INTERRUPTED) from None
+    remember("receipts subscribe", account=name, on=counted(len(done), "webhook"))
     if json_output:
         plain = [{"sender": one.wish.sender, "event": one.wish.event, "result": one.result.value} for one in done]
         say_json({"account": name, "subscriptions": plain})
@@ -176,6 +179,8 @@ def off(name: Name) -> None:
     """Forget the address of an account: what comes to it is 404. The provider's webhooks stay as they are."""
     with _opened() as hooks:
         had = hooks.close(name)
+    if had:
+        remember("receipts off", account=name)
     say(f"Receipts of account {name} are not taken any more." if had else f"Account {name} has no address.")
 
 

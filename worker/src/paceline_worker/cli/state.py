@@ -3,13 +3,17 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import redis
 import typer
 
+from paceline.cli.acts import remember
 from paceline.cli.commands import example
 from paceline.cli.options import Json
 from paceline.cli.render import counted, say, say_json
 from paceline.settings import Settings
-from paceline.state import connect_to
+from paceline.state import connect_to, translating
+from paceline_worker.accounts.secrets import KeyRing
+from paceline_worker.integrity.stored import StoredSeals
 from paceline_worker.state.migration import Migration
 
 app = typer.Typer(help="The form of what the state server holds.", rich_markup_mode=None)
@@ -24,26 +28,34 @@ def _group() -> None:
 def migrate(*, json_output: Json = False) -> None:
     """Convert the state that an earlier release wrote.
 
-    All workers must be stopped. The books are audited before and after. An interrupted conversion goes on when it is run again.
+    All workers must be stopped. Operations that were accepted before there were seals get theirs, which needs
+    PACELINE_SECRET_KEY. The books are audited before and after. An interrupted conversion goes on when it is run again.
 
-    JSON: accounts, operations.
+    JSON: accounts, operations, sealed.
     """
-    with _opened() as migration:
-        books = migration.convert()
+    settings = Settings.from_environment()
+    ring = KeyRing(settings.secret_key.get_secret_value())
+    with _opened(settings) as client:
+        books = Migration(client).convert()
+        with translating():
+            sealed = StoredSeals(client, ring).seal_all()
     operations = sum(book.received for book in books)
+    remember("state migrate", on=f"{sealed:,} sealed" if sealed else "")
     if json_output:
-        say_json({"accounts": len(books), "operations": operations})
+        say_json({"accounts": len(books), "operations": operations, "sealed": sealed})
         return
     say(
         f"The state has the form of this release: {counted(len(books), 'account')}, {counted(operations, 'operation')}."
     )
+    if sealed:
+        say(f"{counted(sealed, 'operation')} that waited or may be sent again got a seal.")
     say("The books balance. Start the workers.")
 
 
 @contextmanager
-def _opened() -> Iterator[Migration]:
-    client = connect_to(Settings.from_environment(), repeat=True)
+def _opened(settings: Settings) -> Iterator[redis.Redis]:
+    client = connect_to(settings, repeat=True)
     try:
-        yield Migration(client)
+        yield client
     finally:
         client.close()

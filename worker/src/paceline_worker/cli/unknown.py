@@ -7,6 +7,7 @@ from typing import Annotated, Final
 
 import typer
 
+from paceline.cli.acts import remember
 from paceline.cli.commands import example
 from paceline.cli.errors import FAILURE, complain, named_as_options
 from paceline.cli.options import Json, moment
@@ -77,7 +78,7 @@ def release(
     """
     until = moment("--valid-until", valid_until)
     with _opened() as held, named_as_options():
-        _each(ids, lambda op_id: held.release(op_id, valid_until=until), "waits at the head of its lane")
+        _each(ids, lambda op_id: held.release(op_id, valid_until=until), "waits at the head of its lane", "release")
 
 
 @app.command(epilog=example(f"paceline unknown drop {_ID} --reason 'the customer has it'"))
@@ -92,10 +93,10 @@ def drop(
     if reason is not None and not reason.strip():
         raise InvalidOperation("--reason: is empty")
     with _opened() as held, named_as_options():
-        _each(ids, lambda op_id: held.drop(op_id, reason=reason or ""), "is cancelled")
+        _each(ids, lambda op_id: held.drop(op_id, reason=reason or ""), "is cancelled", "drop", reason or "")
 
 
-def _each(ids: Sequence[str], decide: Callable[[str], None], what: str) -> None:
+def _each(ids: Sequence[str], decide: Callable[[str], None], what: str, verb: str, why: str = "") -> None:
     """One by one: what cannot be decided keeps none of the others."""
     failed = False
     for op_id in dict.fromkeys(ids):
@@ -105,6 +106,7 @@ def _each(ids: Sequence[str], decide: Callable[[str], None], what: str) -> None:
             complain(str(error))
             failed = True
         else:
+            remember(f"unknown {verb}", on=op_id, why=why)
             say(f"Operation {op_id} {what}.")
     if failed:
         raise typer.Exit(FAILURE)

@@ -20,6 +20,7 @@ from paceline_worker.delivery.keys import Keys
 from paceline_worker.delivery.lateness import Way
 from paceline_worker.delivery.traces import Delivery, Traces
 from paceline_worker.dispatch.admission import Admission
+from paceline_worker.integrity.tampering import WORDS, Tampering
 from paceline_worker.provider.client import Provider
 from paceline_worker.state.clock import ServerClock
 from paceline_worker.state.outage import Outage
@@ -57,6 +58,7 @@ class Engine:
         make_state: builds the delivery state on the loop.
         make_provider: builds the HTTP client on the loop.
         ring: decrypts API keys.
+        tampering: judges what is to be sent.
         clock: server time on the monotonic clock.
         metrics: counters.
         traces: spans.
@@ -73,6 +75,7 @@ class Engine:
         make_state: Callable[[], DeliveryState],
         make_provider: Callable[[], Provider],
         ring: KeyRing,
+        tampering: Tampering,
         clock: ServerClock,
         metrics: Metrics,
         traces: Traces,
@@ -86,6 +89,7 @@ class Engine:
         self._make_state = make_state
         self._make_provider = make_provider
         self._ring = ring
+        self._tampering = tampering
         self._clock = clock
         self._metrics = metrics
         self._traces = traces
@@ -175,7 +179,7 @@ class Engine:
         self._state = self._make_state()
         self._provider = self._make_provider()
         self._info = InfoReader(self._state, self._provider, self._metrics, self._random)
-        self._keys = Keys(self._state.keys, self._ring)
+        self._keys = Keys(self._state.keys, self._ring, self._tampering.seals, self._state.raise_floor)
         self._begins = _batcher(self._begin_all)
         self._settles = _batcher(self._settle_all)
 
@@ -240,6 +244,11 @@ class Engine:
         if asked is None:
             return
         found, questions = asked
+        if why := self._tampering.objection(hint.id, found.answer):
+            await self._refuse(hint, found.answer, why)
+            return
+        if seal := self._tampering.campaign_to_seal(found.answer):
+            self._spawn(self._seal_campaign(found.answer["campaign"], seal))
         try:
             begun = read_begun(found.answer)
         except (PacelineError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
@@ -253,6 +262,19 @@ class Engine:
                 return
             done = await self._settle(hint, verdict, elapsed_us, begun.account, begun.kind, patient=not begun.hurried)
             delivery.settled(done, verdict.reason)
+
+    async def _refuse(self, hint: Hint, answer: dict[str, Any], why: str) -> None:
+        """What is stored is not what a worker accepted: it is not sent, and says so."""
+        self._metrics.tampered(why)
+        log.error("not what was accepted: it is not sent", operation=hint.id, reason=why)
+        refused = Verdict("finish", "rejected", code="tampered", words=f"not what a worker accepted ({WORDS[why]})")
+        await self._settle(hint, refused, 0, answer["account"], answer["kind"])
+
+    async def _seal_campaign(self, name: str, seal: str) -> None:
+        try:
+            await self._state.seal_campaign(name, seal)
+        except (RedisError, OSError) as error:  # the next operation of it brings another chance
+            self._outage.began(error)
 
     async def _ask_until_final(
         self, hint: Hint, slot_us: int, *, questions: int = 0, begun: bool = False
@@ -309,6 +331,7 @@ class Engine:
         try:
             key, version = await self._keys.get(begun.account, begun.key_version)
         except PacelineError as error:
+            self._metrics.tampered("key")
             unusable = Verdict("defer", scope="suspend", words=f"bad_key: {error}", reason="bad_key")
             return unusable.of_key(begun.key_version), 0
         except (RedisError, OSError):

@@ -14,7 +14,7 @@ from paceline.version import VERSION
 from paceline_worker.delivery.begun import Begun
 from paceline_worker.provider.answers import Answer
 from paceline_worker.state.clock import ServerClock
-from paceline_worker.state.state import Acceptance
+from paceline_worker.state.inbox import Acceptance
 
 if TYPE_CHECKING or spans.INSTALLED:
     from opentelemetry import trace

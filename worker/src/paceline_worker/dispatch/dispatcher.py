@@ -17,8 +17,9 @@ from paceline_worker.dispatch.membership import Member
 from paceline_worker.dispatch.progress import ProgressCheck
 from paceline_worker.dispatch.sharing import shares
 from paceline_worker.state.clock import ServerClock
+from paceline_worker.state.inbox import REFUSED
 from paceline_worker.state.outage import Outage
-from paceline_worker.state.state import REFUSED, Fleet, Grants, Hint, InfoTurn, WorkerState, say_restarted
+from paceline_worker.state.state import Fleet, Grants, Hint, InfoTurn, WorkerState, say_restarted
 from paceline_worker.telemetry.metrics import Metrics
 
 log = structlog.get_logger(__name__)
@@ -85,6 +86,7 @@ class Dispatcher:
         random: spreads the wake-ups of many dispatchers.
         takes_hints: whether this worker is to take granted operations; any thread may ask.
         outage: told when the state server does not answer.
+        on_beat: called after each heartbeat, in its thread.
     """
 
     def __init__(
@@ -106,6 +108,7 @@ class Dispatcher:
         random: Random,
         takes_hints: Callable[[], bool] = lambda: True,
         outage: Outage | None = None,
+        on_beat: Callable[[], None] = lambda: None,
     ) -> None:
         self._way = way
         self._outage = outage or Outage()
@@ -120,6 +123,7 @@ class Dispatcher:
         self._on_info = on_info
         self._on_stalled = on_stalled
         self._takes_hints = takes_hints
+        self._on_beat = on_beat
         self._member = Member(
             worker=worker,
             admission=admission,
@@ -241,6 +245,7 @@ class Dispatcher:
 
     def _after_beat(self, fleet: Fleet, *, took_over: bool) -> bool:
         """Wake up when this worker became the one that grants, and take care of the inbox; True when there may be more of it."""
+        self._on_beat()
         if took_over:
             self._wake.set()
         now_s = time.monotonic()

@@ -15,7 +15,7 @@ from paceline.state import connect_to
 from paceline.state.calls import State
 from paceline.state.scripts import Script
 from paceline.state.trouble import trouble
-from paceline_worker.checks import durability_objection, version_objection
+from paceline_worker.checks import durability_objection, slow_disk, version_objection
 from paceline_worker.doctor.finding import Finding, failure, ok, warning
 from paceline_worker.state.migration import Migration
 
@@ -77,6 +77,8 @@ def _persistence(info: Mapping[str, Any], *, allow_volatile: bool) -> Finding:
         return (warning if allow_volatile else failure)("state persistence", objection)
     if info.get("aof_last_write_status", "ok") != "ok":
         return failure("state persistence", "the append-only file cannot be written: look at the server's disk")
+    if slow := slow_disk(dict(info)):
+        return warning("state persistence", slow)
     return ok("state persistence", "an append-only file is kept, and nothing is evicted")
 
 

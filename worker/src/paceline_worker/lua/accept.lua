@@ -1,12 +1,13 @@
 -- Move the operations of inbox records into their lanes.
 --
 -- KEYS  1 root
--- ARGV  1 retention of settled operations (ms), then record ids
--- reply how many of them are done with (at least one; the rest is for the next run: a script must not hold up the others), then
---       per record taken (earlier ones of the account come first): written, duplicates, account, kind, the trace of its first row, how
---       many of those written were suppressed; -2, 0, account, '', '', 0 where it was refused; -1, -1, '', '', '', 0 where there was
---       none (accepted before: harmless)
--- keys  in:<rid>, inbox, no:<rid>, o:<id>, c:<name>:z, lanes, timers, due, counts, sup:<acct>, outcomes, c:<name>:out
+-- ARGV  1 retention of settled operations (ms), then per record, as records.lua read it: its id, account, campaign, number of operations, body, then the seals of its rows (20
+--       characters each), '-' where the body cannot be read, or '' where nothing is sealed
+-- reply how many of them are done with (at least one, unless one is behind; the rest is for the next run: a script must not hold up
+--       the others), the ids of those of its account that come before the next one and were not given ({} when there are none), then
+--       per record taken: written, duplicates, account, kind, the trace of its first row, how many of those written were suppressed;
+--       -2, 0, account, '', '', 0 where it was refused; -1, -1, '', '', '', 0 where there was none (accepted before: harmless)
+-- keys  in:<rid>, inbox, a:<acct>:in, no:<rid>, o:<id>, c:<name>:z, lanes, timers, due, counts, sup:<acct>, outcomes, c:<name>:out
 -- Atomic per record and idempotent by operation id. A record that cannot be read is refused with a reason, never retried.
 --@include shared/moves.lua
 --@include shared/work.lua
@@ -20,7 +21,10 @@ local ENOUGH_ROWS = 250
 local retention = ARGV[1]
 local now = server_time()
 local epoch = current_epoch()
-local reply = { 0 }
+-- Of an account, so many records that come before another are told at once.
+local MOST_BEHIND = 100
+local SEAL = 20
+local reply = { 0, {} }
 
 -- From when an operation may leave, by its not_before and by its own window.
 local function earliest(row, common)
@@ -98,6 +102,7 @@ local function accept(rid, held)
   if record then record.campaign = name end
   local a = load_account(account, now, epoch)
   local why = record_of.objection(record, held, a, name)
+  if not why and held.seals ~= '' and #held.seals ~= SEAL * #record.rows then why = 'the record is not readable text' end
   if a then count(tally, 'inbox', 0 - record_of.counted(held)) end
   if why then
     if a and why == record_of.CANCELLED then campaign.tell_unreached(account, name, record_of.unreached(record), now) end
@@ -111,7 +116,7 @@ local function accept(rid, held)
   local written, duplicates, other_content, transactional, bulk, zones = 0, 0, 0, {}, {}, {}
   local why_not, suppressed = suppressed_rows(a, record, kind), 0
   -- Into a lane, or into a timer.
-  local function place(row)
+  local function enter(row)
     local from = earliest(row, common)
     local seq = (from > now + HOP or row.wi) and numbered(account, row.id)
     if from > now + HOP then
@@ -126,7 +131,7 @@ local function accept(rid, held)
     end
   end
 
-  for _, row in ipairs(record.rows) do
+  for place, row in ipairs(record.rows) do
     local o = key.operation(row.id)
     if redis.call('EXISTS', o) == 1 then
       if row.dg and (redis.call('HGET', o, 'dg') or row.dg) ~= row.dg then
@@ -154,12 +159,16 @@ local function accept(rid, held)
         flat[#flat + 1] = 'r'
         flat[#flat + 1] = rid
       end
+      if held.seals ~= '' then
+        flat[#flat + 1] = 'g'
+        flat[#flat + 1] = string.sub(held.seals, SEAL * (place - 1) + 1, SEAL * place)
+      end
       redis.call('HSET', o, unpack(flat))
       if why_not[row] then
         suppressed = suppressed + 1
         suppress(row, record, account, kind, why_not[row])
       else
-        place(row)
+        enter(row)
       end
     end
   end
@@ -193,40 +202,50 @@ local function accept(rid, held)
   return written, duplicates, account, kind, record.rows[1].tp or '', suppressed
 end
 
-local function read(rid)
-  local found = record_of.guarded(fields, key.record(rid), { 'account', 'campaign', 'count', 'body' })
-  return found and found[2] or {}
-end
-
-local function accept_and_forget(rid, account, held)
-  local settled_as = { -1, -1, '', '', '', 0 }
-  if held.body then
-    local done = record_of.guarded(accept, rid, held)
-    settled_as = done and { unpack(done, 2) } or { refuse(rid, held, load_account(account, now, epoch), 'the record broke its reader') }
-  end
+local function forget(rid, account)
   redis.call('DEL', key.record(rid))
   redis.call('ZREM', key.inbox, rid)
   redis.call('ZREM', key.account(account) .. ':in', rid)
-  for _, value in ipairs(settled_as) do reply[#reply + 1] = value end
-  return held.body and math.max(record_of.counted(held), #held.body / 16384) or 0
 end
 
--- A hint may overtake another; the account's records are still taken in the order in which they were written. Each hint takes
--- at least one, so there are enough hints for all.
+local function tell(settled_as)
+  for _, value in ipairs(settled_as) do reply[#reply + 1] = value end
+end
+
+local NONE = { -1, -1, '', '', '', 0 }
+
+-- Returns how much work it was, in rows.
+local function accept_and_forget(rid, held)
+  local done = record_of.guarded(accept, rid, held)
+  tell(done and { unpack(done, 2) } or { refuse(rid, held, load_account(held.account, now, epoch), 'the record broke its reader') })
+  forget(rid, held.account)
+  return math.max(record_of.counted(held), #held.body / 16384)
+end
+
+-- Where a record stands: 'next', 'gone' (somebody accepted it meanwhile), or 'behind' others of its account, which are taken in the
+-- order in which they were written: a hint may overtake another.
+local function place_of(rid, account)
+  local index = key.account(account) .. ':in'
+  local first = redis.call('ZRANGE', index, 0, 0)[1]
+  if first == rid then return 'next' end
+  if first and redis.call('ZSCORE', index, rid) then return 'behind', index end
+  return redis.call('EXISTS', key.record(rid)) == 1 and 'next' or 'gone'
+end
+
 local taken = 0
-for place = 2, #ARGV do
-  local rid = ARGV[place]
-  local held = read(rid)
-  if held.account then
-    local first
-    repeat
-      first = redis.call('ZRANGE', key.account(held.account) .. ':in', 0, 0)[1] or rid
-      taken = taken + accept_and_forget(first, held.account, first == rid and held or read(first))
-    until first == rid or taken >= ENOUGH_ROWS
+for i = 2, #ARGV, 6 do
+  local rid = ARGV[i]
+  local held = { account = ARGV[i + 1], campaign = ARGV[i + 2], count = ARGV[i + 3], body = ARGV[i + 4], seals = ARGV[i + 5] }
+  local place, index = 'none', nil
+  if held.body ~= '' then place, index = place_of(rid, held.account) end
+  if place == 'behind' then
+    reply[2] = redis.call('ZRANGE', index, 0, MOST_BEHIND - 1)
+    break
+  elseif place == 'next' then
+    taken = taken + accept_and_forget(rid, held)
   else
-    redis.call('DEL', key.record(rid))
-    redis.call('ZREM', key.inbox, rid)
-    for _, value in ipairs({ -1, -1, '', '', '', 0 }) do reply[#reply + 1] = value end
+    if place ~= 'gone' then forget(rid, held.account) end
+    tell(NONE)
   end
   reply[1] = reply[1] + 1
   if taken >= ENOUGH_ROWS then break end

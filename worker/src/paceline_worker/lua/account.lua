@@ -13,6 +13,7 @@
 --         no digest: nothing; of a page of accounts that were added before there were digests
 --         resume, remove, key, known: nothing
 --         keys: 2 ... accounts
+--         floor:   3 the version of its key, sealed
 --         info:    what /info said: 3 the limit by hand that the rest was computed for, 4 how soon to read again (us), 5 how long after
 --                  its last slot the account is within its new limit whatever it sent before (us), 6 '1' when it may send (paid for),
 --                  then field, value ... to change
@@ -20,7 +21,7 @@
 --         throttled: /info was answered 429: 3 pause (us)
 -- reply whose: the account that has this key, or ''; no digest: { name, encrypted key, version } of some;
 --       add, rotate, digest: 'taken:<account>' when another account has this key
---       key: { encrypted key, key version }; keys: encrypted key and its version of each account ('' when unknown); known: { rate, told, info_every, interval, pacing, variation, learn }; info: 'done' |
+--       key: { encrypted key, key version }; keys: of each account encrypted key, its version, the highest it had as that was sealed ('' when unknown); known: { rate, told, info_every, interval, pacing, variation, learn }; info: 'done' |
 --       'slower' | 'changed' (the limit by hand, meanwhile); suspend, rotate: 'changed' when its key is another one meanwhile;
 --       else 'done' | 'exists' | 'unknown account' | 'not empty'
 -- keys  accounts, keys, a:<acct> and its sets, lanes, due
@@ -49,6 +50,7 @@ if verb == 'keys' then
   for i = 2, #ARGV do
     keys[#keys + 1] = redis.call('HGET', key.secret(ARGV[i]), 'key') or ''
     keys[#keys + 1] = redis.call('HGET', key.account(ARGV[i]), 'key_version') or ''
+    keys[#keys + 1] = redis.call('HGET', key.seals, 'k:' .. ARGV[i]) or ''
   end
   return keys
 end
@@ -108,6 +110,10 @@ end
 if verb == 'digest' then
   if redis.call('HGET', k, 'key_version') ~= ARGV[3] then return 'changed' end
   if ARGV[4] == '' then redis.call('HSET', key.keys, '?' .. name, name) else keep_digest(name, ARGV[4]) end
+  return 'done'
+end
+if verb == 'floor' then
+  redis.call('HSET', key.seals, 'k:' .. name, ARGV[3])
   return 'done'
 end
 if verb == 'key' then return { redis.call('HGET', key.secret(name), 'key'), redis.call('HGET', k, 'key_version') } end
@@ -211,6 +217,7 @@ elseif verb == 'remove' then
   redis.call('DEL', k, k .. ':n', k .. ':ln', k .. ':in', k .. ':r', key.about(name), key.secret(name), key.hook(name), key.contacts(name), key.contacts(name) .. ':old', k .. ':sp', k .. ':c', k .. ':dead', k .. ':rc', k .. ':er')
   redis.call('HDEL', key.receipts, 'sent|' .. name, 'not_sent|' .. name, 'received|' .. name, 'read|' .. name)
   redis.call('SREM', key.accounts, name)
+  redis.call('HDEL', key.seals, 'k:' .. name)
   redis.call('ZREM', key.due, name)
   redis.call('ZREM', key.timers, name)
   return 'done'

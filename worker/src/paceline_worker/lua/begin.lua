@@ -9,7 +9,7 @@
 --         {"s":"go", "slot", ...} | {"s":"wait", "slot", "account"}: ask again just before that slot | {"s":"no", "why", "account"} }
 --         why: 'stale' (another grant owns it, or it is settled), 'suspended', 'paused', 'suppressed' (grant.lua ends it), 'far' (its next slot is too far
 --         ahead, or outside its window: grant.lua decides again)
---         "go" also tells what it follows, what its earlier calls brought, whether the call looks up an unknown outcome, and with
+--         "go" also tells its seals, what it follows, what its earlier calls brought, whether the call looks up an unknown outcome, and with
 --         "moved" that its slot was changed
 -- keys  fl, o:<id>, a:<acct>, lanes, due, timers, u:<uuid> (read), sup:<acct> (read)
 -- An operation that comes too late for its slot is not thrown away: it moves to the account's next slot, under the same limits. A
@@ -131,6 +131,7 @@ local function begin(id, token, question)
     channel = o.k == 'message.delete' and redis.call('HGET', o.lane, 'ch') or nil, treat_503 = a and a.treat_503 or nil,
     s = 'go', account = o.a, kind = o.k, sender = o.f, to = o.to, payload = o.p, campaign = o.c,
     template = o.c and campaign.of(o.c).p or nil, priority = o.pr, accepted_at = o.t, max_attempts = o.mx, on_unknown = o.unk,
+    seal = o.g, follows = o.rf, campaign_seal = o.c and campaign.of(o.c).pg or nil, unsealed = o.c and campaign.of(o.c).unsealed or nil,
     attempts = o.at or '0', slot = o.sl, tolerance = int(tolerance), window = a.window, moved = o.moved,
     hurried = a.base <= FAST and '1' or nil,
     throttled = int(a.throttled), key_version = a.key_version, trace = o.tp, upload_trace = o.c and campaign.of(o.c).tp or nil,

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,10 +15,13 @@ from paceline_worker.pacing.bucket import Pacing
 from paceline_worker.state.clock import ServerClock
 from paceline_worker.state.connection import aconnect
 from paceline_worker.state.forgotten import Memory
+from paceline_worker.state.inbox import Acceptance, Inbox
 from paceline_worker.state.sleep import asleep_s
 
 if TYPE_CHECKING:
     import redis
+
+    from paceline_worker.integrity.seals import Seals
 
 _PACKAGE: Final = "paceline_worker"
 ANSWER_TIMEOUT_S: Final = 5.0
@@ -213,31 +216,6 @@ def say_restarted() -> None:
     log.warning("the state server was restarted; every bucket starts empty, so sending stops for one spacing")
 
 
-# Of accept.lua: the record was refused.
-REFUSED: Final = -2
-
-
-@dataclass(frozen=True, slots=True)
-class Acceptance:
-    """What became of one inbox record.
-
-    Args:
-        written: operations put into lanes; `REFUSED` when the record was refused, less than 0 when there was none.
-        duplicates: operations that were there already.
-        account: account name, or '' when the record had been accepted before.
-        kind: operation kind.
-        trace: of its first operation, as written down; '' where there is none.
-        suppressed: how many of those written have their outcome, because their recipient is on a suppression list.
-    """
-
-    written: int
-    duplicates: int
-    account: str
-    kind: str
-    trace: str = ""
-    suppressed: int = 0
-
-
 class WorkerState:
     """Blocking calls: accepting, granting, heartbeats, and giving back.
 
@@ -248,6 +226,7 @@ class WorkerState:
         grace_s: how long an unknown outcome rests before it is looked up.
         longest_lease_s: how long a begun operation is left alone.
         namespace: whose state it is.
+        on_forgotten: called when the state server came back without writes that it had acknowledged.
     """
 
     def __init__(
@@ -259,7 +238,9 @@ class WorkerState:
         grace_s: float,
         longest_lease_s: float = 20.0,
         namespace: str = names.NAMESPACE,
+        on_forgotten: Callable[[], None] = lambda: None,
     ) -> None:
+        self._on_forgotten = on_forgotten
         self._longest_lease_us = int(longest_lease_s * 1e6)
         self._grace_us = int(grace_s * 1e6)
         self._check = RunCheck(names.state_root(namespace))
@@ -268,7 +249,8 @@ class WorkerState:
         )
         self._clock = clock
         self._retention_ms = retention_s * 1000
-        self._accept = Script(_PACKAGE, "accept")
+        self.seals: Seals | None = None
+        self._inbox = Inbox(self._retention_ms)
         self._grant = Script(_PACKAGE, "grant")
         self._settle = Script(_PACKAGE, "settle")
         self._heartbeat = Script(_PACKAGE, "heartbeat")
@@ -279,14 +261,8 @@ class WorkerState:
         self._clock_set = Script(_PACKAGE, "clock_set")
 
     def accept(self, rids: Iterable[str]) -> list[Acceptance]:
-        """Move inbox records into their lanes; replayable. As many runs as there are many rows."""
-        left, accepted = list(rids), []
-        while left:
-            done, *flat = self._accept.run(self.client, self._retention_ms, *left)
-            rows = zip(*[iter(flat)] * 6, strict=True)
-            accepted += [Acceptance(int(w), int(d), a, k, t, int(s)) for w, d, a, k, t, s in rows]
-            left = left[int(done) :]
-        return accepted
+        """Move inbox records into their lanes; replayable. Operations get a seal, unless there are no `seals`."""
+        return self._inbox.accept(self.client, rids, self.seals)
 
     def overdue(self, grace_s: float, most: int) -> list[str]:
         """Inbox records that nobody accepted within the grace time."""
@@ -355,6 +331,7 @@ class WorkerState:
         forgotten_us = self._memory.forgotten_us(int(before) if before else None, int(now))
         if forgotten_us is not None:
             say_forgotten(forgotten_us)
+            self._on_forgotten()
         self._memory.acknowledged(int(now) + int(ttl_s * 1e6))
         return Fleet(int(total), int(intake), int(workers), grants == "1", int(until), int(cpu))
 
@@ -441,6 +418,7 @@ class DeliveryState:
         self._begin = Script(_PACKAGE, "begin")
         self._settle = Script(_PACKAGE, "settle")
         self._account = Script(_PACKAGE, "account")
+        self._seal_campaign = Script(_PACKAGE, "seal_campaign")
 
     async def _connected(self, connection: Any) -> None:
         await connection.on_connect()
@@ -473,10 +451,18 @@ class DeliveryState:
         self._clock.observe(sent, int(reply[0]), time.monotonic())
         return list(reply[2:]), int(reply[1]) if reply[1] else None
 
-    async def keys(self, accounts: Sequence[str]) -> list[tuple[str, int]]:
-        """The encrypted keys of accounts and their versions; '' and 0 for one that was removed."""
+    async def keys(self, accounts: Sequence[str]) -> list[tuple[str, int, str]]:
+        """Of accounts: the encrypted key, its version, the sealed statement of the highest version; '', 0 and '' when removed."""
         reply = await self._account.arun(self.client, "keys", *accounts)
-        return [(text or "", int(version or 0)) for text, version in zip(reply[::2], reply[1::2], strict=True)]
+        return [(text, int(version or 0), floor) for text, version, floor in zip(*[iter(reply)] * 3, strict=True)]
+
+    async def raise_floor(self, account: str, statement: str) -> None:
+        """Write down, sealed, that an account had a key of this version."""
+        await self._account.arun(self.client, "floor", account, statement)
+
+    async def seal_campaign(self, name: str, seal: str) -> None:
+        """Write the seal of a campaign of which something was begun, unless it has one."""
+        await self._seal_campaign.arun(self.client, name, seal)
 
     async def known(self, account: str) -> KnownAccount | None:
         """An account's limits as state has them; None when it was removed."""

@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 from paceline.literals import OUTCOMES
 from paceline.version import VERSION
 from paceline_worker.broker.refusals import REASONS
+from paceline_worker.integrity import seals
 from paceline_worker.telemetry import scraped
 from paceline_worker.telemetry.effort import Effort
 
@@ -98,11 +99,24 @@ class Metrics:
         )
         for reason in REASONS:
             self._refused.labels(reason)
+        self._forgot = Counter(
+            "paceline_state_forgotten",
+            "Times the state server came back without writes that it had acknowledged, as this worker's heartbeats tell.",
+            registry=registry,
+        )
         self._records = Counter(
             "paceline_inbox_records_refused",
             "Inbox records that were refused, with a reason that their receipts tell.",
             registry=registry,
         )
+        self._tampered = Counter(
+            "paceline_tampering_refused",
+            "Operations, campaigns and API keys in state that are not what was accepted, and were not used.",
+            ["reason"],
+            registry=registry,
+        )
+        for reason in seals.REASONS:
+            self._tampered.labels(reason)
         self.intake = Gauge(
             "paceline_worker_intake_operations",
             "Operations this worker takes on now; fewer than its capacity while it is late.",
@@ -151,6 +165,10 @@ class Metrics:
         """An operation was told "not now"."""
         self._deferrals.labels(self._account(account), reason).inc()
 
+    def state_forgot(self) -> None:
+        """The state server came back without something that it had acknowledged."""
+        self._forgot.inc()
+
     def given_back(self, number: int) -> None:
         """Leases ran out before begin."""
         if number:
@@ -163,6 +181,10 @@ class Metrics:
     def message_refused(self, reason: str) -> None:
         """A broker message was thrown away."""
         self._refused.labels(reason).inc()
+
+    def tampered(self, reason: str) -> None:
+        """What state holds is not what was accepted; a reason of `seals.REASONS`."""
+        self._tampered.labels(reason).inc()
 
     def refused(self, number: int) -> None:
         """Inbox records were refused."""

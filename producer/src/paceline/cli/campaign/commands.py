@@ -9,6 +9,7 @@ import typer
 
 from paceline.campaigns.campaign import Campaign, Progress, progress_of
 from paceline.campaigns.options import CampaignOptions
+from paceline.cli.acts import remember
 from paceline.cli.campaign import start as campaign_start
 from paceline.cli.campaign import status as campaign_status
 from paceline.cli.campaign.expectation import expect, in_words, warn_of_late
@@ -68,6 +69,7 @@ def pause(name: Name, *, why: Why = _BY_HAND, json_output: Json = False) -> None
     _check(why)
     with opened_state() as state:
         Campaign(name, state).pause(why)
+        remember("campaign pause", account=_account_of(state, name), on=name, why=why)
         _tell(state, name, json_output=json_output, sentence=_paused)
 
 
@@ -81,7 +83,27 @@ def resume(name: Name, *, json_output: Json = False) -> None:
     """
     with opened_state() as state:
         Campaign(name, state).resume()
+        remember("campaign resume", account=_account_of(state, name), on=name)
         _tell_ahead(state, name, json_output=json_output, verb="goes on")
+
+
+@app.command(epilog=example('paceline campaign approve spring --by "Ada Lovelace"'))
+def approve(
+    name: Name,
+    *,
+    by: Annotated[str, typer.Option("--by", metavar="WHO", help="Who approves; shown beside the campaign.")],
+    json_output: Json = False,
+) -> None:
+    """Let a campaign leave that was started with --needs-approval.
+
+    Approving twice changes nothing. Exit code 1 when it needs no approval, or is cancelled or complete.
+
+    JSON: what `campaign status --json` prints, as it is then.
+    """
+    with opened_state() as state, named_as_options():
+        Campaign(name, state).approve(by)
+        remember("campaign approve", account=_account_of(state, name), on=name, why=f"by {by}")
+        _tell_ahead(state, name, json_output=json_output, verb="is approved")
 
 
 @app.command(
@@ -130,7 +152,8 @@ def change(
     says = template is not None or url is not None
     if options == CampaignOptions() and not says:
         raise InvalidOperation(
-            "there is nothing to change: give --weight, --rate, --window, --auto-pause, --not-within, --valid-until, --template or --url"
+            "there is nothing to change: give --weight, --rate, --window, --auto-pause, --not-within, --valid-until, "
+            "--template or --url"
         )
     with opened_state() as state, named_as_options():
         campaign = Campaign(name, state)
@@ -138,6 +161,8 @@ def change(
             campaign.change_template(template, "" if url == "none" else url, literal_braces=literal_braces)
         if options != CampaignOptions():
             campaign.change(options)
+        changed = [*(["template"] if says else []), *options.texts()]
+        remember("campaign change", account=_account_of(state, name), on=f"{name}: {', '.join(changed)}")
         _tell_ahead(state, name, json_output=json_output, verb="is changed")
 
 
@@ -162,6 +187,7 @@ def cancel(
         if not yes and sys.stdin.isatty():
             _ask(campaign.progress())
         campaign.cancel(why)
+        remember("campaign cancel", account=_account_of(state, name), on=name, why=why)
         _tell(state, name, json_output=json_output, sentence=_cancelled)
 
 
@@ -181,7 +207,9 @@ def delete(
     JSON: name, deleted.
     """
     with opened_state() as state:
+        account = _account_of(state, name)
         Campaign(name, state).delete()
+        remember("campaign delete", account=account, on=name)
         until = time.monotonic() + wait
         while (fields := state.campaign(name)) and time.monotonic() < until:
             time.sleep(_LOOK_S)
@@ -194,6 +222,10 @@ def delete(
         say_json({"name": name, "deleted": True})
     else:
         say(f"Campaign {name} is deleted.")
+
+
+def _account_of(state: State, name: str) -> str:
+    return state.campaign(name).get("a", "")
 
 
 def _ask(seen: Progress) -> None:

@@ -9,6 +9,7 @@ import typer
 from paceline.campaigns.campaign import Campaign, progress_of
 from paceline.campaigns.spec import CampaignSpec
 from paceline.campaigns.upload import UploadReport
+from paceline.cli.acts import remember
 from paceline.cli.campaign import status as campaign_status
 from paceline.cli.campaign.expectation import Expectation, expect, in_words, warn_of_late
 from paceline.cli.campaign.options import (
@@ -44,6 +45,7 @@ from paceline.cli.options import (
     moment,
 )
 from paceline.cli.render import console, counted, say, say_json
+from paceline.cli.send.tell import Asked, tell
 from paceline.errors import InvalidOperation, NotFound, PacelineError, StateUnavailable
 from paceline.operations import DEFAULT_MAX_ATTEMPTS
 from paceline.outbox import Outbox
@@ -86,6 +88,14 @@ def start(
     paused: Annotated[
         bool, typer.Option("--paused", help="A new one begins paused: nothing leaves before `campaign resume`.")
     ] = False,
+    needs_approval: Annotated[
+        bool,
+        typer.Option("--needs-approval", help="Nothing leaves before `campaign approve NAME --by WHO`."),
+    ] = False,
+    test: Annotated[
+        str | None,
+        typer.Option("--test", metavar="NUMBER", help="Send the first message to this number, and start nothing."),
+    ] = None,
     check_numbers: Annotated[bool, typer.Option("--check-numbers", hidden=True)] = False,  # noqa: ARG001 - of earlier releases
     on_unknown: OnUnknownOption = OnUnknown.reconcile,
     max_attempts: MaxAttempts = DEFAULT_MAX_ATTEMPTS,
@@ -110,6 +120,8 @@ def start(
     JSON: name, offered, written, invalid, invalid_file, forecast (starts_at, ends_at, remaining, why; null when nothing
     was written).
 
+    With --test, nothing is uploaded. JSON: what `send --json` prints.
+
     With --dry-run, exit code 1 when there is a problem; bad rows go into a file only if --invalid names one. JSON: name,
     account, sender, offered, recipients, duplicates, known, invalid, requests, credits, credits_left, account_expires_at,
     valid_until, window, starts_at, ends_at, in_time, late_from, problems, warnings,
@@ -118,7 +130,7 @@ def start(
     with named_as_options(name="NAME", sender="--from", exclude_campaigns="--exclude-campaign"):
         reading = reading_of(to_column, ignore_column or (), default_country, delimiter=delimiter, encoding=encoding)
         place = invalid or place_of_bad_rows(name, recipients)
-        bad = BadRows(place, recipients, is_wanted=not dry_run or invalid is not None)
+        bad = BadRows(place, recipients, is_wanted=(not dry_run and test is None) or invalid is not None)
         rows = with_bar(
             rows_of(recipients, reading), recipients, console(stderr=True), what="reading" if dry_run else "uploading"
         )
@@ -143,6 +155,11 @@ def start(
             exclude_campaigns=exclude_campaign or (),
         )
         with Outbox() as outbox, closing(bad), closing(rows):
+            if test is not None:
+                with named_as_options(to="--test"):
+                    ticket = outbox.test_campaign(name, to=test, recipients=rows, **campaign)
+                tell(outbox, ticket, Asked(None, None, json_output))
+                return
             if dry_run:
                 plan = outbox.plan_campaign(name, recipients=rows, on_invalid=bad.add if invalid else None, **campaign)
                 tell_plan(plan, as_json=json_output)
@@ -152,12 +169,14 @@ def start(
                     name,
                     recipients=rows,
                     paused=paused,
+                    needs_approval=needs_approval,
                     on_invalid=bad.add,
                     on_progress=written.note,
                     **campaign,
                 )
             ahead = _look_ahead(outbox, started)
     if started.report:
+        remember("campaign start", account=account, on=f"{name}: {counted(started.report.written, 'row')}")
         _tell(name, started.report, bad.path, ahead, json_output=json_output)
 
 

@@ -31,10 +31,10 @@ def status(
     """Show how far a campaign is, why nothing leaves if so, and when the last of it is expected to leave.
 
     JSON: name, state (uploading, running, paused, cancelling, cancelled, complete), why (of a pause or a cancellation),
-    account, sender, created_at, completed_at, valid_until, weight, rate, window, auto_pause (percent), uploaded, complete,
-    total, settled, remaining, received, duplicates, refused, in_inbox, invalid, outcomes (by name), receipts (sent,
-    not_sent, delivered, read), forecast (starts_at, ends_at, remaining, why). With --watch, one document whenever a number
-    or the state changed.
+    approval (needed, given or null), approved_by, approved_at, account, sender, created_at, completed_at, valid_until,
+    weight, rate, window, auto_pause (percent), uploaded, complete, total, settled, remaining, received, duplicates,
+    refused, in_inbox, invalid, outcomes (by name), receipts (sent, not_sent, delivered, read), forecast (starts_at,
+    ends_at, remaining, why). With --watch, one document whenever a number or the state changed.
     """
     with opened_state() as state:
         if watch:
@@ -63,7 +63,8 @@ def list_(*, json_output: Json = False) -> None:
     for name, fields in campaigns.items():
         seen = progress_of(name, fields)
         created = local(instant(fields["created"]))
-        rows.append((name, fields["a"], seen.state, seen.total, seen.settled, seen.remaining, created))
+        word = "unapproved" if seen.approval == "needed" and seen.state == "paused" else seen.state
+        rows.append((name, fields["a"], word, seen.total, seen.settled, seen.remaining, created))
     console().print(listing(headers, rows))
 
 
@@ -95,6 +96,9 @@ def _fields(name: str, fields: Mapping[str, str]) -> dict[str, Any]:
         "name": name,
         "state": seen.state,
         "why": seen.why,
+        "approval": seen.approval,
+        "approved_by": seen.approved_by,
+        "approved_at": iso(seen.approved_at),
         "account": fields["a"],
         "sender": fields["f"],
         "created_at": iso(instant(fields["created"])),
@@ -138,6 +142,12 @@ def _of_accepted(seen: Progress, number: int) -> str | None:
     return (f"{number:,}" + (f" ({number / accepted:.1%} of accepted)" if accepted else "")) if number else None
 
 
+def _approval(seen: Progress) -> str | None:
+    if seen.approval == "needed":
+        return f"no: `paceline campaign approve {seen.name} --by WHO`"
+    return f"by {seen.approved_by}, {local(seen.approved_at)}" if seen.approved_at else None
+
+
 def _facts(name: str, found: Mapping[str, Any]) -> Any:
     fields = found["campaign"]
     seen, forecast = progress_of(name, fields), forecast_of(name, found)
@@ -147,6 +157,7 @@ def _facts(name: str, found: Mapping[str, Any]) -> Any:
             ("campaign", name),
             ("state", seen.state),
             ("why", seen.why if seen.hold else None),
+            ("approved", _approval(seen)),
             ("account", fields["a"]),
             ("from", fields["f"]),
             ("window", fields.get("window") or None),

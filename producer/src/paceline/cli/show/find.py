@@ -2,6 +2,7 @@ from typing import Annotated
 
 import typer
 
+from paceline.cli.acts import remember
 from paceline.cli.options import Json, opened_state
 from paceline.cli.render import console, listing, say, say_json
 from paceline.cli.show.inspect import Id
@@ -57,6 +58,7 @@ def cancel(
     """Cancel one operation that has not begun. Its outcome, `cancelled`, follows."""
     with opened_state() as state:
         run(cancelling(op_id, why), state)
+    remember("cancel", on=op_id, why=why)
     say(f"{op_id} is cancelled.")
 
 

@@ -97,7 +97,7 @@ def outcomes(
     if last is None:
         last = form is Form.csv and campaign is not None and not follow
     path = None if output is None or str(output) == "-" else output
-    start, begin = after if after is not None else "0", _time_of(since) if since is not None else None
+    start, begin = after if after is not None else "0", time_of(since) if since is not None else None
     with opened_state() as state, named_as_options():
         reader = Outcomes(state.client)
 
@@ -218,8 +218,15 @@ def _cell(value: str | None) -> str:
     return harmless(text)
 
 
-def _time_of(text: str) -> datetime:
-    """``2h`` ago, or a time."""
+def time_of(text: str) -> datetime:
+    """``2h`` ago, or a time.
+
+    Args:
+        text: of --since.
+
+    Raises:
+        InvalidOperation: it is neither.
+    """
     if span := _SPAN.fullmatch(text):
         return datetime.now(UTC) - timedelta(**{_UNITS[span[2]]: int(span[1])})
     at = moment("--since", text)

@@ -119,13 +119,14 @@ seldom(attend, function()
     return
   end
     campaign.write(name, 'completed_at', int(now))
+    local is_first = redis.call('HSETNX', key.campaign(name), 'ended', '1') == 1
     if campaign.of(name).zoned then redis.call('PEXPIRE', key.campaign(name) .. ':z', retention) end
     redis.call('SREM', a.key .. ':c', name)
     redis.call('ZREM', a.key .. ':tm', 'c:0:' .. name)
     local cancelled = c.hold == 'cancelled'
     outcomes.announce({
       id = '', a = a.name, c = name, k = 'campaign', t = redis.call('HGET', key.campaign(name), 'created'), to = '',
-    }, now, cancelled and 'cancelled' or 'complete', { count = (cancelled and c.cancelled or c.written) or '0' }, retention)
+    }, now, cancelled and 'cancelled' or 'complete', { count = (cancelled and c.cancelled or c.written) or '0', first = is_first }, retention)
   end
 
   function attend.campaign(a, name, now, retention)

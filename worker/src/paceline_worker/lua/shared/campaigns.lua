@@ -8,8 +8,11 @@
 --   `auto_pause` pause above so many percent rejected (0 never; 20 unless given), `recent` the last outcomes: 'a' accepted, 'r' rejected
 --   `left`     operations accepted and not settled     `completed_at`     `forgets_at` when its first outcome is deleted (us)
 --   `tp`       the trace of its upload     `fresh` while nothing of it was ever begun     `doomed` it is to be deleted when nothing is left
+--   `pg`       its seal, written once something of it was begun     `unsealed` from then until it is written
+--   `ended`    whether it was complete before
 --   `zoned`    its window is in the hours of each recipient (zones.lua); `openings` and the like are of each set of zones then
 --   `nw`       us in which its recipients must not have had a bulk message of the account, `not_within` the words
+--   `approval` 'needed' | 'given', `approved_by`, `approved_at`     `begins_paused` it stays paused when it is approved
 --   `keys`     whether its rows have keys (all, some, none)     `slots` what the places of its template mean, unless their names say it
 --@include keys.lua
 --@include sources.lua
@@ -19,7 +22,7 @@ local campaign = {}
 seldom(campaign, function()
   local FIELDS = {
     'a', 'f', 'pr', 'k', 'vu', 'mx', 'unk', 'ur', 'p', 'hold', 'weight', 'window', 'opens', 'closes', 'cap', 'cap_next', 'auto_pause',
-    'recent', 'forgets_at', 'completed_at', 'tp', 'fresh', 'doomed', 'nw', 'not_within', 'zoned', 'fs',
+    'recent', 'forgets_at', 'completed_at', 'tp', 'fresh', 'doomed', 'nw', 'not_within', 'zoned', 'fs', 'pg', 'unsealed',
   }
   -- Outcomes of which the rejected share is taken.
   local RECENT = 100
@@ -146,6 +149,7 @@ function campaign.begun(name)
   if not campaign.of(name).fresh then return end
   campaign.of(name).fresh = nil
   redis.call('HDEL', key.campaign(name), 'fresh')
+  campaign.write(name, 'unsealed', '1')
 end
 
 -- Tell in its own record whom it did not reach, many in one entry: `recipients` is a list of { id, to, key or '' }.

@@ -25,28 +25,28 @@ seldom(contacts, function()
     return nil
   end
 
-  -- Where times are noted now; with the time, perhaps another hash than before.
+  -- Where times are noted now: perhaps another hash than before.
   local function turn(a, now)
     local list = key.contacts(a.name)
-    if a.noted and now - tonumber(a.noted) < tonumber(a.remember) then return list, false end
-    redis.call('UNLINK', list .. ':old')
-    if redis.call('EXISTS', list) == 1 then
+    if a.noted and now - tonumber(a.noted) < tonumber(a.remember) then return list end
+    if a.noted then redis.call('UNLINK', list .. ':old') end
+    if a.noted and redis.call('EXISTS', list) == 1 then
       redis.call('RENAME', list, list .. ':old')
       redis.call('PEXPIRE', list .. ':old', int(tonumber(a.remember) / 1000))
     end
     a.noted = int(now)
     redis.call('HSET', a.key, 'noted', a.noted)
-    return list, true
+    return list
   end
 
   -- Note that an operation has a slot, and that it was counted.
   function contacts.take(a, o, slot, now)
-    local list, is_new = turn(a, now)
+    local list = turn(a, now)
     local second = int(math.floor(slot / 1000000))
     local times = o.times or {}
     times[#times + 1] = second
     redis.call('HSET', list, o.to, table.concat(times, ',', math.max(1, #times - MOST_TIMES + 1)))
-    if is_new then redis.call('PEXPIRE', list, int(tonumber(a.remember) / 500)) end
+    redis.call('PEXPIRE', list, int(tonumber(a.remember) / 500))
     redis.call('HSET', o.key, 'ct', second)
   end
 

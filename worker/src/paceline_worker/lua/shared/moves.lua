@@ -20,6 +20,8 @@ local moves = {}
 
 local outcomes = {}
 seldom(outcomes, function()
+  -- A person may let those wait again.
+  local SENT_AGAIN = { rejected = true, dead = true, held = true }
   -- Operations that follow another and are released with its outcome at once; the rest is for timers.
   local RELEASED_AT_ONCE = 20
 
@@ -32,6 +34,7 @@ seldom(outcomes, function()
     }
     if detail.count then
       told[#told + 1], told[#told + 2] = 'count', detail.count
+      if detail.first then told[#told + 1], told[#told + 2] = 'first', '1' end
     else
       entry.add_given(told, o)
     end
@@ -57,7 +60,8 @@ seldom(outcomes, function()
     local written = { 's', 'd', 'oc', outcome, 'te', int(now), 'cd', detail.code or '', 'u', detail.uuid or '' }
     if o.le or (detail.words or '') ~= '' then written[11], written[12] = 'le', detail.words or '' end
     redis.call('HSET', o.key, unpack(written))
-    redis.call('HDEL', o.key, 'w', 'j', 'hd')
+    -- Without its seal no worker sends it again, whatever is written into it.
+    redis.call('HDEL', o.key, 'w', 'j', 'hd', SENT_AGAIN[outcome] and 'hd' or 'g')
     count(o, outcome, 1)
     settled[#settled + 1] = { o.a, o.k, outcome }
     if o.oc then

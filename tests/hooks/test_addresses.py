@@ -1,0 +1,94 @@
+"""Where events go: names are looked up once, and the connection is made to what was looked up."""
+
+import asyncio
+import socket
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp.abc import ResolveResult
+
+from paceline_worker.hooks import addresses
+from paceline_worker.hooks.addresses import PrivateAddress, PublicResolver
+from paceline_worker.hooks.posting import Poster
+from tests.support.hook_receiver import receiving
+
+
+def answering(*texts: str) -> Any:
+    """A look-up that gives one more address each time."""
+    answers = iter(texts)
+
+    async def look_up(host: str, port: int, family: socket.AddressFamily) -> list[ResolveResult]:
+        address = next(answers)
+        return [ResolveResult(hostname=host, host=address, port=port, family=family, proto=0, flags=0)]
+
+    return look_up
+
+
+def test_a_name_that_leads_to_a_private_address_is_refused() -> None:
+    """Also when only its second answer does: each connection has its own look-up, and the check is of that one."""
+
+    async def scene() -> None:
+        resolver = PublicResolver(answering("93.184.216.34", "127.0.0.1"))
+        assert "93.184.216.34" == (await resolver.resolve("shop.example.com", 443))[0]["host"]
+        with pytest.raises(PrivateAddress, match=r"shop.example.com leads to 127.0.0.1"):
+            await resolver.resolve("shop.example.com", 443)
+
+    asyncio.run(scene())
+
+
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "localhost", "2130706433", "0x7f.1", "127.1", "[::1]", "[::ffff:127.0.0.1]"]
+)
+def test_no_spelling_of_this_machine_is_posted_to(host: str) -> None:
+    """In digits, as a number, by name: the receiver sees no connection."""
+
+    async def scene(url: str) -> tuple[str, str]:
+        async with Poster(allow_private=False) as poster:
+            answer = await poster.post(url, "{}", {})
+            return answer.result, answer.words
+
+    with receiving() as receiver:
+        result, words = asyncio.run(scene(receiver.url.replace("127.0.0.1", host)))
+        # The client itself takes an address in digits in one form only.
+        assert result == "refused" or "not a canonical" in words, words
+        assert 0 == receiver.requests
+
+
+def test_redirects_are_not_followed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A receiver cannot lead the runner elsewhere; and a proxy of the environment is not asked."""
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+
+    async def scene(url: str) -> str:
+        async with Poster(allow_private=True) as poster:
+            return (await poster.post(url, "{}", {"webhook-id": "e"})).words
+
+    with receiving(status=302) as receiver:
+        assert "HTTP 302" == asyncio.run(scene(receiver.url))
+        assert 1 == receiver.requests
+
+
+def test_the_client_connects_to_what_the_resolver_gave(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Looked up once for one connection: a name that changes its mind meanwhile changes nothing."""
+    asked: list[str] = []
+
+    async def look_up(host: str, port: int, family: socket.AddressFamily) -> list[ResolveResult]:
+        asked.append(host)
+        return [
+            ResolveResult(hostname=host, host="127.0.0.1", port=port, family=family or socket.AF_INET, proto=0, flags=0)
+        ]
+
+    monkeypatch.setattr(addresses, "is_public", lambda _: True)
+
+    async def scene(port: int) -> int:
+        connector = aiohttp.TCPConnector(resolver=PublicResolver(look_up), use_dns_cache=False)
+        url = f"http://shop.example.com:{port}/events"
+        async with (
+            aiohttp.ClientSession(connector=connector) as session,
+            session.post(url, data=b"{}", headers={"webhook-id": "e"}) as answer,
+        ):
+            return answer.status
+
+    with receiving() as receiver:
+        assert 204 == asyncio.run(scene(int(receiver.url.split(":")[2].split("/")[0])))
+    assert ["shop.example.com"] == asked

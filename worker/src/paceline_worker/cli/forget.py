@@ -1,0 +1,75 @@
+"""``paceline forget``: found by the command line through its entry point."""
+
+import sys
+from contextlib import closing
+from datetime import timedelta
+from typing import Annotated
+
+import typer
+
+from paceline.cli.acts import remember
+from paceline.cli.errors import FAILURE, complain, named_as_options
+from paceline.cli.options import Json
+from paceline.cli.render import counted, say, say_json
+from paceline.errors import InvalidOperation
+from paceline.settings import Settings
+from paceline.state import connect_to, translating
+from paceline_worker.review.forgetting import Forgetting, Forgotten
+
+
+def forget(
+    *,
+    number: Annotated[str, typer.Option("--number", metavar="+NUMBER", help="Number of the person, E.164.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what there is, and change nothing.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    wait: Annotated[
+        float, typer.Option("--wait", metavar="SECONDS", min=0, help="Time for calls under way to end. Default: 30.")
+    ] = 30.0,
+    json_output: Json = False,
+) -> None:
+    """Forget a person: delete what state holds of a number, while everything runs.
+
+    Operations to the number that wait are cancelled; settled ones, dead letters, entries of outcomes and dead events of
+    webhooks are deleted; then the server rewrites its append-only file. The books go on to balance. Entries of suppression
+    lists stay: they keep the person from being written to again. Exit code 1 when something is under way or waits that names
+    the number.
+
+    What remains: backups and snapshots made before, logs of other systems, and what the provider keeps.
+
+    JSON: operations, cancelled, entries, events (how many were deleted), rewritten (the append-only file).
+    """
+    settings = Settings.from_environment()
+    with closing(connect_to(settings, repeat=True)) as client, translating(), named_as_options():
+        forgetting = Forgetting(client, number, timedelta(seconds=settings.retention_s))
+        if dry_run:
+            found = forgetting.seen()
+            _show(found, json_output=json_output, sentence=f"{_counts(found)} would be deleted.")
+            return
+        if not yes:
+            if not sys.stdin.isatty():
+                raise InvalidOperation("--yes: is needed where nobody can be asked; --dry-run tells what there is")
+            typer.confirm("Delete everything that state holds of this number? This is final.", abort=True, err=True)
+        try:
+            done = forgetting.run(wait)
+        finally:
+            remember("forget", on=f"a number that ends in {number[-2:]}")
+    _show(done, json_output=json_output, sentence=f"{_counts(done)} deleted.")
+    if not done.rewritten:
+        complain(
+            "the append-only file was not rewritten: let the server do so (BGREWRITEAOF), for it holds what was deleted"
+        )
+        raise typer.Exit(FAILURE)
+    if not json_output:
+        say("Backups, snapshots and replicas' files made before this still hold the number.")
+
+
+def _counts(found: Forgotten) -> str:
+    waiting = f", {counted(found.cancelled, 'operation')} that waited" if found.cancelled else ""
+    return f"{counted(found.operations, 'settled operation')}{waiting} and {found.entries:,} entries of outcomes"
+
+
+def _show(found: Forgotten, *, json_output: bool, sentence: str) -> None:
+    if json_output:
+        say_json(found.as_json())
+    else:
+        say(sentence)

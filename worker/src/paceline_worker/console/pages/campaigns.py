@@ -1,0 +1,229 @@
+"""Campaigns: progress, forecast, receipts; approve, pause, resume, change, cancel."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from starlette.responses import Response
+
+from paceline.async_outbox import AsyncCampaign
+from paceline.campaigns.options import CampaignOptions
+from paceline.campaigns.progress import Progress, progress_of
+from paceline.errors import InvalidOperation, NotFound
+from paceline.forecast.outlook import Forecast, forecast_of
+from paceline.inbox.record import instant
+from paceline.state import questions
+from paceline_worker.console.acts import note
+from paceline_worker.console.frame import View, act, done, page
+
+PER_PAGE: Final = 20
+_HEADS_AT_ONCE: Final = 500
+_STATES: Final = ("open", "paused", "over", "all")
+# What campaign.lua says of a campaign that was uploaded paused: nobody has approved it.
+_UNAPPROVED: Final = "it was uploaded paused"
+
+
+@dataclass(frozen=True, slots=True)
+class CampaignView:
+    """A campaign.
+
+    Args:
+        progress: its numbers.
+        account: account name.
+        sender: the number that sends.
+        text: its template's words, or ''.
+        url: its template's attachment, or ''.
+        created_at: when it was opened.
+        valid_until: not sent later.
+        fields: its options in words: rate, window, weight, auto_pause.
+        invalid: bad rows that were left out.
+        fresh: whether nothing has left, so that it can be deleted.
+    """
+
+    progress: Progress
+    account: str
+    sender: str
+    text: str
+    url: str
+    created_at: datetime | None
+    valid_until: datetime | None
+    fields: Mapping[str, str]
+    invalid: int
+    fresh: bool
+
+    @property
+    def needs_approval(self) -> bool:
+        """Whether it was uploaded to wait for a person."""
+        return self.progress.hold == "paused" and self.progress.why == _UNAPPROVED
+
+
+def campaign_view(name: str, fields: Mapping[str, str]) -> CampaignView:
+    """Read a campaign's hash.
+
+    Args:
+        name: the campaign.
+        fields: its fields.
+    """
+    progress = progress_of(name, fields)
+    payload = json.loads(fields.get("p") or "{}")
+    return CampaignView(
+        progress=progress,
+        account=fields.get("a", ""),
+        sender=fields.get("f", ""),
+        text=str(payload.get("text") or ""),
+        url=str(payload.get("url") or ""),
+        created_at=instant(fields["created"]) if fields.get("created") else None,
+        valid_until=instant(fields["vu"]) if fields.get("vu") else None,
+        fields={option: fields.get(option, "") for option in ("rate", "window", "weight", "auto_pause")},
+        invalid=int(fields.get("invalid") or 0),
+        fresh=bool(fields.get("fresh")) and not progress.settled,
+    )
+
+
+@page("campaigns.html")
+async def listing(view: View) -> Mapping[str, Any]:
+    """A page of campaigns, the newest first."""
+    state = view.desk.outbox.state
+    names = await state.ask(questions.campaigns())
+    heads: list[list[str]] = []
+    for start in range(0, len(names), _HEADS_AT_ONCE):
+        part: list[list[str]] = await state.ask(questions.campaign_heads(names[start : start + _HEADS_AT_ONCE]))
+        heads += part
+    visible = [head for head in heads if view.viewer.sees(head[2])]
+    wanted, which = view.asked("q", 64), view.asked("state")
+    which = which if which in _STATES else "all"
+    matching = sorted(
+        (head for head in visible if wanted.lower() in head[0].lower() and _is(which, head[3], head[4])),
+        key=lambda head: (-int(head[1]), head[0]),
+    )
+    first = view.number("from", 0, max(0, len(matching) - 1), 0) // PER_PAGE * PER_PAGE
+    shown = []
+    for name, *_ in matching[first : first + PER_PAGE]:
+        fields = await state.ask(questions.campaign(name))
+        if fields:
+            shown.append(campaign_view(name, fields))
+    return {
+        "campaigns": shown,
+        "wanted": wanted,
+        "which": which,
+        "states": _STATES,
+        "first": first,
+        "per_page": PER_PAGE,
+        "total": len(matching),
+        "known": len(visible),
+    }
+
+
+def _is(which: str, hold: str, completed: str) -> bool:
+    match which:
+        case "open":
+            return not completed and hold != "cancelled"
+        case "paused":
+            return hold == "paused" and not completed
+        case "over":
+            return bool(completed) or hold == "cancelled"
+    return True
+
+
+@page("campaign.html")
+async def one(view: View) -> Mapping[str, Any]:
+    """One campaign with its forecast."""
+    name = view.path["name"]
+    found = await view.desk.outbox.state.ask(questions.campaign_outlook(name))
+    if not found or not view.viewer.sees(found["campaign"].get("a", "")):
+        raise NotFound(f"no campaign named {name!r}")
+    campaign = campaign_view(name, found["campaign"])
+    forecast: Forecast | None = None
+    if not campaign.progress.complete and campaign.progress.hold != "cancelled":
+        forecast = forecast_of(name, found)
+    return {"campaign": campaign, "forecast": forecast, "progress": campaign.progress}
+
+
+@page("campaign-cancel.html", scope="campaigns")
+async def cancelling(view: View) -> Mapping[str, Any]:
+    """What cancelling would do."""
+    return {"campaign": await visible(view, view.path["name"])}
+
+
+async def visible(view: View, name: str) -> CampaignView:
+    """A campaign that the viewer may know of.
+
+    Raises:
+        NotFound: there is none.
+    """
+    fields = await view.desk.outbox.state.ask(questions.campaign(name))
+    if not fields or not view.viewer.sees(fields.get("a", "")):
+        raise NotFound(f"no campaign named {name!r}")
+    return campaign_view(name, fields)
+
+
+@act(scope="campaigns")
+async def control(view: View) -> Response:
+    """Pause, resume, approve, cancel, delete or change it."""
+    name, verb = view.path["name"], view.path["verb"]
+    await visible(view, name)
+    campaign = AsyncCampaign(name, view.desk.outbox)
+    why = " ".join(view.given("why").split())[:160] or f"by {view.viewer.token.name}"
+    said, to = await _controlled(view, campaign, verb, why)
+    note(view.viewer, f"campaign {verb}", name)
+    return done(view, to, said)
+
+
+async def _controlled(view: View, campaign: AsyncCampaign, verb: str, why: str) -> tuple[str, str]:
+    own = f"/campaigns/{campaign.name}"
+    match verb:
+        case "pause":
+            await campaign.pause(why)
+            return "paused", own
+        case "resume":
+            await campaign.resume()
+            return "resumed", own
+        case "approve":
+            await campaign.resume()
+            return "approved", own
+        case "cancel":
+            await campaign.cancel(why)
+            return "campaign-cancelled", own
+        case "delete":
+            await campaign.delete()
+            return "deleted", "/campaigns"
+        case "change":
+            await campaign.change(options_of(view))
+            return "changed", own
+    raise NotFound(f"no act named {verb!r}")
+
+
+def options_of(view: View) -> CampaignOptions:
+    """The options of a form that has them all; an empty field takes its option away."""
+    until = view.given("valid_until")
+    return CampaignOptions(
+        rate=view.given("rate"),
+        window=view.given("window"),
+        weight=_number(view, "weight"),
+        auto_pause=_number(view, "auto_pause"),
+        valid_until=moment_of("valid_until", until) if until else None,
+    )
+
+
+def _number(view: View, name: str) -> int | None:
+    text = view.given(name)
+    if not text:
+        return None
+    if not text.isascii() or not text.isdecimal() or len(text) > 6:
+        raise InvalidOperation(f"{name}: {text!r} is not a whole number")
+    return int(text)
+
+
+def moment_of(name: str, text: str) -> datetime:
+    """A time of a form, in UTC unless it has a zone of its own.
+
+    Raises:
+        InvalidOperation: it is none.
+    """
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise InvalidOperation(f"{name}: {text!r} is not a time such as 2026-12-24T18:00 (UTC)") from None
+    return at if at.tzinfo else at.replace(tzinfo=UTC)

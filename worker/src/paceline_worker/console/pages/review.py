@@ -1,0 +1,152 @@
+"""Held operations and dead letters: to whom, the last words, and what to do about one, many or all of them."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from starlette.responses import Response
+
+from paceline.errors import InvalidOperation, NotFound, PacelineError, UnknownAccount
+from paceline.state import questions
+from paceline.status.view import Status, status_of
+from paceline_worker.console.acts import note
+from paceline_worker.console.frame import View, act, done, drawn, page
+from paceline_worker.review.dead import DeadLetter, Match, Replayed
+
+_SHOWN: Final = 50
+# Accounts that a token names; one for more of them is made for all.
+_MOST_ACCOUNTS: Final = 50
+# Dead letters that one press of a button replays.
+_MOST_REPLAYED: Final = 10_000
+
+
+@page("held.html")
+async def held(view: View) -> Mapping[str, Any]:
+    """Operations of unknown outcome, the oldest first."""
+    account = view.asked("account", 64)
+    parts = [await view.desk.in_thread(view.desk.held.list, name, limit=_SHOWN) for name in _accounts(view, account)]
+    every = (operation for part in parts for operation in part.operations)
+    shown = sorted(every, key=lambda operation: operation.since)[:_SHOWN]
+    total = sum(part.total for part in parts)
+    stories = await _stories(view, [operation.id for operation in shown])
+    return {"operations": shown, "stories": stories, "total": total, "account": account}
+
+
+@act(scope="operate")
+async def decide(view: View) -> Response:
+    """Release or drop the chosen ones."""
+    ids, verb = _chosen(view), view.given("act")
+    if verb not in {"release", "drop"}:
+        raise InvalidOperation("act: is neither release nor drop")
+    desk, decided, kept = view.desk, 0, 0
+    reason = view.given("reason")
+    for op_id in ids:
+        try:
+            await _visible(view, op_id)
+            if verb == "release":
+                await desk.in_thread(desk.held.release, op_id)
+            else:
+                await desk.in_thread(desk.held.drop, op_id, reason=reason)
+        except InvalidOperation:
+            raise
+        except PacelineError as error:
+            if len(ids) == 1:
+                raise
+            note(view.viewer, f"held {verb}", op_id, f"refused, {type(error).__name__}")
+            kept += 1
+            continue
+        note(view.viewer, f"held {verb}", op_id)
+        decided += 1
+    return done(view, "/held", "released" if verb == "release" else "dropped", n=decided, kept=kept)
+
+
+@page("dead.html")
+async def dead(view: View) -> Mapping[str, Any]:
+    """Dead letters, the oldest first."""
+    match = _match(view.asked)
+    letters, total, more = await _listed(view, match)
+    stories = await _stories(view, [letter.id for letter in letters])
+    return {"letters": letters, "stories": stories, "total": total, "more": more, "match": match}
+
+
+async def _listed(view: View, match: Match) -> tuple[Sequence[DeadLetter], int | None, bool]:
+    letters: list[DeadLetter] = []
+    total: int | None = 0
+    more = False
+    for name in _accounts(view, match.account):
+        one = Match(name, match.campaign, match.code)
+        part = await view.desk.in_thread(view.desk.dead.list, one, limit=_SHOWN)
+        letters += part.letters
+        total = None if total is None or part.total is None else total + part.total
+        more = more or part.more
+    letters.sort(key=lambda letter: letter.since)
+    return letters[:_SHOWN], total, more or len(letters) > _SHOWN
+
+
+@act(scope="operate")
+async def replay(view: View) -> Response:
+    """Say how many would be replayed, and replay them when that is confirmed."""
+    match = _match(lambda name, most=300: view.given(name)[:most])
+    chosen = _chosen(view, needed=False)
+    if not chosen and view.given("all") != "yes":
+        raise InvalidOperation("nothing is chosen: mark letters, or replay all that match")
+    for op_id in chosen:
+        await _visible(view, op_id)
+    confirmed = view.given("confirmed") == "yes"
+    result = await view.desk.in_thread(_replayed, view, match, chosen, dry_run=not confirmed)
+    if not confirmed:
+        context = {"match": match, "chosen": chosen, "result": result, "most": _MOST_REPLAYED}
+        return drawn(view, "dead-replay.html", context)
+    note(view.viewer, "dead replay", f"{result.replayed} operations")
+    return done(view, "/dead", "replayed", n=result.replayed, kept=len(result.refused) + result.gone)
+
+
+def _replayed(view: View, match: Match, chosen: Sequence[str], *, dry_run: bool) -> Replayed:
+    dead_letters, total = view.desk.dead, Replayed()
+    if chosen:
+        for part in dead_letters.replay(chosen, dry_run=dry_run):
+            total += part
+        return total
+    for name in _accounts(view, match.account):
+        selection = dead_letters.select(Match(name, match.campaign, match.code))
+        for part in dead_letters.replay_selected(selection, dry_run=dry_run):
+            total += part
+            if total.seen >= _MOST_REPLAYED:
+                return total
+    return total
+
+
+def _match(asked: Any) -> Match:
+    return Match(account=asked("account", 64), campaign=asked("campaign", 64), code=asked("code", 40))
+
+
+def _accounts(view: View, wanted: str) -> Sequence[str]:
+    """Accounts to look at: '' is all of them."""
+    if wanted:
+        if not view.viewer.sees(wanted):
+            raise UnknownAccount(f"no account named {wanted!r}")
+        return (wanted,)
+    if view.viewer.sees_all:
+        return ("",)
+    return sorted(view.viewer.token.accounts)[:_MOST_ACCOUNTS]
+
+
+def _chosen(view: View, *, needed: bool = True) -> list[str]:
+    ids = [value for value in view.form.getlist("id") if isinstance(value, str)]
+    if needed and not ids:
+        raise InvalidOperation("nothing is chosen: mark at least one")
+    return list(dict.fromkeys(ids))
+
+
+async def _visible(view: View, op_id: str) -> Status:
+    found = await view.desk.outbox.state.ask(questions.operation(op_id))
+    if found is None or not view.viewer.sees(found["operation"].get("a", "")):
+        raise NotFound(f"no operation {op_id!r}: never accepted, or deleted after its retention time")
+    return status_of(found)
+
+
+async def _stories(view: View, ids: Sequence[str]) -> Mapping[str, Status]:
+    """To whom they were, by id."""
+    state = view.desk.outbox.state
+    found = await asyncio.gather(*(state.ask(questions.operation(op_id)) for op_id in ids))
+    return {op_id: status_of(story) for op_id, story in zip(ids, found, strict=True) if story}

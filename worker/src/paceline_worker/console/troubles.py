@@ -1,0 +1,213 @@
+"""What is wrong now, the worst first, and what to do about each of them: pure decisions over a census."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from paceline.campaigns.progress import progress_of
+from paceline_worker.exporter.readings import AccountReading, FleetReading
+
+Level = Literal["bad", "warn", "quiet"]
+_ORDER: Final[Mapping[Level, int]] = {"bad": 0, "warn": 1, "quiet": 2}
+_WEEK_S: Final = 7 * 86_400
+_FULL: Final = 0.8
+# Records that no worker accepted: fewer are on their way.
+_STUCK: Final = 100
+_NAMED: Final = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """One thing that is wrong.
+
+    Args:
+        level: ``bad`` (messages do not leave, or are lost), ``warn`` (a person should look), ``quiet`` (worth knowing).
+        title: a sentence.
+        todo: what to do, in a sentence.
+        links: page below the console and its name, of what it is about.
+        runbook: name of the runbook, or ''.
+    """
+
+    level: Level
+    title: str
+    todo: str
+    links: tuple[tuple[str, str], ...] = ()
+    runbook: str = ""
+
+
+def troubles(
+    accounts: Sequence[AccountReading], fleet: FleetReading, reach: Mapping[str, Any], now_s: float
+) -> list[Trouble]:
+    """Everything that is wrong.
+
+    Args:
+        accounts: those that the viewer may know of.
+        fleet: what concerns all accounts.
+        reach: look.lua's ``fleet`` reply.
+        now_s: seconds since the epoch.
+
+    Returns:
+        Troubles, the worst first.
+    """
+    found = [*_of_fleet(accounts, fleet, reach), *_of_accounts(accounts, now_s), *_of_campaigns(accounts)]
+    return sorted(found, key=lambda trouble: _ORDER[trouble.level])
+
+
+def _of_fleet(accounts: Sequence[AccountReading], fleet: FleetReading, reach: Mapping[str, Any]) -> Iterator[Trouble]:
+    backlog = sum(account.backlog for account in accounts)
+    if not fleet.workers:
+        waits = f": {backlog:,} messages wait" if backlog else ""
+        level: Level = "bad" if backlog or fleet.inbox else "warn"
+        yield Trouble(level, f"No worker is running{waits}.", "Start a worker, and look into its log.", (), "NoWorker")
+    elif int(reach.get("unreachable") or 0):
+        number = int(reach["unreachable"])
+        why = reach.get("unreachable_why") or "no words"
+        level = "bad" if number >= len(fleet.workers) else "warn"
+        yield Trouble(
+            level,
+            f"{number} of {len(fleet.workers)} workers cannot reach the provider: {why}",
+            "Look at DNS, proxy and certificates of that machine with `paceline doctor`.",
+        )
+    elif fleet.inbox > _STUCK:
+        yield Trouble(
+            "warn",
+            f"{fleet.inbox:,} records are written and not accepted.",
+            "Look whether workers hear the broker: `paceline doctor`.",
+            (),
+            "InboxStuck",
+        )
+    if fleet.breaker_open:
+        yield Trouble(
+            "bad",
+            "The provider fails for all accounts; workers only try now and then.",
+            "Nothing to do but wait: sending goes on when the provider answers. Look at its status page.",
+            (),
+            "BreakerOpen",
+        )
+    if not fleet.aof_enabled:
+        yield Trouble("warn", "The state server keeps no append-only file.", "Set appendonly yes.", (), "StateAofOff")
+    elif not fleet.aof_last_write_ok:
+        yield Trouble(
+            "bad", "The state server cannot write its append-only file.", "Look at its disk.", (), "AofWriteFailing"
+        )
+    if fleet.memory_limit and fleet.memory > _FULL * fleet.memory_limit:
+        share = round(100 * fleet.memory / fleet.memory_limit)
+        yield Trouble("bad", f"The state server's memory is {share} % full.", "Raise maxmemory.", (), "StateMemory")
+    if lost := sum(abs(account.unaccounted) for account in accounts):
+        yield Trouble(
+            "bad",
+            f"{lost:,} operations are unaccounted for.",
+            "Run `paceline audit`, keep the logs, and report it.",
+            (),
+            "Unaccounted",
+        )
+
+
+def _of_accounts(accounts: Sequence[AccountReading], now_s: float) -> Iterator[Trouble]:
+    by_why: dict[str, list[AccountReading]] = {}
+    for account in accounts:
+        if account.suspended:
+            by_why.setdefault(account.suspended, []).append(account)
+    for why, suspended in by_why.items():
+        kept = sum(account.backlog + account.scheduled for account in suspended)
+        by_hand = why == "by hand"
+        yield Trouble(
+            "warn" if by_hand else "bad",
+            f"{_named(suspended, 'is', 'are')} suspended: {why}. {kept:,} messages wait.",
+            "Resume the account when it may send." if by_hand else "Mend the cause or rotate the key, then resume.",
+            _links(suspended),
+            "AccountSuspended",
+        )
+    yield from _grouped(
+        [account for account in accounts if account.breaker == "open" and not account.suspended],
+        "bad",
+        (
+            "meets failures of the provider; a probe goes out now and then.",
+            "meet failures of the provider; a probe goes out now and then.",
+        ),
+        "Wait; look at the last answers of the account in Outcomes.",
+        "BreakerOpen",
+    )
+    yield from _grouped(
+        [account for account in accounts if account.paused and account.breaker != "open" and not account.suspended],
+        "warn",
+        ("pauses because the provider throttled it (429).", "pause because the provider throttled them (429)."),
+        "Look whether something else uses the same API key.",
+        "SelfInflicted429",
+    )
+    yield from _grouped(
+        [account for account in accounts if account.credits is not None and account.credits < max(1, account.backlog)],
+        "warn",
+        ("has fewer credits than messages that wait.", "have fewer credits than messages that wait."),
+        "Buy credits.",
+        "CreditsLow",
+    )
+    yield from _grouped(
+        [account for account in accounts if account.expires_s is not None and account.expires_s - now_s < _WEEK_S],
+        "warn",
+        ("expires within a week.", "expire within a week."),
+        "Renew the subscription at the provider.",
+        "AccountExpiresSoon",
+    )
+    if held := sum(account.held for account in accounts):
+        yield Trouble(
+            "warn",
+            f"{_messages(held)} held: nobody knows whether the provider sent {'it' if held == 1 else 'them'}.",
+            "Look into the conversations, then release (send again) or drop.",
+            (("/held", "Decide"),),
+            "HeldGrowing",
+        )
+    if late := sum(account.late for account in accounts):
+        yield Trouble(
+            "warn",
+            f"{_messages(late)} too late: their turn comes after their validity ends.",
+            "Raise the limit, or extend the campaign's validity.",
+            _links([account for account in accounts if account.late]),
+            "BacklogLate",
+        )
+    if dead := sum(account.dead for account in accounts):
+        yield Trouble(
+            "quiet",
+            f"{_messages(dead)} rejected or given up.",
+            "Look at the provider's words; replay what was mended.",
+            (("/dead", "Dead letters"),),
+            "DeadLettersGrowing",
+        )
+
+
+def _of_campaigns(accounts: Sequence[AccountReading]) -> Iterator[Trouble]:
+    for campaign in (campaign for account in accounts for campaign in account.campaigns):
+        progress = progress_of(campaign.name, campaign.fields)
+        if progress.hold == "paused" and campaign.rejected_ratio and campaign.rejected_ratio > 0.1:
+            share = round(100 * campaign.rejected_ratio)
+            yield Trouble(
+                "warn",
+                f"Campaign {campaign.name} is paused; {share} % of its last answers are rejections.",
+                "Look at the rejections, correct the list, then resume.",
+                ((f"/campaigns/{campaign.name}", campaign.name),),
+                "CampaignPausedByItself",
+            )
+
+
+def _grouped(
+    accounts: Sequence[AccountReading], level: Level, verbs: tuple[str, str], todo: str, runbook: str
+) -> Iterator[Trouble]:
+    if not accounts:
+        return
+    words = verbs[0] if len(accounts) == 1 else verbs[1]
+    yield Trouble(level, f"{_named(accounts)} {words}", todo, _links(accounts), runbook)
+
+
+def _named(accounts: Sequence[AccountReading], one: str = "", many: str = "") -> str:
+    if len(accounts) == 1:
+        return f"Account {accounts[0].name} {one}".rstrip()
+    return f"{len(accounts):,} accounts {many}".rstrip()
+
+
+def _links(accounts: Iterable[AccountReading]) -> tuple[tuple[str, str], ...]:
+    worst = sorted(accounts, key=lambda account: (-account.backlog, account.name))[:_NAMED]
+    return tuple((f"/accounts/{account.name}", account.name) for account in worst)
+
+
+def _messages(number: int) -> str:
+    return f"{number:,} message is" if number == 1 else f"{number:,} messages are"

@@ -1,0 +1,1 @@
+"""Webhooks out: events are posted, signed, to addresses that other services named."""

@@ -1,0 +1,96 @@
+"""Which addresses events may be posted to: public ones, looked up by us and connected to as they were looked up."""
+
+import socket
+from collections.abc import Awaitable, Callable
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from typing import Any, Final
+
+from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.resolver import ThreadedResolver
+
+# IPv6 addresses that carry an IPv4 address: where that begins.
+_CARRIERS: Final = ((ip_network("64:ff9b::/96"), 0), (ip_network("2002::/16"), 80))
+# Python calls some of it global, because parts of it may be.
+_LOCAL_NAT64: Final = ip_network("64:ff9b:1::/48")
+LookUp = Callable[[str, int, socket.AddressFamily], Awaitable[list[ResolveResult]]]
+
+
+class PrivateAddress(OSError):
+    """An address that no event is posted to.
+
+    Args:
+        host: as the hook has it.
+        address: what it leads to.
+    """
+
+    def __init__(self, host: str, address: str) -> None:
+        super().__init__(f"{host} leads to {address}, which is no public address")
+
+
+def is_public(address: IPv4Address | IPv6Address) -> bool:
+    """Whether the internet reaches it: no loopback, no private or reserved network, none of those within another form."""
+    if isinstance(address, IPv6Address):
+        if address.ipv4_mapped is not None:
+            return is_public(address.ipv4_mapped)
+        if address.teredo is not None:
+            return False
+        for network, shift in _CARRIERS:
+            if address in network:
+                return is_public(IPv4Address((int(address) >> shift) & 0xFFFFFFFF))
+        if address.is_site_local or address in _LOCAL_NAT64:
+            return False
+    return address.is_global and not address.is_multicast and not address.is_reserved
+
+
+class PublicResolver(AbstractResolver):
+    """Looks a name up and gives public addresses only. The connection goes to what was looked up: a second answer cannot differ.
+
+    Args:
+        look_up: answers for a name, a port and a family; the system's by default.
+    """
+
+    def __init__(self, look_up: LookUp | None = None) -> None:
+        self._system = ThreadedResolver()
+        self._look_up = look_up or self._system.resolve
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        """All addresses of a host.
+
+        Raises:
+            PrivateAddress: one of them is not public: then none is trusted.
+            OSError: there are none.
+        """
+        found = await self._look_up(host, port, family)
+        for entry in found:
+            checked_literal(host, entry["host"])
+        return found
+
+    async def close(self) -> None:
+        """Nothing is kept."""
+        await self._system.close()
+
+
+def checked_literal(host: str, address: str) -> None:
+    """Refuse an address in digits that is not public.
+
+    Raises:
+        PrivateAddress: it is not.
+    """
+    if not is_public(ip_address(address.partition("%")[0])):
+        raise PrivateAddress(host, address)
+
+
+def is_literal(host: str) -> bool:
+    """Whether a host is an address in digits, which is never looked up."""
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def resolver(*, allow_private: bool) -> Any:
+    """The resolver of a session; None: the client's own."""
+    return None if allow_private else PublicResolver()

@@ -1,0 +1,178 @@
+-- Forget a person: whatever state holds of one number.
+--
+-- KEYS  1 root
+-- ARGV  1 verb, 2 the number's digits, then
+--         page:    3 cursor ('0' first), 4 about how many operations to look at
+--         end:     3 retention (ms), then ids
+--         inbox:   3 from, 4 to: places of the index of inbox records
+--         hooks:   nothing more
+--         events:  3 id of a hook, 4 cursor ('0' first), 5 about how many events
+--         look:    3 campaign, or '' for the stream of all outcomes, 4 where to begin ('-', or '(' and an entry id), 5 most entries
+--         copy:    3, 4, 5 likewise
+--         swap:    3, 4 likewise
+-- reply page:  { next cursor ('0' after the last page), then id, '1' when the number is its recipient ... of those that name the number }
+--       end:   per id 'deleted' | 'cancelled' (and deleted) | 'under way' | 'waits' (the number is not its recipient) | 'gone'
+--       inbox: how many records name the number
+--       hooks: ids; events: { next cursor, how many dead letters were deleted, how many events wait to be posted }
+--       look:  { last entry id looked at or '', how many entries name the number }
+--       copy:  { last entry id copied or '', how many were left out }
+--       swap:  'done', or 'more': there is more to copy than one call may
+-- keys  o:<id>, hooks, wh:<id>, lanes, timers, inbox, in:<rid>, a:<acct>:dead, outcomes, c:<name>:out, forgetting
+-- A deleted entry of a stream stays in the server's memory and files until its whole block is deleted. So a stream is copied without
+-- the entries that name the number, under the same ids, and the copy takes its place.
+--@include shared/moves.lua
+--@include shared/cancelled.lua
+local verb, digits = ARGV[1], ARGV[2]
+local now = server_time()
+local COPY_KEPT_MS, ENOUGH = 600000, 2000
+
+-- Whether a text names the number, with or without its plus, and not as a part of a longer one.
+local function names_it(text)
+  local from = 1
+  while true do
+    local first, last = string.find(text, digits, from, true)
+    if not first then return false end
+    if not string.find(string.sub(text, first - 1, first - 1), '%d') and not string.find(string.sub(text, last + 1, last + 1), '%d') then return true end
+    from = first + 1
+  end
+end
+
+local function any_names_it(flat)
+  for i = 2, #flat, 2 do
+    if names_it(flat[i]) then return true end
+  end
+  return false
+end
+
+if verb == 'page' then
+  local prefix = key.operation('')
+  local page = redis.call('SCAN', ARGV[3], 'MATCH', prefix .. '*', 'COUNT', ARGV[4])
+  local found = { page[1] }
+  for _, k in ipairs(page[2]) do
+    if any_names_it(redis.call('HGETALL', k)) then
+      found[#found + 1] = string.sub(k, #prefix + 1)
+      found[#found + 1] = redis.call('HGET', k, 'to') == '+' .. digits and '1' or '0'
+    end
+  end
+  return found
+end
+
+if verb == 'inbox' then
+  local number = 0
+  for _, rid in ipairs(redis.call('ZRANGE', key.inbox, ARGV[3], ARGV[4])) do
+    local body = redis.call('HGET', key.record(rid), 'body')
+    if body and names_it(body) then number = number + 1 end
+  end
+  return number
+end
+
+local function delete(o)
+  redis.call('ZREM', key.account(o.a) .. ':dead', o.id)
+  redis.call('UNLINK', o.key)
+  return 'deleted'
+end
+
+local function end_one(id, retention)
+  local o = load_operation(id)
+  if not o then return 'gone' end
+  if o.s == 'd' and o.oc ~= 'held' then return delete(o) end
+  if o.s == 'g' or o.s == 's' or o.ph then return 'under way' end
+  if o.to ~= '+' .. digits then return 'waits' end
+  if o.oc == 'held' then
+    outcomes.finish(o, now, 'cancelled', { code = 'forgotten', words = 'its recipient is forgotten' }, retention)
+    lanes.refresh(o.a, o.f, now)
+  else
+    redis.call('HSET', o.key, 'cn', 'its recipient is forgotten')
+    if not cancelled.attend(id, now, retention) then return 'under way' end  -- a long list: its turn comes, and ends it
+  end
+  local a = load_account(o.a, now, current_epoch())
+  if a then reschedule(a, now) end
+  delete(o)
+  return 'cancelled'
+end
+
+if verb == 'end' then
+  local done = {}
+  for i = 4, #ARGV do done[#done + 1] = end_one(ARGV[i], ARGV[3]) end
+  return done
+end
+
+if verb == 'hooks' then return redis.call('SMEMBERS', root .. ':hooks') end
+if verb == 'events' then
+  local h = root .. ':wh:' .. ARGV[3]
+  local cursor, flat = unpack(redis.call('HSCAN', h .. ':body', ARGV[4], 'COUNT', ARGV[5]))
+  local deleted, waiting = 0, 0
+  for i = 1, #flat, 2 do
+    if names_it(flat[i + 1]) and redis.call('ZREM', h .. ':dead', flat[i]) == 1 then
+      deleted = deleted + 1
+      redis.call('HDEL', h .. ':body', flat[i])
+      redis.call('HDEL', h .. ':tries', flat[i])
+    elseif names_it(flat[i + 1]) then
+      waiting = waiting + 1
+    end
+  end
+  return { cursor, deleted, waiting }
+end
+
+local stream = ARGV[3] == '' and key.outcomes or key.campaign(ARGV[3]) .. ':out'
+
+if verb == 'look' then
+  local entries, number = redis.call('XRANGE', stream, ARGV[4], '+', 'COUNT', ARGV[5]), 0
+  for _, each in ipairs(entries) do
+    if any_names_it(each[2]) then number = number + 1 end
+  end
+  return { #entries > 0 and entries[#entries][1] or '', number }
+end
+
+-- An entry that tells of many recipients, without this one; nil when nobody is left.
+local function others_of(flat)
+  local kept = {}
+  for i = 1, #flat, 2 do
+    local field, value = flat[i], flat[i + 1]
+    if field == 'recipients' then
+      local others = {}
+      for _, one in ipairs(cjson.decode(value)) do
+        if not names_it(cjson.encode(one)) then others[#others + 1] = one end
+      end
+      if #others == 0 then return nil end
+      value = cjson.encode(others)
+    elseif names_it(value) then
+      return nil
+    end
+    kept[#kept + 1], kept[#kept + 2] = field, value
+  end
+  return kept
+end
+
+local function copy(entries)
+  local left_out = 0
+  for _, each in ipairs(entries) do
+    local flat = each[2]
+    if any_names_it(flat) then
+      left_out = left_out + 1
+      flat = others_of(flat)
+    end
+    if flat then redis.call('XADD', key.forgetting, each[1], unpack(flat)) end
+  end
+  redis.call('PEXPIRE', key.forgetting, COPY_KEPT_MS)
+  return { #entries > 0 and entries[#entries][1] or '', left_out }
+end
+
+if verb == 'copy' then
+  if ARGV[4] == '-' then redis.call('DEL', key.forgetting) end
+  return copy(redis.call('XRANGE', stream, ARGV[4], '+', 'COUNT', ARGV[5]))
+end
+
+local rest = redis.call('XRANGE', stream, ARGV[4], '+', 'COUNT', ENOUGH)
+if #rest == ENOUGH then return 'more' end
+copy(rest)
+local last = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)[1]
+if last and redis.call('EXISTS', key.forgetting) == 0 then
+  redis.call('XDEL', key.forgetting, redis.call('XADD', key.forgetting, last[1], 'id', ''))
+elseif last then
+  redis.call('XSETID', key.forgetting, last[1])
+end
+local expires = redis.call('PTTL', stream)
+redis.call('RENAME', key.forgetting, stream)
+if expires > 0 then redis.call('PEXPIRE', stream, expires) else redis.call('PERSIST', stream) end
+return 'done'

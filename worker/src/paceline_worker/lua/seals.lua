@@ -1,0 +1,71 @@
+-- The key of all seals, and the seals of what was accepted before there was one.
+--
+-- KEYS  1 root
+-- ARGV  1 verb, then
+--         look, key: nothing
+--         make:      2 the key, encrypted: unless there is one
+--         swap:      2 the encrypted key that is there, 3 the one to put in its place
+--         page:      2 cursor ('0' first)
+--         campaigns: nothing
+--         seal:      then id, seal per operation
+--         campaign:  2 name, 3 seal
+-- reply look: { encrypted key or '', '1' when an operation was ever accepted }; key: the first of them
+--       make: the encrypted key that is there now; swap: 1, or 0 when another one is there
+--       page: { next cursor ('0' after the last page), then { id, account, sender, own kind or '', target, payload, what it follows or '',
+--             campaign or '' } of each operation without a seal that may be sent }
+--       campaigns: { name, account, kind, template } of each that has begun and has no seal
+--       seal, campaign: how many were written
+-- keys  seals, accounts, a:<acct>:n, o:<id>, campaigns, c:<name>
+--@include keys.lua
+local verb = ARGV[1]
+local PAGE = 500
+local SENT_AGAIN = { rejected = true, dead = true, held = true }
+
+local function some_were_written()
+  for _, name in ipairs(redis.call('SMEMBERS', key.accounts)) do
+    if tonumber(redis.call('HGET', key.account(name) .. ':n', 'written') or 0) > 0 then return '1' end
+  end
+  return '0'
+end
+
+local function lacks_seal(k)
+  if redis.call('TYPE', k).ok ~= 'hash' then return nil end
+  local o = fields(k, { 's', 'oc', 'a', 'f', 'k', 'to', 'p', 'rf', 'c', 'g' })
+  if not o.s or o.g or not o.p or (o.s == 'd' and not SENT_AGAIN[o.oc]) then return nil end
+  local common = o.c and fields(key.campaign(o.c), { 'a', 'f' }) or {}
+  local id = string.sub(k, #key.operation('') + 1)
+  return { id, o.a or common.a or '', o.f or common.f or '', o.k or '', o.to or '', o.p, o.rf or '', o.c or '' }
+end
+
+if verb == 'look' then return { redis.call('HGET', key.seals, 'key') or '', some_were_written() } end
+if verb == 'key' then return redis.call('HGET', key.seals, 'key') or '' end
+if verb == 'make' then
+  redis.call('HSETNX', key.seals, 'key', ARGV[2])
+  return redis.call('HGET', key.seals, 'key')
+end
+if verb == 'swap' then
+  if redis.call('HGET', key.seals, 'key') ~= ARGV[2] then return 0 end
+  redis.call('HSET', key.seals, 'key', ARGV[3])
+  return 1
+end
+if verb == 'page' then
+  local page = redis.call('SCAN', ARGV[2], 'MATCH', key.operation('*'), 'COUNT', PAGE)
+  local found = { page[1] }
+  for _, k in ipairs(page[2]) do found[#found + 1] = lacks_seal(k) end
+  return found
+end
+if verb == 'campaigns' then
+  local found = {}
+  for _, name in ipairs(redis.call('SMEMBERS', key.campaigns)) do
+    local c = fields(key.campaign(name), { 'a', 'k', 'p', 'fresh', 'pg' })
+    if c.a and not c.fresh and not c.pg then found[#found + 1] = { name, c.a, c.k or '', c.p or '' } end
+  end
+  return found
+end
+if verb == 'campaign' then return redis.call('HSET', key.campaign(ARGV[2]), 'pg', ARGV[3]) end
+local written = 0
+for i = 2, #ARGV, 2 do
+  local k = key.operation(ARGV[i])
+  if redis.call('EXISTS', k) == 1 then written = written + redis.call('HSETNX', k, 'g', ARGV[i + 1]) end
+end
+return written

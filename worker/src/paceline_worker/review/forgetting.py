@@ -1,0 +1,206 @@
+"""Forgetting a person: whatever state holds of one number, and what the append-only file holds of the past."""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from typing import Any, Final
+
+import redis
+from redis.exceptions import ResponseError
+
+from paceline.errors import InvalidOperation, PacelineError
+from paceline.recipients.numbers import phone_number
+from paceline.state.calls import State
+from paceline.state.scripts import Script
+
+_LOOK: Final = 500
+_ENTRIES: Final = 200
+_INBOX: Final = 20
+_PAUSE_S: Final = 0.25
+
+
+class NotForgotten(PacelineError):
+    """Something of the number is still there; the message says what and what to do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forgotten:
+    """What was found of a number, and deleted unless it was only asked for.
+
+    Args:
+        operations: deleted after their outcome.
+        cancelled: that waited, were cancelled and deleted.
+        entries: of the streams of outcomes.
+        events: dead letters of webhooks.
+        rewritten: whether the append-only file was rewritten.
+    """
+
+    operations: int = 0
+    cancelled: int = 0
+    entries: int = 0
+    events: int = 0
+    rewritten: bool = False
+
+    def as_json(self) -> dict[str, Any]:
+        """As `paceline forget --json` prints it."""
+        return asdict(self)
+
+
+class Forgetting:
+    """Finds and deletes.
+
+    Args:
+        client: the state server.
+        number: E.164.
+        retention: of settled operations.
+        sleep: takes seconds.
+
+    Raises:
+        InvalidOperation: it is no number.
+    """
+
+    def __init__(
+        self,
+        client: redis.Redis,
+        number: str,
+        retention: timedelta,
+        sleep: Callable[[float], object] = time.sleep,
+    ) -> None:
+        try:
+            self._digits = phone_number(number).removeprefix("+")
+        except ValueError as error:
+            raise InvalidOperation(f"number: {error}") from error
+        self._client = client
+        self._state = State(client)
+        self._retention_ms = str(retention // timedelta(milliseconds=1))
+        self._sleep = sleep
+        self._script = Script("paceline_worker", "forget")
+
+    def seen(self) -> Forgotten:
+        """What there is, with nothing changed."""
+        found = list(self._operations())
+        return Forgotten(operations=len(found), entries=sum(self._named(name) for name in self._streams()))
+
+    def run(self, patience_s: float) -> Forgotten:
+        """Forget it.
+
+        Args:
+            patience_s: seconds to wait for calls that are under way and for records that no worker has accepted.
+
+        Returns:
+            What was deleted.
+
+        Raises:
+            NotForgotten: something is still under way, or waits although the number is not its recipient; the rest is done.
+        """
+        until_s = time.monotonic() + patience_s
+        done: Counter[str] = Counter()
+        while True:
+            inbox = self._in_inbox()
+            left = self._end_all(done)
+            dead, events = self._hooks()
+            done["events"] += dead
+            if not left["under way"] and not inbox and not events:
+                break
+            if time.monotonic() >= until_s:
+                break
+            self._sleep(_PAUSE_S)
+        entries = sum(self._clean(name) for name in self._streams())
+        rewritten = self._rewrite(max(until_s, time.monotonic() + patience_s))
+        if left["under way"] or left["waits"] or inbox or events:
+            raise NotForgotten(_words(left, inbox, events))
+        counts = {"operations": done["deleted"], "cancelled": done["cancelled"], "events": done["events"]}
+        return Forgotten(**counts, entries=entries, rewritten=rewritten)
+
+    def _end_all(self, done: Counter[str]) -> Counter[str]:
+        left: Counter[str] = Counter()
+        for op_id, _ in self._operations():
+            [end] = self._script.run(self._client, "end", self._digits, self._retention_ms, op_id)
+            (done if end in ("deleted", "cancelled") else left)[end] += 1
+        return left
+
+    def _operations(self) -> Iterator[tuple[str, bool]]:
+        cursor = "0"
+        while True:
+            cursor, *flat = self._script.run(self._client, "page", self._digits, cursor, _LOOK)
+            yield from ((op_id, exact == "1") for op_id, exact in zip(flat[::2], flat[1::2], strict=True))
+            if cursor == "0":
+                return
+
+    def _in_inbox(self) -> int:
+        records = int(self._state.fleet().get("inbox", 0))
+        pages = range(0, records + 1, _INBOX)
+        return sum(
+            int(self._script.run(self._client, "inbox", self._digits, start, start + _INBOX - 1)) for start in pages
+        )
+
+    def _hooks(self) -> tuple[int, int]:
+        """Deletes dead letters of webhooks; returns how many, and how many events wait to be posted."""
+        dead, waiting = 0, 0
+        for hook in self._script.run(self._client, "hooks", self._digits):
+            cursor = "0"
+            while True:
+                cursor, gone, left = self._script.run(self._client, "events", self._digits, hook, cursor, _LOOK)
+                dead, waiting = dead + int(gone), waiting + int(left)
+                if cursor == "0":
+                    break
+        return dead, waiting
+
+    def _streams(self) -> list[str]:
+        return ["", *self._state.campaigns()]
+
+    def _named(self, name: str) -> int:
+        """How many entries of a stream name the number."""
+        begin, number = "-", 0
+        while True:
+            last, some = self._script.run(self._client, "look", self._digits, name, begin, _ENTRIES)
+            number += int(some)
+            if not last:
+                return number
+            begin = f"({last}"
+
+    def _clean(self, name: str) -> int:
+        """Put a copy without them in the place of a stream; returns how many entries are gone."""
+        if not self._named(name):
+            return 0
+        begin, gone = "-", 0
+        while True:
+            last, some = self._script.run(self._client, "copy", self._digits, name, begin, _ENTRIES)
+            gone += int(some)
+            begin = f"({last}" if last else begin
+            if not last and self._script.run(self._client, "swap", self._digits, name, begin) == "done":
+                return gone
+
+    def _rewrite(self, until_s: float) -> bool:
+        """Let the server rewrite its append-only file; False when there is none, or it is not ours to ask for."""
+        try:
+            persistence: dict[str, Any] = self._client.info("persistence")
+            if not int(persistence["aof_enabled"]):
+                return False
+            while int(persistence["aof_rewrite_in_progress"]) and time.monotonic() < until_s:
+                self._sleep(_PAUSE_S)  # one that began before knows the number
+                persistence = self._client.info("persistence")
+            self._client.bgrewriteaof()
+            while True:
+                self._sleep(_PAUSE_S)
+                persistence = self._client.info("persistence")
+                running = int(persistence["aof_rewrite_in_progress"]) or int(persistence["aof_rewrite_scheduled"])
+                if not running or time.monotonic() >= until_s:
+                    return not running and persistence["aof_last_bgrewrite_status"] == "ok"
+        except ResponseError:
+            return False
+
+
+def _words(left: Counter[str], inbox: int, events: int) -> str:
+    parts = []
+    if left["under way"]:
+        parts.append(f"{left['under way']:,} operations are under way")
+    if left["waits"]:
+        parts.append(f"{left['waits']:,} operations wait that name the number and go to somebody else")
+    if inbox:
+        parts.append(f"{inbox:,} records wait for a worker")
+    if events:
+        parts.append(f"{events:,} events wait to be posted to webhooks")
+    return f"{', '.join(parts)}: run the same command again when they have their outcome; all else is forgotten"

@@ -1,0 +1,144 @@
+"""Accepting inbox records: read them, seal what is in them, move it into its lanes."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from paceline.state.scripts import Script
+
+if TYPE_CHECKING:
+    import redis
+
+    from paceline_worker.integrity.seals import Seals
+
+# accept.lua: the record was refused.
+REFUSED: Final = -2
+# Records that are read together, and the rows after which no further record of them is handed to accept.lua: it stops there too.
+_READ_TOGETHER: Final = 20
+_ENOUGH_ROWS: Final = 250
+
+
+@dataclass(frozen=True, slots=True)
+class Acceptance:
+    """What became of one inbox record.
+
+    Args:
+        written: operations put into lanes; `REFUSED` when the record was refused, less than 0 when there was none.
+        duplicates: operations that were there already.
+        account: account name, or '' when the record had been accepted before.
+        kind: operation kind.
+        trace: of its first operation, as written down; '' where there is none.
+        suppressed: how many of those written have their outcome, because their recipient is on a suppression list.
+    """
+
+    written: int
+    duplicates: int
+    account: str
+    kind: str
+    trace: str = ""
+    suppressed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One inbox record as records.lua read it; empty where there is none.
+
+    Args:
+        rid: its id.
+        account: the account that it was written under.
+        campaign: its campaign, or empty.
+        count: how many rows it says that it has.
+        body: JSON, if a producer wrote it.
+    """
+
+    rid: str
+    account: bytes
+    campaign: bytes
+    count: bytes
+    body: bytes
+
+    @property
+    def rows(self) -> int:
+        """How many rows it counts as."""
+        return int(self.count) if self.count.isdigit() else 0
+
+    def sealed(self, seals: "Seals | None") -> tuple[str | bytes, ...]:
+        """Its part of the arguments of accept.lua."""
+        made = "" if seals is None else seals.of_record(_text(self.account), _text(self.campaign), self.body)
+        return self.rid, self.account, self.campaign, self.count, self.body, made
+
+
+class Inbox:
+    """Calls of records.lua and accept.lua.
+
+    Args:
+        retention_ms: how long operations are kept that have their outcome at once.
+    """
+
+    def __init__(self, retention_ms: int) -> None:
+        self._retention_ms = retention_ms
+        self._records = Script("paceline_worker", "records")
+        self._accept = Script("paceline_worker", "accept")
+
+    def accept(self, client: "redis.Redis", rids: Iterable[str], seals: "Seals | None") -> list[Acceptance]:
+        """Move records into their lanes; earlier ones of their accounts come first.
+
+        Args:
+            client: the state server.
+            rids: record ids.
+            seals: seal each operation; None: nothing is sealed.
+
+        Returns:
+            Per record taken, what became of it.
+        """
+        left, accepted = list(rids), []
+        while left:
+            records, left = self._read(client, left[:_READ_TOGETHER]), left[_READ_TOGETHER:]
+            while records:
+                done, behind, acceptances = self._take(client, records, seals)
+                accepted += acceptances
+                records = records[done:]
+                if behind:
+                    # It may stay: the hint of each that comes before it takes at least one, so there are enough hints for all.
+                    accepted += self._catch_up(client, behind, records.pop(0).rid, seals)
+        return accepted
+
+    def _catch_up(
+        self, client: "redis.Redis", behind: Sequence[str], rid: str, seals: "Seals | None"
+    ) -> list[Acceptance]:
+        """The records of an account that come before one, and that one, as far as one call goes."""
+        wanted = [*behind[: behind.index(rid)], rid] if rid in behind else behind
+        accepted: list[Acceptance] = []
+        for start in range(0, len(wanted), _READ_TOGETHER):
+            records = self._read(client, wanted[start : start + _READ_TOGETHER])
+            while records:
+                done, still_behind, acceptances = self._take(client, records, seals)
+                accepted += acceptances
+                if still_behind or sum(max(0, one.written) for one in accepted) >= _ENOUGH_ROWS:
+                    return accepted
+                records = records[done:]
+        return accepted
+
+    def _read(self, client: "redis.Redis", rids: Sequence[str]) -> list[Record]:
+        reply = self._records.run_in_bytes(client, *rids)
+        return [Record(rid, *fields) for rid, fields in zip(rids, zip(*[iter(reply)] * 4, strict=True), strict=True)]
+
+    def _take(
+        self, client: "redis.Redis", records: Sequence[Record], seals: "Seals | None"
+    ) -> tuple[int, list[str], list[Acceptance]]:
+        """How many of them are done with, what comes before the next one, and what became of them."""
+        rows = 0
+        flat: list[str | bytes] = [str(self._retention_ms)]
+        for record in records:
+            flat += record.sealed(seals)
+            rows += record.rows
+            if rows >= _ENOUGH_ROWS:
+                break
+        done, behind, *reply = self._accept.run_in_bytes(client, *flat)
+        fields = zip(*[iter(reply)] * 6, strict=True)
+        acceptances = [Acceptance(int(w), int(d), _text(a), _text(k), _text(t), int(s)) for w, d, a, k, t, s in fields]
+        return int(done), [_text(rid) for rid in behind], acceptances
+
+
+def _text(value: Any) -> str:
+    return bytes(value).decode(errors="replace")
