@@ -111,9 +111,9 @@ def read(
     recipients: Iterable[Mapping[str, object]],
     *,
     known: Callable[[Iterable[str]], int] | None,
-    left_out: Callable[[list[tuple[str, str]]], list[str]],
     on_invalid: Callable[[Row, str], None] | None,
     on_progress: Callable[[int], None] | None,
+    left_out: Callable[[list[tuple[str, str]]], list[str]] | None = None,
 ) -> Inspection:
     """Read recipients as an upload does, and count them.
 
@@ -122,9 +122,9 @@ def read(
         described: the campaign.
         recipients: any iterable.
         known: how many of some ids are there already; None when none can be.
-        left_out: why rows would be left out now, by number and ids in other campaigns; '' when they would not.
         on_invalid: see `plan_campaign`, and so the others.
         on_progress: see there.
+        left_out: why rows would be left out now, by number and ids in other campaigns; '' when they would not. None: nobody is.
 
     Returns:
         What there is to be seen of the rows themselves.
@@ -140,7 +140,7 @@ def read(
         # Which ones is not told. An upload that was interrupted has written the first.
         new = batch[there:]
         asked = [(fields["to"], described.exclusions.of(fields).get("xc", "")) for fields in new]
-        for fields, code in zip(new, left_out(asked) if asked else [], strict=True):
+        for fields, code in zip(new, left_out(asked) if asked and left_out else [""] * len(new), strict=True):
             if code:
                 rows.left_out[code] += 1
                 continue
