@@ -6,7 +6,8 @@ BIN := $(VENV)/bin
 JOBS ?= 4
 # Of the fault suite: short or full.
 PROFILE ?= short
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+# Python compiles a module when it first imports the module; compiling all packages doubles the CPU of an installation.
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt
 # Whoever has nothing left to do takes over half of what another has before it.
 PYTEST = $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 # Some environments keep Python from keeping what it compiled: every process of the tests would compile all it imports.
@@ -15,8 +16,9 @@ unexport PYTHONDONTWRITEBYTECODE
 RUNS := $(VENV)/.runs
 READY := $(VENV)/.ready
 SITE := $(VENV)/.site
+RELEASE := $(VENV)/.release
 
-.PHONY: demo test test-fast check format docs site rehearsal faults bench clean help prometheus
+.PHONY: demo test test-fast check format docs site release rehearsal pictures fuzz faults bench clean help prometheus chromium
 
 help:            ## list the verbs
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -24,7 +26,7 @@ help:            ## list the verbs
 demo: $(RUNS)    ## a campaign leaves at exactly the pace its keys allow, through 429s, 503s and a killed worker
 	@$(BIN)/python -m paceline_sandbox.demo $(ARGS)
 
-test: $(READY) prometheus ## all tests
+test: $(READY) prometheus chromium ## all tests
 	$(PYTEST) $(ARGS)
 
 test-fast: $(READY) ## unit tests, scripts, properties and the tutorial, on one kind of server: under a minute
@@ -48,8 +50,19 @@ docs: $(READY)   ## reference pages and dashboards, made from models, settings a
 site: $(SITE)    ## the documents as a web site, in build/site/html; a dead link is an error
 	$(BIN)/python -m docs.build_site
 
+release: $(RELEASE) ## wheel, sdist and bill of materials in build/release: built twice, the same byte for byte, and checked
+	$(BIN)/python -m deploy.release
+
 rehearsal: $(READY) prometheus ## incidents on a small fleet for four minutes: every query of the dashboards is asked of a real Prometheus
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m deploy.rehearsal $(ARGS)
+
+fuzz: $(READY)   ## 1,000,000 broker messages, 100,000 records, receipts, answers and files each, at random: hours
+	$(BIN)/python -m pytest -n 2 --hypothesis-profile=long tests/unit/test_fuzz.py \
+		tests/scripts/test_records.py::test_random_records_do_no_harm \
+		tests/system/test_hostile_broker.py::test_random_messages_do_no_harm $(ARGS)
+
+pictures: $(READY) chromium ## docs/images: each page of the console and of the sandbox, by a real browser (a minute)
+	$(BIN)/python -m deploy.pictures $(ARGS)
 
 faults: $(READY) ## workers, servers and networks fail; at most five minutes, PROFILE=full takes hours
 	$(BIN)/python -m tests.faults --profile $(PROFILE) --jobs 2 $(ARGS)
@@ -61,8 +74,14 @@ bench: $(READY)  ## figures for the bars of docs/benchmarks.md
 	$(BIN)/python -m benchmarks.pacing
 	$(BIN)/python -m benchmarks.backlog
 	$(BIN)/python -m benchmarks.campaign
+	$(BIN)/python -m benchmarks.suppression
 	$(BIN)/python -m benchmarks.exporter
 	$(BIN)/python -m benchmarks.wanted
+	$(BIN)/python -m benchmarks.gateway
+	$(BIN)/python -m benchmarks.webhooks
+
+chromium:
+	@deploy/chromium/fetch.sh
 
 prometheus: $(READY)
 	@deploy/prometheus/fetch.sh $(BIN)
@@ -78,6 +97,10 @@ $(RUNS): pyproject.toml constraints.txt
 $(READY): $(RUNS)
 	@echo "make: installs what the tests need: pip install -e '.[dev]'"
 	@$(PIP) -e '.[dev]'
+	@touch $@
+
+$(RELEASE): $(READY)
+	@$(PIP) -e '.[release]'
 	@touch $@
 
 $(SITE): $(RUNS)

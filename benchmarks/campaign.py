@@ -245,7 +245,8 @@ def killed(options: argparse.Namespace) -> bool:
             time.sleep(rng.uniform(0.0, 0.9))
             os.kill(victim.pid, signal.SIGKILL)
             victim.wait()
-            cut_at = int(stack.state.campaign(name).get("received", 0))
+            campaign_then = stack.state.campaign(name)
+            cut_at = campaign_then.received if campaign_then else 0
             subprocess.run(arguments, check=True)
             campaign = stack.outbox.find_campaign(name)
             wait_until(partial(all_accepted, campaign), 60, "accepted")

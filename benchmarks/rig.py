@@ -187,7 +187,7 @@ class Rig:
     def wait_until_accepted(self, patience_s: float) -> int:
         """Wait until workers have taken everything into lanes; returns how many records they have not, when patience ends."""
         deadline = time.monotonic() + patience_s
-        while (left := int(self.state.fleet()["inbox"])) and time.monotonic() < deadline:
+        while (left := int(self.state.fleet().inbox)) and time.monotonic() < deadline:
             time.sleep(0.2)
         return left
 
@@ -221,6 +221,18 @@ def at_distance(server: EmbeddedServer, round_trip_ms: tuple[float, float] | Non
 
 
 @contextmanager
+def start_stub(latency_ms: float = 0) -> Iterator[tuple[StubClient, int]]:
+    """The stub of the provider in a process of its own; yields its client and its process id.
+
+    Args:
+        latency_ms: From a call to its answer.
+    """
+    arguments = [sys.executable, "-m", "benchmarks.stub", "--latency-ms", str(latency_ms)]
+    with TemporaryDirectory(prefix="paceline-stub-") as logs, spawn(arguments, {}, Path(logs) / "stub.log") as stub:
+        yield StubClient(stub.wait_for_line(r"listening on (http://\S+)")[1]), stub.pid
+
+
+@contextmanager
 def rigged(
     *,
     workers: int,
@@ -244,9 +256,7 @@ def rigged(
     with ExitStack() as stack:
         logs = Path(stack.enter_context(TemporaryDirectory(prefix="paceline-rig-")))
         state_server = stack.enter_context(start_server(server))
-        arguments = [sys.executable, "-m", "benchmarks.stub", "--latency-ms", str(latency_ms)]
-        stub = stack.enter_context(spawn(arguments, {}, logs / "stub.log"))
-        origin = stub.wait_for_line(r"listening on (http://\S+)")[1]
+        stub, stub_pid = stack.enter_context(start_stub(latency_ms))
         outbox = stack.enter_context(Outbox(broker_url=state_server.url))
         client = connect(
             state_server.url, answer_timeout_s=_TIMEOUT_S
@@ -255,10 +265,10 @@ def rigged(
         variables = {
             "PACELINE_BROKER_URL": stack.enter_context(at_distance(state_server, round_trip_ms)),
             "PACELINE_SECRET_KEY": secret,
-            "PACELINE_API_BASE": f"{origin}/open",
+            "PACELINE_API_BASE": f"{stub.origin}/open",
             **environment,
         }
-        rig = Rig(state_server, StubClient(origin), stub.pid, outbox, client, State(client), secret, variables, stack)
+        rig = Rig(state_server, stub, stub_pid, outbox, client, State(client), secret, variables, stack)
         for _ in range(workers):
             rig.start_worker()
         for number in range(busy_loops):

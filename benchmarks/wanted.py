@@ -65,7 +65,7 @@ def at_rest(waiting: int) -> list[int]:
         said = [wanted(stack)]
         rows = ({"to": f"+4915{number:09d}"} for number in range(waiting))
         stack.outbox.start_campaign("all", account="slow", sender="+15550100001", template="Hello", recipients=rows)
-        while (found := stack.state.account("slow")) and int(found["counts"].get("inbox", 0)):
+        while (picture := stack.state.account("slow")) and picture.counts.get("inbox"):
             time.sleep(0.5)
         said.append(wanted(stack))
     print(f"idle: {said[0]} wanted; one account at 10/minute, {waiting:,} waiting: {said[1]} wanted")

@@ -7,7 +7,7 @@ from deploy.grafana.panels import (
     BREAKER,
     GOOD,
     PAUSED,
-    PER_SECOND,
+    PER_MINUTE,
     SECONDS,
     SHARE,
     SPAN,
@@ -121,18 +121,18 @@ def _now() -> Section:
 
 
 def _pace() -> Section:
-    limit = _own("paceline_rate_limit_per_second")
+    limit = f"{_own('paceline_rate_limit_per_second')} * 60"
     lateness = "paceline_slot_lateness_seconds"
     return Section(
         "Pace",
         [
             graph(
                 "Calls allowed and made",
-                "What the limit allows a second, and the calls that workers made. After a 429 or an outage fewer are allowed for a "
-                "while.",
+                "Calls that the limit allows a minute, and calls that workers made. After a 429 or an outage fewer are "
+                "allowed for a while.",
                 Query(limit, "allowed"),
                 Query(rate("paceline_provider_requests_total", where=_THIS), "made"),
-                unit=PER_SECOND,
+                unit=PER_MINUTE,
                 empty=_UNNAMED,
             ),
             graph(
@@ -149,7 +149,7 @@ def _pace() -> Section:
                 "Times an operation was told 'not now' without spending an attempt: throttled by the provider, sender "
                 "busy, paused.",
                 Query(rate("paceline_deferrals_total", "reason", where=_THIS), "{{reason}}"),
-                unit=PER_SECOND,
+                unit=PER_MINUTE,
                 width=8,
                 stacked=True,
             ),
@@ -158,7 +158,7 @@ def _pace() -> Section:
                 "Attempts that failed and will be repeated, and calls beyond an operation's first: steps, waits, look-ups.",
                 Query(rate("paceline_retries_total", "reason", where=_THIS), "retry: {{reason}}"),
                 Query(rate("paceline_operation_steps_total", "reason", where=_THIS), "further call: {{reason}}"),
-                unit=PER_SECOND,
+                unit=PER_MINUTE,
                 width=8,
                 stacked=True,
             ),
@@ -216,10 +216,10 @@ def _outcomes() -> Section:
         "Outcomes",
         [
             graph(
-                "Outcomes per second",
+                "Outcomes per minute",
                 "What became of this account's operations.",
                 Query(rate("paceline_operations_settled_total", "outcome", where=_THIS), "{{outcome}}"),
-                unit=PER_SECOND,
+                unit=PER_MINUTE,
                 width=6,
                 stacked=True,
             ),
@@ -227,7 +227,7 @@ def _outcomes() -> Section:
                 "Answers by code",
                 "The provider's answers; a word where there was none. 401 and 403 suspend the account, 402 too until it is paid.",
                 Query(rate("paceline_provider_requests_total", "code", where=_THIS), "{{code}}"),
-                unit=PER_SECOND,
+                unit=PER_MINUTE,
                 width=6,
                 stacked=True,
             ),
@@ -235,16 +235,16 @@ def _outcomes() -> Section:
                 "Taken in by kind",
                 "New operations of this account.",
                 Query(rate("paceline_operations_accepted_total", "kind", where=_THIS), "{{kind}}"),
-                unit=PER_SECOND,
+                unit=PER_MINUTE,
                 width=6,
                 stacked=True,
             ),
             graph(
-                "Receipts per second",
+                "Receipts per minute",
                 "Messages that were sent, received or read for the first time, where receipts are taken. Accepted and never "
                 "sent: the phone may not be connected.",
                 Query(rate("paceline_receipts_total", "status", where=_THIS), "{{status}}"),
-                unit=PER_SECOND,
+                unit=PER_MINUTE,
                 width=6,
             ),
         ],

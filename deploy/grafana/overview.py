@@ -1,4 +1,4 @@
-"""The dashboard an operator looks at first: is all well, and if not, where."""
+"""The dashboard an operator looks at first: what is wrong, and where."""
 
 from deploy.grafana import pages, sdk
 from deploy.grafana.pages import Section
@@ -7,7 +7,7 @@ from deploy.grafana.panels import (
     BAD_FROM_1,
     BREAKER,
     GOOD,
-    PER_SECOND,
+    PER_MINUTE,
     SECONDS,
     SHARE,
     SPAN,
@@ -17,10 +17,11 @@ from deploy.grafana.panels import (
     Column,
     Query,
     graph,
+    labels_table,
     stat,
     table,
 )
-from deploy.grafana.promql import NAMED, each, or_none, or_zero, quantile, rate, top, total
+from deploy.grafana.promql import NAMED, each, or_none, or_zero, quantile, rate, select, top, total
 
 _BACKLOG = "paceline_backlog_operations"
 _BACKLOG_BY_ACCOUNT = total(_BACKLOG, "account", "priority", by="account", where=NAMED)
@@ -33,8 +34,8 @@ def page() -> sdk.dashboard.Dashboard:
     """The whole dashboard."""
     return pages.page(
         pages.OVERVIEW,
-        "Is all well, and if not, where: all accounts, campaigns and workers together.",
-        [_health(), _sending(), _waiting(), _accounts(), _campaigns(), _workers()],
+        "What is wrong, and where: all accounts, campaigns and workers together.",
+        [_wrong(), _health(), _sending(), _waiting(), _accounts(), _campaigns(), _workers()],
         annotations=(
             pages.pauses(),
             pages.suspensions(),
@@ -43,6 +44,54 @@ def page() -> sdk.dashboard.Dashboard:
             pages.breaker(),
             pages.new_release(),
         ),
+    )
+
+
+def _why(metric: str, why: str, *labels: str, where: str = NAMED) -> str:
+    """1 for each account about which a gauge is above zero, with the reason as label ``why``."""
+    found = f"max by ({', '.join(('account', *labels))}) ({select(metric, where)}) > bool 0 == 1"
+    source, pattern = (labels[0], "(.*)") if labels else ("", "")
+    return f'max by (account, why) (label_replace({found}, "why", "{why}", "{source}", "{pattern}"))'
+
+
+def _in_trouble() -> str:
+    """Accounts that something keeps from sending, or whose messages need a person; one series for each reason."""
+    broken = (
+        'label_replace(max by (scope) (paceline_breaker_open{scope!="provider"}) > bool 0 == 1, '
+        '"account", "$1", "scope", "(.*)")'
+    )
+    reasons = (
+        _why("paceline_account_suspended", "suspended: $1", "reason"),
+        _why("paceline_account_paused", "paused: 2Chat answered 429"),
+        f'max by (account, why) (label_replace({broken}, "why", "breaker open: 2Chat fails", "", ""))',
+        _why("paceline_held_operations", "messages are held"),
+        _why("paceline_backlog_late_operations", "messages will expire"),
+    )
+    return " or ".join(reasons)
+
+
+def _wrong() -> Section:
+    firing = 'max by (alertname, severity, account, campaign) (ALERTS{alertstate="firing", alertname!="Watchdog"})'
+    return Section(
+        "What is wrong?",
+        [
+            labels_table(
+                "Alerts that fire",
+                "Each alert has a runbook of its name: what users feel, where to look, what to do first.",
+                firing,
+                {"alertname": "Alert", "severity": "Severity", "account": "Account", "campaign": "Campaign"},
+                links={"Alert": pages.RUNBOOK_OF_ROW, "Account": pages.ACCOUNT_OF_ROW},
+                empty="No alert fires",
+            ),
+            labels_table(
+                "Accounts in trouble",
+                "Accounts that do not send, or whose messages wait for a person, and why. The first 50.",
+                f"topk(50, {_in_trouble()})",
+                {"account": "Account", "why": "Why"},
+                links={"Account": pages.ACCOUNT_OF_ROW},
+                empty="No account is in trouble",
+            ),
+        ],
     )
 
 
@@ -142,19 +191,21 @@ def _health() -> Section:
 
 def _sending() -> Section:
     limit = "paceline_rate_limit_per_second"
-    with_work = f"{each(limit, 'account')} and on (account) {total(_BACKLOG, 'account', 'priority', by='account')} > 0"
+    with_work = (
+        f"{each(limit, 'account')} * 60 and on (account) {total(_BACKLOG, 'account', 'priority', by='account')} > 0"
+    )
     return Section(
         "Sending: details of one account",
         [
             graph(
-                "Sent per second against allowed",
+                "Sent per minute against allowed",
                 "Calls of the provider, what all accounts together may send, and what those with a backlog may. Sent should "
                 "follow the last one: far below it, look at pauses, breakers, workers. Accounts without a series of their own "
                 "count as one.",
                 Query(rate("paceline_provider_requests_total"), "sent"),
-                Query(or_zero(total(limit, "account")), "allowed, all accounts"),
+                Query(or_zero(f"{total(limit, 'account')} * 60"), "allowed, all accounts"),
                 Query(or_zero(f"sum({with_work})"), "allowed, accounts with a backlog"),
-                unit=PER_SECOND,
+                unit=PER_MINUTE,
             ),
             graph(
                 "Rate used, top 10",
@@ -167,11 +218,11 @@ def _sending() -> Section:
                 empty="No account exists, or the state is not read",
             ),
             graph(
-                "Outcomes per second",
+                "Outcomes per minute",
                 "What became of operations. Accepted by the provider is the good one; expired means that validity was too short "
                 "for the rate.",
                 Query(rate("paceline_operations_settled_total", "outcome"), "{{outcome}}"),
-                unit=PER_SECOND,
+                unit=PER_MINUTE,
                 width=6,
                 stacked=True,
             ),
@@ -179,7 +230,7 @@ def _sending() -> Section:
                 "Answers by code",
                 "Answers of the provider; a word where there was none (timeout, connect). 429 should hardly be seen.",
                 Query(rate("paceline_provider_requests_total", "code"), "{{code}}"),
-                unit=PER_SECOND,
+                unit=PER_MINUTE,
                 width=6,
                 stacked=True,
             ),
@@ -188,14 +239,14 @@ def _sending() -> Section:
                 "New operations, and operations that got their outcome. Taken in above settled: the backlog grows.",
                 Query(rate("paceline_operations_accepted_total"), "taken in"),
                 Query(rate("paceline_operations_settled_total"), "settled"),
-                unit=PER_SECOND,
+                unit=PER_MINUTE,
                 width=6,
             ),
             graph(
-                "Receipts per second",
+                "Receipts per minute",
                 "Messages that were sent, received or read for the first time, where receipts are taken (paceline receipts).",
                 Query(rate("paceline_receipts_total", "status"), "{{status}}"),
-                unit=PER_SECOND,
+                unit=PER_MINUTE,
                 width=6,
             ),
         ],
@@ -240,7 +291,9 @@ def _waiting() -> Section:
                 "The 20 with most to send, and how they are getting on. A name leads to the account's dashboard.",
                 [
                     Column("Backlog", _LARGEST),
-                    Column("Allowed", _of_largest(each("paceline_rate_limit_per_second", "account")), PER_SECOND),
+                    Column(
+                        "Allowed", _of_largest(f"{each('paceline_rate_limit_per_second', 'account')} * 60"), PER_MINUTE
+                    ),
                     Column("Rate used", _of_largest(each("paceline_rate_used_ratio", "account")), SHARE),
                     Column("Oldest", _of_largest(each("paceline_backlog_oldest_age_seconds", "account")), SPAN),
                     Column("Too late", _of_largest(each("paceline_backlog_late_operations", "account"))),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from deploy.grafana.panels import BAD, SOURCE, WARN
-from deploy.grafana.promql import NAMED, each, holds, select, total
+from deploy.grafana.promql import ANNOTATION_STEP, NAMED, begins, each, holds, select, total
 from deploy.grafana.sdk import Builder, boards, common, dashboard
 
 # In addresses that people keep: never change one.
@@ -31,6 +31,11 @@ ACCOUNTS: Final = (
     + "}, account)"
 )
 CAMPAIGNS: Final = "label_values(paceline_campaign_state, campaign)"
+
+
+# Prometheus' alerts carry the address of their runbook; a table of alerts has their names only.
+RUNBOOKS: Final = "https://paceline.example/deploy/runbooks"
+RUNBOOK_OF_ROW: Final = f"{RUNBOOKS}/${{__data.fields.Alert}}.md"
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,31 +117,31 @@ def choice(name: str, label: str, description: str, query: str) -> boards.QueryV
 
 
 def pauses(where: str = "") -> boards.AnnotationQuery:
-    """While the provider's 429 keeps accounts, or the one chosen, waiting."""
-    paused = f"max_over_time({select('paceline_account_paused', where)}[$__rate_interval])"
+    """When the provider's 429 begins to keep accounts, or the one chosen, waiting."""
+    paused = f"max_over_time({select('paceline_account_paused', where)}[$__rate_interval]"
     return _annotation(
         "Paused by the provider",
-        holds(f"max({paused})"),
+        begins(lambda offset: f"max({paused}{offset}))"),
         WARN,
         "The provider answered 429: nothing of the account leaves until the time it named.",
     )
 
 
 def suspensions(where: str = "") -> boards.AnnotationQuery:
-    """While accounts, or the one chosen, are suspended, by reason."""
+    """When accounts, or the one chosen, are suspended, by reason."""
     return _annotation(
         "Suspended",
-        holds(each("paceline_account_suspended", "reason", where=where)),
+        begins(lambda offset: each("paceline_account_suspended", "reason", where=where, offset=offset)),
         BAD,
         "An account is suspended ({{reason}}): its backlog stays, nothing of it leaves.",
     )
 
 
 def campaign_pauses(where: str) -> boards.AnnotationQuery:
-    """While campaigns, or the one chosen, are paused."""
+    """When campaigns, or the one chosen, are paused."""
     return _annotation(
         "Campaign paused",
-        holds(each("paceline_campaign_state", "campaign", where=where)),
+        begins(lambda offset: each("paceline_campaign_state", "campaign", where=where, offset=offset)),
         WARN,
         "Campaign {{campaign}} is paused: by hand, or by itself after too many rejections.",
     )
@@ -153,8 +158,7 @@ def held_and_released(
         where: matchers.
     """
     now = total(metric, *labels, where=where)
-    # A step back: what an interval before was shown has changed since.
-    before = f"sum (max by ({', '.join(labels)}) ({select(metric, where)} offset $__rate_interval))"
+    before = f"sum (max by ({', '.join(labels)}) ({select(metric, where)} offset {ANNOTATION_STEP}))"
     return (
         _annotation("Held", holds(f"({now} - {before})"), WARN, "Outcomes nobody can know: a person has to decide."),
         _annotation("Released", holds(f"({before} - {now})"), "blue", "Held operations were released or dropped."),
@@ -162,10 +166,10 @@ def held_and_released(
 
 
 def breaker() -> boards.AnnotationQuery:
-    """While the provider's breaker is open."""
+    """When the provider's breaker opens."""
     return _annotation(
         "Provider's breaker open",
-        holds(each("paceline_breaker_open", where='scope="provider"')),
+        begins(lambda offset: each("paceline_breaker_open", where='scope="provider"', offset=offset)),
         BAD,
         "The provider does not work: nothing leaves but a probe from time to time.",
     )
@@ -185,8 +189,7 @@ def new_release() -> boards.AnnotationQuery:
 
 def _annotation(name: str, expr: str, color: str, text: str) -> boards.AnnotationQuery:
     asked = boards.AnnotationQuery().name(name).datasource(SOURCE).enable(enable=True).icon_color(color).expr(expr)
-    # Grafana's own step, 60 s, would miss short ones.
-    return asked.step("10s").title_format(name).text_format(text)
+    return asked.step(ANNOTATION_STEP).title_format(name).text_format(text)
 
 
 def _data_source() -> boards.DatasourceVariable:

@@ -15,13 +15,34 @@ SOURCE: Final = common.DataSourceRef(type_val="prometheus", uid="${datasource}")
 
 # Grafana's names of units.
 COUNT: Final = "locale"  # 12,345: an operator compares with what the command line says
-PER_SECOND: Final = "ops"
+PER_MINUTE: Final = "opm"  # as limits are written
 SECONDS: Final = "s"
 SPAN: Final = "dtdurations"
 FROM_NOW: Final = "dateTimeFromNow"  # of milliseconds since 1970
 SHARE: Final = "percentunit"
 BYTES: Final = "bytes"
 YES_NO: Final = "bool_yes_no"
+
+# Series with a meaning of their own have the same colour on every panel: label of a legend to colours of its values.
+_OUTCOMES: Final[Mapping[str, Sequence[str]]] = {
+    "green": ("accepted",),
+    "red": ("rejected",),
+    "dark-red": ("dead",),
+    "purple": ("expired",),
+    "orange": ("held",),
+    "dark-blue": ("suppressed",),
+    "#8e8e8e": ("cancelled", "waiting"),
+    "#c7c7c7": ("scheduled",),
+}
+COLORS: Final[Mapping[str, Mapping[str, Sequence[str]]]] = {
+    "outcome": _OUTCOMES,
+    "state": {**_OUTCOMES, "green": ("accepted", "running"), "orange": ("held", "paused"), "blue": ("uploading",)},
+    "code": {"green": ("2..",), "red": ("4..",), "orange": ("5..",), "dark-red": ("[a-z]+",)},
+    "status": {"blue": ("sent",), "green": ("received", "delivered"), "dark-green": ("read",), "red": ("not_sent",)},
+    "priority": {"blue": ("transactional",), "#8e8e8e": ("bulk",)},
+}
+# Stands for no series at all, so that a panel is not empty; nobody needs to see the name.
+NO_SERIES: Final = "none"
 
 # Names of colours, never values: Grafana picks the shade for its dark and its light theme.
 NEUTRAL: Final = "text"
@@ -153,6 +174,11 @@ def graph(
         panel.max(most)
     if url:
         panel.override_by_field_type("number", [_links(url)])
+    for label in [label for label in COLORS if any(f"{{{{{label}}}}}" in query.legend for query in queries)]:
+        for color, values in COLORS[label].items():
+            panel.override_by_regexp(f"/^({'|'.join(values)})$/", [_fixed(color)])
+    if any(f'"{NO_SERIES}"' in query.expr for query in queries):
+        panel.override_by_name(NO_SERIES, [_hidden()])
     return panel
 
 
@@ -216,6 +242,46 @@ def table(
     return panel.sort_by([options.TableSortByFieldState().display_name(columns[0].name).desc(desc=True)])
 
 
+def labels_table(
+    title: str,
+    description: str,
+    expr: str,
+    headings: Mapping[str, str],
+    *,
+    links: Mapping[str, str],
+    width: int = 12,
+    empty: str,
+) -> tables.Panel:
+    """One row for each series of an expression, as it is now: its labels, without its value.
+
+    Args:
+        title: Of the panel.
+        description: Facts an operator should know.
+        expr: Gives the series.
+        headings: Label to the heading of its column, from left to right.
+        links: Heading to the address to which a click leads.
+        width: Of 24.
+        empty: Words in place of rows.
+    """
+    panel = _begin(tables.Panel(), title, description, COUNT, empty).span(width).height(8)
+    (query,) = _targets([Query(expr)])
+    panel.with_target(query.instant().format(PromQueryFormat.TABLE))
+    order = {label: place for place, label in enumerate(headings)}
+    panel.with_transformation(
+        dashboard.DataTransformerConfig(
+            id_val="organize",
+            options={
+                "excludeByName": {"Time": True, "Value": True},
+                "renameByName": dict(headings),
+                "indexByName": order,
+            },
+        )
+    )
+    for heading, url in links.items():
+        panel.override_by_name(heading, [_links(url)])
+    return panel.sort_by([options.TableSortByFieldState().display_name(next(iter(headings.values()))).desc(desc=False)])
+
+
 def _begin(panel: P, title: str, description: str, unit: str, empty: str) -> P:
     panel.title(title).description(description).unit(unit).datasource(SOURCE)
     if empty:
@@ -252,3 +318,11 @@ def _mapping(words: Words) -> dashboard.ValueMap:
 
 def _links(url: str) -> dashboard.DynamicConfigValue:
     return dashboard.DynamicConfigValue(id_val="links", value=[{"title": "Show its dashboard", "url": url}])
+
+
+def _fixed(color: str) -> dashboard.DynamicConfigValue:
+    return dashboard.DynamicConfigValue(id_val="color", value={"mode": "fixed", "fixedColor": color})
+
+
+def _hidden() -> dashboard.DynamicConfigValue:
+    return dashboard.DynamicConfigValue(id_val="custom.hideFrom", value={"legend": True, "tooltip": True, "viz": True})

@@ -4,6 +4,7 @@ Gauges of the state come from the exporter. They are read with ``max by (their l
 there is for a moment while one replaces the other, doubles nothing. Counters come from workers and are summed.
 """
 
+from collections.abc import Callable
 from typing import Final
 
 # 0 while the exporter reads the state, nothing while it does not: "none" must not be shown by one who cannot know.
@@ -13,15 +14,19 @@ KNOWN_ZERO: Final = "max(paceline_state_up == 1) * 0"
 NAMED: Final = 'account!="other"'
 
 
+# How finely Grafana looks for annotations; its own step, 60 s, would miss short ones.
+ANNOTATION_STEP: Final = "10s"
+
+
 def select(metric: str, where: str = "") -> str:
     """A metric, or those of its series to which the matchers apply."""
     return f"{metric}{{{where}}}" if where else metric
 
 
-def each(metric: str, *labels: str, where: str = "") -> str:
+def each(metric: str, *labels: str, where: str = "", offset: str = "") -> str:
     """A gauge of the state by these labels, whoever exported it; without labels the largest value there is."""
     by = f" by ({', '.join(labels)})" if labels else ""
-    return f"max{by} ({select(metric, where)})"
+    return f"max{by} ({select(metric, where)}{offset})"
 
 
 def total(metric: str, *labels: str, by: str = "", where: str = "") -> str:
@@ -43,9 +48,9 @@ def or_zero(expr: str) -> str:
 
 
 def rate(counter: str, *labels: str, where: str = "") -> str:
-    """Events a second on all workers; without labels 0 where none was ever counted."""
+    """Events a minute on all workers; without labels 0 where none was ever counted."""
     by = f" by ({', '.join(labels)})" if labels else ""
-    summed = f"sum{by} (rate({select(counter, where)}[$__rate_interval]))"
+    summed = f"sum{by} (rate({select(counter, where)}[$__rate_interval])) * 60"
     return or_none(summed, labels[0]) if labels else f"{summed} or vector(0)"
 
 
@@ -59,6 +64,15 @@ def quantile(share: float, histogram: str, *labels: str, where: str = "") -> str
     by = ", ".join(("le", *labels))
     buckets = select(f"{histogram}_bucket", where)
     return f"histogram_quantile({share}, sum by ({by}) (rate({buckets}[$__rate_interval]))) >= 0"
+
+
+def begins(expr: Callable[[str], str]) -> str:
+    """1 at the moment from which something holds, so that an annotation is a line and not a band.
+
+    Args:
+        expr: Given an offset for its selectors ("" or " offset 10s"), the expression that is above zero while it holds.
+    """
+    return f"{holds(expr(''))} unless {holds(expr(f' offset {ANNOTATION_STEP}'))}"
 
 
 def top(number: int, expr: str) -> str:

@@ -1,7 +1,7 @@
 """The section about webhooks out, where `paceline hooks run` runs."""
 
 from deploy.grafana.pages import Section
-from deploy.grafana.panels import PER_SECOND, SECONDS, SPAN, Column, Query, graph, table
+from deploy.grafana.panels import PER_MINUTE, SECONDS, SPAN, Column, Query, graph, table
 from deploy.grafana.promql import each, or_none, quantile, rate, top
 
 _NONE = "No hook is served"
@@ -14,10 +14,10 @@ def section() -> Section:
         "Webhooks out",
         [
             graph(
-                "Events posted per second",
+                "Events posted per minute",
                 "By how each request ended. Receivers that answer anything but 2xx get the event again; 410 disables the hook.",
                 Query(rate("paceline_hook_requests_total", "result"), "{{result}}"),
-                unit=PER_SECOND,
+                unit=PER_MINUTE,
                 width=8,
                 stacked=True,
             ),

@@ -7,7 +7,7 @@ from deploy.grafana.panels import (
     BYTES,
     GOOD,
     ON,
-    PER_SECOND,
+    PER_MINUTE,
     SECONDS,
     SHARE,
     UP,
@@ -209,7 +209,7 @@ def _slots() -> Section:
                 "Operations that were late for the slot they were granted, and are sent all the same. Many while more is due "
                 "than the fleet can send; else workers are too busy, or the state server is slow.",
                 Query(rate("paceline_slots_moved_total"), "moved"),
-                unit=PER_SECOND,
+                unit=PER_MINUTE,
             ),
             graph(
                 "Lateness of the fleet",
@@ -222,7 +222,7 @@ def _slots() -> Section:
                 "Operations that were granted to a worker and begun by nobody in time: it died, or the broker lost the hint. "
                 "Nothing is lost by it but time.",
                 Query(rate("paceline_leases_given_back_total"), "given back"),
-                unit=PER_SECOND,
+                unit=PER_MINUTE,
             ),
         ],
     )
@@ -254,14 +254,14 @@ def _processes() -> Section:
                 "What became of receipts. `forbidden`: an old address, or somebody who tries; `unavailable`: the state server "
                 "did not answer; many `unknown`: of another installation.",
                 Query(rate("paceline_receipt_requests_total", "result"), "{{result}}"),
-                unit=PER_SECOND,
+                unit=PER_MINUTE,
                 width=6,
             ),
             graph(
                 "Broker messages refused",
                 "What lay in the broker and was no hint of ours, by reason. Workers throw it away; somebody else writes there.",
                 Query(rate("paceline_broker_messages_refused_total", "reason"), "{{reason}}"),
-                unit=PER_SECOND,
+                unit=PER_MINUTE,
                 width=6,
             ),
             graph(
@@ -269,7 +269,7 @@ def _processes() -> Section:
                 "Operations, campaigns and API keys that are not what a worker accepted, by reason: somebody writes into "
                 "state. Nothing of it is sent.",
                 Query(rate("paceline_tampering_refused_total", "reason"), "{{reason}}"),
-                unit=PER_SECOND,
+                unit=PER_MINUTE,
                 width=6,
             ),
         ],

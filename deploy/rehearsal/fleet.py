@@ -133,7 +133,7 @@ class Fleet:
         settings = Settings(broker_url=self.stack.url, state_url=self.stack.url)
         self._outbox = self._exit.enter_context(Outbox(settings=settings))
         joined = len(self._workers)
-        self.stack.wait_until(lambda: self._outbox.state.fleet()["workers"] == joined, "the workers to join the fleet")
+        self.stack.wait_until(lambda: self._outbox.state.fleet().workers == joined, "the workers to join the fleet")
         self.wait_until_seen()
 
     def _stop(self) -> None:

@@ -51,7 +51,7 @@ ACCOUNT_KEYS = {
     "outcomes",
     "lanes",
 }
-LANE_KEYS = {"sender", "transactional", "bulk", "parked", "in_flight", "paused_until", "oldest_at"}
+LANE_KEYS = {"sender", "transactional", "bulk", "parked", "in_flight", "paused_until", "paused_because", "oldest_at"}
 
 
 def test_add_reads_the_key_from_stdin(cli: Cli, server: EmbeddedServer) -> None:

@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 
 from paceline.errors import InvalidOperation, PacelineError
-from paceline.inbox.record import microseconds
 from paceline.operations.requests import merged
 from paceline.state import connect
 from paceline.state.calls import State
 from paceline.testing import AsyncRecordingOutbox, RecordingOutbox
+from paceline.times import microseconds
 from tests.cli.conftest import PROGRAM, SENDER, Cli, Inbox, Worker, campaign_arguments, people
 from tests.support.workbooks import workbook
 
@@ -37,7 +37,9 @@ def start(cli: Cli, file: Path, *options: str, template: str = "Hi {name}", name
 def messages(inbox: Inbox, name: str = "spring") -> Messages:
     """What a worker would send: each operation once, in the order of the upload."""
     client = connect(inbox.url)
-    template = json.loads(State(client).campaign(name)["p"])
+    campaign = State(client).campaign(name)
+    assert campaign
+    template = json.loads(campaign.template)
     client.close()
     rows = {row["id"]: row for record in inbox.records if record.get("campaign") == name for row in record["rows"]}
     filled = [(row["to"], merged(template, json.loads(row["p"]))) for row in rows.values()]

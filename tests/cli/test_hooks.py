@@ -32,7 +32,7 @@ def test_a_secret_is_shown_once(cli: Cli, server: EmbeddedServer) -> None:
     shown = cli("hooks", "show", said[0].split()[0]).out + cli("hooks", "list").out + cli("hooks", "list", "--json").out
     assert said[1] not in shown
     with redis.Redis.from_url(server.url) as client:
-        read = {b"string": client.get, b"hash": client.hgetall, b"set": client.smembers}
+        read = {b"string": client.get, b"hash": client.hgetall, b"set": client.smembers, b"stream": client.xrange}
         kept = [read[client.type(key)](key) for key in client.scan_iter()]
     assert said[1] not in str(kept)
 

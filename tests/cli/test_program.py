@@ -95,7 +95,7 @@ def test_help_shows_every_command(cli: Cli, arguments: list[str]) -> None:
     answer = cli(*arguments)
     assert (answer.code, answer.err) == (0, "")
     own = ("send", "delete", "story", "profile", "group", "template", "waba", "sms", "number", "campaign")
-    for command in (*own, "status", "explain", "audit", "secret", "accounts", "unknown", "demo"):
+    for command in (*own, "status", "explain", "audit", "secret", "accounts", "held", "health", "worker", "demo"):
         assert f"  {command} " in answer.out
 
 

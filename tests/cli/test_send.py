@@ -189,7 +189,7 @@ def test_status_and_explain_of_a_waiting_message(cli: Cli, acme: str, worker: Wo
     assert status.keys() == {
         "id", "state", "account", "campaign", "kind", "accepted_at", "settled_at", "attempts", "message_uuid", "group_uuid",
         "code", "words", "expected_at", "why", "metadata", "result", "history", "receipt", "sender", "to", "idempotency_key",
-        "key",
+        "key", "exempt",
     }  # fmt: skip
     assert (status["id"], status["state"], status["kind"]) == (ids[2], "waiting", "message.to_number")
     explained = cli("explain", ids[2], "--json").json

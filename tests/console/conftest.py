@@ -28,7 +28,7 @@ from tests.doors.exam import Loop, Worker
 __all__ = ["server"]
 
 SENDER, RECIPIENT = "+15550100001", "+15550100002"
-EVERYTHING = "read,send,campaigns,operate,numbers"
+EVERYTHING = "read,send,campaigns,operate,numbers,suppress"
 
 
 class Transport(httpx.BaseTransport):

@@ -4,6 +4,7 @@ import logging
 
 import pytest
 
+from paceline import history
 from tests.console.conftest import RECIPIENT, SENDER, Console, Person
 
 PEOPLE = b"to,name\n+15550200001,Ada\n+15550200002,Bob\n+15550200003,\n+15550200004,Dan\nnobody,Eve\n"
@@ -51,11 +52,13 @@ def test_a_campaign_is_started_paused_changed_resumed_and_cancelled(console: Con
     person.post(
         "/campaigns/spring/change", rate="5/minute", window="Mon-Fri 09:00-18:00 UTC", weight="3", auto_pause="0"
     )
-    fields = console.worker.plain.campaign("spring")
-    assert ("5/minute", "3", "0") == (fields["rate"], fields["weight"], fields["auto_pause"])
+    campaign = console.worker.plain.campaign("spring")
+    assert campaign
+    assert ("5/minute", 3, 0) == (campaign.rate, campaign.weight, campaign.auto_pause)
     person.post("/campaigns/spring/change", rate="", window="")
-    fields = console.worker.plain.campaign("spring")
-    assert (None, None, "3") == (fields.get("rate"), fields.get("window"), fields["weight"])
+    campaign = console.worker.plain.campaign("spring")
+    assert campaign
+    assert ("", "", 3) == (campaign.rate, campaign.window, campaign.weight)
     person.post("/campaigns/spring/resume")
     assert "running" == _state(console)[0]
     assert '<strong class="num">4</strong> messages are not sent' in person.page("/campaigns/spring/cancel")
@@ -69,7 +72,6 @@ def test_a_campaign_waits_for_approval(console: Console, person: Person) -> None
     """Nothing leaves before; another person approves it."""
     person.upload(PEOPLE, act="upload", **FORM)
     console.worker.accept()
-    assert "paused" == _state(console)[0]
     assert "waits for approval" in person.page("/campaigns/spring")
     other = console.signed_in("read,campaigns")
     assert "Approve and start" in other.page("/campaigns/spring")
@@ -147,9 +149,9 @@ def test_an_account_is_suspended_and_resumed(console: Console, person: Person) -
     assert "number under review" in person.page("/accounts/acme")
     assert 422 == person.post("/accounts/acme/suspend", reason="x" * 161).status_code
     person.post("/accounts/acme/resume")
-    found = console.worker.plain.account("acme")
-    assert found is not None
-    assert not found["account"].get("suspended")
+    picture = console.worker.plain.account("acme")
+    assert picture is not None
+    assert picture.account.suspended is None
 
 
 def test_held_operations_are_released_or_dropped(console: Console, person: Person) -> None:
@@ -197,13 +199,38 @@ def test_a_waiting_message_is_cancelled(console: Console, person: Person) -> Non
     assert 409 == person.post(f"/operations/{done}/cancel").status_code
 
 
+def test_numbers_are_suppressed_and_taken_off(console: Console, person: Person) -> None:
+    """On the list of an account or of all; looked up; wrong numbers are told; only with the scope, only what one may see."""
+    assert "The list is empty" in person.page("/suppression")
+    answer = person.post(
+        "/suppression", account="acme", act="add", numbers="+15550200001, +15550200002", reason="asked"
+    )
+    assert "/console/suppression?said=suppressed&n=2" == answer.headers["location"]
+    text = person.page("/suppression", 200, account="acme", number="+15550200002")
+    assert (True, True) == ("+15550200001" in text, "is suppressed since" in text)
+    assert "is not suppressed" in person.page("/suppression", 200, account="*", number="+15550200002")
+    assert 'role="alert"' in person.page("/suppression", 200, account="acme", number="nobody")
+    answer = person.post("/suppression", account="acme", act="remove", numbers="+15550200001")
+    assert "/console/suppression?said=unsuppressed&n=1" == answer.headers["location"]
+    for numbers in ("", "nobody", "+15550200001 " * 1001):
+        assert 422 == person.post("/suppression", account="*", act="add", numbers=numbers).status_code
+    other = console.signed_in("read,suppress", "other")
+    assert "Choose a list" in other.page("/suppression")
+    for account in ("acme", "*"):
+        other.page("/suppression", 404, account=account)
+        assert 404 == other.post("/suppression", account=account, act="add", numbers=RECIPIENT).status_code
+    reader = console.signed_in("read")
+    assert "+155••••••02" in reader.page("/suppression", 200, account="acme")
+    assert 403 == reader.post("/suppression", account="acme", act="remove", numbers=RECIPIENT).status_code
+
+
 def test_every_act_is_written_down(console: Console, person: Person, caplog: pytest.LogCaptureFixture) -> None:
     """Who, what, on what; never a number, a text or a token."""
     caplog.set_level(logging.INFO, "paceline.console.audit")
     token = console.token()
     console.app.post("/console/sign-in", data={"token": token})
     person.form_key = ""
-    person.post("/accounts/acme/suspend", reason="+15550200099 complained")
+    person.post("/accounts/acme/suspend", reason="a customer complained")
     person.post("/accounts/acme/resume")
     held, dead = console.settled("held"), console.settled("rejected", 3)
     person.post("/held", id=held, act="drop")
@@ -213,18 +240,20 @@ def test_every_act_is_written_down(console: Console, person: Person, caplog: pyt
         person.post(f"/campaigns/spring/{verb}")
     person.post("/sign-out")
     lines = [record.getMessage() for record in caplog.records if record.name == "paceline.console.audit"]
+    assert ["sign-in by anna", "accounts suspend acme by anna"] == lines[:2]
+    acts = console.worker.plain.ask(history.reading("-", 100))
     assert [
-        "sign-in by anna",
-        "account suspend acme by anna: done",
-        "account resume acme by anna: done",
-        f"held drop {held} by anna: done",
-        "dead replay 1 operations by anna: done",
-        "campaign start spring by anna: done",
-        "campaign pause spring by anna: done",
-        "campaign resume spring by anna: done",
-        "campaign cancel spring by anna: done",
-        "sign-out by anna",
-    ] == lines
+        ("accounts suspend", "acme", "acme"),
+        ("accounts resume", "acme", "acme"),
+        ("held drop", held, "acme"),
+        ("dead replay", "1 operations", ""),
+        ("campaign start", "spring", "acme"),
+        ("campaign pause", "spring", "acme"),
+        ("campaign resume", "spring", "acme"),
+        ("campaign cancel", "spring", "acme"),
+    ] == [(act.what, act.on, act.account) for act in acts]
+    assert {"console"} == {act.door for act in acts}
+    assert all(act.who.startswith("token anna (") for act in acts)
     assert not any(secret in " ".join(lines) for secret in (token, RECIPIENT, "1555"))
 
 

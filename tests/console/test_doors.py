@@ -24,6 +24,7 @@ PAGES = (
     "/held",
     "/dead",
     "/outcomes",
+    "/suppression",
 )
 
 
@@ -113,9 +114,9 @@ def test_a_form_without_the_sessions_key_does_nothing(console: Console, key: str
     person = console.signed_in()
     answer = person.client.post("/console/accounts/acme/suspend", data={"form_key": key})
     assert (403, True) == (answer.status_code, "does not come from a page of this session" in answer.text)
-    found = console.worker.plain.account("acme")
-    assert found is not None
-    assert "suspended" not in found["account"]
+    picture = console.worker.plain.account("acme")
+    assert picture is not None
+    assert picture.account.suspended is None
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,7 @@ class Worker:
         self._begin = Script("paceline_worker", "begin")
         self._settle = Script("paceline_worker", "settle")
         self._note = Script("paceline_worker", "receipts")
-        self._granted: dict[str, Hint] = {}
+        self.granted: dict[str, Hint] = {}
 
     def accept(self) -> None:
         """Take what is written into its lane."""
@@ -64,13 +64,13 @@ class Worker:
         self.accept()
         self.state.look_at_the_server()
         grants = self.state.grant(most=100, fleet_capacity=100, budget_us=1_000_000)
-        self._granted |= {hint.id: hint for hint in grants.hints}
+        self.granted |= {hint.id: hint for hint in grants.hints}
 
     def settle(self, op_id: str, outcome: Outcome, *, code: str, words: str) -> None:
         """Begin and settle it."""
-        while op_id not in self._granted:
+        while op_id not in self.granted:
             self.attend()
-        hint = self._granted.pop(op_id)
+        hint = self.granted.pop(op_id)
         self._begin.run(self.state.client, "exam", PATIENT_US, PATIENT_US, 0, "0", hint.id, hint.token, 1)
         uuid = f"MSG-{op_id}" if outcome == "accepted" else ""
         verdict = {"verb": "finish", "outcome": outcome, "code": code, "words": words, "uuid": uuid, "elapsed": "0"}

@@ -22,7 +22,7 @@ _CANARIES: Final = (KEY_CANARY, TEXT_CANARY, SECRET)
 SPARE_DESCRIPTORS: Final = 64
 SPARE_MIB: Final = 64.0
 _ALONE: Final = 3
-_ALONE_S: Final = 30.0
+_ALONE_S: Final = 90.0
 
 
 def shown(built: World, fleet: Fleet) -> list[str]:
@@ -37,6 +37,12 @@ def shown(built: World, fleet: Fleet) -> list[str]:
         met = [canary for canary in _CANARIES if canary in text] + ([number[0]] if number else [])
         wrong += [f"{canary} shows in {place}" for canary in met]
     return wrong
+
+
+def while_loaded(built: World, fleet: Fleet) -> list[str]:
+    """What holds of a fleet that still has very much to do: I8, and books that balance."""
+    _, unaccounted = built.outcomes()
+    return shown(built, fleet) + [f"the books do not account for {unaccounted}"] * bool(unaccounted)
 
 
 def left_over(built: World, fleet: Fleet) -> list[str]:

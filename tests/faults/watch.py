@@ -1,7 +1,7 @@
 """Looks at every operation of a run several times a second, and tells of changes that are not legal."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from redis.exceptions import RedisError
@@ -26,7 +26,8 @@ class Watch:
         self._open: dict[str, Seen] = {}
         self._settled: dict[str, Seen] = {}
         self._added: list[str] = []
-        self._wrong: list[str] = []
+        self._wrong: list[tuple[str, str]] = []
+        self._excused: set[str] = set()
         self._over = threading.Event()
         self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -36,6 +37,10 @@ class Watch:
         """Watch one more operation."""
         with self._lock:
             self._added.append(op_id)
+
+    def excuse(self, ids: Iterable[str]) -> None:
+        """Say nothing of operations that the state server was allowed to forget."""
+        self._excused.update(ids)
 
     def close(self) -> None:
         """End the watch."""
@@ -53,7 +58,7 @@ class Watch:
         self._over.set()
         self._thread.join()
         self._look(everything=True)
-        return self._wrong
+        return [f"{op_id}: {why}" for op_id, why in self._wrong if op_id not in self._excused]
 
     def _run(self) -> None:
         while not self._over.wait(_EVERY_S):
@@ -72,7 +77,7 @@ class Watch:
             page = ids[start : start + _PAGE]
             for op_id, seen in zip(page, self._read(page), strict=True):
                 if why := illegal(known[op_id], seen):
-                    self._wrong.append(f"{op_id}: {why}")
+                    self._wrong.append((op_id, why))
                 self._note(op_id, seen)
 
     def _note(self, op_id: str, seen: Seen) -> None:

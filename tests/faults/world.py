@@ -304,6 +304,7 @@ class World:
             return 0
         texts = forgotten(self.sent, self.sandbox.arrivals(), self.forgot_at_s, FORGETS_S)
         kept = [one for one in self.sent if one.text not in texts]
+        self.watch.excuse({one.id for one in self.sent} - {one.id for one in kept})
         number = len(self.sent) - len(kept)
         self.sent = kept
         return number

@@ -1,12 +1,9 @@
 """The HTTP gateway, asked over a real socket: by curl, by hand, and by schemathesis."""
 
-import asyncio
 import json
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,18 +11,15 @@ from typing import Any
 
 import httpx
 import pytest
-import uvicorn
 
 from paceline.gateway import tokens
-from paceline.gateway.app import build
 from paceline.operations import OPERATIONS
-from paceline.settings import Settings
 from paceline.state import questions
 from paceline_sandbox.embedded import EmbeddedServer
 from tests.conftest import Servers, add_account
 from tests.doors.conftest import server
 from tests.doors.exam import Worker
-from tests.support.processes import free_port
+from tests.support.gateway import running
 from tests.support.servers import SERVER_KINDS
 from tests.support.wait import wait_until
 from tests.unit.samples import NEEDED
@@ -61,21 +55,6 @@ class Gateway:
     def client(self, token: str | None = None) -> httpx.Client:
         headers = {"Authorization": f"Bearer {token or self.token()}"}
         return httpx.Client(base_url=self.url, headers=headers, timeout=30)
-
-
-@contextmanager
-def running(url: str, **options: Any) -> Iterator[str]:
-    port = free_port()
-    config = uvicorn.Config(build(Settings(broker_url=url), **options), port=port, log_level="warning", ws="none")
-    served = uvicorn.Server(config)
-    thread = threading.Thread(target=lambda: asyncio.run(served.serve()), daemon=True)
-    thread.start()
-    while not served.started:
-        assert thread.is_alive()
-        threading.Event().wait(0.01)
-    yield f"http://127.0.0.1:{port}"
-    served.should_exit = True
-    thread.join(30)
 
 
 @pytest.fixture(scope="module")
@@ -131,6 +110,29 @@ def test_a_key_is_one_operation_with_one_content(gateway: Gateway) -> None:
     assert "urn:paceline:problem:idempotency-conflict" == other.json()["type"]
     assert first.json()["id"] == other.json()["operation"]
     assert f"/v1/operations/{first.json()['id']}" == first.headers["location"]
+
+
+def test_why_an_operation_waits_is_explained(gateway: Gateway) -> None:
+    """As `paceline explain` does."""
+    with gateway.client() as client:
+        first, second = (client.post("/v1/operations/send-message", json=HELLO).json()["id"] for _ in range(2))
+        assert 404 == client.get(f"/v1/operations/{second}/explain").status_code
+        gateway.worker.accept()
+        told = client.get(f"/v1/operations/{second}/explain").json()
+    assert {"id": second, "state": "waiting", "account": "acme", "ahead": 1, "workers": 0}.items() <= told.items()
+    assert told["why"]
+    assert told["expected_at"]
+    with gateway.client(gateway.token("read", "other")) as client:
+        assert 404 == client.get(f"/v1/operations/{first}/explain").status_code
+
+
+def test_an_account_tells_its_pace(gateway: Gateway) -> None:
+    """In words, and as the header of the IETF draft."""
+    add_account(gateway.worker.state.client, "slow", "10/minute; 1000/day")
+    with gateway.client(gateway.token("read", "slow")) as client:
+        answer = client.get("/v1/accounts/slow")
+    assert "10/minute; 1000/day" == answer.json()["rate"]
+    assert '"account";q=10;w=60, "account";q=1000;w=86400' == answer.headers["ratelimit-policy"]
 
 
 def test_a_suppression_list_is_kept(gateway: Gateway) -> None:
@@ -256,25 +258,79 @@ def test_outcomes_in_pages_and_as_events(gateway: Gateway) -> None:
             ]
 
 
-@pytest.mark.parametrize(
-    ("scopes", "method", "path", "allowed"),
-    [
-        ("send", "POST", "/v1/operations/send-message", True),
-        ("read,campaigns", "POST", "/v1/operations/send-message", False),
-        ("read", "GET", "/v1/outcomes", True),
-        ("send,campaigns", "GET", "/v1/outcomes", False),
-        ("send", "GET", "/v1/accounts", False),
-        ("campaigns", "PUT", "/v1/campaigns/spring", True),
-        ("send,read", "PUT", "/v1/campaigns/spring", False),
-    ],
-)
-def test_a_scope_allows_what_it_says_and_nothing_else(
-    gateway: Gateway, scopes: str, method: str, path: str, *, allowed: bool
-) -> None:
-    """403 without it."""
-    with gateway.client(gateway.token(scopes)) as client:
-        status = client.request(method, path, json={} if method != "GET" else None).status_code
-    assert allowed == (status != 403)
+# Every path of the OpenAPI document -> the scope that it asks for; without one no token is needed.
+SCOPES = {
+    ("GET", "/v1/operations"): "read",
+    ("GET", "/v1/operations/{op_id}"): "read",
+    ("GET", "/v1/operations/{op_id}/explain"): "read",
+    ("DELETE", "/v1/operations/{op_id}"): "send",
+    ("GET", "/v1/outcomes"): "read",
+    ("GET", "/v1/outcomes/stream"): "read",
+    ("GET", "/v1/campaigns"): "read",
+    ("GET", "/v1/campaigns/{name}"): "read",
+    ("PUT", "/v1/campaigns/{name}"): "campaigns",
+    ("PATCH", "/v1/campaigns/{name}"): "campaigns",
+    ("POST", "/v1/campaigns/{name}/upload"): "campaigns",
+    ("POST", "/v1/campaigns/{name}/pause"): "campaigns",
+    ("POST", "/v1/campaigns/{name}/resume"): "campaigns",
+    ("POST", "/v1/campaigns/{name}/cancel"): "campaigns",
+    ("POST", "/v1/campaigns/{name}/approve"): "campaigns",
+    ("GET", "/v1/suppressions"): "read",
+    ("POST", "/v1/suppressions"): "suppress",
+    ("POST", "/v1/suppressions/remove"): "suppress",
+    ("GET", "/v1/history"): "history",
+    ("GET", "/v1/accounts"): "read",
+    ("GET", "/v1/accounts/{name}"): "read",
+    ("GET", "/healthz"): None,
+    ("GET", "/readyz"): None,
+}
+
+
+def test_a_scope_allows_what_it_says_and_nothing_else(gateway: Gateway) -> None:
+    """Every path of the document, with each scope alone: 403 without the right one; 401 without a token."""
+    document = httpx.get(f"{gateway.url}/v1/openapi.json").json()
+    listed = {(method.upper(), path) for path, methods in document["paths"].items() for method in methods}
+    sending = {one for one in listed if one[0] == "POST" and one[1].startswith("/v1/operations/")}
+    asked = {**dict.fromkeys(sending, "send"), **SCOPES}
+    assert listed == set(asked)
+    assert len(OPERATIONS) == len(sending)
+    clients = {scope: gateway.client(gateway.token(scope)) for scope in tokens.SCOPES}
+    for (method, path), needed in asked.items():
+        url = path.replace("{op_id}", "01k0zxw5d3v8m2c7r4q9n6t1ea").replace("{name}", "spring") + "?follow=false"
+        body: dict[str, str] | None = None if method in ("GET", "DELETE") else {}
+        for scope, client in clients.items():
+            status = client.request(method, url, json=body).status_code
+            assert (needed in (scope, None)) == (status != 403), (method, path, scope, status)
+            assert status < 500
+        without = httpx.request(method, f"{gateway.url}{url}", json=body)
+        assert (needed is None) == (without.status_code == 200), (method, path)
+        if needed:
+            assert (401, "application/problem+json") == (without.status_code, without.headers["content-type"])
+    for client in clients.values():
+        client.close()
+
+
+def test_every_error_is_a_problem_detail(gateway: Gateway) -> None:
+    """By RFC 9457, whatever went wrong, also before a route was found."""
+    with gateway.client() as client:
+        sending = "/v1/operations/send-message"
+        answers = [
+            client.get("/v1/nothing"),
+            client.put(sending),
+            client.post(sending, content=b"{", headers={"Content-Type": "application/json"}),
+            client.post(sending, content=b"{}", headers={"Content-Type": "text/plain"}),
+            client.post(sending, json={"account": "acme"}),
+            client.post(sending, json=HELLO | {"account": "nobody"}),
+            client.get("/v1/operations/x"),
+            client.get("/v1/outcomes?after=x"),
+            client.get("/v1/outcomes?campaign=nobody"),
+            client.get("/v1/operations"),
+        ]
+    for answer in answers:
+        assert "application/problem+json" == answer.headers["content-type"], answer.request.url
+        assert {"type", "title", "status", "detail"} <= answer.json().keys()
+        assert answer.status_code == answer.json()["status"]
+        assert answer.json()["type"].startswith("urn:paceline:problem:")
 
 
 def test_what_is_of_another_account_is_not_there(gateway: Gateway, caplog: pytest.LogCaptureFixture) -> None:
@@ -353,7 +409,11 @@ def test_limits_hold(server: EmbeddedServer) -> None:
             assert 413 == client.post("/v1/operations/send-message", content=iter([big[:2000], big[2000:]])).status_code
             answers = [client.get("/v1/accounts") for _ in range(20)]
             assert {200, 429} == {answer.status_code for answer in answers}
-            assert all(int(one.headers["retry-after"]) >= 1 for one in answers if one.status_code == 429)
+            refused = [answer.headers for answer in answers if answer.status_code == 429]
+            assert all(int(headers["retry-after"]) >= 1 for headers in refused)
+            assert {('"token";q=5;w=1', '"token";r=0;t=1')} == {
+                (headers["ratelimit-policy"], headers["ratelimit"]) for headers in refused
+            }
     worker.close()
 
 

@@ -128,7 +128,7 @@ class ReceiptMachine(RuleBasedStateMachine):
     @invariant()
     def each_message_is_where_the_model_says(self) -> None:
         for message in self.messages:
-            found = receipt_of(self.drive.operation(message.hint.id))
+            found = receipt_of(self.drive.picture(message.hint.id).operation)
             assert message.state == (found.status if found else None)
 
     @invariant()

@@ -4,12 +4,13 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 from paceline.campaigns.recipients import Encoder, numbered
 from paceline.ids import new_id
-from paceline.inbox.record import chunk, common_fields, compact, instant
+from paceline.inbox.record import chunk, common_fields, compact
 from paceline.operations import OnUnknown
+from paceline.times import instant
 from paceline.window import as_text
 from paceline_worker.verdict.policy import Verdict
 from tests.conftest import SENDER
@@ -69,12 +70,13 @@ class Uploads:
 
     def write(self, name: str, rows: Iterable[Mapping[str, str]], *, accept: bool = True) -> tuple[str, list[str]]:
         """Write one chunk to an open campaign; returns the reply, and the ids of its operations."""
-        found = self.drive.state.campaign(name)
+        campaign = self.drive.state.campaign(name)
+        assert campaign
         encoder = Encoder(name)
         encoded = [encoder(row, now=self.drive.now) for row in numbered(rows)]
         rid = new_id()
-        body = chunk(campaign=name, account=found["a"], sender=found["f"], priority="bulk", rows=encoded)
-        reply = self.drive.state.submit(rid, found["a"], found["f"], len(encoded), body, campaign=name)
+        body = chunk(campaign=name, account=campaign.account, sender=campaign.sender, priority="bulk", rows=encoded)
+        reply = self.drive.state.submit(rid, campaign.account, campaign.sender, len(encoded), body, campaign=name)
         if reply == "written":
             self.offered[name] = self.offered.get(name, 0) + len(encoded)
         if accept:
@@ -88,11 +90,11 @@ class Uploads:
 
     def write_zoned(self, name: str, z: str, rows: Iterable[Mapping[str, str]]) -> list[str]:
         """Write rows of recipients in a set of zones; returns the ids of its operations."""
-        found, encoder = self.drive.state.campaign(name), Encoder(name)
+        campaign, encoder = self.drive.campaign(name), Encoder(name)
         encoded = [encoder(row, now=self.drive.now) | {"z": z} for row in numbered(rows)]
         rid = new_id()
-        body = chunk(campaign=name, account=found["a"], sender=found["f"], priority="bulk", rows=encoded)
-        self.drive.state.submit(rid, found["a"], found["f"], len(encoded), body, campaign=name)
+        body = chunk(campaign=name, account=campaign.account, sender=campaign.sender, priority="bulk", rows=encoded)
+        self.drive.state.submit(rid, campaign.account, campaign.sender, len(encoded), body, campaign=name)
         self.offered[name] = self.offered.get(name, 0) + len(encoded)
         self.drive.worker.accept([rid])
         return [row["id"] for row in encoded]
@@ -118,7 +120,7 @@ class Uploads:
         return self.drive.state.control_campaign(verb, name, "by hand")
 
     def fields(self, name: str) -> dict[str, str]:
-        return self.drive.state.campaign(name)
+        return cast("dict[str, str]", self.drive.client.hgetall(f"{ROOT}:c:{name}"))
 
     def counted(self, name: str, what: str) -> int:
         return int(self.fields(name).get(what, 0))

@@ -176,7 +176,7 @@ def test_the_page_shows_keys_and_scenario_without_trusting_them(client: Client) 
     """The page for people names the keys seen, escaped."""
     client.use(QUIET + UNLIMITED)
     client.send(key="<script>alert(1)</script>")
-    page = client.get("/", key=None)
+    page = client.get("/guide", key=None)
     assert page.headers["content-type"].startswith("text/html")
     assert "<script>" not in page.text
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page.text
@@ -185,7 +185,7 @@ def test_the_page_shows_keys_and_scenario_without_trusting_them(client: Client) 
 
 def test_the_page_tells_how_to_use_the_sandbox(client: Client) -> None:
     """The page has the base address, a call to copy, the magic numbers and ways to the reports."""
-    page = client.get("/", key=None).text
+    page = client.get("/guide", key=None).text
     assert f"export PACELINE_API_BASE={client.sandbox.api_base}\n" in page.replace("</pre>", "\n")
     assert f"{client.sandbox.api_base}/whatsapp/send-message" in page
     assert all(f'href="/sandbox/{name}"' in page for name in ("report", "arrivals", "receipts", "scenario"))
@@ -195,10 +195,10 @@ def test_the_page_tells_how_to_use_the_sandbox(client: Client) -> None:
 def test_the_page_shows_declared_keys_numbers_and_groups(client: Client) -> None:
     """A declared key shows before its first call; numbers and groups show with their names escaped."""
     client.use(QUIET + '[[keys]]\nkey = "waiting"\nlimits = ["7/s"]\n')
-    assert "None yet." in client.get("/", key=None).text
+    assert "None yet." in client.get("/guide", key=None).text
     client.write("/whatsapp/group/create", {"group": {"name": "<b>Team</b>", "participants": [RECIPIENT]}})
     client.write("/waba/send-message", {"to_number": RECIPIENT, "text": "x", "from_number": "+15550100008"})
-    page = client.get("/", key=None).text
+    page = client.get("/guide", key=None).text
     assert "<td>waiting</td><td>7/s</td><td>0</td>" in page
     assert f"<td>{SENDER}</td><td>WhatsApp Web</td>" in page
     assert "<td>+15550100008</td><td>official API</td>" in page

@@ -206,7 +206,7 @@ def test_a_record_no_worker_can_read_is_refused_with_a_reason(drive: Drive) -> N
     for rid, body in [("r1", "not json"), ("r2", '{"v":99}'), ("r3", '{"v":1,"sender":"+1","rows":[{"to":"x"}]}')]:
         drive.state.submit(rid, "acme", "+15550100001", 1, body)
     drive.accept_all()
-    reasons = [drive.state.receipt(rid, "none")["refused"] for rid in ("r1", "r2", "r3")]
+    reasons = [drive.state.record(rid, "none").refused for rid in ("r1", "r2", "r3")]
     assert ["the record is not of a version this worker reads"] * 2 + ["the record is incomplete"] == reasons
     assert (3, 0) == (drive.balance().refused, drive.balance().unaccounted)
 

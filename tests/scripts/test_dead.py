@@ -393,16 +393,21 @@ def test_an_operation_of_a_campaign_takes_its_place_in_it(drive: Drive, dead: De
     for verdict in (REJECTED, DEAD):
         drive.deliver(verdict)
     drive.grant()
-    assert "completed_at" in drive.state.campaign("spring")
+    assert drive.campaign().completed_at_us
     drive.advance(120)
     assert Replayed(2) == replay(dead, first, second)
-    counts = drive.state.campaign("spring")
-    assert ("0", "0", "2", None) == tuple(counts.get(name) for name in ("rejected", "dead", "left", "completed_at"))
+    campaign = drive.campaign()
+    assert (0, 0, 2, None) == (
+        campaign.outcomes["rejected"],
+        campaign.outcomes["dead"],
+        campaign.left,
+        campaign.completed_at_us,
+    )
     assert -1 == drive.client.pttl(f"{ROOT}:c:spring:out")
     assert [first, second] == [drive.deliver(ACCEPTED) for _ in range(2)]
     drive.grant()
-    counts = drive.state.campaign("spring")
-    assert ("2", "0", True) == (counts["accepted"], counts["left"], "completed_at" in counts)
+    campaign = drive.campaign()
+    assert (2, 0, True) == (campaign.outcomes["accepted"], campaign.left, bool(campaign.completed_at_us))
     assert (0, 0, 0, 0) == books(drive)
 
 

@@ -56,7 +56,7 @@ def test_the_books_are_those_of_the_audit(drive: Drive, uploads: Uploads) -> Non
     books, reading = balance_of(found), read(drive)
     assert 0 == books.unaccounted == reading.unaccounted
     assert books.waiting == reading.backlog + reading.scheduled
-    assert found["held"] == reading.held
+    assert found.held == reading.held
     assert 1 == books.in_flight == fleet(drive).in_flight
     assert 1 == books.inbox == fleet(drive).inbox
 
@@ -268,10 +268,10 @@ def test_workers_tell_what_a_call_costs(drive: Drive) -> None:
     assert (230, 2) == (told.capacity, told.workers)
     assert {WorkerReading(30), WorkerReading(200, 0.25, 0.0007, 200)} == set(fleet(drive).workers)
     looked = drive.state.fleet()
-    assert (230, 2) == (looked["capacity"], looked["workers"])
+    assert (230, 2) == (looked.capacity, looked.workers)
     drive.advance(6)
     assert [] == list(fleet(drive).workers)
-    assert 0 == drive.state.fleet()["workers"]
+    assert 0 == drive.state.fleet().workers
 
 
 def test_the_server_tells_its_memory_and_persistence(drive: Drive) -> None:

@@ -306,8 +306,8 @@ def test_an_operation_of_a_campaign_takes_its_place_in_it(drive: Drive, held: He
     held.release(first)
     held.drop(second)
     assert [first, third] == [drive.deliver(ACCEPTED) for _ in range(2)]
-    counts = drive.state.campaign("spring")
-    assert ("2", "1", "0") == (counts["accepted"], counts["cancelled"], counts["held"])
+    counts = drive.campaign().outcomes
+    assert (2, 1, 0) == (counts["accepted"], counts["cancelled"], counts["held"])
     assert (0, 0, 1, 0) == books(drive)
 
 

@@ -51,7 +51,7 @@ def test_a_malformed_record_is_refused_and_not_raised(drive: Drive, name: str) -
     record = MALFORMED[name]
     drive.state.submit("r1", "acme", SENDER, len(cast("list[object]", record["rows"])), json.dumps(record))
     drive.worker.accept(["r1"])
-    assert drive.state.receipt("r1", "none")["refused"]
+    assert drive.state.record("r1", "none").refused
     assert 0 == drive.balance().unaccounted
 
 

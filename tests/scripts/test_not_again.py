@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from paceline import names
-from paceline.campaigns.excluding import Exclusions
+from paceline.campaigns.excluding import EXCLUDED_IDS, Exclusions
 from paceline.campaigns.options import CampaignOptions
 from paceline.campaigns.recipients import Encoder, numbered
 from paceline.errors import InvalidOperation
@@ -81,7 +81,7 @@ def test_recipients_are_the_same_by_key_or_by_number(drive: Drive) -> None:
     assert {CY, BOB} == {to for to, _, _ in codes(drive, "second")}
     assert [ADA] == reached(drive)
     stored: Any = list(drive.client.scan_iter("*:o:*"))
-    assert not any(drive.client.hexists(key, "xc") for key in stored)
+    assert not any(drive.client.hexists(key, EXCLUDED_IDS) for key in stored)
 
 
 def test_nobody_twice_within_a_time(drive: Drive) -> None:
@@ -174,9 +174,9 @@ def test_a_plan_says_who_would_be_left_out(drive: Drive) -> None:
     fields = [encoder(row, now=drive.now) for row in numbered([{"to": ADA}, {"to": BOB}])]
     week = str(WEEK // timedelta(microseconds=1))
 
-    def asked(nw: str, *, excluded: bool) -> list[str]:
-        rows = [(one["to"], exclusions.of(one)["xc"] if excluded else "") for one in fields]
-        return drive.state.ask(questions.left_out("acme", nw, rows))
+    def asked(silence: str, *, excluded: bool) -> list[str]:
+        rows = [(one["to"], exclusions.of(one)[EXCLUDED_IDS] if excluded else "") for one in fields]
+        return drive.state.ask(questions.left_out("acme", silence, rows))
 
     assert ["campaign", ""] == asked(week, excluded=True)
     assert ["recent", ""] == asked(week, excluded=False)

@@ -12,9 +12,10 @@ import pytest
 from paceline import names
 from paceline.errors import NotFound, StateUnavailable
 from paceline.ids import derived_id, new_id
-from paceline.inbox.record import chunk, common_fields, instant
+from paceline.inbox.record import chunk, common_fields
 from paceline.outcomes import OutcomeEntry, Outcomes, OutcomesTrimmed
 from paceline.state import connect
+from paceline.times import instant
 from paceline_sandbox.embedded import free_port
 from paceline_worker.review.held import Held
 from paceline_worker.verdict.policy import Verdict
@@ -61,7 +62,7 @@ def upload(drive: Drive, recipients: int, *, seal: bool = True) -> list[str]:
 def finish(drive: Drive) -> None:
     """Let dispatchers look until campaign `spring` is complete; no operation of it waits."""
     for _ in range(5):
-        if "completed_at" in drive.state.campaign("spring"):
+        if drive.campaign().completed_at_us:
             return
         drive.go_to_next_due()
         assert not drive.grant().hints
@@ -276,7 +277,7 @@ def test_the_final_entry_of_a_campaign(drive: Drive, reader: Outcomes, stream: s
     assert ("", "campaign", "complete", 2, "spring", "acme") == (
         final.id, final.kind, final.outcome, final.count, final.campaign, final.account,
     )  # fmt: skip
-    assert (None, instant(drive.state.campaign("spring")["completed_at"])) == (final.to, final.settled_at)
+    assert (None, instant(drive.campaign().completed_at_us or 0)) == (final.to, final.settled_at)
 
 
 def test_following_a_campaign_ends_with_it(drive: Drive) -> None:

@@ -113,7 +113,7 @@ def test_what_an_earlier_upload_brought_is_known(drive: Drive) -> None:
 def test_what_goes_from_the_inbox_into_its_lane_between_two_looks_counts_once(drive: Drive) -> None:
     """The plan of what is left stands on one look, whatever happens after it."""
     start(drive, numbers(20), accept=False)
-    seen = drive.state.campaign_outlook("spring")
+    seen = drive.state.campaign_picture("spring")
     drive.accept_all()
     assert seen
     assert 20 == plan_rest(drive.state, "spring", seen).recipients

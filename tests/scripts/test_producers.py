@@ -147,6 +147,19 @@ def test_without_threads_the_caller_publishes(
     assert 1 == caplog.text.count("threads do not run in this process")
 
 
+def test_a_thread_that_comes_late_is_told_of_as_what_it_is(
+    prepared: EmbeddedServer, client: redis.Redis, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """On a busy machine threads run, only late: the caller publishes, and the log does not speak of a process without threads."""
+    with Outbox(broker_url=prepared.url) as outbox:
+        with monkeypatch.context() as patched:
+            patched.setattr("paceline.inbox.hints._PATIENCE_S", -1.0)
+            outbox.send(HELLO)
+        wait_until(lambda: written(client) == hinted(client), PATIENCE, "the hint")
+    assert 1 == caplog.text.count("the thread for hints did not run for a second")
+    assert "threads do not run" not in caplog.text
+
+
 @pytest.mark.parametrize("options", [{"enable-threads": True}, {b"threads": b"4"}], ids=str)
 def test_with_threads_nothing_is_said(
     prepared: EmbeddedServer,

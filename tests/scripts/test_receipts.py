@@ -8,10 +8,10 @@ import pytest
 
 from paceline import names
 from paceline.campaigns.campaign import progress_of
-from paceline.inbox.record import instant
 from paceline.operations import CreateGroup, DeleteMessage
 from paceline.state.scripts import Script
 from paceline.status.receipt import DeliveryReceipt, receipt_of
+from paceline.times import instant
 from paceline_worker.accounts.accounts import Accounts
 from paceline_worker.receipts.state import Hooks
 from tests.conftest import SENDER, add_account
@@ -45,7 +45,7 @@ def take(drive: Drive, *receipts: tuple[str, str] | tuple[str, str, int], accoun
 
 
 def receipt(drive: Drive, op: str) -> DeliveryReceipt | None:
-    return receipt_of(drive.operation(op))
+    return receipt_of(drive.picture(op).operation)
 
 
 def status(drive: Drive, op: str) -> str | None:
@@ -280,7 +280,7 @@ def test_a_campaign_counts_its_own(drive: Drive) -> None:
         assert ["early"] == take(drive, (uuid, take_before[uuid]))
         drive.settle(hint, replace(ACCEPTED, uuid=uuid))
     take(drive, ("MSG0", "received"), ("MSG0", "received"))
-    found = progress_of("spring", drive.state.campaign("spring"))
+    found = progress_of("spring", drive.campaign("spring"))
     assert (2, 2, 1, 1) == (found.sent, found.delivered, found.read, found.not_sent)
     assert counts(drive) == {"sent": 2, "not_sent": 1, "received": 2, "read": 1}
 

@@ -268,7 +268,7 @@ def test_an_upload_that_goes_on_keeps_the_recipients_hours(drive: Drive) -> None
     """Its options do not name the window again."""
     start(drive, BERLIN[:2], window=DAYTIME)
     start(drive, BERLIN[:5])
-    assert 5 == int(drive.state.campaign("spring")["written"])
+    assert 5 == drive.campaign().written
 
 
 def test_a_single_operation_waits_for_the_hours_of_its_number(drive: Drive) -> None:

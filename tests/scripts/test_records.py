@@ -3,13 +3,19 @@
 import json
 import random
 import re
+from datetime import UTC, datetime, timedelta
 from importlib import resources
 from typing import Any
 
 import pytest
 
-from paceline import names
-from paceline.inbox import record as record_module
+from paceline import DeleteMessage, ids, names
+from paceline.campaigns.given import given_back
+from paceline.campaigns.hours import RecipientHours
+from paceline.campaigns.recipients import Encoder, numbered
+from paceline.inbox.record import single
+from paceline.lua.fields import OPERATION
+from paceline.template import compiled
 from paceline_worker.state.inbox import REFUSED
 from tests.conftest import SENDER, add_account
 from tests.support import profiles
@@ -94,7 +100,7 @@ def test_a_forged_record_is_refused_and_counted(listed: Drive, name: str) -> Non
     """With a reason; what comes after it is sent, and the books balance."""
     write(listed, "r1", FORGED[name])
     assert [REFUSED] == [done.written for done in listed.worker.accept(["r1"])]
-    assert listed.state.receipt("r1", "none")["refused"]
+    assert listed.state.record("r1", "none").refused
     assert 1 == listed.balance().refused
     nothing_is_left(listed)
     works(listed)
@@ -207,8 +213,24 @@ def test_random_records_do_no_harm(drive: Drive) -> None:
 
 
 def test_every_field_that_an_outbox_writes_is_known() -> None:
-    """The closed lists of accept.lua are those of `paceline.inbox.record`."""
-    described = re.findall(r"``(\w{1,3})``", str(record_module.__doc__).split("Fields of", 1)[1])
+    """The closed lists of accept.lua are what a single operation and a row of a campaign are written under."""
     script = resources.files("paceline_worker").joinpath("lua/shared/record.lua").read_text(encoding="utf-8")
-    listed = "".join(re.findall(r"^local (?:ROW|COMMON) = (\{.*\})$", script, re.MULTILINE))
-    assert set(described) == set(re.findall(r"(\w+) =", listed))
+    lists = "".join(re.findall(r"^local (?:ROW|COMMON) = \{(.*?)^\}", script, re.MULTILINE | re.DOTALL))
+    listed = {*map(OPERATION.code, re.findall(r"field\.o\.(\w+)", lists)), "id", "to"}
+    later = datetime.now(UTC) + timedelta(hours=1)
+    operation = DeleteMessage(
+        account="acme",
+        sender=SENDER,
+        message=ids.new_id(),
+        not_before=later,
+        window="00:00-24:00 UTC",
+        metadata={"order": "7"},
+        idempotency_key="order-7",
+        exempt="a receipt that was asked for",
+    )
+    written = json.loads(single(operation, "x1", datetime.now(UTC), "trace"))
+    zoned = Encoder("spring", compiled("Hi"), hours=RecipientHours("09:00-18:00 recipient"))
+    told = {"to": ROW["to"], "key": "7", "not_before": later, "valid_until": later + timedelta(hours=1), "zone": "UTC"}
+    [row] = numbered([told])
+    row_fields = zoned(row) | given_back(1, {"metadata": {"order": "7"}})
+    assert listed == written["common"].keys() | written["rows"][0].keys() | row_fields.keys()

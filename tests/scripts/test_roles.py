@@ -140,6 +140,46 @@ def test_each_role_may_what_it_is_for_and_nothing_else(client: redis.Redis) -> N
     assert {command: set(roles_) for command, roles_ in MATRIX.items()} == found
 
 
+# What stands in state -> a key of it, a command that reads it, one that writes it.
+REACH: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
+    "API keys, encrypted": (f"{R}:secret:acme", ("HGET", "key"), ("HSET", "key", "x")),
+    "digests of receipts' tokens": (f"{R}:hook:acme", ("HGET", "hook"), ("HSET", "hook", "x")),
+    "secrets of webhooks, encrypted": (f"{R}:signing:h", ("GET",), ("SET", "x")),
+    "key of the seals, encrypted": (f"{R}:seals", ("HGET", "key"), ("HSET", "key", "x")),
+    "accounts: limits, pauses, suspension": (f"{R}:a:acme", ("HGET", "rate"), ("HSET", "suspended", "x")),
+    "accounts: senders, figures": (f"{R}:about:acme", ("HGET", "senders"), ("HSET", "senders", "x")),
+    "an operation whose id is known": (f"{R}:o:x", ("HGET", "p"), ("HSET", "p", "x")),
+    "lanes: which operations wait": (f"{R}:l:acme:+1:t", ("LRANGE", "0", "-1"), ("RPUSH", "x")),
+    "inbox records": (f"{R}:in:x", ("HGET", "body"), ("HSET", "body", "x")),
+    "a campaign whose name is known": (f"{R}:c:spring", ("HGET", "p"), ("HSET", "p", "x")),
+    "outcomes": (f"{R}:outcomes", ("XRANGE", "-", "+"), ("XADD", "*", "a", "b")),
+    "history": (f"{R}:trail", ("XRANGE", "-", "+"), ("XADD", "*", "a", "b")),
+    "tokens of the gateway": (f"{R}:tokens", ("HGET", "x"), ("HSET", "x", "x")),
+    "hints: accept": (names.ACCEPT_QUEUE, ("LRANGE", "0", "-1"), ("LPUSH", "x")),
+    "hints: deliver": (names.DELIVER_QUEUE, ("LRANGE", "0", "-1"), ("LPUSH", "x")),
+}
+
+
+@pytest.mark.usefixtures("guarded")
+def test_what_a_compromised_process_reaches_is_what_the_threat_model_says(client: redis.Redis) -> None:
+    """Cell by cell, as the server answers."""
+
+    def cell(role: str, key: str, read: tuple[str, ...], write: tuple[str, ...]) -> str:
+        asked = {"r": (read[0], key, *read[1:]), "w": (write[0], key, *write[1:])}
+        return "".join(
+            letter for letter, words in asked.items() if roles.acl(client, "DRYRUN", role, *words) in ("OK", b"OK")
+        )
+
+    columns = [role for role in roles.roles() if role not in STAFF]
+    lines = [f"| what | {' | '.join(columns)} | worker, operator |", f"|{'---|' * (len(columns) + 2)}"]
+    for what, (key, read, write) in REACH.items():
+        cells = [cell(role, key, read, write) for role in columns]
+        assert {"rw"} == {cell(role, key, read, write) for role in STAFF}
+        lines.append(f"| {what} | {' | '.join(one or 'none' for one in cells)} | rw |")
+    page = (roles.FILE.parents[2] / "docs" / "threat-model.md").read_text(encoding="utf-8")
+    assert "\n".join(lines) in page, "\n".join(lines)
+
+
 def rules_of_one_account() -> list[str]:
     """As docs/threat-model.md gives them to a service that waits."""
     page = (roles.FILE.parents[2] / "docs" / "threat-model.md").read_text(encoding="utf-8")

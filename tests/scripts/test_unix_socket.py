@@ -16,7 +16,7 @@ def test_deliveries_begin_over_a_unix_socket(tmp_path: Path) -> None:
     with start_server(extra=("--unixsocket", str(path))):
         url = f"unix://{path}"
         client = connect(url)
-        assert 0 == State(client).fleet()["workers"]
+        assert 0 == State(client).fleet().workers
         client.close()
 
         async def begin() -> list[Answered]:

@@ -54,7 +54,7 @@ def test_a_steady_way_costs_five_milliseconds(drive: Drive) -> None:
     assert INTERVAL_US + 5_000 == call(drive) - last
     account = drive.state.account("fast")
     assert account
-    assert INTERVAL_US + 6_000 > int(account["account"]["interval_now"])
+    assert INTERVAL_US + 6_000 > account.account.interval_now_us
 
 
 def test_a_call_that_took_longer_widens_the_next_distance_at_once(drive: Drive) -> None:

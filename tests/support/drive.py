@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import redis
 
@@ -14,6 +14,8 @@ from paceline.ids import new_id
 from paceline.inbox.record import operation_id, single
 from paceline.operations import Operation, SendMessage
 from paceline.state.calls import State
+from paceline.state.campaigns import CampaignSnapshot
+from paceline.state.pictures import OperationPicture
 from paceline.state.scripts import Script
 from paceline.status.audit import Balance, balance_of
 from paceline_worker.accounts.info import Info, catch_up_us, info_fields
@@ -189,16 +191,29 @@ class Drive:
         self.send()
         return self.deliver(verdict)
 
+    def picture(self, op_id: str) -> OperationPicture:
+        picture = self.state.operation(op_id)
+        assert picture is not None
+        return picture
+
     def operation(self, op_id: str) -> dict[str, Any]:
-        found = self.state.operation(op_id)
-        assert found is not None
-        fields: dict[str, Any] = found["operation"]
-        return fields
+        """The fields of an operation as they are stored, those of its campaign among them."""
+        stored = cast("dict[str, Any]", self.client.hgetall(f"{names.STATE_ROOT}:o:{op_id}"))
+        assert stored
+        campaign = (
+            cast("dict[str, Any]", self.client.hgetall(f"{names.STATE_ROOT}:c:{stored['c']}")) if "c" in stored else {}
+        )
+        return {code: text for code, text in campaign.items() if len(code) <= len("unk")} | stored
+
+    def campaign(self, name: str = "spring") -> CampaignSnapshot:
+        campaign = self.state.campaign(name)
+        assert campaign is not None
+        return campaign
 
     def balance(self, account: str = "acme") -> Balance:
-        found = self.state.account(account)
-        assert found is not None
-        return balance_of(found)
+        picture = self.state.account(account)
+        assert picture is not None
+        return balance_of(picture)
 
 
 ACCEPTED = Verdict("finish", "accepted", code="202", uuid="MSG1")

@@ -110,11 +110,18 @@ def receiving(**behaviour: Any) -> Iterator[Receiver]:
     def on_loop(made: Callable[[], Any]) -> Any:
         return asyncio.run_coroutine_threadsafe(made(), loop).result(30)
 
+    async def stop() -> None:
+        hanging = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in hanging:
+            task.cancel()
+        await asyncio.gather(*hanging, return_exceptions=True)
+        await runner.cleanup()
+
     runner = on_loop(start)
     try:
         yield receiver
     finally:
-        on_loop(runner.cleanup)
+        on_loop(stop)
         loop.call_soon_threadsafe(loop.stop)
         thread.join(30)
         loop.close()

@@ -13,6 +13,8 @@ from typing import Any, Protocol, Self
 from paceline import Outbox, SendMessage, Status, Ticket
 from paceline.state import connect
 from paceline.state.calls import State
+from paceline.state.pictures import AccountPicture
+from paceline.state.snapshots import AccountSnapshot
 from paceline.status.audit import Balance, balance_of
 from paceline_sandbox.embedded import EmbeddedServer
 from paceline_worker.accounts.accounts import Accounts
@@ -141,9 +143,16 @@ class Stack:
 
     def balance(self) -> Balance:
         """The account's books."""
-        found = self.state.account(self.name)
-        assert found is not None
-        return balance_of(found)
+        return balance_of(self._picture())
+
+    def account(self) -> AccountSnapshot:
+        """The account as readers see it."""
+        return self._picture().account
+
+    def _picture(self) -> AccountPicture:
+        picture = self.state.account(self.name)
+        assert picture is not None
+        return picture
 
     def arrivals(self) -> list[dict[str, Any]]:
         """What reached the provider under this account's key, in order."""

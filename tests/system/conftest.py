@@ -75,7 +75,7 @@ def at_rest(stack: Stack) -> bool:
     for name in stack.state.accounts():
         accounts.suspend(name)
     try:
-        wait_until(lambda: not stack.state.fleet().get("inflight"), REST, "the end of what was under way")
+        wait_until(lambda: not stack.state.fleet().in_flight, REST, "the end of what was under way")
     except AssertionError:
         return False
     return True

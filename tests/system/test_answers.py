@@ -269,7 +269,7 @@ def test_a_failing_provider_opens_the_breaker_and_one_probe_closes_it(served: St
     served.scenario(faults=[{"kind": "answer", "status": 503}])
     served.add_account("1200/minute")
     receipts = [served.send(number) for number in range(20)]
-    served.wait_for(lambda _: account(served).get("breaker") == "open", "the breaker")
+    served.wait_for(lambda _: served.account().breaker == "open", "the breaker")
     receipts.append(served.send(20))
     served.wait_for(lambda books: books.inbox == 0, "the inbox is empty")
     assert "the provider fails" in served.outbox.status(receipts[-1].id).why
@@ -323,7 +323,7 @@ def test_a_call_that_found_no_connection_is_certain_not_to_be_sent(stack: Stack,
     worker.wait_for_line("cannot reach the provider")
     figures = figures_when(stack, worker, provider_reachable=False)
     assert figures["provider_error"]
-    wait_until(lambda: not stack.state.fleet()["workers"], PATIENCE, "a fleet without it")
+    wait_until(lambda: not stack.state.fleet().workers, PATIENCE, "a fleet without it")
     explained = paceline(stack.environment, "explain", receipt.id)
     assert "No worker can reach the provider (" in explained.out
     worker.stop()
@@ -342,7 +342,7 @@ def test_failures_of_three_accounts_open_the_providers_breaker(served: Stack) ->
     for one in others[:3]:
         for number in range(7):
             one.send(number)
-    served.wait_for(lambda _: served.state.fleet().get("provider_breaker_until") is not None, "the provider's breaker")
+    served.wait_for(lambda _: served.state.fleet().provider_breaker_until_us is not None, "the provider's breaker")
     began_us = max(arrival["at_us"] for arrival in served.sandbox.arrivals())
     others[3].send(1)
     others[3].settled(1)
@@ -359,18 +359,11 @@ def answered(stack: Stack, receipts: Iterable[Ticket], code: str) -> list[dateti
     return sorted(event.at for event in events if event.code == code and event.what in ("retry", "deferred"))
 
 
-def account(stack: Stack) -> dict[str, str]:
-    found = stack.state.account(stack.name)
-    assert found is not None
-    fields: dict[str, str] = found["account"]
-    return fields
-
-
 def suspended(stack: Stack) -> str:
-    return account(stack).get("suspended", "")
+    return stack.account().suspended or ""
 
 
 def paused_for_s(stack: Stack) -> float:
-    found = stack.state.account(stack.name)
-    assert found is not None
-    return (float(found["account"].get("paused_until", 0)) - float(found["now"])) / 1e6
+    picture = stack.state.account(stack.name)
+    assert picture is not None
+    return (picture.account.paused_until_us - picture.now_us) / 1e6

@@ -1,5 +1,8 @@
 """A machine that slept and a state server whose clock was set: nothing is sent twice, and nothing against the pace."""
 
+import os
+import signal
+import time
 from datetime import timedelta
 from pathlib import Path
 
@@ -18,6 +21,7 @@ pytestmark = [pytest.mark.system]
 DEADLINE_S = "1"
 # So far away from the state server an operation is begun long enough before its slot to stop the worker in between.
 FAR = timedelta(milliseconds=150)
+STOOD_S = 0.5
 
 
 def is_begun(stack: Stack, op_id: str) -> bool:
@@ -48,6 +52,24 @@ def test_a_machine_that_slept_does_not_send_what_another_worker_has_sent_meanwhi
         stack.status_when(stack.send(2), "accepted")  # it is awake, and goes on
     assert {"message 0": 1, "message 1": 1, "message 2": 1} == stack.texts_accepted()
     assert 3 == len(stack.arrivals())
+
+
+def test_a_worker_that_stood_still_sends_what_it_holds_at_another_slot(stack: Stack, server: EmbeddedServer) -> None:
+    """Between begin and slot, for less than its lease: the operation moves, it is not given back and granted again."""
+    stack.add_account()
+    with Proxy(server.port) as proxy:
+        far = stack.start_worker(PACELINE_BROKER_URL=f"redis://127.0.0.1:{proxy.port}/0")
+        proxy.delay(FAR)
+        stack.status_when(stack.send(0), "accepted")  # the worker has measured the distance
+        receipt = stack.send(1)
+        wait_until(lambda: is_begun(stack, receipt.id), PATIENCE, "begin")
+        token = stack.client.hget(f"{names.STATE_ROOT}:o:{receipt.id}", "n")
+        os.kill(far.pid, signal.SIGSTOP)
+        time.sleep(STOOD_S)
+        os.kill(far.pid, signal.SIGCONT)
+        stack.status_when(receipt, "accepted")
+        assert token == stack.client.hget(f"{names.STATE_ROOT}:o:{receipt.id}", "n")
+    assert {"message 0": 1, "message 1": 1} == stack.texts_accepted()
 
 
 @pytest.mark.parametrize("seconds", [-30, 3600])

@@ -20,7 +20,7 @@ def test_an_account_without_a_limit_takes_its_rate_from_info(served: Stack) -> N
     served.settled(12)
     operations = [arrival["operation"] for arrival in served.arrivals()]
     assert (["info"], 12) == (operations[:1], len(operations) - 1)
-    assert ("240", "0.2504") == (account(served)["told"], f"{int(account(served)['interval']) / 1e6:.4f}")
+    assert (240, "0.2504") == (served.account().told, f"{served.account().interval_us / 1e6:.4f}")
     assert 0 == served.violations()
 
 
@@ -30,8 +30,8 @@ def test_a_limit_by_hand_is_the_ceiling(served: Stack) -> None:
     served.add_account("120/minute", info_every=timedelta(minutes=15))
     served.send(1)
     served.settled(1)
-    served.wait_for(lambda _: "told" in account(served), "/info")
-    assert ("6000", 500_834) == (account(served)["told"], int(account(served)["interval"]))
+    served.wait_for(lambda _: served.account().told is not None, "/info")
+    assert (6000, 500_834) == (served.account().told, served.account().interval_us)
 
 
 @pytest.mark.first
@@ -50,7 +50,7 @@ def test_a_lowered_limit_is_followed_within_one_poll_or_at_the_first_429(served:
     for one in both:
         one.settled(20)
     limited(both, "600/minute", reported_per_minute=12)
-    polled.wait_for(lambda _: account(polled)["told"] == "12", "the new limit")
+    polled.wait_for(lambda _: polled.account().told == 12, "the new limit")
     polled.wait_for(lambda books: books.in_flight == 0, "what was under way arrived")
     limited(both, "12/minute", retry_after="seconds")
     accepted = [one.balance().outcomes["accepted"] for one in both]
@@ -62,7 +62,7 @@ def test_a_lowered_limit_is_followed_within_one_poll_or_at_the_first_429(served:
     statuses = [(arrival["status"], arrival["operation"]) for arrival in told_late.arrivals()]
     throttled = [status for status, _ in statuses].index(429)
     assert (200, "info") == statuses[throttled + 1]
-    assert ("12", "1000") == (account(told_late)["told"], account(told_late)["slow"])  # the reason of the 429 was found
+    assert (12, 1000) == (told_late.account().told, told_late.account().slow)  # the reason of the 429 was found
 
 
 def test_info_that_does_not_answer_holds_nothing_up_for_long(served: Stack) -> None:
@@ -78,21 +78,13 @@ def test_credits_and_expiry_are_stored_and_shown(served: Stack) -> None:
     """What /info tells of credits, trial and expiry stands in the account."""
     limited(served, "600/minute", credits=500, on_trial=True, expires_at="2030-01-01T00:00:00Z")
     served.add_account("600/minute", info_every=timedelta(minutes=15))
-    served.wait_for(lambda _: "credits_left" in account(served), "/info")
-    found = account(served)
-    assert ("500", "1", "0", "1893456000000000") == tuple(
-        found[name] for name in ("credits_left", "on_trial", "blocked", "expires_at")
-    )
+    served.wait_for(lambda _: served.account().credits_left is not None, "/info")
+    told = served.account()
+    expected = (500, True, False, 1_893_456_000_000_000)
+    assert expected == (told.credits_left, told.on_trial, told.blocked, told.expires_at_us)
 
 
 def limited(stacks: Stack | Iterable[Stack], limit: str, retry_after: str = "none", **own: Any) -> None:
     some = [stacks] if isinstance(stacks, Stack) else list(stacks)
     keys = [{"key": one.name, "limits": [limit], **own} for one in some]
     some[0].scenario(keys=keys, retry_after=retry_after)
-
-
-def account(stack: Stack) -> dict[str, str]:
-    found = stack.state.account(stack.name)
-    assert found is not None
-    fields: dict[str, str] = found["account"]
-    return fields

@@ -1,10 +1,13 @@
 """Every operation, from Python and from the shell, through a real worker to the provider and back to its status."""
 
 import json
+import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 from unittest.mock import ANY
+from uuid import uuid4
 
 import pytest
 
@@ -29,9 +32,12 @@ from paceline import (
     SetProfilePicture,
     Status,
 )
+from paceline.gateway import tokens
 from paceline.kinds import KINDS
 from paceline.operations import OPERATIONS
+from paceline.state import questions
 from paceline_sandbox.messages.history import stable_id
+from tests.support.gateway import running
 from tests.support.shell import paceline
 from tests.support.stack import Stack
 
@@ -44,7 +50,7 @@ URL = "https://example.com/logo.jpg"
 # Put in place of these: the row's own sender, its channel and its group (made elsewhere: everybody counts as in it), the message
 # that is to be deleted, the file of an interactive message.
 SENDER, CHANNEL, GROUP, MESSAGE, FILE = "<sender>", "<channel>", "<group>", "<message>", "<file>"
-WAYS = ("python", "shell")
+WAYS = ("python", "shell", "curl")
 ONE_CALL = ("enqueued", "sent", "accepted")
 BOTH = ("--participant", TO, "--participant", THIRD)
 
@@ -318,22 +324,52 @@ def everything(lasting: Stack, tmp_path_factory: pytest.TempPathFactory) -> Ever
     ids = {
         ("python", n): lasting.outbox.send(operation(lasting.name, ROWS[n], names["python", n])).id for n in ordinals
     }
+    with running(lasting.server.url, rate=100_000) as url:
+        curl = Curl(lasting, url)
+        posted = {n: curl.sent(operation(lasting.name, ROWS[n], names["curl", n])) for n in ordinals}
+        ids |= {("curl", n): op_id for n, op_id in posted.items()}
     shell = Shell(lasting)
     settled = [shell.settled(ROWS[n], names["shell", n]) for n in ordinals]
     later = [shell("status", told["id"], "--json") for told in settled]
     ids |= {("shell", n): told["id"] for n, told in enumerate(settled)}
     lasting.settled(len(ids) + len(deleted))
     arrivals = lasting.arrivals()
+    with running(lasting.server.url, rate=100_000) as url:
+        curl = Curl(lasting, url)
+        read = [curl(f"operations/{posted[n]}") for n in ordinals]
     return {
         one: Done(
             senders[one],
             names[one],
             lasting.outbox.status(ids[one]),
             [arrival for arrival in arrivals if is_of(arrival, ROWS[one[1]].kind, names[one])],
-            (settled[one[1]], later[one[1]]) if one[0] == "shell" else (),
+            {"shell": (settled[one[1]], later[one[1]]), "curl": (read[one[1]],)}.get(one[0], ()),
         )
         for one in senders
     }
+
+
+class Curl:
+    """Calls the gateway, and insists on success and one JSON document."""
+
+    def __init__(self, stack: Stack, url: str) -> None:
+        kept, token = tokens.make("curl", ["send", "read"], [stack.name], None, datetime.now(UTC))
+        stack.state.ask(questions.add_token(kept.id, tokens.written(kept)))
+        self._url, self._headers = f"{url}/v1", ["-H", f"Authorization: Bearer {token}"]
+
+    def sent(self, what: Operation) -> str:
+        name = "".join(f"-{letter.lower()}" if letter.isupper() else letter for letter in type(what).__name__)
+        body = what.model_dump_json(exclude_unset=True)
+        path = f"operations/{name.lstrip('-')}"
+        sending = ["-H", "Content-Type: application/json", "-H", f"Idempotency-Key: {uuid4()}", "-d", body]
+        return str(self(path, *sending)["id"])
+
+    def __call__(self, path: str, *words: str) -> dict[str, Any]:
+        command = ["curl", "-sS", "--fail-with-body", "--max-time", "60", *self._headers, *words, f"{self._url}/{path}"]
+        ended = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert (0, "") == (ended.returncode, ended.stderr), ended.stdout
+        document: dict[str, Any] = json.loads(ended.stdout)
+        return document
 
 
 class Shell:
@@ -417,10 +453,17 @@ def test_the_shell_shows_what_python_sees(everything: Everything, n: int) -> Non
     assert (done.status.as_json(), done.status.as_json()) == done.printed
 
 
+@each_row
+def test_the_gateway_shows_what_python_sees(everything: Everything, n: int) -> None:
+    """Sent by curl, and read by curl."""
+    done = everything["curl", n]
+    assert (done.status.as_json(),) == done.printed
+
+
 def test_nothing_else_arrives(lasting: Stack, everything: Everything) -> None:
-    """Besides the rows: the two messages that are deleted, and the question for the channel of each deletion."""
+    """Besides the rows: the messages that are deleted, and the question for the channel of each deletion."""
     expected = {arrival["index"] for done in everything.values() for arrival in done.arrivals}
     others = [arrival["operation"] for arrival in lasting.arrivals() if arrival["index"] not in expected]
-    assert ["lookup", "lookup", "message.to_number", "message.to_number"] == sorted(others)
+    assert ["lookup"] * len(WAYS) + ["message.to_number"] * len(WAYS) == sorted(others)
     books = lasting.balance()
-    assert (2 * len(ROWS) + 2, 0) == (books.outcomes["accepted"], books.unaccounted)
+    assert (len(WAYS) * (len(ROWS) + 1), 0) == (books.outcomes["accepted"], books.unaccounted)

@@ -109,8 +109,8 @@ def test_promtool_has_nothing_to_say_of_a_worker(stack: Stack) -> None:
 
 
 def suspended(stack: Stack) -> bool:
-    found = stack.state.account(stack.name)
-    return bool(found and found["account"].get("suspended"))
+    picture = stack.state.account(stack.name)
+    return bool(picture and picture.account.suspended)
 
 
 def broker_dump(url: str) -> str:

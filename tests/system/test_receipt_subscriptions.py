@@ -180,9 +180,7 @@ def test_a_429_pauses_the_account_and_the_call_is_made_again(stack: Stack, capsy
     )
     assert (["subscribed"] * 5, "") == subscribe(stack, capsys)
     assert [200, 429, 200, 200, 200, 200, 200] == [status for _, status in calls(stack)]
-    found = stack.state.account(stack.name)
-    assert found is not None
-    assert int(found["account"]["paused_until"]) > 0
+    assert stack.account().paused_until_us > 0
 
 
 def test_without_numbers_it_is_all_that_may_send(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:

@@ -60,8 +60,8 @@ def test_an_account_whose_key_was_refused_goes_on_with_a_new_one(served: Stack) 
 
 
 def suspended(stack: Stack) -> str:
-    found = stack.state.account(stack.name)
-    return str(found["account"].get("suspended") or "") if found else ""
+    picture = stack.state.account(stack.name)
+    return (picture.account.suspended or "") if picture else ""
 
 
 NEW_SECRET = "B" * 43 + "="

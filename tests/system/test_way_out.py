@@ -29,11 +29,9 @@ def test_one_worker_without_a_way_out_keeps_nobody_up(stack: Stack) -> None:
     stack.settled(MESSAGES)
     assert Counter({f"message {number}": 1 for number in range(MESSAGES)}) == stack.texts_accepted()
     assert {0} == {stack.outbox.status(receipt.id).attempts for receipt in receipts}
-    account = stack.state.account(stack.name)
-    assert account is not None
-    assert "breaker" not in account["account"]
+    assert stack.account().breaker is None
     fleet = stack.state.fleet()
-    assert (1, 1, None) == (fleet["workers"], fleet["unreachable"], fleet.get("provider_breaker_until"))
+    assert (1, 1, None) == (fleet.workers, fleet.unreachable, fleet.provider_breaker_until_us)
 
 
 def test_a_worker_comes_back_by_itself(stack: Stack) -> None:
@@ -47,7 +45,7 @@ def test_a_worker_comes_back_by_itself(stack: Stack) -> None:
         way.cut()
         receipt = stack.send(2)
         figures_when(stack, worker, provider_reachable=False, paused=True)
-        wait_until(lambda: not stack.state.fleet()["workers"], PATIENCE, "a fleet without it")
+        wait_until(lambda: not stack.state.fleet().workers, PATIENCE, "a fleet without it")
         assert "No worker can reach the provider" in paceline(stack.environment, "explain", receipt.id).out
         way.pass_through()
         worker.wait_for_line("reaches the provider again")
@@ -62,7 +60,7 @@ def test_a_worker_comes_back_by_itself(stack: Stack) -> None:
         ask(stack, worker, "paceline_resume")
         stack.settled(3)
     assert Counter({f"message {number}": 1 for number in (1, 2, 3)}) == stack.texts_accepted()
-    wait_until(lambda: not stack.state.fleet()["unreachable"], PATIENCE, "an empty list of the unreachable")
+    wait_until(lambda: not stack.state.fleet().unreachable, PATIENCE, "an empty list of the unreachable")
 
 
 def test_calls_go_through_the_proxy_that_the_environment_names(stack: Stack) -> None:
@@ -74,7 +72,7 @@ def test_calls_go_through_the_proxy_that_the_environment_names(stack: Stack) -> 
         sandbox = stack.sandbox.origin.removeprefix("http://")
         stack.start_worker(**base, HTTP_PROXY=f"http://127.0.0.1:{nobody.getsockname()[1]}", NO_PROXY="")
         stack.send(1)
-        wait_until(lambda: stack.state.fleet()["unreachable"], PATIENCE, "a worker that steps back")
+        wait_until(lambda: stack.state.fleet().unreachable, PATIENCE, "a worker that steps back")
         stack.start_worker(**base, HTTP_PROXY=f"http://user:secret@{sandbox}", NO_PROXY="other.example")
         stack.settled(1)
     assert Counter({"message 1": 1}) == stack.texts_accepted()

@@ -94,7 +94,7 @@ def test_the_prefork_pool_is_refused_in_one_sentence(stack: Stack) -> None:
     ended = run_worker(stack.environment, "--pool", "prefork")
     assert 1 == ended.returncode
     assert [
-        "paceline: paceline shares one event loop and one metrics registry in a process: run the worker with --pool threads"
+        "paceline: Paceline runs on Celery's thread pool only: start the worker with --pool threads, or without --pool"
     ] == complaints(ended)
 
 
@@ -131,7 +131,7 @@ def test_another_secret_is_refused_and_suspends_nobody(stack: Stack) -> None:
     ended = run_worker({**stack.environment, "PACELINE_SECRET_KEY": SECRET.replace("A", "B", 1)})
     assert 1 == ended.returncode
     assert complaints(ended)[0].startswith("paceline: PACELINE_SECRET_KEY opens none of the stored API keys")
-    assert not (stack.state.account(stack.name) or {})["account"].get("suspended")
+    assert not stack.account().suspended
 
 
 def test_a_key_under_another_secret_suspends_its_account_instead_of_sending(stack: Stack) -> None:
@@ -143,7 +143,7 @@ def test_a_key_under_another_secret_suspends_its_account_instead_of_sending(stac
     Accounts(stack.client).rotate(stack.name, None, ring=KeyRing(f"{other},{SECRET}"))
     receipt = stack.send(1)
     wait_until(
-        lambda: "cannot be decrypted" in str((stack.state.account(stack.name) or {})["account"].get("suspended", "")),
+        lambda: "cannot be decrypted" in (stack.account().suspended or ""),
         timedelta(seconds=30),
         "suspension",
     )

@@ -5,14 +5,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from paceline.literals import OUTCOMES
+from paceline.state.pictures import AccountPicture
 from paceline.status.audit import balance_of
 
 NUMBERS = st.integers(0, 10**9)
 
 
-def found(counts: dict[str, int], lanes: list[dict[str, Any]] | None = None, **more: int) -> dict[str, Any]:
+def found(counts: dict[str, int], lanes: list[dict[str, Any]] | None = None, **more: int) -> AccountPicture:
     counted = {name: str(number) for name, number in counts.items()}
-    return {"account": {"name": "acme"}, "counts": counted, "lanes": lanes or [], "timed": 0, "in_flight": 0} | more
+    account = {"name": "acme", "interval_now": "1", "next_slot": "1"}
+    return AccountPicture.read({"account": account, "now": "1", "counts": counted, "lanes": lanes or []} | more)
 
 
 def lane(transactional: int, bulk: int, parked: int) -> dict[str, Any]:
@@ -36,7 +38,7 @@ def lane(transactional: int, bulk: int, parked: int) -> dict[str, Any]:
         (2, found({"received": 3, "accepted": 1})),
     ],
 )
-def test_what_came_in_is_somewhere(unaccounted: int, reply: dict[str, Any]) -> None:
+def test_what_came_in_is_somewhere(unaccounted: int, reply: AccountPicture) -> None:
     """Received minus everything found is zero; positive means lost, negative means twice."""
     assert unaccounted == balance_of(reply).unaccounted
 

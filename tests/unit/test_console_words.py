@@ -1,10 +1,12 @@
 """What the console says: troubles in their order, numbers and times in words, masks."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
 from paceline.gateway import tokens
+from paceline.state.pictures import FleetSnapshot
 from paceline_worker.console.drawing import NONE, ago, per_minute, percent, said, tone
 from paceline_worker.console.session import Viewer
 from paceline_worker.console.troubles import troubles
@@ -59,7 +61,7 @@ def fleet(**fields: object) -> FleetReading:
 
 def test_nothing_is_wrong_with_a_quiet_fleet() -> None:
     """No word about what is well."""
-    assert [] == troubles([account(transactional=5)], CALM, {}, NOW)
+    assert [] == troubles([account(transactional=5)], CALM, FleetSnapshot(), NOW)
 
 
 @pytest.mark.parametrize(
@@ -88,17 +90,17 @@ def test_nothing_is_wrong_with_a_quiet_fleet() -> None:
     ],
 )  # fmt: skip
 def test_a_trouble_is_named(
-    accounts: list[AccountReading], of_fleet: dict[str, object], reach: dict[str, object], level: str, words: str
+    accounts: list[AccountReading], of_fleet: dict[str, object], reach: dict[str, Any], level: str, words: str
 ) -> None:
     """In one sentence, with something to do."""
-    [trouble] = troubles(accounts, fleet(**of_fleet), reach, NOW)
+    [trouble] = troubles(accounts, fleet(**of_fleet), FleetSnapshot(**reach), NOW)
     assert (level, words) == (trouble.level, trouble.title)
     assert trouble.todo.endswith((".", "`"))
 
 
 def test_the_worst_comes_first() -> None:
     """Whatever it is about."""
-    found = troubles([account(dead=1, held=1, suspended="refused")], fleet(breaker_open=True), {}, NOW)
+    found = troubles([account(dead=1, held=1, suspended="refused")], fleet(breaker_open=True), FleetSnapshot(), NOW)
     assert ["bad", "bad", "warn", "quiet"] == [trouble.level for trouble in found]
 
 

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from paceline.campaigns.campaign import progress_of
+from paceline.state.campaigns import CampaignSnapshot
 from paceline.status.receipt import DeliveryReceipt, receipt_of
 from paceline.status.view import status_of
 from tests.unit.samples import NOON, NOON_US
@@ -26,7 +27,7 @@ AT = str(NOON_US)
 )
 def test_the_last_one_told_is_the_status(expected: DeliveryReceipt | None, fields: dict[str, str]) -> None:
     """In the order of a message's way; some may be missing."""
-    assert expected == receipt_of(fields)
+    assert expected == receipt_of(found(fields).operation)
 
 
 def test_a_status_has_the_receipt() -> None:
@@ -43,8 +44,8 @@ def test_a_status_has_the_receipt() -> None:
 
 def test_a_campaign_has_the_counts() -> None:
     """Zero where no receipts come; what is read is delivered, too."""
-    none = progress_of("spring", {})
+    none = progress_of("spring", CampaignSnapshot())
     assert (0, 0, 0, 0) == (none.sent, none.not_sent, none.delivered, none.read)
     fields = {"receipt_sent": "5", "receipt_not_sent": "1", "receipt_received": "4", "receipt_read": "2"}
-    some = progress_of("spring", fields)
+    some = progress_of("spring", CampaignSnapshot.read(fields))
     assert (5, 1, 4, 2) == (some.sent, some.not_sent, some.delivered, some.read)

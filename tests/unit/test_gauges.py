@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from paceline.state.calls import State
+from paceline.state.campaigns import CampaignSnapshot
 from paceline_worker.exporter import gauges
 from paceline_worker.exporter.gauges import StateGauges, suspension_label, wanted
 from paceline_worker.exporter.readings import (
@@ -114,9 +115,8 @@ class Readings:
     def fleet(self) -> FleetReading:
         return self.shared
 
-    def campaign_outlook(self, name: str) -> dict[str, Any] | None:  # noqa: ARG002
+    def campaign_picture(self, name: str) -> None:  # noqa: ARG002
         self.outlooks += 1
-        return None
 
 
 class Shown:
@@ -142,9 +142,8 @@ class Shown:
 
 
 def campaign(name: str = "spring", remaining: int = 10, scheduled: int = 0, **fields: str) -> CampaignReading:
-    return CampaignReading(
-        name, {"written": str(remaining), "received": str(remaining), **fields}, remaining, scheduled
-    )
+    stored = {"written": str(remaining), "received": str(remaining), **fields}
+    return CampaignReading(name, CampaignSnapshot.read(stored), remaining, scheduled)
 
 
 def many(number: int, **fields: Any) -> list[AccountReading]:
@@ -351,9 +350,7 @@ def test_an_account_that_came_later_or_began_anew_uses_what_it_took_since() -> N
 )
 def test_a_campaign_has_one_state(state: str, fields: dict[str, str]) -> None:
     """One of four; one whose last outcome is there stays what it was until it is closed."""
-    shown = Shown(
-        replace(IDLE, campaigns=(CampaignReading("spring", {"written": "10", "received": "10", **fields}, 10, 0),))
-    )
+    shown = Shown(replace(IDLE, campaigns=(campaign("spring", 10, 0, **fields),)))
     for one in ("uploading", "running", "paused", "cancelling"):
         assert float(one == state) == shown.value("campaign_state", campaign="spring", state=one)
 

@@ -8,12 +8,13 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing
 
 import pytest
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, make_wsgi_app
 
 from paceline_worker.receipts import connections, server
 from paceline_worker.receipts.connections import Connections
 from paceline_worker.receipts.metrics import ReceiptMetrics
-from paceline_worker.telemetry import metrics, scraped
+from paceline_worker.telemetry import scraped
+from paceline_worker.telemetry.health import Health
 from tests.support.processes import free_port
 
 HALF = b"GET /metrics HTTP/1.1\r\nHost: x\r\n"
@@ -39,7 +40,7 @@ def scrapes(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     monkeypatch.setattr(scraped, "HEAD_S", 0.5)
     monkeypatch.setattr("paceline_worker.telemetry.scraped._Handler.timeout", 0.5)
     port = free_port()
-    stop = metrics.serve(CollectorRegistry(), port, "127.0.0.1")
+    stop = scraped.serve(make_wsgi_app(CollectorRegistry()), port, "127.0.0.1", "metrics")
     yield port
     stop()
 
@@ -94,7 +95,7 @@ def receiver(scene: object, monkeypatch: pytest.MonkeyPatch, *, most: int = 10, 
 
     async def run() -> None:
         intake: object = Silent()
-        async with server.serving(intake, ReceiptMetrics(registry), registry, port, "127.0.0.1"):  # type: ignore[arg-type]
+        async with server.serving(intake, ReceiptMetrics(registry), registry, Health(), port=port, address="127.0.0.1"):  # type: ignore[arg-type]
             await asyncio.to_thread(scene, port)  # type: ignore[arg-type]
 
     asyncio.run(run())

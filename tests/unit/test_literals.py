@@ -5,7 +5,7 @@ from typing import get_args
 from paceline.campaigns.campaign import Progress
 from paceline.kinds import KINDS
 from paceline.literals import OUTCOMES, CampaignState, KindName, OperationState
-from paceline.status.view import STATES
+from paceline.state.snapshots import WHERE
 
 
 def test_the_kinds_are_those_of_the_models() -> None:
@@ -15,7 +15,7 @@ def test_the_kinds_are_those_of_the_models() -> None:
 
 def test_the_states_are_those_of_state_and_the_outcomes() -> None:
     """Where an operation is, or what became of it."""
-    assert {*STATES.values(), *OUTCOMES} - {"settled"} == set(get_args(OperationState))
+    assert {*WHERE.values(), *OUTCOMES} - {"settled"} == set(get_args(OperationState))
 
 
 def test_a_campaign_has_one_of_its_states() -> None:

@@ -1,5 +1,8 @@
+import random
+
 import pytest
 
+from paceline import fields
 from paceline.errors import InvalidOperation
 from tests.unit.samples import message
 
@@ -143,3 +146,42 @@ def test_a_host_name_holds_host_name_characters_only(url: str) -> None:
     """Every label of the host is made of letters, digits and dashes, so that all parsers see the same host."""
     with pytest.raises(InvalidOperation):
         message(url=url)
+
+
+def test_the_quick_way_and_the_thorough_one_agree() -> None:
+    """Addresses of the usual form are told by one pattern; whatever it takes, parsing takes with the same host."""
+    chance = random.Random(5)
+    parts = [
+        "https://",
+        "cdn",
+        ".",
+        "example",
+        "com",
+        "/",
+        "?",
+        "#",
+        "@",
+        ":",
+        "443",
+        "\\",
+        " ",
+        "\t",
+        "%",
+        "-",
+        "A",
+        "é",
+        "[",
+        "]",
+        "127.0.0.1",
+        "x",
+    ]
+    usual = 0
+    for _ in range(20_000):
+        address = "https://cdn.example.com/a?b#c" if chance.random() < 0.3 else "https://"
+        place = chance.randrange(len(address) + 1)
+        address = address[:place] + "".join(chance.choices(parts, k=chance.randrange(6))) + address[place:]
+        found = fields._USUAL.fullmatch(address)  # noqa: SLF001 - the two ways of one function
+        if found:
+            usual += 1
+            assert found[1].removesuffix(".") == fields.host_of(address)
+    assert usual > 2_000

@@ -4,11 +4,12 @@ import socket
 import urllib.request
 
 import pytest
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, make_wsgi_app
 from prometheus_client.parser import text_string_to_metric_families
 
 from paceline.literals import OUTCOMES
-from paceline_worker.telemetry.metrics import Metrics, serve
+from paceline_worker.telemetry import scraped
+from paceline_worker.telemetry.metrics import Metrics
 from tests.unit.samples import ACCOUNT
 
 # name in the exposition, kind, labels
@@ -27,6 +28,7 @@ COUNTED = {
     ("paceline_worker_capacity_operations", "gauge", ()),
     ("paceline_worker_intake_operations", "gauge", ()),
     ("paceline_worker_reaches_provider", "gauge", ()),
+    ("paceline_worker_state_answers", "gauge", ()),
     ("paceline_worker_way_seconds", "gauge", ()),
     ("paceline_slots_moved", "counter", ()),
     ("paceline_inbox_records_refused", "counter", ()),
@@ -173,7 +175,7 @@ def test_metrics_are_served_until_stopped(metrics: Metrics) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    stop = serve(metrics.registry, port, "127.0.0.1")
+    stop = scraped.serve(make_wsgi_app(metrics.registry), port, "127.0.0.1", "metrics")
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as reply:
             text = reply.read().decode()

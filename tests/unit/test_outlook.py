@@ -1,11 +1,13 @@
 """What is foreseen for a campaign, and why not earlier, from replies of look.lua made by hand."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from paceline.forecast.outlook import Forecast, forecast_of
+from paceline.state.pictures import CampaignPicture
 from tests.unit.samples import NOON, NOON_US, SENDER
 
 SECOND = 1_000_000
@@ -19,13 +21,14 @@ def found(
     waiting: int = 11,
     timed: int = 0,
     **more: Any,
-) -> dict[str, Any]:
+) -> CampaignPicture:
     """A campaign of 11 on an account of its own, whose next slot is two seconds ahead."""
     fields = {"a": "acme", "f": SENDER} | (campaign or {})
     bucket = {"name": "acme", "next_slot": str(NOON_US + 2 * SECOND), "interval_now": str(INTERVAL)} | (account or {})
     own = {"name": "spring", "waiting": waiting, "timed": timed} | fields
     lane = {"sender": SENDER, "transactional": 0, "sources": [own, *others]}
-    return {"campaign": fields, "account": bucket, "lanes": [lane], "now": str(NOON_US)} | more
+    reply = {"campaign": fields, "account": bucket, "lanes": [lane], "now": str(NOON_US)} | more
+    return CampaignPicture.read(reply)
 
 
 def seconds(forecast: Forecast) -> tuple[float | None, float | None]:
@@ -50,7 +53,7 @@ WINDOW = {
     [
         ((2, 63), AT_PACE, found()),
         ((None, None), "nothing of it waits", found(waiting=0)),
-        ((None, None), "its account was removed", found() | {"account": None}),
+        ((None, None), "its account was removed", replace(found(), account=None)),
         ((None, None), "the account is suspended: unpaid", found(account={"suspended": "unpaid"})),
         (
             (None, None),
@@ -88,7 +91,7 @@ WINDOW = {
     ],
 )
 def test_a_campaign_says_when_it_ends_and_why_not_earlier(
-    expected: tuple[float | None, float | None], why: str, reply: dict[str, Any]
+    expected: tuple[float | None, float | None], why: str, reply: CampaignPicture
 ) -> None:
     """Each cause is named, and counted in."""
     forecast = forecast_of("spring", reply)

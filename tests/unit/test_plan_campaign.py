@@ -18,8 +18,9 @@ from paceline.campaigns.plan_rows import Rows, foresee, read
 from paceline.cli.campaign.plan import PlanFailsError, tell_plan
 from paceline.errors import StateUnavailable, UnknownAccount
 from paceline.forecast.backlog import Lane, Pace, Source
-from paceline.forecast.outlook import changed, source_of, with_more, with_source
+from paceline.forecast.outlook import source_of, with_more, with_source
 from paceline.ids import derived_id
+from paceline.state.campaigns import CampaignSnapshot
 from paceline.testing import RecordingOutbox
 from tests.unit.samples import ACCOUNT, SENDER, message
 
@@ -189,10 +190,10 @@ def test_a_campaign_of_a_million_is_foreseen_without_looking_at_each() -> None:
 
 def test_changed_options_take_the_place_of_old_ones() -> None:
     """The window's openings and the cap's next time go with them, as in campaign.lua."""
-    old = {"weight": "2", "window": "09:00-10:00 UTC", "openings": "1-2", "opens": "1", "closes": "2", "cap": "5"}
-    old |= {"cap_next": "9", "rate": "x"}
-    assert old == changed(old, {})
-    new = changed(old, CampaignOptions(weight=3, window="", rate="1/minute").texts(NOW))
+    stored = {"weight": "2", "window": "09:00-10:00 UTC", "openings": "1-2", "opens": "1", "closes": "2", "cap": "5"}
+    old = CampaignSnapshot.read(stored | {"cap_next": "9", "rate": "x"})
+    assert old == old.changed({})
+    new = old.changed(CampaignOptions(weight=3, window="", rate="1/minute").texts(NOW))
     assert Source("spring", 7, weight=3, interval_us=60 * SECOND) == source_of("spring", new, 7)
     assert Source("spring", 7, 2, False, 5, 9, ((1, 2), (1, 2))) == source_of("spring", old, 7)
 

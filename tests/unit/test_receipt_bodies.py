@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from paceline.inbox.record import microseconds
+from paceline.times import microseconds
 from paceline_worker.receipts.reading import Told, Unread, Wrote, read_body, read_time
 
 UUID = "MSG11111111-2222-4333-8444-555555555555"

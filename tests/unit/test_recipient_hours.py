@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from paceline.errors import InvalidOperation
-from paceline.recipients.zones import zone_id, zone_infos, zones_named, zones_of_number
+from paceline.recipients.zones import LONGEST_PREFIX, zone_id, zone_infos, zones_named, zones_of_number
 from paceline.window import Window
 
 DAY = Window.parse("09:00-20:00 recipient")
@@ -157,3 +157,10 @@ def test_a_window_with_a_zone_of_its_own_disregards_the_recipients() -> None:
     """`openings_in` serves both kinds."""
     berlin = Window.parse("09:00-20:00 Europe/Berlin")
     assert ["01-10 08:00/19:00"] == opened(berlin, "America/New_York", "2026-01-10T00:00:00")
+
+
+def test_no_prefix_of_the_tables_is_cut_off() -> None:
+    """A number is looked up by as many digits as the longest prefix of libphonenumber's tables has."""
+    from phonenumbers.tzdata import TIMEZONE_LONGEST_PREFIX  # noqa: PLC0415 - slow to load
+
+    assert TIMEZONE_LONGEST_PREFIX == LONGEST_PREFIX

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from paceline import AddParticipants, CheckNumber, CreateGroup, DeleteMessage, Operation, Pin, PostStory
-from paceline.inbox.record import chunk, common_fields, compact, instant, microseconds, operation_id, single
+from paceline.inbox.record import chunk, common_fields, compact, operation_id, single
 from paceline.kinds import unknown_letter
 from paceline.operations import OPERATIONS, OnUnknown
+from paceline.times import instant, microseconds
 from tests.unit.samples import ACCOUNT, GROUP, MESSAGE, NOON, NOON_US, OPERATION_ID, RECIPIENT, SENDER, make, message
 
 DAY_US = 86_400_000_000

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from urllib.request import urlopen
 
 import pytest
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, make_wsgi_app
 
 from paceline_sandbox.embedded import free_port
 from paceline_worker.telemetry.serving import MetricsEndpoint, listener, origin
@@ -49,7 +49,7 @@ def taken() -> Iterator[socket.socket]:
 def test_a_port_that_was_taken_is_served_when_it_is_free(taken: socket.socket) -> None:
     """Another process had it, and ends: this one need not be started again."""
     port = taken.getsockname()[1]
-    endpoint = MetricsEndpoint(CollectorRegistry(), port, "127.0.0.1", again_s=0.02)
+    endpoint = MetricsEndpoint(make_wsgi_app(CollectorRegistry()), port, "127.0.0.1", again_s=0.02)
     endpoint.start()
     assert "" == (endpoint.at or "")
     taken.close()
@@ -68,7 +68,7 @@ def test_why_nothing_is_served(
 ) -> None:
     """An address that cannot be looked up is no port that is taken."""
     port = free_port() if address else taken.getsockname()[1]
-    endpoint = MetricsEndpoint(CollectorRegistry(), port, address or "127.0.0.1")
+    endpoint = MetricsEndpoint(make_wsgi_app(CollectorRegistry()), port, address or "127.0.0.1")
     endpoint.start()
     endpoint.stop()
     seen = capsys.readouterr()

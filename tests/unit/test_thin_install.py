@@ -71,6 +71,7 @@ def test_the_distribution_has_its_extras() -> None:
         "gateway",
         "console",
         "site",
+        "release",
         "hooks",
         "dev",
     } == set(distribution("paceline").metadata.get_all("Provides-Extra") or ())

@@ -1,11 +1,13 @@
 """What `status` says in each situation, from replies of look.lua made by hand."""
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from paceline.state.pictures import OperationPicture
 from paceline.status.view import Event, Status, status_of
 from tests.unit.samples import ACCOUNT, NOON, NOON_US, RECIPIENT, SENDER
 
@@ -16,7 +18,7 @@ RETRY = "1769860790000000|retry|503|the service is unavailable"
 
 def found(
     operation: dict[str, str] | None = None, account: dict[str, str] | None = None, **more: Any
-) -> dict[str, Any]:
+) -> OperationPicture:
     """A waiting operation, first in its lane, whose account's next slot is two seconds ahead."""
     fields = {
         "id": "01op",
@@ -33,7 +35,7 @@ def found(
     ahead = more.pop("ahead", 0)
     lane = {"sender": SENDER, "transactional": ahead + 1, "sources": []} | more.pop("lane", {})
     reply = {"operation": fields, "account": bucket | (account or {}), "lanes": [lane], "position": ahead}
-    return reply | more
+    return OperationPicture.read(reply | more)
 
 
 def seconds(status: Status) -> float | None:
@@ -46,13 +48,13 @@ def seconds(status: Status) -> float | None:
         (2, "it is next; the account's slot is at 2026-01-31 12:00:02 UTC", found()),
         (2 + 6.1, "1 operation leaves before it, one every 6.1 s", found(ahead=1)),
         (2 + 610, "100 operations leave before it, one every 6.1 s", found(ahead=100)),
-        (None, "its account was removed", found() | {"account": None}),
+        (None, "its account was removed", replace(found(), account=None)),
         (None, "the account is suspended: by hand", found(account={"suspended": "by hand"}, ahead=3)),
-        (None, "an earlier message to the same recipient is in back-off", found() | {"position": None}),
+        (None, "an earlier message to the same recipient is in back-off", replace(found(), position=None)),
         (
             None,
             "it waits for operation 01first, which it follows",
-            found({"rf": "01first"}, follows="01first") | {"position": None},
+            found({"rf": "01first"}, follows="01first", position=None),
         ),
         (2, "it is next; the account's slot is at 2026-01-31 12:00:02 UTC", found({"rf": "01first"})),
         (
@@ -85,12 +87,12 @@ def seconds(status: Status) -> float | None:
         (
             30,
             "it backs off after an error until 2026-01-31 12:00:30 UTC",
-            found({"ev": RETRY}, backoff_until=str(NOON_US + 30 * SECOND)) | {"position": None},
+            found({"ev": RETRY}, backoff_until=str(NOON_US + 30 * SECOND), position=None),
         ),
         (
             2,
             "it backs off after an error until 2026-01-31 12:00:01 UTC",
-            found({"ev": f"1|answered||\n{RETRY}"}, backoff_until=f"{NOON_US + SECOND}.0") | {"position": None},
+            found({"ev": f"1|answered||\n{RETRY}"}, backoff_until=f"{NOON_US + SECOND}.0", position=None),
         ),
         (
             30,
@@ -126,7 +128,7 @@ def seconds(status: Status) -> float | None:
         (
             3600,
             "it is not to be sent before 2026-01-31 13:00:00 UTC",
-            found(not_before=f"{NOON_US + 3600 * SECOND}") | {"position": None},
+            found(not_before=f"{NOON_US + 3600 * SECOND}", position=None),
         ),
         (
             0.25,
@@ -137,7 +139,7 @@ def seconds(status: Status) -> float | None:
     ],
 )
 def test_an_unsettled_operation_says_when_it_leaves_and_what_keeps_it(
-    expected_s: float | None, why: str, reply: dict[str, Any]
+    expected_s: float | None, why: str, reply: OperationPicture
 ) -> None:
     """The forecast is the account's next slot plus one interval for each operation ahead, or what lies beyond that."""
     status = status_of(reply)

@@ -248,7 +248,7 @@ class AsyncOutbox(AsyncSuppressing):
         bridge = Bridge(_rows(recipients, campaign), asyncio.get_running_loop())
 
         def message(_: Outbox) -> Operation:
-            return first_message(draft(name, **campaign).continuing({}), bridge, to)
+            return first_message(draft(name, **campaign).continuing(None), bridge, to)
 
         try:
             operation = await self.in_thread(message)

@@ -47,8 +47,11 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
             app.state.paceline = None
 
 
-def outbox_of(request: Request) -> AsyncOutbox:
-    """The application's outbox, as a dependency; tests put a recording one in its place with ``app.dependency_overrides``."""
+async def outbox_of(request: Request) -> AsyncOutbox:
+    """The application's outbox, as a dependency.
+
+    Tests put a recording one in its place with ``app.dependency_overrides``. A plain function would take a thread for each request.
+    """
     outbox: AsyncOutbox | None = getattr(request.app.state, "paceline", None)
     if outbox is None:
         raise RuntimeError("the application has no outbox: FastAPI(lifespan=paceline.fastapi.lifespan)")

@@ -3,6 +3,7 @@
 import getpass
 import json
 import os
+import re
 import socket
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -11,13 +12,14 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from paceline.flows.steps import Asked
-from paceline.inbox.record import microseconds
 from paceline.settings import Settings
 from paceline.state.questions import Question
+from paceline.times import microseconds
 
 MOST_READ: Final = 500
 # A reason is a sentence; what is longer is cut.
 _LONGEST: Final = 300
+_NUMBER: Final = re.compile(r"\+[0-9][0-9 ()-]{6,18}[0-9]")
 _FIELDS: Final = ("what", "who", "door", "role", "account", "on", "why")
 
 
@@ -28,7 +30,7 @@ class Act:
     Args:
         what: the command, such as ``campaign pause``.
         who: user and host of the command line, or name and id of a token.
-        door: ``cli`` or ``gateway``.
+        door: ``cli``, ``gateway`` or ``console``.
         role: user of the state server that it went through, or ''.
         account: the account that it concerns, or ''.
         on: campaign, operation, token or how many, or ''; never a number or a text.
@@ -60,7 +62,8 @@ def telling(act: Act, kept: int) -> Question[str]:
         act: what was done.
         kept: about so many acts are kept.
     """
-    flat = [text for name in _FIELDS if (value := getattr(act, name)) for text in (name, _clean(value))]
+    known = {name: getattr(act, name) for name in _FIELDS} | {"why": _NUMBER.sub("(a number)", act.why)}
+    flat = [text for name, value in known.items() if value for text in (name, _clean(value))]
     return Question("trail", ("tell", kept, *flat), str, "tell_act", {"act": act, "kept": kept})
 
 
@@ -118,7 +121,7 @@ def person() -> str:
     try:
         user = getpass.getuser()
     except (KeyError, OSError):  # a container's user without a name
-        user = f"uid {os.getuid()}"
+        user = "a user without a name"
     before = os.environ.get("SUDO_USER")
     return f"{user}@{socket.gethostname()}" + (f" (sudo by {before})" if before else "")
 

@@ -238,7 +238,7 @@ class Outbox(Suppressing):
             UnknownAccount, UnknownSender, StateUnavailable: as for `send`.
         """
         described = draft(name, **campaign)
-        return self.send(first_message(described.continuing({}), rows_of(recipients, described.reading), to))
+        return self.send(first_message(described.continuing(None), rows_of(recipients, described.reading), to))
 
     def campaign(self, name: str, **arguments: Any) -> Campaign:
         """The former name of `start_campaign`, until 1.0."""
@@ -259,8 +259,7 @@ class Outbox(Suppressing):
         Raises:
             NotFound: there is none.
         """
-        found = self.state.campaign(name)
-        if not found:
+        if self.state.campaign(name) is None:
             raise NotFound(f"no campaign named {name!r}")
         return Campaign(name, self.state)
 

@@ -11,9 +11,9 @@ import redis
 from paceline.errors import InvalidOperation, OutcomesTrimmed
 from paceline.flows.following import Page, Walk, looks, reading
 from paceline.flows.steps import Asked, run
-from paceline.inbox.record import microseconds
 from paceline.state.calls import State
 from paceline.status.entry import FINAL_KIND, OutcomeEntry, entry_of
+from paceline.times import microseconds
 
 __all__ = ["FINAL_KIND", "OutcomeEntry", "Outcomes", "OutcomesTrimmed", "entry_of", "is_before", "place"]
 

@@ -1,11 +1,22 @@
 """Times as state holds them."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 # State keeps times as doubles, which hold every microsecond of these years exactly.
 _FIRST_INSTANT: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST_INSTANT: Final = datetime(2255, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+
+
+def microseconds(instant: datetime) -> int:
+    """Microseconds since the epoch, exactly."""
+    return (instant - _FIRST_INSTANT) // _MICROSECOND
+
+
+def instant(us: int | str) -> datetime:
+    """The time of so many microseconds since the epoch, UTC."""
+    return _FIRST_INSTANT + timedelta(microseconds=int(us))
 
 
 def utc(value: datetime) -> datetime:

@@ -13,9 +13,10 @@ from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from paceline_worker.accounts.accounts import Accounts
+from tests.faults.invariants import while_loaded
 from tests.faults.profile import Profile
 from tests.faults.result import Result
-from tests.faults.world import Fleet, World, world
+from tests.faults.world import TEXT_CANARY, Fleet, World, world
 from tests.support.processes import spawn, start_worker
 
 # What the fleet can send: so many calls at once, each as long as the provider's answer takes.
@@ -40,7 +41,7 @@ def overload(profile: Profile, seed: int) -> Result:
     """F22: twice, five and twenty times as much due as the fleet can send."""
     shares: dict[str, float] = {}
     wrong: list[str] = []
-    with world(seed, scenario=_answers(LATENCY_S)) as built, Fleet(_capped(built), 1):
+    with world(seed, scenario=_answers(LATENCY_S)) as built, Fleet(_capped(built), 1) as fleet:
         added: list[str] = []
         for times in (2, 5, 20):
             added += _add(built, len(added), round(times * CAN_SEND / PER_ACCOUNT) - len(added))
@@ -56,12 +57,13 @@ def overload(profile: Profile, seed: int) -> Result:
                 worst_s > UNFAIR * fair_s + 1
             )
         violations = built.violations()
-    return _result("F22", "more due than can be sent", "2, 5, 20 times", wrong, violations, shares)
+        unwell = while_loaded(built, fleet)
+    return _result("F22", "more due than can be sent", "2, 5, 20 times", wrong + unwell, violations, shares)
 
 
 def starved(profile: Profile, seed: int) -> Result:
     """F23: busy loops on every core, and the state server stands still for a second in every ten."""
-    with world(seed, scenario=_answers(LATENCY_S)) as built, Fleet(_capped(built), 1), ExitStack() as stack:
+    with world(seed, scenario=_answers(LATENCY_S)) as built, Fleet(_capped(built), 1) as fleet, ExitStack() as stack:
         logs = Path(stack.enter_context(TemporaryDirectory()))
         _add(built, 0, round(2 * CAN_SEND / PER_ACCOUNT))
         time.sleep(_SETTLING_S)
@@ -75,13 +77,14 @@ def starved(profile: Profile, seed: int) -> Result:
         freezer.join()
         gap_s = max((later - earlier for earlier, later in pairwise(sorted(at for at, _ in arrivals))), default=99.0)
         violations = built.violations()
+        unwell = while_loaded(built, fleet)
     sent = len(arrivals) / max(20.0, profile.overload_s)
     wrong = [f"nothing arrived for {gap_s:.1f} s"] * (gap_s > 5)
     return _result(
         "F23",
         "busy cores, state server stands still 1 s in 10",
         f"{sent:.0f}/s",
-        wrong,
+        wrong + unwell,
         violations,
         {"of what it can": sent / CAN_SEND},
     )
@@ -91,7 +94,10 @@ def slow_provider(profile: Profile, seed: int) -> Result:
     """F24: the provider takes 2 s, then 14 s, to answer; the deadline is 15 s."""
     shares: dict[str, float] = {}
     wrong: list[str] = []
-    with world(seed, scenario=_answers(2.0)) as built, Fleet({**_capped(built), "PACELINE_HTTP_DEADLINE": "15"}, 1):
+    with (
+        world(seed, scenario=_answers(2.0)) as built,
+        Fleet({**_capped(built), "PACELINE_HTTP_DEADLINE": "15"}, 1) as fleet,
+    ):
         _add(built, 0, 20)
         for latency_s in (2.0, 14.0):
             built.sandbox.put_scenario(_answers(latency_s))
@@ -103,12 +109,16 @@ def slow_provider(profile: Profile, seed: int) -> Result:
                 sent < LEAST_OF_ALL * (CAPACITY / latency_s) - 1 / watched_s * CAPACITY
             )
         violations = built.violations()
-    return _result("F24", "slow provider", "2 s and 14 s", wrong, violations, shares)
+        unwell = while_loaded(built, fleet)
+    return _result("F24", "slow provider", "2 s and 14 s", wrong + unwell, violations, shares)
 
 
 def herd(profile: Profile, seed: int) -> Result:
     """F25: many accounts are released at the same moment."""
-    with world(seed, scenario=_answers(0.05)) as built, Fleet({**built.environment, "PACELINE_CAPACITY": "100"}, 1):
+    with (
+        world(seed, scenario=_answers(0.05)) as built,
+        Fleet({**built.environment, "PACELINE_CAPACITY": "100"}, 1) as fleet,
+    ):
         names = _add(built, 0, profile.herd, rows=2, suspended=True)
         accounts = Accounts(built.client)
         began_s, slowest_s = time.time(), 0.0
@@ -123,13 +133,14 @@ def herd(profile: Profile, seed: int) -> Result:
             met = {str(arrival["key"]) for arrival in built.sandbox.arrivals()}
         took_s = time.time() - began_s
         violations = built.violations()
+        unwell = while_loaded(built, fleet)
     wrong = [f"{len(names) - len(met)} accounts have sent nothing after {took_s:.0f} s"] * (len(met) < len(names))
     wrong += [f"the state server was held up for {slowest_s:.1f} s"] * (slowest_s > 1)
     return _result(
         "F25",
         "accounts released at once",
         f"{len(names)}",
-        wrong,
+        wrong + unwell,
         violations,
         {"all heard after s": took_s, "slowest call s": slowest_s},
     )
@@ -138,7 +149,7 @@ def herd(profile: Profile, seed: int) -> Result:
 def without_a_way_out(profile: Profile, seed: int) -> Result:
     """F30: a third worker that cannot reach the provider; the other two send as much as without it."""
     sent: dict[str, int] = {"pair": 0, "beside": 0}
-    with world(seed, scenario=_answers(LATENCY_S)) as built, Fleet(_capped(built), 2):
+    with world(seed, scenario=_answers(LATENCY_S)) as built, Fleet(_capped(built), 2) as fleet:
         _add(built, 0, round(4 * CAN_SEND / PER_ACCOUNT))
         time.sleep(_SETTLING_S)
         for _ in range(profile.ways):
@@ -148,11 +159,17 @@ def without_a_way_out(profile: Profile, seed: int) -> Result:
             sent["beside"] += len(_watch(built, profile.overload_s))
             lost.stop()
         violations = built.violations()
+        unwell = while_loaded(built, fleet)
     share = sent["beside"] / max(1, sent["pair"])
     wrong = [f"two workers send {share:.0%} of their pace beside one without a way out"] * (share < LEAST_BESIDE)
     size = f"{profile.ways} x {profile.overload_s:g} s each"
     return _result(
-        "F30", "one of three workers cannot reach the provider", size, wrong, violations, {**sent, "share": share}
+        "F30",
+        "one of three workers cannot reach the provider",
+        size,
+        wrong + unwell,
+        violations,
+        {**sent, "share": share},
     )
 
 
@@ -178,9 +195,9 @@ def _add(built: World, first: int, count: int, *, rows: int = ROWS, suspended: b
             Accounts(built.client).suspend(name)
         number = int(name[1:])
         built.outbox.start_campaign(
-            name, account=name, sender=f"+1555{number:07d}", template="Hi", recipients=recipients
+            name, account=name, sender=f"+1555{number:07d}", template=TEXT_CANARY, recipients=recipients
         )
-    while int(built.state.fleet()["inbox"]):
+    while int(built.state.fleet().inbox):
         time.sleep(0.1)
     return names
 

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from paceline_worker.pacing.bucket import Pacing
+from tests.faults.invariants import while_loaded
 from tests.faults.profile import Profile
 from tests.faults.result import Result
-from tests.faults.world import Fleet, World, key_of, world
+from tests.faults.world import TEXT_CANARY, Fleet, World, key_of, world
 
 # So much the way to the provider differs from call to call (ms), one of them in each part; J is that and the default's 100.
 VARIATIONS_MS: Final = (100, 0, 500, 2000)
@@ -76,7 +77,7 @@ def counted(profile: Profile, seed: int) -> Result:
         "transit_jitter_ms": transit_ms,
         "serial_senders": False,
     }
-    with world(seed, scenario=scenario) as built, Fleet(built.environment, 1):
+    with world(seed, scenario=scenario) as built, Fleet(built.environment, 1) as fleet:
         for number, one in enumerate(chosen):
             _fill(built, one, number, variation_ms)
         time.sleep(3.0 + 2 * transit_ms / 1000)
@@ -84,12 +85,13 @@ def counted(profile: Profile, seed: int) -> Result:
         time.sleep(WATCHED_S)
         arrivals = [a for a in built.sandbox.arrivals() if began_us <= a["at_us"] < began_us + WATCHED_S * 1e6]
         violations = built.violations()
+        wrong = while_loaded(built, fleet)
     used = {
         one.name: sum(a["key"] == key_of(one.name) for a in arrivals) * one.interval_s(variation_ms / 1000) / WATCHED_S
         for one in chosen
     }
     mean = sum(used.values()) / len(used)
-    wrong = [f"{violations} calls against the pace"] * bool(violations)
+    wrong += [f"{violations} calls against the pace"] * bool(violations)
     wrong += [f"{mean:.0%} of the formula's rate was used"] * (mean < LEAST)
     figures = {"of the formula, mean": mean, "least": min(used.values())}
     size = f"{len(chosen)} ways of counting, transit 0 to {transit_ms} ms"
@@ -107,6 +109,6 @@ def _fill(built: World, counting: Counting, number: int, variation_ms: int) -> N
             f"{counting.name}{lane}",
             account=counting.name,
             sender=f"+15550{number:03d}{lane:03d}",
-            template="Hi",
+            template=TEXT_CANARY,
             recipients=rows,
         )

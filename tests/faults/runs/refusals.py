@@ -144,5 +144,5 @@ def _refuse(built: World, status: int) -> tuple[int, int]:
 
 
 def _suspended(built: World) -> bool:
-    found = built.state.account("acme")
-    return bool(found and found["account"].get("suspended"))
+    picture = built.state.account("acme")
+    return bool(picture and picture.account.suspended)

@@ -8,10 +8,11 @@ import time
 from pathlib import Path
 from typing import Any, Final
 
+from tests.faults.invariants import while_loaded
 from tests.faults.profile import Profile
 from tests.faults.result import Result
 from tests.faults.verdict import judged
-from tests.faults.world import Fleet, World, feed, key_of, world
+from tests.faults.world import TEXT_CANARY, Fleet, World, feed, key_of, world
 
 RATE: Final = "3000/minute"
 SMALL_RATE: Final = "120/minute"
@@ -66,20 +67,21 @@ def giant(profile: Profile, seed: int) -> Result:
     """F27: small accounts beside one with very many waiting; they take as long as without it."""
     small, rows = profile.crowd
     scenario = {"defaults": {"limits": [], "reported_per_minute": 600}, "latency_ms": 40, "serial_senders": False}
-    with world(seed, scenario=scenario) as built, Fleet({**built.environment, "PACELINE_CAPACITY": "100"}, 1):
+    with world(seed, scenario=scenario) as built, Fleet({**built.environment, "PACELINE_CAPACITY": "100"}, 1) as fleet:
         alone_s = _heard(built, "alone", 1, small)
         built.add_account("giant", "600/minute")
         recipients = ({"to": f"+1555{row:07d}"} for row in range(rows))
         built.outbox.start_campaign(
-            "giant", account="giant", sender="+15559999999", template="Hi", recipients=recipients
+            "giant", account="giant", sender="+15559999999", template=TEXT_CANARY, recipients=recipients
         )
-        while int(built.state.fleet()["inbox"]):
+        while int(built.state.fleet().inbox):
             time.sleep(0.2)
         beside_s = _heard(built, "beside", 2, small)
-    wrong = () if beside_s <= 2 * alone_s + 2 else (f"{beside_s:.0f} s beside it, {alone_s:.0f} s alone",)
+        wrong = while_loaded(built, fleet)
+    wrong += [f"{beside_s:.0f} s beside it, {alone_s:.0f} s alone"] * (beside_s > 2 * alone_s + 2)
     figures = {"alone s": alone_s, "beside it s": beside_s}
     return Result(
-        "F27", "a giant beside small accounts", f"{rows} waiting, {small} small", figures=figures, failures=wrong
+        "F27", "a giant beside small accounts", f"{rows} waiting, {small} small", figures=figures, failures=tuple(wrong)
     )
 
 
@@ -87,7 +89,7 @@ def campaign_beside(profile: Profile, seed: int) -> Result:
     """F20: a small account's messages wait no longer while a giant campaign is uploaded, and while it waits."""
     rows, _ = profile.campaign
     scenario = {"defaults": {"limits": [], "reported_per_minute": 600}, "latency_ms": 20, "serial_senders": False}
-    with world(seed, scenario=scenario) as built, Fleet(built.environment, 1):
+    with world(seed, scenario=scenario) as built, Fleet(built.environment, 1) as fleet:
         built.add_account("small", "1200/minute", "window")
         built.add_account("giant", "1200/minute", "window")
         waits = {"before": _waits(built)}
@@ -100,12 +102,13 @@ def campaign_beside(profile: Profile, seed: int) -> Result:
         upload.start()
         waits["uploading"] = _waits(built)
         upload.join()
-        while int(built.state.fleet()["inbox"]):
+        while int(built.state.fleet().inbox):
             time.sleep(0.2)
         waits["beside"] = _waits(built)
         violations = built.violations()
+        wrong = while_loaded(built, fleet)
     before_s, worst_s = waits["before"], max(waits["uploading"], waits["beside"])
-    wrong = [f"{violations} calls against the pace"] * bool(violations)
+    wrong += [f"{violations} calls against the pace"] * bool(violations)
     wrong += [f"a message waits {worst_s:.2f} s beside it, {before_s:.2f} s before"] * (worst_s > 2 * before_s + 0.5)
     figures = {f"median wait {name} s": wait_s for name, wait_s in waits.items()}
     return Result(
@@ -145,7 +148,7 @@ def _heard(built: World, name: str, digit: int, small: int) -> float:
     for number, account in enumerate(names):
         rows = [{"to": f"+1555{row:07d}"} for row in range(EACH)]
         sender = f"+1555{digit}{number:06d}"
-        built.outbox.start_campaign(account, account=account, sender=sender, template="Hi", recipients=rows)
+        built.outbox.start_campaign(account, account=account, sender=sender, template=TEXT_CANARY, recipients=rows)
     wanted = set(names)
     while time.monotonic() - began_s < 120 + small:
         keys = built.sandbox.report()["keys"]

@@ -40,7 +40,7 @@ class PacelineStep(bootsteps.StartStopStep):
         """Refuse what cannot work, then start."""
         if not issubclass(parent.pool_cls, TaskPool):
             _refuse(
-                "paceline shares one event loop and one metrics registry in a process: run the worker with --pool threads"
+                "Paceline runs on Celery's thread pool only: start the worker with --pool threads, or without --pool"
             )
         if parent.autoscale:
             _refuse("threads wait for nothing, so there is nothing to scale: run the worker without --autoscale")
@@ -105,6 +105,7 @@ def build_app(settings: Settings) -> App:
     app.conf.update(
         task_queues=[_queue(app.deliver_queue), _queue(app.accept_queue)],
         task_default_queue=app.accept_queue,
+        worker_pool="threads",
         worker_prefetch_multiplier=1,
         worker_consumer=consumer.HintConsumer,
         # Without remote control a busy worker whose Redis restarts never consumes again (measured).

@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import Any, Final
 
 import structlog
-from prometheus_client import CollectorRegistry, ProcessCollector
+from prometheus_client import CollectorRegistry, ProcessCollector, make_wsgi_app
 from redis.exceptions import RedisError
 
 from paceline.errors import ConfigurationError
@@ -41,6 +41,7 @@ from paceline_worker.state.migration import check_schema
 from paceline_worker.state.outage import Outage
 from paceline_worker.state.state import LEASE_MARGIN_S, DeliveryState, Hint, InfoTurn, WorkerState
 from paceline_worker.telemetry import metrics
+from paceline_worker.telemetry.health import Health, broker_answers, served, state_answers
 from paceline_worker.telemetry.serving import MetricsEndpoint
 
 log = structlog.get_logger(__name__)
@@ -142,12 +143,19 @@ class Runtime:
         self.metrics.intake.set_function(lambda: admission.intake)
         self.metrics.way.set_function(lambda: way.most_s)
         self.metrics.reaches_provider.set_function(lambda: self.reaches_provider)
+        self.metrics.state_answers.set_function(lambda: self._dispatcher.standing().answered is not False)
         ProcessCollector(registry=self.metrics.registry)
         self._admission = admission
         self._clock = clock
         self._started_s = time.monotonic()
         self._heard_s: float | None = None
-        self._endpoint = MetricsEndpoint(self.metrics.registry, settings.metrics_port, settings.metrics_address)
+        self.health = Health(
+            live=[self._engine.trouble],
+            ready=[state_answers(settings), broker_answers(settings), self._takes_no_part],
+        )
+        self._endpoint = MetricsEndpoint(
+            served(self.health, make_wsgi_app(self.metrics.registry)), settings.metrics_port, settings.metrics_address
+        )
         self._end_traces: Callable[[], None] | None = None
         self.exit_code = 0
 
@@ -172,6 +180,7 @@ class Runtime:
             raise ConfigurationError(trouble(error)) from error
         if self._settings.metrics_port:
             self._endpoint.start()
+        log.info("this worker is ready", version=VERSION, capacity=self._settings.capacity)
 
     def _check_state(self) -> None:
         try:
@@ -232,6 +241,15 @@ class Runtime:
     def reaches_provider(self) -> bool:
         """Whether this worker can connect to the provider, as it knows. Any thread may ask."""
         return self._way_out is None or self._way_out.is_open
+
+    def _takes_no_part(self) -> str:
+        """Why this worker takes no operations on; '' while it does."""
+        standing = self._dispatcher.standing()
+        if not standing.paused:
+            return "" if standing.fleet else "this worker is not in the fleet: it starts, or it stops"
+        if not self.reaches_provider:
+            return f"this worker cannot reach the provider: {self._way_out.words if self._way_out else ''}"
+        return "this worker is paused; `celery -A paceline_worker control paceline_resume` ends the pause"
 
     def figures(self) -> dict[str, Any]:
         """How this worker stands, in plain JSON, for `inspect paceline`: what it knows, so nobody is asked and it cannot hang."""

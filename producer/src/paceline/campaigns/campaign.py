@@ -11,7 +11,7 @@ from paceline.flows.controlling import (
     correcting,
     counting,
     forecasting,
-    outlook,
+    picturing,
 )
 from paceline.flows.steps import run
 from paceline.forecast.outlook import Forecast
@@ -63,7 +63,7 @@ class Campaign:
             NotFound: there is no such campaign.
             UnknownAccount: its account was removed.
         """
-        return plan_rest(self._state, self.name, run(outlook(self.name), self._state))
+        return plan_rest(self._state, self.name, run(picturing(self.name), self._state))
 
     def pause(self, why: str = "by hand") -> None:
         """Let nothing of it begin from now on; what has begun comes to its end. A paused one stays paused.

@@ -18,6 +18,7 @@ from paceline.inbox.record import compact
 from paceline.operations import DEFAULT_MAX_ATTEMPTS, OnUnknown, SendMessage
 from paceline.recipients.cells import CONTROL, is_blank
 from paceline.recipients.columns import Reading
+from paceline.state.campaigns import CampaignSnapshot
 from paceline.template import Slot, Template, compiled
 from paceline.window import Window
 
@@ -79,11 +80,11 @@ class Draft:
             hours=self.hours,
         )
 
-    def continuing(self, existing: Mapping[str, str], now: datetime | None = None) -> "Draft":
+    def continuing(self, existing: CampaignSnapshot | None, now: datetime | None = None) -> "Draft":
         """The same, as rows of a campaign that is there already have to be made.
 
         Args:
-            existing: its fields; empty for a new one.
+            existing: as it was read; None for a new one.
             now: from when on openings are written down. Default: the clock's.
 
         Raises:
@@ -91,8 +92,9 @@ class Draft:
         """
         window = self.options.window
         check_hours(self.name, existing, window)
-        zoned = existing.get("zoned") or (window and Window.parse(window).is_recipients)
-        hours = RecipientHours(existing.get("window", "") if window is None else window, now) if zoned else None
+        zoned = (existing and existing.zoned) or (window and Window.parse(window).is_recipients)
+        before = existing.window if existing else ""
+        hours = RecipientHours(before if window is None else window, now) if zoned else None
         return replace(self, hours=hours)
 
     @property
@@ -188,12 +190,12 @@ def _sample_address(url: str) -> str:
 
 
 def corrected(
-    fields: Mapping[str, str], template: str | None, url: str | None, *, literal_braces: bool = False
+    campaign: CampaignSnapshot, template: str | None, url: str | None, *, literal_braces: bool = False
 ) -> tuple[str, str]:
     """Another template for a campaign whose rows are there.
 
     Args:
-        fields: the campaign's, as state has them.
+        campaign: as it was read.
         template: the text; None: it stays.
         url: the address; None: it stays, and '': there is none any more.
         literal_braces: as for `draft`.
@@ -204,14 +206,14 @@ def corrected(
     Raises:
         InvalidOperation: they cannot be, or ask for what the rows do not bring.
     """
-    stored: dict[str, str] = json.loads(fields["p"])
+    stored: dict[str, str] = json.loads(campaign.template)
     if template is not None:
         _check_text(template, has_url=bool(stored.get("url") if url is None else url))
     text = None if template is None or is_blank(template) else template
-    made = compiled(text, url or None, literal_braces=literal_braces, brought=_brought(fields, stored))
+    made = compiled(text, url or None, literal_braces=literal_braces, brought=_brought(campaign, stored))
     SendMessage(
-        account=fields["a"],
-        sender=fields["f"],
+        account=campaign.account,
+        sender=campaign.sender,
         to=_ANY_RECIPIENT,
         text=text or "x",
         url=_sample_address(url) if url else None,
@@ -222,36 +224,36 @@ def corrected(
     whole = kept | dict(made.fields)
     payload = compact({name: whole[name] for name in ("text", "url") if name in whole})
     digest = digest_of(
-        account=fields["a"],
-        sender=fields["f"],
-        kind=fields["k"],
+        account=campaign.account,
+        sender=campaign.sender,
+        kind=campaign.kind,
         template=payload,
-        max_attempts=fields["mx"],
-        on_unknown=fields["unk"],
+        max_attempts=campaign.max_attempts,
+        on_unknown=campaign.on_unknown,
     )
     return payload, digest
 
 
-def _brought(fields: Mapping[str, str], stored: Mapping[str, str]) -> list[Slot]:
+def _brought(campaign: CampaignSnapshot, stored: Mapping[str, str]) -> list[Slot]:
     """What the rows of a campaign bring; where its hash does not say, its text does."""
-    if "slots" in fields:
-        return [Slot(*slot) for slot in json.loads(fields["slots"])]
+    if campaign.slots:
+        return [Slot(*slot) for slot in json.loads(campaign.slots)]
     return list(compiled(stored.get("text"), literal_braces=True).slots)
 
 
-def key_conflict(existing: Mapping[str, str], keys: str) -> str:
+def key_conflict(existing: CampaignSnapshot, keys: str) -> str:
     """Why rows with such keys would send to people of an earlier upload once more; '' when they do not.
 
     Args:
-        existing: the campaign's fields.
+        existing: the campaign as it was read.
         keys: from `keys_of`.
     """
-    if existing.get("keys") == "all" and keys == "none":
+    if existing.keys == "all" and keys == "none":
         return (
             "its rows have a `key`, and these have none, so who had the message would get it twice: add the column `key` "
             "(an export of outcomes has it), or use another name"
         )
-    if existing.get("keys") == "none" and keys == "all":
+    if existing.keys == "none" and keys == "all":
         return (
             "its rows have no `key`, and these have one, so who had the message would get it twice: leave the column `key` out "
             "(--ignore-column key), or use another name"
@@ -259,29 +261,30 @@ def key_conflict(existing: Mapping[str, str], keys: str) -> str:
     return ""
 
 
-def differences(described: Draft, existing: Mapping[str, str]) -> str:
+def differences(described: Draft, existing: CampaignSnapshot) -> str:
     """What is not the same in a campaign of that name, in words.
 
     Args:
         described: the campaign that is to be.
-        existing: the fields of the one that is.
+        existing: the one that is.
     """
     pairs = {
-        "account": (described.account, existing.get("a")),
-        "sender": (described.sender, existing.get("f")),
-        "template": (compact(dict(described.template)), existing.get("p")),
-        "max_attempts": (str(described.max_attempts), existing.get("mx")),
-        "on_unknown": (described.on_unknown, existing.get("unk")),
+        "account": (described.account, existing.account),
+        "sender": (described.sender, existing.sender),
+        "template": (compact(dict(described.template)), existing.template),
+        "max_attempts": (str(described.max_attempts), existing.max_attempts),
+        "on_unknown": (described.on_unknown, existing.on_unknown),
     }
-    differing = [name for name, (wanted, found) in pairs.items() if wanted != found]
+    differing = [name for name, (wanted, stored) in pairs.items() if wanted != stored]
     return " and ".join(differing) or "options"
 
 
-def noted(slots: Sequence[Slot], existing: Mapping[str, str], keys: str) -> dict[str, str]:
+def noted(slots: Sequence[Slot], existing: CampaignSnapshot | None, keys: str) -> dict[str, str]:
     """What a campaign's hash holds besides its options: whether its rows have keys, and what its template's places mean."""
     noted = {}
     if keys:
-        noted["keys"] = keys if existing.get("keys", keys) == keys else "some"
+        earlier = existing.keys if existing else ""
+        noted["keys"] = keys if earlier in {"", keys} else "some"
     if any(slot.name != slot.column for slot in slots):
         noted["slots"] = compact([[slot.name, slot.column, slot.default, slot.place] for slot in slots])
     return noted

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from paceline.errors import InvalidRow
 from paceline.inbox.record import compact
+from paceline.lua.fields import OPERATION
 
 MOST_METADATA: Final = 16
 LONGEST_METADATA: Final = 512
@@ -19,13 +20,13 @@ def given_back(line: int, values: Mapping[str, Any]) -> dict[str, str]:
         values: its columns; ``metadata`` is a mapping of names to texts, or a JSON object of texts.
 
     Returns:
-        ``m``, where there is any.
+        The field, where there is any.
 
     Raises:
         InvalidRow: metadata that is no such mapping, or too large.
     """
     metadata = values.get("metadata")
-    return {"m": compact(_metadata(line, metadata))} if metadata else {}
+    return OPERATION.coded(metadata=compact(_metadata(line, metadata))) if metadata else {}
 
 
 def _metadata(line: int, given: object) -> dict[str, str]:

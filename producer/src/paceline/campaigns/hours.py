@@ -7,6 +7,7 @@ from typing import Final
 from paceline.errors import CampaignConflict
 from paceline.inbox.record import compact
 from paceline.recipients.zones import Zones, zone_id, zone_infos, zones_named, zones_of_number
+from paceline.state.campaigns import CampaignSnapshot
 from paceline.window import Window, as_text, from_text
 
 # As a campaign's window with a zone of its own: the scripts know no time zones.
@@ -92,19 +93,19 @@ def told_of(openings: Mapping[Zones, str]) -> str:
     return compact({zone_id(zones): [" ".join(zones), text] for zones, text in openings.items()})
 
 
-def check_hours(name: str, existing: Mapping[str, str], window: str | None) -> None:
+def check_hours(name: str, existing: CampaignSnapshot | None, window: str | None) -> None:
     """Refuse the recipients' own hours for a campaign whose rows have no zones.
 
     Args:
         name: the campaign.
-        existing: its fields; empty for a new one.
+        existing: as it was read; None for a new one.
         window: the one that is to be; None: it stays.
 
     Raises:
         CampaignConflict: they were uploaded for another window.
     """
-    rows = int(existing.get("received") or 0)
-    if window and Window.parse(window).is_recipients and rows and not existing.get("zoned"):
+    has_other_rows = existing is not None and existing.received and not existing.zoned
+    if window and has_other_rows and Window.parse(window).is_recipients:
         raise CampaignConflict(
             f"campaign {name!r} was uploaded without the zones of its recipients, so it cannot take their own hours: "
             "upload the rest under another name, or name a zone"

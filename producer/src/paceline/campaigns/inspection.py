@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from paceline.lua.fields import OPERATION
 from paceline.recipients.numbers import twins
 from paceline.template import Template, render, render_address
 
@@ -82,7 +83,7 @@ class Inspection:
             empty: columns of the template that are empty in its row.
         """
         if len(self.samples) < MOST_SAMPLES:
-            stored, values = self.template.fields, json.loads(fields["p"])
+            stored, values = self.template.fields, json.loads(fields[OPERATION.code("payload")])
             text = render(stored["text"], values) if "text" in stored else None
             url = render_address(stored["url"], values) if "url" in stored else None
             self.samples.append(Sample(fields["to"], text, url))

@@ -7,8 +7,9 @@ from typing import Annotated, Final
 from pydantic import AfterValidator, Field
 
 from paceline.fields import Instant
-from paceline.inbox.record import microseconds
+from paceline.lua.fields import CAMPAIGN
 from paceline.operations.base import Refusing, canonical_window
+from paceline.times import microseconds
 from paceline.window import Window, as_text
 
 _RATE: Final = re.compile(
@@ -126,7 +127,7 @@ class CampaignOptions(Refusing):
             texts["auto_pause"] = str(self.auto_pause)
         if self.not_within is not None:
             us = span(self.not_within) // timedelta(microseconds=1) if self.not_within else ""
-            texts |= {"not_within": self.not_within, "nw": str(us)}
+            texts |= CAMPAIGN.coded(not_within=self.not_within, silence=str(us))
         if self.valid_until is not None:
-            texts["vu"] = str(microseconds(self.valid_until))
+            texts[CAMPAIGN.code("valid_until")] = str(microseconds(self.valid_until))
         return texts

@@ -11,12 +11,13 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from paceline.campaigns.draft import Draft
+from paceline.campaigns.excluding import EXCLUDED_IDS
 from paceline.campaigns.inspection import Inspection, Seen
-from paceline.campaigns.recipients import Row, numbered
+from paceline.campaigns.recipients import NOT_BEFORE, VALID_UNTIL, ZONES, Row, numbered
 from paceline.errors import InvalidRow
 from paceline.forecast.backlog import Lane, Pace, Place
 from paceline.forecast.flow import departures
-from paceline.inbox.record import instant
+from paceline.times import instant
 
 # Ids that state is asked about at once; also the rows between two calls of `on_progress`.
 _BATCH: Final = 1000
@@ -139,13 +140,14 @@ def read(
         rows.known += there
         # Which ones is not told. An upload that was interrupted has written the first.
         new = batch[there:]
-        asked = [(fields["to"], described.exclusions.of(fields).get("xc", "")) for fields in new]
+        asked = [(fields["to"], described.exclusions.of(fields).get(EXCLUDED_IDS, "")) for fields in new]
         for fields, code in zip(new, left_out(asked) if asked and left_out else [""] * len(new), strict=True):
             if code:
                 rows.left_out[code] += 1
                 continue
-            part = (described.sender, fields["z"]) if "z" in fields else None
-            rows.take(1, ends_us=int(fields.get("vu", 0)), begins_us=int(fields.get("nb", 0)), part=part)
+            part = (described.sender, fields[ZONES]) if ZONES in fields else None
+            ends_us, begins_us = int(fields.get(VALID_UNTIL, 0)), int(fields.get(NOT_BEFORE, 0))
+            rows.take(1, ends_us=ends_us, begins_us=begins_us, part=part)
         batch.clear()
 
     for row in numbered(recipients):

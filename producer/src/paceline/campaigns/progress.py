@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, cast
+from typing import Literal
 
-from paceline.inbox.record import instant
-from paceline.literals import OUTCOMES, CampaignState, Outcome
+from paceline.literals import CampaignState, Outcome
+from paceline.state.campaigns import CampaignSnapshot
+from paceline.times import instant
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,35 +79,30 @@ class Progress:
         return self.hold or ("running" if self.uploaded else "uploading")
 
 
-def progress_of(name: str, found: Mapping[str, str]) -> Progress:
-    """Read a campaign's hash.
+def progress_of(name: str, campaign: CampaignSnapshot) -> Progress:
+    """The numbers of a campaign.
 
     Args:
         name: the campaign.
-        found: its fields.
-
-    Returns:
-        The numbers.
+        campaign: as it was read.
     """
-    number = {field: int(found.get(field, 0)) for field in ("received", "duplicate", "refused", "inbox", "written")}
-    outcomes = {outcome: int(found.get(outcome, 0)) for outcome in OUTCOMES}
     return Progress(
         name=name,
-        received=number["received"],
-        duplicates=number["duplicate"],
-        refused=number["refused"],
-        in_inbox=number["inbox"],
-        outcomes=outcomes,
-        remaining=number["written"] - sum(outcomes.values()),
-        uploaded=found.get("sealed") == "1",
-        hold=cast('Literal["paused", "cancelled"] | None', found.get("hold")),
-        why=found.get("hold_why"),
-        completed_at=instant(found["completed_at"]) if found.get("completed_at") else None,
-        approval=cast('Literal["needed", "given"] | None', found.get("approval")),
-        approved_by=found.get("approved_by"),
-        approved_at=instant(found["approved_at"]) if found.get("approved_at") else None,
-        sent=int(found.get("receipt_sent", 0)),
-        not_sent=int(found.get("receipt_not_sent", 0)),
-        delivered=int(found.get("receipt_received", 0)),
-        read=int(found.get("receipt_read", 0)),
+        received=campaign.received,
+        duplicates=campaign.duplicate,
+        refused=campaign.refused,
+        in_inbox=campaign.inbox,
+        outcomes=campaign.outcomes,
+        remaining=campaign.remaining,
+        uploaded=campaign.sealed,
+        hold=campaign.hold,
+        why=campaign.hold_why,
+        completed_at=None if campaign.completed_at_us is None else instant(campaign.completed_at_us),
+        approval=campaign.approval,
+        approved_by=campaign.approved_by,
+        approved_at=None if campaign.approved_at_us is None else instant(campaign.approved_at_us),
+        sent=campaign.receipt_sent,
+        not_sent=campaign.receipt_not_sent,
+        delivered=campaign.receipt_received,
+        read=campaign.receipt_read,
     )

@@ -11,13 +11,14 @@ from paceline.defaults import DEFAULT_VALIDITY
 from paceline.errors import InvalidOperation, InvalidRow
 from paceline.fields import LONGEST_ADDRESS, LONGEST_TEXT, media_url
 from paceline.ids import derived_ids
-from paceline.inbox.record import compact, microseconds
+from paceline.inbox.record import compact
+from paceline.lua.fields import OPERATION
 from paceline.recipients.cells import CONTROL, SPREADSHEET_ERRORS, is_blank, is_given, moment_of, text_of, value_of
 from paceline.recipients.columns import Layout, MissingColumn, Reading, layout_of, named
 from paceline.recipients.numbers import cleaned, is_phone_number, phone_number, visible
 from paceline.recipients.rows import PROBLEM, FileRow, Row, numbered
 from paceline.template import Slot, Template, render
-from paceline.times import utc
+from paceline.times import microseconds, utc
 
 __all__ = ["Encoder", "FileRow", "Row", "numbered"]
 
@@ -25,6 +26,12 @@ NO_TEMPLATE: Final = Template({})
 # Rows that a program makes may have any columns; of so many different sets of columns the layout is remembered.
 _MOST_LAYOUTS: Final = 1000
 _LONGEST_KEY: Final = 256
+# Looked up once: an upload makes millions of rows.
+PAYLOAD: Final = OPERATION.code("payload")
+ROW_KEY: Final = OPERATION.code("row_key")
+NOT_BEFORE: Final = OPERATION.code("not_before")
+VALID_UNTIL: Final = OPERATION.code("valid_until")
+ZONES: Final = OPERATION.code("zones")
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +118,8 @@ class Encoder:
             now: where the default validity of a row begins that has a ``not_before`` in the past; by default the clock's.
 
         Returns:
-            ``id``, ``to``, ``p`` (only the values the template needs) and, where given, ``rk`` (its key), ``nb``, ``vu`` and ``z``
-            (its zones). A row that begins later than its campaign gets a ``vu`` of its own, for it would only expire by the
+            Fields of an operation: its id, recipient, payload (only the values the template needs) and, where given, its key and
+            its times. A row that begins later than its campaign gets an end of its own, for it would only expire by the
             campaign's default.
 
         Raises:
@@ -139,7 +146,7 @@ class Encoder:
         values = {slot.name: self._value(row, layout, slot) for slot in self._template.slots}
         self._check(row, values)
         key = _told(row, layout.key, text_of).strip() if layout.key else ""
-        fields = self._identified(row, to, key) | {"p": compact(values)} | self._times(row, layout, now)
+        fields = self._identified(row, to, key) | {PAYLOAD: compact(values)} | self._times(row, layout, now)
         return fields | self._zones(row, layout, to)
 
     def key_of(self, row: Row) -> str:
@@ -173,7 +180,7 @@ class Encoder:
         return found
 
     def _plainly(self, columns: Mapping[str, Any], layout: Layout) -> dict[str, str] | None:
-        """``id``, ``to``, ``p`` and ``m`` of a plain row; None of any other."""
+        """Id, recipient, payload and key of a plain row; None of any other."""
         to, key = columns.get(layout.to), columns.get(layout.key) if layout.key else None
         if type(to) is not str or (key is not None and type(key) is not str) or PROBLEM in columns:
             return None
@@ -199,10 +206,10 @@ class Encoder:
                 payload.encode()
             key = key.strip() if key else ""
             if not key:
-                return {"id": self._by_number(to), "to": to, "p": payload}
+                return {"id": self._by_number(to), "to": to, PAYLOAD: payload}
             if key.startswith("+") or len(key) > _LONGEST_KEY:
                 return None
-            return {"id": self._by_number(key), "to": to, "p": payload, "rk": key}
+            return {"id": self._by_number(key), "to": to, PAYLOAD: payload, ROW_KEY: key}
         except UnicodeEncodeError:  # half a surrogate pair
             return None
 
@@ -213,7 +220,7 @@ class Encoder:
             raise InvalidRow(row.line, f"key: has {len(key)} characters, more than {_LONGEST_KEY}")
         # A key that could be a number would be taken for that number's recipient.
         derive = self._by_key if is_phone_number(key) else self._by_number
-        return {"id": derive(key), "to": to, "rk": key}
+        return {"id": derive(key), "to": to, ROW_KEY: key}
 
     def _number(self, row: Row, layout: Layout) -> str:
         to = visible(_told(row, layout.to, text_of))
@@ -255,17 +262,17 @@ class Encoder:
                 raise InvalidRow(row.line, f"url: {error}") from None
 
     def _zones(self, row: Row, layout: Layout, to: str) -> dict[str, str]:
-        """``z`` of a campaign in its recipients' own hours."""
+        """The zones of a row, of a campaign in its recipients' own hours."""
         if self._hours is None:
             return {}
         column = _told(row, layout.zone, text_of).strip() if layout.zone else ""
         try:
-            return {"z": self._hours.place(to, column)}
+            return {ZONES: self._hours.place(to, column)}
         except ValueError as error:
             raise InvalidRow(row.line, f"zone: {error}") from None
 
     def _times(self, row: Row, layout: Layout, now: datetime | None) -> dict[str, str]:
-        """``nb`` and ``vu``, where they are given or follow from each other."""
+        """The times of a row, where they are given or follow from each other."""
         if not layout.is_timed and not self._begins:
             return {}
         now = now or datetime.now(UTC)
@@ -279,9 +286,9 @@ class Encoder:
             end = max(begin, now) + DEFAULT_VALIDITY
         fields = {}
         if begin:
-            fields["nb"] = str(microseconds(begin))
+            fields[NOT_BEFORE] = str(microseconds(begin))
         if end:
-            fields["vu"] = str(microseconds(end))
+            fields[VALID_UNTIL] = str(microseconds(end))
         return fields
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from itertools import islice
 
 from paceline.campaigns.draft import Draft
-from paceline.campaigns.recipients import numbered
+from paceline.campaigns.recipients import PAYLOAD, numbered
 from paceline.errors import InvalidOperation, InvalidRow
 from paceline.operations import Operation, SendMessage
 from paceline.operations.requests import merged
@@ -35,7 +35,7 @@ def first_message(described: Draft, recipients: Iterable[Mapping[str, object]], 
         except InvalidRow as error:
             reasons.append(f"line {row.line}: {error.reason}")
             continue
-        payload = merged(described.template, json.loads(fields["p"]))
+        payload = merged(described.template, json.loads(fields[PAYLOAD]))
         return SendMessage(
             account=described.account,
             sender=described.sender,

@@ -13,6 +13,7 @@ from paceline.campaigns.hours import RecipientHours
 from paceline.campaigns.recipients import Row, numbered
 from paceline.errors import CampaignConflict, InvalidRow, UnknownAccount
 from paceline.inbox.record import chunk, common_fields, compact
+from paceline.lua.fields import CAMPAIGN
 from paceline.state.calls import State
 
 # Rows that are looked at before anything is written: whether they have keys.
@@ -101,17 +102,18 @@ def open_campaign(
         on_unknown=described.on_unknown,
         valid_until=described.valid_until,
         now=datetime.now(UTC),
-    ) | {"p": compact(dict(described.template)), **({"tp": traced} if traced else {})}
+    ) | CAMPAIGN.coded(template=compact(dict(described.template)), **({"trace": traced} if traced else {}))
     options = described.options.texts() | noted(described.compiled.slots, existing, keys)
     how = {"paused": paused, "uploading": uploading, "needs_approval": needs_approval}
     reply = state.open_campaign(name, common, described.digest, options, **how)
-    if reply == "continued" and existing.get("zoned") and described.options.window is not None:
+    if reply == "continued" and existing and existing.zoned and described.options.window is not None:
         hours = RecipientHours(described.options.window)
         state.control_campaign("zones", name, hours.again(state.campaign_zones(name)))
     if reply == "unknown account":
         raise UnknownAccount(f"no account named {account!r}: add it with `paceline accounts add {account}`")
     if reply not in ("opened", "continued"):
-        differing = differences(described, state.campaign(name))
+        existing = state.campaign(name)
+        differing = differences(described, existing) if existing else "content"
         span = described.options.not_within
         raise CampaignConflict(_CONFLICTS[reply].format(name=name, differing=differing, account=account, span=span))
 

@@ -16,7 +16,6 @@ from paceline.tracing.setup import set_up
 
 app = typer.Typer(
     cls=PluginGroup,
-    add_completion=False,
     # Plain help: rich would take the brackets and braces of examples for markup, and join their lines.
     rich_markup_mode=None,
     pretty_exceptions_enable=False,

@@ -23,16 +23,23 @@ class Command:
         words: the sentence that the list of commands shows.
         epilog: the end of a function's help.
         needs: third-party modules without which it cannot be imported.
+        passes_on: it leaves its arguments to another program.
+        panel: heading under which the list of commands shows it.
     """
 
     target: str
     words: str
     epilog: str | None = None
     needs: tuple[str, ...] = ()
+    passes_on: bool = False
+    panel: str = "Send"
 
 
 _FROM: Final = "--account acme --from +15550100001"
 _HI: Final = f'{_FROM} --to +15550100002 --text "Hello"'
+
+# Headings of the list of commands, in this order; commands of other packages stand under the last one.
+PANELS: Final = ("Send", "Campaigns", "Look", "When something is wrong", "Set up", "Programs", "Further commands")
 
 # In the order of the help.
 COMMANDS: Final[dict[str, Command]] = {
@@ -71,21 +78,25 @@ COMMANDS: Final[dict[str, Command]] = {
         "paceline.cli.show.inspect:status",
         "Show where one operation is, what its calls brought, and what happened to it.",
         example("paceline status 01k0zxw5d3v8m2c7r4q9n6t1ea"),
+        panel="Look",
     ),
     "explain": Command(
         "paceline.cli.show.inspect:explain",
         "Say why an operation waits and until when, or what became of it.",
         example("paceline explain 01k0zxw5d3v8m2c7r4q9n6t1ea"),
+        panel="Look",
     ),
     "find": Command(
         "paceline.cli.show.find:find",
         "Find operations by recipient, by idempotency key, or by the row of a campaign.",
         example("paceline find --to +15550100002", "paceline find --key inv-1 --account acme"),
+        panel="Look",
     ),
     "cancel": Command(
         "paceline.cli.show.find:cancel",
         "Cancel one operation that has not begun.",
         example('paceline cancel 01k0zxw5d3v8m2c7r4q9n6t1ea --why "called back"'),
+        panel="Send",
     ),
     "outcomes": Command(
         "paceline.cli.show.outcomes:outcomes",
@@ -94,29 +105,45 @@ COMMANDS: Final[dict[str, Command]] = {
             "paceline outcomes --campaign spring --format csv --output spring.csv",
             "paceline outcomes --follow --outcome rejected --outcome dead",
         ),
+        panel="Look",
     ),
     "audit": Command(
         "paceline.cli.show.audit:audit",
         "Prove that nothing is lost: what came in is refused, waiting, in flight, or has its outcome.",
         example("paceline audit || echo 'something is lost'"),
+        panel="Look",
+    ),
+    "profile": Command("paceline.cli.send.profile:app", "The profile of the connected number.", panel="Send"),
+    "group": Command("paceline.cli.send.groups:app", "Groups.", panel="Send"),
+    "number": Command("paceline.cli.send.others:numbers", "What is known of a number.", panel="Look"),
+    "campaign": Command(
+        "paceline.cli.campaign.commands:app", "Campaigns: one template, many recipients.", panel="Campaigns"
+    ),
+    "health": Command(
+        "paceline.cli.show.health:health",
+        "Ask a running program if it is well.",
+        example(
+            "paceline health", "paceline health exporter --live", "paceline health gateway --url http://10.0.0.7:9811"
+        ),
+        panel="When something is wrong",
     ),
     "history": Command(
         "paceline.cli.show.history:history",
         "Show who did what: every act of a person at the command line and the gateway, oldest first.",
         example("paceline history --account acme --since 7d", "paceline history --follow --json"),
+        panel="Look",
     ),
-    "profile": Command("paceline.cli.send.profile:app", "The profile of the connected number."),
-    "group": Command("paceline.cli.send.groups:app", "Groups."),
-    "number": Command("paceline.cli.send.others:numbers", "What is known of a number."),
-    "campaign": Command("paceline.cli.campaign.commands:app", "Campaigns: one template, many recipients."),
-    "suppress": Command("paceline.cli.suppress:app", "Suppression lists: numbers that nobody may write to."),
+    "suppress": Command(
+        "paceline.cli.suppress:app", "Suppression lists: numbers that nobody may write to.", panel="Campaigns"
+    ),
     "gateway": Command(
         "paceline.gateway.cli:gateway",
         "Serve operations, campaigns and outcomes over HTTP, for services in any language.",
         example("paceline gateway --port 9811"),
+        panel="Programs",
     ),
-    "tokens": Command("paceline.gateway.cli:tokens_app", "Tokens of the HTTP gateway."),
-    "secret": Command("paceline.cli.secret:app", "Secrets for the environment."),
+    "tokens": Command("paceline.gateway.cli:tokens_app", "Tokens of the HTTP gateway.", panel="Set up"),
+    "secret": Command("paceline.cli.secret:app", "Secrets for the environment.", panel="Set up"),
 }
 
 _PROVIDER: Final = ("aiohttp", "cryptography", "httpx", "httpx_aiohttp", "limits")
@@ -129,33 +156,63 @@ BESIDE: Final[dict[str, Command]] = {
             "paceline_worker.cli.accounts:app",
             "Accounts: 2Chat API keys under names, each with its limits.",
             needs=_PROVIDER,
+            panel="Set up",
         ),
         Command(
             "paceline_worker.cli.dead:app",
             "Dead letters: operations that were rejected, or whose attempts are used up.",
+            panel="When something is wrong",
         ),
         Command(
             "paceline_worker.cli.unknown:app",
             "Operations that are held: nobody knows whether their call took effect, so a person decides.",
+            panel="When something is wrong",
         ),
         Command(
             "paceline_worker.cli.receipts:app",
             "Receipts: what the provider's webhooks tell of messages after they were accepted.",
             needs=_PROVIDER,
+            panel="Set up",
         ),
         Command(
             "paceline_worker.cli.hooks:app",
             "Webhooks out: post signed events to other services.",
             needs=("aiohttp", "cryptography", "prometheus_client", "standardwebhooks", "structlog"),
+            panel="Set up",
         ),
         Command(
             "paceline_worker.cli.doctor:doctor",
             "Look for what may keep messages from leaving: state, broker, provider, limits of this machine.",
             needs=_PROVIDER,
+            panel="When something is wrong",
         ),
+        Command(
+            "paceline_worker.cli.programs:worker",
+            "Run a worker, which sends messages.",
+            example("paceline worker", "paceline worker --concurrency 8 --loglevel INFO"),
+            needs=_PROVIDER,
+            passes_on=True,
+            panel="Programs",
+        ),
+        Command(
+            "paceline_worker.cli.programs:exporter",
+            "Run the exporter, which shows the state to Prometheus.",
+            example("paceline exporter", "paceline exporter --once"),
+            needs=_PROVIDER,
+            panel="Programs",
+        ),
+        Command(
+            "paceline_worker.cli.programs:receiver",
+            "Run the receiver, which takes 2Chat's webhooks.",
+            example("paceline receiver --port 9810"),
+            needs=_PROVIDER,
+            panel="Programs",
+        ),
+        Command("paceline_worker.cli.state:app", "The form of what the state server holds.", panel="Set up"),
         Command(
             "paceline_worker.cli.forget:forget",
             "Forget a person: delete what state holds of a number, while everything runs.",
+            panel="Set up",
         ),
         Command(
             "paceline_worker.console.cli:console",
@@ -165,12 +222,13 @@ BESIDE: Final[dict[str, Command]] = {
                 "paceline console",
             ),
             needs=(*_PROVIDER, "fastapi", "jinja2", "multipart", "uvicorn"),
+            panel="Programs",
         ),
-        Command("paceline_worker.cli.state:app", "The form of what the state server holds."),
         Command(
             "paceline_sandbox.demo:demo",
             "Watch campaigns leave at pace, on this machine only, while the provider fails and a worker is killed.",
             needs=("aiohttp",),
+            panel="Programs",
         ),
     )
 }

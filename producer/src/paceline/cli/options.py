@@ -33,8 +33,13 @@ class OnUnknown(StrEnum):
 
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, one document on one line.")]
-Account = Annotated[str, typer.Option("--account", metavar="NAME", help="The account that sends.")]
-Sender = Annotated[str, typer.Option("--from", metavar="+NUMBER", help="The connected number that sends, E.164.")]
+Account = Annotated[
+    str, typer.Option("--account", metavar="NAME", envvar="PACELINE_ACCOUNT", help="Account that sends.")
+]
+Sender = Annotated[
+    str,
+    typer.Option("--from", metavar="+NUMBER", envvar="PACELINE_SENDER", help="Connected number that sends, E.164."),
+]
 Url = Annotated[str | None, typer.Option("--url", help="Public https address of an attachment.")]
 Size = Annotated[
     int | None,

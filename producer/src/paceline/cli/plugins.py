@@ -11,14 +11,23 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_group
 
-from paceline.cli.commands import BESIDE, COMMANDS, Command
+from paceline.cli.commands import BESIDE, COMMANDS, PANELS, Command
 from paceline.errors import PacelineError
 
 GROUP: Final = "paceline.commands"
 
+# Former names of commands: they work as before, and the list of commands leaves them out.
+FORMER: Final = {"unknown"}
+
 # The package of a command that cannot be loaded -> the extras that bring all it needs.
 _EXTRAS: Final = {"paceline_worker": "cli,worker", "paceline_sandbox": "cli,worker,embedded,sandbox"}
 _EXTRAS_OF_MODULES: Final = {"paceline_worker.cli.hooks": "cli,worker,hooks"}
+
+# Of a sentence in the list of commands, in characters.
+_WIDEST: Final = 200
+
+# Of a command that leaves its arguments to another program.
+_UNREAD: Final = {"ignore_unknown_options": True, "allow_extra_args": True}
 
 
 class MissingExtraError(PacelineError):
@@ -70,6 +79,25 @@ class PluginGroup(TyperGroup):
             return _loaded(entry)
         return LazyCommand(cmd_name, beside.words, partial(_loaded, entry))
 
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """The list of commands under headings; no sentence is shortened."""
+        rows: dict[str, list[tuple[str, str]]] = {panel: [] for panel in PANELS}
+        for name in self.list_commands(ctx):
+            command = self.get_command(ctx, name)
+            if command is not None and not command.hidden and name not in FORMER:
+                rows[_panel(name)].append((name, command.get_short_help_str(_WIDEST)))
+        widest = max(len(name) for panel in rows.values() for name, _ in panel)
+        for panel, listed in rows.items():
+            if listed:
+                with formatter.section(panel):
+                    formatter.write_dl([(name.ljust(widest), words) for name, words in listed])
+
+
+def _panel(name: str) -> str:
+    entry = installed().get(name)
+    command = COMMANDS.get(name) or (BESIDE.get(entry.value) if entry else None)
+    return command.panel if command else PANELS[-1]
+
 
 @cache
 def installed() -> dict[str, EntryPoint]:
@@ -78,7 +106,7 @@ def installed() -> dict[str, EntryPoint]:
 
 
 def _own(name: str, command: Command) -> Any:
-    return _as_command(name, resolve_name(command.target), command.epilog)
+    return _as_command(name, resolve_name(command.target), command)
 
 
 def _loaded(entry: EntryPoint) -> Any:
@@ -86,29 +114,27 @@ def _loaded(entry: EntryPoint) -> Any:
         found = entry.load()
     except ImportError as error:
         return _placeholder(entry, error)
-    return _as_command(entry.name, found)
+    return _as_command(entry.name, found, BESIDE.get(entry.value))
 
 
-def _as_command(name: str, found: Any, epilog: str | None = None) -> Any:
+def _as_command(name: str, found: Any, command: Command | None) -> Any:
     """A function or a group under a name, as if it stood in the program's own Typer."""
     program = typer.Typer(add_completion=False, rich_markup_mode=None)
     if isinstance(found, typer.Typer):
         program.add_typer(found, name=name)
     else:
-        program.command(name, epilog=epilog)(found)
+        settings = _UNREAD if command and command.passes_on else None
+        program.command(name, epilog=command.epilog if command else None, context_settings=settings)(found)
     return get_group(program).commands[name]
 
 
 def _placeholder(entry: EntryPoint, cause: ImportError) -> Any:
     extras = _EXTRAS_OF_MODULES.get(entry.module) or _EXTRAS.get(entry.module.partition(".")[0], "cli,worker")
     remedy = f"pip install 'paceline[{extras}]'"
-    settings = {"ignore_unknown_options": True, "allow_extra_args": True}
     program = typer.Typer(add_completion=False, rich_markup_mode=None)
 
     # A short help is not shortened: the whole line is what to copy.
-    @program.command(
-        entry.name, short_help=f"Not installed: {remedy}", context_settings=settings, add_help_option=False
-    )
+    @program.command(entry.name, short_help=f"Not installed: {remedy}", context_settings=_UNREAD, add_help_option=False)
     def missing() -> None:
         raise MissingExtraError(
             f"'paceline {entry.name}' cannot load {cause.name or entry.module}: {remedy}"

@@ -8,10 +8,12 @@ from typing import Annotated, Final
 import typer
 
 from paceline.cli.commands import example
-from paceline.cli.options import Json
 from paceline.cli.plugins import MissingExtraError
 
 _SECRET_BYTES: Final = 32
+
+# As in `options`, which imports what reads state: `secret generate` needs nothing of that.
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, one document on one line.")]
 
 app = typer.Typer(help="Secrets for the environment.")
 

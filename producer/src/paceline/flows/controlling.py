@@ -1,6 +1,6 @@
 """A campaign in numbers and in command."""
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 from paceline.campaigns.draft import corrected
 from paceline.campaigns.hours import RecipientHours, check_hours
@@ -11,6 +11,10 @@ from paceline.flows.steps import Flow
 from paceline.forecast.outlook import Forecast, forecast_of
 from paceline.inbox.record import compact
 from paceline.state import questions
+from paceline.state.pictures import CampaignPicture
+
+if TYPE_CHECKING:
+    from paceline.state.campaigns import CampaignSnapshot
 
 _LONGEST_NAME: Final = 100
 
@@ -21,22 +25,22 @@ def counting(name: str) -> Flow[Progress]:
     Raises:
         NotFound: there is no such campaign.
     """
-    found = yield questions.campaign(name)
-    if not found:
+    campaign: CampaignSnapshot | None = yield questions.campaign(name)
+    if campaign is None:
         raise NotFound(f"no campaign named {name!r}")
-    return progress_of(name, found)
+    return progress_of(name, campaign)
 
 
-def outlook(name: str) -> Flow[dict[str, Any]]:
-    """What look.lua tells of a campaign.
+def picturing(name: str) -> Flow[CampaignPicture]:
+    """A campaign with all that waits beside it.
 
     Raises:
         NotFound: there is no such campaign.
     """
-    found: dict[str, Any] | None = yield questions.campaign_outlook(name)
-    if not found:
+    picture: CampaignPicture | None = yield questions.campaign_picture(name)
+    if picture is None:
         raise NotFound(f"no campaign named {name!r}")
-    return found
+    return picture
 
 
 def forecasting(name: str) -> Flow[Forecast]:
@@ -45,8 +49,8 @@ def forecasting(name: str) -> Flow[Forecast]:
     Raises:
         NotFound: there is no such campaign.
     """
-    found = yield from outlook(name)
-    return forecast_of(name, found)
+    picture = yield from picturing(name)
+    return forecast_of(name, picture)
 
 
 def controlling(verb: str, name: str, argument: str = "") -> Flow[None]:
@@ -77,9 +81,9 @@ def changing(name: str, options: CampaignOptions) -> Flow[None]:
         NotFound, CampaignConflict: there is none, or it is cancelled or complete, or its rows have no zones.
     """
     if options.window is not None:
-        fields: dict[str, str] = yield questions.campaign(name)
-        check_hours(name, fields, options.window)
-        if fields.get("zoned"):
+        campaign: CampaignSnapshot | None = yield questions.campaign(name)
+        check_hours(name, campaign, options.window)
+        if campaign and campaign.zoned:
             known: dict[str, str] = yield questions.campaign_zones(name)
             hours = RecipientHours(options.window)
             yield from controlling("zones", name, hours.again(known))
@@ -93,10 +97,10 @@ def correcting(name: str, template: str | None, url: str | None, *, literal_brac
         InvalidOperation: the template cannot be, or asks for what the rows did not bring.
         NotFound, CampaignConflict: there is none, or it cannot be corrected any more.
     """
-    fields: dict[str, str] = yield questions.campaign(name)
-    if not fields:
+    campaign: CampaignSnapshot | None = yield questions.campaign(name)
+    if campaign is None:
         raise NotFound(f"no campaign named {name!r}")
-    payload, digest = corrected(fields, template, url, literal_braces=literal_braces)
+    payload, digest = corrected(campaign, template, url, literal_braces=literal_braces)
     _conclude((yield questions.change_template(name, payload, digest)), "template", name)
 
 

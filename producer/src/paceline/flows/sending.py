@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from paceline.errors import (
     AlreadyBegun,
@@ -23,6 +23,9 @@ from paceline.operations import Operation
 from paceline.recipients.numbers import is_phone_number
 from paceline.state import questions
 from paceline.status.view import Status, status_of
+
+if TYPE_CHECKING:
+    from paceline.state.pictures import RecordSnapshot
 
 # What accept.lua says of a key that is used again for something else.
 OTHER_CONTENT: Final = "its idempotency key belongs to an operation with other content"
@@ -113,16 +116,16 @@ def waiting(
     """
     deadline, rhythm = clock() + timeout, pauses()
     while True:
-        seen = yield questions.receipt(rid, op_id)
-        if seen.get("refused") == OTHER_CONTENT:
+        record: RecordSnapshot = yield questions.record(rid, op_id)
+        if record.refused == OTHER_CONTENT:
             raise Conflict(op_id)
-        if seen.get("refused"):
-            return Refused(seen["refused"])
-        if not seen["waiting"]:
-            if not seen.get("created_here"):
+        if record.refused:
+            return Refused(record.refused)
+        if not record.waiting:
+            if not record.created_here:
                 return Duplicate(op_id)
-            found = yield questions.operation(op_id)
-            status = status_of(found) if found else None
+            picture = yield questions.operation(op_id)
+            status = status_of(picture) if picture else None
             if status and status.state == "suppressed":
                 return Refused(status.words or status.state)
             return Queued(op_id, status.expected_at if status else None)
@@ -152,14 +155,14 @@ def settling(op_id: str, rid: str, timeout: float, clock: Callable[[], float] = 
     deadline, rhythm = clock() + timeout, pauses()
     where = "no worker has accepted it"
     while True:
-        seen = yield questions.receipt(rid, op_id)
-        if seen.get("refused") == OTHER_CONTENT:
+        record: RecordSnapshot = yield questions.record(rid, op_id)
+        if record.refused == OTHER_CONTENT:
             raise Conflict(op_id)
-        if seen.get("refused"):
-            raise Refusal(f"{op_id} is refused: {seen['refused']}")
-        found = None if seen["waiting"] else (yield questions.operation(op_id))
-        if found:
-            status = status_of(found)
+        if record.refused:
+            raise Refusal(f"{op_id} is refused: {record.refused}")
+        picture = None if record.waiting else (yield questions.operation(op_id))
+        if picture:
+            status = status_of(picture)
             if status.settled_at:
                 return status
             where = f"it is {status.state}: {status.why}"
@@ -179,10 +182,10 @@ def looking_up(op_id: str, what: str | None = None) -> Flow[Status]:
     Raises:
         NotFound: unknown, not accepted yet, or deleted after its retention time.
     """
-    found = yield questions.operation(op_id)
-    if found is None:
+    picture = yield questions.operation(op_id)
+    if picture is None:
         raise NotFound(f"no operation {what or repr(op_id)}: never accepted, or deleted after its retention time")
-    return status_of(found)
+    return status_of(picture)
 
 
 def finding(cursor: str, to: str, account: str) -> Flow[tuple[str, list[Status]]]:
@@ -199,9 +202,9 @@ def finding(cursor: str, to: str, account: str) -> Flow[tuple[str, list[Status]]
     cursor, ids = yield questions.find(cursor, to, account, FIND_PAGE)
     statuses = []
     for op_id in ids:
-        found = yield questions.operation(op_id)
-        if found:
-            statuses.append(status_of(found))
+        picture = yield questions.operation(op_id)
+        if picture:
+            statuses.append(status_of(picture))
     return cursor, statuses
 
 
@@ -246,9 +249,9 @@ def looking_up_row(campaign: str, key: str) -> Flow[Status]:
         NotFound: as for `looking_up`.
     """
     for op_id in row_ids(campaign, key):
-        found = yield questions.operation(op_id)
-        if found is not None:
-            return status_of(found)
+        picture = yield questions.operation(op_id)
+        if picture is not None:
+            return status_of(picture)
     raise NotFound(
         f"no operation of this row in campaign {campaign!r}: never accepted, or deleted after its retention time"
     )

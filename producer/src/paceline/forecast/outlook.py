@@ -1,4 +1,4 @@
-"""What is expected of an account's backlog, from what look.lua tells: the bridge between state and `forecast`."""
+"""What is expected of an account's backlog: the bridge between what was read of state and the forecast."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -7,8 +7,10 @@ from typing import Any, Final
 
 from paceline.forecast.backlog import Departure, Lane, Pace, Place, Quota, Source
 from paceline.forecast.flow import departures
-from paceline.inbox.record import instant
-from paceline.window import from_text
+from paceline.state.campaigns import CampaignSnapshot, SourceSnapshot, ZonesSnapshot
+from paceline.state.pictures import CampaignPicture, OperationPicture
+from paceline.state.snapshots import AccountSnapshot, LaneSnapshot
+from paceline.times import instant
 
 # Single bulk operations of a sender are a source like a campaign.
 SINGLE: Final = "-"
@@ -40,121 +42,93 @@ class Forecast:
         }
 
 
-def pace_of(account: Mapping[str, Any]) -> Pace:
-    """The distances that an account keeps.
-
-    Args:
-        account: look.lua's account.
-
-    Returns:
-        Its interval with what 429s and outages added, its next slot, its quotas.
-    """
-    interval = int(account["interval_now"])
-    free = 100 - int(account.get("reserve") or 0)
+def pace_of(account: AccountSnapshot) -> Pace:
+    """The distances that an account keeps: its interval with what 429s and outages added, its next slot, its quotas."""
+    interval = account.interval_now_us
     quotas = [
         Quota(
-            n=int(quota["n"]),
-            window_us=int(quota["window"]),
-            used=int(quota["used"]),
-            oldest_us=int(quota.get("oldest") or 0),
-            newest_us=int(quota.get("newest") or 0),
+            n=quota.n,
+            window_us=quota.window_us,
+            used=quota.used,
+            oldest_us=quota.oldest_us,
+            newest_us=quota.newest_us,
         )
-        for quota in account.get("quota_use") or ()
+        for quota in account.quota_use
     ]
     return Pace(
         interval_us=interval,
-        next_slot_us=int(account["next_slot"]),
-        bulk_interval_us=-(-interval * 100 // free),
+        next_slot_us=account.next_slot_us,
+        bulk_interval_us=-(-interval * 100 // (100 - account.reserve)),
         quotas=tuple(quotas),
     )
 
 
-def lanes_of(found: Mapping[str, Any], *, with_timed: str | None = None) -> list[Lane]:
-    """What waits on an account.
+def lanes_of(lanes: Iterable[LaneSnapshot]) -> list[Lane]:
+    """What waits on an account, one lane per sender.
 
     Args:
-        found: a reply of look.lua that has ``lanes``.
-        with_timed: the campaign whose scheduled operations, and whose rows not yet accepted, count as waiting.
-
-    Returns:
-        One lane per sender.
+        lanes: as they were read.
     """
     return [
         Lane(
-            sender=lane["sender"],
-            transactional=int(lane["transactional"]),
-            sources=tuple(
-                source
-                for one in lane["sources"]
-                for source in _sources_of(one, found, counted_in=with_timed == one["name"])
-            ),
-            paused_until_us=int(lane.get("paused_until") or 0),
-            cycle_us=int(lane.get("cycle") or 0),
+            sender=lane.sender,
+            transactional=lane.transactional,
+            sources=tuple(source for one in lane.sources for source in sources_of(one)),
+            paused_until_us=lane.paused_until_us,
+            cycle_us=lane.call_time_us,
         )
-        for lane in found.get("lanes") or ()
+        for lane in lanes
     ]
 
 
-def _sources_of(one: Mapping[str, Any], found: Mapping[str, Any], *, counted_in: bool) -> list[Source]:
-    """A source of a lane; of a campaign in its recipients' own hours, one for each set of time zones."""
-    more = int(one["timed"]) + int(found["campaign"].get("inbox", 0)) if counted_in else 0
-    sets = sorted(one.get("zones") or (), key=lambda zones: -int(zones["waiting"]))
-    if not sets:
-        return [source_of(one["name"], one, int(one["waiting"]) + more)]
-    # Nobody has looked at the zones of what is not accepted yet: most of it is taken to be where most is.
-    extra = [more] + [0] * (len(sets) - 1)
-    return [
-        zone_source(one["name"], one, zones["id"], int(zones["waiting"]) + added, openings_of(zones))
-        for zones, added in zip(sets, extra, strict=True)
-    ]
+def sources_of(source: SourceSnapshot, more: int = 0) -> list[Source]:
+    """A source of a lane; of a campaign in its recipients' own hours, one for each set of time zones.
+
+    Args:
+        source: as it was read.
+        more: operations that come to those in its list.
+    """
+    if not source.zones:
+        return [source_of(source.name, source.campaign, source.waiting + more)]
+    # Nobody has looked at the zones of what is not accepted yet: all of it is taken to be where most is.
+    most, *others = sorted(source.zones, key=lambda zones: -zones.waiting)
+    numbers = [(most, most.waiting + more), *((zones, zones.waiting) for zones in others)]
+    return [zone_source(source.name, source.campaign, zones.id, waiting, zones.openings) for zones, waiting in numbers]
 
 
 def zone_source(
-    name: str, one: Mapping[str, Any], zones: str, waiting: int, openings: tuple[tuple[int, int], ...]
+    name: str, campaign: CampaignSnapshot, zones: str, waiting: int, openings: tuple[tuple[int, int], ...]
 ) -> Source:
     """What a campaign in its recipients' own hours has in one set of time zones, as a source.
 
     Args:
         name: the campaign.
-        one: its fields in state.
+        campaign: what holds it back.
         zones: id of the set.
         waiting: operations in its list.
         openings: of the set.
     """
-    source = source_of(f"{name}:{zones}", {**one, "window": ""}, waiting)
     # A set without an opening is taken out in its turn, to expire.
-    return replace(source, openings=openings)
+    return replace(source_of(f"{name}:{zones}", campaign, waiting), openings=openings)
 
 
-def source_of(name: str, one: Mapping[str, Any], waiting: int) -> Source:
+def source_of(name: str, campaign: CampaignSnapshot, waiting: int) -> Source:
     """A campaign, or the single operations of a sender, as a bulk source.
 
     Args:
         name: of the source.
-        one: its fields in state, as far as it has any.
+        campaign: what holds it back.
         waiting: operations in its list.
     """
     return Source(
         name=name,
         waiting=waiting,
-        weight=int(one.get("weight") or 1),
-        paused=bool(one.get("hold")),
-        interval_us=int(one.get("cap") or 0),
-        free_at_us=int(one.get("cap_next") or 0),
-        openings=openings_of(one) if one.get("window") and not one.get("zoned") else None,
+        weight=campaign.weight,
+        paused=bool(campaign.hold),
+        interval_us=campaign.cap_us,
+        free_at_us=campaign.cap_next_us,
+        openings=campaign.openings,
     )
-
-
-def changed(campaign: Mapping[str, Any], options: Mapping[str, str]) -> dict[str, Any]:
-    """The fields of a campaign as they are after a change of its options (campaign.lua).
-
-    Args:
-        campaign: its fields.
-        options: from `CampaignOptions.texts`.
-    """
-    outdated = {"openings": ("opens", "closes"), "cap": ("cap_next",)}
-    dropped = {field for option in options for field in outdated.get(option, ())}
-    return {field: value for field, value in campaign.items() if field not in dropped} | dict(options)
 
 
 def with_source(lanes: Iterable[Lane], sender: str, source: Source) -> list[Lane]:
@@ -184,81 +158,87 @@ def with_more(lanes: Iterable[Lane], more: Mapping[str, int]) -> list[Lane]:
     ]
 
 
-def openings_of(one: Mapping[str, Any]) -> tuple[tuple[int, int], ...]:
-    """The openings of a campaign, or of a set of time zones, the current one among them."""
-    current = [(int(one["opens"]), int(one["closes"]))] if int(one.get("closes") or 0) else []
-    return (*current, *from_text(one.get("openings") or ""))
-
-
-def expected_departure(found: Mapping[str, Any]) -> Departure | None:
+def expected_departure(picture: OperationPicture, account: AccountSnapshot) -> Departure | None:
     """When an operation that stands in a list leaves.
 
     Args:
-        found: look.lua's ``operation`` reply, with a ``position``.
+        picture: the operation, with its position.
+        account: its account.
 
     Returns:
         The time and what leaves before it; None when it never leaves as things stand.
     """
-    o = found["operation"]
-    looked_up = o.get("c") and o.get("ph")
-    source = None if o["pr"] == "t" else SINGLE if looked_up else o.get("c") or SINGLE
-    if o.get("z") and source != SINGLE:
-        source = f"{source}:{o['z']}"
-    place = Place(o["f"], source, int(found["position"]))
-    return departures(lanes_of(found), pace_of(found["account"]), [place])[0]
+    operation = picture.operation
+    campaign = SINGLE if operation.look_up else operation.campaign or SINGLE
+    if operation.zones and campaign != SINGLE:
+        campaign = f"{campaign}:{operation.zones}"
+    source = None if operation.is_transactional else campaign
+    place = Place(operation.sender, source, picture.position or 0)
+    return departures(lanes_of(picture.lanes), pace_of(account), [place])[0]
 
 
-def forecast_of(name: str, found: Mapping[str, Any]) -> Forecast:
-    """What is expected of a campaign.
+def forecast_of(name: str, picture: CampaignPicture) -> Forecast:
+    """What is expected of a campaign: start, end, and why not earlier.
 
     Args:
         name: the campaign.
-        found: look.lua's ``campaign`` reply.
-
-    Returns:
-        Start, end, and why not earlier.
+        picture: the campaign with all that waits beside it.
     """
-    campaign, account = found["campaign"], found.get("account")
-    lanes = lanes_of(found, with_timed=name)
-    own = [(lane.sender, source) for lane in lanes for source in lane.sources if source.group == name]
+    campaign, account = picture.campaign, picture.account
+    own = _own_sources(name, picture)
     waiting = sum(source.waiting for _, source in own)
     if not waiting:
         return Forecast(None, None, 0, "nothing of it waits")
     if account is None:
         return Forecast(None, None, waiting, "its account was removed")
-    if account.get("suspended"):
-        return Forecast(None, None, waiting, f"the account is suspended: {account['suspended']}")
-    if campaign.get("hold"):
+    if account.suspended:
+        return Forecast(None, None, waiting, f"the account is suspended: {account.suspended}")
+    if campaign.hold:
         return Forecast(None, None, waiting, held_words(campaign))
-    first_timed, last_timed = (int(float(found.get(field) or 0)) for field in ("first_timed", "last_timed"))
-    scheduled_from = first_timed if waiting == _timed(found, name) else 0
+
+    timed = sum(source.timed for source in picture.sources if source.name == name)
+    scheduled_from = picture.first_timed_us if waiting == timed else 0
+    lanes = lanes_of(picture.lanes)
     for sender, source in own:
         lanes = with_source(lanes, sender, replace(source, free_at_us=max(source.free_at_us, scheduled_from)))
-    own = [(sender, source) for sender, source in own if source.waiting]
-    heads = departures(lanes, pace_of(account), [Place(sender, source.name, 0) for sender, source in own])
-    tails = departures(
-        lanes, pace_of(account), [Place(sender, source.name, source.waiting - 1) for sender, source in own]
-    )
+
+    pace, own = pace_of(account), [(sender, source) for sender, source in own if source.waiting]
+    heads = departures(lanes, pace, [Place(sender, source.name, 0) for sender, source in own])
+    tails = departures(lanes, pace, [Place(sender, source.name, source.waiting - 1) for sender, source in own])
     first = min((head.at_us for head in heads if head), default=None)
     last = None if None in tails else max((tail for tail in tails if tail), key=lambda tail: tail.at_us)
     return Forecast(
         starts_at=instant(first) if first is not None else None,
-        ends_at=instant(max(last.at_us, last_timed)) if last else None,
+        ends_at=instant(max(last.at_us, picture.last_timed_us)) if last else None,
         remaining=waiting,
-        why=_why(found, last, waiting, scheduled_from=scheduled_from),
+        why=_why(name, picture, account, last, waiting, scheduled_from=scheduled_from),
     )
 
 
-def _timed(found: Mapping[str, Any], name: str) -> int:
-    return sum(int(one["timed"]) for lane in found["lanes"] for one in lane["sources"] if one["name"] == name)
+def _own_sources(name: str, picture: CampaignPicture) -> list[tuple[str, Source]]:
+    """The sources of a campaign with their senders. What lies in the inbox, or waits for a time of its own, is counted in."""
+    return [
+        (lane.sender, source)
+        for lane in picture.lanes
+        for one in lane.sources
+        if one.name == name
+        for source in sources_of(one, one.timed + picture.campaign.inbox)
+    ]
 
 
-def _why(found: Mapping[str, Any], last: Departure | None, waiting: int, *, scheduled_from: int) -> str:
-    campaign, account = found["campaign"], found["account"]
-    now, interval = int(found["now"]), int(account["interval_now"])
+def _why(
+    name: str,
+    picture: CampaignPicture,
+    account: AccountSnapshot,
+    last: Departure | None,
+    waiting: int,
+    *,
+    scheduled_from: int,
+) -> str:
+    campaign, now, interval = picture.campaign, picture.now_us, account.interval_now_us
     if scheduled_from > now:
         return f"its operations are not to be sent before {clock(scheduled_from)}"
-    if closed := _zones_closed(found, now) if campaign.get("zoned") else closed_words(campaign, now):
+    if closed := _zones_closed(name, picture) if campaign.zoned else closed_words(campaign, now):
         return closed
     if pause := pause_words(account, now):
         return pause
@@ -266,67 +246,66 @@ def _why(found: Mapping[str, Any], last: Departure | None, waiting: int, *, sche
         return "nothing of it can leave as things stand"
     if capped := cap_words(campaign, interval):
         return capped
+
     others = last.ahead + 1 - waiting
     beside = f", shared with {others} other{'s' * (others > 1)}" if others > 0 else ""
     return f"the account sends one every {interval / 1e6:g} s{beside}"
 
 
-def cap_words(campaign: Mapping[str, Any], interval_us: int) -> str | None:
+def cap_words(campaign: CampaignSnapshot, interval_us: int) -> str | None:
     """How much slower than its account a campaign's own rate lets it be; None when it does not."""
-    if int(campaign.get("cap") or 0) <= interval_us:
+    if campaign.cap_us <= interval_us:
         return None
-    return f"one every {int(campaign['cap']) / 1e6:g} s by the campaign's own rate of {campaign['rate']}"
+    return f"one every {campaign.cap_us / 1e6:g} s by the campaign's own rate of {campaign.rate}"
 
 
-def held_words(campaign: Mapping[str, Any]) -> str:
+def held_words(campaign: CampaignSnapshot) -> str:
     """Why a campaign on hold lets nothing leave."""
-    since = f" since {clock(campaign['hold_at'])}" if campaign.get("hold_at") else ""
-    return f"the campaign is {campaign['hold']}{since}: {campaign.get('hold_why') or 'no words'}"
+    since = f" since {clock(campaign.hold_at_us)}" if campaign.hold_at_us else ""
+    return f"the campaign is {campaign.hold}{since}: {campaign.hold_why or 'no words'}"
 
 
-def closed_words(campaign: Mapping[str, Any], now_us: int) -> str | None:
+def closed_words(campaign: CampaignSnapshot, now_us: int) -> str | None:
     """Why a campaign's window lets nothing leave now; None when it does."""
-    if not campaign.get("window"):
+    if campaign.openings is None:
         return None
-    coming = [opening for opening in openings_of(campaign) if opening[1] > now_us]
+    coming = [opening for opening in campaign.openings if opening[1] > now_us]
     if not coming:
-        return f"the campaign's window ({campaign['window']}) does not open any more"
+        return f"the campaign's window ({campaign.window}) does not open any more"
     if coming[0][0] <= now_us:
         return None
-    return f"the campaign's window ({campaign['window']}) opens at {clock(coming[0][0])}"
+    return f"the campaign's window ({campaign.window}) opens at {clock(coming[0][0])}"
 
 
-def _zones_closed(found: Mapping[str, Any], now_us: int) -> str | None:
+def _zones_closed(name: str, picture: CampaignPicture) -> str | None:
     """Why the recipients' own hours let nothing of a campaign leave now; None when those of some do."""
-    name, window = found.get("name"), found["campaign"].get("window")
+    window, now_us = picture.campaign.window, picture.now_us
     opens: list[tuple[int, str]] = []
-    for lane in found["lanes"]:
-        for one in lane["sources"]:
-            for zones in one.get("zones") or () if name in {None, one["name"]} else ():
-                coming = [opening for opening in openings_of(zones) if opening[1] > now_us]
-                if coming and coming[0][0] <= now_us:
-                    return None
-                opens += [(coming[0][0], zones["words"])] if coming else []
+    for zones in (zones for source in picture.sources if source.name == name for zones in source.zones):
+        coming = [opening for opening in zones.openings if opening[1] > now_us]
+        if coming and coming[0][0] <= now_us:
+            return None
+        opens += [(coming[0][0], zones.words)] if coming else []
     if not opens:
         return f"the hours of no recipient ({window}) open any more" if window else None
     at, words = min(opens)
     return f"the hours of its recipients ({window}) open first at {clock(at)}, in {_zone_words(words)}"
 
 
-def zone_closed_words(zones: Mapping[str, Any], window: str, now_us: int) -> str | None:
+def zone_closed_words(zones: ZonesSnapshot, window: str, now_us: int) -> str | None:
     """Why the hours of one recipient let an operation not leave now; None when they do.
 
     Args:
-        zones: the set of time zones of its number, as look.lua tells them.
+        zones: the set of time zones of its number.
         window: the campaign's.
         now_us: the present.
     """
-    coming = [opening for opening in openings_of(zones) if opening[1] > now_us]
+    coming = [opening for opening in zones.openings if opening[1] > now_us]
     if not coming:
-        return f"the hours of its recipient ({window}, {_zone_words(zones['words'])}) do not open any more"
+        return f"the hours of its recipient ({window}, {_zone_words(zones.words)}) do not open any more"
     if coming[0][0] <= now_us:
         return None
-    return f"the hours of its recipient ({window}, {_zone_words(zones['words'])}) open at {clock(coming[0][0])}"
+    return f"the hours of its recipient ({window}, {_zone_words(zones.words)}) open at {clock(coming[0][0])}"
 
 
 def _zone_words(names: str) -> str:
@@ -334,16 +313,16 @@ def _zone_words(names: str) -> str:
     return f"{first} and {len(others)} more zone{'s' * (len(others) > 1)}" if others else first
 
 
-def pause_words(account: Mapping[str, Any], now_us: int) -> str | None:
+def pause_words(account: AccountSnapshot, now_us: int) -> str | None:
     """Why an account lets nothing leave now; None when it does."""
-    pause = int(account.get("paused_until") or 0)
-    if pause <= now_us:
+    until = account.pause_us(now_us)
+    if until is None:
         return None
-    if account.get("breaker") == "open":
-        return f"the provider fails, so nothing is sent until it is tried again at {clock(pause)}"
-    return f"the account pauses until {clock(pause)} because the provider throttled it"
+    if account.breaker == "open":
+        return f"the provider fails, so nothing is sent until it is tried again at {clock(until)}"
+    return f"the account pauses until {clock(until)} because the provider throttled it"
 
 
-def clock(us: str | float) -> str:
+def clock(us: int) -> str:
     """A server time in words."""
     return instant(us).strftime("%Y-%m-%d %H:%M:%S UTC")

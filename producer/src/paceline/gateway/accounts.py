@@ -1,17 +1,27 @@
 """Accounts: names and figures, never keys."""
 
-from typing import Any
+import re
+from typing import Any, Final
 
-from fastapi import APIRouter
-from pydantic import BaseModel
+from fastapi import APIRouter, Response
+from pydantic import BaseModel, Field
 
 from paceline.errors import UnknownAccount
 from paceline.gateway.answers import Box, problems
-from paceline.gateway.guard import Reads, seen
+from paceline.gateway.guard import Reads, limits, seen
 from paceline.state import questions
 from paceline.status.audit import balance_of
 
 routes = APIRouter(tags=["accounts"])
+
+
+_RATE: Final = re.compile(r"(\d+)\s*/\s*(\d*)\s*(second|minute|hour|day)s?")
+_SECONDS: Final = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400}
+
+
+def rates_of(words: str) -> list[tuple[float, int]]:
+    """Numbers of calls, and the seconds in which so many are allowed, of rates in words."""
+    return [(int(number), int(count or 1) * _SECONDS[unit]) for number, count, unit in _RATE.findall(words)]
 
 
 class AccountView(BaseModel):
@@ -19,9 +29,11 @@ class AccountView(BaseModel):
 
     name: str
     suspended: str | None
+    rate: str | None = Field(description="The limit set by hand.", examples=["10/minute; 1000/day"])
     received: int
     waiting: int
     in_flight: int
+    held: int
     outcomes: dict[str, int]
 
 
@@ -38,12 +50,14 @@ async def listing(token: Reads, outbox: Box) -> dict[str, Any]:
 
 
 @routes.get("/accounts/{name}", response_model=AccountView, responses=problems(404))
-async def one(name: str, token: Reads, outbox: Box) -> dict[str, Any]:
-    """One account."""
+async def one(name: str, token: Reads, outbox: Box, response: Response) -> dict[str, Any]:
+    """One account. The header RateLimit-Policy tells its pace: what is sent faster waits."""
     seen(token, name)
-    found = await outbox.state.ask(questions.account(name))
-    if found is None:
+    picture = await outbox.state.ask(questions.account(name))
+    if picture is None:
         raise UnknownAccount(f"no account named {name!r}")
-    books = balance_of(found)
-    numbers = {"received": books.received, "waiting": books.waiting, "in_flight": books.in_flight}
-    return {"name": name, "suspended": found["account"].get("suspended"), "outcomes": dict(books.outcomes)} | numbers
+    books, account = balance_of(picture), picture.account
+    numbers: dict[str, Any] = {"received": books.received, "waiting": books.waiting, "in_flight": books.in_flight}
+    response.headers.update(limits("account", rates_of(account.rate)))
+    numbers |= {"rate": account.rate or None, "held": picture.held}
+    return {"name": name, "suspended": account.suspended, "outcomes": dict(books.outcomes)} | numbers

@@ -30,8 +30,8 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"description": _WORDS[status], "model": Problem, "content": content} for status in every}
 
 
-def outbox_of(request: Request) -> AsyncOutbox:
-    """The application's outbox."""
+async def outbox_of(request: Request) -> AsyncOutbox:
+    """The application's outbox; asynchronous, because FastAPI would take a thread for a plain function."""
     outbox: AsyncOutbox = request.app.state.outbox
     return outbox
 

@@ -1,19 +1,20 @@
 """The HTTP gateway: every operation and campaign for services in any language."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from typing import Any, Final, Protocol
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
 from paceline.async_outbox import AsyncOutbox
 from paceline.errors import PacelineError, StateUnavailable
 from paceline.gateway import accounts, campaigns, history, operations, outcomes, suppressions
-from paceline.gateway.guard import Gate, Refusal, note
+from paceline.gateway.guard import Audit, Gate, Refusal
 from paceline.gateway.limits import BodyLimit
 from paceline.gateway.shapes import Health
 from paceline.problems import MEDIA_TYPE, Problem, problem_of
@@ -73,6 +74,7 @@ def build(
         summary="Enqueue WhatsApp work for the 2Chat API, and follow what becomes of it.",
         lifespan=lifespan,
         openapi_url="/v1/openapi.json",
+        generate_unique_id_function=_named,
         docs_url=None,
         redoc_url=None,
     )
@@ -90,8 +92,14 @@ def build(
     _health(app)
     _answer_errors(app)
     app.add_middleware(BodyLimit, most=largest_body)
-    app.middleware("http")(_audited)
+    app.add_middleware(Audit)
     return app
+
+
+def _named(route: APIRoute) -> str:
+    """The id of a route, which is the name of a method in generated clients."""
+    verb = {"one": "get", "listing": "list"}.get(route.name, route.name)
+    return f"{route.tags[0]}_{verb}"
 
 
 def _health(app: FastAPI) -> None:
@@ -107,13 +115,6 @@ def _health(app: FastAPI) -> None:
             response.status_code = 503
             return Health(ready=False)
         return Health(ready=True)
-
-
-async def _audited(request: Request, following: Callable[[Request], Awaitable[Response]]) -> Response:
-    response = await following(request)
-    if request.url.path.startswith("/v1/"):
-        note(request, response.status_code)
-    return response
 
 
 def _answer_errors(app: FastAPI) -> None:

@@ -16,6 +16,7 @@ from paceline.gateway.guard import Reads, Refusal, Runs, remember, seen
 from paceline.gateway.shapes import Approval, CampaignIn, Campaigns, CampaignView, Uploaded, Why
 from paceline.gateway.tokens import Token
 from paceline.state import questions
+from paceline.state.campaigns import CampaignSnapshot
 
 routes = APIRouter(tags=["campaigns"])
 _SHOWN_ROWS: Final = 100
@@ -97,23 +98,23 @@ async def listing(token: Reads, outbox: Box, after: str = "", limit: Limit = 100
     names = [name for name in await outbox.state.ask(questions.campaigns()) if name > after]
     shown: list[dict[str, Any]] = []
     for name in names[:limit]:
-        fields = await outbox.state.ask(questions.campaign(name))
-        if fields and token.sees(fields.get("a", "")):
-            shown.append(_view(name, fields))
+        campaign = await outbox.state.ask(questions.campaign(name))
+        if campaign and token.sees(campaign.account):
+            shown.append(_view(name, campaign))
     return {"items": shown, "next": names[limit - 1] if len(names) > limit else None}
 
 
 @routes.get("/campaigns/{name}", response_model=CampaignView, responses=problems(404))
 async def one(name: Named, token: Reads, outbox: Box) -> dict[str, Any]:
     """A campaign in numbers."""
-    return _view(name, await _fields(outbox, name, token))
+    return _view(name, await _snapshot(outbox, name, token))
 
 
 @routes.post("/campaigns/{name}/pause", status_code=204, responses=problems(404, 409))
 async def pause(name: Named, token: Runs, outbox: Box, why: Why | None = None) -> None:
     """Let nothing begin until it is resumed."""
     given = (why or Why()).why
-    campaign, account = await _found(outbox, name, token)
+    campaign, account = await _campaign(outbox, name, token)
     await campaign.pause(given)
     await remember(outbox, token, "campaign pause", account=account, on=name, why=given)
 
@@ -121,7 +122,7 @@ async def pause(name: Named, token: Runs, outbox: Box, why: Why | None = None) -
 @routes.post("/campaigns/{name}/resume", status_code=204, responses=problems(404, 409))
 async def resume(name: Named, token: Runs, outbox: Box) -> None:
     """Go on."""
-    campaign, account = await _found(outbox, name, token)
+    campaign, account = await _campaign(outbox, name, token)
     await campaign.resume()
     await remember(outbox, token, "campaign resume", account=account, on=name)
 
@@ -129,7 +130,7 @@ async def resume(name: Named, token: Runs, outbox: Box) -> None:
 @routes.post("/campaigns/{name}/approve", status_code=204, responses=problems(404, 409))
 async def approve(name: Named, approval: Approval, token: Runs, outbox: Box) -> None:
     """Let it leave."""
-    campaign, account = await _found(outbox, name, token)
+    campaign, account = await _campaign(outbox, name, token)
     await campaign.approve(approval.by)
     await remember(outbox, token, "campaign approve", account=account, on=name, why=f"by {approval.by}")
 
@@ -138,7 +139,7 @@ async def approve(name: Named, approval: Approval, token: Runs, outbox: Box) -> 
 async def cancel(name: Named, token: Runs, outbox: Box, why: Why | None = None) -> None:
     """Let nothing begin ever again."""
     given = (why or Why()).why
-    campaign, account = await _found(outbox, name, token)
+    campaign, account = await _campaign(outbox, name, token)
     await campaign.cancel(given)
     await remember(outbox, token, "campaign cancel", account=account, on=name, why=given)
 
@@ -146,28 +147,28 @@ async def cancel(name: Named, token: Runs, outbox: Box, why: Why | None = None) 
 @routes.patch("/campaigns/{name}", status_code=204, responses=problems(404, 409))
 async def change(name: Named, options: CampaignOptions, token: Runs, outbox: Box) -> None:
     """Change what holds for all that has not begun."""
-    campaign, account = await _found(outbox, name, token)
+    campaign, account = await _campaign(outbox, name, token)
     await campaign.change(options)
     await remember(outbox, token, "campaign change", account=account, on=f"{name}: {', '.join(options.texts())}")
 
 
-async def _fields(outbox: AsyncOutbox, name: str, token: Token) -> dict[str, str]:
-    fields = await outbox.state.ask(questions.campaign(name))
-    if not fields or not token.sees(fields.get("a", "")):
+async def _snapshot(outbox: AsyncOutbox, name: str, token: Token) -> CampaignSnapshot:
+    campaign = await outbox.state.ask(questions.campaign(name))
+    if campaign is None or not token.sees(campaign.account):
         raise NotFound(f"no campaign named {name!r}")
-    return fields
+    return campaign
 
 
-async def _found(outbox: AsyncOutbox, name: str, token: Token) -> tuple[AsyncCampaign, str]:
+async def _campaign(outbox: AsyncOutbox, name: str, token: Token) -> tuple[AsyncCampaign, str]:
     """A campaign, and its account."""
-    fields = await _fields(outbox, name, token)
-    return AsyncCampaign(name, outbox), fields["a"]
+    campaign = await _snapshot(outbox, name, token)
+    return AsyncCampaign(name, outbox), campaign.account
 
 
-def _view(name: str, fields: dict[str, str]) -> dict[str, Any]:
-    progress = progress_of(name, fields)
+def _view(name: str, campaign: CampaignSnapshot) -> dict[str, Any]:
+    progress = progress_of(name, campaign)
     numbers = {"total": progress.total, "remaining": progress.remaining, "outcomes": dict(progress.outcomes)}
     receipts = {"sent": progress.sent, "delivered": progress.delivered, "read": progress.read}
     approval = {"approval": progress.approval, "approved_by": progress.approved_by}
-    state = {"name": name, "account": fields["a"], "state": progress.state, "why": progress.why}
+    state = {"name": name, "account": campaign.account, "state": progress.state, "why": progress.why}
     return state | approval | numbers | receipts

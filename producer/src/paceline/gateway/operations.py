@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Header, Path, Query, Response
 
@@ -11,8 +11,10 @@ from paceline.flows.sending import finding
 from paceline.flows.steps import arun
 from paceline.gateway.answers import Box, problems
 from paceline.gateway.guard import Reads, Sends, remember, seen
-from paceline.gateway.shapes import Operations, OperationView, Written
+from paceline.gateway.shapes import Explanation, Operations, OperationView, Written
 from paceline.operations import OPERATIONS, Operation
+from paceline.state import questions
+from paceline.status.explanation import explained
 from paceline.status.view import Status
 
 Id = Annotated[str, Path(pattern="^[0-9a-hjkmnp-tv-z]{26}$", examples=["01k0zxw5d3v8m2c7r4q9n6t1ea"])]
@@ -25,6 +27,9 @@ Key = Annotated[
         description="One key, one operation.",
     ),
 ]
+
+
+_NOT_THERE: Final = "no operation {!r}: never accepted, or deleted after its retention time"
 
 
 def routes() -> APIRouter:
@@ -44,6 +49,7 @@ def routes() -> APIRouter:
         )
     router.get("/operations/{op_id}", response_model=OperationView, responses=problems(404))(status)
     router.delete("/operations/{op_id}", status_code=204, responses=problems(404, 409))(cancel)
+    router.get("/operations/{op_id}/explain", response_model=Explanation, responses=problems(404))(explain)
     router.get("/operations", response_model=Operations, responses=problems(404))(find)
     return router
 
@@ -67,6 +73,16 @@ def _sending(model: type[Operation]) -> Callable[..., Awaitable[Written]]:
 async def status(op_id: Id, token: Reads, outbox: Box) -> dict[str, Any]:
     """Where one operation is, or what became of it."""
     return _shown(await outbox.status(op_id), token)
+
+
+async def explain(op_id: Id, token: Reads, outbox: Box) -> dict[str, Any]:
+    """Why an operation waits and until when, and whether a worker is there that could send it."""
+    found = await outbox.state.ask(questions.operation(op_id))
+    _shown(await outbox.status(op_id), token)
+    if found is None:
+        raise NotFound(_NOT_THERE.format(op_id))
+    fleet = await outbox.state.ask(questions.fleet())
+    return explained(found, fleet)
 
 
 async def cancel(op_id: Id, token: Sends, outbox: Box, why: Annotated[str, Query(max_length=200)] = "by hand") -> None:
@@ -111,5 +127,5 @@ async def find(  # noqa: PLR0917 - FastAPI passes by name
 
 def _shown(found: Status, token: Any) -> dict[str, Any]:
     if not token.sees(found.account):
-        raise NotFound(f"no operation {found.id!r}: never accepted, or deleted after its retention time")
+        raise NotFound(_NOT_THERE.format(found.id))
     return found.as_json()

@@ -41,6 +41,19 @@ class OperationView(BaseModel):
     metadata: dict[str, str]
 
 
+class Explanation(BaseModel):
+    """Why an operation waits, and who could send it."""
+
+    id: str
+    state: OperationState
+    why: str
+    expected_at: datetime | None
+    account: str
+    ahead: int | None = Field(description="Operations that leave before it.")
+    workers: int = Field(description="Alive.")
+    unreachable: int = Field(description="Workers that cannot reach the provider.")
+
+
 class Operations(BaseModel):
     """Some operations, and where the next ones begin."""
 

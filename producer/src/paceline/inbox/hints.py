@@ -33,6 +33,13 @@ _FLUSH_S: Final = 1.5
 _LONGEST_PUBLISH_S: Final = 3.0
 # A thread that did not take a hint within so long does not run.
 _PATIENCE_S: Final = 1.0
+_SILENT: Final = (
+    "threads do not run in this process, so each call publishes its own hint: under uWSGI set enable-threads"
+)
+_LATE: Final = (
+    "the thread for hints did not run for a second, so this call publishes them: the machine is busy, or this server of requests "
+    "runs no threads"
+)
 
 
 class HintBus:
@@ -185,9 +192,7 @@ class _Line:
     def _say_once(self) -> None:
         if not self._said:
             self._said = True
-            logger.warning(
-                "threads do not run in this process, so each call publishes its own hint: under uWSGI set enable-threads"
-            )
+            logger.warning(_LATE if _threads_run() else _SILENT)
 
     def _release(self) -> None:
         self._publisher.close()

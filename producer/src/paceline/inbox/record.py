@@ -10,18 +10,13 @@ Version 1 is a JSON object::
     common    fields that all rows share (absent for a campaign: they stand in the campaign)
     rows      one object per operation
 
-Fields of ``common`` and ``rows`` are texts, named as in the operation's hash: ``a`` account, ``f`` sender, ``pr`` priority,
-``k`` kind, ``mx`` max_attempts, ``unk`` on_unknown, ``ur`` what that means for the kind (`kinds.unknown_letter`), ``vu``
-valid until and ``nb`` not before (us since the epoch), ``wi`` the openings of its window (`window.as_text`), ``to`` target,
-``rf`` the operation it follows, ``p`` payload (JSON), ``m`` metadata (JSON), ``ik`` idempotency key,
-``dg`` what its content is told by (`content_digest`), ``ex`` why it is exempt from suppression lists, ``rk`` key
-of a campaign's row, ``tp`` its trace (`spans.sending`), ``z`` its time zones (`zones.zone_id`), ``id``.
+Fields of ``common`` and ``rows`` are texts under the codes of the operation's hash (lua/fields.lua); a row has its ``id`` besides.
 """
 
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +25,9 @@ from paceline.defaults import DEFAULT_VALIDITY
 from paceline.errors import InvalidOperation
 from paceline.ids import derived_id, new_id
 from paceline.kinds import unknown_letter
+from paceline.lua.fields import OPERATION
 from paceline.recipients.zones import zone_infos, zones_of_number
+from paceline.times import microseconds
 from paceline.window import Window, as_text
 
 if TYPE_CHECKING:
@@ -38,23 +35,11 @@ if TYPE_CHECKING:
 
     from paceline.operations import OnUnknown, Operation, Priority
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 # So many openings of its window go with an operation, and so far ahead the first of them is looked for.
 _MOST_OPENINGS = 60
 _LONGEST_CLOSED = timedelta(days=8)
 # Made once: `json.dumps` makes an encoder for every call that has options.
 _JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
-
-
-def microseconds(instant: datetime) -> int:
-    """Microseconds since the epoch, exactly."""
-    return (instant - _EPOCH) // _MICROSECOND
-
-
-def instant(us: float | str) -> datetime:
-    """The time of so many microseconds since the epoch, UTC."""
-    return _EPOCH + timedelta(microseconds=int(float(us)))
 
 
 def compact(value: Any) -> str:
@@ -88,16 +73,16 @@ def common_fields(
     Returns:
         Field name to text.
     """
-    return {
-        "a": account,
-        "f": sender,
-        "pr": priority[0],
-        "k": kind,
-        "mx": str(max_attempts),
-        "unk": on_unknown,
-        "ur": unknown_letter(kind, on_unknown),
-        "vu": str(microseconds(valid_until or now + DEFAULT_VALIDITY)),
-    }
+    return OPERATION.coded(
+        account=account,
+        sender=sender,
+        priority=priority[0],
+        kind=kind,
+        max_attempts=str(max_attempts),
+        on_unknown=on_unknown,
+        unknown_letter=unknown_letter(kind, on_unknown),
+        valid_until=str(microseconds(valid_until or now + DEFAULT_VALIDITY)),
+    )
 
 
 def operation_id(operation: Operation) -> str:
@@ -135,24 +120,24 @@ def single(operation: Operation, op_id: str, now: datetime, traced: str = "") ->
     Raises:
         InvalidOperation: its window does not open while it is valid.
     """
-    row = {"id": op_id, "to": operation.target or op_id, "p": compact(operation.payload())}
+    row = {"to": operation.target or op_id, "payload": compact(operation.payload())}
     if operation.follows:
-        row["rf"] = operation.follows
+        row["follows"] = operation.follows
     if operation.not_before:
-        row["nb"] = str(microseconds(operation.not_before))
+        row["not_before"] = str(microseconds(operation.not_before))
     starts = max(now, operation.not_before) if operation.not_before else now
     if operation.window:
         openings = openings_of(operation, starts)
-        row["wi"] = as_text(openings)
+        row["openings"] = as_text(openings)
         starts = max(starts, openings[0][0])
     if operation.metadata:
-        row["m"] = compact(operation.metadata)
+        row["metadata"] = compact(operation.metadata)
     if operation.idempotency_key is not None:
-        row |= {"ik": operation.idempotency_key, "dg": content_digest(operation)}
+        row |= {"idempotency_key": operation.idempotency_key, "content_digest": content_digest(operation)}
     if operation.exempt:
-        row["ex"] = operation.exempt
+        row["exempt"] = operation.exempt
     if traced:
-        row["tp"] = traced
+        row["trace"] = traced
     return compact(
         {
             "v": names.INBOX_VERSION,
@@ -169,7 +154,7 @@ def single(operation: Operation, op_id: str, now: datetime, traced: str = "") ->
                 valid_until=operation.valid_until,
                 now=starts,
             ),
-            "rows": [row],
+            "rows": [{"id": op_id} | OPERATION.coded(**row)],
         }
     )
 

@@ -77,8 +77,8 @@ local function reweigh(account, sender, old, new)
 end
 
 local function set_options(options)
-  local known = fields(c, { 'a', 'f', 'weight', 'cap', 'cap_next' })
-  if options.weight and known.a then reweigh(known.a, known.f, known.weight, options.weight) end
+  local known = fields(c, { field.c.account, field.c.sender, 'weight', 'cap', 'cap_next' })
+  if options.weight and known.account then reweigh(known.account, known.sender, known.weight, options.weight) end
   for field, value in pairs(options) do
     if value == '' then
       redis.call('HDEL', c, field)
@@ -96,7 +96,8 @@ end
 
 -- Whether the account does not remember for as long as a campaign asks it to.
 local function forgets(account, options)
-  return (options.nw or '') ~= '' and tonumber(redis.call('HGET', key.account(account), 'remember') or 0) < tonumber(options.nw)
+  local silence = options[field.c.silence] or ''
+  return silence ~= '' and tonumber(redis.call('HGET', key.account(account), 'remember') or 0) < tonumber(silence)
 end
 
 local function forget(account)
@@ -118,29 +119,29 @@ end
 
 if verb == 'open' then
   local common = cjson.decode(ARGV[3])
-  if redis.call('EXISTS', key.account(common.a)) == 0 then return 'unknown account' end
-  if forgets(common.a, cjson.decode(ARGV[5])) then return 'no memory' end
-  local known = fields(c, { 'digest', 'hold', 'forgets_at', 'a', 'fresh', 'received', 'doomed' })
+  if redis.call('EXISTS', key.account(common.account)) == 0 then return 'unknown account' end
+  if forgets(common.account, cjson.decode(ARGV[5])) then return 'no memory' end
+  local known = fields(c, { 'digest', 'hold', 'forgets_at', field.c.account, 'fresh', 'received', 'doomed' })
   if known.doomed then return 'deleted' end
   if known.digest and known.digest ~= ARGV[4] then
     if not known.fresh or known.hold == 'cancelled' or tonumber(known.received or 0) > 0 then return 'different' end
-    forget(known.a)  -- no row was ever written: it may as well be this one
+    forget(known.account)  -- no row was ever written: it may as well be this one
     known = {}
   end
   if known.hold == 'cancelled' then return 'cancelled' end
   -- Of recipients that were forgotten nobody could tell that they had their message.
   if known.forgets_at and tonumber(known.forgets_at) <= server_time() then return 'forgotten' end
-  redis.call('SADD', key.account(common.a) .. ':c', name)
+  redis.call('SADD', key.account(common.account) .. ':c', name)
   set_options(cjson.decode(ARGV[5]))
   if known.digest then
     -- Continued another day: all rows, old and new, are valid as long as was asked for last.
-    redis.call('HSET', c, 'vu', common.vu, 'sealed', '0')
+    redis.call('HSET', c, field.c.valid_until, common.valid_until, 'sealed', '0')
     redis.call('HDEL', c, 'completed_at')
     redis.call('PERSIST', c .. ':out')
     redis.call('PERSIST', c .. ':z')
-    if common.ur then redis.call('HSET', c, 'ur', common.ur) end  -- one of the previous release has none
+    if common.unknown_letter then redis.call('HSET', c, field.c.unknown_letter, common.unknown_letter) end  -- one of the previous release has none
     if ARGV[7] == '1' then want_approval() end
-    poke(common.a)
+    poke(common.account)
     return 'continued'
   end
   for field, value in pairs(common) do redis.call('HSET', c, field, value) end
@@ -156,15 +157,15 @@ if verb == 'open' then
   return 'opened'
 end
 
-local known = fields(c, { 'a', 'hold', 'completed_at', 'uploading', 'approval', 'begins_paused' })
-if not known.a then return 'unknown campaign' end
+local known = fields(c, { field.c.account, 'hold', 'completed_at', 'uploading', 'approval', 'begins_paused' })
+if not known.account then return 'unknown campaign' end
 if verb == 'seal' then
   redis.call('HSET', c, 'sealed', '1', 'offered', ARGV[3], 'invalid', ARGV[4])
   if known.uploading then
     redis.call('HDEL', c, 'uploading')
     if known.approval == 'needed' then hold(UNAPPROVED) else lift() end
   end
-  if not known.completed_at then poke(known.a) end
+  if not known.completed_at then poke(known.account) end
   return 'done'
 end
 if verb == 'zones' then
@@ -176,7 +177,7 @@ if verb == 'zones' then
       redis.call('HSET', c, 'rezoned', '1')
     end
   end
-  if not known.completed_at then poke(known.a) end
+  if not known.completed_at then poke(known.account) end
   return 'done'
 end
 if verb == 'delete' then
@@ -184,19 +185,19 @@ if verb == 'delete' then
   if known.hold == 'cancelled' then return 'cancelled' end
   if not is_fresh() then return 'begun' end
   if tonumber(redis.call('HGET', c, 'received') or 0) == 0 then
-    forget(known.a)
+    forget(known.account)
   else
     redis.call('HSET', c, 'hold', 'cancelled', 'hold_why', 'it is being deleted', 'hold_at', int(server_time()), 'doomed', '1')
     redis.call('HDEL', c, 'completed_at')
-    redis.call('SADD', key.account(known.a) .. ':c', name)
-    poke(known.a)
+    redis.call('SADD', key.account(known.account) .. ':c', name)
+    poke(known.account)
   end
   return 'done'
 end
 if known.hold == 'cancelled' then return 'cancelled' end
 if verb == 'template' then
   if not is_fresh() then return 'begun' end
-  redis.call('HSET', c, 'p', ARGV[3], 'digest', ARGV[4])
+  redis.call('HSET', c, field.c.template, ARGV[3], 'digest', ARGV[4])
   if known.approval then want_approval() end  -- what was approved is not what would leave
   return 'done'
 end
@@ -214,7 +215,7 @@ if verb == 'approve' then
     if known.begins_paused then hold(PAUSED) else lift() end
   end
 elseif verb == 'change' then
-  if forgets(known.a, cjson.decode(ARGV[3])) then return 'no memory' end
+  if forgets(known.account, cjson.decode(ARGV[3])) then return 'no memory' end
   set_options(cjson.decode(ARGV[3]))
 elseif verb == 'resume' and known.approval == 'needed' then
   return 'not approved'
@@ -226,5 +227,5 @@ elseif verb == 'cancel' or known.hold ~= 'paused' or known.uploading then
   redis.call('HDEL', c, 'uploading')
   redis.call('HSET', c, 'hold', verb == 'cancel' and 'cancelled' or 'paused', 'hold_why', ARGV[3], 'hold_at', int(server_time()))
 end
-poke(known.a)
+poke(known.account)
 return 'done'

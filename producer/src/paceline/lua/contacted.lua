@@ -11,12 +11,12 @@ seldom(contacted, function()
     return times
   end
 
-  -- Why there must not be another message at a time (us): 'recent', the last one was within `nw` us; 'cap', there were as many as `rcap`
+  -- Why there must not be another message at a time (us): 'recent', the last one was within `silence` us; 'cap', there were as many as `limit`
   -- ('<number>:<us>') allows; or nil.
-  function contacted.objection(times, at, nw, rcap)
+  function contacted.objection(times, at, silence, limit)
     local last = times[#times]
-    if nw and last and tonumber(last) * 1000000 > at - tonumber(nw) then return 'recent' end
-    local n, period = string.match(rcap or '', '(%d+):(%d+)')
+    if silence and last and tonumber(last) * 1000000 > at - tonumber(silence) then return 'recent' end
+    local n, period = string.match(limit or '', '(%d+):(%d+)')
     local first = n and times[#times - tonumber(n) + 1]
     return first and tonumber(first) * 1000000 > at - tonumber(period) and 'cap' or nil
   end

@@ -53,8 +53,8 @@ seldom(listed, function()
   local MISSED = { rejected = true, expired = true, cancelled = true, dead = true, suppressed = true }
   function listed.elsewhere(ids)
     for id in string.gmatch(ids, '%S+') do
-      local s, oc, c = unpack(redis.call('HMGET', key.operation(id), 's', 'oc', 'c'))
-      if s and not (s == 'd' and MISSED[oc]) then return c or '' end
+      local state, outcome, name = unpack(redis.call('HMGET', key.operation(id), field.o.state, field.o.outcome, field.o.campaign))
+      if state and not (state == 'd' and MISSED[outcome]) then return name or '' end
     end
     return nil
   end

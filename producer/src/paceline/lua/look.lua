@@ -2,16 +2,23 @@
 --
 -- KEYS  1 root
 -- ARGV  1 verb, then
---         operation: 2 id                 -> JSON of the operation, its lane and its account, or '' when unknown
---         receipt:   2 record id, 3 id    -> JSON {record, refused, operation, created_here}, cheap enough to poll
+--         operation: 2 id                 -> JSON {operation, account, lanes, campaign, position, not_before, backoff_until, follows,
+--                                            suppressed}, or '' when unknown
+--         record:    2 record id, 3 id    -> JSON {waiting, refused, known, created_here}, cheap enough to poll
 --         accounts:                       -> account names
---         account:   2 name               -> JSON of settings (never the key), counts, and what waits, counted from the lists
---         campaign:  2 name               -> JSON of the campaign, its account, counts and lanes, and when the last of its timers ends
+--         account:   2 name               -> JSON {account, now, counts, lanes, in_flight, timed, held}: what waits is counted from the
+--                                            lists, and the key is never told; or '' when unknown
+--         campaign:  2 name               -> JSON {campaign, now, account, counts, lanes, timed, first_timed, last_timed}, or '' when unknown
 --         campaigns:                      -> campaign names
 --         heads:     2 ... campaigns      -> { name, created (us), account, what holds it, when it was complete (us) } of each
 --         known:     2 ... ids            -> how many of them are known
 --         find:      2 cursor, 3 recipient or target, 4 account or '', 5 how many keys to look at -> { next cursor, ids }
---         fleet:                          -> JSON {workers, capacity, unreachable, unreachable_why, inflight, inbox, accounts, now}
+--         fleet:                          -> JSON {workers, capacity, in_flight, inbox, accounts, unreachable, unreachable_why,
+--                                            provider_breaker_until, now}
+--       Python makes values of these replies (state/pictures.py); a test compares the names. `operation`, `campaign` and `account` are
+--       hashes as they are stored. A lane is {sender, transactional, bulk, parked, in_flight, paused_until, paused_because, call_time,
+--       oldest_at, sources}, a source {name, waiting, timed, zones} with fields of its campaign, zones a list of {id, words, openings, opens,
+--       closes, waiting}, an account's quota_use a list of {n, window, used, oldest, newest}.
 -- keys  all, read only. Cost: O(senders + open campaigns) for an account; O(lane) to find one operation's position.
 --@include listed.lua
 --@include zones.lua
@@ -25,12 +32,12 @@ local function as_table(flat)
 end
 
 local function older(oldest, id)
-  local t = id and redis.call('HGET', key.operation(id), 't')
+  local t = id and redis.call('HGET', key.operation(id), field.o.accepted_at)
   if t and (not oldest or tonumber(t) < tonumber(oldest)) then return t end
   return oldest
 end
 
-local CAMPAIGN_FIELDS = { 'f', 'hold', 'hold_why', 'hold_at', 'weight', 'window', 'openings', 'opens', 'closes', 'cap', 'cap_next', 'rate', 'zoned' }
+local CAMPAIGN_FIELDS = { field.c.sender, 'hold', 'hold_why', 'hold_at', 'weight', 'window', 'openings', 'opens', 'closes', 'cap', 'cap_next', 'rate', 'zoned' }
 
 -- The sets of zones of a campaign with work in a lane: names, openings, and how many wait.
 local function zones_of(lane, name)
@@ -50,18 +57,18 @@ local function sources_of(account)
   local by_sender = {}
   for _, name in ipairs(redis.call('SMEMBERS', key.account(account) .. ':c')) do
     local c = fields(key.campaign(name), CAMPAIGN_FIELDS)
-    if c.f then
-      local timers, list = key.campaign(name) .. ':tm', key.bulk(key.lane(account, c.f), name)
+    if c.sender then
+      local timers, list = key.campaign(name) .. ':tm', key.bulk(key.lane(account, c.sender), name)
       c.name, c.waiting, c.timed = name, redis.call('LLEN', list), redis.call('ZCARD', timers)
       c.woken = redis.call('ZSCORE', key.account(account) .. ':tm', 'c:0:' .. name) and true or false
       c.oldest = redis.call('LINDEX', list, 0) or nil
       if c.zoned then
-        c.zones = zones_of(key.lane(account, c.f), name)
+        c.zones = zones_of(key.lane(account, c.sender), name)
         for _, one in ipairs(c.zones) do c.waiting = c.waiting + one.waiting end
         c.oldest = c.zones[1] and c.zones[1].oldest
       end
-      by_sender[c.f] = by_sender[c.f] or {}
-      table.insert(by_sender[c.f], c)
+      by_sender[c.sender] = by_sender[c.sender] or {}
+      table.insert(by_sender[c.sender], c)
     end
   end
   return by_sender
@@ -78,7 +85,7 @@ local function lanes_of(account)
   end
   for _, sender in ipairs(senders) do
     local lane = key.lane(account, sender)
-    local state = redis.call('HMGET', lane, 'f', 'p', 'pw', 'e')
+    local state = redis.call('HMGET', lane, field.l.in_flight, field.l.paused_until, field.l.paused_because, field.l.call_time)
     local sources, bulk, parked = campaigns[sender] or {}, 0, 0
     local oldest = older(nil, redis.call('LINDEX', lane .. ':t', 0))
     sources[#sources + 1] = {
@@ -91,7 +98,7 @@ local function lanes_of(account)
     for _, pair in ipairs(redis.call('HKEYS', lane .. ':h')) do parked = parked + redis.call('LLEN', lane .. ':k:' .. pair) end
     lanes[#lanes + 1] = {
       paused_because = state[3] or nil, sender = sender, transactional = redis.call('LLEN', lane .. ':t'), bulk = bulk, sources = sources, parked = parked,
-      oldest_at = oldest, in_flight = state[1] or nil, paused_until = state[2] or nil, cycle = state[4] or nil,
+      oldest_at = oldest, in_flight = state[1] or nil, paused_until = state[2] or nil, call_time = state[4] or nil,
     }
   end
   return lanes
@@ -148,6 +155,7 @@ end
 local function account_of(name)
   local a = as_table(redis.call('HGETALL', key.account(name)))
   if not a.interval then return nil end
+  a.name = name
   for field, value in pairs(as_table(redis.call('HGETALL', key.about(name)))) do a[field] = value end
   -- What 429s and the ramp after an outage left of the rate (account.lua).
   local slow = tonumber(a.slow or 1000)
@@ -168,16 +176,16 @@ end
 
 -- Its place in the list it waits in, from 0; nil when it is in none.
 local function position_of(o, id)
-  local lane = key.lane(o.a, o.f)
-  local source = o.c and not o.ph and o.c or '-'
-  local list = o.pr == 't' and lane .. ':t' or o.z and source ~= '-' and zone.list(lane, source, o.z) or key.bulk(lane, source)
+  local lane = key.lane(o.account, o.sender)
+  local source = o.campaign and not o.look_up and o.campaign or '-'
+  local list = o.priority == 't' and lane .. ':t' or o.zones and source ~= '-' and zone.list(lane, source, o.zones) or key.bulk(lane, source)
   -- From the tail first: what was enqueued last is asked for first.
   return redis.call('LPOS', list, id, 'RANK', -1, 'MAXLEN', 2000) or redis.call('LPOS', list, id) or nil
 end
 
 -- The reason of the list that a recipient is on, or nil; a service whose server user may not read the lists is told of none.
 local function suppressed(account, a, to)
-  local lists = { a.sup and account or false, redis.pcall('HEXISTS', key.meta, 'sup') == 1 and EVERY_ACCOUNT or false }
+  local lists = { a.listed and account or false, redis.pcall('HEXISTS', key.meta, 'sup') == 1 and EVERY_ACCOUNT or false }
   for _, list in ipairs(lists) do
     local entry = list and redis.pcall('HGET', key.suppressed(list), to)
     if type(entry) == 'string' then
@@ -191,29 +199,29 @@ end
 if verb == 'operation' then
   local id = ARGV[2]
   local o = as_table(redis.call('HGETALL', key.operation(id)))
-  if not o.s then return '' end
-  if o.c then
-    for field, value in pairs(as_table(redis.call('HGETALL', key.campaign(o.c)))) do
+  if not o.state then return '' end
+  if o.campaign then
+    for field, value in pairs(as_table(redis.call('HGETALL', key.campaign(o.campaign)))) do
       if #field <= 3 and not o[field] then o[field] = value end
     end
   end
   o.id, o.now = id, int(now)
-  local account = account_of(o.a)
+  local account = account_of(o.account)
   local reply = { operation = o, account = account }
-  if account and o.s == 'w' then
-    local timer = (o.q or '') .. ':' .. id
-    reply.lanes = lanes_of(o.a)
-    reply.campaign = o.c and fields(key.campaign(o.c), CAMPAIGN_FIELDS) or nil
+  if account and o.state == 'w' then
+    local timer = (o.sequence or '') .. ':' .. id
+    reply.lanes = lanes_of(o.account)
+    reply.campaign = o.campaign and fields(key.campaign(o.campaign), CAMPAIGN_FIELDS) or nil
     reply.position = position_of(o, id)
-    reply.suppressed = not o.ex and not o.ph and o.k ~= 'number.check' and suppressed(o.a, account, o.to) or nil
-    reply.not_before = redis.call('ZSCORE', key.account(o.a) .. ':tm', 'n:' .. timer)
-      or (o.c and redis.call('ZSCORE', key.campaign(o.c) .. ':tm', timer)) or nil
-    reply.follows = o.rf and redis.call('ZSCORE', key.account(o.a) .. ':tm', 'v:' .. o.rf .. ':' .. id) and o.rf or nil
-    reply.backoff_until = redis.call('ZSCORE', key.account(o.a) .. ':tm', 'o:0:' .. id) or nil
+    reply.suppressed = not o.exempt and not o.look_up and o.kind ~= 'number.check' and suppressed(o.account, account, o.to) or nil
+    reply.not_before = redis.call('ZSCORE', key.account(o.account) .. ':tm', 'n:' .. timer)
+      or (o.campaign and redis.call('ZSCORE', key.campaign(o.campaign) .. ':tm', timer)) or nil
+    reply.follows = o.follows and redis.call('ZSCORE', key.account(o.account) .. ':tm', 'v:' .. o.follows .. ':' .. id) and o.follows or nil
+    reply.backoff_until = redis.call('ZSCORE', key.account(o.account) .. ':tm', 'o:0:' .. id) or nil
   end
   return cjson.encode(reply)
-elseif verb == 'receipt' then
-  local o = redis.call('HMGET', key.operation(ARGV[3]), 's', 'r')
+elseif verb == 'record' then
+  local o = redis.call('HMGET', key.operation(ARGV[3]), field.o.state, field.o.record)
   return cjson.encode({
     waiting = redis.call('EXISTS', key.record(ARGV[2])) == 1, refused = redis.call('GET', key.refusal(ARGV[2])) or nil,
     known = o[1] and true or false, created_here = o[2] == ARGV[2],
@@ -231,18 +239,18 @@ elseif verb == 'account' then
   })
 elseif verb == 'campaign' then
   local c = as_table(redis.call('HGETALL', key.campaign(ARGV[2])))
-  if not c.a then return '' end
-  local lanes = lanes_of(c.a)
+  if not c.account then return '' end
+  local lanes = lanes_of(c.account)
   return cjson.encode({
-    name = ARGV[2], campaign = c, account = account_of(c.a), lanes = lanes, now = int(now), timed = timed_of(c.a, lanes),
-    counts = as_table(redis.call('HGETALL', key.account(c.a) .. ':n')),
+    campaign = c, account = account_of(c.account), lanes = lanes, now = int(now), timed = timed_of(c.account, lanes),
+    counts = as_table(redis.call('HGETALL', key.account(c.account) .. ':n')),
     first_timed = redis.call('ZRANGE', key.campaign(ARGV[2]) .. ':tm', 0, 0, 'WITHSCORES')[2] or nil,
     last_timed = redis.call('ZRANGE', key.campaign(ARGV[2]) .. ':tm', -1, -1, 'WITHSCORES')[2] or nil,
   })
 elseif verb == 'heads' then
   local heads = {}
   for i = 2, #ARGV do
-    local c = redis.call('HMGET', key.campaign(ARGV[i]), 'created', 'a', 'hold', 'completed_at')
+    local c = redis.call('HMGET', key.campaign(ARGV[i]), 'created', field.c.account, 'hold', 'completed_at')
     if c[2] then heads[#heads + 1] = { ARGV[i], c[1] or '0', c[2], c[3] or '', c[4] or '' } end
   end
   return heads
@@ -254,8 +262,8 @@ elseif verb == 'find' then
   local prefix, found = key.operation(''), {}
   local page = redis.call('SCAN', ARGV[2], 'MATCH', string.gsub(prefix, '[%[%]*?\\]', '\\%0') .. '*', 'COUNT', ARGV[5])
   for _, name in ipairs(page[2]) do
-    local o = redis.call('HMGET', name, 'to', 'a', 'c')
-    local account = ARGV[4] == '' and '' or o[2] or (o[3] and redis.call('HGET', key.campaign(o[3]), 'a'))
+    local o = redis.call('HMGET', name, 'to', field.o.account, field.o.campaign)
+    local account = ARGV[4] == '' and '' or o[2] or (o[3] and redis.call('HGET', key.campaign(o[3]), field.c.account))
     if o[1] == ARGV[3] and account == ARGV[4] then found[#found + 1] = string.sub(name, #prefix + 1) end
   end
   return { page[1], found }
@@ -279,7 +287,7 @@ else
   return cjson.encode({
     unreachable = unreachable, unreachable_why = why,
     provider_breaker_until = redis.call('HGET', key.meta, 'pb_until') or nil,
-    workers = workers, capacity = capacity, inflight = redis.call('ZCARD', key.in_flight),
+    workers = workers, capacity = capacity, in_flight = redis.call('ZCARD', key.in_flight),
     inbox = redis.call('ZCARD', key.inbox), accounts = redis.call('SCARD', key.accounts), now = int(now),
   })
 end

@@ -16,12 +16,12 @@ if known[2] and known[2] ~= '' and not string.find(' ' .. known[2] .. ' ', ' ' .
 end
 -- One that still waits in the inbox is compared when its record is accepted (accept.lua).
 if (ARGV[7] or '') ~= '' then
-  local digest = redis.call('HGET', key.operation(ARGV[7]), 'dg')
+  local digest = redis.call('HGET', key.operation(ARGV[7]), field.o.content_digest)
   if digest and digest ~= ARGV[8] then return 'other content' end
 end
 if campaign ~= '' then
-  local known = fields(key.campaign(campaign), { 'a', 'hold', 'completed_at' })
-  if not known.a then return 'unknown campaign' end
+  local known = fields(key.campaign(campaign), { field.c.account, 'hold', 'completed_at' })
+  if not known.account then return 'unknown campaign' end
   if known.hold == 'cancelled' then return 'cancelled campaign' end
   if known.completed_at then  -- another upload of it came to its end meanwhile
     redis.call('HDEL', key.campaign(campaign), 'completed_at')

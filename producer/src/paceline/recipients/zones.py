@@ -6,18 +6,15 @@ from hashlib import blake2b
 from typing import Final
 from zoneinfo import ZoneInfo
 
-import phonenumbers
-from phonenumbers import timezone
-from phonenumbers.tzdata import TIMEZONE_LONGEST_PREFIX
-
 from paceline.errors import InvalidOperation
 from paceline.window import zone_named
 
 Zones = tuple[str, ...]
 
-_UNKNOWN: Final = timezone.UNKNOWN_TIMEZONE
 _DIGEST_BYTES: Final = 4
 _MOST_PREFIXES: Final = 200_000
+# The longest prefix in the tables of libphonenumber; a test holds the two together.
+LONGEST_PREFIX: Final = 9
 # Of +1 no more than three digits behind the area code tell a zone.
 _NORTH_AMERICAN: Final = 7
 _by_prefix: dict[tuple[str, int], Zones] = {}
@@ -79,9 +76,13 @@ def _zone(name: str) -> ZoneInfo:
 
 def _prefix(number: str) -> str:
     """The part of a number that can tell its zones. Without it a million numbers would be a million long look-ups."""
-    return number[: 1 + (_NORTH_AMERICAN if number.startswith("+1") else TIMEZONE_LONGEST_PREFIX)]
+    return number[: 1 + (_NORTH_AMERICAN if number.startswith("+1") else LONGEST_PREFIX)]
 
 
 def _looked_up(number: str) -> Zones:
+    # The tables take long to load, and only windows in the recipients' hours need them.
+    import phonenumbers  # noqa: PLC0415
+    from phonenumbers import timezone  # noqa: PLC0415
+
     zones = tuple(sorted(timezone.time_zones_for_number(phonenumbers.parse(number))))
-    return () if _UNKNOWN in zones else zones
+    return () if timezone.UNKNOWN_TIMEZONE in zones else zones

@@ -1,12 +1,14 @@
 """The thin package's side of the state: the scripts that write the inbox and read."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import redis
 import redis.asyncio
 
 from paceline.state import questions, translating
+from paceline.state.campaigns import CampaignSnapshot
+from paceline.state.pictures import AccountPicture, CampaignPicture, FleetSnapshot, OperationPicture, RecordSnapshot
 from paceline.state.questions import Question
 from paceline.state.scripts import Script
 
@@ -92,15 +94,15 @@ class State:
         """As `questions.change_template`."""
         return self.ask(questions.change_template(name, payload, digest))
 
-    def campaign_outlook(self, name: str) -> dict[str, Any] | None:
-        """As `questions.campaign_outlook`."""
-        return self.ask(questions.campaign_outlook(name))
+    def campaign_picture(self, name: str) -> CampaignPicture | None:
+        """As `questions.campaign_picture`."""
+        return self.ask(questions.campaign_picture(name))
 
     def known(self, op_ids: Iterable[str]) -> int:
         """As `questions.known`."""
         return self.ask(questions.known(op_ids))
 
-    def campaign(self, name: str) -> dict[str, str]:
+    def campaign(self, name: str) -> CampaignSnapshot | None:
         """As `questions.campaign`."""
         return self.ask(questions.campaign(name))
 
@@ -108,15 +110,15 @@ class State:
         """As `questions.campaign_zones`."""
         return self.ask(questions.campaign_zones(name))
 
-    def operation(self, op_id: str) -> dict[str, Any] | None:
+    def operation(self, op_id: str) -> OperationPicture | None:
         """As `questions.operation`."""
         return self.ask(questions.operation(op_id))
 
-    def receipt(self, rid: str, op_id: str) -> dict[str, Any]:
-        """As `questions.receipt`."""
-        return self.ask(questions.receipt(rid, op_id))
+    def record(self, rid: str, op_id: str) -> RecordSnapshot:
+        """As `questions.record`."""
+        return self.ask(questions.record(rid, op_id))
 
-    def account(self, name: str) -> dict[str, Any] | None:
+    def account(self, name: str) -> AccountPicture | None:
         """As `questions.account`."""
         return self.ask(questions.account(name))
 
@@ -128,6 +130,6 @@ class State:
         """As `questions.campaigns`."""
         return self.ask(questions.campaigns())
 
-    def fleet(self) -> dict[str, Any]:
+    def fleet(self) -> FleetSnapshot:
         """As `questions.fleet`."""
         return self.ask(questions.fleet())

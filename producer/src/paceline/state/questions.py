@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeVar
 
-_T = TypeVar("_T")
+from paceline.state.campaigns import CampaignSnapshot
+from paceline.state.pictures import AccountPicture, CampaignPicture, FleetSnapshot, OperationPicture, RecordSnapshot
 
-Answer = dict[str, Any]
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +108,9 @@ def change_template(name: str, payload: str, digest: str) -> Question[str]:
     return Question("campaign", ("template", name, payload, digest), str, "change_template", given)
 
 
-def campaign(name: str) -> Question[dict[str, str]]:
-    """All fields of a campaign, `now` (us) among them; empty when unknown."""
-    return Question("campaign", ("read", name), _paired, "campaign", {"name": name})
+def campaign(name: str) -> Question[CampaignSnapshot | None]:
+    """A campaign, or None when it is unknown."""
+    return Question("campaign", ("read", name), _campaign, "campaign", {"name": name})
 
 
 def campaign_zones(name: str) -> Question[dict[str, str]]:
@@ -117,9 +118,9 @@ def campaign_zones(name: str) -> Question[dict[str, str]]:
     return Question("campaign", ("read zones", name), _paired, "campaign_zones", {"name": name})
 
 
-def campaign_outlook(name: str) -> Question[Answer | None]:
-    """A campaign with its account and all that waits beside it, or None."""
-    return Question("look", ("campaign", name), _json, "campaign_outlook", {"name": name})
+def campaign_picture(name: str) -> Question[CampaignPicture | None]:
+    """A campaign with its account and all that waits beside it, or None when it is unknown."""
+    return Question("look", ("campaign", name), _picture(CampaignPicture.read), "campaign_picture", {"name": name})
 
 
 def campaigns() -> Question[list[str]]:
@@ -133,14 +134,14 @@ def campaign_heads(names: Iterable[str]) -> Question[list[list[str]]]:
     return Question("look", ("heads", *known), _rows, "campaign_heads", {"names": known})
 
 
-def operation(op_id: str) -> Question[Answer | None]:
-    """One operation with its lane and account, or None."""
-    return Question("look", ("operation", op_id), _json, "operation", {"op_id": op_id})
+def operation(op_id: str) -> Question[OperationPicture | None]:
+    """One operation with its lanes and its account, or None when it is unknown."""
+    return Question("look", ("operation", op_id), _picture(OperationPicture.read), "operation", {"op_id": op_id})
 
 
-def receipt(rid: str, op_id: str) -> Question[Answer]:
+def record(rid: str, op_id: str) -> Question[RecordSnapshot]:
     """What became of an inbox record."""
-    return Question("look", ("receipt", rid, op_id), _object, "receipt", {"rid": rid, "op_id": op_id})
+    return Question("look", ("record", rid, op_id), _record, "record", {"rid": rid, "op_id": op_id})
 
 
 def known(op_ids: Iterable[str]) -> Question[int]:
@@ -165,9 +166,9 @@ def find(cursor: str, to: str, account: str, most: int) -> Question[tuple[str, l
     return Question("look", ("find", cursor, to, account, most), _page, "find", given)
 
 
-def account(name: str) -> Question[Answer | None]:
-    """Settings (never the key), counts, and what waits, or None."""
-    return Question("look", ("account", name), _json, "account", {"name": name})
+def account(name: str) -> Question[AccountPicture | None]:
+    """Settings (never the key), counts, and what waits, or None when the account is unknown."""
+    return Question("look", ("account", name), _picture(AccountPicture.read), "account", {"name": name})
 
 
 def accounts() -> Question[list[str]]:
@@ -175,9 +176,9 @@ def accounts() -> Question[list[str]]:
     return Question("look", ("accounts",), sorted, "accounts")
 
 
-def fleet() -> Question[Answer]:
+def fleet() -> Question[FleetSnapshot]:
     """Workers, capacity, operations in flight, inbox records, accounts."""
-    return Question("look", ("fleet",), _object, "fleet")
+    return Question("look", ("fleet",), _fleet, "fleet")
 
 
 def cancel(op_id: str, why: str) -> Question[str]:
@@ -246,7 +247,7 @@ def left_out(name: str, not_within_us: str, rows: Sequence[tuple[str, str]]) -> 
 
     Args:
         name: account name.
-        not_within_us: the campaign's ``nw``, or ''.
+        not_within_us: within so many microseconds nobody may have had a bulk message, or ''.
         rows: number, and ids in campaigns whose recipients are left out.
     """
     flat = [text for row in rows for text in row]
@@ -274,17 +275,20 @@ def leave(digest: str) -> Question[str]:
     return Question("tokens", ("leave", digest), str, "leave", {"digest": digest})
 
 
-def _json(text: str) -> Answer | None:
-    if not text:
-        return None
-    value: Answer = json.loads(text)
-    if value.get("lanes") == {}:  # Lua cannot tell an empty list from an empty object
-        value["lanes"] = []
-    return value
+def _picture(read_reply: Callable[[Mapping[str, Any]], _T]) -> Callable[[str], _T | None]:
+    return lambda text: read_reply(json.loads(text)) if text else None
 
 
-def _object(text: str) -> Answer:
-    return _json(text) or {}
+def _record(text: str) -> RecordSnapshot:
+    return RecordSnapshot.read(json.loads(text))
+
+
+def _fleet(text: str) -> FleetSnapshot:
+    return FleetSnapshot.read(json.loads(text))
+
+
+def _campaign(flat: list[str]) -> CampaignSnapshot | None:
+    return CampaignSnapshot.read(_paired(flat)) if flat else None
 
 
 def _paired(flat: list[str]) -> dict[str, str]:

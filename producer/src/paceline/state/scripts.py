@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from redis.exceptions import NoScriptError, ReadOnlyError
 
 from paceline import names
+from paceline.lua.fields import with_codes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -45,7 +46,8 @@ def _resolved(package: str, file_name: str, known: set[str]) -> "Iterator[str]":
 
 def _read(package: str, file_name: str) -> str:
     own = files(package) / "lua" / file_name
-    return (own if own.is_file() else files("paceline") / "lua" / file_name).read_text("utf-8")
+    text = (own if own.is_file() else files("paceline") / "lua" / file_name).read_text("utf-8")
+    return with_codes(text)
 
 
 def root_of(client: "redis.Redis | redis.asyncio.Redis") -> str:

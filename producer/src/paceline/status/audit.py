@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from paceline.literals import OUTCOMES
+from paceline.state.pictures import AccountPicture
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,23 +46,20 @@ class Balance:
         }
 
 
-def balance_of(found: Mapping[str, Any]) -> Balance:
-    """Read an account's books.
+def balance_of(picture: AccountPicture) -> Balance:
+    """The books of an account.
 
     Args:
-        found: look.lua's ``account`` reply.
-
-    Returns:
-        The balance.
+        picture: the account with all that waits on it.
     """
-    counts = {name: int(value) for name, value in found["counts"].items()}
-    in_lanes = sum(int(lane["transactional"]) + int(lane["bulk"]) + int(lane["parked"]) for lane in found["lanes"])
+    counts = picture.counts
+    in_lanes = sum(lane.transactional + lane.bulk + lane.parked for lane in picture.lanes)
     return Balance(
-        account=found["account"]["name"],
+        account=picture.account.name,
         received=counts.get("received", 0),
         refused=counts.get("duplicate", 0) + counts.get("refused", 0),
         inbox=counts.get("inbox", 0),
-        waiting=in_lanes + int(found["timed"]),
-        in_flight=int(found["in_flight"]),
+        waiting=in_lanes + picture.timed,
+        in_flight=picture.in_flight,
         outcomes={outcome: counts.get(outcome, 0) for outcome in OUTCOMES},
     )

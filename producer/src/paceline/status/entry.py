@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final, Literal, cast
 
-from paceline.inbox.record import instant
 from paceline.literals import EntryEvent, KindName, Outcome
+from paceline.times import instant
 
 # The kind of a campaign's final entry, which is about no single operation.
 FINAL_KIND: Final = "campaign"

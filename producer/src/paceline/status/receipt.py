@@ -1,15 +1,15 @@
 """What the provider's receipts tell of a message after it was accepted: hints from outside, that change no outcome."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
-from paceline.inbox.record import instant
+from paceline.state.snapshots import OperationSnapshot
+from paceline.times import instant
 
 ReceiptStatus = Literal["sent", "not_sent", "received", "read"]
-# Later ones win, whatever order they came in: what somebody received was sent. With the fields of o:<id> (receipt.lua).
-RECEIPT_STATUSES: Final[Mapping[ReceiptStatus, str]] = {"sent": "xs", "not_sent": "xn", "received": "xd", "read": "xr"}
+# Later ones win, whatever order they came in: what somebody received was sent.
+RECEIPT_STATUSES: Final[tuple[ReceiptStatus, ...]] = get_args(ReceiptStatus)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,22 +39,13 @@ class DeliveryReceipt:
         }
 
 
-def receipt_of(operation: Mapping[str, str]) -> DeliveryReceipt | None:
-    """Read an operation's receipts.
+def receipt_of(operation: OperationSnapshot) -> DeliveryReceipt | None:
+    """What the receipts of an operation tell; None when none came.
 
     Args:
-        operation: its fields.
-
-    Returns:
-        What they tell; None when none came.
+        operation: any.
     """
-    at = {status: instant(operation[field]) for status, field in RECEIPT_STATUSES.items() if operation.get(field)}
-    if not at:
-        return None
-    return DeliveryReceipt(
-        status=list(at)[-1],
-        sent_at=at.get("sent"),
-        not_sent_at=at.get("not_sent"),
-        received_at=at.get("received"),
-        read_at=at.get("read"),
-    )
+    times_us = (operation.sent_at_us, operation.not_sent_at_us, operation.received_at_us, operation.read_at_us)
+    at = [None if us is None else instant(us) for us in times_us]
+    status = next((status for status, when in zip(reversed(RECEIPT_STATUSES), reversed(at), strict=True) if when), None)
+    return None if status is None else DeliveryReceipt(status, *at)

@@ -1,4 +1,4 @@
-"""What readers see of an operation: pure functions over what look.lua returned."""
+"""What readers see of an operation: pure functions of what was read of it."""
 
 import json
 import re
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from operator import attrgetter
-from typing import Any, Final, Literal
+from typing import Any, Final, cast
 
 from paceline.forecast.outlook import (
     cap_words,
@@ -17,15 +17,15 @@ from paceline.forecast.outlook import (
     pause_words,
     zone_closed_words,
 )
-from paceline.inbox.record import instant
 from paceline.literals import KindName, OperationState
+from paceline.state.pictures import OperationPicture
+from paceline.state.snapshots import AccountSnapshot, LaneSnapshot, OperationSnapshot
 from paceline.status.receipt import DeliveryReceipt, receipt_of
+from paceline.times import instant
 
 # Of an operation's result, what is more than a note of the worker to itself.
 _SHOWN: Final = ("calls", "numbers", "wa_group_id", "check", "recipient")
 _LINE: Final = re.compile(r"(?P<at>[0-9]+)\|(?P<what>[^|]+)\|(?P<code>[^|]*)\|(?P<words>.*)")
-_Where = Literal["waiting", "granted", "sending", "settled"]
-STATES: Final[Mapping[str, _Where]] = {"w": "waiting", "g": "granted", "s": "sending", "d": "settled"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,147 +122,166 @@ class Status:
         }
 
 
-def status_of(found: Mapping[str, Any]) -> Status:
-    """Read an operation.
+def status_of(picture: OperationPicture) -> Status:
+    """The status of an operation, with a forecast.
 
     Args:
-        found: look.lua's ``operation`` reply.
-
-    Returns:
-        Its status with forecast.
+        picture: the operation with all that keeps it back.
     """
-    o = found["operation"]
-    where = STATES[o["s"]]
-    state: OperationState = o["oc"] if where == "settled" else where
-    result = json.loads(o.get("rs") or "{}")
-    expected_us, why = (None, _what_became(o, result)) if where == "settled" else _forecast(found, state)
-    uuid, is_group = o.get("u") or None, o["k"] == "group.create"
+    operation = picture.operation
+    state: OperationState = operation.outcome or operation.where  # type: ignore[assignment]
+    result = json.loads(operation.result)
+    expected_us, why = (None, _what_became(operation, result)) if operation.where == "settled" else _forecast(picture)
+    is_group = operation.kind == "group.create"
+
     return Status(
-        id=o["id"],
+        id=operation.id,
         state=state,
-        account=o["a"],
-        campaign=o.get("c"),
-        kind=o["k"],
-        accepted_at=instant(o["t"]),
-        settled_at=instant(o["te"]) if o.get("te") else None,
-        attempts=int(o.get("at", 0)),
-        message_uuid=None if is_group else uuid,
-        group_uuid=(uuid or result.get("group_uuid")) if is_group else None,
-        code=o.get("cd") or None,
-        words=o.get("le") or None,
-        expected_at=instant(expected_us) if expected_us is not None else None,
+        account=operation.account,
+        campaign=operation.campaign,
+        kind=cast("KindName", operation.kind),
+        accepted_at=instant(operation.accepted_at_us),
+        settled_at=_instant(operation.settled_at_us),
+        attempts=operation.attempts,
+        message_uuid=None if is_group else operation.handle,
+        group_uuid=(operation.handle or result.get("group_uuid")) if is_group else None,
+        code=operation.code,
+        words=operation.words,
+        expected_at=_instant(expected_us),
         why=why,
-        metadata=json.loads(o.get("m") or "{}"),
+        metadata=json.loads(operation.metadata),
         result={name: value for name, value in result.items() if name in _SHOWN},
-        history=_history(o),
-        receipt=receipt_of(o),
-        sender=o["f"],
-        to=o["to"],
-        idempotency_key=o.get("ik"),
-        key=o.get("rk"),
-        exempt=o.get("ex"),
+        history=_history(operation),
+        receipt=receipt_of(operation),
+        sender=operation.sender,
+        to=operation.to,
+        idempotency_key=operation.idempotency_key,
+        key=operation.row_key,
+        exempt=operation.exempt,
     )
 
 
-def _history(o: Mapping[str, str]) -> tuple[Event, ...]:
+def _instant(us: int | None) -> datetime | None:
+    return None if us is None else instant(us)
+
+
+def _history(operation: OperationSnapshot) -> tuple[Event, ...]:
     """The story as state tells it. What follows a line break in the provider's words is no line of it."""
-    story = [Event(instant(o["t"]), "enqueued")]
-    lines = map(_LINE.fullmatch, (o.get("ev") or "").split("\n"))
-    story += [Event(instant(of["at"]), of["what"], of["code"] or None, of["words"] or None) for of in lines if of]
+    story = [Event(instant(operation.accepted_at_us), "enqueued")]
+    lines = map(_LINE.fullmatch, operation.story.split("\n"))
+    story += [
+        Event(instant(line["at"]), line["what"], line["code"] or None, line["words"] or None) for line in lines if line
+    ]
+
     # The slot of one that was looked up last is that of the look-up, and what was given up never left.
-    left = o["s"] == "d" and o["oc"] not in {"expired", "cancelled", "suppressed"} and story[-1].what != "looked up"
-    if left and o.get("sl"):
-        story.append(Event(instant(o["sl"]), "sent"))
+    outcome = operation.outcome
+    left = outcome and outcome not in {"expired", "cancelled", "suppressed"} and story[-1].what != "looked up"
+    if left and operation.slot_us:
+        story.append(Event(instant(operation.slot_us), "sent"))
     story.sort(key=attrgetter("at"))
-    if o["s"] == "d":
-        story.append(Event(instant(o["te"]), o["oc"], o.get("cd") or None, o.get("le") or None))
+
+    if outcome and operation.settled_at_us:
+        story.append(Event(instant(operation.settled_at_us), outcome, operation.code, operation.words))
     return tuple(story)
 
 
-def _what_became(o: Mapping[str, str], result: Mapping[str, Any]) -> str:
-    outcome = o["oc"]
+def _what_became(operation: OperationSnapshot, result: Mapping[str, Any]) -> str:
+    outcome = operation.outcome
     if outcome == "accepted":
         numbers = result.get("numbers", {})
-        refused = [one for one in numbers.values() if not one.get("accepted")]
-        invited = sum(bool(one.get("invited")) for one in refused)
+        refused = [number for number in numbers.values() if not number.get("accepted")]
+        invited = sum(bool(number.get("invited")) for number in refused)
         but = f", but refused {len(refused)} of {len(numbers)} numbers" if refused else ""
         but += f" ({invited} of them got an invitation)" if invited else ""
         return f"the provider accepted it{but}"
     if outcome == "held":
         return (
             "nobody knows whether the call took effect, so it is held for a person: "
-            f"`paceline unknown release {o['id']}` or `drop {o['id']}`"
+            f"`paceline unknown release {operation.id}` or `drop {operation.id}`"
         )
-    return f"{outcome}: {o.get('le') or 'no words'}"
+    return f"{outcome}: {operation.words or 'no words'}"
 
 
-def _forecast(found: Mapping[str, Any], state: str) -> tuple[int | None, str]:
+def _forecast(picture: OperationPicture) -> tuple[int | None, str]:
     """When an unsettled operation is expected to leave, and the one thing that keeps it most."""
-    o, account = found["operation"], found.get("account")
-    if state != "waiting":
-        return int(o["sl"]), f"its slot is at {clock(o['sl'])}" if state == "granted" else "the call is under way"
+    operation, account, campaign = picture.operation, picture.account, picture.campaign
+    if operation.where == "granted":
+        return operation.slot_us, f"its slot is at {clock(operation.slot_us or 0)}"
+    if operation.where == "sending":
+        return operation.slot_us, "the call is under way"
     if account is None:
         return None, "its account was removed"
-    if o.get("cn"):
-        return None, f"it is being cancelled: {o['cn']}"
-    if found.get("suppressed") is not None:
-        return None, f"its recipient is on a suppression list ({found['suppressed']}): its turn ends it without a call"
-    if account.get("suspended"):
-        return None, f"the account is suspended: {account['suspended']}"
-    campaign = found.get("campaign") or {}
-    if campaign.get("hold") and not o.get("ph"):
+    if operation.cancelled_because:
+        return None, f"it is being cancelled: {operation.cancelled_because}"
+    if picture.suppressed is not None:
+        return None, f"its recipient is on a suppression list ({picture.suppressed}): its turn ends it without a call"
+    if account.suspended:
+        return None, f"the account is suspended: {account.suspended}"
+    if campaign and campaign.hold and not operation.look_up:
         return None, held_words(campaign)
-    before = "is outside its window until" if o.get("wi") else "is not to be sent before"
-    for name, words in (("not_before", before), ("backoff_until", _why_aside(o))):
-        if found.get(name):
-            at = max(int(float(found[name])), int(account["next_slot"]))
-            return at, f"it {words} {clock(found[name])}"
-    if found.get("follows"):
-        return None, f"it waits for operation {found['follows']}, which it follows"
-    if found.get("position") is None:
+
+    before = "is outside its window until" if operation.openings else "is not to be sent before"
+    for at_us, words in ((picture.not_before_us, before), (picture.backoff_until_us, _why_aside(operation))):
+        if at_us:
+            return max(at_us, account.next_slot_us), f"it {words} {clock(at_us)}"
+    if picture.follows:
+        return None, f"it waits for operation {picture.follows}, which it follows"
+    if picture.position is None:
         return None, "an earlier message to the same recipient is in back-off"
-    return _turn(found, campaign)
+    return _turn(picture, account)
 
 
-def _turn(found: Mapping[str, Any], campaign: Mapping[str, Any]) -> tuple[int | None, str]:
+def _turn(picture: OperationPicture, account: AccountSnapshot) -> tuple[int | None, str]:
     """When the turn of one that stands in a list comes, and what it waits for."""
-    o, account = found["operation"], found["account"]
-    now = int(o["now"])
-    leaves = expected_departure(found)
+    operation, campaign = picture.operation, picture.campaign
+    leaves = expected_departure(picture, account)
     at = leaves.at_us if leaves else None
-    if closed := None if o.get("ph") else _closed(found, campaign, now):
+
+    if not operation.look_up and (closed := _closed(picture)):
         return at, closed
-    if pause := pause_words(account, now):
+    if pause := pause_words(account, operation.now_us):
         return at, pause
-    lane: Mapping[str, Any] = next((lane for lane in found["lanes"] if lane["sender"] == o["f"]), {})
-    if int(lane.get("paused_until") or 0) > now:
-        until = clock(lane["paused_until"])
-        if lane.get("paused_because") == "budget":
-            return at, f"a budget of its sender is used up until {until}"
-        return at, f"the sender is busy; it pauses until {until}"
+    lane = next((lane for lane in picture.lanes if lane.sender == operation.sender), None)
+    if lane and (until := lane.pause_us(operation.now_us)):
+        return at, lane_pause_words(lane, clock(until))
     if leaves is None:
         return None, "it cannot leave as things stand"
+
     if leaves.ahead:
         before = "1 operation leaves" if leaves.ahead == 1 else f"{leaves.ahead} operations leave"
-        interval = int(account["interval_now"])
-        return at, f"{before} before it, {cap_words(campaign, interval) or f'one every {interval / 1e6:g} s'}"
-    return at, f"it is next; the account's slot is at {clock(account['next_slot'])}"
+        capped = campaign and cap_words(campaign, account.interval_now_us)
+        return at, f"{before} before it, {capped or f'one every {account.interval_now_us / 1e6:g} s'}"
+    return at, f"it is next; the account's slot is at {clock(account.next_slot_us)}"
 
 
-def _closed(found: Mapping[str, Any], campaign: Mapping[str, Any], now: int) -> str | None:
+def _closed(picture: OperationPicture) -> str | None:
     """Why its campaign's window lets it not leave now; None when it does."""
-    o = found["operation"]
-    if not o.get("z"):
-        return closed_words(campaign, now)
-    sets = (zones for lane in found["lanes"] for one in lane["sources"] for zones in one.get("zones") or ())
-    own = next((zones for zones in sets if zones["id"] == o["z"]), None)
-    return zone_closed_words(own, campaign.get("window") or "", now) if own else None
+    operation, campaign = picture.operation, picture.campaign
+    if campaign is None:
+        return None
+    if not operation.zones:
+        return closed_words(campaign, operation.now_us)
+    sets = (zones for lane in picture.lanes for source in lane.sources for zones in source.zones)
+    own = next((zones for zones in sets if zones.id == operation.zones), None)
+    return zone_closed_words(own, campaign.window, operation.now_us) if own else None
 
 
-def _why_aside(o: Mapping[str, str]) -> str:
-    if o.get("ph"):
+def lane_pause_words(lane: LaneSnapshot, until: str) -> str:
+    """Why a paused lane lets nothing leave.
+
+    Args:
+        lane: a paused one.
+        until: the end of its pause, in words.
+    """
+    if lane.paused_because == "budget":
+        return f"a budget of its sender is used up until {until}"
+    return f"the sender is busy; it pauses until {until}"
+
+
+def _why_aside(operation: OperationSnapshot) -> str:
+    if operation.look_up:
         return "has an unknown outcome, and the provider is asked about it, not before"
-    last = o.get("ev", "").rsplit("\n", 1)[-1].split("|")
+    last = operation.story.rsplit("\n", 1)[-1].split("|")
     if len(last) > 1 and last[1] == "retry":
         return "backs off after an error until"
-    return f"waits ({o['le']}) until" if o.get("le") else "waits until"
+    return f"waits ({operation.words}) until" if operation.words else "waits until"

@@ -1,21 +1,32 @@
 """What state answers an outbox, from memory."""
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 from paceline.errors import PacelineError
-from paceline.inbox.record import compact, microseconds
+from paceline.inbox.record import compact
 from paceline.literals import OUTCOMES, Outcome
+from paceline.lua.fields import CAMPAIGN, OPERATION
 from paceline.operations.requests import merged
 from paceline.state.calls import State
+from paceline.state.campaigns import CampaignSnapshot, SourceSnapshot
+from paceline.state.pictures import AccountPicture, CampaignPicture, FleetSnapshot, OperationPicture, RecordSnapshot
 from paceline.state.questions import Question
-from paceline.status.receipt import RECEIPT_STATUSES, ReceiptStatus
+from paceline.state.snapshots import AccountSnapshot, LaneSnapshot, OperationSnapshot
+from paceline.status.receipt import ReceiptStatus
 from paceline.testing.listed import Lists
+from paceline.times import microseconds
 
 _T = TypeVar("_T")
+# What a campaign has for all its operations.
+_SHARED: Final = (
+    *("account", "sender", "priority", "kind", "max_attempts", "on_unknown", "unknown_letter", "valid_until"),
+    "not_before",
+)
 
 
 class CampaignMessage(NamedTuple):
@@ -87,26 +98,26 @@ class MemoryState(State):
     def settle(self, op_id: str, outcome: Outcome, **detail: Any) -> None:
         """Give an operation its outcome, as a worker does; see `RecordingOutbox.settle`."""
         operation = self._operations[op_id]
-        before = operation.get("oc")
-        now = self._us()
-        told = {"cd": detail.get("code", ""), "u": detail.get("uuid", ""), "le": detail.get("words", "")}
-        operation |= {"s": "d", "oc": outcome, "te": now, "sl": now, **told}
+        before, now = operation.get("outcome"), self._us()
+        answer = {"code": detail.get("code", ""), "handle": detail.get("uuid", ""), "words": detail.get("words", "")}
+        operation |= {"state": "d", "outcome": outcome, "settled_at": now, "slot": now, **answer}
         if detail.get("result"):
-            operation["rs"] = compact(detail["result"])
-        if "c" in operation:
-            self._count(operation["c"], **{outcome: 1}, **({before: -1} if before else {}))
+            operation["result"] = compact(detail["result"])
+
+        if "campaign" in operation:
+            self._count(operation["campaign"], **{outcome: 1}, **({before: -1} if before else {}))
         self._tell(op_id, "settled")
-        self._complete(operation.get("c"))
+        self._complete(operation.get("campaign"))
 
     def note(self, op_id: str, statuses: Sequence[ReceiptStatus]) -> None:
         """Note what receipts tell of an operation; see `RecordingOutbox.deliver`."""
         operation = self._operations[op_id]
         for status in statuses:
-            if RECEIPT_STATUSES[status] in operation:
+            if f"{status}_at" in operation:
                 continue
-            operation[RECEIPT_STATUSES[status]] = self._us()
-            if "c" in operation:
-                self._count(operation["c"], **{f"receipt_{status}": 1})
+            operation[f"{status}_at"] = self._us()
+            if "campaign" in operation:
+                self._count(operation["campaign"], **{f"receipt_{status}": 1})
             self._tell(op_id, "delivered" if status == "received" else status)
 
     def outcomes(self, campaign: str, begin: str, most: int) -> list[Any]:
@@ -145,8 +156,10 @@ class MemoryState(State):
         """As suppress.lua."""
         return ["listed" if self._lists.entry(name, to) else "" for to, _ in rows]
 
-    def _settle_suppressed(self, op_id: str, found: Mapping[str, str]) -> None:
-        why = None if "ex" in found or found["s"] == "d" else self._lists.why(found["a"], found["to"], found["k"])
+    def _settle_suppressed(self, op_id: str, fields: Mapping[str, str]) -> None:
+        if "exempt" in fields or fields["state"] == "d":
+            return
+        why = self._lists.why(fields["account"], fields["to"], fields["kind"])
         if why:
             self.settle(op_id, "suppressed", code="listed", words=why)
 
@@ -155,15 +168,16 @@ class MemoryState(State):
         operation = self._operations.get(op_id)
         if operation is None:
             return "unknown"
-        if operation["s"] == "d":
-            return "cancelled" if operation["oc"] == "cancelled" else f"its outcome is {operation['oc']}"
+        if operation["state"] == "d":
+            outcome = operation["outcome"]
+            return "cancelled" if outcome == "cancelled" else f"its outcome is {outcome}"
         self.settle(op_id, "cancelled", code="cancelled", words=f"cancelled: {why}")
         return "cancelled"
 
     def find(self, cursor: str, to: str, account: str, most: int) -> tuple[str, list[str]]:  # noqa: ARG002 - all at once
         """As look.lua."""
-        found = self._operations.items()
-        return "0", [op_id for op_id, one in found if one["to"] == to and account in ("", one["a"])]
+        operations = self._operations.items()
+        return "0", [op_id for op_id, one in operations if one["to"] == to and account in ("", one["account"])]
 
     def submit(
         self,
@@ -180,18 +194,21 @@ class MemoryState(State):
         """As submit.lua and accept.lua."""
         if self._refuses(account):
             return "unknown account"
-        if self._operations.get(op_id, {}).get("dg", digest) != digest:
+        if self._operations.get(op_id, {}).get("content_digest", digest) != digest:
             return "other content"
         record: dict[str, Any] = json.loads(body)
-        common: dict[str, str] = self._campaigns[campaign] | {"c": campaign} if campaign else record["common"]
-        rows: list[dict[str, str]] = record["rows"]
-        missing = [row["rf"] for row in rows if "rf" in row and row["rf"] not in self._operations]
+        common = OPERATION.named(record.get("common") or {})
+        if campaign:
+            held = self._campaigns[campaign]
+            common = {name: held[name] for name in _SHARED if name in held} | {"campaign": campaign}
+        rows = [OPERATION.named(row) | {"id": row["id"]} for row in record["rows"]]
+        missing = [row["follows"] for row in rows if "follows" in row and row["follows"] not in self._operations]
         if missing:
             self._refusals[rid] = (
                 f"operation {missing[0]}, which it follows, is not known, or was deleted after its retention time"
             )
             return "written"
-        written = sum(self._write(rid, common | row | {"p": _content(common, row), "values": row["p"]}) for row in rows)
+        written = sum(self._write(rid, common | row) for row in rows)
         if campaign:
             self._count(campaign, received=count, written=written, duplicate=count - written)
         return "written"
@@ -208,14 +225,16 @@ class MemoryState(State):
         needs_approval: bool = False,
     ) -> str:
         """As `State.open_campaign`."""
-        if self._refuses(common["a"]):
+        described = CAMPAIGN.named(common)
+        if self._refuses(described["account"]):
             return "unknown account"
         existing = self._campaigns.get(name)
         if existing and existing["digest"] == digest:
             return "continued"
         if existing and int(existing.get("received", 0)):
             return "different"
-        self._campaigns[name] = common | dict(options or {}) | {"digest": digest, "sealed": "0", "created": self._us()}
+        begun = {"digest": digest, "sealed": "0", "created": self._us()}
+        self._campaigns[name] = described | CAMPAIGN.named(options or {}) | begun
         if needs_approval:
             self._campaigns[name] |= {"approval": "needed", "hold": "paused", "hold_why": "it waits for an approval"}
             self._campaigns[name] |= {"begins_paused": "1"} if paused else {}
@@ -224,9 +243,9 @@ class MemoryState(State):
         elif uploading:
             why = "it is being uploaded"
             self._campaigns[name] |= {"hold": "paused", "hold_why": why, "uploading": "1"}
-        payload = json.loads(common["p"])
+        payload = json.loads(described["template"])
         self._outbox.campaigns[name] = RecordedCampaign(
-            name, common["a"], common["f"], payload.get("text", ""), payload.get("url")
+            name, described["account"], described["sender"], payload.get("text", ""), payload.get("url")
         )
         return "opened"
 
@@ -260,11 +279,12 @@ class MemoryState(State):
             return "done"
         if verb == "delete":
             del self._campaigns[name], self._outbox.campaigns[name]
-            self._operations = {op_id: found for op_id, found in self._operations.items() if found.get("c") != name}
+            kept = {op_id: fields for op_id, fields in self._operations.items() if fields.get("campaign") != name}
+            self._operations = kept
         elif verb == "approve":
             return self._approve(held, argument)
         elif verb == "change":
-            held |= json.loads(argument)
+            held |= CAMPAIGN.named(json.loads(argument))
         elif verb == "resume":
             for field_name in ("hold", "hold_why", "uploading"):
                 held.pop(field_name, None)
@@ -284,108 +304,117 @@ class MemoryState(State):
 
     def change_template(self, name: str, payload: str, digest: str) -> str:
         """As `State.change_template`."""
-        self._campaigns[name] |= {"p": payload, "digest": digest}
+        self._campaigns[name] |= {"template": payload, "digest": digest}
         recorded, fields = self._outbox.campaigns[name], json.loads(payload)
         recorded.template, recorded.url = fields.get("text", ""), fields.get("url")
-        rows = [found for found in self._operations.values() if found.get("c") == name]
-        recorded.messages[:] = [_message(found["to"], payload, found["values"]) for found in rows]
+        rows = [fields for fields in self._operations.values() if fields.get("campaign") == name]
+        recorded.messages[:] = [_message(row["to"], payload, row["payload"]) for row in rows]
         return "done"
 
     def campaigns(self) -> list[str]:
         """As `State.campaigns`."""
         return sorted(self._campaigns)
 
-    def campaign(self, name: str) -> dict[str, str]:
+    def campaign(self, name: str) -> CampaignSnapshot | None:
         """As `State.campaign`."""
-        return dict(self._campaigns.get(name, {}))
+        if name not in self._campaigns:
+            return None
+        return CampaignSnapshot.of(self._campaigns[name] | {"now": self._us()})
 
     def campaign_zones(self, name: str) -> dict[str, str]:
         """As `State.campaign_zones`."""
         return dict(self._zones.get(name, {}))
 
-    def campaign_outlook(self, name: str) -> dict[str, Any] | None:
-        """As `State.campaign_outlook`."""
-        found = self._campaigns.get(name)
-        return None if found is None else (self.account(found["a"]) or {}) | {"campaign": dict(found)}
+    def campaign_picture(self, name: str) -> CampaignPicture | None:
+        """As `State.campaign_picture`."""
+        campaign = self.campaign(name)
+        if campaign is None:
+            return None
+        picture = self.account(campaign.account)
+        return CampaignPicture(
+            campaign,
+            campaign.now_us,
+            account=picture.account if picture else None,
+            counts=picture.counts if picture else {},
+            lanes=picture.lanes if picture else (),
+        )
 
     def known(self, op_ids: Iterable[str]) -> int:
         """As `State.known`."""
         return sum(op_id in self._operations for op_id in op_ids)
 
-    def account(self, name: str) -> dict[str, Any] | None:
+    def account(self, name: str) -> AccountPicture | None:
         """As `State.account`."""
         if self._refuses(name):
             return None
-        now = str(microseconds(self._now()))
-        account = {"name": name, "next_slot": now, "interval_now": "1"}
-        return {"account": account, "lanes": self._lanes(name), "counts": {}, "timed": 0, "now": now}
+        now_us = int(self._us())
+        return AccountPicture(_account(name, now_us), now_us, lanes=self._lanes(name))
 
-    def fleet(self) -> dict[str, Any]:
+    def fleet(self) -> FleetSnapshot:
         """As `State.fleet`."""
-        return {"workers": 1}
+        return FleetSnapshot(workers=1)
 
-    def operation(self, op_id: str) -> dict[str, Any] | None:
+    def operation(self, op_id: str) -> OperationPicture | None:
         """As `State.operation`."""
-        found = self._operations.get(op_id)
-        if found is None:
+        fields = self._operations.get(op_id)
+        if fields is None:
             return None
-        now = str(microseconds(self._now()))
-        return {
-            "operation": found | {"id": op_id, "now": now},
-            "account": {"name": found["a"], "next_slot": now, "interval_now": "1"},
-            "lanes": [_lane_of(found)],
-            "position": 0,
-            "follows": found.get("rf"),
-            "not_before": found["nb"] if int(found.get("nb", 0)) > int(now) else None,
-        }
+        now_us, not_before_us = int(self._us()), int(fields.get("not_before", 0))
+        operation = OperationSnapshot.of(op_id, now_us, fields)
+        return OperationPicture(
+            operation,
+            account=_account(operation.account, now_us),
+            lanes=(_lane(operation.sender, [fields]),),
+            campaign=self.campaign(operation.campaign) if operation.campaign else None,
+            position=0,
+            follows=operation.follows if operation.where == "waiting" else None,
+            not_before_us=not_before_us if not_before_us > now_us else None,
+        )
 
-    def receipt(self, rid: str, op_id: str) -> dict[str, Any]:
-        """As `State.receipt`."""
+    def record(self, rid: str, op_id: str) -> RecordSnapshot:
+        """As `State.record`."""
         if rid in self._refusals:
-            return {"waiting": False, "refused": self._refusals[rid]}
-        return {"waiting": False, "created_here": self._created_by[op_id] == rid}
+            return RecordSnapshot(waiting=False, refused=self._refusals[rid], known=op_id in self._operations)
+        return RecordSnapshot(waiting=False, known=True, created_here=self._created_by[op_id] == rid)
 
     def _write(self, rid: str, fields: dict[str, str]) -> bool:
-        op_id = fields["id"]
+        op_id = fields.pop("id")
         if op_id in self._operations:
             return False
         self._created_by[op_id] = rid
-        self._operations[op_id] = fields | {"s": "w", "t": str(microseconds(self._now()))}
-        if "c" in fields:
-            message = _message(fields["to"], self._campaigns[fields["c"]]["p"], fields["values"])
-            self._outbox.campaigns[fields["c"]].messages.append(message)
+        self._operations[op_id] = fields | {"state": "w", "accepted_at": self._us()}
+        if campaign := fields.get("campaign"):
+            message = _message(fields["to"], self._campaigns[campaign]["template"], fields["payload"])
+            self._outbox.campaigns[campaign].messages.append(message)
         self._settle_suppressed(op_id, self._operations[op_id])
         return True
 
-    def _lanes(self, account: str) -> list[dict[str, Any]]:
-        lanes: dict[str, dict[str, Any]] = {}
-        for found in self._operations.values():
-            if found["a"] == account:
-                lane = lanes.setdefault(
-                    found["f"], {"sender": found["f"], "transactional": 0, "bulk": 0, "sources": {}}
-                )
-                _add_to(lane, found)
-        return [lane | {"sources": list(lane["sources"].values())} for lane in lanes.values()]
+    def _lanes(self, account: str) -> tuple[LaneSnapshot, ...]:
+        by_sender: dict[str, list[Mapping[str, str]]] = {}
+        for fields in self._operations.values():
+            if fields["account"] == account and fields["state"] == "w":
+                by_sender.setdefault(fields["sender"], []).append(fields)
+        return tuple(_lane(sender, waiting) for sender, waiting in by_sender.items())
 
     def _us(self) -> str:
         return str(microseconds(self._now()))
 
     def _tell(self, op_id: str, event: str) -> None:
         operation = self._operations[op_id]
-        given = {"to": "to", "ik": "idempotency_key", "rk": "key", "m": "metadata"}
+        given = {"to": "to", "idempotency_key": "idempotency_key", "row_key": "key", "metadata": "metadata"}
         fields = {
             "id": op_id,
-            "account": operation["a"],
-            "campaign": operation.get("c", ""),
-            "kind": operation["k"],
-            "outcome": operation["oc"],
-            "code": operation["cd"] if event == "settled" else "",
-            "message_uuid": operation["u"],
-            "words": operation["le"] if event == "settled" else "",
-            "accepted_at_us": operation["t"],
+            "account": operation["account"],
+            "campaign": operation.get("campaign", ""),
+            "kind": operation["kind"],
+            "outcome": operation["outcome"],
+            "code": operation["code"] if event == "settled" else "",
+            "message_uuid": operation["handle"],
+            "words": operation["words"] if event == "settled" else "",
+            "accepted_at_us": operation["accepted_at"],
             "settled_at_us": self._us(),
             "v": "2",
-        } | {name: operation[code] for code, name in given.items() if code in operation}
+        } | {name: operation[stored] for stored, name in given.items() if stored in operation}
         self._append(fields if event == "settled" else fields | {"event": event})
 
     def _append(self, fields: dict[str, str]) -> None:
@@ -406,7 +435,13 @@ class MemoryState(State):
         if sum(int(campaign.get(outcome, 0)) for outcome in OUTCOMES) < written:
             return
         campaign["completed_at"] = self._us()
-        about = {"id": "", "account": campaign["a"], "campaign": str(name), "kind": "campaign", "outcome": "complete"}
+        about = {
+            "id": "",
+            "account": campaign["account"],
+            "campaign": str(name),
+            "kind": "campaign",
+            "outcome": "complete",
+        }
         empty = {"code": "", "message_uuid": "", "words": ""}
         times = {"accepted_at_us": campaign["created"], "settled_at_us": campaign["completed_at"]}
         self._append(about | empty | times | {"v": "2", "count": str(written)})
@@ -426,25 +461,20 @@ def _message(to: str, template: str, values: str) -> CampaignMessage:
     return CampaignMessage(to, merged(json.loads(template), json.loads(values)).get("text", ""))
 
 
-def _add_to(lane: dict[str, Any], found: Mapping[str, str]) -> None:
-    if found["pr"] == "t":
-        lane["transactional"] += 1
-        return
-    name = found.get("c", "-")
-    lane["sources"].setdefault(name, {"name": name, "waiting": 0, "timed": 0})["waiting"] += 1
-    lane["bulk"] += 1
+def _account(name: str, now_us: int) -> AccountSnapshot:
+    """An account that may always send."""
+    return AccountSnapshot(name, interval_now_us=1, next_slot_us=now_us)
 
 
-def _lane_of(found: Mapping[str, str]) -> dict[str, Any]:
-    """The lane of an operation that waits alone."""
-    bulk = {"name": found.get("c", "-"), "waiting": 1, "timed": 0}
-    is_bulk = found["pr"] == "b"
-    return {"sender": found["f"], "transactional": int(not is_bulk), "sources": [bulk] if is_bulk else []}
-
-
-def _content(common: dict[str, str], row: dict[str, str]) -> str:
-    """The payload of a row: its own, or its campaign's with the row's values put in."""
-    return compact(merged(json.loads(common["p"]), json.loads(row["p"]))) if "c" in common else row["p"]
+def _lane(sender: str, waiting: Sequence[Mapping[str, str]]) -> LaneSnapshot:
+    """The lane of some operations of one sender."""
+    bulk = Counter(fields.get("campaign", "-") for fields in waiting if fields["priority"] == "b")
+    return LaneSnapshot(
+        sender,
+        transactional=len(waiting) - bulk.total(),
+        bulk=bulk.total(),
+        sources=tuple(SourceSnapshot(name, number) for name, number in bulk.items()),
+    )
 
 
 def _place(entry_id: str) -> tuple[int, int]:

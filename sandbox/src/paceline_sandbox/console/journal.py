@@ -70,11 +70,15 @@ class Journal:
 
     Args:
         file: receives one line per finished arrival; it is not closed here.
+
+    Attributes:
+        answered: how many arrivals were answered or dropped.
     """
 
     def __init__(self, file: TextIO | None = None) -> None:
         self._arrivals: list[Arrival] = []
         self._file = file
+        self.answered = 0
 
     def __len__(self) -> int:
         return len(self._arrivals)
@@ -116,6 +120,7 @@ class Journal:
             now_us: when, in microseconds since the epoch.
         """
         arrival.finished_us = now_us
+        self.answered += 1
         if self._file is not None:
             self._file.write(arrival.line() + "\n")
 

@@ -1,17 +1,16 @@
-"""The page for people at ``/``: what the sandbox is, how to use it, and what it has seen."""
+"""The guide at ``/guide``: what the sandbox is, how to use it, and what it has seen."""
 
 import html
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import islice
 from typing import Final
 
 from paceline_sandbox.accounts.accounts import Account
+from paceline_sandbox.console.shell import LINES_SHOWN, framed, table
 from paceline_sandbox.faults.magic import MAGIC_STATUSES
 from paceline_sandbox.groups.groups import GroupBook
 from paceline_sandbox.provider import Provider
 
-# A page is for reading: beyond this many lines the JSON reports are the better tool.
-_LINES_SHOWN: Final = 100
 _STATUSES: Final = ", ".join(str(status) for status in MAGIC_STATUSES)
 _MAGIC: Final = (
     ("+15559990NNN", f"always answers NNN, without effect; NNN is one of {_STATUSES}"),
@@ -29,40 +28,24 @@ _MAGIC: Final = (
     ("+15559994003", "the message is received and never read"),
 )
 
-_PAGE: Final = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>Paceline sandbox</title><style>
-body {{ font-family: sans-serif; margin: 2rem auto; max-width: 60rem; padding: 0 1rem; }}
-table {{ border-collapse: collapse; }} td, th {{ border: 1px solid #999; padding: .2rem .6rem; text-align: left; }}
-pre {{ background: #eee; overflow: auto; padding: 1rem; }}
-</style></head><body>
-<h1>Paceline sandbox</h1>
-<p>This is the emulated 2Chat API. Nothing that is sent here leaves this machine, except receipts to the addresses
-that you subscribe yourself. {accepts}</p>
-<p>What happened: <a href="/sandbox/report">report</a> per key, <a href="/sandbox/arrivals">arrivals</a> one by one,
-<a href="/sandbox/receipts">receipts</a> delivered. How it behaves: <a href="/sandbox/scenario">scenario</a>.</p>
-<h2>Use it</h2>
+_BODY: Final = """
+<div class="head"><div><h1>Guide</h1><p class="lead">{accepts}</p></div></div>
+<section class="card"><h2>Use it</h2>
 <p>Point Paceline at it, or any client that can be given the API's base address:</p>
-<pre>export PACELINE_API_BASE={base}</pre>
+<pre tabindex="0">export PACELINE_API_BASE={base}</pre>
 <p>Or send by hand:</p>
-<pre>curl -H 'X-User-API-Key: try-me' -H 'Content-Type: application/json' \\
+<pre tabindex="0">curl -H 'X-User-API-Key: try-me' -H 'Content-Type: application/json' \\
      -d '{{"from_number": "+15550100001", "to_number": "+15550100002", "text": "Hello"}}' \\
      {base}/whatsapp/send-message</pre>
 <p>Change its behaviour, or start over:</p>
-<pre>curl -X PUT --data-binary @scenario.toml {root}/sandbox/scenario
-curl -X POST {root}/sandbox/reset</pre>
-<h2>Keys</h2>
-{keys}
-<p>{requests} requests in all, {seen} keys seen.</p>
-<h2>Numbers</h2>
-{numbers}
-<h2>Groups</h2>
-{groups}
-<h2>Magic numbers</h2>
-<p>{magic_words}</p>
-{magic}
-<h2>Scenario in force</h2>
-<pre>{scenario}</pre>
-</body></html>
+<pre tabindex="0">curl -X PUT --data-binary @scenario.toml {root}/sandbox/scenario
+curl -X POST {root}/sandbox/reset</pre></section>
+<section class="card flush"><h2>Keys</h2>{keys}</section>
+<p class="quiet">{requests} requests in all, {seen} keys seen.</p>
+<div class="two"><section class="card flush"><h2>Numbers</h2>{numbers}</section>
+<section class="card flush"><h2>Groups</h2>{groups}</section></div>
+<section class="card flush"><h2>Magic numbers</h2><p class="pad">{magic_words}</p>{magic}</section>
+<section class="card"><h2>Scenario in force</h2><pre tabindex="0">{scenario}</pre></section>
 """
 
 
@@ -76,7 +59,7 @@ def page(provider: Provider, host: str) -> str:
     scenario = provider.scenario
     root = html.escape(f"http://{host}")
     any_key = scenario.accept_unknown_keys
-    return _PAGE.format(
+    body = _BODY.format(
         root=root,
         base=f"{root}/open",
         accepts="It accepts any API key." if any_key else "It accepts only the keys of its scenario.",
@@ -90,19 +73,10 @@ def page(provider: Provider, host: str) -> str:
             if scenario.magic
             else "The scenario has switched them off."
         ),
-        magic=_table(("number", "what it does"), _MAGIC),
+        magic=table(("number", "what it does"), _MAGIC),
         scenario=html.escape(scenario.model_dump_json(indent=2)),
     )
-
-
-def _table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """A table of as many rows as are good to read, or a word that there are none."""
-    shown = list(islice(rows, _LINES_SHOWN))
-    if not shown:
-        return "<p>None yet.</p>"
-    head = "".join(f"<th>{html.escape(name)}</th>" for name in heads)
-    lines = ("".join(f"<td>{html.escape(str(cell))}</td>" for cell in row) for row in shown)
-    return f"<table><tr>{head}</tr>" + "".join(f"<tr>{line}</tr>" for line in lines) + "</table>"
+    return framed("Guide", "/guide", body)
 
 
 def _keys(provider: Provider) -> str:
@@ -110,8 +84,8 @@ def _keys(provider: Provider) -> str:
     seen = (_seen(account) for account in provider.accounts.values())
     declared = provider.scenario.declared_keys().items()
     waiting = ((key, _limits(settings.limits), 0, 0, 0, 0, "") for key, settings in declared)
-    rows = [*islice(seen, _LINES_SHOWN), *(row for row in waiting if row[0] not in provider.accounts)]
-    return _table(heads, rows)
+    rows = [*islice(seen, LINES_SHOWN), *(row for row in waiting if row[0] not in provider.accounts)]
+    return table(heads, rows)
 
 
 def _seen(account: Account) -> Sequence[object]:
@@ -128,8 +102,8 @@ def _numbers(provider: Provider) -> str:
     subjects, scenario = provider.subjects, provider.scenario
     web, official = subjects.numbers.named(scenario), subjects.waba.numbers.named(scenario)
     rows = [(number, "WhatsApp Web") for number in web] + [(number, "official API") for number in official]
-    more = "" if scenario.connected_numbers else "<p>Any number is connected; these were named so far.</p>"
-    return more + _table(("number", "channel"), rows)
+    more = "" if scenario.connected_numbers else '<p class="pad">Any number is connected; these were named.</p>'
+    return more + table(("number", "channel"), rows)
 
 
 def _groups(groups: GroupBook, now_us: int) -> str:
@@ -137,4 +111,4 @@ def _groups(groups: GroupBook, now_us: int) -> str:
         (group.uuid, group.name, group.owner, ", ".join(group.shown_members(now_us)), group.description)
         for group in groups
     )
-    return _table(("group", "name", "made by", "participants", "description"), rows)
+    return table(("group", "name", "made by", "participants", "description"), rows)

@@ -59,7 +59,7 @@ class Show:
         self._start()
         with closing(Outbox(settings=Settings(broker_url=self._stack.url, state_url=self._stack.url))) as outbox:
             self._stack.wait_until(
-                lambda: outbox.state.fleet()["workers"] == len(_WORKERS), "the workers to join the fleet"
+                lambda: outbox.state.fleet().workers == len(_WORKERS), "the workers to join the fleet"
             )
             self._announce()
             self._upload(outbox)

@@ -14,6 +14,7 @@ from redis.exceptions import RedisError
 from paceline.campaigns.options import LONGEST_SPAN, span
 from paceline.errors import InvalidOperation, PacelineError, StateUnavailable, UnknownAccount
 from paceline.kinds import KINDS
+from paceline.lua.fields import ACCOUNT
 from paceline.operations import SendMessage
 from paceline.recipients.numbers import phone_number
 from paceline.state.scripts import Script
@@ -251,7 +252,8 @@ class Accounts:
         if senders is not None:
             fields["senders"] = " ".join(_sender(number) for number in senders)
         if recipient_cap is not None:
-            fields |= {"recipient_cap": recipient_cap.strip(), "rcap": cap_text(recipient_cap)}
+            fields |= {"recipient_cap": recipient_cap.strip()}
+            fields |= ACCOUNT.coded(recipient_limit=cap_text(recipient_cap))
         if remember is not None:
             fields["keeps"] = memory_text(remember)
         self._known(self._run("limits", name, "", *(text for pair in fields.items() for text in pair)), name)

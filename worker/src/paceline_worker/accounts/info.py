@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any, Final
 
-from paceline.inbox.record import microseconds
 from paceline.operations.requests import ProviderRequest
+from paceline.times import microseconds
 from paceline_worker.pacing.bucket import Pacing, Plan, plan
 
 INFO: Final = ProviderRequest("GET", "/info", None, "/info")

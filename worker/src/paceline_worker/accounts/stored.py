@@ -88,7 +88,7 @@ class StoredAccounts:
             pacing,
             variation_from(variation_us, learns),
             int(reserve or 0),
-            budget_rates({"budgets": budgets or ""}),
+            budget_rates(budgets or ""),
             tuple((senders or "").split()),
             self._key(name, *secret) if self._ring else None,
         )

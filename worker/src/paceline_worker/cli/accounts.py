@@ -14,9 +14,9 @@ from paceline.cli.errors import FAILURE, complain, named_as_options
 from paceline.cli.options import Json, opened_state
 from paceline.cli.render import console, counted, details, duration, expected, listing, local, say, say_json
 from paceline.errors import InvalidOperation, PacelineError, UnknownAccount
-from paceline.inbox.record import instant
 from paceline.settings import Settings
 from paceline.state import connect_to
+from paceline.times import instant
 from paceline_worker.accounts.accounts import DEFAULT_BUDGETS, Accounts, usable
 from paceline_worker.accounts.rows import variation as variation_of
 from paceline_worker.accounts.secrets import KeyRing
@@ -201,7 +201,8 @@ def change(
             remember=remember_for,
         )
     given = {"limit": limit, "pacing": pacing, "variation": variation, "budget": budget, "treat-503-as": treat_503_as}
-    changed = [option for option, value in {**given, "reserve": reserve}.items() if value is not None]
+    more = {"reserve": reserve, "recipient-cap": recipient_cap, "remember": remember_for}
+    changed = [option for option, value in {**given, **more}.items() if value is not None]
     remember("accounts change", account=name, on=", ".join(changed))
     _say_pace(name, "is changed")
 
@@ -216,17 +217,15 @@ def _budgets(given: Sequence[str]) -> dict[str, str]:
 def _budgets_in_force(name: str) -> dict[str, str]:
     """The account's budgets as rates."""
     with opened_state() as state:
-        found = state.account(name)
-    return budget_rates(found["account"]) if found else {}
+        picture = state.account(name)
+    return budget_rates(picture.account.budgets) if picture else {}
 
 
 def _say_pace(name: str, what: str) -> None:
     with opened_state() as state:
-        found = state.account(name)
-    say(
-        f"Account {name} {what}"
-        + (f": {limit_in_words(found['account'])}, {pace_in_words(found['account'])}." if found else ".")
-    )
+        picture = state.account(name)
+    pace = f": {limit_in_words(picture.account)}, {pace_in_words(picture.account)}" if picture else ""
+    say(f"Account {name} {what}{pace}.")
 
 
 def _variation(text: str | None) -> VariationTime | None:
@@ -243,7 +242,7 @@ def list_(*, json_output: Json = False) -> None:
     JSON: a list of what `accounts show --json` prints.
     """
     with opened_state() as state:
-        accounts = [described(found) for name in state.accounts() if (found := state.account(name))]
+        accounts = [described(picture) for name in state.accounts() if (picture := state.account(name))]
     if json_output:
         say_json(accounts)
         return
@@ -266,27 +265,28 @@ def show(name: Name, *, json_output: Json = False) -> None:
     of the interval after 429s), pacing, variation (auto, fixed), variation_s (what it was lately),
     interval_s, slots_per_minute, state (active, paused, suspended), suspended
     (the reason), suspended_at, paused_until, next_slot_at, added_at, senders, inbox, waiting, in_flight, outcomes (by
-    name), lanes (sender, transactional, bulk, parked, in_flight, paused_until, oldest_at).
+    name), lanes (sender, transactional, bulk, parked, in_flight, paused_until, paused_because (busy or budget), oldest_at).
     """
     with opened_state() as state:
-        found = state.account(name)
-    if found is None:
+        picture = state.account(name)
+    if picture is None:
         raise UnknownAccount(f"no account named {name!r}")
-    account = described(found)
+    account, snapshot = described(picture), picture.account
     if json_output:
         say_json(account)
         return
-    now, next_slot = instant(found["now"]), instant(found["account"]["next_slot"])
+
+    now, next_slot = instant(picture.now_us), instant(snapshot.next_slot_us)
     outcomes = ", ".join(f"{number:,} {outcome}" for outcome, number in account["outcomes"].items() if number)
     console().print(
         details(
             [
                 ("account", name),
-                ("state", state_in_words(found)),
-                ("limit", limit_in_words(found["account"])),
+                ("state", state_in_words(picture)),
+                ("limit", limit_in_words(snapshot)),
                 ("credits", plainly(account["credits_left"])),
                 ("number checks", plainly(account["number_checks_left"])),
-                ("expires", local(_at) if (_at := time_of(found["account"].get("expires_at"))) else None),
+                ("expires", local(_at) if (_at := time_of(snapshot.expires_at_us)) else None),
                 ("plan", {True: "trial", False: "paid", None: None}[account["on_trial"]]),
                 ("budgets", ", ".join(f"{kind} {rate}" for kind, rate in account["budgets"].items()) or None),
                 (
@@ -297,11 +297,11 @@ def show(name: Name, *, json_output: Json = False) -> None:
                 ("remembers", duration(timedelta(seconds=account["remember_s"])) if account["remember_s"] else None),
                 ("slowed", f"to {1 / account['slowed_by']:.0%} after 429s" if account["slowed_by"] > 1 else None),
                 ("breaker", account["breaker"] if account["breaker"] != "closed" else None),
-                ("pacing", f"{account['pacing']}, {pace_in_words(found['account'])}"),
+                ("pacing", f"{account['pacing']}, {pace_in_words(snapshot)}"),
                 ("variation", variation_in_words(account)),
                 ("next slot", expected(next_slot, now) if account["state"] != "suspended" else None),
                 ("senders", ", ".join(account["senders"]) or "any"),
-                ("added", local(instant(found["account"]["added_at"]))),
+                ("added", local(instant(snapshot.added_at_us))),
                 ("to be accepted", account["inbox"]),
                 ("waiting", account["waiting"]),
                 ("in flight", account["in_flight"]),
@@ -309,9 +309,9 @@ def show(name: Name, *, json_output: Json = False) -> None:
             ]
         )
     )
-    if found["lanes"]:
+    if picture.lanes:
         headers = ("lane", "transactional", "bulk", "behind back-off", "in flight", "state")
-        console().print(listing(headers, [lane_row(lane, now) for lane in lanes_of(found)]))
+        console().print(listing(headers, [lane_row(lane, picture.now_us) for lane in lanes_of(picture)]))
 
 
 @app.command(epilog=example("paceline accounts suspend acme --reason 'number under review'"))

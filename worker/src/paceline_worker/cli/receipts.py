@@ -117,10 +117,10 @@ def subscribe(
     settings = Settings.from_environment()
     ring = KeyRing(settings.secret_key.get_secret_value())
     with opened_state() as state:
-        found = state.account(name)
-    if found is None:
+        picture = state.account(name)
+    if picture is None:
         raise UnknownAccount(f"no account named {name!r}")
-    numbers = numbers or found["account"].get("senders", "").split()
+    numbers = numbers or picture.account.senders.split()
     if waba and not numbers:
         raise InvalidOperation("--sender: is needed with --waba")
     done: list[Subscription] = []

@@ -1,20 +1,31 @@
-"""What people did in the console, written down: who, what, on what, with which result."""
+"""What people did in the console, written into the history: who, what, on what, with which result."""
 
 import logging
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from paceline_worker.console.session import Viewer
+from paceline.errors import StateUnavailable
+from paceline.history import Act, telling
+
+if TYPE_CHECKING:
+    from paceline_worker.console.frame import View
 
 audit: Final = logging.getLogger("paceline.console.audit")
 
 
-def note(viewer: Viewer, act: str, subject: str, result: str = "done") -> None:
-    """Write down one act; never a token, a phone number or a text.
+async def note(view: "View", act: str, subject: str, *, account: str = "", why: str = "") -> None:
+    """Write down one act, into the log and the history; never a token, a phone number or a text.
 
     Args:
-        viewer: who acted.
+        view: the request of who acted.
         act: such as ``campaign pause``.
-        subject: name or id of what was acted on.
-        result: ``done``, or a short word of what became of the act.
+        subject: name or id of what was acted on, or how many.
+        account: the account that it concerns, or ''.
+        why: the reason that was given, or ''.
     """
-    audit.info("%s %s by %s: %s", act, subject, viewer.token.name, result)
+    token, outbox = view.viewer.token, view.desk.outbox
+    audit.info("%s %s by %s", act, subject, token.name)
+    done = Act(what=act, who=f"token {token.name} ({token.id})", door="console", account=account, on=subject, why=why)
+    try:
+        await outbox.state.ask(telling(done, outbox.settings.history_kept))
+    except StateUnavailable as error:  # the act itself is done
+        audit.warning("the history could not be written: %s", error)

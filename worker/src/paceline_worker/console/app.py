@@ -25,7 +25,7 @@ from paceline_worker.console import doors
 from paceline_worker.console.desk import opened
 from paceline_worker.console.drawing import whole
 from paceline_worker.console.frame import ROOT
-from paceline_worker.console.pages import accounts, campaigns, now, operations, outcomes, review, upload
+from paceline_worker.console.pages import accounts, campaigns, now, operations, outcomes, review, suppression, upload
 from paceline_worker.console.session import DEFAULT_LIFETIME
 
 LARGEST_UPLOAD: Final = 64 * 1024 * 1024
@@ -52,6 +52,8 @@ _ROUTES: Final = (
     Route("/dead", review.dead),
     Route("/dead/replay", review.replay, methods=["POST"]),
     Route("/outcomes", outcomes.newest),
+    Route("/suppression", suppression.lists, methods=["GET"]),
+    Route("/suppression", suppression.change, methods=["POST"]),
     Route("/sign-in", doors.form, methods=["GET"]),
     Route("/sign-in", doors.sign_in, methods=["POST"]),
     Route("/sign-out", doors.sign_out, methods=["POST"]),

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from paceline.campaigns.progress import progress_of
+from paceline.state.pictures import FleetSnapshot
 from paceline_worker.exporter.readings import AccountReading, FleetReading
 
 Level = Literal["bad", "warn", "quiet"]
@@ -36,14 +37,14 @@ class Trouble:
 
 
 def troubles(
-    accounts: Sequence[AccountReading], fleet: FleetReading, reach: Mapping[str, Any], now_s: float
+    accounts: Sequence[AccountReading], fleet: FleetReading, reach: FleetSnapshot, now_s: float
 ) -> list[Trouble]:
     """Everything that is wrong.
 
     Args:
         accounts: those that the viewer may know of.
         fleet: what concerns all accounts.
-        reach: look.lua's ``fleet`` reply.
+        reach: which workers reach the provider.
         now_s: seconds since the epoch.
 
     Returns:
@@ -53,15 +54,14 @@ def troubles(
     return sorted(found, key=lambda trouble: _ORDER[trouble.level])
 
 
-def _of_fleet(accounts: Sequence[AccountReading], fleet: FleetReading, reach: Mapping[str, Any]) -> Iterator[Trouble]:
+def _of_fleet(accounts: Sequence[AccountReading], fleet: FleetReading, reach: FleetSnapshot) -> Iterator[Trouble]:
     backlog = sum(account.backlog for account in accounts)
     if not fleet.workers:
         waits = f": {backlog:,} messages wait" if backlog else ""
         level: Level = "bad" if backlog or fleet.inbox else "warn"
         yield Trouble(level, f"No worker is running{waits}.", "Start a worker, and look into its log.", (), "NoWorker")
-    elif int(reach.get("unreachable") or 0):
-        number = int(reach["unreachable"])
-        why = reach.get("unreachable_why") or "no words"
+    elif number := reach.unreachable:
+        why = reach.unreachable_why or "no words"
         level = "bad" if number >= len(fleet.workers) else "warn"
         yield Trouble(
             level,
@@ -177,7 +177,7 @@ def _of_accounts(accounts: Sequence[AccountReading], now_s: float) -> Iterator[T
 
 def _of_campaigns(accounts: Sequence[AccountReading]) -> Iterator[Trouble]:
     for campaign in (campaign for account in accounts for campaign in account.campaigns):
-        progress = progress_of(campaign.name, campaign.fields)
+        progress = progress_of(campaign.name, campaign.campaign)
         if progress.hold == "paused" and campaign.rejected_ratio and campaign.rejected_ratio > 0.1:
             share = round(100 * campaign.rejected_ratio)
             yield Trouble(

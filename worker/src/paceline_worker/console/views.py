@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from paceline.inbox.record import instant
+from paceline.state.pictures import AccountPicture
+from paceline.state.snapshots import LaneSnapshot
+from paceline.times import instant
 from paceline_worker.cli.account_view import (
     described,
     lanes_of,
@@ -88,30 +89,29 @@ class AccountView:
     breaker: str
 
 
-def account_view(found: Mapping[str, Any]) -> AccountView:
-    """Read an account.
+def account_view(picture: AccountPicture) -> AccountView:
+    """An account as pages show it.
 
     Args:
-        found: look.lua's ``account`` reply.
+        picture: the account with all that waits on it.
     """
-    account, told = found["account"], described(found)
-    now = int(found["now"])
+    account, told = picture.account, described(picture)
     return AccountView(
         name=told["name"],
         state=told["state"],
-        words=state_in_words(found),
+        words=state_in_words(picture),
         limit=limit_in_words(account),
         pace=pace_in_words(account),
         per_minute=told["slots_per_minute"],
-        next_slot=None if told["state"] == "suspended" else instant(account["next_slot"]),
+        next_slot=None if told["state"] == "suspended" else instant(account.next_slot_us),
         waiting=told["waiting"],
         inbox=told["inbox"],
         in_flight=told["in_flight"],
         outcomes=told["outcomes"],
         senders=tuple(told["senders"]),
-        lanes=tuple(_lane(lane, now) for lane in lanes_of(found)),
+        lanes=tuple(_lane(lane, picture.now_us) for lane in lanes_of(picture)),
         credits=told["credits_left"],
-        expires_at=time_of(account.get("expires_at")),
+        expires_at=time_of(account.expires_at_us),
         on_trial=told["on_trial"],
         budgets=told["budgets"],
         reserve=told["reserve_percent"],
@@ -120,14 +120,13 @@ def account_view(found: Mapping[str, Any]) -> AccountView:
     )
 
 
-def _lane(lane: Mapping[str, Any], now_us: int) -> LaneView:
-    until = int(float(lane.get("paused_until") or 0))
+def _lane(lane: LaneSnapshot, now_us: int) -> LaneView:
     return LaneView(
-        sender=str(lane["sender"]),
-        transactional=int(lane["transactional"]),
-        bulk=int(lane["bulk"]),
-        parked=int(lane["parked"]),
-        calling=bool(lane.get("in_flight")),
-        paused_until=instant(until) if until > now_us else None,
-        by_budget=lane.get("paused_because") == "budget",
+        sender=lane.sender,
+        transactional=lane.transactional,
+        bulk=lane.bulk,
+        parked=lane.parked,
+        calling=bool(lane.in_flight),
+        paused_until=time_of(lane.pause_us(now_us)),
+        by_budget=lane.paused_because == "budget",
     )

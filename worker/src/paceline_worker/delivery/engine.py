@@ -26,7 +26,9 @@ from paceline_worker.state.clock import ServerClock
 from paceline_worker.state.outage import Outage
 from paceline_worker.state.sleep import asleep_s, may_leave
 from paceline_worker.state.state import LARGEST_BATCH, LEASE_MARGIN_S, Answered, DeliveryState, Hint, InfoTurn
+from paceline_worker.telemetry.health import turning
 from paceline_worker.telemetry.metrics import Metrics
+from paceline_worker.telemetry.outcome_log import OutcomeLog
 from paceline_worker.verdict.policy import Verdict, not_begun, not_made
 
 log = structlog.get_logger(__name__)
@@ -92,6 +94,7 @@ class Engine:
         self._tampering = tampering
         self._clock = clock
         self._metrics = metrics
+        self._outcomes = OutcomeLog()
         self._traces = traces
         self._admission = admission
         self._way = way
@@ -161,6 +164,10 @@ class Engine:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+
+    def trouble(self) -> str:
+        """Why no call can be made, '' when calls can be made. Any thread may ask."""
+        return turning(self._loop)
 
     @property
     def load(self) -> int:
@@ -390,6 +397,7 @@ class Engine:
             )
         elif account:
             self._metrics.settled_as(account, kind, done, verdict.reason)
+            self._outcomes.settled(hint.id, account, done, verdict.code)
         if verdict.scope == "suspend" and done == "deferred":
             # Not the provider's words: they may quote what we sent, and stand in state for those who may read them.
             log.error("account suspended", account=account, reason=verdict.reason, code=verdict.code)

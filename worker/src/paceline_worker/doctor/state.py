@@ -138,12 +138,10 @@ def _clock(client: redis.Redis) -> Finding:
 
 def _fleet(client: redis.Redis) -> Iterator[Finding]:
     fleet = State(client).fleet()
-    workers, unreachable = int(fleet.get("workers", 0)), int(fleet.get("unreachable", 0))
-    if unreachable:
-        yield failure(
-            "workers", f"{unreachable} cannot reach the provider ({fleet.get('unreachable_why')}), {workers} can"
-        )
-    elif not workers:
+    if fleet.unreachable:
+        why, reaching = fleet.unreachable_why, fleet.workers
+        yield failure("workers", f"{fleet.unreachable} cannot reach the provider ({why}), {reaching} can")
+    elif not fleet.workers:
         yield warning("workers", "no worker is alive in this namespace, so nothing leaves until one is started")
     else:
-        yield ok("workers", f"{workers} alive")
+        yield ok("workers", f"{fleet.workers} alive")

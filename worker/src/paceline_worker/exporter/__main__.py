@@ -3,8 +3,8 @@
 import argparse
 import signal
 import sys
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Sequence
+from typing import Final
 
 import structlog
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest, make_wsgi_app
@@ -16,11 +16,11 @@ from paceline.state.calls import State
 from paceline_worker.exporter.gauges import StateGauges
 from paceline_worker.exporter.readings import Reader
 from paceline_worker.telemetry import logs, scraped
+from paceline_worker.telemetry.health import Health, served, state_answers
 from paceline_worker.telemetry.serving import origin
 
 log = structlog.get_logger(__name__)
 
-_HEALTHY: Final = "/-/healthy"
 _ENDS: Final = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.write(generate_latest(registry).decode())
         return int(not gauges.up)
     try:
-        stop = _serve(registry, settings.exporter_port, settings.metrics_address)
+        stop = _serve(registry, Health(ready=[state_answers(settings)]), settings)
     except OSError as error:
         return _refuse(
             f"nothing can be served at {settings.metrics_address}:{settings.exporter_port}: {error.strerror}"
@@ -74,16 +74,9 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _serve(registry: CollectorRegistry, port: int, address: str) -> Callable[[], None]:
-    metrics: scraped.App = make_wsgi_app(registry)
-
-    def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        if environ["PATH_INFO"] != _HEALTHY:
-            return metrics(environ, start_response)
-        start_response("200 OK", [("Content-Type", "text/plain; charset=utf-8")])
-        return [b"ok\n"]
-
-    return scraped.serve(app, port, address, "paceline-exporter")
+def _serve(registry: CollectorRegistry, health: Health, settings: Settings) -> Callable[[], None]:
+    app = served(health, make_wsgi_app(registry))
+    return scraped.serve(app, settings.exporter_port, settings.metrics_address, "paceline-exporter")
 
 
 def _refuse(sentence: str) -> int:

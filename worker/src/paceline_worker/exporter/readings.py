@@ -8,9 +8,10 @@ import redis
 import structlog
 
 from paceline.literals import OUTCOMES
+from paceline.lua.fields import CAMPAIGN
+from paceline.state.campaigns import CampaignSnapshot
 from paceline.state.scripts import Script
 from paceline.status.audit import Balance
-from paceline.window import from_text
 from paceline_worker.exporter.late import Allowed, Waiting, late_operations
 from paceline_worker.exporter.wanted import Demand
 from paceline_worker.pacing.bucket import HEARD
@@ -25,8 +26,9 @@ _ACCOUNT: Final = (
 )
 _COUNTS: Final = ("received", "duplicate", "refused", "inbox", *OUTCOMES)
 _CAMPAIGN: Final = (
-    *("f", "hold", "sealed", "received", "duplicate", "refused", "inbox", "written", *OUTCOMES, "recent", "vu", "cap"),
-    *("cap_next", "window", "opens", "closes", "openings", "zoned", "fs"),
+    *(CAMPAIGN.code("sender"), "hold", "sealed", "received", "duplicate", "refused", "inbox", "written", *OUTCOMES),
+    *("recent", CAMPAIGN.code("valid_until"), "cap", "cap_next", "window", "opens", "closes", "openings", "zoned"),
+    CAMPAIGN.code("weighted_senders"),
 )
 # A page takes the server a few milliseconds: so many accounts, and no more lanes and campaigns.
 _PAGE: Final = 100
@@ -47,20 +49,20 @@ class CampaignReading:
 
     Args:
         name: its name.
-        fields: of its hash, as far as they are there.
+        campaign: as it was read.
         remaining: operations accepted into lanes that have no outcome.
         scheduled: those of them that wait for a time of their own.
     """
 
     name: str
-    fields: Mapping[str, str]
+    campaign: CampaignSnapshot
     remaining: int
     scheduled: int
 
     @property
     def rejected_ratio(self) -> float | None:
         """The share of rejections among its last answers; None before the first."""
-        recent = self.fields.get("recent") or ""
+        recent = self.campaign.recent
         return recent.count("r") / len(recent) if recent else None
 
 
@@ -331,9 +333,9 @@ def _unaccounted(name: str, counted: Sequence[str | None], waiting: int, in_flig
 def _campaign_of(row: Sequence[Any]) -> tuple[CampaignReading, int]:
     """A campaign, and how many are in its list."""
     name, _, values, waiting, timed = row
-    c = {field: value for field, value in zip(_CAMPAIGN, values, strict=True) if value}
-    remaining = int(c.get("written", 0)) - sum(int(c.get(outcome, 0)) for outcome in OUTCOMES)
-    return CampaignReading(name, c, max(0, remaining), timed), waiting
+    stored = {code: value for code, value in zip(_CAMPAIGN, values, strict=True) if value}
+    campaign = CampaignSnapshot.read(stored)
+    return CampaignReading(name, campaign, max(0, campaign.remaining), timed), waiting
 
 
 def _demand(a: Mapping[str, str], sending: Sequence[Any], now_us: int, interval_now: int) -> Demand | None:
@@ -359,10 +361,10 @@ def _late(
     """Campaigns on hold are left out: it is not the rate that keeps them."""
     transactional, single, *_ = numbers
     lists = [Waiting(n, int(until)) for n, until in ((transactional, times[1]), (single, times[2])) if n and until]
-    for campaign, waiting in opened:
-        c = campaign.fields
-        if waiting and not c.get("hold") and c.get("vu"):
-            lists.append(Waiting(waiting, int(c["vu"]), int(c.get("cap", 0)), openings_of(c)))
+    for reading, waiting in opened:
+        campaign = reading.campaign
+        if waiting and not campaign.hold and campaign.valid_until_us:
+            lists.append(Waiting(waiting, campaign.valid_until_us, campaign.cap_us, campaign.openings))
     share = 100 if transactional else 100 - int(a.get("reserve", 0))
     flat = iter(quotas)
     allowed = Allowed(
@@ -371,15 +373,3 @@ def _late(
         quotas=[(int(n), int(window), int(used)) for n, window, used in zip(flat, flat, flat, strict=True)],
     )
     return late_operations(lists, allowed)
-
-
-def openings_of(c: Mapping[str, str]) -> tuple[tuple[int, int], ...] | None:
-    """The openings of a campaign's window, the current one among them; None when it has no window, or each recipient's own hours.
-
-    Args:
-        c: its fields.
-    """
-    if not c.get("window") or c.get("zoned"):
-        return None
-    current = [(int(c["opens"]), int(c["closes"]))] if int(c.get("closes", 0)) else []
-    return (*current, *from_text(c.get("openings", "")))

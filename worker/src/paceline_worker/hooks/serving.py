@@ -219,7 +219,7 @@ class Serving:
     def _tell_of(self, breaker: Breaker, fields: dict[str, str], noted: list[Noted]) -> None:
         hook = self._stored.id
         if breaker.open_until_ms and not self._breaker.open_until_ms:
-            log.warning("the receiver fails: only probes are posted", hook=hook, words=fields.get("words"))
+            log.warning("the receiver fails: only probes are posted", hook=hook)
         if self._breaker.open_until_ms and not breaker.open_until_ms:
             log.warning("the receiver works again", hook=hook)
         if "disabled" in fields:
@@ -231,7 +231,7 @@ class Serving:
             self._waiting -= one.next.what != "late"
             if one.next.what == "dead":
                 self._metrics.died(hook)
-                log.warning("an event is given up", hook=hook, event=one.id, words=one.words)
+                log.warning("an event is given up; `paceline hooks dead list` says why", hook=hook, event_id=one.id)
 
     async def _wait(self, seconds: float) -> None:
         """Until a request ends, news come, or the time is over."""

@@ -13,12 +13,12 @@ from paceline import names
 from paceline.errors import NotFound, Refusal, StateUnavailable
 from paceline.flows.following import Page, reading
 from paceline.flows.steps import arun
-from paceline.inbox.record import instant
 from paceline.outcomes import place as begin_after
 from paceline.state import ANSWER_TIMEOUT_S, translated
 from paceline.state.calls import AsyncState
 from paceline.state.scripts import Script
 from paceline.state.trouble import trouble
+from paceline.times import instant
 from paceline_worker.hooks import hook as hooks
 from paceline_worker.hooks.event import Event
 from paceline_worker.hooks.hook import Hook

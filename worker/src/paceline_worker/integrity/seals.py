@@ -9,6 +9,8 @@ from typing import Any, Final
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from paceline.lua.fields import OPERATION
+
 KEY_BYTES: Final = 32
 # 120 bits, which are 20 characters without padding.
 _BYTES: Final = 15
@@ -16,6 +18,7 @@ LENGTH: Final = 20
 _VERSION: Final = re.compile("[0-9]{1,18}")
 # In place of the seals of a record that cannot be read: accept.lua refuses the record.
 UNREADABLE: Final = "-"
+_KIND, _PAYLOAD, _FOLLOWS = map(OPERATION.code, ("kind", "payload", "follows"))
 
 
 class Seals:
@@ -79,9 +82,11 @@ class Seals:
         try:
             record = json.loads(body.decode())
             sender: str = record["sender"]
-            kind: str = "" if campaign else record["common"]["k"]
+            kind: str = "" if campaign else record["common"][_KIND]
             return "".join(
-                self.operation(row["id"], account, sender, kind, row["to"], row["p"], row.get("rf", ""), campaign)
+                self.operation(
+                    row["id"], account, sender, kind, row["to"], row[_PAYLOAD], row.get(_FOLLOWS, ""), campaign
+                )
                 for row in record["rows"]
             )
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):

@@ -28,15 +28,15 @@ local reply = { 0, {} }
 
 -- From when an operation may leave, by its not_before and by its own window.
 local function earliest(row, common)
-  local from = tonumber(row.nb or common.nb or 0)
-  local openings = row.wi or common.wi
+  local from = tonumber(row.not_before or common.not_before or 0)
+  local openings = row.openings or common.openings
   return openings and campaign.opening_at(openings, math.max(from, now + HOP)) or from
 end
 
 -- Its place among those that wait for the same time.
 local function numbered(account, id)
   local seq = string.format('%015d', redis.call('HINCRBY', key.account(account), 'seq', 1))
-  redis.call('HSET', key.operation(id), 'q', seq)
+  redis.call('HSET', key.operation(id), field.o.sequence, seq)
   return seq
 end
 
@@ -52,7 +52,7 @@ local function refuse(rid, held, a, why)
   redis.call('SET', key.refusal(rid), why, 'EX', REFUSAL_KEPT_S)
   if a then
     local name = record_of.campaign(held)
-    count({ a = held.account, c = name }, 'refused', record_of.counted(held))
+    count({ [field.o.account] = held.account, [field.o.campaign] = name }, 'refused', record_of.counted(held))
     if name then
       campaign.wake(held.account, name, now)  -- perhaps this was the last that it waited for
       reschedule(a, now)
@@ -65,12 +65,12 @@ end
 local function suppressed_rows(a, record, kind)
   local rows, numbers, why = {}, {}, {}
   for _, row in ipairs(record.rows) do
-    local other = row.xc and listed.elsewhere(row.xc)
-    if other then why[row] = { 'campaign', 'its recipient is in campaign ' .. other .. ', which this one leaves out' } end
+    local reached_by = row.excluded_ids and listed.elsewhere(row.excluded_ids)
+    if reached_by then why[row] = { 'campaign', 'its recipient is in campaign ' .. reached_by .. ', which this one leaves out' } end
   end
-  if not (a.sup or meta().sup) then return why end
+  if not (a.listed or meta().sup) then return why end
   for _, row in ipairs(record.rows) do
-    if suppression.concerns(a, row.to, kind, row.ex) then rows[#rows + 1], numbers[#numbers + 1] = row, row.to end
+    if suppression.concerns(a, row.to, kind, row.exempt) then rows[#rows + 1], numbers[#numbers + 1] = row, row.to end
   end
   if #rows == 0 then return why end
   for place, words in pairs(suppression.of(a, numbers)) do why[rows[place]] = { 'listed', words } end
@@ -81,10 +81,11 @@ end
 local function suppress(row, record, account, kind, why)
   local code, words = unpack(why)
   local k = key.operation(row.id)
-  redis.call('HSET', k, 's', 'd', 'oc', 'suppressed', 'te', int(now), 'cd', code, 'u', '', 'le', words)
+  redis.call('HSET', k, field.o.state, 'd', field.o.outcome, 'suppressed', field.o.settled_at, int(now), field.o.code, code, field.o.handle, '', field.o.words, words)
   redis.call('PEXPIRE', k, retention)
   outcomes.announce({
-    id = row.id, a = account, c = record.campaign, k = kind, t = int(now), to = row.to, ik = row.ik, rk = row.rk, m = row.m,
+    id = row.id, [field.o.account] = account, [field.o.campaign] = record.campaign, [field.o.kind] = kind, [field.o.accepted_at] = int(now),
+    to = row.to, [field.o.idempotency_key] = row.idempotency_key, [field.o.row_key] = row.row_key, [field.o.metadata] = row.metadata,
   }, now, 'suppressed', { code = code, words = words }, retention)
 end
 
@@ -97,7 +98,7 @@ end
 local function accept(rid, held)
   local account = held.account
   local name = held.campaign ~= '' and held.campaign or nil
-  local tally = { a = account, c = record_of.campaign(held) }
+  local tally = { [field.o.account] = account, [field.o.campaign] = record_of.campaign(held) }
   local record = record_of.decode(held.body)
   if record then record.campaign = name end
   local a = load_account(account, now, epoch)
@@ -109,7 +110,7 @@ local function accept(rid, held)
     return refuse(rid, held, a, why)
   end
   local common, sender = record.common or {}, record.sender
-  local kind = common.k or name and campaign.of(name).k or ''
+  local kind = common.kind or name and campaign.of(name).kind or ''
   local lane = key.lane(account, sender)
   redis.call('SADD', a.key .. ':ln', sender)
   -- `zones`: of each set of zones its operations, in the order in which the record names the sets.
@@ -118,14 +119,14 @@ local function accept(rid, held)
   -- Into a lane, or into a timer.
   local function enter(row)
     local from = earliest(row, common)
-    local seq = (from > now + HOP or row.wi) and numbered(account, row.id)
+    local seq = (from > now + HOP or row.openings) and numbered(account, row.id)
     if from > now + HOP then
       schedule(account, record.campaign, row.id, from, seq)
     elseif record.priority == 't' and not record.campaign then
       transactional[#transactional + 1] = row.id
-    elseif row.z then
-      if not zones[row.z] then zones[#zones + 1], zones[row.z] = row.z, {} end
-      table.insert(zones[row.z], row.id)
+    elseif row.zones then
+      if not zones[row.zones] then zones[#zones + 1], zones[row.zones] = row.zones, {} end
+      table.insert(zones[row.zones], row.id)
     else
       bulk[#bulk + 1] = row.id
     end
@@ -134,33 +135,33 @@ local function accept(rid, held)
   for place, row in ipairs(record.rows) do
     local o = key.operation(row.id)
     if redis.call('EXISTS', o) == 1 then
-      if row.dg and (redis.call('HGET', o, 'dg') or row.dg) ~= row.dg then
+      if row.content_digest and (redis.call('HGET', o, field.o.content_digest) or row.content_digest) ~= row.content_digest then
         other_content = other_content + 1
       else
         duplicates = duplicates + 1
       end
     else
       written = written + 1
-      local flat = { 's', 'w', 't', int(now) }
-      for field, value in pairs(row) do
-        if field ~= 'id' and field ~= 'nb' and field ~= 'xc' then
-          flat[#flat + 1] = field
+      local flat = { field.o.state, 'w', field.o.accepted_at, int(now) }
+      for code, value in pairs(row) do
+        if code ~= 'id' and code ~= field.o.not_before and code ~= field.o.excluded_ids then
+          flat[#flat + 1] = code
           flat[#flat + 1] = value
         end
       end
-      for field, value in pairs(common) do
-        flat[#flat + 1] = field
+      for code, value in pairs(common) do
+        flat[#flat + 1] = code
         flat[#flat + 1] = value
       end
       if record.campaign then
-        flat[#flat + 1] = 'c'
+        flat[#flat + 1] = field.o.campaign
         flat[#flat + 1] = record.campaign
       else
-        flat[#flat + 1] = 'r'
+        flat[#flat + 1] = field.o.record
         flat[#flat + 1] = rid
       end
       if held.seals ~= '' then
-        flat[#flat + 1] = 'g'
+        flat[#flat + 1] = field.o.seal
         flat[#flat + 1] = string.sub(held.seals, SEAL * (place - 1) + 1, SEAL * place)
       end
       redis.call('HSET', o, unpack(flat))

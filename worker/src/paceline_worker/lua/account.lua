@@ -38,7 +38,7 @@ local verb, name = ARGV[1], ARGV[2]
 
 -- For how long it remembers whom it wrote to: as long as its recipient cap counts, or as was asked for.
 local function set_memory(k)
-  local period = string.match(redis.call('HGET', k, 'rcap') or '', ':(%d+)')
+  local period = string.match(redis.call('HGET', k, field.a.recipient_limit) or '', ':(%d+)')
   local us = math.max(tonumber(period or 0), tonumber(redis.call('HGET', key.about(name), 'keeps') or 0))
   if us > 0 then return redis.call('HSET', k, 'remember', int(us)) end
   redis.call('HDEL', k, 'remember', 'noted')
@@ -157,7 +157,7 @@ end
 if verb == 'add' or verb == 'limits' then
   for i = verb == 'add' and 5 or 4, #ARGV, 2 do
     write_account(name, ARGV[i], ARGV[i + 1])
-    if ARGV[i] == 'rcap' or ARGV[i] == 'keeps' then set_memory(k) end
+    if ARGV[i] == field.a.recipient_limit or ARGV[i] == 'keeps' then set_memory(k) end
   end
   if verb == 'add' then
     keep_digest(name, ARGV[4])
@@ -166,7 +166,7 @@ if verb == 'add' or verb == 'limits' then
     if ARGV[3] == 'read' then write_account(name, 'info_read_at', int(now)) end
     if info_at > now or redis.call('HEXISTS', k, 'info_every') == 1 then redis.call('HSET', k, 'info_at', int(info_at)) end
     -- Whoever was on the list of an account of this name still is.
-    if redis.call('EXISTS', key.suppressed(name)) == 1 then redis.call('HSET', k, 'sup', '1') end
+    if redis.call('EXISTS', key.suppressed(name)) == 1 then redis.call('HSET', k, field.a.listed, '1') end
     if ARGV[3] == 'first' then redis.call('HSET', k, 'recheck', int(now + FIRST_INFO)) end
     -- What is written from here on is of this form; state that was there before has said so, or is migrated first.
     if redis.call('SADD', key.accounts, name) == 1 and redis.call('SCARD', key.accounts) == 1 then redis.call('HSET', key.meta, 'schema', SCHEMA) end

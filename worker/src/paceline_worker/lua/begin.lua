@@ -35,52 +35,52 @@ end
 local function refuse(o, a, why)
   moves.give_back(o, now, a, true)
   if a and a.probe == o.id then throttling.set_probe(a, 'due') end
-  lanes.refresh(o.a, o.f, now)
-  touched[o.a] = a or nil
-  return { s = 'no', why = why, account = o.a }
+  lanes.refresh(o.account, o.sender, now)
+  touched[o.account] = a or nil
+  return { s = 'no', why = why, account = o.account }
 end
 
 -- Which question the owner's last answer was for, or nil when another worker has the grant.
 local function answered(o)
-  local who, number = string.match(o.w or '', '^(.*)|(%d+)$')
+  local who, number = string.match(o.question or '', '^(.*)|(%d+)$')
   return who == owner and tonumber(number) or nil
 end
 
 -- Why it must not leave now, or nil.
 local function objection(o, a)
-  if o.cn and not o.ph then
+  if o.cancelled_because and not o.look_up then
     timers.set(CANCELLED .. o.id, now)
     return 'paused'
   end
   if not a or a.suspended then return 'suspended' end
   -- A probe begins just before the pause ends, for a slot after it; not when the pause was made longer meanwhile.
-  if a.paused_until > now and (a.probe ~= o.id or a.paused_until > tonumber(o.sl)) then return 'paused' end
+  if a.paused_until > now and (a.probe ~= o.id or a.paused_until > tonumber(o.slot)) then return 'paused' end
   if breaker_awake and breaker.bars(o.id, now) then return 'paused' end
-  if o.source ~= '-' and campaign.of(o.c).hold then return 'paused' end
+  if o.source ~= '-' and campaign.of(o.campaign).hold then return 'paused' end
   return suppression.bars(a, o) and 'suppressed' or nil
 end
 
 -- Whether it may be sent at a later slot than it was granted for.
 local function still_open(o, slot)
-  if o.ph then return true end
-  if o.vu and tonumber(o.vu) <= slot then return false end
-  if o.wi and campaign.opening_at(o.wi, slot) ~= slot then return false end
-  if o.z then
-    local opens, closes = zone.opening(o.c, o.z, slot)
+  if o.look_up then return true end
+  if o.valid_until and tonumber(o.valid_until) <= slot then return false end
+  if o.openings and campaign.opening_at(o.openings, slot) ~= slot then return false end
+  if o.zones then
+    local opens, closes = zone.opening(o.campaign, o.zones, slot)
     return closes ~= 0 and opens <= slot
   end
-  local c = o.source ~= '-' and campaign.of(o.c) or {}
+  local c = o.source ~= '-' and campaign.of(o.campaign) or {}
   return not c.window or not c.closes or c.closes == '0' or slot < tonumber(c.closes)
 end
 
 -- The slot that it keeps, or the one that it gets because it is late; nil when that one is too far ahead, or it
 -- may not be sent then.
 local function final_slot(o, a, tolerance)
-  local slot = tonumber(o.sl)
+  local slot = tonumber(o.slot)
   -- A slot further ahead than any grant reaches was given by a clock that has been set back since.
-  local meant = o.j == jumps and slot <= now + FAR
+  local meant = o.jumps == jumps and slot <= now + FAR
   if meant and now + notice <= slot + tolerance / 2 then return slot end
-  local later = bucket.move(a, slot, math.max(now + notice, a.paused_until), o.pr == 'b')
+  local later = bucket.move(a, slot, math.max(now + notice, a.paused_until), o.priority == 'b')
   -- The account's next slot is later now. The due index may be early, and mostly the account has nothing else to send.
   moved[#moved + 1] = a
   if later > now + FAR or not still_open(o, later) then
@@ -89,27 +89,27 @@ local function final_slot(o, a, tolerance)
   end
   if has_budget(a, o) then budget.move(a, o, slot, later) end
   campaign.moved(o, later)
-  redis.call('HSET', o.key, 'sl', int(later), 'j', jumps)
-  o.sl, o.moved = int(later), '1'
+  redis.call('HSET', o.key, field.o.slot, int(later), field.o.jumps, jumps)
+  o.slot, o.moved = int(later), '1'
   return later
 end
 
 -- The operation it follows (its handle at the provider, its target, its result), and when the group it is about was made here.
 local function followed_of(o)
-  local maker = o.rf and fields(key.operation(o.rf), { 'u', 'to', 'rs', 'te', 'k' })
+  local maker = o.follows and fields(key.operation(o.follows), { field.o.handle, 'to', field.o.result, field.o.settled_at, field.o.kind })
   if maker then
-    return { uuid = maker.u or '', to = maker.to or '', result = maker.rs or '{}' }, maker.k == 'group.create' and maker.te or nil
+    return { uuid = maker.handle or '', to = maker.to or '', result = maker.result or '{}' }, maker.kind == 'group.create' and maker.settled_at or nil
   end
   local made_by = string.sub(o.to, 1, 1) == 'W' and redis.call('GET', key.claim(o.to))
-  return nil, made_by and redis.call('HGET', key.operation(made_by), 'te') or nil
+  return nil, made_by and redis.call('HGET', key.operation(made_by), field.o.settled_at) or nil
 end
 
 local function begin(id, token, question)
   local o = load_operation(id)
-  if not o or o.n ~= token or (o.s ~= 'g' and o.s ~= 's') then return { s = 'no', why = 'stale' } end
-  local last = o.s == 's' and answered(o)
-  if o.s == 's' and (not last or question < last) then return { s = 'no', why = 'stale' } end
-  local a = account_of(o.a)
+  if not o or o.token ~= token or (o.state ~= 'g' and o.state ~= 's') then return { s = 'no', why = 'stale' } end
+  local last = o.state == 's' and answered(o)
+  if o.state == 's' and (not last or question < last) then return { s = 'no', why = 'stale' } end
+  local a = account_of(o.account)
   local tolerance = a and math.max(a.variation / 2, floor) or floor
   if question ~= last then
     local why = objection(o, a)
@@ -117,24 +117,24 @@ local function begin(id, token, question)
     local slot = final_slot(o, a, tolerance)
     if not slot then return refuse(o, a, 'far') end
     if slot > now + notice + EARLY then
-      redis.call('HSET', o.key, 's', 'g')
+      redis.call('HSET', o.key, field.o.state, 'g')
       redis.call('ZADD', key.in_flight, int(slot + GRANT_LEASE), id)
-      return { s = 'wait', slot = int(slot), account = o.a, moved = o.moved }
+      return { s = 'wait', slot = int(slot), account = o.account, moved = o.moved }
     end
-    redis.call('HSET', o.key, 's', 's', 'w', owner .. '|' .. question)
-    if o.c then campaign.begun(o.c) end
+    redis.call('HSET', o.key, field.o.state, 's', field.o.question, owner .. '|' .. question)
+    if o.campaign then campaign.begun(o.campaign) end
     redis.call('ZADD', key.in_flight, int(now + lease), id)
   end
   local followed, made_at = followed_of(o)
   return {
-    followed = followed, made_at = made_at, result = o.rs, phase = o.ph, sent_at = o.ul, was_unknown = o.uk,
-    channel = o.k == 'message.delete' and redis.call('HGET', o.lane, 'ch') or nil, treat_503 = a and a.treat_503 or nil,
-    s = 'go', account = o.a, kind = o.k, sender = o.f, to = o.to, payload = o.p, campaign = o.c,
-    template = o.c and campaign.of(o.c).p or nil, priority = o.pr, accepted_at = o.t, max_attempts = o.mx, on_unknown = o.unk,
-    seal = o.g, follows = o.rf, campaign_seal = o.c and campaign.of(o.c).pg or nil, unsealed = o.c and campaign.of(o.c).unsealed or nil,
-    attempts = o.at or '0', slot = o.sl, tolerance = int(tolerance), window = a.window, moved = o.moved,
+    followed = followed, made_at = made_at, result = o.result, phase = o.look_up, sent_at = o.unknown_slot, was_unknown = o.was_unknown,
+    channel = o.kind == 'message.delete' and redis.call('HGET', o.lane, field.l.channel) or nil, treat_503 = a and a.treat_503 or nil,
+    s = 'go', account = o.account, kind = o.kind, sender = o.sender, to = o.to, payload = o.payload, campaign = o.campaign,
+    template = o.campaign and campaign.of(o.campaign).template or nil, priority = o.priority, accepted_at = o.accepted_at, max_attempts = o.max_attempts, on_unknown = o.on_unknown,
+    seal = o.seal, follows = o.follows, campaign_seal = o.campaign and campaign.of(o.campaign).seal or nil, unsealed = o.campaign and campaign.of(o.campaign).unsealed or nil,
+    attempts = o.attempts or '0', slot = o.slot, tolerance = int(tolerance), window = a.window, moved = o.moved,
     hurried = a.base <= FAST and '1' or nil,
-    throttled = int(a.throttled), key_version = a.key_version, trace = o.tp, upload_trace = o.c and campaign.of(o.c).tp or nil,
+    throttled = int(a.throttled), key_version = a.key_version, trace = o.trace, upload_trace = o.campaign and campaign.of(o.campaign).trace or nil,
   }
 end
 

@@ -28,7 +28,7 @@ local function is_dead_letter(s, outcome) return s == 'd' and (outcome == 'rejec
 
 local function begin(account, name)
   if account ~= '' and redis.call('SISMEMBER', key.accounts, account) == 0 then return 'unknown account' end
-  local of_campaign = name ~= '' and campaign.of(name).a
+  local of_campaign = name ~= '' and campaign.of(name).account
   if name ~= '' and not of_campaign then return 'unknown campaign' end
   if not of_campaign and account == '' then return { int(now), redis.call('SMEMBERS', key.accounts) } end
   return { int(now), (not of_campaign or account == '' or account == of_campaign) and { of_campaign or account } or {} }
@@ -69,11 +69,13 @@ local function page(account, cursor, before, most, code, name)
       following = false
       break
     end
-    local s, oc, c, k, cd, le = unpack(redis.call('HMGET', key.operation(id), 's', 'oc', 'c', 'k', 'cd', 'le'))
-    if not is_dead_letter(s, oc) then
+    local state, outcome, name_of, kind, answered, words = unpack(redis.call('HMGET', key.operation(id), field.o.state, field.o.outcome,
+      field.o.campaign, field.o.kind, field.o.code, field.o.words))
+    if not is_dead_letter(state, outcome) then
       gone[#gone + 1] = id  -- deleted after its retention time
-    elseif (code == '' or cd == code) and (name == '' or c == name) then
-      found[#found + 1] = { id, int(since), oc, k or (c and campaign.of(c).k) or '', c or '', cd or '', le or '' }
+    elseif (code == '' or answered == code) and (name == '' or name_of == name) then
+      local of_campaign = name_of and campaign.of(name_of).kind
+      found[#found + 1] = { id, int(since), outcome, kind or of_campaign or '', name_of or '', answered or '', words or '' }
     end
     cursor = int(since) .. ':' .. id
   end
@@ -91,22 +93,22 @@ end
 
 -- An account of the same name that was added later knows nothing of it.
 local function is_of_account(o)
-  local a = account_of(o.a)
-  return a and tonumber(redis.call('HGET', key.about(a.name), 'added_at') or 0) <= tonumber(o.t)
+  local a = account_of(o.account)
+  return a and tonumber(redis.call('HGET', key.about(a.name), 'added_at') or 0) <= tonumber(o.accepted_at)
 end
 
 local function objection(o, before)
   if not o then return { 'unknown operation', '' } end
-  if not is_dead_letter(o.s, o.oc) then return { 'no dead letter', o.s == 'd' and o.oc or o.s } end
-  if before and tonumber(o.te) >= before then return { 'died again', '' } end
-  if not is_of_account(o) then return { 'account removed', o.a } end
-  if o.c and campaign.of(o.c).hold == 'cancelled' then return { 'cancelled', o.c } end
+  if not is_dead_letter(o.state, o.outcome) then return { 'no dead letter', o.state == 'd' and o.outcome or o.state } end
+  if before and tonumber(o.settled_at) >= before then return { 'died again', '' } end
+  if not is_of_account(o) then return { 'account removed', o.account } end
+  if o.campaign and campaign.of(o.campaign).hold == 'cancelled' then return { 'cancelled', o.campaign } end
   return nil
 end
 
 -- Whether one of its calls took effect although it was rejected in the end: that call is not made again.
 local function took_effect(o)
-  local readable, result = pcall(cjson.decode, o.rs)
+  local readable, result = pcall(cjson.decode, o.result)
   return readable and type(result) == 'table' and (tonumber(result.calls) or 0) > (tonumber(result.refused) or 0)
 end
 
@@ -114,20 +116,20 @@ end
 -- (`rs`), and that one may have (`uk`); that others follow it (`fo`), for those whose turn has not come yet. `ph` and `lk` went
 -- with the outcome; `ul` without them means nothing.
 local function wait_again(o, valid_until, validity, retention)
-  local outcome = o.oc
-  story.tell(o, tonumber(o.te), outcome, redis.call('HGET', o.key, 'cd') or '', o.le)
+  local outcome = o.outcome
+  story.tell(o, tonumber(o.settled_at), outcome, redis.call('HGET', o.key, field.o.code) or '', o.words)
   story.tell(o, now, 'replayed')
-  redis.call('ZREM', letters(o.a), o.id)
+  redis.call('ZREM', letters(o.account), o.id)
   count(o, outcome, -1)
-  if o.c then campaign.reopen(o.a, o.c) end
-  if outcome == 'rejected' and o.rs and not took_effect(o) then redis.call('HDEL', o.key, 'rs') end
-  claim(o, o.u, retention)  -- a group that it made is still its own
-  redis.call('HDEL', o.key, 'oc', 'te', 'cd', 'u', 'at', 'kl')
-  redis.call('HSET', o.key, 's', 'w')
+  if o.campaign then campaign.reopen(o.account, o.campaign) end
+  if outcome == 'rejected' and o.result and not took_effect(o) then redis.call('HDEL', o.key, field.o.result) end
+  claim(o, o.handle, retention)  -- a group that it made is still its own
+  redis.call('HDEL', o.key, field.o.outcome, field.o.settled_at, field.o.code, field.o.handle, field.o.attempts, field.o.lost_workers)
+  redis.call('HSET', o.key, field.o.state, 'w')
   if valid_until ~= '' then
-    redis.call('HSET', o.key, 'vu', valid_until)
-  elseif o.vu and tonumber(o.vu) <= now then
-    redis.call('HSET', o.key, 'vu', int(now + validity))
+    redis.call('HSET', o.key, field.o.valid_until, valid_until)
+  elseif o.valid_until and tonumber(o.valid_until) <= now then
+    redis.call('HSET', o.key, field.o.valid_until, int(now + validity))
   end
   redis.call('PERSIST', o.key)
   lanes.enter(o, false, now)
@@ -146,8 +148,8 @@ local function replay(valid_until, validity, retention, before, only_asks, first
   if only_asks then return done end
   local touched = {}
   for _, o in pairs(entered) do
-    lanes.refresh(o.a, o.f, now)
-    touched[o.a] = true
+    lanes.refresh(o.account, o.sender, now)
+    touched[o.account] = true
   end
   for name in pairs(touched) do reschedule(account_of(name), now) end
   return done

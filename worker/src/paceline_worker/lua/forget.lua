@@ -67,7 +67,7 @@ if verb == 'inbox' then
 end
 
 local function delete(o)
-  redis.call('ZREM', key.account(o.a) .. ':dead', o.id)
+  redis.call('ZREM', key.account(o.account) .. ':dead', o.id)
   redis.call('UNLINK', o.key)
   return 'deleted'
 end
@@ -75,17 +75,17 @@ end
 local function end_one(id, retention)
   local o = load_operation(id)
   if not o then return 'gone' end
-  if o.s == 'd' and o.oc ~= 'held' then return delete(o) end
-  if o.s == 'g' or o.s == 's' or o.ph then return 'under way' end
+  if o.state == 'd' and o.outcome ~= 'held' then return delete(o) end
+  if o.state == 'g' or o.state == 's' or o.look_up then return 'under way' end
   if o.to ~= '+' .. digits then return 'waits' end
-  if o.oc == 'held' then
+  if o.outcome == 'held' then
     outcomes.finish(o, now, 'cancelled', { code = 'forgotten', words = 'its recipient is forgotten' }, retention)
-    lanes.refresh(o.a, o.f, now)
+    lanes.refresh(o.account, o.sender, now)
   else
-    redis.call('HSET', o.key, 'cn', 'its recipient is forgotten')
+    redis.call('HSET', o.key, field.o.cancelled_because, 'its recipient is forgotten')
     if not cancelled.attend(id, now, retention) then return 'under way' end  -- a long list: its turn comes, and ends it
   end
-  local a = load_account(o.a, now, current_epoch())
+  local a = load_account(o.account, now, current_epoch())
   if a then reschedule(a, now) end
   delete(o)
   return 'cancelled'

@@ -31,14 +31,14 @@ local ABOUT = { 'pacing', 'credits_left', 'expires_at', 'info_read_at' }
 local PAUSED_UNTIL, QUOTAS = 7, 14
 local COUNTS = { 'received', 'duplicate', 'refused', 'inbox', 'accepted', 'rejected', 'expired', 'cancelled', 'dead', 'held', 'suppressed' }
 local CAMPAIGN = {
-  'f', 'hold', 'sealed', 'received', 'duplicate', 'refused', 'inbox', 'written', 'accepted', 'rejected', 'expired', 'cancelled', 'dead',
+  field.c.sender, 'hold', 'sealed', 'received', 'duplicate', 'refused', 'inbox', 'written', 'accepted', 'rejected', 'expired', 'cancelled', 'dead',
   'held', 'suppressed', 'recent', 'vu', 'cap', 'cap_next', 'window', 'opens', 'closes', 'openings', 'zoned', 'fs',
 }
 local at = {}
 for place, name in ipairs(CAMPAIGN) do at[name] = place end
 
-local function accepted_at(id) return id and tonumber(redis.call('HGET', key.operation(id), 't') or nil) end
-local function valid_until(id) return id and redis.call('HGET', key.operation(id), 'vu') or '' end
+local function accepted_at(id) return id and tonumber(redis.call('HGET', key.operation(id), field.o.accepted_at) or nil) end
+local function valid_until(id) return id and redis.call('HGET', key.operation(id), field.o.valid_until) or '' end
 local function older(a, b) return a and b and math.min(a, b) or a or b end
 
 -- Of a campaign in its recipients' hours: how many wait in a lane, and the oldest of the heads of its sets of zones.
@@ -67,7 +67,7 @@ local function campaigns_of(name, k)
   local rows, sending, waiting, timed, oldest = {}, {}, 0, 0, nil
   for _, campaign in ipairs(redis.call('SMEMBERS', k .. ':c')) do
     local c = redis.call('HMGET', key.campaign(campaign), unpack(CAMPAIGN))
-    local sender = c[at.f]
+    local sender = c[at[field.c.sender]]
     if sender then
       local lane = key.lane(name, sender)
       local list = key.bulk(lane, campaign)
@@ -143,7 +143,7 @@ local function row_of(name)
       for _, pair in ipairs(redis.call('HKEYS', lane .. ':h')) do parked = parked + redis.call('LLEN', lane .. ':k:' .. pair) end
     end
     transactional, single = transactional + urgent, single + bulk
-    local calling, paused_until = unpack(redis.call('HMGET', lane, 'f', 'p'))
+    local calling, paused_until = unpack(redis.call('HMGET', lane, field.l.in_flight, field.l.paused_until))
     if calling then in_flight = in_flight + 1 end
     if (urgent > 0 or bulk > 0 or own) and tonumber(paused_until or 0) <= now then
       may_send = may_send + 1

@@ -42,7 +42,7 @@ end
 
 -- Whether the worker that began it is gone: a worker that lives says so (heartbeat.lua) more often than leases end.
 local function lost_worker(o)
-  local owner = string.match(o.w or '', '^(.*)|%d+$')
+  local owner = string.match(o.question or '', '^(.*)|%d+$')
   return owner ~= nil and redis.call('HEXISTS', key.workers, owner) == 0
 end
 
@@ -51,20 +51,20 @@ end
 local function sweep(id)
   local o = load_operation(id)
   if not o then return redis.call('ZREM', key.in_flight, id) end
-  local a = account_of(o.a)
-  local lost = o.s == 's' and lost_worker(o)
-  if o.s == 's' and not o.ph then
-    if lost then o.kl = redis.call('HINCRBY', o.key, 'kl', 1) end
+  local a = account_of(o.account)
+  local lost = o.state == 's' and lost_worker(o)
+  if o.state == 's' and not o.look_up then
+    if lost then o.lost_workers = redis.call('HINCRBY', o.key, field.o.lost_workers, 1) end
     moves.unknown(o, now, UNHEARD, retention, grace)
     if breaker_awake then breaker.not_probed(id, now) end
-  elseif o.s == 's' and redis.call('HINCRBY', o.key, 'lk', lost and LOST_LOOK or 1) >= MOST_LOOKS then
+  elseif o.state == 's' and redis.call('HINCRBY', o.key, field.o.looks, lost and LOST_LOOK or 1) >= MOST_LOOKS then
     outcomes.finish(o, now, 'held', { code = 'unknown', words = UNHEARD }, retention)
     if breaker_awake then breaker.not_probed(id, now) end
   else
-    moves.give_back(o, now, a, o.s == 'g')
-    if o.s == 'g' then swept_back = swept_back + 1 end
+    moves.give_back(o, now, a, o.state == 'g')
+    if o.state == 'g' then swept_back = swept_back + 1 end
   end
-  lanes.refresh(o.a, o.f, now)
+  lanes.refresh(o.account, o.sender, now)
   if a then
     if a.probe == id then throttling.set_probe(a, 'due') end
     touched[a.name] = a
@@ -84,12 +84,12 @@ local function fire(a, member)
   local o = kind ~= 'c' and load_operation(subject)
   if kind == 'c' then
     attend.campaign(a, subject, now, retention)
-  elseif o and o.s == 'w' and kind == 'v' then
-    redis.call('LREM', key.followers(o.rf), 1, o.id)
+  elseif o and o.state == 'w' and kind == 'v' then
+    redis.call('LREM', key.followers(o.follows), 1, o.id)
     outcomes.finish(o, now, 'expired', { words = 'its valid_until passed while it waited for the operation that it follows' }, retention)
-  elseif o and o.s == 'w' then
+  elseif o and o.state == 'w' then
     lanes.enter(o, kind == 'o', now)
-    lanes.refresh(a.name, o.f, now)
+    lanes.refresh(a.name, o.sender, now)
   end
 end
 
@@ -143,14 +143,14 @@ end
 
 -- Whether what the operation follows lets it leave; else it is put where it belongs.
 local function may_follow(o)
-  local other = load_operation(o.rf)
-  if other and other.a == o.a and (other.s ~= 'd' or other.oc == 'held') then
+  local other = load_operation(o.follows)
+  if other and other.account == o.account and (other.state ~= 'd' or other.outcome == 'held') then
     moves.follow_later(o)
     return false
-  elseif other and other.a == o.a and other.oc == 'accepted' then
+  elseif other and other.account == o.account and other.outcome == 'accepted' then
     return true
   end
-  local why = other and other.a == o.a and ('ended as ' .. other.oc) or 'is not known any more'
+  local why = other and other.account == o.account and ('ended as ' .. other.outcome) or 'is not known any more'
   outcomes.finish(o, now, 'rejected', { code = 'follows', words = 'the operation that it follows ' .. why }, retention)
   return false
 end
@@ -170,7 +170,7 @@ local function within_budgets(a, o, slot)
       return false
     end
   end
-  if o.k == 'number.check' and a.checks_left and tonumber(a.checks_left) <= 0 then
+  if o.kind == 'number.check' and a.checks_left and tonumber(a.checks_left) <= 0 then
     moves.set_aside(o, now + POOL_PAUSE, 'the number checks of the account are used up')
     return false
   end
@@ -180,32 +180,32 @@ end
 -- Whether its own window is open at a slot; else it waits for the next opening like one that is not to be sent before, or has
 -- none left.
 local function within_window(o, slot)
-  local from = campaign.opening_at(o.wi, slot)
+  local from = campaign.opening_at(o.openings, slot)
   if not from then
     outcomes.finish(o, now, 'expired', { words = 'no opening of its window is left' }, retention)
   elseif from > slot then
-    lanes.wait_until(o.a, 'n', o.q or '0', o.id, from - HOP)
+    lanes.wait_until(o.account, 'n', o.sequence or '0', o.id, from - HOP)
   end
   return from == slot
 end
 
 -- Whether the hours of its recipient are open at a slot; else it waits with the others of its zones, or has no opening left.
 local function within_zones(o, slot)
-  local opens, closes = zone.opening(o.c, o.z, slot)
+  local opens, closes = zone.opening(o.campaign, o.zones, slot)
   if closes == 0 then
     outcomes.finish(o, now, 'expired', { words = 'no opening of its campaign\'s window is left' }, retention)
   elseif opens > slot then
     lanes.enter(o, true, now)
-    zone.place(o.lane, o.c, o.z, slot)
+    zone.place(o.lane, o.campaign, o.zones, slot)
   end
   return closes ~= 0 and opens <= slot
 end
 
 -- Why an operation whose turn has come ends without a call, or nil.
 local function too_late(o, slot)
-  if o.ph then return nil end
-  if not o.z and campaign.shut(o.c) then return 'no opening of its campaign\'s window is left' end
-  if o.vu and tonumber(o.vu) <= slot then return 'its valid_until passed before its turn came' end
+  if o.look_up then return nil end
+  if not o.zones and campaign.shut(o.campaign) then return 'no opening of its campaign\'s window is left' end
+  if o.valid_until and tonumber(o.valid_until) <= slot then return 'its valid_until passed before its turn came' end
   return nil
 end
 
@@ -219,7 +219,7 @@ end
 
 -- Whether the operation may have the slot; else it was put where it waits, or has its outcome.
 local function may_leave(a, o, slot)
-  if o.cn and cancelled.ends(o, now, retention) then return false end
+  if o.cancelled_because and cancelled.ends(o, now, retention) then return false end
   local late = too_late(o, slot)
   if late then
     outcomes.finish(o, now, 'expired', { words = late }, retention)
@@ -235,8 +235,9 @@ local function may_leave(a, o, slot)
     redis.call('RPUSH', o.lane .. ':k:' .. o.pair, o.id)
     return false
   end
-  if o.z and not o.ph and not within_zones(o, slot) then return false end
-  return (not o.wi or o.ph or within_window(o, slot)) and (not o.rf or may_follow(o)) and within_budgets(a, o, slot) and is_welcome(a, o, slot)
+  if o.zones and not o.look_up and not within_zones(o, slot) then return false end
+  return (not o.openings or o.look_up or within_window(o, slot)) and (not o.follows or may_follow(o)) and within_budgets(a, o, slot)
+    and is_welcome(a, o, slot)
 end
 
 -- Slots that nothing but the hop binds lie apart by what a call costs: so many calls at one instant would all but one be late.
@@ -260,7 +261,7 @@ local function next_operation(a)
 
     local id, more = lanes.leave(a.name, key.lane(a.name, sender), transactional, slot)
     local o = id and load_operation(id)
-    if o and o.s == 'w' and may_leave(a, o, slot) then return o, slot, more end
+    if o and o.state == 'w' and may_leave(a, o, slot) then return o, slot, more end
     lanes.refresh(a.name, sender, now)
     work.spend('skip')
   until work.over()
@@ -282,13 +283,13 @@ local function grant(a, o, slot)
   work.spend('grant')
   bucket.take(a, slot)
   if has_budget(a, o) then budget.spend(a, o, slot) end
-  if o.pr == 'b' then campaign.took(o, slot) end
+  if o.priority == 'b' then campaign.took(o, slot) end
   if breaker_awake then breaker.probing(o.id, now) end
-  local token = int(tonumber(o.n or 0) + 1)
-  redis.call('HSET', o.key, 's', 'g', 'n', token, 'sl', int(slot), 'j', jumps)
+  local token = int(tonumber(o.token or 0) + 1)
+  redis.call('HSET', o.key, field.o.state, 'g', field.o.token, token, field.o.slot, int(slot), field.o.jumps, jumps)
   if contacts.concerns(a, o) then contacts.take(a, o, slot, now) end
   redis.call('ZADD', key.in_flight, int(slot + GRANT_LEASE), o.id)
-  redis.call('HSET', o.lane, 'f', o.id)
+  redis.call('HSET', o.lane, field.l.in_flight, o.id)
   if a.probe == 'due' then throttling.set_probe(a, o.id) end
   granted[#granted + 1] = o.id
   granted[#granted + 1] = token

@@ -37,7 +37,7 @@ local function list(most, names)
   while #heads > 0 and #found < most do
     local head = table.remove(heads)
     local o = load_operation(head.id)
-    found[#found + 1] = { head.id, head.account, o and o.k or '', int(head.since), o and o.le or '' }
+    found[#found + 1] = { head.id, head.account, o and o.kind or '', int(head.since), o and o.words or '' }
     local following = held_at(head.account, head.place + 1)
     if following then
       local place = #heads
@@ -50,14 +50,14 @@ end
 
 local function send_again(o, valid_until, validity)
   moves.unhold(o)
-  redis.call('HDEL', o.key, 'at', 'kl')
+  redis.call('HDEL', o.key, field.o.attempts, field.o.lost_workers)
   if valid_until ~= '' then
-    redis.call('HSET', o.key, 'vu', valid_until)
-  elseif o.vu and tonumber(o.vu) <= now then
-    redis.call('HSET', o.key, 'vu', int(now + tonumber(validity)))
+    redis.call('HSET', o.key, field.o.valid_until, valid_until)
+  elseif o.valid_until and tonumber(o.valid_until) <= now then
+    redis.call('HSET', o.key, field.o.valid_until, int(now + tonumber(validity)))
   end
   story.tell(o, now, 'released')
-  redis.call('HSET', o.key, 's', 'w')
+  redis.call('HSET', o.key, field.o.state, 'w')
   lanes.enter(o, true, now)
 end
 
@@ -70,17 +70,17 @@ end
 if verb == 'release' and ARGV[3] ~= '' and tonumber(ARGV[3]) <= now then return { 'past' } end
 local o = load_operation(ARGV[2])
 if not o then return { 'unknown operation' } end
-if o.s ~= 'd' or o.oc ~= 'held' then return { 'not held', o.s == 'd' and o.oc or o.s } end
-if verb == 'release' and o.c and campaign.of(o.c).hold == 'cancelled' then return { 'cancelled', o.c } end
+if o.state ~= 'd' or o.outcome ~= 'held' then return { 'not held', o.state == 'd' and o.outcome or o.state } end
+if verb == 'release' and o.campaign and campaign.of(o.campaign).hold == 'cancelled' then return { 'cancelled', o.campaign } end
 -- The outcome that it leaves becomes a line of its story.
-story.tell(o, tonumber(o.te), 'held', redis.call('HGET', o.key, 'cd') or '', o.le)
+story.tell(o, tonumber(o.settled_at), 'held', redis.call('HGET', o.key, field.o.code) or '', o.words)
 if verb == 'release' then
   send_again(o, ARGV[3], ARGV[4])
 else
   local words = 'dropped by hand after an unknown outcome' .. (ARGV[4] ~= '' and ': ' .. ARGV[4] or '')
   outcomes.finish(o, now, 'cancelled', { code = 'dropped', words = words }, ARGV[3])
 end
-lanes.refresh(o.a, o.f, now)
-local a = load_account(o.a, now, current_epoch())
+lanes.refresh(o.account, o.sender, now)
+local a = load_account(o.account, now, current_epoch())
 if a then reschedule(a, now) end
 return { 'done' }

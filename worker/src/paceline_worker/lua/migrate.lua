@@ -51,7 +51,7 @@ local function mark_set_aside(name)
   for _, sender in ipairs(redis.call('SMEMBERS', key.account(name) .. ':ln')) do
     for _, id in ipairs(redis.call('HVALS', key.lane(name, sender) .. ':h')) do
       number = number + 1
-      redis.call('HSET', key.operation(id), 'hd', '1')
+      redis.call('HSET', key.operation(id), field.o.set_aside, '1')
     end
   end
   redis.call('HSET', key.account(name), 'aside', number)

@@ -7,4 +7,4 @@
 --@include keys.lua
 local c = key.campaign(ARGV[1])
 if redis.call('HDEL', c, 'unsealed') == 0 then return 0 end
-return redis.call('HSETNX', c, 'pg', ARGV[2])
+return redis.call('HSETNX', c, field.c.seal, ARGV[2])

@@ -30,11 +30,11 @@ end
 
 local function lacks_seal(k)
   if redis.call('TYPE', k).ok ~= 'hash' then return nil end
-  local o = fields(k, { 's', 'oc', 'a', 'f', 'k', 'to', 'p', 'rf', 'c', 'g' })
-  if not o.s or o.g or not o.p or (o.s == 'd' and not SENT_AGAIN[o.oc]) then return nil end
-  local common = o.c and fields(key.campaign(o.c), { 'a', 'f' }) or {}
+  local o = fields(k, { field.o.state, field.o.outcome, field.o.account, field.o.sender, field.o.kind, 'to', field.o.payload, field.o.follows, field.o.campaign, field.o.seal })
+  if not o.state or o.seal or not o.payload or (o.state == 'd' and not SENT_AGAIN[o.outcome]) then return nil end
+  local common = o.campaign and fields(key.campaign(o.campaign), { field.c.account, field.c.sender }) or {}
   local id = string.sub(k, #key.operation('') + 1)
-  return { id, o.a or common.a or '', o.f or common.f or '', o.k or '', o.to or '', o.p, o.rf or '', o.c or '' }
+  return { id, o.account or common.account or '', o.sender or common.sender or '', o.kind or '', o.to or '', o.payload, o.follows or '', o.campaign or '' }
 end
 
 if verb == 'look' then return { redis.call('HGET', key.seals, 'key') or '', some_were_written() } end
@@ -57,15 +57,15 @@ end
 if verb == 'campaigns' then
   local found = {}
   for _, name in ipairs(redis.call('SMEMBERS', key.campaigns)) do
-    local c = fields(key.campaign(name), { 'a', 'k', 'p', 'fresh', 'pg' })
-    if c.a and not c.fresh and not c.pg then found[#found + 1] = { name, c.a, c.k or '', c.p or '' } end
+    local c = fields(key.campaign(name), { field.c.account, field.c.kind, field.c.template, 'fresh', field.c.seal })
+    if c.account and not c.fresh and not c.seal then found[#found + 1] = { name, c.account, c.kind or '', c.template or '' } end
   end
   return found
 end
-if verb == 'campaign' then return redis.call('HSET', key.campaign(ARGV[2]), 'pg', ARGV[3]) end
+if verb == 'campaign' then return redis.call('HSET', key.campaign(ARGV[2]), field.c.seal, ARGV[3]) end
 local written = 0
 for i = 2, #ARGV, 2 do
   local k = key.operation(ARGV[i])
-  if redis.call('EXISTS', k) == 1 then written = written + redis.call('HSETNX', k, 'g', ARGV[i + 1]) end
+  if redis.call('EXISTS', k) == 1 then written = written + redis.call('HSETNX', k, field.o.seal, ARGV[i + 1]) end
 end
 return written

@@ -59,7 +59,7 @@ local function defer(a, o, v)
     a.suspended = v.words
     redis.call('HSET', a.key, 'suspended', v.words, 'suspended_at', int(now))
   end
-  if v.verb == 'defer' and v.scope ~= 'operation' then redis.call('HSET', o.key, 'le', v.words) end
+  if v.verb == 'defer' and v.scope ~= 'operation' then redis.call('HSET', o.key, field.o.words, v.words) end
   return 'deferred'
 end
 
@@ -68,22 +68,22 @@ local SETTLES_HELD = { finish = true, step = true, retry = true, defer = true }
 
 -- Whether a verdict still counts. Only the grant's own token may speak, and only while that grant is the operation's last word.
 local function may_settle(o, v)
-  if not o or o.n ~= v.token then return false end
-  if v.verb == 'return' then return o.s == 'g' end
-  if o.s == 's' then return true end
-  if o.s == 'd' then return o.oc == 'held' and SETTLES_HELD[v.verb] and v.outcome ~= 'held' end
-  if o.s ~= 'w' then return false end
-  if o.at and (v.verb == 'finish' or v.verb == 'step') then return true end
+  if not o or o.token ~= v.token then return false end
+  if v.verb == 'return' then return o.state == 'g' end
+  if o.state == 's' then return true end
+  if o.state == 'd' then return o.outcome == 'held' and SETTLES_HELD[v.verb] and v.outcome ~= 'held' end
+  if o.state ~= 'w' then return false end
+  if o.attempts and (v.verb == 'finish' or v.verb == 'step') then return true end
   -- `sl` is the slot of the call whose outcome is looked up, as long as no look-up was granted: a look-up speaks once.
-  return o.ph ~= nil and o.ul == o.sl and SETTLES_HELD[v.verb] == true
+  return o.look_up ~= nil and o.unknown_slot == o.slot and SETTLES_HELD[v.verb] == true
 end
 
 -- One of its calls was answered: its turn is kept, and what was answered is not asked again.
 local function step(a, o, v)
-  redis.call('HSET', o.key, 'rs', v.result)
-  redis.call('HDEL', o.key, 'at', 'uk', 'kl')
-  if o.k == 'group.create' then claim(o, cjson.decode(v.result).group_uuid, retention) end
-  if v.channel and v.channel ~= '' then redis.call('HSET', o.lane, 'ch', v.channel) end
+  redis.call('HSET', o.key, field.o.result, v.result)
+  redis.call('HDEL', o.key, field.o.attempts, field.o.was_unknown, field.o.lost_workers)
+  if o.kind == 'group.create' then claim(o, cjson.decode(v.result).group_uuid, retention) end
+  if v.channel and v.channel ~= '' then redis.call('HSET', o.lane, field.l.channel, v.channel) end
   story.tell(o, now, 'answered', v.code, v.words)
   moves.give_back(o, now, a, false)
   return 'step'
@@ -95,20 +95,20 @@ local RETRY_COST, MOST_RETRIES, LONG_BACK_OFF = 10, 100, 60000000
 
 local function back_off(a, delay)
   local calls = a.taken or 0
-  local budget_left = math.min(MOST_RETRIES, tonumber(a.rb or MOST_RETRIES) + math.max(0, calls - tonumber(a.rb_at or calls) - 1))
-  a.rb_at = calls
+  local budget_left = math.min(MOST_RETRIES, tonumber(a.retry_budget or MOST_RETRIES) + math.max(0, calls - tonumber(a.retry_budget_at or calls) - 1))
+  a.retry_budget_at = calls
   if budget_left >= RETRY_COST then
-    a.rb = budget_left - RETRY_COST
+    a.retry_budget = budget_left - RETRY_COST
   else
-    a.rb = budget_left
+    a.retry_budget = budget_left
     delay = math.max(delay, LONG_BACK_OFF / 2 + now * 7919 % (LONG_BACK_OFF / 2))
   end
-  redis.call('HSET', a.key, 'rb', int(a.rb), 'rb_at', int(a.rb_at))
+  redis.call('HSET', a.key, field.a.retry_budget, int(a.retry_budget), field.a.retry_budget_at, int(a.retry_budget_at))
   return delay
 end
 
 local function wait(o, v)
-  local looks = o.ph and redis.call('HINCRBY', o.key, 'lk', 1) or 0
+  local looks = o.look_up and redis.call('HINCRBY', o.key, field.o.looks, 1) or 0
   if looks >= MOST_LOOKS then
     outcomes.finish(o, now, 'held', { code = 'unknown', words = v.words }, retention)
     return 'held'
@@ -129,19 +129,19 @@ end
 -- It is accepted under its handle, and receipts of it may have come before that was known.
 local function accept(a, o, detail)
   outcomes.finish(o, now, 'accepted', detail, retention)
-  if detail.uuid and detail.uuid ~= '' and some_are_early() then receipt.catch_up(o.a, o.id, detail.uuid, now) end
+  if detail.uuid and detail.uuid ~= '' and some_are_early() then receipt.catch_up(o.account, o.id, detail.uuid, now) end
   return 'accepted'
 end
 
 -- It is absent from a history that was looked at for its freshness. A fresh one is proof once the conversation is read after that; a
 -- stale one is looked at again, later each time, and in the end the conversation decides no more than that it is there.
 local function look_again(o, v)
-  local looks = v.outcome == 'stale' and redis.call('HINCRBY', o.key, 'lk', 1) or 0
+  local looks = v.outcome == 'stale' and redis.call('HINCRBY', o.key, field.o.looks, 1) or 0
   lanes.release(o, now)
   if v.outcome == 'stale' and looks < STALE_LOOKS then
     moves.set_aside(o, now + 2 * grace * 2 ^ looks, v.words)
   else
-    redis.call('HSET', o.key, 'ph', v.outcome == 'fresh' and 'l3' or 'l4')
+    redis.call('HSET', o.key, field.o.look_up, v.outcome == 'fresh' and 'l3' or 'l4')
     moves.set_aside(o, now, v.words)
   end
   return 'lookup'
@@ -163,10 +163,10 @@ local function looked(a, o, v)
     end
   end
   story.tell(o, now, 'looked up', v.code, v.words)
-  if o.ph == 'l1' then
+  if o.look_up == 'l1' then
     lanes.release(o, now)
-    redis.call('HSET', o.key, 'ph', 'l2')
-    moves.set_aside(o, now + 2 * grace * (o.k == 'group.create' and GROUP_PATIENCE or 1), v.words)
+    redis.call('HSET', o.key, field.o.look_up, 'l2')
+    moves.set_aside(o, now + 2 * grace * (o.kind == 'group.create' and GROUP_PATIENCE or 1), v.words)
     return 'lookup'
   elseif v.outcome == 'fresh' or v.outcome == 'stale' then
     return look_again(o, v)
@@ -178,7 +178,7 @@ local function looked(a, o, v)
     return 'dead'
   end
   moves.end_look_up(o)
-  redis.call('HINCRBY', o.key, 'at', 1)
+  redis.call('HINCRBY', o.key, field.o.attempts, 1)
   moves.give_back(o, now, a, false)
   return 'retry'
 end
@@ -186,23 +186,23 @@ end
 -- How long a sender was busy with a call, on average: on a fast account that decides, and a forecast must know it.
 local function note_cycle(a, o, elapsed)
   if elapsed <= 0 or a.base > FAST then return end
-  local before = tonumber(redis.call('HGET', o.lane, 'e') or elapsed + HOP)
-  redis.call('HSET', o.lane, 'e', int(before + (elapsed + HOP - before) / 8))
+  local before = tonumber(redis.call('HGET', o.lane, field.l.call_time) or elapsed + HOP)
+  redis.call('HSET', o.lane, field.l.call_time, int(before + (elapsed + HOP - before) / 8))
 end
 
 local function settle(v)
   local o = load_operation(v.id)
   if not may_settle(o, v) then return 'stale' end
-  local was_calling = o.s == 's' or o.s == 'g'
-  local a = account_of(o.a)
+  local was_calling = o.state == 's' or o.state == 'g'
+  local a = account_of(o.account)
   if not a then return 'stale' end
-  if o.sl then
+  if o.slot then
     local elapsed = tonumber(v.elapsed or 0)
     -- Of a call without an answer nobody knows when it arrived.
     if elapsed > 0 and v.health == 'good' and bucket.measures(a) then
-      bucket.answer(a, tonumber(o.sl), elapsed)
+      bucket.answer(a, tonumber(o.slot), elapsed)
     else
-      bucket.push(a, tonumber(o.sl), elapsed)
+      bucket.push(a, tonumber(o.slot), elapsed)
     end
     note_cycle(a, o, tonumber(v.elapsed or 0))
   end
@@ -213,11 +213,11 @@ local function settle(v)
   elseif breaker_awake then
     breaker.not_probed(o.id, now)
   end
-  if o.s == 'w' then
+  if o.state == 'w' then
     lanes.withdraw(o)
     moves.end_look_up(o)
   end
-  if o.s == 'd' and v.verb ~= 'finish' then moves.unhold(o) end
+  if o.state == 'd' and v.verb ~= 'finish' then moves.unhold(o) end
   local result
   if v.verb == 'finish' then
     local detail = { code = v.code, uuid = v.uuid, words = v.words, result = v.result }
@@ -245,8 +245,8 @@ local function settle(v)
     throttling.set_probe(a, answered and '' or 'due')
   end
   if opened then throttling.want_probe(a) end
-  local lane_ready = lanes.refresh(o.a, o.f, now, was_calling)
-  if lane_ready == 't' or not ready[o.a] then ready[o.a] = lane_ready end
+  local lane_ready = lanes.refresh(o.account, o.sender, now, was_calling)
+  if lane_ready == 't' or not ready[o.account] then ready[o.account] = lane_ready end
   return result
 end
 

@@ -20,6 +20,7 @@ from paceline_worker.receipts.server import serving
 from paceline_worker.receipts.state import ReceiptState
 from paceline_worker.receipts.words import Words, read_words
 from paceline_worker.telemetry import logs
+from paceline_worker.telemetry.health import Health, state_answers
 from paceline_worker.telemetry.serving import origin
 
 log = structlog.get_logger(__name__)
@@ -58,7 +59,10 @@ async def _serve(settings: Settings) -> None:
     state = ReceiptState(settings.state_url, settings.namespace)
     intake = Intake(state, metrics, words=_words(settings))
     try:
-        async with serving(intake, metrics, registry, settings.receipts_port, settings.receipts_address):
+        health = Health(ready=[state_answers(settings)])
+        async with serving(
+            intake, metrics, registry, health, port=settings.receipts_port, address=settings.receipts_address
+        ):
             log.info("receipts", address=f"{origin(settings.receipts_address, settings.receipts_port)}{PATH}")
             await _until_told(intake)
     finally:
@@ -89,7 +93,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m paceline_worker.receipts",
         description="Take the provider's receipts of messages (sent, received, read) at POST /receipts/ACCOUNT/TOKEN, and show the"
-        " receiver's own /metrics and /-/healthy. As many receivers as wanted may run.",
+        " receiver's own /metrics, /healthz and /readyz. As many receivers as wanted may run.",
         epilog="Everything else is read from the environment: PACELINE_STATE_URL (or PACELINE_BROKER_URL), PACELINE_LOG_FORMAT."
         " `paceline receipts url` makes the address of an account.",
     )

@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from paceline.inbox.record import microseconds
 from paceline.recipients.numbers import is_phone_number
 from paceline.status.receipt import ReceiptStatus
+from paceline.times import microseconds
 from paceline_worker.provider.answers import handle
 
 # Short names, and full ones of both channels (docs/provider.md, 3.2 and 3.3). `whatsapp.message.sent` is no receipt: it tells of

@@ -15,6 +15,7 @@ from paceline_worker.receipts.address import PATH
 from paceline_worker.receipts.connections import Connections
 from paceline_worker.receipts.intake import Intake
 from paceline_worker.receipts.metrics import ReceiptMetrics, Result
+from paceline_worker.telemetry.health import FORMER, LIVE, METRICS, READY, Health, answer
 from paceline_worker.telemetry.serving import listener
 
 log = structlog.get_logger(__name__)
@@ -26,7 +27,6 @@ _KEEPALIVE_S: Final = 60.0
 _SHUTDOWN_S: Final = 5.0
 # How long the rest of a refused body is taken, so that the sender can read why.
 _LINGERING_S: Final = 2.0
-_HEALTHY: Final = "/-/healthy"
 _ANSWERS: Final = {
     Result.FORBIDDEN: (404, "not found"),
     Result.MALFORMED: (400, "not a receipt"),
@@ -37,7 +37,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 @asynccontextmanager
 async def serving(
-    intake: Intake, metrics: ReceiptMetrics, registry: CollectorRegistry, port: int, address: str
+    intake: Intake, metrics: ReceiptMetrics, registry: CollectorRegistry, health: Health, *, port: int, address: str
 ) -> AsyncIterator[None]:
     """Serve for as long as the context lasts; at its end requests that are under way are answered.
 
@@ -45,6 +45,7 @@ async def serving(
         intake: takes receipts.
         metrics: counts requests.
         registry: what ``/metrics`` shows.
+        health: answers the probes.
         port: TCP port.
         address: interface.
 
@@ -56,8 +57,8 @@ async def serving(
     app.add_routes(
         [
             web.post(f"{PATH}/{{account}}/{{token}}", _receipts(intake, metrics)),
-            web.get(_HEALTHY, _healthy),
-            web.get("/metrics", _metrics(registry)),
+            *(web.get(path, _probed(health)) for path in (LIVE, READY, FORMER)),
+            web.get(METRICS, _metrics(registry)),
         ]
     )
     # aiohttp's logs hold paths (tokens are in them) and what was sent instead of HTTP.
@@ -116,8 +117,13 @@ async def _result(intake: Intake, request: web.Request) -> Result:
     return await intake.take(account, digest, body)
 
 
-async def _healthy(_: web.Request) -> web.StreamResponse:
-    return web.Response(text="ok\n")
+def _probed(health: Health) -> Handler:
+    async def probe(request: web.Request) -> web.StreamResponse:
+        # The check of state blocks; a loop that does not turn answers no probe.
+        status, words = await asyncio.to_thread(answer, health, request.path)
+        return web.Response(text=f"{words}\n", status=int(status[:3]))
+
+    return probe
 
 
 def _metrics(registry: CollectorRegistry) -> Handler:

@@ -10,11 +10,11 @@ from redis.exceptions import RedisError
 
 from paceline import names
 from paceline.errors import StateUnavailable, UnknownAccount
-from paceline.inbox.record import instant
 from paceline.recipients.numbers import forms_of
 from paceline.state import ANSWER_TIMEOUT_S, translated
 from paceline.state.scripts import Script
 from paceline.status.receipt import RECEIPT_STATUSES, ReceiptStatus
+from paceline.times import instant
 from paceline_worker.receipts.reading import Told, Wrote
 from paceline_worker.receipts.words import Change
 from paceline_worker.state.connection import aconnect

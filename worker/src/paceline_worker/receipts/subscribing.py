@@ -110,10 +110,10 @@ class Caller:
             if slot.taken:
                 await self._sleep(slot.wait_s)
                 return
-            found = State(self._client).account(self._account)
-            if found is None:
+            picture = State(self._client).account(self._account)
+            if picture is None:
                 raise UnknownAccount(f"no account named {self._account!r}")
-            if why := found["account"].get("suspended"):
+            if why := picture.account.suspended:
                 raise SubscriptionError(f"account {self._account!r} is suspended: {why}")
             await self._sleep(min(max(slot.wait_s, _SHORTEST_WAIT_S), _LONGEST_WAIT_S))
 

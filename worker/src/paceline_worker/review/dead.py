@@ -10,12 +10,11 @@ from typing import Any, Final
 import redis
 
 from paceline.errors import InvalidOperation, NotFound, UnknownAccount
-from paceline.inbox.record import instant, microseconds
 from paceline.operations import DEFAULT_VALIDITY
 from paceline.state import translated
 from paceline.state.scripts import Script
-from paceline.status.view import STATES
-from paceline.times import utc
+from paceline.state.snapshots import WHERE
+from paceline.times import instant, microseconds, utc
 
 # More than anybody reads; a program that wants them all reads the stream of outcomes.
 MOST_LISTED: Final = 100_000
@@ -304,7 +303,7 @@ def _reason(why: str, more: str) -> str:
         case "unknown operation":
             return _UNKNOWN
         case "no dead letter":
-            return f"it is {STATES.get(more, more)}, and no dead letter"
+            return f"it is {WHERE.get(more, more)}, and no dead letter"
         case "died again":
             return "it was replayed and died again meanwhile"
         case "account removed":

@@ -130,7 +130,7 @@ class Forgetting:
                 return
 
     def _in_inbox(self) -> int:
-        records = int(self._state.fleet().get("inbox", 0))
+        records = self._state.fleet().inbox
         pages = range(0, records + 1, _INBOX)
         return sum(
             int(self._script.run(self._client, "inbox", self._digits, start, start + _INBOX - 1)) for start in pages

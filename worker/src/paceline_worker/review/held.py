@@ -8,12 +8,11 @@ from typing import Any, Final
 import redis
 
 from paceline.errors import InvalidOperation, NotFound, Refusal, UnknownAccount
-from paceline.inbox.record import instant, microseconds
 from paceline.operations import DEFAULT_VALIDITY
 from paceline.state import translated
 from paceline.state.scripts import Script
-from paceline.status.view import STATES
-from paceline.times import utc
+from paceline.state.snapshots import WHERE
+from paceline.times import instant, microseconds, utc
 
 # More than a person reads, and a moment of the server's time.
 MOST_LISTED: Final = 1000
@@ -148,7 +147,7 @@ class Held:
         if reply[0] == "unknown operation":
             raise NotFound(f"no operation {op_id!r}: never accepted, or deleted after its retention time")
         if reply[0] == "not held":
-            raise NotHeld(f"operation {op_id!r} is not held: it is {STATES.get(reply[1], reply[1])}")
+            raise NotHeld(f"operation {op_id!r} is not held: it is {WHERE.get(reply[1], reply[1])}")
         if reply[0] == "cancelled":
             raise CampaignCancelled(f"operation {op_id!r}: its campaign {reply[1]!r} was cancelled; drop it instead")
 

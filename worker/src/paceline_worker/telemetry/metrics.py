@@ -1,7 +1,6 @@
 """What a worker counts and measures, declared once; `gauges` has the rest. One process, one registry: its pool is threads."""
 
 import threading
-from collections.abc import Callable
 from typing import Final
 
 import prometheus_client
@@ -11,7 +10,6 @@ from paceline.literals import OUTCOMES
 from paceline.version import VERSION
 from paceline_worker.broker.refusals import REASONS
 from paceline_worker.integrity import seals
-from paceline_worker.telemetry import scraped
 from paceline_worker.telemetry.effort import Effort
 
 # Labels stay bounded: accounts beyond this many share one series.
@@ -138,6 +136,11 @@ class Metrics:
             "Whether this worker can connect to the provider (1); while it cannot (0) it takes no operations on.",
             registry=registry,
         )
+        self.state_answers = Gauge(
+            "paceline_worker_state_answers",
+            "Whether the state server answered this worker last (1); while the server is silent (0) nothing is granted.",
+            registry=registry,
+        )
         Info("paceline_build", "The release this worker runs.", registry=registry).info({"version": VERSION})
         self.effort = Effort()
 
@@ -214,20 +217,3 @@ class Metrics:
         # A series that is born with its first event does not show it as an increase; of this one the first matters.
         self._deferrals.labels(name, "throttled")
         return name
-
-
-def serve(registry: CollectorRegistry, port: int, address: str) -> Callable[[], None]:
-    """Serve ``/metrics``.
-
-    Args:
-        registry: what to show.
-        port: TCP port.
-        address: interface.
-
-    Returns:
-        A function that stops it.
-
-    Raises:
-        OSError: the port is taken.
-    """
-    return scraped.serve(prometheus_client.make_wsgi_app(registry), port, address, "paceline-metrics")

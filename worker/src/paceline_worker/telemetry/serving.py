@@ -6,9 +6,8 @@ import threading
 from typing import TYPE_CHECKING, Final
 
 import structlog
-from prometheus_client import CollectorRegistry
 
-from paceline_worker.telemetry import metrics
+from paceline_worker.telemetry import scraped
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,17 +37,17 @@ def listener(address: str, port: int) -> socket.socket:
 
 
 class MetricsEndpoint:
-    """A worker's ``/metrics``. While it cannot be served the worker runs on, says why, and tries again.
+    """A worker's ``/metrics`` and its answers to probes. While it cannot be served the worker runs on, says why, and tries again.
 
     Args:
-        registry: what to show.
+        app: what answers.
         port: TCP port.
         address: interface.
         again_s: seconds between attempts.
     """
 
-    def __init__(self, registry: CollectorRegistry, port: int, address: str, *, again_s: float = _AGAIN_S) -> None:
-        self._registry = registry
+    def __init__(self, app: scraped.App, port: int, address: str, *, again_s: float = _AGAIN_S) -> None:
+        self._app = app
         self._port = port
         self._address = address
         self._again_s = again_s
@@ -76,7 +75,7 @@ class MetricsEndpoint:
             self._stop()
 
     def _serve(self) -> None:
-        self._stop = metrics.serve(self._registry, self._port, self._address)
+        self._stop = scraped.serve(self._app, self._port, self._address, "paceline-metrics")
         self.at = f"{origin(self._address, self._port)}/metrics"
         log.info("metrics", address=self.at)
 

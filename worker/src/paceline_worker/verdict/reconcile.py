@@ -13,10 +13,11 @@ from datetime import datetime, timedelta
 from random import Random
 from typing import Any, Final
 
-from paceline.inbox.record import compact, instant
+from paceline.inbox.record import compact
 from paceline.kinds import KINDS
 from paceline.operations.groups import PARTICIPANTS_A_CALL
 from paceline.operations.requests import ProviderRequest, Work
+from paceline.times import instant
 from paceline_worker.provider.answers import Answer, Meaning, handle
 from paceline_worker.verdict.policy import Verdict, retry_delay
 

@@ -3,7 +3,7 @@
 import sys
 import time
 from collections.abc import Callable
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import typer
 
@@ -211,10 +211,10 @@ def delete(
         Campaign(name, state).delete()
         remember("campaign delete", account=account, on=name)
         until = time.monotonic() + wait
-        while (fields := state.campaign(name)) and time.monotonic() < until:
+        while (campaign := state.campaign(name)) and time.monotonic() < until:
             time.sleep(_LOOK_S)
-    if fields:
-        left = counted(_left(progress_of(name, fields)), "operation")
+    if campaign:
+        left = counted(_left(progress_of(name, campaign)), "operation")
         raise NotDeletedError(
             f"campaign {name!r} is being deleted by the workers, with {left} left; nothing of it is sent"
         )
@@ -225,7 +225,8 @@ def delete(
 
 
 def _account_of(state: State, name: str) -> str:
-    return state.campaign(name).get("a", "")
+    campaign = state.campaign(name)
+    return campaign.account if campaign else ""
 
 
 def _ask(seen: Progress) -> None:
@@ -242,19 +243,19 @@ def _check(why: str) -> None:
 
 
 def _tell(state: State, name: str, *, json_output: bool, sentence: Callable[[Progress], str]) -> None:
-    found = campaign_status.found(state, name)
+    picture = campaign_status.read(state, name)
     if json_output:
-        say_json(campaign_status.described(name, found))
+        say_json(campaign_status.described(name, picture))
     else:
-        say(sentence(progress_of(name, found["campaign"])))
+        say(sentence(progress_of(name, picture.campaign)))
 
 
 def _tell_ahead(state: State, name: str, *, json_output: bool, verb: str) -> None:
     """Say what is expected of it now."""
-    found: dict[str, Any] = campaign_status.found(state, name)
-    seen = expect(state, name, found)
+    picture = campaign_status.read(state, name)
+    seen = expect(state, name, picture)
     if json_output:
-        say_json(campaign_status.described(name, found))
+        say_json(campaign_status.described(name, picture))
     else:
         say(f"Campaign {name} {verb}; {in_words(seen.forecast)}.")
     warn_of_late(name, seen, f"`paceline campaign change {name} --valid-until TIME`")

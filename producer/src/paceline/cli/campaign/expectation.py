@@ -1,16 +1,15 @@
 """When a campaign is expected to leave, in words, and whether that is in time."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from paceline.campaigns.plan import plan_rest
 from paceline.cli.errors import complain
 from paceline.cli.render import counted, local
 from paceline.forecast.outlook import Forecast, forecast_of
-from paceline.inbox.record import instant
 from paceline.state.calls import State
+from paceline.state.pictures import CampaignPicture
+from paceline.times import instant
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,19 +27,19 @@ class Expectation:
     valid_until: datetime
 
 
-def expect(state: State, name: str, found: Mapping[str, Any]) -> Expectation:
+def expect(state: State, name: str, picture: CampaignPicture) -> Expectation:
     """Look ahead.
 
     Args:
         state: where it lives; only asked.
         name: the campaign.
-        found: look.lua's ``campaign`` reply.
+        picture: the campaign with all that waits beside it.
     """
-    forecast, late = forecast_of(name, found), 0
+    forecast, late = forecast_of(name, picture), 0
     if forecast.ends_at:
-        plan = plan_rest(state, name, found)
+        plan = plan_rest(state, name, picture)
         late = plan.recipients - plan.in_time
-    return Expectation(forecast, late, instant(found["campaign"]["vu"]))
+    return Expectation(forecast, late, instant(picture.campaign.valid_until_us))
 
 
 def when(forecast: Forecast) -> str | None:

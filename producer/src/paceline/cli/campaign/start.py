@@ -224,9 +224,9 @@ def _look_ahead(outbox: Outbox, campaign: Campaign) -> _Ahead | None:
     """None when nothing was written, or state went away after the upload, which is complete."""
     if campaign.report and campaign.report.written:
         with suppress(StateUnavailable, NotFound):
-            found = campaign_status.found(outbox.state, campaign.name)
-            received = progress_of(campaign.name, found["campaign"]).received
-            return _Ahead(expect(outbox.state, campaign.name, found), received > campaign.report.written)
+            picture = campaign_status.read(outbox.state, campaign.name)
+            received = progress_of(campaign.name, picture.campaign).received
+            return _Ahead(expect(outbox.state, campaign.name, picture), received > campaign.report.written)
     return None
 
 

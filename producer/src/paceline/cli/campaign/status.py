@@ -1,5 +1,4 @@
 import time
-from collections.abc import Mapping
 from typing import Annotated, Any, Final
 
 import typer
@@ -13,8 +12,10 @@ from paceline.cli.options import Json, opened_state
 from paceline.cli.render import console, details, iso, listing, local, say, say_json
 from paceline.errors import NotFound
 from paceline.forecast.outlook import forecast_of
-from paceline.inbox.record import instant
 from paceline.state.calls import State
+from paceline.state.campaigns import CampaignSnapshot
+from paceline.state.pictures import CampaignPicture
+from paceline.times import instant
 
 # Often enough to look alive, seldom enough to cost nothing.
 _WATCH_S: Final = 0.5
@@ -40,9 +41,9 @@ def status(
         if watch:
             _watch(state, name, json_output=json_output)
         elif json_output:
-            say_json(described(name, found(state, name)))
+            say_json(described(name, read(state, name)))
         else:
-            console().print(_facts(name, found(state, name)))
+            console().print(_facts(name, read(state, name)))
 
 
 def list_(*, json_output: Json = False) -> None:
@@ -51,47 +52,47 @@ def list_(*, json_output: Json = False) -> None:
     JSON: a list of what `campaign status --json` prints, without the forecast.
     """
     with opened_state() as state:
-        campaigns = {name: fields for name in state.campaigns() if (fields := state.campaign(name))}
+        campaigns = {name: campaign for name in state.campaigns() if (campaign := state.campaign(name))}
     if json_output:
-        say_json([_fields(name, fields) for name, fields in campaigns.items()])
+        say_json([_numbers(name, campaign) for name, campaign in campaigns.items()])
         return
     if not campaigns:
         say("No campaigns.")
         return
     headers = ("campaign", "account", "state", "total", "settled", "remaining", "created")
     rows = []
-    for name, fields in campaigns.items():
-        seen = progress_of(name, fields)
-        created = local(instant(fields["created"]))
+    for name, campaign in campaigns.items():
+        seen = progress_of(name, campaign)
+        created = local(instant(campaign.created_at_us))
         word = "unapproved" if seen.approval == "needed" and seen.state == "paused" else seen.state
-        rows.append((name, fields["a"], word, seen.total, seen.settled, seen.remaining, created))
+        rows.append((name, campaign.account, word, seen.total, seen.settled, seen.remaining, created))
     console().print(listing(headers, rows))
 
 
-def found(state: State, name: str) -> dict[str, Any]:
+def read(state: State, name: str) -> CampaignPicture:
     """A campaign with its account and lanes.
 
     Raises:
         NotFound: there is none.
     """
-    seen = state.campaign_outlook(name)
-    if seen is None:
+    picture = state.campaign_picture(name)
+    if picture is None:
         raise NotFound(f"no campaign named {name!r}")
-    return seen
+    return picture
 
 
-def described(name: str, seen: Mapping[str, Any]) -> dict[str, Any]:
+def described(name: str, picture: CampaignPicture) -> dict[str, Any]:
     """The document of ``campaign status --json``.
 
     Args:
         name: the campaign.
-        seen: from `found`.
+        picture: from `read`.
     """
-    return _fields(name, seen["campaign"]) | {"forecast": forecast_of(name, seen).as_json()}
+    return _numbers(name, picture.campaign) | {"forecast": forecast_of(name, picture).as_json()}
 
 
-def _fields(name: str, fields: Mapping[str, str]) -> dict[str, Any]:
-    seen = progress_of(name, fields)
+def _numbers(name: str, campaign: CampaignSnapshot) -> dict[str, Any]:
+    seen = progress_of(name, campaign)
     return {
         "name": name,
         "state": seen.state,
@@ -99,15 +100,15 @@ def _fields(name: str, fields: Mapping[str, str]) -> dict[str, Any]:
         "approval": seen.approval,
         "approved_by": seen.approved_by,
         "approved_at": iso(seen.approved_at),
-        "account": fields["a"],
-        "sender": fields["f"],
-        "created_at": iso(instant(fields["created"])),
+        "account": campaign.account,
+        "sender": campaign.sender,
+        "created_at": iso(instant(campaign.created_at_us)),
         "completed_at": iso(seen.completed_at),
-        "valid_until": iso(instant(fields["vu"])),
-        "weight": int(fields.get("weight") or 1),
-        "rate": fields.get("rate") or None,
-        "window": fields.get("window") or None,
-        "auto_pause": _auto_pause(fields),
+        "valid_until": iso(instant(campaign.valid_until_us)),
+        "weight": campaign.weight,
+        "rate": campaign.rate or None,
+        "window": campaign.window or None,
+        "auto_pause": _auto_pause(campaign),
         "uploaded": seen.uploaded,
         "complete": seen.complete,
         "total": seen.total,
@@ -117,7 +118,7 @@ def _fields(name: str, fields: Mapping[str, str]) -> dict[str, Any]:
         "duplicates": seen.duplicates,
         "refused": seen.refused,
         "in_inbox": seen.in_inbox,
-        "invalid": int(fields.get("invalid", 0)),
+        "invalid": campaign.invalid,
         "outcomes": dict(seen.outcomes),
         "receipts": {
             "sent": seen.sent,
@@ -128,8 +129,8 @@ def _fields(name: str, fields: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
-def _auto_pause(fields: Mapping[str, str]) -> int:
-    return int(fields.get("auto_pause", DEFAULT_AUTO_PAUSE))
+def _auto_pause(campaign: CampaignSnapshot) -> int:
+    return DEFAULT_AUTO_PAUSE if campaign.auto_pause is None else campaign.auto_pause
 
 
 def _share(seen: Progress) -> str:
@@ -148,9 +149,9 @@ def _approval(seen: Progress) -> str | None:
     return f"by {seen.approved_by}, {local(seen.approved_at)}" if seen.approved_at else None
 
 
-def _facts(name: str, found: Mapping[str, Any]) -> Any:
-    fields = found["campaign"]
-    seen, forecast = progress_of(name, fields), forecast_of(name, found)
+def _facts(name: str, picture: CampaignPicture) -> Any:
+    campaign, auto_pause = picture.campaign, _auto_pause(picture.campaign)
+    seen, forecast = progress_of(name, campaign), forecast_of(name, picture)
     waits = bool(forecast.remaining) and not seen.hold
     return details(
         [
@@ -158,14 +159,14 @@ def _facts(name: str, found: Mapping[str, Any]) -> Any:
             ("state", seen.state),
             ("why", seen.why if seen.hold else None),
             ("approved", _approval(seen)),
-            ("account", fields["a"]),
-            ("from", fields["f"]),
-            ("window", fields.get("window") or None),
-            ("rate", fields.get("rate") or None),
-            ("weight", int(fields.get("weight") or 1)),
-            ("auto-pause", f"above {_auto_pause(fields)} % rejected" if _auto_pause(fields) else "never"),
-            ("created", local(instant(fields["created"]))),
-            ("valid until", local(instant(fields["vu"]))),
+            ("account", campaign.account),
+            ("from", campaign.sender),
+            ("window", campaign.window or None),
+            ("rate", campaign.rate or None),
+            ("weight", campaign.weight),
+            ("auto-pause", f"above {auto_pause} % rejected" if auto_pause else "never"),
+            ("created", local(instant(campaign.created_at_us))),
+            ("valid until", local(instant(campaign.valid_until_us))),
             ("completed", local(seen.completed_at) if seen.completed_at else None),
             ("settled", _share(seen)),
             *((f"  {outcome}", number) for outcome, number in seen.outcomes.items() if number),
@@ -176,7 +177,7 @@ def _facts(name: str, found: Mapping[str, Any]) -> Any:
             ("to be accepted", seen.in_inbox or None),
             ("duplicates", seen.duplicates or None),
             ("refused", seen.refused or None),
-            ("left out", int(fields.get("invalid", 0)) or None),
+            ("left out", campaign.invalid or None),
             ("expected", (when(forecast) or "not to leave") if waits else None),
             ("because", forecast.why if waits else None),
         ]
@@ -186,17 +187,17 @@ def _facts(name: str, found: Mapping[str, Any]) -> Any:
 def _watch(state: State, name: str, *, json_output: bool) -> None:
     screen = console()
     if screen.is_terminal and not json_output:
-        now = found(state, name)
+        now = read(state, name)
         with Live(_facts(name, now), console=screen, auto_refresh=False) as live:
-            while not progress_of(name, now["campaign"]).complete:
+            while not progress_of(name, now.campaign).complete:
                 time.sleep(_WATCH_S)
-                now = found(state, name)
+                now = read(state, name)
                 live.update(_facts(name, now), refresh=True)
         return
     last = None
     while True:
-        now = found(state, name)
-        seen = progress_of(name, now["campaign"])
+        now = read(state, name)
+        seen = progress_of(name, now.campaign)
         if seen != last:
             if json_output:
                 say_json(described(name, now))

@@ -145,13 +145,16 @@ def _asked(
         float | None,
         typer.Option("--until-settled", metavar="SECONDS", min=0, help="Wait until it has its outcome, and show that."),
     ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the id and nothing else.")] = False,
     json_output: Json = False,
 ) -> Asked:
     """The options behind `Asked`."""
     for option, seconds in (("--wait", wait), ("--until-settled", until_settled)):
         if seconds is not None and math.isnan(seconds):
             raise InvalidOperation(f"{option}: is not a number of seconds")
-    return Asked(wait, until_settled, json_output)
+    if quiet and (json_output or until_settled is not None):
+        raise InvalidOperation("--quiet: prints the id only; leave out --json and --until-settled")
+    return Asked(wait, until_settled, json_output, quiet)
 
 
 def _parameters(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:

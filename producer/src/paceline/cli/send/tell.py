@@ -39,11 +39,13 @@ class Asked:
         wait: seconds to wait until a worker has accepted it; None does not wait.
         until_settled: seconds to wait until it has its outcome; None does not wait.
         as_json: one JSON document instead of sentences.
+        is_quiet: the id of the operation instead of sentences.
     """
 
     wait: float | None
     until_settled: float | None
     as_json: bool
+    is_quiet: bool = False
 
 
 def tell(outbox: Outbox, receipt: Ticket, asked: Asked) -> None:
@@ -60,7 +62,7 @@ def tell(outbox: Outbox, receipt: Ticket, asked: Asked) -> None:
         NotSettledError: it has no outcome in time.
         NotAcceptedError: its outcome is not ``accepted``.
     """
-    telling = _Telling(receipt, as_json=asked.as_json)
+    telling = _Telling(receipt, as_json=asked.as_json, is_quiet=asked.is_quiet)
     try:
         telling.acceptance(asked.wait)
         if asked.until_settled is not None:
@@ -81,10 +83,12 @@ def pauses() -> Iterator[float]:
 class _Telling:
     """Sentences as they come true; for JSON, the document that holds what is known so far."""
 
-    def __init__(self, receipt: Ticket, *, as_json: bool) -> None:
+    def __init__(self, receipt: Ticket, *, as_json: bool, is_quiet: bool) -> None:
         self.document: dict[str, Any] = {"id": receipt.id, "result": "written", "expected_at": None, "reason": None}
         self._receipt = receipt
         self._as_json = as_json
+        self._is_quiet = is_quiet
+        self._id = receipt.id
 
     def acceptance(self, wait: float | None) -> None:
         """Say that it is written, or what a worker made of it within so many seconds."""
@@ -94,7 +98,7 @@ class _Telling:
                 sentence = self._answer(wait)
         finally:
             if not self._as_json and self.document["result"] != "refused":
-                say(sentence)
+                say(self._id if self._is_quiet else sentence)
                 sys.stdout.flush()  # what follows may take long, and be interrupted
 
     def outcome(self, outbox: Outbox, timeout: float) -> None:
@@ -108,6 +112,8 @@ class _Telling:
     def _answer(self, wait: float) -> str:
         answer = self._receipt.wait(wait)
         self.document["result"] = _RESULTS[type(answer)]
+        if isinstance(answer, Duplicate):
+            self._id = answer.id
         match answer:
             case Queued(op_id, at):
                 self.document["expected_at"] = iso(at)

@@ -16,7 +16,7 @@ def audit(*, json_output: Json = False) -> None:
     JSON: a list of account, received, refused, inbox, waiting, in_flight, outcomes (by name), unaccounted.
     """
     with opened_state() as state:
-        balances = [balance_of(found) for name in state.accounts() if (found := state.account(name))]
+        balances = [balance_of(picture) for name in state.accounts() if (picture := state.account(name))]
     if json_output:
         say_json([balance.as_json() for balance in balances])
     elif balances:

@@ -1,17 +1,16 @@
-from collections.abc import Mapping
-from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from paceline.cli.options import Json, opened_state
-from paceline.cli.render import counted, expected, iso, say, say_json
+from paceline.cli.render import counted, expected, say, say_json
 from paceline.cli.show.show import show_status
 from paceline.errors import NotFound
-from paceline.forecast.outlook import expected_departure
-from paceline.inbox.record import instant
 from paceline.state.calls import State
+from paceline.state.pictures import OperationPicture
+from paceline.status.explanation import explained
 from paceline.status.view import Status, status_of
+from paceline.times import instant
 
 Id = Annotated[str, typer.Argument(metavar="ID", help="The operation, as `paceline send` printed it.")]
 
@@ -25,12 +24,12 @@ def status(op_id: Id, *, json_output: Json = False) -> None:
     (status: sent, not_sent, received or read; sent_at, not_sent_at, received_at, read_at; null when none came).
     """
     with opened_state() as state:
-        found = _found(state, op_id)
-    seen = status_of(found)
+        picture = _read(state, op_id)
+    seen = status_of(picture)
     if json_output:
         say_json(seen.as_json())
     else:
-        show_status(seen, _expected(seen, _now(found)))
+        show_status(seen, _expected(seen, picture))
 
 
 def explain(op_id: Id, *, json_output: Json = False) -> None:
@@ -40,50 +39,34 @@ def explain(op_id: Id, *, json_output: Json = False) -> None:
     unreachable (workers that cannot reach the provider).
     """
     with opened_state() as state:
-        found = _found(state, op_id)
+        picture = _read(state, op_id)
         fleet = state.fleet()
-    workers, unreachable = int(fleet.get("workers", 0)), int(fleet.get("unreachable", 0))
-    seen = status_of(found)
+    workers, unreachable = fleet.workers, fleet.unreachable
+    seen = status_of(picture)
     if json_output:
-        leaves = expected_departure(found) if found.get("position") is not None else None
-        say_json(
-            {
-                "id": seen.id,
-                "state": seen.state,
-                "why": seen.why,
-                "expected_at": iso(seen.expected_at),
-                "account": seen.account,
-                "ahead": leaves.ahead if leaves else None,
-                "workers": workers,
-                "unreachable": unreachable,
-            }
-        )
-        return
+        return say_json(explained(picture, fleet))
     say(f"{seen.id} is {seen.state}: {seen.why}.")
-    if when := _expected(seen, _now(found)):
+    if when := _expected(seen, picture):
         say(f"Expected to leave {when}.")
     if seen.settled_at:
-        return
+        return None
     if unreachable:
         who = "No worker" if not workers else counted(unreachable, "worker") + " of the fleet"
         verb = "can" if not workers else "cannot"
-        say(f"{who} {verb} reach the provider ({fleet.get('unreachable_why')}); each tries again by itself.")
+        say(f"{who} {verb} reach the provider ({fleet.unreachable_why}); each tries again by itself.")
     elif not workers:
         say("No worker is alive, so nothing leaves until one is started.")
+    return None
 
 
-def _found(state: State, op_id: str) -> dict[str, Any]:
-    found = state.operation(op_id)
-    if found is not None:
-        return found
-    waiting = int(state.fleet().get("inbox", 0))
+def _read(state: State, op_id: str) -> OperationPicture:
+    picture = state.operation(op_id)
+    if picture is not None:
+        return picture
+    waiting = state.fleet().inbox
     hint = f" ({counted(waiting, 'record')} not accepted by a worker so far)" if waiting else ""
     raise NotFound(f"no operation {op_id!r}: never accepted, or deleted after its retention time{hint}")
 
 
-def _now(found: Mapping[str, Any]) -> datetime:
-    return instant(found["operation"]["now"])
-
-
-def _expected(seen: Status, now: datetime) -> str | None:
-    return expected(seen.expected_at, now) if seen.expected_at else None
+def _expected(seen: Status, picture: OperationPicture) -> str | None:
+    return expected(seen.expected_at, instant(picture.operation.now_us)) if seen.expected_at else None

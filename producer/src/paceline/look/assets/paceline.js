@@ -69,7 +69,12 @@
       });
     });
     events.addEventListener("ended", () => location.reload());
-    events.addEventListener("error", () => say(events.readyState === EventSource.CLOSED ? "Not live: reload the page" : "Reconnecting", true));
+    events.addEventListener("error", async () => {
+      const over = events.readyState === EventSource.CLOSED;
+      say(over ? "Not live: reload the page" : "Reconnecting", true);
+      // Whose session has ended is led to the form that opens the next one.
+      if (over && (await fetch(location.href, { redirect: "manual" })).type === "opaqueredirect") location.reload();
+    });
   };
 
   document.addEventListener("change", (event) => {

@@ -1,5 +1,6 @@
 """Accounts: what each may send, what it uses, why it does not; suspend and resume."""
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -30,7 +31,7 @@ async def listing(view: View) -> Mapping[str, Any]:
         names = [name for name in names if name in troubled]
     matching = [name for name in names if wanted.lower() in name.lower()]
     first = view.number("from", 0, max(0, len(matching) - 1), 0) // PER_PAGE * PER_PAGE
-    shown = [await _read(view, name) for name in matching[first : first + PER_PAGE]]
+    shown = await asyncio.gather(*(_read(view, name) for name in matching[first : first + PER_PAGE]))
     return {
         "accounts": [account for account in shown if account],
         "used": census.used if census else {},
@@ -64,7 +65,7 @@ async def suspend(view: View) -> Response:
     if len(reason) > _LONGEST_REASON:
         raise InvalidOperation(f"reason: has more than {_LONGEST_REASON} characters")
     await view.desk.in_thread(view.desk.accounts.suspend, account.name, reason)
-    note(view.viewer, "account suspend", account.name)
+    await note(view, "accounts suspend", account.name, account=account.name, why=reason)
     return done(view, f"/accounts/{account.name}", "suspended")
 
 
@@ -73,13 +74,13 @@ async def resume(view: View) -> Response:
     """End a suspension or a throttling pause."""
     account = await _visible(view, view.path["name"])
     await view.desk.in_thread(view.desk.accounts.resume, account.name)
-    note(view.viewer, "account resume", account.name)
+    await note(view, "accounts resume", account.name, account=account.name)
     return done(view, f"/accounts/{account.name}", "account-resumed")
 
 
 async def _read(view: View, name: str) -> AccountView | None:
-    found = await view.desk.outbox.state.ask(questions.account(name))
-    return account_view(found) if found else None
+    picture = await view.desk.outbox.state.ask(questions.account(name))
+    return account_view(picture) if picture else None
 
 
 async def _visible(view: View, name: str) -> AccountView:

@@ -1,5 +1,6 @@
 """Campaigns: progress, forecast, receipts; approve, pause, resume, change, cancel."""
 
+import asyncio
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,16 +14,15 @@ from paceline.campaigns.options import CampaignOptions
 from paceline.campaigns.progress import Progress, progress_of
 from paceline.errors import InvalidOperation, NotFound
 from paceline.forecast.outlook import Forecast, forecast_of
-from paceline.inbox.record import instant
 from paceline.state import questions
+from paceline.state.campaigns import CampaignSnapshot
+from paceline.times import instant
 from paceline_worker.console.acts import note
 from paceline_worker.console.frame import View, act, done, page
 
 PER_PAGE: Final = 20
 _HEADS_AT_ONCE: Final = 500
 _STATES: Final = ("open", "paused", "over", "all")
-# What campaign.lua says of a campaign that was uploaded paused: nobody has approved it.
-_UNAPPROVED: Final = "it was uploaded paused"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,30 +55,32 @@ class CampaignView:
 
     @property
     def needs_approval(self) -> bool:
-        """Whether it was uploaded to wait for a person."""
-        return self.progress.hold == "paused" and self.progress.why == _UNAPPROVED
+        """Whether nothing leaves before somebody approves it."""
+        return self.progress.approval == "needed"
 
 
-def campaign_view(name: str, fields: Mapping[str, str]) -> CampaignView:
-    """Read a campaign's hash.
+def campaign_view(name: str, campaign: CampaignSnapshot) -> CampaignView:
+    """A campaign as pages show it.
 
     Args:
         name: the campaign.
-        fields: its fields.
+        campaign: as it was read.
     """
-    progress = progress_of(name, fields)
-    payload = json.loads(fields.get("p") or "{}")
+    progress = progress_of(name, campaign)
+    payload = json.loads(campaign.template)
+    auto_pause = "" if campaign.auto_pause is None else str(campaign.auto_pause)
+    weight = "" if campaign.weight == 1 else str(campaign.weight)
     return CampaignView(
         progress=progress,
-        account=fields.get("a", ""),
-        sender=fields.get("f", ""),
+        account=campaign.account,
+        sender=campaign.sender,
         text=str(payload.get("text") or ""),
         url=str(payload.get("url") or ""),
-        created_at=instant(fields["created"]) if fields.get("created") else None,
-        valid_until=instant(fields["vu"]) if fields.get("vu") else None,
-        fields={option: fields.get(option, "") for option in ("rate", "window", "weight", "auto_pause")},
-        invalid=int(fields.get("invalid") or 0),
-        fresh=bool(fields.get("fresh")) and not progress.settled,
+        created_at=instant(campaign.created_at_us) if campaign.created_at_us else None,
+        valid_until=instant(campaign.valid_until_us) if campaign.valid_until_us else None,
+        fields={"rate": campaign.rate, "window": campaign.window, "weight": weight, "auto_pause": auto_pause},
+        invalid=campaign.invalid,
+        fresh=campaign.fresh and not progress.settled,
     )
 
 
@@ -99,11 +101,9 @@ async def listing(view: View) -> Mapping[str, Any]:
         key=lambda head: (-int(head[1]), head[0]),
     )
     first = view.number("from", 0, max(0, len(matching) - 1), 0) // PER_PAGE * PER_PAGE
-    shown = []
-    for name, *_ in matching[first : first + PER_PAGE]:
-        fields = await state.ask(questions.campaign(name))
-        if fields:
-            shown.append(campaign_view(name, fields))
+    on_page = [name for name, *_ in matching[first : first + PER_PAGE]]
+    found = await asyncio.gather(*(state.ask(questions.campaign(name)) for name in on_page))
+    shown = [campaign_view(name, fields) for name, fields in zip(on_page, found, strict=True) if fields]
     return {
         "campaigns": shown,
         "wanted": wanted,
@@ -131,13 +131,13 @@ def _is(which: str, hold: str, completed: str) -> bool:
 async def one(view: View) -> Mapping[str, Any]:
     """One campaign with its forecast."""
     name = view.path["name"]
-    found = await view.desk.outbox.state.ask(questions.campaign_outlook(name))
-    if not found or not view.viewer.sees(found["campaign"].get("a", "")):
+    picture = await view.desk.outbox.state.ask(questions.campaign_picture(name))
+    if picture is None or not view.viewer.sees(picture.campaign.account):
         raise NotFound(f"no campaign named {name!r}")
-    campaign = campaign_view(name, found["campaign"])
+    campaign = campaign_view(name, picture.campaign)
     forecast: Forecast | None = None
     if not campaign.progress.complete and campaign.progress.hold != "cancelled":
-        forecast = forecast_of(name, found)
+        forecast = forecast_of(name, picture)
     return {"campaign": campaign, "forecast": forecast, "progress": campaign.progress}
 
 
@@ -153,21 +153,21 @@ async def visible(view: View, name: str) -> CampaignView:
     Raises:
         NotFound: there is none.
     """
-    fields = await view.desk.outbox.state.ask(questions.campaign(name))
-    if not fields or not view.viewer.sees(fields.get("a", "")):
+    campaign = await view.desk.outbox.state.ask(questions.campaign(name))
+    if campaign is None or not view.viewer.sees(campaign.account):
         raise NotFound(f"no campaign named {name!r}")
-    return campaign_view(name, fields)
+    return campaign_view(name, campaign)
 
 
 @act(scope="campaigns")
 async def control(view: View) -> Response:
     """Pause, resume, approve, cancel, delete or change it."""
     name, verb = view.path["name"], view.path["verb"]
-    await visible(view, name)
+    account = (await visible(view, name)).account
     campaign = AsyncCampaign(name, view.desk.outbox)
     why = " ".join(view.given("why").split())[:160] or f"by {view.viewer.token.name}"
     said, to = await _controlled(view, campaign, verb, why)
-    note(view.viewer, f"campaign {verb}", name)
+    await note(view, f"campaign {verb}", name, account=account, why=why if verb in {"pause", "cancel"} else "")
     return done(view, to, said)
 
 
@@ -181,7 +181,7 @@ async def _controlled(view: View, campaign: AsyncCampaign, verb: str, why: str) 
             await campaign.resume()
             return "resumed", own
         case "approve":
-            await campaign.resume()
+            await campaign.approve(view.viewer.token.name)
             return "approved", own
         case "cancel":
             await campaign.cancel(why)

@@ -96,5 +96,5 @@ async def now(view: View) -> Mapping[str, Any]:
 
 
 def _open_campaigns(accounts: Sequence[AccountReading]) -> list[Progress]:
-    found = [progress_of(one.name, one.fields) for account in accounts for one in account.campaigns]
+    found = [progress_of(one.name, one.campaign) for account in accounts for one in account.campaigns]
     return sorted(found, key=lambda progress: (progress.hold is None, -progress.remaining, progress.name))

@@ -166,5 +166,5 @@ async def cancel(view: View) -> Response:
     """Let an operation that has not begun never begin."""
     status = await visible(view, view.path["id"])
     await view.desk.outbox.cancel(status.id, f"by {view.viewer.token.name}")
-    note(view.viewer, "operation cancel", status.id)
+    await note(view, "cancel", status.id, account=status.account)
     return done(view, f"/operations/{status.id}", "cancelled")

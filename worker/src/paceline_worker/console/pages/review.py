@@ -42,20 +42,19 @@ async def decide(view: View) -> Response:
     reason = view.given("reason")
     for op_id in ids:
         try:
-            await _visible(view, op_id)
+            status = await _visible(view, op_id)
             if verb == "release":
                 await desk.in_thread(desk.held.release, op_id)
             else:
                 await desk.in_thread(desk.held.drop, op_id, reason=reason)
         except InvalidOperation:
             raise
-        except PacelineError as error:
+        except PacelineError:
             if len(ids) == 1:
                 raise
-            note(view.viewer, f"held {verb}", op_id, f"refused, {type(error).__name__}")
             kept += 1
             continue
-        note(view.viewer, f"held {verb}", op_id)
+        await note(view, f"held {verb}", op_id, account=status.account, why=reason)
         decided += 1
     return done(view, "/held", "released" if verb == "release" else "dropped", n=decided, kept=kept)
 
@@ -97,7 +96,7 @@ async def replay(view: View) -> Response:
     if not confirmed:
         context = {"match": match, "chosen": chosen, "result": result, "most": _MOST_REPLAYED}
         return drawn(view, "dead-replay.html", context)
-    note(view.viewer, "dead replay", f"{result.replayed} operations")
+    await note(view, "dead replay", f"{result.replayed} operations", account=match.account)
     return done(view, "/dead", "replayed", n=result.replayed, kept=len(result.refused) + result.gone)
 
 
@@ -139,10 +138,10 @@ def _chosen(view: View, *, needed: bool = True) -> list[str]:
 
 
 async def _visible(view: View, op_id: str) -> Status:
-    found = await view.desk.outbox.state.ask(questions.operation(op_id))
-    if found is None or not view.viewer.sees(found["operation"].get("a", "")):
+    picture = await view.desk.outbox.state.ask(questions.operation(op_id))
+    if picture is None or not view.viewer.sees(picture.operation.account):
         raise NotFound(f"no operation {op_id!r}: never accepted, or deleted after its retention time")
-    return status_of(found)
+    return status_of(picture)
 
 
 async def _stories(view: View, ids: Sequence[str]) -> Mapping[str, Status]:

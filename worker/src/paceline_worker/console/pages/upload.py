@@ -73,13 +73,13 @@ async def _submitted(view: View, pressed: str) -> Response:
     with tempfile.TemporaryDirectory(prefix="paceline-console-") as folder:
         path = await _kept(view, Path(folder))
         if pressed in {"start", "upload"}:
-            paused = pressed == "upload"
+            waits = pressed == "upload"
             campaign = await outbox.start_campaign(
-                name, recipients=path, on_invalid=bad.note, paused=paused, **described
+                name, recipients=path, on_invalid=bad.note, needs_approval=waits, **described
             )
-            note(view.viewer, "campaign upload" if paused else "campaign start", name)
+            await note(view, "campaign start", name, account=described["account"])
             written = campaign.report.written if campaign.report else 0
-            return done(view, f"/campaigns/{name}", "uploaded" if paused else "started", n=written, bad=bad.total)
+            return done(view, f"/campaigns/{name}", "uploaded" if waits else "started", n=written, bad=bad.total)
         plan = await outbox.plan_campaign(name or "unnamed", recipients=path, on_invalid=bad.note, **described)
     if pressed == "test":
         await _test(view, plan)
@@ -96,7 +96,7 @@ async def _test(view: View, plan: Plan) -> None:
     sample = plan.samples[0]
     message = SendMessage(account=plan.account, sender=plan.sender, to=to, text=sample.text, url=sample.url)
     ticket = await view.desk.outbox.send(message)
-    note(view.viewer, "campaign test", ticket.id)
+    await note(view, "campaign test", ticket.id, account=plan.account)
 
 
 def _described(view: View) -> dict[str, Any]:

@@ -26,9 +26,9 @@ seldom(attend, function()
 
   -- The end of an operation's wait for its not_before: to the tail of its source.
   local function enter(a, c, name, id, now)
-    local sender, z = c.f, nil
-    if c.zoned or c.fs then
-      local own = redis.call('HMGET', key.operation(id), 'f', 'z')
+    local sender, z = c.sender, nil
+    if c.zoned or c.weighted_senders then
+      local own = redis.call('HMGET', key.operation(id), field.o.sender, field.o.zones)
       sender, z = own[1] or sender, own[2]
     end
     local lane = key.lane(a.name, sender)
@@ -51,18 +51,18 @@ seldom(attend, function()
   -- Cancel one that waits: without a trace, unless it has a story, or somebody waits for its outcome. One of unknown outcome may have
   -- arrived: it is looked up all the same.
   local function cancel_one(id, a, name, now, retention, unreached)
-    local s, n, ph, fo, words, to, row_key = unpack(redis.call('HMGET', key.operation(id), 's', 'n', 'ph', 'fo', 'le', 'to', 'rk'))
-    if s ~= 'w' then return 0 end
+    local state, token, look_up, has_followers, words, to, row_key = unpack(redis.call('HMGET', key.operation(id), field.o.state, field.o.token, field.o.look_up, field.o.has_followers, field.o.words, 'to', field.o.row_key))
+    if state ~= 'w' then return 0 end
     -- words: it was set aside, and others may wait behind it. Of one that is deleted nothing has left, so nothing is remembered.
-    if not fo and not words and (not n or campaign.of(name).doomed) then
+    if not has_followers and not words and (not token or campaign.of(name).doomed) then
       redis.call('UNLINK', key.operation(id))
       unreached[#unreached + 1] = { id, to, row_key or '' }
       return 1
     end
     local o = load_operation(id)
-    if ph then
+    if look_up then
       lanes.enter(o, false, now)
-      lanes.refresh(a.name, o.f, now)
+      lanes.refresh(a.name, o.sender, now)
     else
       outcomes.finish(o, now, 'cancelled', { words = 'its campaign was cancelled' }, retention)
     end
@@ -97,8 +97,8 @@ seldom(attend, function()
     until #ids == 0 or work.over()
     campaign.tell_unreached(a.name, name, unreached, now)
     if gone > 0 then
-      count({ a = a.name, c = name }, 'cancelled', gone)
-      settled[#settled + 1] = { a.name, c.k, 'cancelled', gone }
+      count({ [field.o.account] = a.name, [field.o.campaign] = name }, 'cancelled', gone)
+      settled[#settled + 1] = { a.name, c.kind, 'cancelled', gone }
       campaign.count_left(a.name, name, -gone, now)
     end
     local more = redis.call('EXISTS', timers) == 1
@@ -125,13 +125,14 @@ seldom(attend, function()
     redis.call('ZREM', a.key .. ':tm', 'c:0:' .. name)
     local cancelled = c.hold == 'cancelled'
     outcomes.announce({
-      id = '', a = a.name, c = name, k = 'campaign', t = redis.call('HGET', key.campaign(name), 'created'), to = '',
+      id = '', [field.o.account] = a.name, [field.o.campaign] = name, [field.o.kind] = 'campaign',
+      [field.o.accepted_at] = redis.call('HGET', key.campaign(name), 'created'), to = '',
     }, now, cancelled and 'cancelled' or 'complete', { count = (cancelled and c.cancelled or c.written) or '0', first = is_first }, retention)
   end
 
   function attend.campaign(a, name, now, retention)
     local c = campaign.of(name)
-    if not c.a then return end
+    if not c.account then return end
     if c.hold == 'cancelled' then
       reap(a, name, now, retention)
     elseif not c.hold then

@@ -13,7 +13,7 @@ seldom(budget, function()
       local b = { kind = kind, n = tonumber(n), window = tonumber(window) }
       local other = known[kind .. ':' .. window]
       if other then
-        other.n = math.min(other.n, b.n)
+        other.token = math.min(other.token, b.n)
       else
         budgets[#budgets + 1], known[kind .. ':' .. window] = b, b
       end
@@ -26,8 +26,8 @@ seldom(budget, function()
   function budget.log(o, b) return o.lane .. ':q:' .. b.kind .. ':' .. int(b.window) end
   -- A look-up reads. What is added to a group after it was made makes no second one.
   function budget.concerns(o, b)
-    if o.ph then return false end
-    return b.kind == '*' or (b.kind == o.k and not (o.k == 'group.create' and o.rs))
+    if o.look_up then return false end
+    return b.kind == '*' or (b.kind == o.kind and not (o.kind == 'group.create' and o.result))
   end
 
   -- Take a call from the budgets that concern it.
@@ -40,14 +40,14 @@ seldom(budget, function()
         redis.call('PEXPIRE', log, math.ceil((b.window + a.variation) / 1000) + 60000)
       end
     end
-    if o.k == 'number.check' and a.checks_left then a.checks_left = redis.call('HINCRBY', a.key, 'checks_left', -1) end
+    if o.kind == 'number.check' and a.checks_left then a.checks_left = redis.call('HINCRBY', a.key, 'checks_left', -1) end
   end
 
   function budget.give_back(a, o, slot)
     for _, b in ipairs(budget.of(a)) do
       if budget.concerns(o, b) and redis.call('LINDEX', budget.log(o, b), -1) == int(slot) then redis.call('RPOP', budget.log(o, b)) end
     end
-    if o.k == 'number.check' and a.checks_left then redis.call('HINCRBY', a.key, 'checks_left', 1) end
+    if o.kind == 'number.check' and a.checks_left then redis.call('HINCRBY', a.key, 'checks_left', 1) end
   end
 
   -- A call takes place later than it was taken for. Later ones of the same sender were not taken meanwhile: it was busy.

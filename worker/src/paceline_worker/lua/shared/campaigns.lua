@@ -11,7 +11,7 @@
 --   `pg`       its seal, written once something of it was begun     `unsealed` from then until it is written
 --   `ended`    whether it was complete before
 --   `zoned`    its window is in the hours of each recipient (zones.lua); `openings` and the like are of each set of zones then
---   `nw`       us in which its recipients must not have had a bulk message of the account, `not_within` the words
+--   `silence`  us in which its recipients must not have had a bulk message of the account, `not_within` the words
 --   `approval` 'needed' | 'given', `approved_by`, `approved_at`     `begins_paused` it stays paused when it is approved
 --   `keys`     whether its rows have keys (all, some, none)     `slots` what the places of its template mean, unless their names say it
 --@include keys.lua
@@ -21,8 +21,8 @@
 local campaign = {}
 seldom(campaign, function()
   local FIELDS = {
-    'a', 'f', 'pr', 'k', 'vu', 'mx', 'unk', 'ur', 'p', 'hold', 'weight', 'window', 'opens', 'closes', 'cap', 'cap_next', 'auto_pause',
-    'recent', 'forgets_at', 'completed_at', 'tp', 'fresh', 'doomed', 'nw', 'not_within', 'zoned', 'fs', 'pg', 'unsealed',
+    field.c.account, field.c.sender, field.c.priority, field.c.kind, field.c.valid_until, field.c.max_attempts, field.c.on_unknown, field.c.unknown_letter, field.c.template, 'hold', 'weight', 'window', 'opens', 'closes', 'cap', 'cap_next', 'auto_pause',
+    'recent', 'forgets_at', 'completed_at', field.c.trace, 'fresh', 'doomed', field.c.silence, 'not_within', 'zoned', field.c.weighted_senders, field.c.seal, 'unsealed',
   }
   -- Outcomes of which the rejected share is taken.
   local RECENT = 100
@@ -57,9 +57,9 @@ seldom(campaign, function()
   -- Its senders: one, unless it has several as "number:weight ..." in `fs`.
   function campaign.senders(name)
     local c = campaign.of(name)
-    if not c.fs then return { c.f } end
+    if not c.weighted_senders then return { c.sender } end
     local senders = {}
-    for sender in string.gmatch(c.fs, '(%+%d+):') do senders[#senders + 1] = sender end
+    for sender in string.gmatch(c.weighted_senders, '(%+%d+):') do senders[#senders + 1] = sender end
     return senders
   end
 
@@ -118,24 +118,24 @@ seldom(campaign, function()
 
   -- A bulk operation got a slot. A little lateness of ours is made up for.
   function campaign.took(o, slot)
-    local c = o.source ~= '-' and campaign.of(o.c) or {}
+    local c = o.source ~= '-' and campaign.of(o.campaign) or {}
     source.served(o.lane, o.source, c.weight, 1)
-    if c.cap then campaign.write(o.c, 'cap_next', int(math.max(tonumber(c.cap_next or 0), slot - LEAD) + tonumber(c.cap))) end
+    if c.cap then campaign.write(o.campaign, 'cap_next', int(math.max(tonumber(c.cap_next or 0), slot - LEAD) + tonumber(c.cap))) end
   end
 
   -- Its call takes place later than the slot that it was granted for.
   function campaign.moved(o, later)
-    local c = o.pr == 'b' and o.source ~= '-' and campaign.of(o.c) or {}
+    local c = o.priority == 'b' and o.source ~= '-' and campaign.of(o.campaign) or {}
     if not c.cap then return end
     local earliest = later - LEAD + tonumber(c.cap)
-    if earliest > tonumber(c.cap_next or 0) then campaign.write(o.c, 'cap_next', int(earliest)) end
+    if earliest > tonumber(c.cap_next or 0) then campaign.write(o.campaign, 'cap_next', int(earliest)) end
   end
 
   -- It did not use the slot.
   function campaign.gave_back(o)
-    local c = o.source ~= '-' and campaign.of(o.c) or {}
+    local c = o.source ~= '-' and campaign.of(o.campaign) or {}
     source.served(o.lane, o.source, c.weight, -1)
-    if c.cap and c.cap_next then campaign.write(o.c, 'cap_next', int(tonumber(c.cap_next) - tonumber(c.cap))) end
+    if c.cap and c.cap_next then campaign.write(o.campaign, 'cap_next', int(tonumber(c.cap_next) - tonumber(c.cap))) end
   end
 
   -- Operations of it came (by > 0) or were settled; the last one is the campaign's end, perhaps.
@@ -155,7 +155,7 @@ end
 -- Tell in its own record whom it did not reach, many in one entry: `recipients` is a list of { id, to, key or '' }.
 function campaign.tell_unreached(account, name, recipients, now)
   if #recipients == 0 or campaign.of(name).doomed then return end
-  redis.call('XADD', key.campaign(name) .. ':out', '*', 'to', '', 'id', '', 'account', account, 'campaign', name, 'kind', campaign.of(name).k,
+  redis.call('XADD', key.campaign(name) .. ':out', '*', 'to', '', 'id', '', 'account', account, 'campaign', name, 'kind', campaign.of(name).kind,
     'outcome', 'cancelled', 'code', '', 'message_uuid', '', 'words', 'its campaign was cancelled',
     'accepted_at_us', redis.call('HGET', key.campaign(name), 'created') or int(now), 'settled_at_us', int(now),
     'recipients', cjson.encode(recipients))

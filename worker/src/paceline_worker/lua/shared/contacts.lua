@@ -6,9 +6,9 @@
 --@include contacted.lua
 local contacts = {}
 
--- Whether an operation is to be looked at: one that was counted has its place (`ct`, the time that was noted).
+-- Whether an operation is to be looked at: one that was counted has its place (`counted_at`, the time that was noted).
 function contacts.concerns(a, o)
-  return a.remember and o.pr == 'b' and not o.ct and not o.ph and string.byte(o.to) == 43 and o.k ~= 'number.check'
+  return a.remember and o.priority == 'b' and not o.counted_at and not o.look_up and string.byte(o.to) == 43 and o.kind ~= 'number.check'
 end
 
 seldom(contacts, function()
@@ -16,10 +16,10 @@ seldom(contacts, function()
 
   -- Why an operation must not have a slot: a code and words; or nil.
   function contacts.bars(a, o, slot)
-    local list, c = key.contacts(a.name), o.c and campaign.of(o.c) or {}
+    local list, c = key.contacts(a.name), o.campaign and campaign.of(o.campaign) or {}
     local text = redis.call('HGET', list, o.to) or redis.call('HGET', list .. ':old', o.to)
     o.times = contacted.times(text, slot - tonumber(a.remember))
-    local code = contacted.objection(o.times, slot, c.nw, a.rcap)
+    local code = contacted.objection(o.times, slot, c.silence, a.recipient_limit)
     if code == 'recent' then return code, 'its recipient had a bulk message of the account within ' .. c.not_within end
     if code == 'cap' then return code, 'its recipient had as many bulk messages as the recipient cap of the account allows' end
     return nil
@@ -47,21 +47,21 @@ seldom(contacts, function()
     times[#times + 1] = second
     redis.call('HSET', list, o.to, table.concat(times, ',', math.max(1, #times - MOST_TIMES + 1)))
     redis.call('PEXPIRE', list, int(tonumber(a.remember) / 500))
-    redis.call('HSET', o.key, 'ct', second)
+    redis.call('HSET', o.key, field.o.counted_at, second)
   end
 
   -- It did not reach its recipient after all.
   function contacts.give_back(o)
-    for _, list in ipairs({ key.contacts(o.a), key.contacts(o.a) .. ':old' }) do
+    for _, list in ipairs({ key.contacts(o.account), key.contacts(o.account) .. ':old' }) do
       local text = redis.call('HGET', list, o.to)
       local left, gone = {}, false
       for second in string.gmatch(text or '', '%d+') do
-        if second == o.ct and not gone then gone = true else left[#left + 1] = second end
+        if second == o.counted_at and not gone then gone = true else left[#left + 1] = second end
       end
       if gone and #left == 0 then redis.call('HDEL', list, o.to) end
       if gone and #left > 0 then redis.call('HSET', list, o.to, table.concat(left, ',')) end
       if gone then break end
     end
-    redis.call('HDEL', o.key, 'ct')
+    redis.call('HDEL', o.key, field.o.counted_at)
   end
 end)

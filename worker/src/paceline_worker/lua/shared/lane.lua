@@ -19,8 +19,8 @@ seldom(lanes, function()
   -- among them. Returns 't' when transactional work is ready, 'b' when bulk work is, or nil.
   function lanes.refresh(account, sender, now, freed)
     local lane, ready = key.lane(account, sender), key.account(account) .. ':r'
-    local busy = not freed and redis.call('HEXISTS', lane, 'f') == 1
-    local paused_until = not busy and redis.call('HGET', lane, 'p')
+    local busy = not freed and redis.call('HEXISTS', lane, field.l.in_flight) == 1
+    local paused_until = not busy and redis.call('HGET', lane, field.l.paused_until)
     if busy or (paused_until and tonumber(paused_until) > now) then
       if not freed then lanes.not_ready(account, sender) end
       return nil
@@ -43,17 +43,17 @@ seldom(lanes, function()
   -- Put an operation into its lane, at the tail (new work) or at the head (it had its turn and could not use it).
   function lanes.enter(o, at_head, now)
     local push = at_head and 'LPUSH' or 'RPUSH'
-    if o.pr == 't' then
+    if o.priority == 't' then
       redis.call(push, o.lane .. ':t', o.id)
       return
     end
     local was_empty
-    if o.z and o.source ~= '-' then
-      was_empty = zone.push(o.lane, o.c, o.z, at_head, now + HOP, { o.id })
+    if o.zones and o.source ~= '-' then
+      was_empty = zone.push(o.lane, o.campaign, o.zones, at_head, now + HOP, { o.id })
     else
       was_empty = redis.call(push, key.bulk(o.lane, o.source), o.id) == 1
     end
-    if was_empty then campaign.offer(o.a, o.lane, o.source, now) end
+    if was_empty then campaign.offer(o.account, o.lane, o.source, now) end
   end
 
   -- Take the next operation of a lane that may have a slot, or nil; bulk sources take turns. Also whether the lane holds more.
@@ -82,45 +82,45 @@ seldom(lanes, function()
 
   -- Pause a sender. `why`: 'busy', 'budget'.
   function lanes.pause_sender(o, until_then, why)
-    redis.call('HSET', o.lane, 'p', int(until_then), 'pw', why)
-    redis.call('ZADD', key.account(o.a) .. ':sp', int(until_then), o.f)
-    timers.set(o.a, until_then)
+    redis.call('HSET', o.lane, field.l.paused_until, int(until_then), field.l.paused_because, why)
+    redis.call('ZADD', key.account(o.account) .. ':sp', int(until_then), o.sender)
+    timers.set(o.account, until_then)
   end
 
   -- The list of its lane in which an operation waits, or would.
   function lanes.list_of(o)
-    if o.pr == 't' then return o.lane .. ':t' end
-    if o.z and o.source ~= '-' then return zone.list(o.lane, o.c, o.z) end
+    if o.priority == 't' then return o.lane .. ':t' end
+    if o.zones and o.source ~= '-' then return zone.list(o.lane, o.campaign, o.zones) end
     return key.bulk(o.lane, o.source)
   end
 
   -- Take a waiting operation out of wherever it waits: the late answer of an earlier call has settled it.
   function lanes.withdraw(o)
-    if redis.call('ZREM', key.account(o.a) .. ':tm', 'o:0:' .. o.id) == 1 then return end
+    if redis.call('ZREM', key.account(o.account) .. ':tm', 'o:0:' .. o.id) == 1 then return end
     if redis.call('LREM', o.lane .. ':k:' .. o.pair, 1, o.id) == 1 then return end
-    if redis.call('LREM', lanes.list_of(o), 1, o.id) == 0 and o.c then
-      redis.call('LREM', o.z and zone.list(o.lane, o.c, o.z) or key.bulk(o.lane, o.c), 1, o.id)
+    if redis.call('LREM', lanes.list_of(o), 1, o.id) == 0 and o.campaign then
+      redis.call('LREM', o.zones and zone.list(o.lane, o.campaign, o.zones) or key.bulk(o.lane, o.campaign), 1, o.id)
     end
   end
 
   -- Free the sender and end the lease of an operation in flight.
   function lanes.release(o, now)
-    if redis.call('ZREM', key.in_flight, o.id) == 1 then redis.call('HDEL', o.lane, 'f') end
+    if redis.call('ZREM', key.in_flight, o.id) == 1 then redis.call('HDEL', o.lane, field.l.in_flight) end
   end
 
   -- What waited behind an operation in back-off, to the same recipient, goes on in its old order: the first of them to the head of
   -- the lane, and the others wait behind it. So the end of a back-off costs the same however many wait.
   function lanes.unpark(o, now)
-    if not o.hd or redis.call('HGET', o.lane .. ':h', o.pair) ~= o.id then return end
+    if not o.set_aside or redis.call('HGET', o.lane .. ':h', o.pair) ~= o.id then return end
     local parked = o.lane .. ':k:' .. o.pair
     local id = redis.call('LPOP', parked)
     if id and redis.call('EXISTS', parked) == 1 then
       redis.call('HSET', o.lane .. ':h', o.pair, id)
-      redis.call('HSET', key.operation(id), 'le', 'earlier messages to the same recipient leave first', 'hd', '1')
+      redis.call('HSET', key.operation(id), field.o.words, 'earlier messages to the same recipient leave first', field.o.set_aside, '1')
     else
       redis.call('HDEL', o.lane .. ':h', o.pair)
-      redis.call('HINCRBY', key.account(o.a), 'aside', -1)
+      redis.call('HINCRBY', key.account(o.account), 'aside', -1)
     end
-    if id then lanes.enter({ id = id, a = o.a, pr = o.pr, source = o.c or '-', lane = o.lane }, true, now) end
+    if id then lanes.enter({ id = id, [field.o.account] = o.account, [field.o.priority] = o.priority, source = o.campaign or '-', lane = o.lane }, true, now) end
   end
 end)

@@ -28,8 +28,8 @@ seldom(outcomes, function()
   -- Say what became of an operation: to all that listen, and in its campaign's own record.
   function outcomes.announce(o, now, outcome, detail, retention_ms)
     local told = {
-      'id', o.id, 'account', o.a, 'campaign', o.c or '', 'kind', o.k, 'outcome', outcome, 'code', detail.code or '',
-      'message_uuid', detail.uuid or '', 'words', detail.words or '', 'accepted_at_us', o.t, 'settled_at_us', int(now),
+      'id', o.id, 'account', o.account, 'campaign', o.campaign or '', 'kind', o.kind, 'outcome', outcome, 'code', detail.code or '',
+      'message_uuid', detail.uuid or '', 'words', detail.words or '', 'accepted_at_us', o.accepted_at, 'settled_at_us', int(now),
       'v', entry.VERSION,
     }
     if detail.count then
@@ -39,15 +39,15 @@ seldom(outcomes, function()
       entry.add_given(told, o)
     end
     redis.call('XADD', key.outcomes, 'MAXLEN', '~', entry.MOST_KEPT, '*', unpack(told))
-    if not o.c then return end
-    redis.call('XADD', key.campaign(o.c) .. ':out', '*', unpack(told))
+    if not o.campaign then return end
+    redis.call('XADD', key.campaign(o.campaign) .. ':out', '*', unpack(told))
     -- A held one may be dropped when all the others have been forgotten.
-    if campaign.of(o.c).completed_at then redis.call('PEXPIRE', key.campaign(o.c) .. ':out', retention_ms) end
+    if campaign.of(o.campaign).completed_at then redis.call('PEXPIRE', key.campaign(o.campaign) .. ':out', retention_ms) end
   end
 
   -- Into the dead letters of its account; those whose operations were deleted after their retention time are dropped as others come.
   local function bury(o, now, retention_ms)
-    local dead = key.account(o.a) .. ':dead'
+    local dead = key.account(o.account) .. ':dead'
     redis.call('ZADD', dead, int(now), o.id)
     local gone = redis.call('ZRANGEBYSCORE', dead, '-inf', int(now - retention_ms * 1000), 'LIMIT', 0, 10)
     if #gone > 0 then redis.call('ZREM', dead, unpack(gone)) end
@@ -57,34 +57,36 @@ seldom(outcomes, function()
   function outcomes.finish(o, now, outcome, detail, retention_ms)
     lanes.release(o, now)
     lanes.unpark(o, now)
-    local written = { 's', 'd', 'oc', outcome, 'te', int(now), 'cd', detail.code or '', 'u', detail.uuid or '' }
-    if o.le or (detail.words or '') ~= '' then written[11], written[12] = 'le', detail.words or '' end
+    local written = {
+      field.o.state, 'd', field.o.outcome, outcome, field.o.settled_at, int(now), field.o.code, detail.code or '', field.o.handle, detail.uuid or '',
+    }
+    if o.words or (detail.words or '') ~= '' then written[11], written[12] = field.o.words, detail.words or '' end
     redis.call('HSET', o.key, unpack(written))
     -- Without its seal no worker sends it again, whatever is written into it.
-    redis.call('HDEL', o.key, 'w', 'j', 'hd', SENT_AGAIN[outcome] and 'hd' or 'g')
+    redis.call('HDEL', o.key, field.o.question, field.o.jumps, field.o.set_aside, SENT_AGAIN[outcome] and field.o.set_aside or field.o.seal)
     count(o, outcome, 1)
-    settled[#settled + 1] = { o.a, o.k, outcome }
-    if o.oc then
-      count(o, o.oc, -1)  -- a late answer settles a held operation
-      redis.call('ZREM', key.account(o.a) .. ':held', o.id)
-    elseif o.c then
-      campaign.count_left(o.a, o.c, -1, now)
+    settled[#settled + 1] = { o.account, o.kind, outcome }
+    if o.outcome then
+      count(o, o.outcome, -1)  -- a late answer settles a held operation
+      redis.call('ZREM', key.account(o.account) .. ':held', o.id)
+    elseif o.campaign then
+      campaign.count_left(o.account, o.campaign, -1, now)
     end
-    if o.c then
-      campaign.note_outcome(o.c, outcome, now)
-      if not campaign.of(o.c).forgets_at then campaign.write(o.c, 'forgets_at', int(now + retention_ms * 1000)) end
+    if o.campaign then
+      campaign.note_outcome(o.campaign, outcome, now)
+      if not campaign.of(o.campaign).forgets_at then campaign.write(o.campaign, 'forgets_at', int(now + retention_ms * 1000)) end
     end
     if outcome == 'rejected' or outcome == 'dead' then bury(o, now, retention_ms) end
     if outcome == 'held' then
-      redis.call('ZADD', key.account(o.a) .. ':held', int(now), o.id)
+      redis.call('ZADD', key.account(o.account) .. ':held', int(now), o.id)
       redis.call('PERSIST', o.key)
     else
       redis.call('PEXPIRE', o.key, retention_ms)
-      if o.fo then moves.release_followers(o.id, now, RELEASED_AT_ONCE) end
+      if o.has_followers then moves.release_followers(o.id, now, RELEASED_AT_ONCE) end
     end
-    if o.ct and outcome ~= 'accepted' and outcome ~= 'held' then contacts.give_back(o) end
-    if o.ph then redis.call('HDEL', o.key, 'ph', 'lk') end
-    if detail.result and detail.result ~= '' then redis.call('HSET', o.key, 'rs', detail.result) end
+    if o.counted_at and outcome ~= 'accepted' and outcome ~= 'held' then contacts.give_back(o) end
+    if o.look_up then redis.call('HDEL', o.key, field.o.look_up, field.o.looks) end
+    if detail.result and detail.result ~= '' then redis.call('HSET', o.key, field.o.result, detail.result) end
     claim(o, detail.uuid, retention_ms)
     outcomes.announce(o, now, outcome, detail, retention_ms)
   end
@@ -94,41 +96,41 @@ seldom(moves, function()
   -- Back to the head of its lane: not an attempt. `unused`: it is certain that nothing was sent, so its slot goes back too.
   function moves.give_back(o, now, a, unused)
     lanes.release(o, now)
-    if a and unused and o.sl then
-      bucket.give_back(a, tonumber(o.sl))
-      if has_budget(a, o) then budget.give_back(a, o, tonumber(o.sl)) end
-      if o.pr == 'b' then campaign.gave_back(o) end
+    if a and unused and o.slot then
+      bucket.give_back(a, tonumber(o.slot))
+      if has_budget(a, o) then budget.give_back(a, o, tonumber(o.slot)) end
+      if o.priority == 'b' then campaign.gave_back(o) end
     end
     if breaker_awake then breaker.not_probed(o.id, now) end
-    redis.call('HSET', o.key, 's', 'w')
+    redis.call('HSET', o.key, field.o.state, 'w')
     lanes.enter(o, true, now)
   end
 
   -- Out of its lane for a while; what follows to the same recipient waits too. One that was held, and comes back while another of
   -- its pair is set aside, has lost its place: those that wait behind the other stay there.
   function moves.set_aside(o, at, words)
-    o.hd = '1'
-    redis.call('HSET', o.key, 's', 'w', 'le', words, 'hd', '1')
+    o.set_aside = '1'
+    redis.call('HSET', o.key, field.o.state, 'w', field.o.words, words, field.o.set_aside, '1')
     if redis.call('HSETNX', o.lane .. ':h', o.pair, o.id) == 1 then
-      redis.call('HINCRBY', key.account(o.a), 'aside', 1)
-      aside[o.a] = true
+      redis.call('HINCRBY', key.account(o.account), 'aside', 1)
+      aside[o.account] = true
     end
-    lanes.wait_until(o.a, 'o', '0', o.id, at)
+    lanes.wait_until(o.account, 'o', '0', o.id, at)
   end
 
   -- Back-off: an attempt was spent.
   function moves.retry_later(o, now, delay, words)
     lanes.release(o, now)
-    redis.call('HINCRBY', o.key, 'at', 1)
+    redis.call('HINCRBY', o.key, field.o.attempts, 1)
     moves.set_aside(o, now + delay, words)
   end
 
   -- It follows an operation that has no result yet: it waits in a timer that ends with its validity, and in the list of those
   -- that follow, which is read when the other has its outcome.
   function moves.follow_later(o)
-    redis.call('RPUSH', key.followers(o.rf), o.id)
-    redis.call('HSET', key.operation(o.rf), 'fo', '1')
-    lanes.wait_until(o.a, 'v', o.rf, o.id, tonumber(o.vu))
+    redis.call('RPUSH', key.followers(o.follows), o.id)
+    redis.call('HSET', key.operation(o.follows), field.o.has_followers, '1')
+    lanes.wait_until(o.account, 'v', o.follows, o.id, tonumber(o.valid_until))
   end
 
   -- Those that follow an operation, to the heads of their lanes in their old order: the last `most` of them. When there are more, a
@@ -138,9 +140,9 @@ seldom(moves, function()
     local followers = redis.call('RPOP', list, most) or {}
     for _, follower_id in ipairs(followers) do
       local follower = load_operation(follower_id)
-      if follower and redis.call('ZREM', key.account(follower.a) .. ':tm', 'v:' .. id .. ':' .. follower_id) == 1 then
+      if follower and redis.call('ZREM', key.account(follower.account) .. ':tm', 'v:' .. id .. ':' .. follower_id) == 1 then
         lanes.enter(follower, true, now)
-        lanes.refresh(follower.a, follower.f, now)
+        lanes.refresh(follower.account, follower.sender, now)
       end
     end
     if redis.call('EXISTS', list) == 1 then timers.set(FOLLOWED .. id, now) end
@@ -148,23 +150,23 @@ seldom(moves, function()
 
   -- Why an operation of unknown outcome is not sent again, or nil.
   function moves.exhausted(o, words)
-    if tonumber(o.kl or 0) >= MOST_LOST then return MOST_LOST .. ' workers were lost in the middle of its call: ' .. words end
-    return tonumber(o.at or 0) + 1 >= tonumber(o.mx) and words or nil
+    if tonumber(o.lost_workers or 0) >= MOST_LOST then return MOST_LOST .. ' workers were lost in the middle of its call: ' .. words end
+    return tonumber(o.attempts or 0) + 1 >= tonumber(o.max_attempts) and words or nil
   end
 
   -- Nobody knows whether the call took effect: look it up after a while, repeat it, or hold it (`kinds.unknown_letter`).
   function moves.unknown(o, now, words, retention_ms, grace)
-    local letter = o.ur or (o.unk == 'resend' and 'r' or 'h')
-    if letter == 'l' and o.rs then letter = 'r' end  -- the creation of a group was answered; adding to it may be repeated
-    redis.call('HSET', o.key, 'uk', '1', 'ul', o.sl or '0')
+    local letter = o.unknown_letter or (o.on_unknown == 'resend' and 'r' or 'h')
+    if letter == 'l' and o.result then letter = 'r' end  -- the creation of a group was answered; adding to it may be repeated
+    redis.call('HSET', o.key, field.o.was_unknown, '1', field.o.unknown_slot, o.slot or '0')
     story.tell(o, now, 'unknown', nil, words)
     if letter == 'h' then
       outcomes.finish(o, now, 'held', { code = 'unknown', words = words }, retention_ms)
       return 'held'
     elseif letter == 'l' then
       lanes.release(o, now)
-      redis.call('HSET', o.key, 'ph', 'l1')
-      moves.set_aside(o, now + grace * (o.k == 'group.create' and GROUP_PATIENCE or 1), words)
+      redis.call('HSET', o.key, field.o.look_up, 'l1')
+      moves.set_aside(o, now + grace * (o.kind == 'group.create' and GROUP_PATIENCE or 1), words)
       return 'lookup'
     elseif moves.exhausted(o, words) then
       outcomes.finish(o, now, 'dead', { code = 'unknown', words = moves.exhausted(o, words) }, retention_ms)
@@ -176,17 +178,17 @@ seldom(moves, function()
 
   -- Its look-up is over: it is an operation of its campaign like any other.
   function moves.end_look_up(o)
-    redis.call('HDEL', o.key, 'ph', 'lk')
-    o.ph = nil
+    redis.call('HDEL', o.key, field.o.look_up, field.o.looks)
+    o.look_up = nil
     o.source = source_of(o)
   end
 
   -- Held for want of an answer that now has come after all, and says that nothing took effect: it waits again.
   function moves.unhold(o)
     count(o, 'held', -1)
-    if o.c then campaign.reopen(o.a, o.c) end
-    redis.call('ZREM', key.account(o.a) .. ':held', o.id)
-    redis.call('HDEL', o.key, 'oc', 'te', 'cd', 'u')
-    o.oc = nil
+    if o.campaign then campaign.reopen(o.account, o.campaign) end
+    redis.call('ZREM', key.account(o.account) .. ':held', o.id)
+    redis.call('HDEL', o.key, field.o.outcome, field.o.settled_at, field.o.code, field.o.handle)
+    o.outcome = nil
   end
 end)

@@ -4,8 +4,7 @@
 --      ^                  |                  |
 --      +---- give_back ---+---- defer, retry, step, look up -+        (the head of its lane, or a timer)
 --
--- Letters of `s` in o:<id>: w waiting, g granted, s sending, d settled. `ph` in o:<id>: its next call looks up whether the last
--- one took effect: l1 for the first time, l2 whether the history is fresh, l3 with a fresh one, l4 for the last time.
+-- lua/fields.lua names the fields of an operation, and tells the values of `state` and of `look_up`.
 --@include keys.lua
 --@include shared/campaigns.lua
 -- A granted operation that nobody begins goes back to its lane this long after its slot.
@@ -19,34 +18,34 @@ local GROUP_PATIENCE = 12
 -- An operation whose call ended so many workers is sent no more: perhaps it is the one that ends them. A look-up that does so counts
 -- as many.
 local MOST_LOST, LOST_LOOK = 3, 7
-local COMMON_FIELDS = { 'a', 'f', 'pr', 'k', 'vu', 'mx', 'unk', 'ur' }
+local COMMON_FIELDS = { field.o.account, field.o.sender, field.o.priority, field.o.kind, field.o.valid_until, field.o.max_attempts, field.o.on_unknown, field.o.unknown_letter }
 
 -- The bulk source in whose turn it leaves. A look-up sends nothing, so no campaign holds it back.
-local function source_of(o) return o.c and not o.ph and o.c or '-' end
+local function source_of(o) return o.campaign and not o.look_up and o.campaign or '-' end
 
 local function load_operation(id)
   local o = whole(key.operation(id))
-  if not o.s then return nil end
+  if not o.state then return nil end
   o.id, o.key = id, key.operation(id)
-  if o.c then
-    local common = campaign.of(o.c)
+  if o.campaign then
+    local common = campaign.of(o.campaign)
     for _, name in ipairs(COMMON_FIELDS) do o[name] = o[name] or common[name] end
   end
   o.source = source_of(o)
-  o.lane = key.lane(o.a, o.f)
-  o.pair = (o.pr == 't' and 't' or 'b:' .. (o.c or '-')) .. '|' .. o.to
+  o.lane = key.lane(o.account, o.sender)
+  o.pair = (o.priority == 't' and 't' or 'b:' .. (o.campaign or '-')) .. '|' .. o.to
   return o
 end
 
 -- Whether a budget may concern an operation; most are about kinds that are rare.
 local function has_budget(a, o)
-  if o.k == 'number.check' then return true end
-  return a.budgets ~= nil and (string.find(a.budgets, '*', 1, true) or string.find(a.budgets, o.k, 1, true)) ~= nil
+  if o.kind == 'number.check' then return true end
+  return a.budgets ~= nil and (string.find(a.budgets, '*', 1, true) or string.find(a.budgets, o.kind, 1, true)) ~= nil
 end
 
 local function count(o, what, by)
-  redis.call('HINCRBY', key.account(o.a) .. ':n', what, by)
-  if o.c then redis.call('HINCRBY', key.campaign(o.c), what, by) end
+  redis.call('HINCRBY', key.account(o.account) .. ':n', what, by)
+  if o.campaign then redis.call('HINCRBY', key.campaign(o.campaign), what, by) end
 end
 
 -- A message or group at the provider is this operation's: no look-up of another one takes it.
@@ -68,11 +67,11 @@ seldom(story, function()
   -- Add a line to an operation's story: when, what, the provider's code, words.
   function story.tell(o, now, what, code, words)
     local line = int(now) .. '|' .. what .. '|' .. (code or '') .. '|' .. cut(words or '', 160)
-    o.ev = o.ev and (o.ev .. '\n' .. line) or line
-    if #o.ev > STORY_KEPT then
-      local head = string.match(string.sub(o.ev, 1, STORY_HEAD), '^(.*)\n') or ''
-      o.ev = head .. '\n' .. (string.match(string.sub(o.ev, STORY_HEAD - STORY_KEPT), '\n(.*)$') or line)
+    o.story = o.story and (o.story .. '\n' .. line) or line
+    if #o.story > STORY_KEPT then
+      local head = string.match(string.sub(o.story, 1, STORY_HEAD), '^(.*)\n') or ''
+      o.story = head .. '\n' .. (string.match(string.sub(o.story, STORY_HEAD - STORY_KEPT), '\n(.*)$') or line)
     end
-    redis.call('HSET', o.key, 'ev', o.ev)
+    redis.call('HSET', o.key, field.o.story, o.story)
   end
 end)

@@ -13,7 +13,7 @@ local EARLY = 600000000
 local receipt = {}
 seldom(receipt, function()
   receipt.STATUSES = { 'sent', 'not_sent', 'received', 'read' }
-  local TOLD_AT = { sent = 'xs', not_sent = 'xn', received = 'xd', read = 'xr' }
+  local TOLD_AT = { sent = field.o.sent_at, not_sent = field.o.not_sent_at, received = field.o.received_at, read = field.o.read_at }
   -- What an entry of the streams of outcomes calls them.
   local EVENTS = { sent = 'sent', not_sent = 'not_sent', received = 'delivered', read = 'read' }
   -- So many receipts wait for their message, of one account; beyond it the first ones go: the real ones wait for
@@ -21,9 +21,9 @@ seldom(receipt, function()
   local MOST_EARLY = 10000
 
   local function counted(o)
-    local received = o.xd or o.xr
-    local failed = o.xn and not received
-    return { sent = not failed and (o.xs or received), not_sent = failed, received = received, read = o.xr }
+    local received = o.received_at or o.read_at
+    local failed = o.not_sent_at and not received
+    return { sent = not failed and (o.sent_at or received), not_sent = failed, received = received, read = o.read_at }
   end
 
   -- SMS has none; what is not a message has none either, though it may have a handle of the provider.
@@ -34,32 +34,32 @@ seldom(receipt, function()
   -- Into the streams that tell of its outcome. A receiver whose server user may not write there goes on without.
   local function announce(id, account, o, kind, status, at)
     local told = {
-      'id', id, 'account', account, 'campaign', o.c or '', 'kind', kind, 'outcome', o.oc or 'accepted', 'code', '', 'message_uuid', o.u or '',
-      'words', '', 'accepted_at_us', o.t, 'settled_at_us', int(at), 'v', entry.VERSION, 'event', EVENTS[status],
+      'id', id, 'account', account, 'campaign', o.campaign or '', 'kind', kind, 'outcome', o.outcome or 'accepted', 'code', '', 'message_uuid', o.handle or '',
+      'words', '', 'accepted_at_us', o.accepted_at, 'settled_at_us', int(at), 'v', entry.VERSION, 'event', EVENTS[status],
     }
     entry.add_given(told, o)
     redis.pcall('XADD', key.outcomes, 'MAXLEN', '~', entry.MOST_KEPT, '*', unpack(told))
     -- One that expired with its campaign is not made again.
-    if o.c and redis.call('EXISTS', key.campaign(o.c) .. ':out') == 1 then
-      redis.pcall('XADD', key.campaign(o.c) .. ':out', '*', unpack(told))
+    if o.campaign and redis.call('EXISTS', key.campaign(o.campaign) .. ':out') == 1 then
+      redis.pcall('XADD', key.campaign(o.campaign) .. ':out', '*', unpack(told))
     end
   end
 
   -- Note what one receipt tells of an operation: 'moved' | 'known' | 'unknown' (no message of this account, or deleted).
   function receipt.note(account, id, status, at, now)
-    local o = fields(key.operation(id), { 'a', 'c', 'k', 't', 'rf', 'xs', 'xn', 'xd', 'xr', 'oc', 'u', 'to', 'ik', 'rk', 'm' })
-    local common = o.c and fields(key.campaign(o.c), { 'a', 'k' }) or {}
-    local kind = o.k or common.k or ''
-    if not o.t or (o.a or common.a) ~= account then return 'unknown' end
+    local o = fields(key.operation(id), { field.o.account, field.o.campaign, field.o.kind, field.o.accepted_at, field.o.follows, field.o.sent_at, field.o.not_sent_at, field.o.received_at, field.o.read_at, field.o.outcome, field.o.handle, 'to', field.o.idempotency_key, field.o.row_key, field.o.metadata })
+    local common = o.campaign and fields(key.campaign(o.campaign), { field.c.account, field.c.kind }) or {}
+    local kind = o.kind or common.kind or ''
+    if not o.accepted_at or (o.account or common.account) ~= account then return 'unknown' end
     -- An account of the same name that was added later knows nothing of it, and has not counted it.
-    if tonumber(o.t) < tonumber(redis.call('HGET', key.about(account), 'added_at') or 0) then return 'unknown' end
+    if tonumber(o.accepted_at) < tonumber(redis.call('HGET', key.about(account), 'added_at') or 0) then return 'unknown' end
     -- The message that was deleted has the same handle.
-    if kind == 'message.delete' and o.rf then return receipt.note(account, o.rf, status, at, now) end
+    if kind == 'message.delete' and o.follows then return receipt.note(account, o.follows, status, at, now) end
     if not has_receipts(kind) then return 'unknown' end
     local field = TOLD_AT[status]
-    if o[field] or (status == 'not_sent' and (o.xd or o.xr)) then return 'known' end
+    if o[field] or (status == 'not_sent' and (o.received_at or o.read_at)) then return 'known' end
     -- What no clock can have said is replaced by the time it came.
-    if not at or at < tonumber(o.t) or at > now then at = now end
+    if not at or at < tonumber(o.accepted_at) or at > now then at = now end
     local before = counted(o)
     redis.call('HSET', key.operation(id), field, int(at))
     o[field] = at
@@ -69,7 +69,7 @@ seldom(receipt, function()
       local by = (after[name] and 1 or 0) - (before[name] and 1 or 0)
       if by ~= 0 then
         redis.call('HINCRBY', key.account(account) .. ':rc', name, by)
-        if o.c then redis.call('HINCRBY', key.campaign(o.c), 'receipt_' .. name, by) end
+        if o.campaign then redis.call('HINCRBY', key.campaign(o.campaign), 'receipt_' .. name, by) end
       end
     end
     return 'moved'

@@ -7,10 +7,18 @@ local record_of = { CANCELLED = 'its campaign was cancelled' }
 local MOST_ROWS = 2000
 local LARGEST_RECORD, LARGEST_PAYLOAD = 16777216, 131072
 -- Field of a row -> the most bytes that it may have.
-local ROW = { id = 64, to = 128, p = LARGEST_PAYLOAD, m = LARGEST_PAYLOAD, rf = 64, nb = 17, vu = 17, wi = 4096, tp = 512, ik = 1040, dg = 128, rk = 4096, z = 16, ex = 1024, xc = 1024 }
-local COMMON = { a = 128, f = 32, pr = 1, k = 64, mx = 4, unk = 16, ur = 1, vu = 17, wi = 4096 }
-local NEEDED_OF_ROW, NEEDED_OF_COMMON = { 'id', 'to', 'p' }, { 'a', 'f', 'pr', 'k', 'mx', 'unk' }
-local TIMES = { 'nb', 'vu', 'mx' }
+local ROW = {
+  id = 64, to = 128, [field.o.payload] = LARGEST_PAYLOAD, [field.o.metadata] = LARGEST_PAYLOAD, [field.o.follows] = 64,
+  [field.o.not_before] = 17, [field.o.valid_until] = 17, [field.o.openings] = 4096, [field.o.trace] = 512,
+  [field.o.idempotency_key] = 1040, [field.o.content_digest] = 128, [field.o.row_key] = 4096, [field.o.zones] = 16,
+  [field.o.exempt] = 1024, [field.o.excluded_ids] = 1024,
+}
+local COMMON = {
+  [field.o.account] = 128, [field.o.sender] = 32, [field.o.priority] = 1, [field.o.kind] = 64, [field.o.max_attempts] = 4,
+  [field.o.on_unknown] = 16, [field.o.unknown_letter] = 1, [field.o.valid_until] = 17, [field.o.openings] = 4096,
+}
+local NEEDED_OF_ROW, NEEDED_OF_COMMON = { 'id', 'to', field.o.payload }, { field.o.account, field.o.sender, field.o.priority, field.o.kind, field.o.max_attempts, field.o.on_unknown }
+local TIMES = { field.o.not_before, field.o.valid_until, field.o.max_attempts }
 
 function record_of.decode(body)
   if #body > LARGEST_RECORD then return nil end
@@ -43,7 +51,7 @@ function record_of.unreached(record)
     if place > MOST_ROWS then break end
     local whole = type(row) == 'table' and fits(row.id, 'id') and fits(row.to, 'to')
     if whole and redis.call('EXISTS', key.operation(row.id)) == 0 then
-      unreached[#unreached + 1] = { row.id, row.to, fits(row.rk, 'rk') and row.rk or '' }
+      unreached[#unreached + 1] = { row.id, row.to, fits(row.row_key, field.o.row_key) and row.row_key or '' }
     end
   end
   return unreached
@@ -60,12 +68,12 @@ end
 function record_of.campaign(held)
   local name = held.campaign
   if not name or name == '' or string.find(name, '[:%c]') then return nil end
-  return campaign.of(name).a and name or nil
+  return campaign.of(name).account and name or nil
 end
 
 -- What concerns the record as a whole: its account, sender, campaign and count are those it was written under.
 local function objection_to_whole(record, held, name)
-  if type(record.sender) ~= 'string' or not string.match(record.sender, '^%+%d+$') or #record.sender > COMMON.f then
+  if type(record.sender) ~= 'string' or not string.match(record.sender, '^%+%d+$') or #record.sender > COMMON[field.o.sender] then
     return 'the record is incomplete'
   end
   if record.priority ~= 't' and record.priority ~= 'b' then return 'the record is incomplete' end
@@ -80,7 +88,7 @@ local function objection_to_whole(record, held, name)
   if not name then return nil end
   if not record_of.campaign(held) then return 'its campaign is not known' end
   local c = campaign.of(name)
-  if c.a ~= held.account or c.f ~= record.sender then return 'its campaign is of another account or sender' end
+  if c.account ~= held.account or c.sender ~= record.sender then return 'its campaign is of another account or sender' end
 end
 
 local function objection_to_common(record, held)
@@ -90,7 +98,7 @@ local function objection_to_common(record, held)
   local why = wrong(common, COMMON)
   if why or record.campaign then return why or next(common) and 'the record says what its campaign says' or nil end
   if lacks(common, NEEDED_OF_COMMON) then return 'the record is incomplete' end
-  if common.a ~= held.account or common.f ~= record.sender or common.pr ~= record.priority then
+  if common.account ~= held.account or common.sender ~= record.sender or common.priority ~= record.priority then
     return 'the record says one thing twice, and differently'
   end
 end
@@ -103,11 +111,11 @@ local function objection_to_row(row, common)
   if not string.match(row.id, '^[%w_-]+$') or not string.match(row.to, '^[%w+@._-]+$') then
     return 'a row of the record has an id or a target of a form that does not exist'
   end
-  if row.rf and redis.call('EXISTS', key.operation(row.rf)) == 0 then
-    return 'operation ' .. string.gsub(row.rf, '[^%w_-]', '?') .. ', which it follows, is not known, or was deleted after its retention time'
+  if row.follows and redis.call('EXISTS', key.operation(row.follows)) == 0 then
+    return 'operation ' .. string.gsub(row.follows, '[^%w_-]', '?') .. ', which it follows, is not known, or was deleted after its retention time'
   end
-  if row.rf and not (row.vu or common.vu) then return 'a row of the record follows another for ever' end
-  if row.ex and common.pr ~= 't' then return 'a row of the record is exempt from suppression, and not transactional' end
+  if row.follows and not (row.valid_until or common.valid_until) then return 'a row of the record follows another for ever' end
+  if row.exempt and common.priority ~= 't' then return 'a row of the record is exempt from suppression, and not transactional' end
   for _, name in ipairs(TIMES) do
     if not string.match(row[name] or common[name] or '0', '^%d+$') then return 'a row of the record holds a time that is no number' end
   end
@@ -117,12 +125,12 @@ end
 local known_zones = {}
 local function wrong_zone(row, name)
   local zoned = name and campaign.of(name).zoned
-  if not zoned then return row.z and 'a row of the record has zones, and its campaign has no hours of its recipients' or nil end
-  if not row.z then return 'a row of the record has no zones, and its campaign has the hours of its recipients' end
-  if known_zones[row.z] == nil then
-    known_zones[row.z] = redis.call('HEXISTS', key.campaign(name) .. ':z', row.z .. ':words') == 1
+  if not zoned then return row.zones and 'a row of the record has zones, and its campaign has no hours of its recipients' or nil end
+  if not row.zones then return 'a row of the record has no zones, and its campaign has the hours of its recipients' end
+  if known_zones[row.zones] == nil then
+    known_zones[row.zones] = redis.call('HEXISTS', key.campaign(name) .. ':z', row.zones .. ':words') == 1
   end
-  return not known_zones[row.z] and 'a row of the record has zones that its campaign does not know' or nil
+  return not known_zones[row.zones] and 'a row of the record has zones that its campaign does not know' or nil
 end
 
 -- The senders that an account lists, between spaces, or nil. Read once for each account of a run.

@@ -6,7 +6,7 @@ local suppression = {}
 
 -- Whether a list may concern an operation of the account: any is there, and the operation writes to a person and is not exempt.
 function suppression.concerns(a, to, kind, exempt)
-  return (a.sup or meta().sup) and not exempt and string.byte(to) == 43 and kind ~= 'number.check'
+  return (a.listed or meta().sup) and not exempt and string.byte(to) == 43 and kind ~= 'number.check'
 end
 
 seldom(suppression, function()
@@ -17,7 +17,7 @@ seldom(suppression, function()
   -- Of some numbers: place -> why nobody may write to that one.
   function suppression.of(a, numbers)
     local why = {}
-    for _, list in ipairs({ a.sup and a.name or false, meta().sup and EVERY_ACCOUNT or false }) do
+    for _, list in ipairs({ a.listed and a.name or false, meta().sup and EVERY_ACCOUNT or false }) do
       local entries = list and redis.call('HMGET', key.suppressed(list), unpack(numbers)) or {}
       for i, entry in ipairs(entries) do
         if entry and not why[i] then why[i] = words_of(list, entry) end
@@ -28,7 +28,7 @@ seldom(suppression, function()
 
   -- Why an operation must not be sent, or nil. One whose last call has an unknown outcome is looked up all the same.
   function suppression.bars(a, o)
-    if o.ph or not suppression.concerns(a, o.to, o.k, o.ex) then return nil end
+    if o.look_up or not suppression.concerns(a, o.to, o.kind, o.exempt) then return nil end
     return suppression.of(a, { o.to })[1]
   end
 
@@ -36,8 +36,8 @@ seldom(suppression, function()
   function suppression.note(name, a)
     redis.call('ZREM', key.timers, LISTED .. name)
     local there = redis.call('EXISTS', key.suppressed(name)) == 1
-    if a then a.sup = there and '1' or nil end
-    if not there then return redis.call('HDEL', key.account(name), 'sup') end
-    if redis.call('EXISTS', key.account(name)) == 1 then redis.call('HSET', key.account(name), 'sup', '1') end
+    if a then a.listed = there and '1' or nil end
+    if not there then return redis.call('HDEL', key.account(name), field.a.listed) end
+    if redis.call('EXISTS', key.account(name)) == 1 then redis.call('HSET', key.account(name), field.a.listed, '1') end
   end
 end)

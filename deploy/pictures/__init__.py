@@ -1,0 +1,1 @@
+"""Pictures of the console and of the sandbox for the documents."""

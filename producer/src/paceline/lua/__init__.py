@@ -1,0 +1,1 @@
+"""Scripts that every package shares, and the dictionary of stored fields."""

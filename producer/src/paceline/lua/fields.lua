@@ -1,0 +1,209 @@
+-- The one home of every stored field: its code in the hash, its name in Lua and Python, its meaning.
+--
+-- Operations are many, so their fields have codes of one to three letters. Programs never write a code. In a script `o.outcome` and
+-- `field.o.outcome` (as an argument of HSET) become `o.oc` and `'oc'` when the script is loaded (fields.py), so a name costs
+-- nothing at run time. The variables `o`, `other`, `maker`, `follower`, `row` and `common` hold operations, `c` and `known` campaigns
+-- (so does `campaign.of(name)`), `a` accounts.
+-- Python asks `fields.py` for the same names. Times are microseconds of the server's clock; flags are '1' or absent.
+--
+-- This file is read by Python and included by no script.
+--
+-- o:<id> operation (o, other, maker, follower, row, common)
+--   s     state              w waiting, g granted, s sending, d settled
+--   a     account            account name; an operation of a campaign has it in the campaign, like sender, priority, kind and policies
+--   f     sender             E.164
+--   to    to                 recipient or target
+--   pr    priority           t transactional, b bulk
+--   k     kind               such as message.to_number
+--   p     payload            JSON; of a campaign's row the values of its template
+--   m     metadata           JSON, as it was given
+--   mx    max_attempts       calls before it is dead
+--   unk   on_unknown         policy for calls of unknown outcome: reconcile, resend, hold
+--   ur    unknown_letter     what that policy means for its kind: l look up, r repeat, h hold
+--   vu    valid_until        it expires then
+--   nb    not_before         only in inbox records: it waits in a timer
+--   wi    openings           of its own window: "open-close ..."
+--   ik    idempotency_key    as it was given
+--   dg    content_digest     what tells contents under one idempotency key apart
+--   xc    excluded_ids       only in inbox records: ids that its recipient would have in campaigns that its own leaves out
+--   ex    exempt             why it leaves although its recipient is on a suppression list
+--   rk    row_key            key of its campaign's row
+--   tp    trace              of the caller who sent it
+--   z     zones              id of the set of time zones of its number, of a campaign in its recipients' own hours
+--   g     seal               of what a worker may send (integrity/seals.py)
+--   rf    follows            id of the operation that goes first
+--   c     campaign           campaign name
+--   r     record             inbox record that brought it; a campaign's row has none
+--   t     accepted_at        when a worker took it into its lane
+--   q     sequence           its place among those that wait for the same time
+--   n     token              fencing token of its last grant
+--   sl    slot               of its last grant, or where that has moved to
+--   j     jumps              jumps of the server's clock when its slot was taken
+--   w     question           "owner|question" of the worker that began it
+--   at    attempts           calls that failed for a reason that may pass
+--   kl    lost_workers       workers lost in the middle of its call
+--   uk    was_unknown        flag: the outcome of one of its calls was unknown
+--   ul    unknown_slot       slot of the call whose outcome is unknown
+--   ph    look_up            its next call looks up an unknown outcome: l1 first, l2 whether the history is fresh, l3 a fresh one, l4 last
+--   lk    looks              look-ups that told nothing
+--   ct    counted_at         noted as the time (s) of a bulk message to its recipient
+--   hd    set_aside          flag: it heads those of its recipient that wait
+--   fo    has_followers      flag: others follow it
+--   cn    cancelled_because  words of a person; it is cancelled when somebody attends to it
+--   oc    outcome            accepted, rejected, expired, cancelled, dead, held
+--   te    settled_at         when it got its outcome
+--   cd    code               the provider's status code, or a word
+--   u     handle             the provider's id of its message or group
+--   le    words              of the last answer
+--   ev    story              lines "when|what|code|words"
+--   rs    result             JSON: what its calls brought
+--   xs    sent_at            first receipt that told: sent
+--   xn    not_sent_at        first receipt that told: not sent
+--   xd    received_at        first receipt that told: on the recipient's device
+--   xr    read_at            first receipt that told: read
+--
+-- c:<name> campaign (c, known)
+--   a     account            account name
+--   f     sender             E.164
+--   pr    priority           b
+--   k     kind               of its operations
+--   mx    max_attempts       of its operations
+--   unk   on_unknown         of its operations
+--   ur    unknown_letter     of its operations
+--   vu    valid_until        of its operations that have none of their own
+--   p     template           payload of its operations, JSON
+--   tp    trace              of its upload
+--   pg    seal               of what its operations share (integrity/seals.py)
+--   unsealed  unsealed       flag: something of it was begun, and the seal is to be written
+--   fs    weighted_senders   its senders, if it has several: "number:weight ..."
+--   digest        digest         what must not change under one name
+--   keys          keys           whether its rows have keys: all, some, none
+--   slots         slots          what the places of its template mean, unless their names say it (JSON)
+--   weight        weight         its share of its sender's turns
+--   rate          rate           its own rate in words
+--   cap           cap            us between two of its operations
+--   cap_next      cap_next       earliest next one
+--   window        window         local hours in words
+--   not_within    not_within     a span of time in words: who had a bulk message of the account within it is left out
+--   nw            silence        the same, us
+--   openings      openings       "open-close ..." to come
+--   opens         opens          the opening that is, or comes next
+--   closes        closes         its end; 0: none is left
+--   zoned         zoned          flag: its window is in the hours of each recipient (zones.lua)
+--   rezoned       rezoned        flag: openings of its zones have changed
+--   approval      approval       needed or given
+--   approved_by   approved_by    who approved it
+--   approved_at   approved_at    when
+--   begins_paused begins_paused  flag: it stays paused when it is approved
+--   auto_pause    auto_pause     percentage of rejections above which it pauses; 0 never
+--   recent        recent         its last outcomes: a accepted, r rejected
+--   hold          hold           paused or cancelled
+--   hold_why      hold_why       in words
+--   hold_at       hold_at        since when
+--   uploading     uploading      flag: paused until its upload is whole
+--   sealed        sealed         1 when its upload is whole
+--   offered       offered        rows of its last upload
+--   invalid       invalid        rows of its last upload that were left out
+--   created       created        when it was made
+--   fresh         fresh          flag: nothing of it was ever begun
+--   doomed        doomed         flag: it is deleted when nothing is left
+--   left          left           operations accepted and not settled
+--   completed_at  completed_at   when its numbers became final
+--   ended         ended          flag: it was complete before
+--   forgets_at    forgets_at     when its first outcome is deleted
+--   received      received       rows written
+--   written       written        rows that made an operation
+--   duplicate     duplicate      rows that had one
+--   refused       refused        rows that no worker could take
+--   inbox         inbox          rows that no worker has looked at
+--   accepted      accepted       operations with this outcome
+--   rejected      rejected       operations with this outcome
+--   expired       expired        operations with this outcome
+--   cancelled     cancelled      operations with this outcome
+--   dead          dead           operations with this outcome
+--   held          held           operations with this outcome
+--   suppressed    suppressed     operations with this outcome
+--   receipt_sent      receipt_sent      messages sent and not known to have failed
+--   receipt_not_sent  receipt_not_sent  messages that failed after all
+--   receipt_received  receipt_received  messages on the recipient's device
+--   receipt_read      receipt_read      messages read
+--
+-- a:<acct> account, what sending needs (a)
+--   interval      interval         us between slots
+--   quotas        quotas           further limits: "N:window:variation ..."
+--   variation     variation        J, us
+--   reserve       reserve          percentage of all limits that bulk work leaves alone
+--   budgets       budgets          per sender: "kind:N:window ..."
+--   treat_503     treat_503        overloaded (absent) or unknown
+--   window        window           flag: pacing window
+--   key_version   key_version      of its encrypted key
+--   info_every    info_every       us between two readings of /info; absent: never
+--   info_at       info_at          when /info is to be read next
+--   info_slot     info_slot        the slot that was taken for /info
+--   recheck       recheck          nothing leaves before /info was read, or this time has come
+--   checks_left   checks_left      number checks of the account's pool
+--   next          next             earliest next slot
+--   floor         floor            no slot before: a slow call may have arrived as late as its answer
+--   last          last             the slot taken last
+--   taken         taken            slots taken, less those given back
+--   bulk_next     bulk_next        earliest next slot of bulk work
+--   epoch         epoch            generation of the bucket
+--   due           due              its score in the due index
+--   seq           seq              last number given to one that waits for a time
+--   aside         aside            recipients that have an operation in back-off before them
+--   learn         learn            pacing, when J is measured
+--   least         least            us from slot to answer of a quick call
+--   excess        excess           us that calls lately took longer
+--   spread        spread           what J was lately
+--   heard         heard            answers counted, up to as many as are needed
+--   answered      answered         slot of the last one
+--   sup           listed         flag: it has a suppression list
+--   remember      remember         us for which it remembers whom it wrote to in bulk; absent: it does not
+--   rcap          recipient_limit  bulk messages to one recipient: "N:us"
+--   noted         noted            since when contacts are noted where they are noted now
+--   suspended     suspended        why, in words
+--   suspended_at  suspended_at     since when
+--   paused_until  paused_until     a 429 or an open breaker
+--   probe         probe            due, or the operation that ends a pause
+--   throttled     throttled        429s since the last call that was let through
+--   slow          slow             factor of the interval after 429s, in thousandths
+--   slow_at       slow_at          when it was set
+--   breaker       breaker          open, ramp
+--   opened        opened           how often in a row it opened
+--   ramp          ramp             factor of the interval after an outage
+--   ramp_left     ramp_left        calls until the next step
+--   bad_run       bad_run          failures in a row
+--   bad_window    bad_window       the last calls: 1 failed, 0 went well
+--   rb            retry_budget     tenths of a retry that are left
+--   rb_at         retry_budget_at  slots taken when that was reckoned
+--
+-- about:<acct> account, what people and producers read
+--   name            name             account name
+--   rate            rate             limit by hand, in words
+--   told            told             calls a minute, as /info told
+--   pacing          pacing           spacing or window
+--   senders         senders          numbers that may send, with blanks between; absent: any
+--   recipient_cap   recipient_cap    bulk messages to one recipient, in words
+--   keeps           keeps            us for which it was asked to remember whom it wrote to in bulk
+--   added_at        added_at         since when it is there
+--   credits_left    credits_left     as /info told
+--   expires_at      expires_at       as /info told
+--   on_trial        on_trial         as /info told: 1, 0
+--   blocked         blocked          as /info told: 1, 0
+--   info_read_at    info_read_at     when /info was read last
+--   hook_at         hook_at          since when receipts have an address
+--   hook_shown      hook_shown       1 when a person was shown it
+--
+-- secret:<acct> account, its key
+--   key           key              encrypted
+--   digest        digest           by which one key under two names is found
+--
+-- hook:<acct> account, its receipts
+--   hook          hook             digest of the token in their address
+--
+-- l:<acct>:<sender> lane
+--   f     in_flight          the operation in flight
+--   p     paused_until       nothing leaves before
+--   pw    paused_because     busy, budget
+--   ch    channel            the sender's channel at the provider
+--   e     call_time          us that a call keeps the sender, on average
