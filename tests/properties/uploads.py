@@ -54,6 +54,7 @@ class Uploads:
         max_attempts: int = 4,
         valid_until: datetime = FAR,
         paused: bool = False,
+        fs: str = "",
     ) -> str:
         """Open or continue one; returns the script's word for it."""
         common = common_fields(
@@ -66,6 +67,7 @@ class Uploads:
             valid_until=valid_until,
             now=self.drive.now,
         ) | {"p": compact({"text": "Hi"})}
+        common |= {"fs": fs} if fs else {}
         return self.drive.state.open_campaign(name, common, "same", dict(options or {}), paused=paused)
 
     def write(self, name: str, rows: Iterable[Mapping[str, str]], *, accept: bool = True) -> tuple[str, list[str]]:

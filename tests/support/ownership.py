@@ -12,7 +12,7 @@ _OWNED_BY_STATE: Final = re.compile(
 )
 _OWNED_BY_CAMPAIGN: Final = re.compile(r":c:(?P<campaign>[^:]+):(?:tm|out|z)$")
 _OWNED_BY_HOOK: Final = re.compile(r":(?:wh|signing):(?P<hook>[^:]+)(?::.*)?$")
-_OWNED_BY_ACCOUNT: Final = re.compile(r":(?:a|l|about|secret|hook):(?P<account>[^:]+)(?::.*)?$")
+_OWNED_BY_ACCOUNT: Final = re.compile(r":(?:a|l|about|pools|secret|hook):(?P<account>[^:]+)(?::.*)?$")
 
 
 def ownerless_keys(client: redis.Redis) -> list[str]:

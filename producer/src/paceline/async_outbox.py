@@ -16,7 +16,7 @@ from paceline.campaigns.options import CampaignOptions
 from paceline.campaigns.plan import Plan
 from paceline.campaigns.progress import Progress
 from paceline.campaigns.recipients import Row
-from paceline.campaigns.spec import CampaignSpec, reading
+from paceline.campaigns.spec import CampaignSpec, reading, with_pool
 from paceline.campaigns.trial import first_message
 from paceline.campaigns.upload import UploadReport
 from paceline.flows.bridge import Bridge
@@ -247,8 +247,9 @@ class AsyncOutbox(AsyncSuppressing):
         """As `Outbox.test_campaign`; arguments as for `start_campaign`."""
         bridge = Bridge(_rows(recipients, campaign), asyncio.get_running_loop())
 
-        def message(_: Outbox) -> Operation:
-            return first_message(draft(name, **campaign).continuing(None), bridge, to)
+        def message(blocking: Outbox) -> Operation:
+            described = draft(name, **with_pool(campaign, blocking.state.pools))
+            return first_message(described.continuing(None), bridge, to)
 
         try:
             operation = await self.in_thread(message)

@@ -11,7 +11,7 @@ from paceline.campaigns.campaign import Campaign
 from paceline.campaigns.draft import draft
 from paceline.campaigns.plan import Plan, plan_campaign
 from paceline.campaigns.recipients import Row
-from paceline.campaigns.spec import CampaignSpec
+from paceline.campaigns.spec import CampaignSpec, with_pool
 from paceline.campaigns.trial import first_message
 from paceline.campaigns.upload import keys_of, open_campaign, peeked, upload
 from paceline.errors import CampaignConflict, InvalidOperation, NotFound
@@ -151,7 +151,7 @@ class Outbox(Suppressing):
             CampaignConflict: the name is taken by a different campaign.
             UnknownAccount, UnknownSender, StateUnavailable: as for `send`.
         """
-        described = draft(name, **campaign).continuing(self.state.campaign(name))
+        described = draft(name, **with_pool(campaign, self.state.pools)).continuing(self.state.campaign(name))
         # Before the campaign exists: a source that cannot be read leaves nothing behind.
         first, rows = peeked(described, rows_of(recipients, described.reading))
         if not first:
@@ -205,7 +205,7 @@ class Outbox(Suppressing):
             InvalidOperation: template or options are wrong, or the recipients cannot be read.
             UnknownAccount, UnknownSender, StateUnavailable: as for `send`.
         """
-        described = draft(name, **campaign)
+        described = draft(name, **with_pool(campaign, self.state.pools))
         return plan_campaign(
             self.state,
             described,
@@ -237,7 +237,7 @@ class Outbox(Suppressing):
             InvalidOperation: template, options or number are wrong, or no row can be sent.
             UnknownAccount, UnknownSender, StateUnavailable: as for `send`.
         """
-        described = draft(name, **campaign)
+        described = draft(name, **with_pool(campaign, self.state.pools))
         return self.send(first_message(described.continuing(None), rows_of(recipients, described.reading), to))
 
     def campaign(self, name: str, **arguments: Any) -> Campaign:

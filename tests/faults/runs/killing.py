@@ -103,6 +103,8 @@ def kills(profile: Profile, seed: int, policy: str) -> Result:
             while killed < number or len(built.sent) < messages:
                 time.sleep(built.random.uniform(0.2, 2.0))
                 killed += fleet.kill(built.random.randrange(2))
+            while all(worker.exit_code is not None for worker in fleet.workers):
+                time.sleep(0.1)  # how long a supervisor and a busy machine take to start one is no matter of ours
             recovery_s = built.recovery_s(time.time())
             stopping.set()
             feeder.join()

@@ -12,6 +12,7 @@ from paceline.campaigns.excluding import Exclusions
 from paceline.campaigns.hours import RecipientHours, check_hours
 from paceline.campaigns.options import CampaignOptions
 from paceline.campaigns.recipients import Encoder
+from paceline.campaigns.senders import Senders, sender_of, senders_of
 from paceline.campaigns.spec import CampaignSpec, changeable, check_names, reading
 from paceline.errors import InvalidOperation
 from paceline.inbox.record import compact
@@ -37,7 +38,7 @@ class Draft:
     Args:
         name: its name.
         account: account name.
-        sender: E.164.
+        sender: E.164; of several the one that stands for the campaign.
         compiled: what all its messages are made of, and what rows have to bring.
         not_before: before when no row leaves that does not say it itself, when that was said.
         valid_until: until when all rows are valid, when that was said.
@@ -48,6 +49,8 @@ class Draft:
         reading: how columns are called, and of which country numbers are.
         hours: of a campaign in its recipients' own hours; None for any other.
         exclusions: the campaigns whose recipients are left out.
+        senders: all of them, where there are several.
+        pool: the pool that they are, if they are one.
     """
 
     name: str
@@ -63,6 +66,8 @@ class Draft:
     reading: Reading
     hours: RecipientHours | None = None
     exclusions: Exclusions = field(default_factory=Exclusions)
+    senders: Senders = ()
+    pool: str | None = None
 
     @property
     def template(self) -> Mapping[str, str]:
@@ -95,14 +100,25 @@ class Draft:
         zoned = (existing and existing.zoned) or (window and Window.parse(window).is_recipients)
         before = existing.window if existing else ""
         hours = RecipientHours(before if window is None else window, now) if zoned else None
-        return replace(self, hours=hours)
+        # The numbers of a pool may change; the one that stands for the campaign stays.
+        stays = existing is not None and bool(self.senders)
+        return replace(self, hours=hours, sender=existing.sender if existing and stays else self.sender)
+
+    @property
+    def identity(self) -> str:
+        """What tells its senders apart from those of another campaign of its name."""
+        return f"pool {self.pool}" if self.pool else " ".join(one.number for one in self.senders) or self.sender
+
+    def sender_of(self, to: str) -> str:
+        """The sender of a recipient to whom none of them has written."""
+        return sender_of(to, self.senders) if self.senders else self.sender
 
     @property
     def digest(self) -> str:
         """What must stay the same under one name: account, sender, kind, template and policies."""
         return digest_of(
             account=self.account,
-            sender=self.sender,
+            sender=self.identity,
             kind=self.kind,
             template=compact(dict(self.template)),
             max_attempts=str(self.max_attempts),
@@ -128,13 +144,15 @@ def draft(name: str, **campaign: Unpack[CampaignSpec]) -> Draft:
         TypeError: an option is missing or unknown.
     """
     check_names(campaign)
+    given = campaign.get("sender", ())
+    senders = senders_of([given] if isinstance(given, str) else given)
     template, url = campaign["template"], campaign.get("url")
     made = _compiled(template, url, literal_braces=campaign.get("literal_braces", False))
 
     # The model of one message checks every option; `account` has the same grammar as a campaign's name.
     sample = SendMessage(
         account=campaign["account"],
-        sender=campaign["sender"],
+        sender=senders[0].number,
         to=_ANY_RECIPIENT,
         text=template if "text" in made.fields else None,
         url=_sample_address(url) if url is not None else None,
@@ -152,7 +170,7 @@ def draft(name: str, **campaign: Unpack[CampaignSpec]) -> Draft:
     return Draft(
         name=name,
         account=sample.account,
-        sender=campaign["sender"],
+        sender=senders[0].number,
         compiled=made,
         not_before=sample.not_before,
         valid_until=sample.valid_until,
@@ -162,6 +180,8 @@ def draft(name: str, **campaign: Unpack[CampaignSpec]) -> Draft:
         kind=sample.kind,
         reading=reading(campaign),
         exclusions=Exclusions(campaign.get("exclude_campaigns", ())),
+        senders=senders if len(senders) > 1 or campaign.get("pool") else (),
+        pool=campaign.get("pool"),
     )
 
 
@@ -225,7 +245,7 @@ def corrected(
     payload = compact({name: whole[name] for name in ("text", "url") if name in whole})
     digest = digest_of(
         account=campaign.account,
-        sender=campaign.sender,
+        sender=campaign.identity or campaign.sender,
         kind=campaign.kind,
         template=payload,
         max_attempts=campaign.max_attempts,
@@ -270,7 +290,7 @@ def differences(described: Draft, existing: CampaignSnapshot) -> str:
     """
     pairs = {
         "account": (described.account, existing.account),
-        "sender": (described.sender, existing.sender),
+        "sender": (described.identity, existing.identity or existing.sender),
         "template": (compact(dict(described.template)), existing.template),
         "max_attempts": (str(described.max_attempts), existing.max_attempts),
         "on_unknown": (described.on_unknown, existing.on_unknown),

@@ -2,7 +2,7 @@
 
 import re
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, Field
 
@@ -24,6 +24,7 @@ _SPAN: Final = re.compile(r"\s*([1-9][0-9]{0,3})\s*(h|d|w)\s*")
 _SPAN_HOURS: Final = {"h": 1, "d": 24, "w": 168}
 LONGEST_SPAN: Final = timedelta(days=366)
 
+OnSenderFailure = Literal["hand-over", "stop"]
 DEFAULT_AUTO_PAUSE: Final = 20
 HEAVIEST: Final = 1000
 
@@ -98,6 +99,8 @@ class CampaignOptions(Refusing):
         not_within: recipients who had a bulk message of the account within this time before their turn, such as ``7d``, end as
             ``suppressed``. The account must remember for as long.
         valid_until: not sent later.
+        on_sender_failure: of a campaign with several senders: the recipients of a sender that fails are handed over to the others
+            (``hand-over``, at first), or wait (``stop``).
 
     Raises:
         InvalidOperation: one of them cannot be; the message names it.
@@ -109,6 +112,7 @@ class CampaignOptions(Refusing):
     auto_pause: int | None = Field(default=None, ge=0, le=100)
     not_within: Annotated[str, AfterValidator(_checked_span)] | None = None
     valid_until: Instant | None = None
+    on_sender_failure: OnSenderFailure | None = None
 
     def texts(self, now: datetime | None = None) -> dict[str, str]:
         """As the campaign's hash holds them: field to text, '' for one that is taken away.
@@ -128,6 +132,8 @@ class CampaignOptions(Refusing):
         if self.not_within is not None:
             us = span(self.not_within) // timedelta(microseconds=1) if self.not_within else ""
             texts |= CAMPAIGN.coded(not_within=self.not_within, silence=str(us))
+        if self.on_sender_failure is not None:
+            texts["on_failure"] = "stop" if self.on_sender_failure == "stop" else ""
         if self.valid_until is not None:
             texts[CAMPAIGN.code("valid_until")] = str(microseconds(self.valid_until))
         return texts

@@ -145,7 +145,9 @@ def read(
             if code:
                 rows.left_out[code] += 1
                 continue
-            part = (described.sender, fields[ZONES]) if ZONES in fields else None
+            part = None
+            if described.senders or ZONES in fields:
+                part = (described.sender_of(fields["to"]), fields.get(ZONES, ""))
             ends_us, begins_us = int(fields.get(VALID_UNTIL, 0)), int(fields.get(NOT_BEFORE, 0))
             rows.take(1, ends_us=ends_us, begins_us=begins_us, part=part)
         batch.clear()

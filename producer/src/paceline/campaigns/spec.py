@@ -1,10 +1,12 @@
 """The options of a campaign: the one list that `Outbox`, `AsyncOutbox`, plans, the gateway and the command line share."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Required, TypedDict
 
-from paceline.campaigns.options import CampaignOptions
+from paceline.campaigns.options import CampaignOptions, OnSenderFailure
+from paceline.campaigns.senders import from_pool
+from paceline.errors import InvalidOperation
 from paceline.operations import OnUnknown
 from paceline.recipients.columns import Reading, reading_of
 
@@ -16,7 +18,11 @@ class CampaignSpec(TypedDict, total=False):
 
     Args:
         account: account name. Required.
-        sender: E.164. Required.
+        sender: E.164; or several, of which each recipient keeps one, each as ``+15550100001`` or with a weight as
+            ``+15550100001=3``. Required, unless there is a ``pool``.
+        pool: name of a pool of senders of the account, instead of ``sender``.
+        on_sender_failure: what becomes of the recipients of a sender that fails, where there are several: ``hand-over`` gives
+            them to the others, ``stop`` lets them wait. Default: ``hand-over``.
         template: text with ``{column}`` and ``{column|default}`` placeholders. Required.
         url: attachment of every message. Placeholders are filled in, percent-encoded unless a placeholder is the whole address.
         not_before: nothing is sent earlier; a row may have its own.
@@ -41,7 +47,9 @@ class CampaignSpec(TypedDict, total=False):
     """
 
     account: Required[str]
-    sender: Required[str]
+    sender: str | Sequence[str]
+    pool: str | None
+    on_sender_failure: OnSenderFailure | None
     template: Required[str]
     url: str | None
     not_before: datetime | None
@@ -72,8 +80,33 @@ def check_names(given: Mapping[str, Any]) -> None:
     """
     if unexpected := sorted(given.keys() - CampaignSpec.__annotations__.keys()):
         raise TypeError(f"a campaign has no option {', '.join(map(repr, unexpected))}; CampaignSpec lists the options")
-    if missing := sorted(CampaignSpec.__required_keys__ - given.keys()):
+    missing = sorted(CampaignSpec.__required_keys__ - given.keys())
+    if "sender" not in given and not given.get("pool"):
+        missing.append("sender")
+    if missing:
         raise TypeError(f"a campaign needs {', '.join(map(repr, missing))}")
+
+
+def with_pool(spec: CampaignSpec, pools: Callable[[str], Mapping[str, str]]) -> CampaignSpec:
+    """The same with the numbers of its pool.
+
+    Args:
+        spec: the options.
+        pools: the pools of an account, as state has them.
+
+    Raises:
+        InvalidOperation: it names a sender as well, or the account has no pool of that name.
+    """
+    name = spec.get("pool")
+    if name is None:
+        return spec
+    if spec.get("sender"):
+        raise InvalidOperation("pool: give either a pool or senders")
+    known = pools(spec["account"])
+    if name not in known:
+        found = ", ".join(sorted(known)) or "none"
+        raise InvalidOperation(f"pool: account {spec['account']!r} has no pool {name!r} (found: {found})")
+    return {**spec, "sender": [str(sender) for sender in from_pool(known[name])]}
 
 
 def changeable(spec: CampaignSpec) -> CampaignOptions:

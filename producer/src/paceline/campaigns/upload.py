@@ -11,7 +11,8 @@ from paceline.campaigns.draft import Draft, differences, key_conflict, noted
 from paceline.campaigns.given import given_back
 from paceline.campaigns.hours import RecipientHours
 from paceline.campaigns.recipients import Row, numbered
-from paceline.errors import CampaignConflict, InvalidRow, UnknownAccount
+from paceline.campaigns.senders import as_field
+from paceline.errors import CampaignConflict, InvalidRow, UnknownAccount, UnknownSender
 from paceline.inbox.record import chunk, common_fields, compact
 from paceline.lua.fields import CAMPAIGN
 from paceline.state.calls import State
@@ -103,6 +104,9 @@ def open_campaign(
         valid_until=described.valid_until,
         now=datetime.now(UTC),
     ) | CAMPAIGN.coded(template=compact(dict(described.template)), **({"trace": traced} if traced else {}))
+    if described.senders:
+        _check_senders(state, described)
+        common |= CAMPAIGN.coded(weighted_senders=as_field(described.senders), identity=described.identity)
     options = described.options.texts() | noted(described.compiled.slots, existing, keys)
     how = {"paused": paused, "uploading": uploading, "needs_approval": needs_approval}
     reply = state.open_campaign(name, common, described.digest, options, **how)
@@ -116,6 +120,16 @@ def open_campaign(
         differing = differences(described, existing) if existing else "content"
         span = described.options.not_within
         raise CampaignConflict(_CONFLICTS[reply].format(name=name, differing=differing, account=account, span=span))
+
+
+def _check_senders(state: State, described: Draft) -> None:
+    """Refuse a number that the account does not list, before anything is written."""
+    found = state.account(described.account)
+    listed = found.account.senders.split() if found else []
+    for sender in described.senders if listed else ():
+        if sender.number not in listed:
+            account = described.account
+            raise UnknownSender(f"account {account!r} lists its senders, and {sender.number} is not among them")
 
 
 _CONFLICTS = {

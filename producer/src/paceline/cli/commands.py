@@ -142,6 +142,11 @@ COMMANDS: Final[dict[str, Command]] = {
         example("paceline gateway --port 9811"),
         panel="Programs",
     ),
+    "pools": Command(
+        "paceline.cli.pools:app",
+        "Pools of senders: several numbers of an account share its campaigns.",
+        panel="Campaigns",
+    ),
     "tokens": Command("paceline.gateway.cli:tokens_app", "Tokens of the HTTP gateway.", panel="Set up"),
     "secret": Command("paceline.cli.secret:app", "Secrets for the environment.", panel="Set up"),
 }

@@ -1,9 +1,9 @@
 """What the gateway answers, for its OpenAPI document."""
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from paceline.campaigns.options import CampaignOptions
 from paceline.literals import CampaignState, EntryEvent, OperationState
@@ -125,7 +125,12 @@ class CampaignIn(CampaignOptions):
     """A campaign, and recipients of it. Sent again with further recipients it goes on."""
 
     account: str = Field(examples=["acme"])
-    sender: str = Field(examples=["+15550100001"])
+    sender: str | list[str] = Field(
+        default="",
+        examples=["+15550100001"],
+        description="One number, or several, each perhaps with a weight: +15550100001=3.",
+    )
+    pool: str | None = Field(default=None, description="Instead of `sender`: the numbers of a pool.")
     template: str = Field(examples=["Hi {name}"])
     recipients: list[dict[str, Any]] = Field(
         min_length=1, max_length=10_000, examples=[[{"to": "+15550100002", "name": "Ada", "key": "customer-7"}]]
@@ -134,6 +139,12 @@ class CampaignIn(CampaignOptions):
     exclude_campaigns: list[str] = Field(default_factory=list, max_length=10)
     paused: bool = False
     needs_approval: bool = False
+
+    @model_validator(mode="after")
+    def _says_who_sends(self) -> Self:
+        if bool(self.sender) == bool(self.pool):
+            raise ValueError("sender: give either a number, several, or a pool")
+        return self
 
 
 class Approval(BaseModel):

@@ -15,7 +15,7 @@
 --                 take the place of the old ones
 --         read, read zones, resume, delete: nothing more
 --       options: `weight`, `rate` and `cap` (its cap: the words, and us between two of its operations), `window`, `openings` (the
---       window's: "open-close ..." in us), `auto_pause` (percent), `vu`, `zoned`
+--       window's: "open-close ..." in us), `auto_pause` (percent), `vu`, `zoned`, `on_failure` (pools.lua), `not_within`, `silence`
 -- reply open: 'opened' | 'continued' | 'different' | 'unknown account' | 'cancelled' | 'deleted' | 'forgotten' | 'no memory'
 --       read: flat hash, `now` added; empty when unknown     read zones: flat, id of a set and its names     else: 'done' | 'unknown campaign' | 'cancelled' | 'complete' | 'begun' |
 --       'not approved' | 'needs no approval'
@@ -77,8 +77,12 @@ local function reweigh(account, sender, old, new)
 end
 
 local function set_options(options)
-  local known = fields(c, { field.c.account, field.c.sender, 'weight', 'cap', 'cap_next' })
-  if options.weight and known.account then reweigh(known.account, known.sender, known.weight, options.weight) end
+  local known = fields(c, { field.c.account, field.c.sender, field.c.weighted_senders, 'weight', 'cap', 'cap_next' })
+  if options.weight and known.account then
+    for sender in string.gmatch(known.weighted_senders or known.sender .. ':', '(%+%d+):') do
+      reweigh(known.account, sender, known.weight, options.weight)
+    end
+  end
   for field, value in pairs(options) do
     if value == '' then
       redis.call('HDEL', c, field)
@@ -132,6 +136,7 @@ if verb == 'open' then
   -- Of recipients that were forgotten nobody could tell that they had their message.
   if known.forgets_at and tonumber(known.forgets_at) <= server_time() then return 'forgotten' end
   redis.call('SADD', key.account(common.account) .. ':c', name)
+  if common[field.c.weighted_senders] then redis.call('HSET', key.account(common.account), 'pooled', '1') end
   set_options(cjson.decode(ARGV[5]))
   if known.digest then
     -- Continued another day: all rows, old and new, are valid as long as was asked for last.
@@ -141,6 +146,14 @@ if verb == 'open' then
     redis.call('PERSIST', c .. ':z')
     if common.unknown_letter then redis.call('HSET', c, field.c.unknown_letter, common.unknown_letter) end  -- one of the previous release has none
     if ARGV[7] == '1' then want_approval() end
+    if common[field.c.weighted_senders] then
+      -- Senders that left the pool go on with what they have.
+      local senders = common[field.c.weighted_senders]
+      for sender in string.gmatch(redis.call('HGET', c, field.c.weighted_senders) or '', '(%+%d+):') do
+        if not string.find(senders, sender .. ':', 1, true) then senders = senders .. ' ' .. sender .. ':0' end
+      end
+      redis.call('HSET', c, field.c.weighted_senders, senders)
+    end
     poke(common.account)
     return 'continued'
   end
@@ -220,6 +233,12 @@ elseif verb == 'change' then
 elseif verb == 'resume' and known.approval == 'needed' then
   return 'not approved'
 elseif verb == 'resume' then
+  -- A person says that its senders work again.
+  for sender in string.gmatch(redis.call('HGET', c, 'failed') or '', '%+%d+') do
+    redis.call('HDEL', c, 'failed:' .. sender)
+    redis.call('HDEL', key.lane(known.account, sender), field.l.suspicions, field.l.busy_since)
+  end
+  redis.call('HDEL', c, 'failed')
   redis.call('HDEL', c, 'hold', 'hold_why', 'hold_at', 'recent', 'uploading')
 elseif verb == 'pause' and known.approval == 'needed' then
   redis.call('HSET', c, 'begins_paused', '1')  -- it stays so when it is approved

@@ -47,6 +47,7 @@
 --   ph    look_up            its next call looks up an unknown outcome: l1 first, l2 whether the history is fresh, l3 a fresh one, l4 last
 --   lk    looks              look-ups that told nothing
 --   ct    counted_at         noted as the time (s) of a bulk message to its recipient
+--   xf    refused_by         sender that the provider refused it from, of a campaign with several senders
 --   hd    set_aside          flag: it heads those of its recipient that wait
 --   fo    has_followers      flag: others follow it
 --   cn    cancelled_because  words of a person; it is cancelled when somebody attends to it
@@ -76,6 +77,9 @@
 --   pg    seal               of what its operations share (integrity/seals.py)
 --   unsealed  unsealed       flag: something of it was begun, and the seal is to be written
 --   fs    weighted_senders   its senders, if it has several: "number:weight ..."
+--   identity      identity       what tells its senders apart from those of another campaign, if it has several
+--   failed        failed         its senders that fail, between blanks
+--   on_failure    on_failure     stop: recipients of a sender that fails wait; absent: other senders get them
 --   digest        digest         what must not change under one name
 --   keys          keys           whether its rows have keys: all, some, none
 --   slots         slots          what the places of its template mean, unless their names say it (JSON)
@@ -129,6 +133,7 @@
 --   receipt_read      receipt_read      messages read
 --
 -- a:<acct> account, what sending needs (a)
+--   pooled        pooled         flag: campaigns of it have several senders, so conversations are remembered (pools.lua)
 --   interval      interval         us between slots
 --   quotas        quotas           further limits: "N:window:variation ..."
 --   variation     variation        J, us
@@ -202,6 +207,8 @@
 --   hook          hook             digest of the token in their address
 --
 -- l:<acct>:<sender> lane
+--   sus   suspicions         refusals in a row that may be its own fault (pools.lua)
+--   bs    busy_since         since when it is busy without an acceptance (pools.lua)
 --   f     in_flight          the operation in flight
 --   p     paused_until       nothing leaves before
 --   pw    paused_because     busy, budget

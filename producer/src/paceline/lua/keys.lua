@@ -41,6 +41,7 @@
 -- a:<acct>        hash    account, as far as sending needs it: limits, budgets, bucket, pause, breaker, suspension; `due` its score there;
 --                         `sup` it has a suppression list
 -- about:<acct>    hash    what people and producers read of it: rates in words, senders, what /info said, since when it is there
+-- pools:<acct>    hash    its pools of senders -> their numbers and weights (JSON)
 -- secret:<acct>   hash    its encrypted key, and the digest by which one key under two names is found
 -- hook:<acct>     hash    digest of the token that its receipts come with
 -- sup:<acct>      hash    numbers that the account must not write to -> since when (s, ten digits), then the number of the reason. Kept when
@@ -57,6 +58,7 @@
 -- a:<acct>:in     zset    its inbox records -> time of writing (us): accepted in this order, whatever hint comes first
 -- a:<acct>:tm     zset    operations that wait for a time -> due (us): `n:<seq>:<id>` not before, `o:0:<id>` back-off ends,
 --                         `v:<other>:<id>` valid until, of one that follows another; `c:0:<campaign>` is to be attended to
+-- a:<acct>:st:<n> hashes  recipient -> its sender of the account, for campaigns with several senders (pools.lua); each expires
 -- a:<acct>:sp     zset    paused senders -> end of the pause (us)
 -- a:<acct>:held   zset    operations of unknown outcome -> since when (us)
 -- a:<acct>:q:<us> list    slots of the last N grants, for the quota of that window; expires with it
@@ -110,6 +112,7 @@ seldom(key, function()
   function key.followers(id) return root .. ':f:' .. id end
   function key.claim(uuid) return root .. ':u:' .. uuid end
   function key.about(name) return root .. ':about:' .. name end
+  function key.pools(name) return root .. ':pools:' .. name end
   function key.secret(name) return root .. ':secret:' .. name end
   function key.hook(name) return root .. ':hook:' .. name end
   function key.contacts(name) return root .. ':had:' .. name end

@@ -37,7 +37,7 @@ local function older(oldest, id)
   return oldest
 end
 
-local CAMPAIGN_FIELDS = { field.c.sender, 'hold', 'hold_why', 'hold_at', 'weight', 'window', 'openings', 'opens', 'closes', 'cap', 'cap_next', 'rate', 'zoned' }
+local CAMPAIGN_FIELDS = { field.c.sender, 'hold', 'hold_why', 'hold_at', 'weight', 'window', 'openings', 'opens', 'closes', 'cap', 'cap_next', 'rate', 'zoned', field.c.weighted_senders, 'failed', 'on_failure' }
 
 -- The sets of zones of a campaign with work in a lane: names, openings, and how many wait.
 local function zones_of(lane, name)
@@ -57,10 +57,18 @@ local function sources_of(account)
   local by_sender = {}
   for _, name in ipairs(redis.call('SMEMBERS', key.account(account) .. ':c')) do
     local c = fields(key.campaign(name), CAMPAIGN_FIELDS)
-    if c.sender then
+    local first = c.sender
+    for sender in string.gmatch(c.weighted_senders or (c.sender and c.sender .. ':') or '', '(%+%d+):') do
+      if sender ~= first then
+        local shared = c
+        c = {}
+        for field, value in pairs(shared) do c[field] = value end
+        c.sender, c.zones = sender, nil
+      end
       local timers, list = key.campaign(name) .. ':tm', key.bulk(key.lane(account, c.sender), name)
-      c.name, c.waiting, c.timed = name, redis.call('LLEN', list), redis.call('ZCARD', timers)
-      c.woken = redis.call('ZSCORE', key.account(account) .. ':tm', 'c:0:' .. name) and true or false
+      c.name, c.waiting, c.timed = name, redis.call('LLEN', list), sender == first and redis.call('ZCARD', timers) or 0
+      c.fails = string.find(c.failed or '', ' ' .. sender .. ' ', 1, true) and redis.call('HGET', key.campaign(name), 'failed:' .. sender) or nil
+      c.woken = sender == first and redis.call('ZSCORE', key.account(account) .. ':tm', 'c:0:' .. name) and true or false
       c.oldest = redis.call('LINDEX', list, 0) or nil
       if c.zoned then
         c.zones = zones_of(key.lane(account, c.sender), name)

@@ -18,7 +18,7 @@ _T = TypeVar("_T")
 def _scripts() -> dict[str, Script]:
     return {
         name: Script("paceline", name)
-        for name in ("submit", "campaign", "look", "outcomes", "cancel", "tokens", "trail", "suppress")
+        for name in ("submit", "campaign", "look", "outcomes", "cancel", "tokens", "trail", "suppress", "pools")
     }
 
 
@@ -109,6 +109,10 @@ class State:
     def campaign_zones(self, name: str) -> dict[str, str]:
         """As `questions.campaign_zones`."""
         return self.ask(questions.campaign_zones(name))
+
+    def pools(self, account: str) -> dict[str, str]:
+        """As `questions.pools`."""
+        return self.ask(questions.pools(account))
 
     def operation(self, op_id: str) -> OperationPicture | None:
         """As `questions.operation`."""

@@ -38,6 +38,9 @@ class CampaignSnapshot:
         silence_us: the same; 0: nobody is.
         auto_pause: percentage of rejections above which it pauses; None: the default.
         recent: its last outcomes: ``a`` accepted, ``r`` rejected.
+        weighted_senders: several senders, as ``number:weight ...``; '' for one.
+        failed: its senders that fail, between blanks.
+        identity: what tells its several senders apart from those of another campaign.
         hold: paused, cancelled or None.
         hold_why: in words.
         hold_at_us: since when.
@@ -91,6 +94,9 @@ class CampaignSnapshot:
     hold: Literal["paused", "cancelled"] | None = None
     hold_why: str | None = None
     hold_at_us: int | None = None
+    weighted_senders: str = ""
+    failed: str = ""
+    identity: str = ""
     approval: Literal["needed", "given"] | None = None
     approved_by: str | None = None
     approved_at_us: int | None = None

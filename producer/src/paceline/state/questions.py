@@ -26,7 +26,7 @@ class Question(Generic[_T]):
         given: what it was asked with, likewise.
     """
 
-    script: Literal["submit", "campaign", "look", "outcomes", "cancel", "tokens", "trail", "suppress"]
+    script: Literal["submit", "campaign", "look", "outcomes", "cancel", "tokens", "trail", "suppress", "pools"]
     arguments: tuple[str | int, ...]
     read: Callable[[Any], _T]
     name: str
@@ -190,6 +190,17 @@ def outcomes(campaign: str, begin: str, most: int) -> Question[list[Any]]:
     """Entries of a stream of outcomes; see outcomes.lua."""
     given = {"campaign": campaign, "begin": begin, "most": most}
     return Question("outcomes", (campaign, begin, most), list, "outcomes", given)
+
+
+def pools(account: str) -> Question[dict[str, str]]:
+    """The pools of senders of an account, by name; JSON."""
+    return Question("pools", ("list", account), _paired, "pools", {"account": account})
+
+
+def write_pool(verb: str, account: str, name: str, known: str = "") -> Question[str]:
+    """Create, change or remove a pool; see pools.lua."""
+    given = {"verb": verb, "account": account, "name": name, "known": known}
+    return Question("pools", (verb, account, name, known), str, "write_pool", given)
 
 
 def token(token_id: str) -> Question[str]:

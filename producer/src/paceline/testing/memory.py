@@ -321,6 +321,10 @@ class MemoryState(State):
             return None
         return CampaignSnapshot.of(self._campaigns[name] | {"now": self._us()})
 
+    def pools(self, account: str) -> dict[str, str]:  # noqa: ARG002 - it has none
+        """As `State.pools`."""
+        return {}
+
     def campaign_zones(self, name: str) -> dict[str, str]:
         """As `State.campaign_zones`."""
         return dict(self._zones.get(name, {}))

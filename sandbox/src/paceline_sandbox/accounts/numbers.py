@@ -161,7 +161,7 @@ def _parse_channel(asked: Asked, _: Moment) -> Request[str]:
 
 def _connection_status(number: str, moment: Moment) -> str:
     state = moment.senders.state(number, moment.now_us - moment.began_us)
-    return "D" if state in _DISCONNECTED else "C"
+    return "F" if state == "banned" else "D" if state in _DISCONNECTED else "C"
 
 
 def _written(at_us: int) -> str:

@@ -9,7 +9,14 @@ from paceline_sandbox.console.tables import NumberEntry
 from paceline_sandbox.faults.faults import within
 from paceline_sandbox.faults.scenario import Scenario, microseconds
 
-_STATUS: Final[Mapping[str, int]] = {"booting": 409, "connecting": 410, "busy": 486, "missing": 404, "unsupported": 406}
+_STATUS: Final[Mapping[str, int]] = {
+    "booting": 409,
+    "connecting": 410,
+    "busy": 486,
+    "missing": 404,
+    "unsupported": 406,
+    "banned": 404,
+}
 
 
 class Senders:

@@ -100,7 +100,7 @@ class NumberEntry(Table):
     """
 
     number: PhoneNumber
-    state: Literal["ready", "booting", "connecting", "busy", "missing", "unsupported"] = "ready"
+    state: Literal["ready", "booting", "connecting", "busy", "missing", "unsupported", "banned"] = "ready"
     from_request: PositiveInt = 1
     until_request: PositiveInt | None = None
     after_seconds: Duration = 0

@@ -11,7 +11,6 @@ from paceline.state.calls import State
 from paceline.state.scripts import Script
 from paceline_worker.accounts.holders import digests_text
 from paceline_worker.accounts.secrets import KeyRing
-from paceline_worker.hooks import secrets as hook_secrets
 from paceline_worker.hooks.state import HookBook
 from paceline_worker.integrity.stored import StoredSeals
 
@@ -120,8 +119,7 @@ class Rotation:
         for name, text, serial in self._of_hooks():
             hook = name.removeprefix(_HOOK)
             if not self._ring.is_encrypted_under_the_newest(text, name, serial) and self._opens(text, name, serial):
-                secrets = hook_secrets.unseal(self._ring, hook, serial, text)
-                sealed = hook_secrets.seal(self._ring, hook, serial + 1, secrets)
+                sealed = self._ring.encrypt(self._ring.decrypt(text, name, serial), name, serial + 1)
                 done += self._hooks.seal(hook, serial, sealed)
                 on_progress(done)
         return done

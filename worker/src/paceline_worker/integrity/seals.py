@@ -107,7 +107,8 @@ class Seals:
         if not seal:
             return "missing"
         kind = "" if campaign else answer["kind"]
-        shared = (answer["account"], answer["sender"], kind, answer["to"], answer["payload"])
+        sender = answer.get("sealed_sender") or answer["sender"]
+        shared = (answer["account"], sender, kind, answer["to"], answer["payload"])
         expected = self.operation(op_id, *shared, answer.get("follows") or "", campaign)
         return None if hmac.compare_digest(expected, seal) else "content"
 

@@ -12,6 +12,7 @@
 --@include shared/moves.lua
 --@include shared/work.lua
 --@include shared/record.lua
+--@include shared/pools.lua
 --@include shared/suppression.lua
 local REFUSAL_KEPT_S = 86400
 -- `flows.sending` makes an error of these words.
@@ -113,20 +114,28 @@ local function accept(rid, held)
   local kind = common.kind or name and campaign.of(name).kind or ''
   local lane = key.lane(account, sender)
   redis.call('SADD', a.key .. ':ln', sender)
-  -- `zones`: of each set of zones its operations, in the order in which the record names the sets.
-  local written, duplicates, other_content, transactional, bulk, zones = 0, 0, 0, {}, {}, {}
+  local pooled = record.campaign and campaign.of(record.campaign).weighted_senders
+  -- `parts`: of each sender and set of zones its operations, in the order in which they come first.
+  local written, duplicates, other_content, transactional, bulk, parts = 0, 0, 0, {}, {}, {}
+  local function into_part(own, z, id)
+    local name = own .. '|' .. (z or '')
+    if not parts[name] then
+      parts[name] = { sender = own, z = z, ids = {} }
+      parts[#parts + 1] = parts[name]
+    end
+    table.insert(parts[name].ids, id)
+  end
   local why_not, suppressed = suppressed_rows(a, record, kind), 0
-  -- Into a lane, or into a timer.
-  local function enter(row)
+  -- Into the lane of its sender, or into a timer.
+  local function enter(row, own)
     local from = earliest(row, common)
     local seq = (from > now + HOP or row.openings) and numbered(account, row.id)
     if from > now + HOP then
       schedule(account, record.campaign, row.id, from, seq)
     elseif record.priority == 't' and not record.campaign then
       transactional[#transactional + 1] = row.id
-    elseif row.zones then
-      if not zones[row.zones] then zones[#zones + 1], zones[row.zones] = row.zones, {} end
-      table.insert(zones[row.zones], row.id)
+    elseif row.zones or pooled then
+      into_part(own, row.zones, row.id)
     else
       bulk[#bulk + 1] = row.id
     end
@@ -160,6 +169,14 @@ local function accept(rid, held)
         flat[#flat + 1] = field.o.record
         flat[#flat + 1] = rid
       end
+      local own = sender
+      if pooled and not why_not[row] then
+        own = pool.sender_of(account, record.campaign, row.to) or sender
+        pool.note(account, row.to, own)
+        if own ~= sender then flat[#flat + 1], flat[#flat + 2] = field.o.sender, own end
+      elseif a.pooled and common.kind == 'message.to_number' and not why_not[row] then
+        pool.note(account, row.to, sender)
+      end
       if held.seals ~= '' then
         flat[#flat + 1] = field.o.seal
         flat[#flat + 1] = string.sub(held.seals, SEAL * (place - 1) + 1, SEAL * place)
@@ -169,7 +186,7 @@ local function accept(rid, held)
         suppressed = suppressed + 1
         suppress(row, record, account, kind, why_not[row])
       else
-        enter(row)
+        enter(row, own)
       end
     end
   end
@@ -179,13 +196,22 @@ local function accept(rid, held)
     was_empty = true
     campaign.offer(account, lane, record.campaign or '-', now)
   end
-  local is_offered = false
-  for _, z in ipairs(zones) do
-    is_offered = zone.push(lane, record.campaign, z, false, now + HOP, zones[z]) or is_offered
-  end
-  if is_offered then
-    was_empty = true
-    campaign.offer(account, lane, record.campaign, now)
+  for _, part in ipairs(parts) do
+    local own = key.lane(account, part.sender)
+    local was_filled
+    if part.z then
+      was_filled = zone.push(own, record.campaign, part.z, false, now + HOP, part.ids)
+    else
+      was_filled = redis.call('RPUSH', key.bulk(own, record.campaign), unpack(part.ids)) == #part.ids
+    end
+    if was_filled then
+      was_empty = true
+      campaign.offer(account, own, record.campaign, now)
+      if part.sender ~= sender then
+        redis.call('SADD', a.key .. ':ln', part.sender)
+        lanes.refresh(account, part.sender, now)
+      end
+    end
   end
   count(tally, 'written', written)
   if record.campaign then campaign.count_left(account, record.campaign, written - suppressed, now) end

@@ -74,6 +74,13 @@ local function campaigns_of(name, k)
       local length, later = redis.call('LLEN', list), redis.call('ZCARD', key.campaign(campaign) .. ':tm')
       local first
       if c[at.zoned] then length, first = in_zones(lane, campaign) end
+      for other in string.gmatch(c[at.fs] or '', '(%+%d+):') do
+        if other ~= sender then
+          local more = c[at.zoned] and in_zones(key.lane(name, other), campaign) or redis.call('LLEN', key.bulk(key.lane(name, other), campaign))
+          length = length + more
+          if more > 0 and not c[at.hold] then sending[other] = sending[other] or { free = true, rate = 0 } end
+        end
+      end
       local woken = redis.call('ZSCORE', k .. ':tm', 'c:0:' .. campaign) and 1 or 0
       waiting, timed = waiting + length, timed + later - woken
       rows[#rows + 1] = { campaign, sender, c, length, later }

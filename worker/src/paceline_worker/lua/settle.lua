@@ -21,6 +21,7 @@
 -- answer of a call whose lease ran out settles the operation that was held (or waits to be sent again) for want of it.
 --@include shared/moves.lua
 --@include shared/receipt.lua
+--@include shared/pools.lua
 local retention, grace = ARGV[1], tonumber(ARGV[2])
 local now = server_time()
 local epoch = current_epoch()
@@ -47,6 +48,7 @@ local function defer(a, o, v)
   if v.verb == 'defer' and v.code and v.code ~= '' then story.tell(o, now, 'deferred', v.code, v.words) end
   if v.scope == 'sender' then
     lanes.pause_sender(o, now + delay, 'busy')
+    pool.was_busy(o, v.words, now)
   elseif v.scope == 'account' then
     if a.paused_until <= now then throttling.incident(a, now) end  -- one incident, however many calls were in flight
     a.paused_until = math.max(a.paused_until, now + delay)
@@ -129,6 +131,7 @@ end
 -- It is accepted under its handle, and receipts of it may have come before that was known.
 local function accept(a, o, detail)
   outcomes.finish(o, now, 'accepted', detail, retention)
+  if o.campaign then pool.worked(o, now) end
   if detail.uuid and detail.uuid ~= '' and some_are_early() then receipt.catch_up(o.account, o.id, detail.uuid, now) end
   return 'accepted'
 end
@@ -193,7 +196,7 @@ end
 local function settle(v)
   local o = load_operation(v.id)
   if not may_settle(o, v) then return 'stale' end
-  local was_calling = o.state == 's' or o.state == 'g'
+  local was_calling, sender = o.state == 's' or o.state == 'g', o.sender
   local a = account_of(o.account)
   if not a then return 'stale' end
   if o.slot then
@@ -219,7 +222,10 @@ local function settle(v)
   end
   if o.state == 'd' and v.verb ~= 'finish' then moves.unhold(o) end
   local result
-  if v.verb == 'finish' then
+  if v.verb == 'finish' and v.outcome == 'rejected' and o.campaign and was_calling and pool.tries_again(o, v, now) then
+    story.tell(o, now, 'another sender', v.code, v.words)
+    result = 'retry'
+  elseif v.verb == 'finish' then
     local detail = { code = v.code, uuid = v.uuid, words = v.words, result = v.result }
     if v.outcome == 'accepted' then accept(a, o, detail) else outcomes.finish(o, now, v.outcome, detail, retention) end
     result = v.outcome
@@ -245,7 +251,8 @@ local function settle(v)
     throttling.set_probe(a, answered and '' or 'due')
   end
   if opened then throttling.want_probe(a) end
-  local lane_ready = lanes.refresh(o.account, o.sender, now, was_calling)
+  if o.sender ~= sender then lanes.refresh(o.account, sender, now, was_calling) end  -- it was handed over
+  local lane_ready = lanes.refresh(o.account, o.sender, now, was_calling and o.sender == sender)
   if lane_ready == 't' or not ready[o.account] then ready[o.account] = lane_ready end
   return result
 end

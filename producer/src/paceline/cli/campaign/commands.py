@@ -16,6 +16,7 @@ from paceline.cli.campaign.expectation import expect, in_words, warn_of_late
 from paceline.cli.campaign.options import (
     AutoPause,
     CampaignHours,
+    FailingSender,
     LiteralBraces,
     Name,
     NotWithin,
@@ -121,6 +122,7 @@ def change(
     window: CampaignHours = None,
     auto_pause: AutoPause = None,
     not_within: NotWithin = None,
+    on_sender_failure: FailingSender = None,
     valid_until: Annotated[
         str | None,
         typer.Option("--valid-until", metavar="TIME", help="Not sent later; ISO 8601. Rows keep an end of their own."),
@@ -147,13 +149,14 @@ def change(
             window=campaign_hours(window),
             auto_pause=auto_pause,
             not_within=campaign_span(not_within),
+            on_sender_failure=on_sender_failure.value if on_sender_failure else None,
             valid_until=moment("--valid-until", valid_until),
         )
     says = template is not None or url is not None
     if options == CampaignOptions() and not says:
         raise InvalidOperation(
-            "there is nothing to change: give --weight, --rate, --window, --auto-pause, --not-within, --valid-until, "
-            "--template or --url"
+            "there is nothing to change: give --weight, --rate, --window, --auto-pause, --not-within, --on-sender-failure, "
+            "--valid-until, --template or --url"
         )
     with opened_state() as state, named_as_options():
         campaign = Campaign(name, state)

@@ -1,5 +1,6 @@
 """Options of campaigns that `start` and `change` share."""
 
+from enum import StrEnum
 from typing import Annotated, Final
 
 import typer
@@ -43,6 +44,21 @@ ExcludeCampaign = Annotated[
     list[str] | None,
     typer.Option(
         "--exclude-campaign", metavar="NAME", help="Leave out whom this campaign reached, or may reach; repeatable."
+    ),
+]
+
+
+class SenderFailure(StrEnum):
+    """What becomes of the recipients of a sender that fails."""
+
+    hand_over = "hand-over"
+    stop = "stop"
+
+
+FailingSender = Annotated[
+    SenderFailure | None,
+    typer.Option(
+        "--on-sender-failure", help="Recipients of a number that fails go to the others, or wait. At first: hand-over."
     ),
 ]
 ToColumn = Annotated[

@@ -19,6 +19,7 @@ from paceline.cli.campaign.options import (
     Delimiter,
     Encoding,
     ExcludeCampaign,
+    FailingSender,
     IgnoreColumn,
     LiteralBraces,
     Name,
@@ -39,7 +40,6 @@ from paceline.cli.options import (
     MaxAttempts,
     OnUnknown,
     OnUnknownOption,
-    Sender,
     Url,
     ValidUntil,
     moment,
@@ -60,7 +60,14 @@ def start(
     name: Name,
     *,
     account: Account,
-    sender: Sender,
+    sender: Annotated[
+        list[str] | None,
+        typer.Option("--from", metavar="+NUMBER[=WEIGHT]", help="The number that sends, E.164; several share it."),
+    ] = None,
+    pool: Annotated[
+        str | None, typer.Option("--pool", metavar="POOL", help="Instead of --from: the numbers of a pool.")
+    ] = None,
+    on_sender_failure: FailingSender = None,
     recipients: Annotated[
         Path,
         typer.Option("--recipients", metavar="FILE", help="CSV, JSON Lines, JSON or .xlsx, also as .gz; - is stdin."),
@@ -127,6 +134,8 @@ def start(
     valid_until, window, starts_at, ends_at, in_time, late_from, problems, warnings,
     samples, empty, twins, left_out.
     """
+    if not sender and not pool:
+        raise InvalidOperation("--from: is missing; give the number that sends, or --pool")
     with named_as_options(name="NAME", sender="--from", exclude_campaigns="--exclude-campaign"):
         reading = reading_of(to_column, ignore_column or (), default_country, delimiter=delimiter, encoding=encoding)
         place = invalid or place_of_bad_rows(name, recipients)
@@ -136,7 +145,9 @@ def start(
         )
         campaign = CampaignSpec(
             account=account,
-            sender=sender,
+            sender=sender or (),
+            pool=pool,
+            on_sender_failure=on_sender_failure.value if on_sender_failure else None,
             template=template,
             url=url,
             to_column=to_column,

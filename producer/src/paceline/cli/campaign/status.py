@@ -6,6 +6,7 @@ from rich.live import Live
 
 from paceline.campaigns.campaign import Progress, progress_of
 from paceline.campaigns.options import DEFAULT_AUTO_PAUSE
+from paceline.campaigns.senders import from_field
 from paceline.cli.campaign.expectation import when
 from paceline.cli.campaign.options import Name
 from paceline.cli.options import Json, opened_state
@@ -34,8 +35,9 @@ def status(
     JSON: name, state (uploading, running, paused, cancelling, cancelled, complete), why (of a pause or a cancellation),
     approval (needed, given or null), approved_by, approved_at, account, sender, created_at, completed_at, valid_until,
     weight, rate, window, auto_pause (percent), uploaded, complete, total, settled, remaining, received, duplicates,
-    refused, in_inbox, invalid, outcomes (by name), receipts (sent, not_sent, delivered, read), forecast (starts_at,
-    ends_at, remaining, why). With --watch, one document whenever a number or the state changed.
+    refused, in_inbox, invalid, senders (number, waiting, failed), outcomes (by name), receipts (sent,
+    not_sent, delivered, read), forecast (starts_at, ends_at, remaining, why). With --watch, one document whenever a
+    number or the state changed.
     """
     with opened_state() as state:
         if watch:
@@ -49,7 +51,7 @@ def status(
 def list_(*, json_output: Json = False) -> None:
     """List all campaigns.
 
-    JSON: a list of what `campaign status --json` prints, without the forecast.
+    JSON: a list of what `campaign status --json` prints, without senders and forecast.
     """
     with opened_state() as state:
         campaigns = {name: campaign for name in state.campaigns() if (campaign := state.campaign(name))}
@@ -88,7 +90,28 @@ def described(name: str, picture: CampaignPicture) -> dict[str, Any]:
         name: the campaign.
         picture: from `read`.
     """
-    return _numbers(name, picture.campaign) | {"forecast": forecast_of(name, picture).as_json()}
+    ahead = {"forecast": forecast_of(name, picture).as_json()}
+    return _numbers(name, picture.campaign) | {"senders": _senders(name, picture)} | ahead
+
+
+def _senders(name: str, picture: CampaignPicture) -> list[dict[str, Any]]:
+    """The senders of a campaign: what waits for each, and why it fails if so."""
+    waiting = {lane.sender: one.waiting for lane in picture.lanes for one in lane.sources if one.name == name}
+    campaign = picture.campaign
+    numbers = [sender.number for sender in from_field(campaign.weighted_senders)] or [campaign.sender]
+    return [
+        {"number": number, "waiting": waiting.get(number, 0), "failed": number in campaign.failed.split()}
+        for number in numbers
+    ]
+
+
+def _sender_rows(name: str, picture: CampaignPicture) -> list[tuple[str, str]]:
+    rows = _senders(name, picture)
+    if len(rows) == 1:
+        return [("from", rows[0]["number"])]
+    return [
+        ("from", f"{row['number']}: {row['waiting']:,} waiting" + (", fails" if row["failed"] else "")) for row in rows
+    ]
 
 
 def _numbers(name: str, campaign: CampaignSnapshot) -> dict[str, Any]:
@@ -160,7 +183,7 @@ def _facts(name: str, picture: CampaignPicture) -> Any:
             ("why", seen.why if seen.hold else None),
             ("approved", _approval(seen)),
             ("account", campaign.account),
-            ("from", campaign.sender),
+            *_sender_rows(name, picture),
             ("window", campaign.window or None),
             ("rate", campaign.rate or None),
             ("weight", campaign.weight),

@@ -2,11 +2,12 @@
 -- held, and write down its end. Each visit does a bounded part; the rest waits for the next one.
 --@include shared/moves.lua
 --@include shared/work.lua
+--@include shared/pools.lua
 local attend = {}
 seldom(attend, function()
   -- So long is the pause after a part of a cancelled campaign was deleted.
   local REAP_PAUSE = 10000
-  local MOST_REAPED, MOST_LET_IN = 250, 200
+  local MOST_REAPED, MOST_LET_IN, MOST_HANDED_OVER = 250, 200, 50
 
   -- The next opening that is not over.
   local function advance_window(name, now)
@@ -142,7 +143,15 @@ seldom(attend, function()
       for _, sender in ipairs(campaign.senders(name)) do
         local lane = key.lane(a.name, sender)
         if rezoned then zone.replace_all(lane, name, now + HOP) end
-        if campaign.has_work(lane, name) then campaign.offer(a.name, lane, name, now) end
+        if not campaign.has_work(lane, name) then
+          -- Nothing is to be done here.
+        elseif not campaign.lacks_sender(lane, name) then
+          campaign.offer(a.name, lane, name, now)
+        elseif c.on_failure ~= 'stop' then
+          if pool.hand_over_some(a.name, name, sender, work.number('hand_over', MOST_HANDED_OVER), now) then
+            campaign.wake(a.name, name, now + REAP_PAUSE)
+          end
+        end
         lanes.refresh(a.name, sender, now)
       end
     end

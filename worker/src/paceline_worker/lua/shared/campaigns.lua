@@ -22,7 +22,7 @@ local campaign = {}
 seldom(campaign, function()
   local FIELDS = {
     field.c.account, field.c.sender, field.c.priority, field.c.kind, field.c.valid_until, field.c.max_attempts, field.c.on_unknown, field.c.unknown_letter, field.c.template, 'hold', 'weight', 'window', 'opens', 'closes', 'cap', 'cap_next', 'auto_pause',
-    'recent', 'forgets_at', 'completed_at', field.c.trace, 'fresh', 'doomed', field.c.silence, 'not_within', 'zoned', field.c.weighted_senders, field.c.seal, 'unsealed',
+    'recent', 'forgets_at', 'completed_at', field.c.trace, 'fresh', 'doomed', field.c.silence, 'not_within', 'zoned', field.c.weighted_senders, 'failed', 'on_failure', field.c.seal, 'unsealed',
   }
   -- Outcomes of which the rejected share is taken.
   local RECENT = 100
@@ -63,6 +63,12 @@ seldom(campaign, function()
     return senders
   end
 
+  -- Whether the sender of a lane fails, so that what the campaign has there waits, or goes to its other senders (pools.lua).
+  function campaign.lacks_sender(lane, name)
+    local failed = campaign.of(name).failed
+    return failed ~= nil and string.find(failed, ' ' .. string.match(lane, '%+%d+$') .. ' ', 1, true) ~= nil
+  end
+
   -- Whether an operation of a source waits in a lane.
   function campaign.has_work(lane, name)
     if name ~= '-' and campaign.of(name).zoned then return zone.has_work(lane, name) end
@@ -98,6 +104,10 @@ seldom(campaign, function()
       local hold = campaign.of(name).hold
       if hold == 'cancelled' then return campaign.wake(account, name, now) end
       if hold then return end
+      if campaign.lacks_sender(lane, name) then
+        if campaign.of(name).on_failure ~= 'stop' then campaign.wake(account, name, now) end
+        return
+      end
       local from = campaign.free_from(lane, name, now + HOP)
       if from > now + HOP then return campaign.wake(account, name, from - HOP) end
     end
@@ -108,6 +118,10 @@ seldom(campaign, function()
   function campaign.may_send(account, lane, name, slot)
     if name == '-' then return true end
     local hold = campaign.of(name).hold
+    if campaign.lacks_sender(lane, name) then
+      source.leave(lane, name)
+      return false
+    end
     local from = not hold and campaign.free_from(lane, name, slot)
     if from and from <= slot then return true end
     source.leave(lane, name)
