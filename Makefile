@@ -18,7 +18,7 @@ READY := $(VENV)/.ready
 SITE := $(VENV)/.site
 RELEASE := $(VENV)/.release
 
-.PHONY: demo test test-fast check format docs site release rehearsal pictures fuzz faults bench clean help prometheus chromium
+.PHONY: demo test test-fast check format docs texts site release rehearsal pictures fuzz faults bench clean help prometheus chromium
 
 help:            ## list the verbs
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -46,6 +46,9 @@ docs: $(READY)   ## reference pages and dashboards, made from models, settings a
 	$(BIN)/python -m docs.generate_operations
 	$(BIN)/python -m docs.generate_configuration
 	$(BIN)/python -m deploy.grafana.build
+
+texts: $(READY)  ## docs/texts.md: every text that a user meets, to be read from top to bottom; not kept
+	$(BIN)/python -m docs.generate_texts
 
 site: $(SITE)    ## the documents as a web site, in build/site/html; a dead link is an error
 	$(BIN)/python -m docs.build_site

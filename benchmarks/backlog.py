@@ -79,19 +79,19 @@ def commands_in(stack: Stack, seconds: float) -> int:
 
 
 def command_count(stack: Stack) -> int:
-    """All commands so far but those of idle connections."""
+    """All commands but those of idle connections."""
     stats = stack.state.client.info("commandstats")
     return sum(int(one["calls"]) for name, one in stats.items() if name not in NOT_OURS)
 
 
 def redis_seconds(stack: Stack) -> float:
-    """CPU the server used so far."""
+    """CPU the server used."""
     info = stack.state.client.info("cpu")
     return float(info["used_cpu_user"]) + float(info["used_cpu_sys"])
 
 
 def cpu_seconds(process: psutil.Process) -> float:
-    """CPU a worker used so far."""
+    """CPU a worker used."""
     times = process.cpu_times()
     return float(times.user + times.system)
 

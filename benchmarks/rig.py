@@ -156,7 +156,7 @@ class Rig:
             senders: how many.
             rows: of each campaign.
             columns: further columns, the same in all rows.
-            options: as for `Outbox.campaign`.
+            options: of `CampaignSpec`.
         """
         number = int(account.lstrip("a"))
         for sender in range(senders):

@@ -216,6 +216,6 @@ for container in $(of worker) $(of exporter) $(of receipts); do docker logs "$co
 grep -E 'smoke-key|\+1555' "$scratch/logs" >&2 && fail "the logs say too much"
 inside '
 import json, sys
-# What Celery writes by itself in the handler of SIGTERM.
+# What Celery writes in the handler of SIGTERM.
 lines = [line for line in sys.stdin if line.strip() and not line.startswith("worker: ")]
 print("  ", len([json.loads(line)["event"] for line in lines]), "lines")' <"$scratch/logs" || fail "a line of the logs is no JSON"

@@ -27,7 +27,7 @@ unignored()
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What waits longest begins first, so that nobody waits for it alone; and who asks for many examples has time for them."""
+    """The longest test begins first, so that nobody waits for it alone; and who asks for many examples has time for them."""
     items.sort(key=lambda item: item.get_closest_marker("first") is None)
     if profiles.is_long():
         for item in items:

@@ -70,7 +70,7 @@ def _now() -> Section:
             ),
             stat(
                 "Paused",
-                "Whether the provider told this account to wait (429). It goes on by itself.",
+                "Whether the provider told this account to wait (429). It continues automatically.",
                 _known(_own("paceline_account_paused")),
                 words=PAUSED,
                 empty=_UNNAMED,
@@ -183,7 +183,7 @@ def _waiting() -> Section:
         [
             graph(
                 "Backlog by priority",
-                "What stands in lanes, and what waits for a time: not_before, a window, a back-off.",
+                "Operations in lanes, and operations waiting for a time: not_before, a window, a back-off.",
                 Query(backlog, "{{priority}}"),
                 Query(_known(_own("paceline_backlog_scheduled_operations")), "waits for a time"),
                 stacked=True,
@@ -285,7 +285,7 @@ def _contract() -> Section:
             ),
             graph(
                 "Credits left",
-                "Against the backlog: below it, not all of it can be sent.",
+                "Against the backlog: with fewer credits than backlog, not everything can be sent.",
                 Query(credit, "credits"),
                 Query(f"sum({each('paceline_backlog_operations', 'account', 'priority', where=_THIS)})", "backlog"),
                 empty="Not said",

@@ -58,7 +58,7 @@ def _now() -> Section:
         [
             stat(
                 "State",
-                "uploading, running, paused (by hand, or by itself after too many rejections) or cancelling.",
+                "uploading, running, paused (by hand, or automatically after too many rejections) or cancelling.",
                 Query(holds(each("paceline_campaign_state", "state", where=_THIS)), "{{state}}"),
                 empty=_NOT_OPEN,
                 text=sdk.common.BigValueTextMode.NAME,
@@ -87,7 +87,7 @@ def _now() -> Section:
             ),
             stat(
                 "Rejected of the last 100",
-                "Share of its last 100 answers that were rejections. Above 20 %, unless told otherwise, it pauses by itself.",
+                "Share of its last 100 answers that were rejections. Above 20 %, unless told otherwise, it pauses automatically.",
                 each("paceline_campaign_rejected_ratio", where=_THIS),
                 unit=SHARE,
                 steps=((None, GOOD), (0.05, WARN), (0.2, BAD)),
@@ -125,7 +125,7 @@ def _progress() -> Section:
         [
             graph(
                 "Progress by state",
-                "All its operations: what waits, what waits for a time, and what has become of the others.",
+                "All its operations: waiting operations, operations waiting for a time, and those with an outcome.",
                 Query(each(_OPERATIONS, "state", where=_THIS), "{{state}}"),
                 stacked=True,
                 empty=_NOT_OPEN,
@@ -163,7 +163,7 @@ def _quality() -> Section:
         [
             graph(
                 "Rejected share",
-                "Of the last 100 answers, and of all. The dashed line is where a campaign pauses by itself unless told otherwise.",
+                "Of the last 100 answers, and of all. The dashed line is the default threshold of the automatic pause.",
                 Query(each("paceline_campaign_rejected_ratio", where=_THIS), "of the last 100"),
                 Query(f"({_sum('rejected')} or {_sum()} * 0) / clamp_min({_sum('accepted|rejected')}, 1)", "of all"),
                 unit=SHARE,

@@ -119,7 +119,7 @@ def _health() -> Section:
             ),
             stat(
                 "Provider's breaker",
-                "Open: the provider does not work for anybody, and nothing but a probe is sent. It closes by itself.",
+                "Open: the provider does not work for anybody, and nothing but a probe is sent. It closes automatically.",
                 or_zero(each("paceline_breaker_open", where='scope="provider"')),
                 words=BREAKER,
             ),

@@ -107,7 +107,7 @@ def choice(name: str, label: str, description: str, query: str) -> boards.QueryV
     Args:
         name: of the variable.
         label: what operators see.
-        description: likewise.
+        description: of the dashboard.
         query: ``label_values(selector, label)``.
     """
     variable = boards.QueryVariable(name).label(label).description(description).datasource(SOURCE)
@@ -133,7 +133,7 @@ def suspensions(where: str = "") -> boards.AnnotationQuery:
         "Suspended",
         begins(lambda offset: each("paceline_account_suspended", "reason", where=where, offset=offset)),
         BAD,
-        "An account is suspended ({{reason}}): its backlog stays, nothing of it leaves.",
+        "An account is suspended ({{reason}}): its backlog stays, nothing leaves.",
     )
 
 
@@ -143,7 +143,7 @@ def campaign_pauses(where: str) -> boards.AnnotationQuery:
         "Campaign paused",
         begins(lambda offset: each("paceline_campaign_state", "campaign", where=where, offset=offset)),
         WARN,
-        "Campaign {{campaign}} is paused: by hand, or by itself after too many rejections.",
+        "Campaign {{campaign}} is paused: by hand, or automatically after too many rejections.",
     )
 
 
@@ -180,7 +180,7 @@ def new_release() -> boards.AnnotationQuery:
     versions = "count by (version) (paceline_build_info)"
     return _annotation(
         "New release",
-        # One that was away for a moment is not new.
+        # A worker that was away for a moment is not new.
         f"{versions} unless count by (version) (last_over_time(paceline_build_info[1h] offset $__rate_interval))",
         "purple",
         "The first workers of {{version}} run.",

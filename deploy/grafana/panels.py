@@ -226,7 +226,7 @@ def table(
     panel = _begin(tables.Panel(), title, description, COUNT, empty).span(width).height(8)
     for query in _targets([Query(column.expr) for column in columns]):
         panel.with_target(query.instant().format(PromQueryFormat.TABLE))
-    # Grafana calls the columns "Value #A", "Value #B", and the only one that has values "Value".
+    # Grafana calls the columns "Value #A", "Value #B", and a single column with values "Value".
     names = {"Value": columns[0].name}
     names.update({f"Value #{_letter(place)}": column.name for place, column in enumerate(columns)})
     panel.with_transformation(dashboard.DataTransformerConfig(id_val="merge", options={}))

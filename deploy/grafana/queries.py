@@ -10,7 +10,7 @@ from typing import Any, Final
 _FOLDER: Final = Path(__file__).parent / "dashboards"
 _VARIABLE: Final = re.compile(r"\$(?:\{(?P<braced>[a-zA-Z_]\w*)(?::\w+)?\}|(?P<plain>[a-zA-Z_]\w*))")
 
-# What Grafana puts in by itself for an hour seen on a screen, scraped every 15 s.
+# What Grafana fills in for an hour seen on a screen, scraped every 15 s.
 GRAFANA_VALUES: Final[Mapping[str, str]] = {
     "__interval": "15s",
     "__rate_interval": "1m",

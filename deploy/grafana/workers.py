@@ -93,7 +93,7 @@ def _now() -> Section:
                 words=ON,
             ),
             stat(
-                "Last write of it",
+                "Last write",
                 "Failing: the disk is full or broken, and what is taken in now may be forgotten.",
                 each("paceline_state_aof_last_write_ok"),
                 words=WRITTEN,
@@ -181,7 +181,7 @@ def _slots() -> Section:
         [
             heatmap(
                 "Slot lateness",
-                "How long after their slots requests left. One that would be too late for the provider's window moves to a later "
+                "Time between slots and requests. A request too late for the provider's window moves to a later "
                 "slot first.",
                 f"sum by (le) (increase({lateness}_bucket[$__rate_interval]))",
                 unit=SECONDS,
@@ -298,7 +298,7 @@ def _state() -> Section:
             ),
             graph(
                 "Time the exporter takes",
-                "To read the state once. Beyond Prometheus' timeout nothing of it is seen.",
+                "Time to read the state once. Beyond Prometheus' timeout no gauge is seen.",
                 Query(each("paceline_exporter_scrape_seconds"), "one look"),
                 unit=SECONDS,
                 width=8,

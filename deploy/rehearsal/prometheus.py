@@ -73,7 +73,7 @@ class Prometheus:
         (self._folder / "prometheus.json").write_text(json.dumps(configuration), encoding="utf-8")
 
     def look_at(self, workers: Mapping[str, int]) -> None:
-        """From now on these workers; it notices by itself, as it does where they come from a name service.
+        """From now on these workers; it notices the change, as it does where they come from a name service.
 
         Args:
             workers: ports by name.

@@ -278,7 +278,7 @@ def test_change_leaves_what_the_provider_tells_in_force(cli: Cli, provider: Emul
         ("--variation: between 0 and 10 seconds", ["--variation", "11s"]),
         ("--budget: is not KIND=RATE", ["--budget", "group.create"]),
         ("'message.by_pigeon' is no kind of operation", ["--budget", "message.by_pigeon=1/day"]),
-        ("is not a rate", ["--budget", "group.create=often"]),
+        ("--budget: group.create: 'often' is not a rate", ["--budget", "group.create=often"]),
         ("--budget: above 100000", ["--budget", "group.create=100001/day"]),
         ("'--treat-503-as'", ["--treat-503-as", "well"]),
         ("'--pacing'", ["--pacing", "fast"]),

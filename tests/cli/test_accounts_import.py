@@ -146,7 +146,7 @@ ERRORS = [
     "row 5 (gamma): has the same name as row 4. Remove one of the rows",
     "row 6 (epsilon): has the same key as row 4 (gamma). An API key is one account: remove one of the rows",
     "row 7 (zeta): key_env: no environment variable of this name is set. Export it, or use the column key",
-    "row 8 (eta): key: is missing, and there is no account of this name. Give key, or key_env with the name of a variable",
+    "row 8 (eta): key: is missing, and no account has this name. Give key, or key_env with the name of a variable",
     "row 9: name: letters, digits, dot, dash and underscore, at most 64",
     "row 10: has more cells than the header. Put a cell with commas in quotes",
 ]
@@ -230,7 +230,7 @@ def test_a_file_that_cannot_be_read_is_refused(cli: Cli, tmp_path: Path) -> None
 
 
 def test_the_secret_is_needed(cli: Cli, book: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As for `accounts add`."""
+    """The same rule holds for `accounts add`."""
     monkeypatch.setenv(names.ENV_SECRET_KEY, "")
     assert "PACELINE_SECRET_KEY is not set" in cli("accounts", "import", str(many(book, 1))).refusal(2)
 
@@ -305,7 +305,7 @@ def test_ctrl_c_says_how_far_it_came(
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=30)
     assert (130, "") == (process.returncode, out)
-    assert "paceline: interrupted with 200 of 450 rows done; the same command continues\n" == err
+    assert "paceline: interrupted with 200 of 450 rows done; repeat the command to continue\n" == err
     assert counts(rows=450, added=250, unchanged=200) == cli("accounts", "import", str(book), NO_INFO, "--json").json
 
 

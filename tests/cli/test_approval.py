@@ -40,7 +40,7 @@ def test_nothing_leaves_before_somebody_approves(cli: Cli, upload: Any, worker: 
     worker.accept_all()
     assert [] == worker.grant()
     refusal = cli("campaign", "resume", "spring").refusal(1)
-    assert "campaign 'spring' waits for an approval: `paceline campaign approve spring --by WHO`" == refusal
+    assert "campaign 'spring' needs an approval first: `paceline campaign approve spring --by WHO`" == refusal
     assert [] == worker.grant()
     assert 0 == cli("campaign", "approve", "spring", "--by", " Ada  Lovelace ").code
     assert 1 == len(worker.grant())
@@ -56,13 +56,13 @@ def test_what_waits_for_an_approval_says_so(cli: Cli, upload: Any, worker: Worke
     upload("--needs-approval")
     inbox_ids = [row["id"] for record in inbox.records for row in record["rows"]]
     worker.accept_all()
-    assert ("paused", "needed", "it waits for an approval") == tuple(
+    assert ("paused", "needed", "waiting for approval") == tuple(
         status(cli)[name] for name in ("state", "approval", "why")
     )
     assert "paceline campaign approve spring --by WHO" in " ".join(cli("campaign", "status", "spring").out.split())
     assert "unapproved" in cli("campaign", "list").out
     op = inbox_ids[0]
-    assert "it waits for an approval" in cli("explain", op, "--json").json["why"]
+    assert "waiting for approval" in cli("explain", op, "--json").json["why"]
 
 
 def test_an_approved_campaign_that_was_uploaded_paused_stays_paused(cli: Cli, upload: Any, worker: Worker) -> None:
@@ -70,7 +70,7 @@ def test_an_approved_campaign_that_was_uploaded_paused_stays_paused(cli: Cli, up
     upload("--needs-approval", "--paused")
     worker.accept_all()
     cli("campaign", "approve", "spring", "--by", "Ada")
-    assert ([], "it was uploaded paused") == (worker.grant(), status(cli)["why"])
+    assert ([], "uploaded paused") == (worker.grant(), status(cli)["why"])
     cli("campaign", "resume", "spring")
     assert 1 == len(worker.grant())
 
@@ -154,7 +154,7 @@ def test_a_service_approves_and_tests_too() -> None:
     rows = [{"to": "+15550600001", "name": "Ana"}]
     given: Any = {"account": "acme", "sender": SENDER, "template": "Hi {name}", "recipients": rows}
     campaign = outbox.start_campaign("spring", **given, needs_approval=True)
-    with pytest.raises(CampaignConflict, match="waits for an approval"):
+    with pytest.raises(CampaignConflict, match="needs an approval first"):
         campaign.resume()
     with pytest.raises(InvalidOperation, match="name who approves"):
         campaign.approve("")

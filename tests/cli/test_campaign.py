@@ -92,7 +92,7 @@ def test_the_file_of_bad_rows_can_be_chosen(cli: Cli, tmp_path: Path) -> None:
     recipients = tmp_path / "people.csv"
     recipients.write_text("to,name\n12,Bob\n")
     sentence = cli(*campaign_arguments(recipients), "--invalid", str(tmp_path / "bad.csv")).refusal()
-    assert "has nothing to send: 1 bad row left out" in sentence
+    assert "has no rows to send: 1 bad row left out" in sentence
     assert (tmp_path / "bad.csv").exists()
 
 
@@ -206,7 +206,7 @@ def test_ctrl_c_says_that_it_can_be_continued(
     client.close()
     assert (130, "") == (process.returncode, out)
     told = re.fullmatch(
-        r"paceline: interrupted with ([0-9,]+) rows? written; the same command continues campaign 'spring'\n", err
+        r"paceline: interrupted with ([0-9,]+) rows? written; repeat the command to continue campaign 'spring'\n", err
     )
     assert told
     assert cli("campaign", "status", "spring", "--json").json["uploaded"] is False
@@ -312,5 +312,5 @@ def test_state_that_goes_away_during_an_upload(cli: Cli, tmp_path: Path, monkeyp
     monkeypatch.setattr(State, "submit", failing)
     sentence = cli(*campaign_arguments(people(tmp_path / "people.csv", 8))).refusal()
     assert sentence == (
-        "the state server cannot be reached (with 4 rows written; the same command continues campaign 'spring')"
+        "the state server cannot be reached (with 4 rows written; repeat the command to continue campaign 'spring')"
     )

@@ -83,7 +83,7 @@ def test_resuming_what_runs_changes_nothing(cli: Cli) -> None:
 def test_a_cancelled_campaign_is_deleted_by_workers(cli: Cli, worker: Worker) -> None:
     """`cancel` is at once true for all that waits; what workers delete is counted as cancelled."""
     answer = cli("campaign", "cancel", "spring", "--why", "wrong list")
-    expected = "Campaign spring is cancelled (wrong list), and workers delete what is left of it: 3 operations.\n"
+    expected = "Campaign spring is cancelled (wrong list); workers delete the rest: 3 operations.\n"
     assert (answer.code, answer.out, answer.err) == (0, expected, "")
     assert ("cancelling", "wrong list", 3) == tuple(status(cli)[name] for name in ("state", "why", "remaining"))
     assert worker.grant() == []
@@ -104,7 +104,7 @@ def test_cancelling_is_final(cli: Cli, verb: list[str]) -> None:
 @pytest.mark.parametrize("verb", VERBS, ids=" ".join)
 def test_what_is_complete_is_left_alone(cli: Cli, verb: list[str]) -> None:
     """Nothing can be asked of a complete campaign; that is exit 1."""
-    assert cli(*command(verb)).refusal() == "campaign 'spring' is complete: every operation of it has its outcome"
+    assert cli(*command(verb)).refusal() == "campaign 'spring' is complete: every operation has its outcome"
 
 
 @pytest.mark.parametrize("verb", VERBS, ids=" ".join)
@@ -226,7 +226,7 @@ def test_a_terminal_is_asked(environment: Mapping[str, str], cli: Cli) -> None:
     """Who types `cancel` at a terminal is told how much it is about, and may say no."""
     code, seen = on_a_terminal(environment, b"n\n", "campaign", "cancel", "spring")
     assert code == 1
-    assert "Cancel campaign spring? 3 operations without an outcome will not be sent, which is final." in seen
+    assert "Cancel campaign spring? 3 operations without an outcome will not be sent. This is final." in seen
     assert "paceline: campaign 'spring' is not cancelled\n" in seen
     assert status(cli)["state"] == "running"
     code, seen = on_a_terminal(environment, b"y\n", "campaign", "cancel", "spring")
@@ -295,6 +295,6 @@ def test_help_has_an_example(cli: Cli, verb: str) -> None:
     """The help of each command says what it does and what its JSON is, and shows a command to copy."""
     answer = cli("campaign", verb, "--help")
     assert (answer.code, answer.err) == (0, "")
-    assert "JSON: what `campaign status --json` prints" in " ".join(answer.out.split())
+    assert "as `campaign status --json` prints it" in " ".join(answer.out.split())
     assert f"paceline campaign {verb} spring" in answer.out.partition("Example:")[2]
     assert max(map(len, answer.out.partition("Example:")[0].splitlines())) <= 80

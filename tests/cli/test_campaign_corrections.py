@@ -46,7 +46,7 @@ def test_the_corrected_campaign_is_continued_by_the_corrected_command(cli: Cli, 
     """And no longer by the first one, which says what differs."""
     cli("campaign", "change", "spring", "--template", "Hello {name}!")
     assert cli(*spring, "--template", "Hello {name}!").code == 0
-    assert "exists with another template. While nothing has left" in cli(*spring).refusal()
+    assert "exists with another template. While no message has left" in cli(*spring).refusal()
     assert "exists with another sender and template" in cli(*spring, "--from", "+15550100009").refusal()
 
 
@@ -54,8 +54,8 @@ def test_the_corrected_campaign_is_continued_by_the_corrected_command(cli: Cli, 
 @pytest.mark.parametrize(
     ("words", "template"),
     [
-        ("--template: the rows that were uploaded bring nothing for {city}", "Hi {name} of {city}"),
-        ("--template: the rows that were uploaded bring nothing for {name|you}", "Hi {name|you}"),
+        ("--template: the uploaded rows have no value for {city}", "Hi {name} of {city}"),
+        ("--template: the uploaded rows have no value for {name|you}", "Hi {name|you}"),
         ("--template: {{name}} would be sent", "Hi {{name}}"),
         ("--template: is empty", ""),
         ("--template: the brace at position 4", "Hi {"),
@@ -82,12 +82,12 @@ def test_what_has_left_is_not_corrected(cli: Cli, worker: Worker) -> None:
     assert cli("campaign", "change", "spring", "--template", "Hello {name}").code == 0  # granted is not begun
     worker.settle(hint, verb="finish", outcome="accepted", code="202")
     for command in (["change", "spring", "--template", "Bye {name}"], ["delete", "spring"]):
-        assert cli("campaign", *command).refusal().startswith("something of campaign 'spring' has left already")
+        assert cli("campaign", *command).refusal().startswith("messages of campaign 'spring' have left already")
     assert ["spring"] == listed(cli)
 
 
 def test_a_campaign_without_rows_gives_its_name_back(cli: Cli, inbox: Inbox, tmp_path: Path) -> None:
-    """All of its rows were bad: the same command with another template begins anew."""
+    """All of its rows were bad: the same command with another template begins again."""
     file = tmp_path / "f.csv"
     file.write_text("to,name\n+15550100002,\n")
     assert "has nothing to send" in start(cli, file, template="{name}").refusal()
@@ -101,7 +101,7 @@ def test_an_undone_campaign_may_be_started_again(cli: Cli, spring: list[str], wo
     worker.accept_all()
     [hint] = worker.grant()  # granted, and given back: it had a turn, and nothing left
     refused = cli("campaign", "delete", "spring", "--wait", "0").refusal()
-    assert refused.startswith("campaign 'spring' is being deleted by the workers, with 3 operations left")
+    assert refused.startswith("campaign 'spring' is still being deleted by the workers (3 operations left)")
     assert "is being deleted: try again" in cli(*spring).refusal()
     worker.state.give_back([hint], "the test gives it back")
 
@@ -143,7 +143,7 @@ def test_corrections_from_python() -> None:
     campaign = outbox.start_campaign("spring", account="acme", sender=SENDER, template="Hi {name}", recipients=[row])
     campaign.change_template("Hello {name}")
     assert ["Hello Ana"] == [message.text for message in outbox.campaigns["spring"].messages]
-    with pytest.raises(InvalidOperation, match="bring nothing for"):
+    with pytest.raises(InvalidOperation, match="have no value for"):
         campaign.change_template("Hello {city}")
     campaign.delete()
     assert [] == outbox.list_campaigns()

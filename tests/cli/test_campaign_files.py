@@ -186,7 +186,7 @@ REFUSED: list[tuple[str, str, bytes | str, str, Sequence[str], str]] = [
     ("16", "f.csv", f"to,code\n{ANA},1\n", "Hi", ["--url", "https://{code}.example.com/1.jpg"], "behind the host"),
     ("20", "f.csv", b"to,name\n" + b"+15550100001,a\n" * 1500 + b"+15550100001,Jos\xe9\n", "Hi", [], '"José": if that is right'),
     ("23", "f.csv", f"to,name\n{ANA},a\n", "Hi {city}", [], 'no column "city", which the template names (found: to, name)'),
-    ("32", "f.csv", f"Phone Number,name\n{ANA},Ana\n", "Hi", [], "(found: Phone Number, name). Call the column"),
+    ("32", "f.csv", f"Phone Number,name\n{ANA},Ana\n", "Hi", [], "(found: Phone Number, name). Rename the column"),
     ("49", "f.csv", f"to\n{ANA}\n", "", [], "--template: is empty"),
     ("49b", "f.csv", f"to\n{ANA}\n", " \u200b", [], "--template: is empty"),
     ("36", "f.csv", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "Hi", [], "old Excel"),
@@ -261,7 +261,7 @@ def test_a_dry_run_shows_what_recipients_would_read(cli: Cli, tmp_path: Path) ->
     assert answer.code == 0
     assert "To +5511987654321: Hi x,\\nsale!" in answer.out
     assert answer.out.count("\nTo ") == 3
-    assert "name is empty for 1 recipient: {name|something} would stand in for it" in answer.out
+    assert "name is empty for 1 recipient: {name|something} would replace it" in answer.out
     assert "2 numbers may be another form of an earlier number" in answer.out
     assert "a backslash and an n" in answer.out
     told = start(cli, tmp_path / "f.csv", "--dry-run", "--json").json
@@ -275,7 +275,7 @@ def test_the_end_of_a_validity_is_told_as_it_is(cli: Cli, tmp_path: Path) -> Non
     lines = [f"+1555010{number:04d},2099-01-01T00:00:00Z\n" for number in range(5)]
     (tmp_path / "f.csv").write_text("to,valid_until\n" + "".join(lines))
     answer = start(cli, tmp_path / "f.csv", "--dry-run", "--rate", "1/9999 days", template="Hi")
-    assert "their turn comes after 2099-01-01" in " ".join(answer.out.split())
+    assert "before their turn, which comes after 2099-01-01" in " ".join(answer.out.split())
 
 
 def test_a_campaign_may_begin_later(cli: Cli, inbox: Inbox, tmp_path: Path) -> None:
@@ -405,7 +405,7 @@ def test_an_export_goes_back_in_without_sending_twice(cli: Cli, tmp_path: Path, 
 
 @pytest.mark.usefixtures("quick")
 def test_after_a_cancellation_the_export_says_who_was_not_reached(cli: Cli, tmp_path: Path, worker: Worker) -> None:
-    """Whether they waited in their lane or had not come so far; the file goes into another campaign."""
+    """Whether they waited in their lane or had not come yet; the file goes into another campaign."""
     path = tmp_path / "f.csv"
     path.write_text("to,key\n" + "".join(f"+1555010{number:04d},c-{number}\n" for number in range(600)))
     arguments = [

@@ -126,7 +126,7 @@ def test_a_paused_campaign_waits_for_its_resumption(cli: Cli, quick: str, tmp_pa
     worker.accept_all()
     assert worker.grant() == []
     seen = status(cli)
-    assert ("paused", "it was uploaded paused", 2) == (seen["state"], seen["why"], seen["remaining"])
+    assert ("paused", "uploaded paused", 2) == (seen["state"], seen["why"], seen["remaining"])
     assert seen["forecast"]["ends_at"] is None
     assert cli("campaign", "resume", "spring").code == 0
     assert granted(worker, 2) == 2
@@ -172,7 +172,9 @@ def test_what_was_there_already_is_told(cli: Cli, tmp_path: Path) -> None:
     """The forecast of a continued upload counts rows that turn out to be there, and says so."""
     arguments = campaign_arguments(people(tmp_path / "people.csv", 2))
     assert "already" not in cli(*arguments).out
-    assert cli(*arguments).out.endswith("Rows that it had already are not sent again, so the end may be earlier.\n")
+    assert cli(*arguments).out.endswith(
+        "Rows that the campaign had already are not sent again, so the end may be earlier.\n"
+    )
 
 
 def test_a_cancelled_campaign_takes_no_more_rows(cli: Cli, tmp_path: Path) -> None:

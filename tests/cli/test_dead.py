@@ -45,7 +45,7 @@ def states(cli: Cli, *ops: str) -> list[str]:
 def test_there_are_none(cli: Cli) -> None:
     """One sentence, or an empty list."""
     assert cli("dead", "list").out == "No dead letters.\n"
-    assert cli("dead", "list", "--code", "422").out == "No dead letters of that description.\n"
+    assert cli("dead", "list", "--code", "422").out == "No dead letters match the filters.\n"
     assert cli("dead", "list", "--account", "quick", "--json").json == []
     assert cli("dead", "replay", "--all", "--yes").out == "0 operations replayed.\n"
 
@@ -77,8 +77,8 @@ def test_a_list_is_cut_at_its_limit(cli: Cli, worker: Worker) -> None:
     """And says how many there are, when that costs nothing."""
     ops = [die(cli, worker) for _ in range(3)]
     assert [one["id"] for one in cli("dead", "list", "--limit", "2", "--json").json] == ops[:2]
-    assert "The oldest 2 of 3 operations; --limit shows more.\n" in cli("dead", "list", "--limit", "2").out
-    assert "The oldest 2; --limit shows more.\n" in cli("dead", "list", "--limit", "2", "--code", "422").out
+    assert "The oldest 2 of 3 operations; --limit lists more.\n" in cli("dead", "list", "--limit", "2").out
+    assert "The oldest 2; --limit lists more.\n" in cli("dead", "list", "--limit", "2", "--code", "422").out
     assert "--limit" not in cli("dead", "list", "--limit", "3").out
 
 
@@ -134,7 +134,7 @@ def test_what_cannot_be_replayed_keeps_none_of_the_others(cli: Cli, worker: Work
     answer = cli("dead", "replay", "nobody", op)
     assert (answer.code, answer.out) == (1, f"Operation {op} waits at the tail of its lane.\n")
     assert answer.err == (
-        "paceline: operation 'nobody' is not replayed: it was never accepted, or was deleted after its retention time\n"
+        "paceline: operation 'nobody' is not replayed: the operation was never accepted, or was deleted after its retention time\n"
     )
     assert cli("dead", "replay", op).refusal() == (
         f"operation '{op}' is not replayed: it is waiting, and no dead letter"
@@ -178,7 +178,7 @@ def test_a_new_validity(cli: Cli, worker: Worker) -> None:
 def test_many_are_not_replayed_unasked(cli: Cli, worker: Worker) -> None:
     """Without a terminal nobody can be asked: `--yes` says it."""
     op = die(cli, worker)
-    sentence = "--yes: is needed where nobody can be asked; --dry-run tells what would be replayed"
+    sentence = "--yes: is required without a terminal; --dry-run prints what would be replayed"
     assert cli("dead", "replay", "--all", stdin="y\n").refusal(2) == sentence
     assert cli("dead", "replay", "--account", "quick", "--json").refusal(2) == sentence
     assert states(cli, op) == ["rejected"]
@@ -191,8 +191,8 @@ def test_many_are_not_replayed_unasked(cli: Cli, worker: Worker) -> None:
     ("said", "code", "out", "state"),
     [
         ("y\n", 0, "1 operation replayed.\n", "waiting"),
-        ("n\n", 1, "Nothing is replayed.\n", "rejected"),
-        ("\n", 1, "Nothing is replayed.\n", "rejected"),
+        ("n\n", 1, "No operation was replayed.\n", "rejected"),
+        ("\n", 1, "No operation was replayed.\n", "rejected"),
     ],
 )
 def test_a_person_is_asked(
@@ -240,7 +240,7 @@ def test_an_interrupted_replay_says_how_far_it_came(
         patch.setattr(DeadLetters, "replay_selected", interrupted)
         answer = cli("dead", "replay", "--all", "--yes")
     assert answer.code == (130 if isinstance(error, KeyboardInterrupt) else 1)
-    assert "with 1 operation replayed; the same command goes on" in answer.err
+    assert "with 1 operation replayed; repeat the command to continue" in answer.err
     assert states(cli, *ops) == ["waiting", "rejected"]
     assert cli("dead", "replay", "--all", "--yes").out == "1 operation replayed.\n"
 
@@ -249,10 +249,10 @@ def test_an_interrupted_replay_says_how_far_it_came(
     ("arguments", "sentence"),
     [
         ([], "missing command (try 'paceline dead --help')"),
-        (["replay"], "nothing says what to replay: give operations, filters such as --account, or --all"),
-        (["replay", "x", "--code", "422"], "operations and filters do not go together: give the ones or the others"),
-        (["replay", "x", "--all"], "operations and filters do not go together: give the ones or the others"),
-        (["replay", "--all", "--code", "422"], "--all: means no other filter; leave one of them out"),
+        (["replay"], "no operation is named: give operations, filters such as --account, or --all"),
+        (["replay", "x", "--code", "422"], "give operations or filters, not both"),
+        (["replay", "x", "--all"], "give operations or filters, not both"),
+        (["replay", "--all", "--code", "422"], "--all: excludes other filters; leave one of them out"),
         (["replay", "--account", "", "--code", "422"], "--account: is empty"),
         (["list", "--campaign", ""], "--campaign: is empty"),
         (["list", "--code", "4 2"], "--code: is neither a status code nor a word such as follows"),
@@ -261,7 +261,7 @@ def test_an_interrupted_replay_says_how_far_it_came(
         (["replay", "--newer-than", "-1h"], "--newer-than: is not a time such as 90s, 30m, 2h or 1d"),
         (
             ["list", "--older-than", "1d", "--newer-than", "2h"],
-            "--older-than: nothing is as old as that and as young as asked",
+            "--older-than: must be less than newer_than",
         ),
         (["list", "--limit", "0"], "--limit: must be 1 to 100000"),
         (["list", "--limit", "100001"], "--limit: must be 1 to 100000"),

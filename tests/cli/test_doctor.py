@@ -162,7 +162,12 @@ def test_trouble_of_a_server_is_named(
             {"PACELINE_API_BASE": "http://x.example", "HTTP_PROXY": "ftp://x"},
         ),
         ("secret key", "failure", "is not set", {"PACELINE_SECRET_KEY": ""}),
-        ("secret key", "failure", "does not open the API key of acme", {"PACELINE_SECRET_KEY": "B" + "A" * 42 + "="}),
+        (
+            "secret key",
+            "failure",
+            "does not decrypt the API key of acme",
+            {"PACELINE_SECRET_KEY": "B" + "A" * 42 + "="},
+        ),
         ("state TLS", "warning", "is not verified", {"PACELINE_STATE_URL": "tls?ssl_cert_reqs=none"}),
         ("open files", "warning", "raise `ulimit -n`", {"PACELINE_CAPACITY": "10000"}),
     ],

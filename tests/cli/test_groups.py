@@ -65,7 +65,10 @@ def test_a_large_group_is_one_operation(cli: Cli, inbox: Inbox, file: Path) -> N
         (b"to\n", "team.csv has no numbers"),
         (b"to\n+15550100003\n0049\n", "team.csv, line 3: is not a phone number in E.164 form"),
         (b"phone\n+15550100003\n", "team.csv, line 1: is not a phone number in E.164 form"),
-        (b"name,phone\nAnn,+15550100003\n", "team.csv has several columns, and none is headed `to` or `number`"),
+        (
+            b"name,phone\nAnn,+15550100003\n",
+            "team.csv has several columns, but no column `to` or `number`. Name one column `to`",
+        ),
         (b"name,to\nAnn\n", "team.csv, line 2: is not a phone number in E.164 form"),
         (b"+1555\xff0100003\n", "team.csv is not UTF-8 text"),
         ("+15550100003\n".encode("utf-16"), "team.csv: the first row must name the columns"),
@@ -74,7 +77,7 @@ def test_a_large_group_is_one_operation(cli: Cli, inbox: Inbox, file: Path) -> N
         (b'to\n"+15550100003\n', "team.csv, line 2: a quote opens a cell"),
         (
             "".join(f"+1555010{number:04}\n" for number in range(100, 1125)).encode(),
-            "team.csv, line 1025: names more than 1,024 numbers, which is the most of a group",
+            "team.csv, line 1025: names more than 1,024 numbers, the largest group",
         ),
     ],
 )

@@ -38,7 +38,7 @@ def test_a_secret_is_shown_once(cli: Cli, server: EmbeddedServer) -> None:
 
 
 def test_a_hook_is_shown_and_listed(cli: Cli, hook: str) -> None:
-    """With what waits, and that nobody serves it."""
+    """With waiting operations, and that nobody serves it."""
     expected = {"id": hook, "url": URL, "accounts": ["acme"], "events": ["settled", "campaign.completed"], "waiting": 0}
     assert expected.items() <= cli("hooks", "show", hook, "--json").json.items()
     assert [cli("hooks", "show", hook, "--json").json] == cli("hooks", "list", "--json").json
@@ -76,7 +76,7 @@ def test_a_removed_hook_is_gone(cli: Cli, hook: str, server: EmbeddedServer) -> 
     assert f"{hook} is removed.\n" == cli("hooks", "remove", hook).out
     with redis.Redis.from_url(server.url) as client:
         assert [] == [key for key in client.scan_iter() if b":wh:" in key or b"signing" in key]
-    assert cli("hooks", "list").out == "There are no hooks.\n"
+    assert cli("hooks", "list").out == "No hooks: add one with `paceline hooks add URL`.\n"
 
 
 @pytest.mark.parametrize("command", ["show", "remove", "rotate", "test", "change", "dead list", "replay --since 1h"])

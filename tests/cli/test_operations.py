@@ -138,7 +138,7 @@ REFUSED: list[tuple[Sequence[str], str]] = [
     (["send", *TO, "--url", URL, "--size", "16777217"], "--size: "),
     (["send", *TO, "--url", URL, "--size", "0"], "--size: "),
     (["send", *TO, "--url", URL, "--size", "16MB"], "'--size'"),
-    (["send", *TO, "--text", "x", "--size", "5"], "--size: says the size of url, which is not given"),
+    (["send", *TO, "--text", "x", "--size", "5"], "--size: needs url"),
     (["send", *TO, "--text", "x", "--metadata", "order"], "--metadata: is not NAME=VALUE"),
     (["send", *TO, "--text", "x", "--metadata", "=17"], "--metadata: is not NAME=VALUE"),
     (["send", *TO, "--text", "x", "--metadata", "a=1", "--metadata", "a=2"], "--metadata: names 'a' twice"),
@@ -149,12 +149,12 @@ REFUSED: list[tuple[Sequence[str], str]] = [
     (["delete", MESSAGE], ONE_TARGET),
     (["delete", MESSAGE, *TO, "--group", GROUP], ONE_TARGET),
     (["delete", MESSAGE, "--group", OP_ID], "--group: is not a group uuid"),
-    (["delete", OP_ID, *TO], "MESSAGE: an operation's id says itself where it went"),
+    (["delete", OP_ID, *TO], "MESSAGE: an operation's id determines the recipient"),
     (["delete", "message", *TO], "MESSAGE: is neither a message uuid"),
     (["delete", *TO], "missing argument 'MESSAGE' (try 'paceline delete --help')"),
     (["story"], "--text, --image-url, --video-url: give exactly one of them"),
     (["story", "--text", "x", "--image-url", URL], "--text, --image-url, --video-url: give exactly one of them"),
-    (["story", "--image-url", URL, "--font", "1"], "--background-color, --font: go with text only"),
+    (["story", "--image-url", URL, "--font", "1"], "--background-color, --font: need text"),
     (["story", "--text", "x", "--background-color", "red"], "--background-color: "),
     (["story", "--text", "x", "--font", "11"], "--font: "),
     (["story", "--video-url", "http://example.com/"], "--video-url: must start with https://"),
@@ -166,10 +166,10 @@ REFUSED: list[tuple[Sequence[str], str]] = [
     (["group", "create", "Team"], "--participant, --participants: give at least one number"),
     (["group", "create", "", "--participant", RECIPIENT], "NAME: "),
     (["group", "create", "x" * 101, "--participant", RECIPIENT], "NAME: "),
-    (["group", "create", "Team", "--participant", SENDER], "--participant, --participants: the sender makes the group"),
+    (["group", "create", "Team", "--participant", SENDER], "--participant, --participants: the sender creates the group"),
     (["group", "create", "Team", "--participant", RECIPIENT, "--participant", "12"], f"--participant (number 2): {NO_NUMBER}"),
     ([*ADD], "--participant, --participants: give at least one number"),
-    ([*ADD, "--participant", THIRD, "--participant", THIRD], "--participant (number 2): names a number that was named before"),
+    ([*ADD, "--participant", THIRD, "--participant", THIRD], "--participant (number 2): repeats an earlier number"),
     (["group", "promote", "Team", "--participant", THIRD], NO_GROUP),
     (["group", "describe", "Team", "--text", "x"], NO_GROUP),
     (["group", "describe", GROUP], "missing option '--text'"),
@@ -247,7 +247,7 @@ def test_an_interactive_message_comes_from_a_file(cli: Cli, inbox: Inbox, tmp_pa
         (json.dumps(OFFER | {"type": "button"}), "offer.json: type: is not a known field"),
         (json.dumps(OFFER | {"buttons": [{"id": "a", "title": "A"}]}), "offer.json: buttons.0."),
         (json.dumps(OFFER | {"buttons": []}), "offer.json: url_button, buttons, sections: give exactly one of them"),
-        (json.dumps(OFFER | {"list_label": "Open"}), "offer.json: list_label: goes with sections"),
+        (json.dumps(OFFER | {"list_label": "Open"}), "offer.json: list_label: give list_label and sections"),
         (
             json.dumps({"body": "x", "list_label": "Open", "sections": [{"rows": [{"id": "a", "title": "A", "colour": 1}]}]}),
             "offer.json: sections.0.rows.0.colour: is not a known field",
@@ -274,5 +274,5 @@ def test_an_interactive_message_goes_alone(cli: Cli, inbox: Inbox, tmp_path: Pat
     path = tmp_path / "offer.json"
     path.write_text(json.dumps(OFFER))
     answer = cli("waba", *FROM, *TO, "--interactive", str(path), "--text", "x")
-    assert answer.refusal(2) == "--interactive: goes without text and url"
+    assert answer.refusal(2) == "--interactive: excludes text and url"
     assert inbox.records == []

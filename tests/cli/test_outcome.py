@@ -87,7 +87,7 @@ def test_no_outcome_before_acceptance(cli: Cli, inbox: Inbox) -> None:
     """Where no worker accepts it in time, that is told; the id is printed and the record kept."""
     answer = cli(*SEND, "--until-settled", "0.05")
     op_id = inbox.only["id"]
-    assert answer.refusal() == f"{op_id} has no outcome after 0.05 s and is kept; no worker has accepted it so far"
+    assert answer.refusal() == f"{op_id} has no outcome after 0.05 s and is kept; no worker has accepted it yet"
     assert answer.out == f"{op_id} is written.\n"
     told = json.loads(cli(*SEND, "--until-settled", "0", "--json").out)
     assert (len(told["id"]), told["result"]) == (26, "written")

@@ -140,7 +140,7 @@ def test_resuming(cli: Cli, worker: Worker) -> None:
     assert [entry["entry_id"] for entry in lines(cli("outcomes", "--after", ids[3]).out)] == ids[4:]
     worker.state.client.xtrim(ALL, maxlen=5, approximate=False)
     answer = cli("outcomes", "--after", ids[3], "--format", "csv")
-    assert answer.refusal() == f"outcomes after entry {ids[3]} may be deleted: the oldest one kept is {ids[5]}"
+    assert answer.refusal() == f"outcomes after entry {ids[3]} may be deleted: the oldest kept entry is {ids[5]}"
     assert answer.out == ""
 
 
@@ -153,7 +153,7 @@ def test_resuming(cli: Cli, worker: Worker) -> None:
         (["--since", "soon"], 2, "--since: is not a time such as 2026-01-31T09:00:00+01:00"),
         (["--since", "2026-01-31T09:00:00"], 2, "--since: has no time zone"),
         (["--since", "2h", "--after", "1-0"], 2, "--after, --since: give one of them"),
-        (["--follow", "--last"], 2, "--last: nothing is known to be the last while --follow goes on"),
+        (["--follow", "--last"], 2, "--last, --follow: give one of them"),
         (["--outcome", "lost"], 2, "'--outcome'"),
         (["--format", "xml"], 2, "'--format'"),
         (["--output", "/nowhere/x.csv"], 2, "--output: /nowhere/x.csv cannot be written: No such file or directory"),
@@ -357,7 +357,7 @@ def test_following_says_where_to_go_on(cli: Cli, monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(Outcomes, "follow", follow)
     answer = cli("outcomes", "--follow")
-    assert answer.refusal() == "the state server is away (the last outcome told is 7-0: go on with --after 7-0)"
+    assert answer.refusal() == "the state server is away (the last printed outcome is 7-0: continue with --after 7-0)"
     assert len(lines(answer.out)) == 1
 
 

@@ -43,7 +43,7 @@ def test_the_address_is_shown_once(cli: Cli, worker: Worker) -> None:
     assert first.startswith(START)
     assert len(token) == 43
     assert cli("receipts", "url", "quick", *BASE).refusal() == (
-        "account 'quick' has an address, which cannot be shown again: --rotate replaces it"
+        "account 'quick' has an address already, which cannot be shown again: --rotate replaces it"
     )
     stored = stored_account(worker.state.client, "quick")
     assert token not in json.dumps(stored)
@@ -73,10 +73,10 @@ def test_an_address_is_forgotten(cli: Cli) -> None:
     assert cli("receipts", "off", "quick").out == "Account quick has no address.\n"
     first = address(cli)
     assert cli("receipts", "show", "quick", "--json").json["open"] is True
-    assert cli("receipts", "off", "quick").out == "Receipts of account quick are not taken any more.\n"
+    assert cli("receipts", "off", "quick").out == "Account quick no longer accepts receipts.\n"
     shown = cli("receipts", "show", "quick", "--json").json
     assert (shown["open"], shown["since"]) == (False, None)
-    assert "not taken: it has no address" in cli("receipts", "show", "quick").out
+    assert "closed: the account has no address" in cli("receipts", "show", "quick").out
     assert address(cli) != first
 
 
@@ -147,18 +147,16 @@ def test_an_address_without_tls_is_warned_of(cli: Cli) -> None:
     """It is made: within one machine or network it may be right."""
     answer = cli("receipts", "url", "quick", "--base-url", "http://hooks.example.com")
     assert answer.code == 0
-    assert answer.err == (
-        "paceline: --base-url: is not https, so whoever reads the traffic on the way can forge receipts\n"
-    )
+    assert answer.err == ("paceline: --base-url: is not https, so anybody who reads the traffic can forge receipts\n")
     assert cli("receipts", "url", "quick", "--base-url", "http://127.0.0.1:9810", "--rotate").err == ""
 
 
 @pytest.mark.usefixtures("quick")
 def test_a_provider_that_does_not_answer(cli: Cli) -> None:
-    """Exit 1, and the same command goes on."""
+    """Exit 1; repeating the command continues."""
     sentence = cli("receipts", "subscribe", "quick", *BASE, "--sender", "+15550100001").refusal()
     assert sentence.startswith("the provider did not list the webhooks (connect): ")
-    assert sentence.endswith("; the same command goes on")
+    assert sentence.endswith("; repeat the command to continue")
 
 
 @pytest.mark.usefixtures("quick")

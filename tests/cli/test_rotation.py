@@ -22,7 +22,7 @@ def test_the_new_key_comes_from_stdin(cli: Cli, server: EmbeddedServer) -> None:
 
 
 def test_the_new_key_comes_from_a_variable(cli: Cli, server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As for `add`."""
+    """The same rule holds for `accounts add`."""
     monkeypatch.setenv("ACME_KEY", NEW_KEY)
     assert 0 == cli("accounts", "rotate", "acme", "--no-info", "--api-key-env", "ACME_KEY").code
     assert NEW_KEY == stored_key(server, "acme")
@@ -31,29 +31,29 @@ def test_the_new_key_comes_from_a_variable(cli: Cli, server: EmbeddedServer, mon
 def test_keys_are_encrypted_anew_one_or_all(cli: Cli, server: EmbeddedServer) -> None:
     """With --same-key; what is stored differs, the keys do not."""
     cli("accounts", "add", "beta", "--limit", "10/minute", "--no-info", stdin=NEW_KEY)
-    assert "1 key encrypted anew.\n" == cli("accounts", "rotate", "beta", "--same-key").out
-    assert "2 keys encrypted anew.\n" == cli("accounts", "rotate", "--same-key").out
+    assert "1 key encrypted again.\n" == cli("accounts", "rotate", "beta", "--same-key").out
+    assert "2 keys encrypted again.\n" == cli("accounts", "rotate", "--same-key").out
     assert (API_KEY, NEW_KEY) == (stored_key(server, "acme"), stored_key(server, "beta"))
 
 
 def test_a_key_that_cannot_be_decrypted_keeps_the_others_from_nothing(
     cli: Cli, server: EmbeddedServer, client: redis.Redis
 ) -> None:
-    """It is named, the others are encrypted anew, and the exit code tells."""
+    """It is named, the others are encrypted again, and the exit code tells."""
     cli("accounts", "add", "beta", "--limit", "10/minute", "--no-info", stdin=NEW_KEY)
     before = client.hget("paceline:{0}:secret:beta", "key")
     client.hset("paceline:{0}:secret:acme", "key", "of another secret")
     answer = cli("accounts", "rotate", "--same-key")
-    assert (1, "1 key encrypted anew.\n") == (answer.code, answer.out)
+    assert (1, "1 key encrypted again.\n") == (answer.code, answer.out)
     assert "the API key of account 'acme' cannot be decrypted" in answer.err
     assert before != client.hget("paceline:{0}:secret:beta", "key")
     assert NEW_KEY == stored_key(server, "beta")
 
 
 def test_an_unknown_account_is_told(cli: Cli) -> None:
-    """Nothing is encrypted anew."""
+    """Nothing is encrypted again."""
     answer = cli("accounts", "rotate", "nobody", "--same-key")
-    assert (1, "0 keys encrypted anew.\n") == (answer.code, answer.out)
+    assert (1, "0 keys encrypted again.\n") == (answer.code, answer.out)
     assert "no account named 'nobody'" in answer.err
 
 
@@ -61,7 +61,7 @@ def test_an_unknown_account_is_told(cli: Cli) -> None:
     ("code", "words", "arguments"),
     [
         (2, "NAME: is missing", ["--no-info"]),
-        (2, "--same-key: takes no other key", ["acme", "--same-key", "--api-key-env", "X"]),
+        (2, "--same-key: leave --api-key-env out", ["acme", "--same-key", "--api-key-env", "X"]),
         (2, "the variable PACELINE_NOT_SET is not set", ["acme", "--api-key-env", "PACELINE_NOT_SET"]),
         (1, "no account named 'nobody'", ["nobody"]),
         (2, "API key: is empty", ["acme", "--no-info"]),

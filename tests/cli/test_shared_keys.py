@@ -86,7 +86,7 @@ def test_accounts_that_share_a_key_already_can_be_encrypted_anew(cli: Cli, clien
     client.hset("paceline:{0}:keys", "?acme", "acme")
     assert 0 == cli("accounts", "add", "beta", *LIMITED, stdin=API_KEY).code
     answer = cli("accounts", "rotate", "--same-key")
-    assert (0, "2 keys encrypted anew.\n") == (answer.code, answer.out)
+    assert (0, "2 keys encrypted again.\n") == (answer.code, answer.out)
     assert REFUSED.replace("acme", "beta") in cli("accounts", "add", "gamma", *LIMITED, stdin=API_KEY).refusal()
 
 

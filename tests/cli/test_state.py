@@ -10,5 +10,5 @@ def test_state_of_this_release_needs_no_conversion(cli: Cli) -> None:
     for _ in range(2):
         done = cli("state", "migrate")
         assert (0, "") == (done.code, done.err)
-        assert "The state has the form of this release" in done.out
+        assert "The state has the schema of this release" in done.out
     assert {"accounts": 0, "operations": 0, "sealed": 0} == json.loads(cli("state", "migrate", "--json").out)

@@ -23,7 +23,7 @@ def hold(cli: Cli, worker: Worker, *options: str) -> str:
 @pytest.mark.usefixtures("quick")
 def test_nothing_is_held(cli: Cli) -> None:
     """One sentence, or an empty list."""
-    assert cli("unknown", "list").out == "Nothing is held.\n"
+    assert cli("unknown", "list").out == "No operation is held.\n"
     assert cli("unknown", "list", "--account", "quick", "--json").json == []
 
 
@@ -52,7 +52,7 @@ def test_a_list_is_cut_at_its_limit(cli: Cli, worker: Worker) -> None:
     """And says how many there are."""
     ops = [hold(cli, worker) for _ in range(3)]
     assert [one["id"] for one in cli("unknown", "list", "--limit", "2", "--json").json] == ops[:2]
-    assert "The oldest 2 of 3 operations; --limit shows more.\n" in cli("unknown", "list", "--limit", "2").out
+    assert "The oldest 2 of 3 operations; --limit lists more.\n" in cli("unknown", "list", "--limit", "2").out
     assert "--limit" not in cli("unknown", "list", "--limit", "3").out
 
 
@@ -61,14 +61,14 @@ def test_release_sends_again(cli: Cli, worker: Worker) -> None:
     """Several at once; `status` says that they wait, and they can leave."""
     ops = [hold(cli, worker) for _ in range(2)]
     why = cli("explain", ops[0]).out
-    assert f"held for a person: `paceline unknown release {ops[0]}` or `drop {ops[0]}`." in why
+    assert f"so a person decides: `paceline unknown release {ops[0]}` or `drop {ops[0]}`." in why
     answer = cli("unknown", "release", *ops, ops[0])
     assert (answer.code, answer.err) == (0, "")
     assert answer.out.splitlines() == [f"Operation {op} waits at the head of its lane." for op in ops]
     found = cli("status", ops[0], "--json").json
     assert found["state"] == "waiting"
     assert [event["what"] for event in found["history"]] == ["enqueued", "unknown", "held", "released"]
-    assert cli("unknown", "list").out == "Nothing is held.\n"
+    assert cli("unknown", "list").out == "No operation is held.\n"
     assert cli("audit").code == 0
 
 

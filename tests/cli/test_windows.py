@@ -48,4 +48,4 @@ def test_a_window_that_opens_too_late(cli: Cli, inbox: Inbox) -> None:
 def test_the_window_is_in_the_help(cli: Cli) -> None:
     """With an example."""
     text = " ".join(cli("send", "--help").out.split())
-    assert '--window HOURS Local hours in which it may leave: "Mon-Fri 09:00-18:00 Europe/Berlin".' in text
+    assert '--window HOURS Local hours of sending: "Mon-Fri 09:00-18:00 Europe/Berlin".' in text

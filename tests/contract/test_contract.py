@@ -112,7 +112,7 @@ def test_a_message_that_was_sent_is_found(service: Service) -> None:
 
 
 def test_a_group_that_was_made_is_found(service: Service) -> None:
-    """Likewise for groups, in the list of the sender's."""
+    """A new group shows in the list of the sender's groups."""
     if service.given.is_real:
         pytest.skip("a new group takes the real service minutes to show")
     row = next(row for row in ROWS if row.name == "group.create is looked up")

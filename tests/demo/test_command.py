@@ -139,7 +139,7 @@ def test_a_process_that_ends_by_itself_is_named_and_the_logs_are_kept(scratch: P
         worker = next(pid for pid in everything_of(demo) if "w2@%h" in psutil.Process(pid).cmdline()[-3:])
         psutil.Process(worker).kill()
         assert demo.wait(PLENTY) == 1
-        assert "paceline: worker w2 ended by itself: " in demo.log_text()
+        assert "paceline: worker w2 ended unexpectedly: " in demo.log_text()
         (kept,) = scratch.iterdir()
         assert f"paceline: the logs of this run are in {kept}" in demo.log_text()
         assert (kept / "w2.log").exists()

@@ -7,7 +7,13 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = (".github", "benchmarks", "deploy", "docs", "examples", "producer", "sandbox", "tests", "worker")
-PAGES = sorted([*ROOT.glob("*.md"), *(page for folder in FOLDERS for page in (ROOT / folder).rglob("*.md"))])
+# `make texts` writes one more, which is not kept.
+_TEXTS = ROOT / "docs" / "texts.md"
+PAGES = sorted(
+    page
+    for page in [*ROOT.glob("*.md"), *(page for folder in FOLDERS for page in (ROOT / folder).rglob("*.md"))]
+    if page != _TEXTS
+)
 
 _FENCE = re.compile(r"^(```|~~~).*?^\1 *$", re.DOTALL | re.MULTILINE)
 _CODE = re.compile(r"``.+?``|`[^`\n]*`")

@@ -167,7 +167,7 @@ def test_a_cancelled_upload_ends(server: EmbeddedServer) -> None:
             [campaign] = await outbox.list_campaigns()
             async for _ in looks():
                 progress = await campaign.progress()
-                if progress.why != "it is being uploaded":
+                if progress.why != "upload in progress":
                     return progress.state, progress.why
             raise AssertionError
 

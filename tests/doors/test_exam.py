@@ -56,7 +56,7 @@ def test_a_key_of_another_content_is_a_conflict(exam: Exam, other: dict[str, obj
 
 
 def test_a_key_of_the_same_content_is_a_duplicate(exam: Exam) -> None:
-    """However often, whatever its times and metadata: those may be reckoned anew by who sends again."""
+    """However often, whatever its times and metadata: those may be reckoned again by who sends again."""
     first = exam.outbox.send(message(idempotency_key="inv-1"))
     later = datetime.now(UTC) + timedelta(hours=3)
     again = exam.outbox.send(message(idempotency_key="inv-1", valid_until=later, metadata={"try": "2"}))

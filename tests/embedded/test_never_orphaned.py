@@ -116,7 +116,7 @@ class TestForeground:
             with client_of(url) as client:
                 os.kill(client.info("server")["process_id"], signal.SIGKILL)
             assert process.wait(PLENTY) == 1
-            assert "The server ended by itself: " in process.log_text()
+            assert "The server ended unexpectedly: " in process.log_text()
 
     def test_it_explains_itself(self, tmp_path: Path) -> None:
         with spawn([*self.MODULE, "--help"], {}, tmp_path / "log") as process:

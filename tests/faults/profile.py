@@ -35,7 +35,7 @@ class Profile:
         campaign: F20: rows beside a small account; F21: messages of two releases.
         overload_s: F22 to F25: seconds of each load.
         herd: F25: accounts that are released at once.
-        crowd: F27: small accounts, and what waits on the one beside them.
+        crowd: F27: small accounts, and the backlog on the one beside them.
         shared_s: F28: seconds beside another Celery application.
         producers: F29: forks, servers that fork, and programs that end at once.
         ways: F30: turns with and without a worker that has no way out.

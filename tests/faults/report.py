@@ -15,7 +15,7 @@ from tests.faults.profile import Profile
 from tests.faults.result import Result, as_json, as_markdown, from_dict, merged
 
 _LOOK_S = 5.0
-# Seeds of the parts of a fault lie so far from those of another seed's.
+# Seeds of the parts of a fault lie from those of another seed's.
 _APART = 1000
 
 

@@ -79,7 +79,7 @@ def forgotten(
         sent: all messages.
         arrivals: the provider's log.
         moments_s: when the server was killed and forgot writes that it had acknowledged, wall clock.
-        reach_s: so far back it may forget.
+        reach_s: back it may forget.
     """
 
     def is_near(at_s: float) -> bool:

@@ -73,7 +73,7 @@ def test_what_holds_for_a_campaign_can_be_changed_while_it_runs(outbox: Outbox, 
 
 
 def test_a_cancelled_campaign_is_over_for_good(outbox: Outbox, stack: Stack) -> None:
-    """What waits is counted as cancelled; its name takes no more rows."""
+    """Waiting operations are counted as cancelled; its name takes no more rows."""
     campaign = start(outbox, "wrong", paused=True)
     campaign.cancel("the wrong list")
     until_complete(stack, campaign)

@@ -207,7 +207,7 @@ def test_what_is_given_up_can_be_replayed(rig: Rig) -> None:
 
 
 def test_410_disables_and_a_person_enables(rig: Rig) -> None:
-    """Nothing more is posted; what waits is told when the hook is enabled again."""
+    """Nothing more is posted; the backlog is posted when the hook is enabled again."""
     rig.receiver.status = 410
     hook = rig.add(events="settled")
     rig.run()

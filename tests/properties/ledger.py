@@ -61,7 +61,7 @@ class Call:
         slot_us: its slot, that of the grant or a later one.
         owner: the worker.
         questions: how often the worker has asked about it.
-        verdict: what became of it, once that was said; a call has one answer.
+        verdict: its outcome, once that was said; a call has one answer.
         heard: whether the answer was taken.
     """
 

@@ -44,7 +44,7 @@ def admins(client: Client, uuid: str) -> list[str]:
 
 
 def test_a_group_is_made_with_its_creator_and_participants(client: Client) -> None:
-    """The answer maps each number to what became of it, and lists who was accepted."""
+    """The answer maps each number to its outcome, and lists who was accepted."""
     group = created(client, A, B)
     assert re.fullmatch(r"WAG[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", group["uuid"])
     assert re.fullmatch(r"1203630\d{11}@g\.us", group["wa_group_id"])

@@ -1,4 +1,4 @@
-"""Another secret: everything encrypted under the old one is encrypted anew, by itself and only once."""
+"""Another secret: everything encrypted under the old one is encrypted again, by itself and only once."""
 
 import pytest
 import redis

@@ -189,7 +189,7 @@ def test_an_outcome_is_written_to_the_stream_and_expires(drive: Drive, verdict: 
 
 
 def test_held_operations_do_not_expire(drive: Drive) -> None:
-    """What waits for a person waits for ever."""
+    """An operation that waits for a person waits for ever."""
     op = drive.send(on_unknown="hold")
     drive.deliver(UNKNOWN)
     assert -1 == drive.client.pttl(f"paceline:{{0}}:o:{op}")

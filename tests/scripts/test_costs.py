@@ -1,4 +1,4 @@
-"""What an operation of a busy fleet costs the state server, in commands. Nothing of it may grow with what waits behind."""
+"""What an operation of a busy fleet costs the state server, in commands. No number may grow with the backlog."""
 
 from dataclasses import replace
 

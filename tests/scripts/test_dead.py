@@ -156,7 +156,7 @@ def test_its_story_tells_how_it_died(drive: Drive, dead: DeadLetters) -> None:
 
 
 def test_what_is_replayed_is_no_dead_letter_and_does_not_expire(drive: Drive, dead: DeadLetters) -> None:
-    """A dispatcher is told when to look; the retention time begins anew when it dies again."""
+    """A dispatcher is told when to look; the retention time begins again when it dies again."""
     op = die(drive)
     assert drive.due_us() is None
     replay(dead, op)
@@ -176,7 +176,7 @@ def test_its_key_is_still_taken(drive: Drive, dead: DeadLetters) -> None:
 
 
 def test_what_is_replayed_has_all_its_attempts(drive: Drive, dead: DeadLetters) -> None:
-    """A person starts anew."""
+    """A person starts again."""
     op = drive.send(max_attempts=2)
     drive.deliver(OVERLOADED)
     drive.deliver(DEAD)
@@ -469,7 +469,7 @@ def test_only_dead_letters_can_be_replayed(drive: Drive, dead: DeadLetters) -> N
     reasons.append(reason(dead, op))
     states = ["waiting", "granted", "sending", "accepted", "held"]
     assert [f"it is {state}, and no dead letter" for state in states] == reasons
-    assert "it was never accepted, or was deleted after its retention time" == reason(dead, "x")
+    assert "the operation was never accepted, or was deleted after its retention time" == reason(dead, "x")
 
 
 def test_what_is_of_a_removed_account_is_refused(drive: Drive, dead: DeadLetters) -> None:
@@ -589,7 +589,7 @@ def test_a_filter_of_what_is_not_there_is_refused(dead: DeadLetters, match: Matc
 
 def test_no_time_is_as_old_and_as_young(dead: DeadLetters) -> None:
     """A mistake, not an empty list."""
-    with pytest.raises(InvalidOperation, match=r"^older_than: nothing is as old as that"):
+    with pytest.raises(InvalidOperation, match=r"^older_than: must be less than newer_than"):
         dead.select(Match(older_than=timedelta(hours=2), newer_than=timedelta(hours=2)))
 
 

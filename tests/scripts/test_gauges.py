@@ -44,7 +44,7 @@ def rate(drive: Drive) -> float:
 
 
 def test_the_books_are_those_of_the_audit(drive: Drive, uploads: Uploads) -> None:
-    """Whatever happened to operations, what waits and what was settled adds up in both, to the same."""
+    """Whatever happened to operations, the waiting and the settled ones add up in both, to the same."""
     uploads.start("c1", 5)
     for number, verdict in enumerate([ACCEPTED, REJECTED, OVERLOADED, DEAD, UNKNOWN]):
         drive.send(sender=f"+1555010001{number}")
@@ -80,7 +80,7 @@ def test_a_backlog_is_told_by_priority_and_by_age(drive: Drive, uploads: Uploads
 
 
 def test_what_waits_for_a_time_is_scheduled(drive: Drive, uploads: Uploads) -> None:
-    """Not before, a back-off and what waits behind it, and rows of a campaign; none of them is old."""
+    """Not before, a back-off and waiting operations behind it, and rows of a campaign; none of them is old."""
     drive.send(not_before=drive.now + timedelta(hours=1))
     add_account(drive.client, "fast", "600/minute")
     drive.send("fast")

@@ -76,7 +76,7 @@ def test_what_is_released_is_looked_at_when_its_slot_comes(drive: Drive, held: H
 
 
 def test_what_is_released_has_all_its_attempts_and_a_past(drive: Drive, held: Held) -> None:
-    """A person starts anew; the worker is told that an earlier call may have taken effect."""
+    """A person starts again; the worker is told that an earlier call may have taken effect."""
     op = drive.send(on_unknown="hold", max_attempts=2)
     drive.deliver(OVERLOADED)
     drive.deliver(UNKNOWN)

@@ -63,7 +63,7 @@ def test_events_of_one_order_are_told_one_after_the_other(server: EmbeddedServer
         assert [] == await ids(state)
         await state.note("hook-1", {}, [Noted("evt_0", Next("late", LONG), "x"), Noted("evt_2", DONE, "")])
         assert [] == await ids(state)
-        await state.back("hook-1")  # nothing is being told: what waits for its time goes on waiting
+        await state.back("hook-1")  # nothing is being told: waiting operations for its time goes on waiting
         assert [] == await ids(state)
 
     told(server.url, scene)

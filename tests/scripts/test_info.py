@@ -102,7 +102,7 @@ def test_the_limit_by_hand_is_the_ceiling(drive: Drive) -> None:
 
 
 def test_a_limit_changed_by_hand_meanwhile_is_not_overwritten(drive: Drive) -> None:
-    """What was computed for another limit is computed anew."""
+    """What was computed for another limit is computed again."""
     stale = Script("paceline_worker", "account")
     assert "changed" == stale.run(drive.client, "info", "acme", "5/minute", 1, 0, "1", "interval", "200000")
     assert "6100000" == drive.client.hget("paceline:{0}:a:acme", "interval")

@@ -196,7 +196,7 @@ def test_a_state_that_was_emptied_is_a_gap(drive: Drive, reader: Outcomes) -> No
         reader.read(after=after)
     wait_until(lambda: milliseconds(drive) > int(after.partition("-")[0]), timedelta(seconds=5), "another id")
     crowd(drive, ALL, 1)
-    with pytest.raises(OutcomesTrimmed, match="the oldest one kept is"):
+    with pytest.raises(OutcomesTrimmed, match="the oldest kept entry is"):
         reader.read(after=after)
 
 

@@ -286,7 +286,7 @@ def test_a_campaign_counts_its_own(drive: Drive) -> None:
 
 
 def test_an_account_takes_its_keys_with_it(drive: Drive) -> None:
-    """Its counts, what waits for messages, and what no receiver has counted."""
+    """Its counts, receipts that wait for messages, and receipts that no receiver has counted."""
     hint = under_way(drive)
     take(drive, (UUID, "sent"), ("MSG2", "sent"))
     drive.settle(hint, ACCEPTED)

@@ -83,7 +83,7 @@ def test_a_refusal_of_info_with_the_old_key_neither(drive: Drive) -> None:
     ],
 )
 def test_what_a_rotation_resumes(drive: Drive, words: str, new: bool, same: bool) -> None:
-    """A new key, what the old one was refused for; the same one encrypted anew, that it could not be decrypted."""
+    """A new key, what the old one was refused for; the same one encrypted again, that it could not be decrypted."""
     for key, expected in (("NEW-KEY", new), (None, same)):
         op = drive.send()
         Accounts(drive.client).suspend("acme", words)
@@ -97,7 +97,7 @@ def test_what_a_rotation_resumes(drive: Drive, words: str, new: bool, same: bool
 
 
 def test_the_first_call_with_a_new_key_keeps_its_distance_from_the_question_whether_it_works(drive: Drive) -> None:
-    """The command line has just made a call with it. The same key, encrypted anew, changes nothing."""
+    """The command line has just made a call with it. The same key, encrypted again, changes nothing."""
     drive.advance(60)
     drive.send()
     rotate(drive, None)
@@ -128,7 +128,7 @@ def test_no_minute_holds_more_calls_with_the_new_key_than_it_allows(drive: Drive
 
 
 def test_the_figures_of_the_new_key_are_read_soon(drive: Drive) -> None:
-    """Its limit and credits may be others; the same key, encrypted anew, has the same."""
+    """Its limit and credits may be others; the same key, encrypted again, has the same."""
     Accounts(drive.client).remove("acme")
     Accounts(drive.client).add("acme", ApiKey("OLD-KEY"), ring=RING, rates="10/minute", info=Info(per_minute=10))
     rotate(drive, None)

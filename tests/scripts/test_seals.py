@@ -158,7 +158,7 @@ def test_the_key_is_made_once_and_opened_by_the_secret(client: redis.Redis) -> N
     ring = KeyRing(SECRET)
     first, second = StoredSeals(client, ring).open(), StoredSeals(client, ring).open()
     assert first.floor("acme", 1) == second.floor("acme", 1)
-    with pytest.raises(ConfigurationError, match="does not open the key of the seals"):
+    with pytest.raises(ConfigurationError, match="does not decrypt the key of the seals"):
         StoredSeals(client, KeyRing(OTHER_SECRET)).open()
     both = KeyRing(f"{OTHER_SECRET},{SECRET}")
     assert [True, False] == [StoredSeals(client, both).encrypt_anew() for _ in range(2)]

@@ -69,7 +69,7 @@ def test_a_probe_without_an_answer_says_nothing_about_the_limit(drive: Drive) ->
 
 
 def test_a_service_may_take_slots_again_when_no_operation_is_left_to_probe(drive: Drive) -> None:
-    """The throttled operation expired, nothing else waits: the pause ends by itself for `limits` users too."""
+    """The throttled operation expired, nothing else waits: the pause ends for `limits` users too."""
     take = Script("paceline_worker", "take")
     soon = datetime.fromtimestamp(drive.now_us / 1e6, UTC) + timedelta(seconds=30)
     drive.send(valid_until=soon)

@@ -23,7 +23,7 @@ class Span:
         parent: its parent's, or ''.
         links: (trace, span) of what it refers to.
         begin_ns: since the epoch.
-        end_ns: likewise.
+        end_ns: nanoseconds since 1970.
         attributes: by name.
         failed: whether its status is an error.
     """

@@ -64,7 +64,7 @@ class Process:
         return self._popen.poll()
 
     def log_text(self) -> str:
-        """All it has written so far (not what an earlier process wrote into the same file)."""
+        """All it has written (not what an earlier process wrote into the same file)."""
         return self.log_path.read_bytes()[self._log_start :].decode(errors="replace")
 
     def wait_for_line(self, pattern: str, timeout: timedelta = READY_TIMEOUT) -> re.Match[str]:

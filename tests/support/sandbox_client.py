@@ -1,4 +1,4 @@
-"""The sandbox's own side, as tests use it: what arrived, what to answer, begin anew."""
+"""The sandbox's own side, as tests use it: what arrived, what to answer, begin again."""
 
 from __future__ import annotations
 

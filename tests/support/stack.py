@@ -167,7 +167,7 @@ class Stack:
             receipts: of messages 0, 1, 2 and so on.
             instant: by the state server's clock, such as that of an event in an operation's history.
         """
-        last = {str(arrival["body"].get("text")): int(arrival["at_us"]) for arrival in self.arrivals()}
+        last = {str((arrival["body"] or {}).get("text")): int(arrival["at_us"]) for arrival in self.arrivals()}
         begun = {
             f"message {number}": max(
                 event.at for event in self.outbox.status(receipt.id).history if event.what == "sent"
@@ -178,7 +178,7 @@ class Stack:
 
     def texts_accepted(self) -> Counter[str]:
         """How often each text took effect at the provider."""
-        return Counter(str(arrival["body"].get("text")) for arrival in self.arrivals() if arrival["accepted"])
+        return Counter(str((arrival["body"] or {}).get("text")) for arrival in self.arrivals() if arrival["accepted"])
 
     def violations(self) -> int:
         """Limit violations of this account, by the provider's own count."""

@@ -290,7 +290,7 @@ def test_a_failing_provider_opens_the_breaker_and_one_probe_closes_it(served: St
 
 
 def test_402_is_lifted_when_info_says_that_it_was_paid(served: Stack) -> None:
-    """/info is read on while the account is unpaid; with credits it goes on by itself, and the backlog leaves."""
+    """/info is read on while the account is unpaid; with credits it continues automatically, and the backlog leaves."""
     served.scenario(keys=[{"key": served.name, "limits": [], "credits": 1}])
     served.add_account("600/minute", info_every=timedelta(seconds=2))
     receipts = [served.send(number) for number in range(3)]

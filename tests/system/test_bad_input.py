@@ -115,7 +115,7 @@ BADS = {
         {"name": "Team", "participants": [TO, TO]},
         ("group", "create", "Team", "--participant", TO, "--participant", TO),
         "participants: names a number twice",
-        "--participant (number 2): names a number that was named before",
+        "--participant (number 2): repeats an earlier number",
     ),
     "an unknown field": message(
         {"to": TO, "text": "Hi", "colour": "red"},

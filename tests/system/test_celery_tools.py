@@ -217,7 +217,7 @@ def test_autoscaling_is_refused_in_one_sentence(stack: Stack) -> None:
     environment = canary_environment() | stack.environment | {names.ENV_METRICS_PORT: "0"}
     ended = subprocess.run(args, env=environment, capture_output=True, text=True, timeout=60, check=False)
     assert 1 == ended.returncode
-    assert ["paceline: threads wait for nothing, so there is nothing to scale: run the worker without --autoscale"] == [
+    assert ["paceline: autoscaling has no effect with --pool threads: run the worker without --autoscale"] == [
         line for line in ended.stderr.splitlines() if line.startswith("paceline: ")
     ]
 

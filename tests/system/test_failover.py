@@ -89,7 +89,7 @@ def restricted(*rules: str) -> Spoil:
 
 
 STATES = {
-    "full": (full, "", "is full: it has reached its maxmemory"),
+    "full": (full, "", "is full: it reached its maxmemory"),
     "lacks replicas": (without_replicas, "", "has fewer replicas than its min-replicas-to-write"),
     "replica": (replica, "", "is a replica, which takes no writes: name the primary"),
     "replica without its primary": (blind_replica, "", "is a replica whose primary is away"),

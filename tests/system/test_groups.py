@@ -111,7 +111,7 @@ def answered(stack: Stack, receipt: Ticket) -> int:
 
 @pytest.mark.parametrize("place", ["top", "participants", "nowhere"])
 def test_numbers_that_are_refused_are_told_one_by_one(desk: Stack, place: str) -> None:
-    """The operation is accepted, and says of each number what became of it, wherever the provider lists refusals."""
+    """The operation is accepted, and says of each number its outcome, wherever the provider lists refusals."""
     refusing = [
         {"pattern": "+15550201*", "status_code": 403, "invited": True},
         {"pattern": "+15550202*", "status_code": 404},
@@ -212,7 +212,7 @@ def test_followers_of_an_unknown_creation_wait(desk: Stack) -> None:
     made = create(desk, on_unknown="hold")
     follow = followers(desk, made)
     desk.status_when(made, "held")
-    why = f"it waits for operation {made.id}, which it follows"
+    why = f"it follows operation {made.id}, which has no result yet"
     assert [(why, 0)] * 3 == [
         (status.why, status.attempts)
         for status in (status_when_asked(desk, receipt, "waits", why=why) for receipt in follow)

@@ -63,7 +63,7 @@ class Row:
         kind: its kind.
         model: the operation.
         fields: its arguments, without account and sender.
-        words: the command, likewise.
+        words: the command.
         path: of the call that takes effect.
         body: of that call.
         query: of that call.

@@ -102,7 +102,7 @@ def test_an_interrupted_one_goes_on(stack: Stack, capsys: pytest.CaptureFixture[
         psutil.Process(process.pid).send_signal(signal.SIGINT)
         assert 130 == process.wait(timedelta(seconds=30))
         log = process.log_text()
-    assert log.splitlines()[-1] == "paceline: interrupted after 1 subscription; the same command goes on"
+    assert log.splitlines()[-1] == "paceline: interrupted after 1 subscription; repeat the command to continue"
     assert "Traceback" not in log
     assert main(["accounts", "change", stack.name, "--limit", "6000/minute"]) == 0
     assert (["there", *["subscribed"] * 4], "") == subscribe(stack, capsys)

@@ -423,7 +423,7 @@ def test_help_tells_the_options() -> None:
 
 
 def test_whoever_writes_stop_gets_nothing_more(in_environment: Stack, tmp_path: Path) -> None:
-    """A real webhook reaches a real receiver; what waits is suppressed, START lets the next one leave, and the log is silent."""
+    """A real webhook reaches a real receiver: waiting messages are suppressed, START lets the next leave, the log is silent."""
     stack = in_environment
     stack.scenario()
     stack.add_account()

@@ -133,7 +133,7 @@ def test_an_old_api_key_is_not_used_again(guarded: tuple[Stack, int]) -> None:
     stack.client.hset(version, "key_version", str(old_version))
     waits = other.send(5)
     wait_until(lambda: stack.client.hget(version, "suspended"), PATIENCE, "the account is suspended")
-    assert "older than one that was used before" in str(stack.client.hget(version, "suspended"))
+    assert "older than a key used before" in str(stack.client.hget(version, "suspended"))
     assert before + 1 <= refused(port, "key")
     assert used == len(other.arrivals())
     floor = stack.client.hget(f"{R}:seals", f"k:{other.name}")

@@ -130,7 +130,7 @@ def test_another_secret_is_refused_and_suspends_nobody(stack: Stack) -> None:
     stack.add_account()
     ended = run_worker({**stack.environment, "PACELINE_SECRET_KEY": SECRET.replace("A", "B", 1)})
     assert 1 == ended.returncode
-    assert complaints(ended)[0].startswith("paceline: PACELINE_SECRET_KEY opens none of the stored API keys")
+    assert complaints(ended)[0].startswith("paceline: PACELINE_SECRET_KEY decrypts none of the stored API keys")
     assert not stack.account().suspended
 
 

@@ -82,7 +82,7 @@ def test_a_row_that_is_none_says_why_and_keeps_the_others(words: str, content: s
         ('a.csv has no column "name"', f"acme,{CANARY},10/minute\n"),
         ("a.csv: column 2 is unknown. Remove it; columns are name, key or key_env", f"name,{CANARY}\n"),
         ("a.csv: column 2 is unknown", "name,\n"),
-        ('a.csv: column "key" stands twice', "name,key,key\n"),
+        ('a.csv: column "key" appears twice', "name,key,key\n"),
         ("a.csv is not CSV: row 2: ", 'name\n"a\n'),
         ("a.csv is not UTF-8 text (byte 5). Save it as UTF-8", b"name\n\xff\n"),
         ("a.csv is not UTF-8 text", "name\n".encode("utf-16")),

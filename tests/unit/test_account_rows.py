@@ -247,7 +247,7 @@ def test_other_settings_are_changed(settings: dict[str, Any], options: dict[str,
     [
         ("the account has another key. To replace it, run `paceline accounts rotate acme`", row("other"), stored()),
         ("the stored key cannot be decrypted", row(), stored(key=None)),
-        ("key: is missing, and there is no account of this name", row(None, rates="10/minute"), None),
+        ("key: is missing, and no account has this name", row(None, rates="10/minute"), None),
     ],
 )
 def test_keys_that_do_not_fit_are_errors(words: str, asked: AccountRow, there: StoredAccount | None) -> None:

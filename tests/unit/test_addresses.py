@@ -112,7 +112,7 @@ def test_a_malformed_address_is_refused_and_not_repeated(name: str, written: str
     [
         ("names no group", "sentinel://host:26379/0"),
         ("several kinds", "redis://a;sentinel://b?master_name=m"),
-        ("has an option that is none", "amqp://host?frame_max=1"),
+        ("has an unknown option", "amqp://host?frame_max=1"),
     ],
 )
 def test_a_broker_that_cannot_work_is_refused_at_once(words: str, written: str) -> None:

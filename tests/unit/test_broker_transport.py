@@ -71,7 +71,7 @@ def test_a_consumer_that_is_let_in_and_refused_comes_back_once_a_second(
 
 
 class Deaf:
-    """A broker connection whose server listens to nothing: what waits for its answer would wait for ever."""
+    """A broker connection whose server listens to nothing: waiting for its answer would last for ever."""
 
     connected = True
 

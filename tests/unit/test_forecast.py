@@ -387,7 +387,7 @@ def test_with_windows_it_is_within_a_few_places_more(lanes: list[Lane], pace: Pa
 
 @given(st.integers(0, 40 * SECOND), st.integers(1, 5), st.integers(1, 80), st.integers(0, 80), st.booleans())
 def test_a_cap_or_a_cycle_beside_one_without(gap: int, weight: int, waiting: int, others: int, caps: bool) -> None:
-    """A source with a cap beside one without, and a sender whose calls take long beside another, likewise."""
+    """A source with a cap beside one without, and a sender whose calls take long beside another."""
     if caps:
         lanes = [lane(Source("a", waiting, weight, interval_us=gap), Source("b", others))]
     else:

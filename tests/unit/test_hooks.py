@@ -245,7 +245,7 @@ def test_secrets_are_sealed_for_one_hook_and_one_number() -> None:
     other = KeyRing("AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=")
     wrong: list[tuple[Any, ...]] = [(ring, "hook-2", 0), (ring, "hook-1", 1), (other, "hook-1", 0)]
     for opener, hook, serial in wrong:
-        with pytest.raises(ConfigurationError, match=f"the secret of hook {hook} cannot be opened"):
+        with pytest.raises(ConfigurationError, match=f"the secret of hook {hook} cannot be decrypted"):
             unseal(opener, hook, serial, sealed)
 
 

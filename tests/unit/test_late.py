@@ -1,4 +1,4 @@
-"""How much of what waits cannot leave while it is valid."""
+"""How much of the backlog cannot leave while it is valid."""
 
 import pytest
 from hypothesis import given

@@ -162,7 +162,7 @@ def test_entry_ids_are_numbers(one: str, other: str) -> None:
 @pytest.mark.parametrize(
     ("gap", "words"),
     [
-        (OutcomesTrimmed("1-0", "5-0", None), "outcomes after entry 1-0 may be deleted: the oldest one kept is 5-0"),
+        (OutcomesTrimmed("1-0", "5-0", None), "outcomes after entry 1-0 may be deleted: the oldest kept entry is 5-0"),
         (OutcomesTrimmed("1-0", None, None), "no outcomes are kept"),
         (
             OutcomesTrimmed("0", None, "spring"),

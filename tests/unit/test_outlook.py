@@ -52,7 +52,7 @@ WINDOW = {
     ("expected", "why", "reply"),
     [
         ((2, 63), AT_PACE, found()),
-        ((None, None), "nothing of it waits", found(waiting=0)),
+        ((None, None), "no operation waits", found(waiting=0)),
         ((None, None), "its account was removed", replace(found(), account=None)),
         ((None, None), "the account is suspended: unpaid", found(account={"suspended": "unpaid"})),
         (
@@ -63,7 +63,7 @@ WINDOW = {
         ((60, 121), "the campaign's window (12:01-13:00 UTC) opens at 2026-01-31 12:01:00 UTC", found(WINDOW)),
         (
             (None, None),
-            "the campaign's window (12:01-13:00 UTC) does not open any more",
+            "the campaign's window (12:01-13:00 UTC) never opens again",
             found(WINDOW | {"opens": "0", "closes": "0"}),
         ),
         (
@@ -78,7 +78,7 @@ WINDOW = {
         ),
         (
             (3600, 3661),
-            "its operations are not to be sent before 2026-01-31 13:00:00 UTC",
+            "its operations have a `not_before` of 2026-01-31 13:00:00 UTC",
             found(waiting=0, timed=11, first_timed=NOON_US + 3600 * SECOND, last_timed=NOON_US + 3600 * SECOND),
         ),
         (

@@ -50,7 +50,7 @@ PLAN = Plan(
     in_time=3,
     late_from=None,
     problems=(),
-    warnings=("the account's figures were never read",),
+    warnings=("the account's /info was never read",),
 )
 
 

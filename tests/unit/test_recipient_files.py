@@ -146,7 +146,7 @@ def test_another_encoding_is_guessed_at_but_not_believed(tmp_path: Path, name: s
     with pytest.raises(InvalidOperation) as refusal:
         rows(tmp_path, content.encode("latin-1"), name)
     assert f"{name} is not UTF-8 text (line " in str(refusal.value)
-    assert 'José": if that is right, add --encoding windows-1252' in str(refusal.value)
+    assert 'José": if that is correct, add --encoding windows-1252' in str(refusal.value)
     assert "José" == rows(tmp_path, content.encode("latin-1"), name, encoding="windows-1252")[0][1]["n"]
     with pytest.raises(InvalidOperation, match="is not ascii text"):
         rows(tmp_path, content, name, encoding="ascii")

@@ -140,7 +140,7 @@ def test_an_operation_may_not_follow_what_was_never_sent() -> None:
     receipt = outbox.send(make(DeleteMessage, to=None, message=OPERATION_ID))
     answer = receipt.wait()
     assert isinstance(answer, Refused)
-    assert f"operation {OPERATION_ID}, which it follows, is not known" in answer.reason
+    assert f"operation {OPERATION_ID}, its predecessor, is unknown" in answer.reason
     assert outbox.sent == []
     with pytest.raises(NotFound):
         outbox.status(receipt.id)

@@ -11,7 +11,7 @@ from tests.unit.samples import GROUP, SENDER
 
 # -- what became of each number -------------------------------------------------------------------------------------------
 
-UNNAMED = {"accepted": False, "words": "the answer does not name it"}
+UNNAMED = {"accepted": False, "words": "the answer does not name the number"}
 
 
 @pytest.mark.parametrize(

@@ -74,7 +74,7 @@ class Failing(SpanProcessor):
     def on_start(self, span: Span, parent_context: object = None) -> None:  # noqa: ARG002 - OpenTelemetry's signature
         self._fail("start")
 
-    def on_end(self, span: ReadableSpan) -> None:  # noqa: ARG002 - likewise
+    def on_end(self, span: ReadableSpan) -> None:  # noqa: ARG002 - the interface has it
         self._fail("end")
 
     def _fail(self, at: str) -> None:
@@ -100,7 +100,7 @@ def test_a_processor_of_spans_that_fails_fails_nobody_else(monkeypatch: pytest.M
     "written", ["", spans.UNSAMPLED, "00-xyz-1-01", "\x00", "00-" + "0" * 32 + "-" + "0" * 16 + "-01"]
 )
 def test_what_cannot_be_read_is_no_context(written: str) -> None:
-    """Whoever goes on begins anew."""
+    """Whoever goes on begins again."""
     assert not trace.get_current_span(spans.read(written)).get_span_context().is_valid
 
 

@@ -45,7 +45,7 @@ def seconds(status: Status) -> float | None:
 @pytest.mark.parametrize(
     ("expected_s", "why", "reply"),
     [
-        (2, "it is next; the account's slot is at 2026-01-31 12:00:02 UTC", found()),
+        (2, "it is next; the slot of the account is at 2026-01-31 12:00:02 UTC", found()),
         (2 + 6.1, "1 operation leaves before it, one every 6.1 s", found(ahead=1)),
         (2 + 610, "100 operations leave before it, one every 6.1 s", found(ahead=100)),
         (None, "its account was removed", replace(found(), account=None)),
@@ -53,10 +53,10 @@ def seconds(status: Status) -> float | None:
         (None, "an earlier message to the same recipient is in back-off", replace(found(), position=None)),
         (
             None,
-            "it waits for operation 01first, which it follows",
+            "it follows operation 01first, which has no result yet",
             found({"rf": "01first"}, follows="01first", position=None),
         ),
-        (2, "it is next; the account's slot is at 2026-01-31 12:00:02 UTC", found({"rf": "01first"})),
+        (2, "it is next; the slot of the account is at 2026-01-31 12:00:02 UTC", found({"rf": "01first"})),
         (
             62 + 6.1,
             "the account pauses until 2026-01-31 12:01:02 UTC because the provider throttled it",
@@ -66,7 +66,7 @@ def seconds(status: Status) -> float | None:
         ),
         (
             2,
-            "it is next; the account's slot is at 2026-01-31 12:00:02 UTC",
+            "it is next; the slot of the account is at 2026-01-31 12:00:02 UTC",
             found(account={"paused_until": str(NOON_US)}),
         ),
         (
@@ -81,7 +81,7 @@ def seconds(status: Status) -> float | None:
         ),
         (
             2,
-            "it is next; the account's slot is at 2026-01-31 12:00:02 UTC",
+            "it is next; the slot of the account is at 2026-01-31 12:00:02 UTC",
             found(lane={"sender": SENDER, "paused_until": str(NOON_US)}),
         ),
         (
@@ -106,12 +106,12 @@ def seconds(status: Status) -> float | None:
         ),
         (
             30,
-            "it has an unknown outcome, and the provider is asked about it, not before 2026-01-31 12:00:30 UTC",
+            "it has an unknown outcome; the provider is asked at 2026-01-31 12:00:30 UTC",
             found({"ph": "l1", "ev": RETRY}, backoff_until=str(NOON_US + 30 * SECOND)),
         ),
         (
             60,
-            "the provider fails, so nothing is sent until it is tried again at 2026-01-31 12:01:00 UTC",
+            "the provider fails; the next probe is at 2026-01-31 12:01:00 UTC",
             found(
                 account={
                     "breaker": "open",
@@ -164,7 +164,7 @@ def test_states_have_names(state: str, code: str) -> None:
         (
             "held",
             (
-                "nobody knows whether the call took effect, so it is held for a person: "
+                "nobody knows whether the call took effect, so a person decides: "
                 "`paceline unknown release 01op` or `drop 01op`"
             ),
             "timeout: no answer",

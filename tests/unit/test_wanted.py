@@ -1,4 +1,4 @@
-"""How many workers are wanted: of what may be sent now, never of what waits."""
+"""How many workers are wanted: of what may be sent now, never of waiting operations."""
 
 from dataclasses import replace
 from importlib.resources import files

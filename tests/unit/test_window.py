@@ -161,8 +161,8 @@ def test_a_window_has_one_canonical_text(canonical: str, text: str) -> None:
         ("09:60 is not a time of day", "09:60-10:00 UTC"),
         ("24:00 is a time to end, not to begin", "24:00-06:00 UTC"),
         ("24:00 is a time to end, not to begin", "24:00-24:00 UTC"),
-        ("09:00-09:00 is empty, and the whole day is 00:00-24:00", "09:00-09:00 UTC"),
-        ("00:00-00:00 is empty, and the whole day is 00:00-24:00", "Mon 00:00-00:00 UTC"),
+        ("09:00-09:00 is empty, the whole day is 00:00-24:00", "09:00-09:00 UTC"),
+        ("00:00-00:00 is empty, the whole day is 00:00-24:00", "Mon 00:00-00:00 UTC"),
         ("is longer than 500 characters", "09:00-18:00 " + " " * LONGEST_WINDOW + "UTC"),
         ("is longer than 500 characters", "09:00-18:00 " + "x" * 100_000),
     ],
@@ -276,7 +276,7 @@ def test_hours_open_on_their_days(openings: list[str], text: str) -> None:
 
 def test_hours_with_days_do_not_stand_beside_hours_without() -> None:
     """Afternoons of every day, or of the days named before? Written out, it is clear."""
-    with pytest.raises(InvalidOperation, match="gives days to some hours and none to others"):
+    with pytest.raises(InvalidOperation, match="names days for some hours only"):
         Window.parse("Mon-Fri 09:00-12:00, 13:30-18:00 UTC")
     found = Window.parse("Mon-Fri 09:00-12:00, Mon-Sun 13:30-18:00 UTC")
     assert (found.text, 5 + 7) == (str(found), len(found.openings(MONDAY, MONDAY + 7 * DAY)))

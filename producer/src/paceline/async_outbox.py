@@ -184,13 +184,14 @@ class AsyncOutbox(AsyncSuppressing):
         """As `Outbox.start_campaign`. The upload runs in a thread.
 
         Args:
-            name: as for `Outbox.start_campaign`.
-            recipients: an asynchronous iterable is read on the loop; any other (a list, a generator, a file) in the thread.
-            paused: as for `Outbox.start_campaign`.
-            needs_approval: as for `Outbox.start_campaign`.
-            on_invalid: as for `Outbox.start_campaign`; called in the thread.
-            on_progress: as for `Outbox.start_campaign`; called in the thread.
-            campaign: as for `Outbox.start_campaign`.
+            name: of the campaign: letters, digits, dot, dash, underscore.
+            recipients: mappings with ``to``, or the path of a file. An asynchronous iterable is read on the loop, any other
+                (a list, a generator, a file) in the thread.
+            paused: True: a new campaign sends nothing before it is resumed.
+            needs_approval: True: a new campaign sends nothing before somebody approves it.
+            on_invalid: called in the thread with a bad row and its fault. None: the first bad row raises.
+            on_progress: called in the thread with the number of rows written, after each chunk.
+            campaign: account, sender, template, and the options that `CampaignSpec` lists.
 
         Returns:
             The campaign. When the caller is cancelled, the upload ends, and the campaign waits as after a bad row.
@@ -223,7 +224,7 @@ class AsyncOutbox(AsyncSuppressing):
         on_progress: Callable[[int], None] | None = None,
         **campaign: Unpack[CampaignSpec],
     ) -> Plan:
-        """As `Outbox.plan_campaign`; arguments as for `start_campaign`."""
+        """Say what `start_campaign` would do with the same arguments, and at what cost. Nothing is written."""
         bridge = Bridge(_rows(recipients, campaign), asyncio.get_running_loop())
 
         def plan(blocking: Outbox) -> Plan:
@@ -274,10 +275,10 @@ class AsyncOutbox(AsyncSuppressing):
         Break out of the loop, cancel the task, or close the outbox: each ends it at once, also between two looks.
 
         Args:
-            campaign: as there, like the others.
-            after: see there.
-            follow: see there.
-            receipts: see there.
+            campaign: read this campaign's own stream. None: the stream of all outcomes.
+            after: the last handled entry of the same stream. None: begin with the oldest kept entry.
+            follow: True: go on with new entries, until the campaign is complete or the outbox is closed.
+            receipts: True: include entries of receipts.
 
         Yields:
             Entries.

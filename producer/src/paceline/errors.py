@@ -109,7 +109,7 @@ class OutcomesTrimmed(PacelineError):
         self.campaign = campaign
         of_what = f"outcomes of campaign {campaign!r}" if campaign else "outcomes"
         if oldest:
-            super().__init__(f"{of_what} after entry {after} may be deleted: the oldest one kept is {oldest}")
+            super().__init__(f"{of_what} after entry {after} may be deleted: the oldest kept entry is {oldest}")
         else:
             why = ": they are deleted a retention time after its completion" if campaign else ""
             super().__init__(f"no {of_what} are kept{why}")

@@ -34,7 +34,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     """Open an `AsyncOutbox` when the application starts, close it when it ends. Settings come from ``PACELINE_*``.
 
     Args:
-        app: keeps the outbox in ``app.state.paceline``; one that is there already is left to its owner.
+        app: keeps the outbox in ``app.state.paceline``; an outbox that is there already is left to its owner.
     """
     if getattr(app.state, "paceline", None) is not None:
         yield

@@ -58,7 +58,7 @@ KINDS: Final[dict[str, Kind]] = {
         "DELETE",
         "/whatsapp/message/{session_key}/{message_uuid}",
         "repeat",
-        "harmless: it is gone, which counts as done",
+        "harmless: the message is gone, which counts as done",
     ),
     "status.text": Kind("POST", "/whatsapp/set-text-status/{sender}", "hold", "posts a second one"),
     "status.image": Kind("POST", "/whatsapp/set-image-status/{sender}", "hold", "posts a second one"),

@@ -138,7 +138,7 @@ class Outbox(Suppressing):
             needs_approval: nothing leaves before `Campaign.approve`.
             on_invalid: called with a bad row and what is wrong with it, and the campaign begins while it is uploaded. Without it
                 the first bad row raises, and nothing leaves before the upload is whole.
-            on_progress: called with the number of rows written so far, after each chunk.
+            on_progress: called with the number of rows written, after each chunk.
             campaign: account, sender, template, and the options that `CampaignSpec` lists. The options given change a campaign
                 that is continued.
 
@@ -149,7 +149,9 @@ class Outbox(Suppressing):
             InvalidOperation: template, options or (without ``on_invalid``) a row are wrong. Of a new campaign nothing has left:
                 what was uploaded waits, paused, until the same upload is made again rightly.
             CampaignConflict: the name is taken by a different campaign.
-            UnknownAccount, UnknownSender, StateUnavailable: as for `send`.
+            UnknownAccount: no such account.
+            UnknownSender: the account lists its senders, and this number is not among them.
+            StateUnavailable: the state server did not answer.
         """
         described = draft(name, **with_pool(campaign, self.state.pools)).continuing(self.state.campaign(name))
         # Before the campaign exists: a source that cannot be read leaves nothing behind.
@@ -192,18 +194,20 @@ class Outbox(Suppressing):
         Recipients are streamed; of each 8 bytes are kept.
 
         Args:
-            name: as for `start_campaign`.
-            recipients: as for `start_campaign`.
+            name: of the campaign: letters, digits, dot, dash, underscore.
+            recipients: mappings with ``to``, or the path of a file.
             on_invalid: called with a bad row and what is wrong with it; bad rows never raise here.
             on_progress: called with the number of rows read, now and then.
-            campaign: as for `start_campaign`.
+            campaign: account, sender, template, and the options that `CampaignSpec` lists.
 
         Returns:
             Numbers, times, and in sentences why it would fail.
 
         Raises:
             InvalidOperation: template or options are wrong, or the recipients cannot be read.
-            UnknownAccount, UnknownSender, StateUnavailable: as for `send`.
+            UnknownAccount: no such account.
+            UnknownSender: the account lists its senders, and this number is not among them.
+            StateUnavailable: the state server did not answer.
         """
         described = draft(name, **with_pool(campaign, self.state.pools))
         return plan_campaign(
@@ -324,7 +328,7 @@ class Outbox(Suppressing):
             idempotency_key: as it was given.
 
         Raises:
-            NotFound: as for `status`.
+            NotFound: no such operation, or the operation was deleted after its retention time.
         """
         return self._run(looking_up(keyed_id(account, idempotency_key), f"of key {idempotency_key!r}"))
 
@@ -336,7 +340,7 @@ class Outbox(Suppressing):
             key: the row's ``key``, or its ``to`` where it has none.
 
         Raises:
-            NotFound: as for `status`.
+            NotFound: no such operation, or the operation was deleted after its retention time.
         """
         return self._run(looking_up_row(campaign, key))
 

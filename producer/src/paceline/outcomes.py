@@ -1,4 +1,4 @@
-"""The streams of outcomes, read: who answers for a message elsewhere learns here what became of it (docs/outcomes.md)."""
+"""The streams of outcomes, read: services learn here the outcome of their messages (docs/outcomes.md)."""
 
 import re
 import time
@@ -59,11 +59,11 @@ class Outcomes:
         """The next entries.
 
         Args:
-            campaign: whose own stream; None reads the stream of all outcomes.
-            after: the last entry handled, of the same stream; "0" begins with the oldest that is kept.
-            limit: at most so many entries, 1 to 1,000.
-            block: wait so long for the first one; None does not wait.
-            receipts: entries that tell of receipts as well.
+            campaign: read this campaign's own stream. None: the stream of all outcomes.
+            after: the last handled entry of the same stream; "0" begins with the oldest kept entry.
+            limit: largest number of entries, 1 to 1,000.
+            block: time to wait for the first entry; None does not wait.
+            receipts: True: include entries of receipts.
 
         Returns:
             Entries in the order in which they were written; empty when there are none.
@@ -93,16 +93,16 @@ class Outcomes:
         """Everything there is, page by page: memory does not grow with the number of entries.
 
         Args:
-            campaign: as for `read`.
-            after: as for `read`.
+            campaign: read this campaign's own stream. None: the stream of all outcomes.
+            after: the last handled entry of the same stream; "0" begins with the oldest kept entry.
             since: begin instead with the first kept entry written at or after this time.
-            receipts: as for `read`.
+            receipts: True: include entries of receipts.
 
         Yields:
             Entries in the order in which they were written.
 
         Raises:
-            OutcomesTrimmed, NotFound, InvalidOperation, StateUnavailable: as for `read`, with the first or any later entry.
+            OutcomesTrimmed, NotFound, InvalidOperation, StateUnavailable: with the first or any later entry.
         """
         return self._walk(Walk(campaign, place(after, since), follow=False, receipts=receipts), _never)
 
@@ -117,13 +117,11 @@ class Outcomes:
     ) -> Iterator[OutcomeEntry]:
         """Everything there is, then what comes; of a campaign until it is complete, else without end.
 
-        Arguments and errors are those of `each`.
-
         Args:
-            campaign: as for `read`.
-            after: as for `read`.
-            since: as for `each`.
-            receipts: as for `read`.
+            campaign: read this campaign's own stream. None: the stream of all outcomes.
+            after: the last handled entry of the same stream; "0" begins with the oldest kept entry.
+            since: begin instead with the first kept entry written at or after this time.
+            receipts: True: include entries of receipts.
             stopped: asked before each look; true ends the iteration.
 
         Yields:

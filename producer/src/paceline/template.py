@@ -153,8 +153,8 @@ class _Names:
         if self._brought is not None and wanted not in self._brought:
             what = "{" + column + ("" if default is None else f"|{default}") + "}"
             raise InvalidOperation(
-                f"{'template' if place == 'text' else 'url'}: the rows that were uploaded bring nothing for {what}: delete the "
-                "campaign (`paceline campaign delete`) and start it again"
+                f"{'template' if place == 'text' else 'url'}: the uploaded rows have no value for {what}: delete the "
+                f"campaign (`paceline campaign delete`) and start it again"
             )
         if self._brought is not None:
             self.slots[wanted] = self._brought[wanted]

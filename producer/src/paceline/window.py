@@ -25,7 +25,7 @@ from zoneinfo import ZoneInfo
 from paceline.errors import InvalidOperation
 from paceline.times import utc
 
-# Twice a day on every day of the week is half of it.
+# Twice a day on every day of the week is half of that.
 LONGEST_WINDOW: Final = 500
 MOST_OPENINGS: Final = 400
 RECIPIENT: Final = "recipient"
@@ -72,7 +72,7 @@ class Hours:
         if begins == _WHOLE_DAY:
             raise _refusal("24:00 is a time to end, not to begin")
         if begins == ends:
-            raise _refusal(f"{match[3]}-{match[4]} is empty, and the whole day is 00:00-24:00")
+            raise _refusal(f"{match[3]}-{match[4]} is empty, the whole day is 00:00-24:00")
         count = (last - first) % 7 + 1
         return cls(first if count < 7 else 0, count, begins, ends if ends > begins else ends + _WHOLE_DAY)
 
@@ -130,7 +130,7 @@ class Window:
         texts = [part.strip() for part in parts.split(",")]
         hours = tuple(map(Hours.parse, texts))
         if len({text[0].isalpha() for text in texts}) > 1:
-            raise _refusal("gives days to some hours and none to others")
+            raise _refusal("names days for some hours only")
         every_day = all(part.count == _WEEK for part in hours)
         written = (str(part).removeprefix("Mon-Sun ") if every_day else str(part) for part in hours)
         canonical = f"{', '.join(written)} {key}"
@@ -156,7 +156,7 @@ class Window:
 
         Returns:
             Pairs of instants in UTC: the first that is open and the first that is not any more. They are in order and do
-            not touch. The first may have opened before ``begin`` (of one that lasts for days, the last two days before
+            not touch. The first may have opened before ``begin`` (of an opening of several days, the last two days before
             are told), and the last may close after ``end`` (hours that begin after it are not joined to it).
 
         Raises:

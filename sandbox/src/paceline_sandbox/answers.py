@@ -59,7 +59,7 @@ def refusal(status: int, words: str | None = None, headers: Mapping[str, str] | 
 
     Args:
         status: any HTTP status; a 2xx gives the ``success: false`` answer of docs/provider.md, 1.4.
-        words: the error text; by default one that suits the status.
+        words: the error text. Default: a text that suits the status.
         headers: extra headers.
     """
     text = words or _WORDS.get(status, "The request failed")

@@ -73,7 +73,7 @@ def text(body: Body, name: str, within: str = "") -> str:
 
 
 def needed_text(body: Body, name: str, within: str = "") -> str:
-    """A text field that must be there and say something; arguments as for `text`."""
+    """A required text field that is not empty; the arguments of `text`."""
     value = text(body, name, within)
     if not value:
         raise missing(within + name)
@@ -81,7 +81,7 @@ def needed_text(body: Body, name: str, within: str = "") -> str:
 
 
 def needed_object(body: Body, name: str, within: str = "") -> Body:
-    """An object inside a body that must be there, though it may be empty; arguments as for `text`."""
+    """A required object field, possibly empty; the arguments of `text`."""
     value = body.get(name)
     if value is None:
         raise missing(within + name)
@@ -91,7 +91,7 @@ def needed_object(body: Body, name: str, within: str = "") -> Body:
 
 
 def needed_list(body: Body, name: str, within: str = "") -> list[object]:
-    """A list inside a body that must be there and hold something; arguments as for `text`."""
+    """A required list field that is not empty; the arguments of `text`."""
     value = body.get(name)
     if value is None:
         raise missing(within + name)
@@ -128,7 +128,7 @@ def as_number(value: str, name: str) -> str:
 
 
 def as_address(value: str, name: str) -> str:
-    """A web address as it is; arguments as for `as_number`."""
+    """A web address, unchanged; the arguments of `as_number`."""
     if not value.startswith(("http://", "https://")):
         raise Refused(refusal(422, f"{name} is not a public http or https address"))
     return value

@@ -102,7 +102,7 @@ class Call:
     """A request between its arrival and its answer.
 
     `refused` is set when the door already turned it away: no key, wrong key, or too early. `request` is what was
-    understood of it, or the answer to a request that makes no sense; None while it has not been read.
+    understood, or the answer to a request that makes no sense; None while it has not been read.
     """
 
     arrival: Arrival
@@ -121,7 +121,7 @@ def fingerprint(method: str, path: str, raw_body: bytes) -> int:
     Args:
         method: the HTTP method.
         path: the path, decoded.
-        raw_body: the body as received; one that is no JSON is only equal to itself.
+        raw_body: the body as received; a body that is no JSON is only equal to itself.
     """
     try:
         body: str | bytes = json.dumps(json.loads(raw_body), sort_keys=True)

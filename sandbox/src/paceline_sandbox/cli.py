@@ -34,15 +34,17 @@ sandbox/README.md describes every call, every field of a scenario and the magic 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m paceline_sandbox",
-        description="The emulated 2Chat WhatsApp API: counts, limits and fails as a scenario tells it to.",
+        description="Emulated 2Chat WhatsApp API: counts, limits and fails as its scenario says.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--host", default=DEFAULT_HOST, help="address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=_port, default=8080, help="port; 0 picks a free one (default: %(default)s)")
-    parser.add_argument("--scenario", type=Path, metavar="FILE.toml", help="how to behave; see sandbox/README.md")
-    parser.add_argument("--seed", type=int, default=0, help="decides the faults with a probability (default: 0)")
-    parser.add_argument("--log-file", type=Path, metavar="FILE.jsonl", help="append one line per answered request")
+    parser.add_argument("--scenario", type=Path, metavar="FILE.toml", help="scenario file; see sandbox/README.md")
+    parser.add_argument("--seed", type=int, default=0, help="random seed for faults with a probability (default: 0)")
+    parser.add_argument(
+        "--log-file", type=Path, metavar="FILE.jsonl", help="file for the log of requests, one line each"
+    )
     return parser
 
 

@@ -43,7 +43,7 @@ ANSWER_TIMEOUT = timedelta(milliseconds=200)  # a silent stranger on the port mu
 
 
 class EmbeddedServerError(Exception):
-    """The embedded server could not be started, or ended by itself.
+    """The embedded server could not be started, or ended unexpectedly.
 
     EmbeddedServerError
     ├── NoServerBinaryError
@@ -148,7 +148,7 @@ class EmbeddedServer:
         return self._keeper is not None and self._keeper.process.poll() is None
 
     def wait(self) -> None:
-        """Returns when the server has ended, by itself or by another's hand."""
+        """Returns when the server has ended, on its own or through a signal."""
         if self._keeper is not None:
             self._keeper.process.wait()
 
@@ -168,11 +168,11 @@ class EmbeddedServer:
         self._end(KILL)
 
     def restart(self) -> None:
-        """Starts the server again, on the same directory and port; one that still runs is stopped first.
+        """Starts the server again, on the same directory and port; a running server is stopped first.
 
         Raises:
             PortTakenError: Another program took the port in between.
-            EmbeddedServerError: As for `start()`.
+            EmbeddedServerError: the server did not start.
         """
         self._end(STOP)
         self._launch()
@@ -328,10 +328,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         description="Run a Redis-compatible server in the foreground until Ctrl-C. For development, not production.",
     )
     parser.add_argument(
-        "--port", type=int, default=6379, help="TCP port on 127.0.0.1; 0 finds a free one (%(default)s)"
+        "--port", type=int, default=6379, help="TCP port on 127.0.0.1; 0 picks a free one (default: %(default)s)"
     )
     parser.add_argument(
-        "--dir", type=Path, help="where to keep the data (default: a temporary directory, removed at the end)"
+        "--dir", type=Path, help="folder for the data (default: a temporary folder, removed at the end)"
     )
     options = parser.parse_args(arguments)
     for ending in (signal.SIGINT, signal.SIGTERM):
@@ -342,7 +342,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             sys.stdout.flush()
             server.wait()
             log = server.log_path.read_text(errors="replace")
-        sys.stderr.write(f"The server ended by itself: {_last_line(log)}\n")
+        sys.stderr.write(f"The server ended unexpectedly: {_last_line(log)}\n")
     except KeyboardInterrupt:
         return 0
     except (EmbeddedServerError, OSError) as error:

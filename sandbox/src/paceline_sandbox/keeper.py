@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 STOP, KILL = b"S", b"K"
-STOP_DEADLINE = timedelta(seconds=10)  # a shutdown needs far less; one that is stuck must not hold its owner
+STOP_DEADLINE = timedelta(seconds=10)  # a shutdown needs far less; a stuck server must not hold its owner
 
 _PR_SET_PDEATHSIG = 1
 

@@ -71,7 +71,7 @@ class Provider:
         self._enforce_scenario()
 
     def reset(self) -> None:
-        """Forgets log, messages, groups, numbers, keys and counts; the scenario stays and starts anew."""
+        """Forgets log, messages, groups, numbers, keys and counts; the scenario stays and starts again."""
         self.journal.clear()
         self.subscriptions.clear()
         self.receipts.reset()

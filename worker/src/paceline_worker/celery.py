@@ -43,7 +43,7 @@ class PacelineStep(bootsteps.StartStopStep):
                 "Paceline runs on Celery's thread pool only: start the worker with --pool threads, or without --pool"
             )
         if parent.autoscale:
-            _refuse("threads wait for nothing, so there is nothing to scale: run the worker without --autoscale")
+            _refuse("autoscaling has no effect with --pool threads: run the worker without --autoscale")
         app = parent.app
         try:
             settings = Settings.from_environment()

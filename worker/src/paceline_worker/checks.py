@@ -49,7 +49,7 @@ def durability_objection(info: dict[str, object]) -> str | None:
     advice = "or start with --allow-volatile"
     if not int(str(info.get("aof_enabled", 0))):
         return (
-            f"the state server keeps no append-only file and would forget the backlog: set `appendonly yes`, {advice}"
+            f"the state server keeps no append-only file, so a crash loses the backlog: set `appendonly yes`, {advice}"
         )
     policy = info.get("maxmemory_policy", "noeviction")
     if policy != "noeviction":

@@ -14,13 +14,12 @@ from celery.worker.control import cancel_consumer as celerys_cancel_consumer
 # Celery's commands that would do harm here, or say that they did what they cannot do with threads.
 REFUSED: Final = {
     "rate_limit": (
-        "refused: hints that a worker holds back miss their slots; limits are the accounts' own, "
-        "`paceline accounts change NAME --limit ...`"
+        "refused: delayed hints miss their slots; set the account's limit, `paceline accounts change NAME --limit ...`"
     ),
-    "time_limit": "refused: threads have none; a call has PACELINE_HTTP_DEADLINE",
-    "pool_grow": "refused: threads hand hints on and wait for nothing; take PACELINE_CAPACITY, or more workers",
-    "pool_shrink": "refused: threads hand hints on and wait for nothing; take PACELINE_CAPACITY, or `paceline_pause`",
-    "add_consumer": "refused: tasks of others would be thrown away, with their content in the log",
+    "time_limit": "refused: threads have no time limit; set PACELINE_HTTP_DEADLINE",
+    "pool_grow": "refused: more threads do not send more; raise PACELINE_CAPACITY, or start more workers",
+    "pool_shrink": "refused: fewer threads do not send less; lower PACELINE_CAPACITY, or use `paceline_pause`",
+    "add_consumer": "refused: the worker would discard other applications' tasks and log their content",
 }
 # Celery's commands that nothing here needs: of gossip, of stamped tasks, and those that show what is in a worker's memory.
 _GONE: Final = ("election", "hello", "revoke_by_stamped_headers", "memsample", "memdump", "objgraph")
@@ -68,7 +67,7 @@ def pause(state: Any, **_: Any) -> dict[str, str]:
     """Take no operations on and leave the fleet; what this worker has comes to its end."""
     state.app.paceline_stepped_back = False  # it stays paused when it reaches the provider again
     state.consumer.call_soon(state.consumer.cancel_task_queue, state.app.deliver_queue)
-    return {"ok": "takes no operations on; `inspect paceline` shows as load what is left"}
+    return {"ok": "takes no operations on; `inspect paceline` shows the remaining load"}
 
 
 def resume(state: Any, **_: Any) -> dict[str, str]:

@@ -1,6 +1,6 @@
 """The account's bucket as a storage and a strategy of the ``limits`` library.
 
-A service that calls 2Chat by itself shares the bucket with the workers::
+A service that calls 2Chat directly shares the bucket with the workers::
 
     storage = PacelineStorage("paceline+redis://127.0.0.1:6379/0")
     limiter = SlotRateLimiter(storage)

@@ -311,7 +311,7 @@ class Runtime:
 
     def _end_deaf(self) -> None:
         """End this worker so that its supervisor starts a new one; first in order, and if that hangs, at once."""
-        log.critical("hints run out unheard and none reaches this worker: its broker connection is gone, so it ends")
+        log.critical("this worker stops: granted hints expire and none reaches it, so its broker connection is gone")
         self.exit_code = 1
         os.kill(os.getpid(), signal.SIGTERM)
         last_resort = threading.Timer(_LAST_RESORT_S, os._exit, args=(1,))

@@ -19,8 +19,10 @@ def abandoned(state: State, name: str) -> Iterator[None]:
         yield
     except BaseException as error:
         where = str(error) if isinstance(error, InvalidRow) else type(error).__name__
-        with suppress(PacelineError):  # a state server that is away is told nothing; it says "it is being uploaded"
+        with suppress(PacelineError):  # a state server that is away is told nothing; it says "upload in progress"
             state.control_campaign(
-                "abandon", name, f"its upload ended early ({where}): upload it again, or resume it as it is"
+                "abandon",
+                name,
+                f"the upload ended early ({where}): upload the file again, or resume the campaign as it is",
             )
         raise

@@ -54,10 +54,10 @@ class Campaign:
         return run(forecasting(self.name), self._state)
 
     def plan(self) -> Plan:
-        """What is left of it: what that costs, when it leaves, and what stands in its way. Changes nothing.
+        """Plan the rest of the campaign: its cost, its times, and its obstacles. Changes nothing.
 
         Returns:
-            The plan of what waits. All of it is taken to be valid as long as the campaign is.
+            The plan of waiting operations, all taken to be valid as long as the campaign is.
 
         Raises:
             NotFound: there is no such campaign.
@@ -66,21 +66,23 @@ class Campaign:
         return plan_rest(self._state, self.name, run(picturing(self.name), self._state))
 
     def pause(self, why: str = "by hand") -> None:
-        """Let nothing of it begin from now on; what has begun comes to its end. A paused one stays paused.
+        """Pause the campaign: no further operation begins, calls under way finish. A paused campaign stays paused.
 
         Args:
-            why: shown beside it.
+            why: reason to show.
 
         Raises:
-            NotFound, CampaignConflict: there is none, or it is cancelled or complete.
+            NotFound: no such campaign.
+            CampaignConflict: the campaign is cancelled or complete.
         """
         self._control("pause", why)
 
     def resume(self) -> None:
-        """Go on; what was counted for the automatic pause is forgotten.
+        """Resume the campaign; the automatic pause starts a new count.
 
         Raises:
-            NotFound, CampaignConflict: as for `pause`.
+            NotFound: no such campaign.
+            CampaignConflict: the campaign is cancelled or complete.
         """
         self._control("resume")
 
@@ -97,48 +99,51 @@ class Campaign:
         self._control("approve", checked_approver(by))
 
     def cancel(self, why: str = "by hand") -> None:
-        """Let nothing of it begin ever again. Workers delete what waits, bit by bit; `progress` counts it as ``cancelled``.
+        """Cancel the campaign for good. Workers delete waiting operations; `progress` counts them as ``cancelled``.
 
         Args:
-            why: shown beside it.
+            why: reason to show.
 
         Raises:
-            NotFound, CampaignConflict: there is none, or it is complete. Cancelling twice is no error.
+            NotFound: no such campaign.
+            CampaignConflict: the campaign is complete. Cancelling twice is no error.
         """
         self._control("cancel", why)
 
     def change(self, options: CampaignOptions) -> None:
-        """Change what holds for all that has not begun, from its next turn on.
+        """Change options of a campaign, for all operations that have not begun.
 
         Args:
-            options: what is None stays as it is.
+            options: new values; an option that is None stays.
 
         Raises:
-            NotFound, CampaignConflict: as for `pause`.
+            NotFound: no such campaign.
+            CampaignConflict: the campaign is cancelled or complete.
         """
         run(changing(self.name, options), self._state)
 
     def change_template(
         self, template: str | None = None, url: str | None = None, *, literal_braces: bool = False
     ) -> None:
-        """Correct what its messages say, as long as nothing of it has left. Its rows stay as they are.
+        """Correct the text or attachment while no message has left. The rows stay.
 
         Args:
-            template: the text; None: it stays.
-            url: address of the attachment; None: it stays, and '': there is none any more.
-            literal_braces: as for `Outbox.start_campaign`.
+            template: new text; None keeps the text.
+            url: new address of the attachment; None keeps it, '' removes it.
+            literal_braces: True: ``{{word}}`` means ``{word}``; False: such a word is refused as a mistake.
 
         Raises:
-            InvalidOperation: they cannot be, or need columns that the rows did not bring.
-            NotFound, CampaignConflict: as for `pause`; or something of it has left already.
+            InvalidOperation: text or address is malformed, or needs a column that the rows did not bring.
+            NotFound: no such campaign.
+            CampaignConflict: the campaign is cancelled or complete, or a message has left.
         """
         run(correcting(self.name, template, url, literal_braces=literal_braces), self._state)
 
     def delete(self) -> None:
-        """Undo it, as long as nothing of it has left: workers delete what waits, and then its name is free.
+        """Delete the campaign while no message has left: workers delete waiting operations, and its name is free.
 
         Raises:
-            NotFound, CampaignConflict: there is none, it is cancelled, or something of it has left already.
+            NotFound, CampaignConflict: no such campaign, it is cancelled, or a message has left already.
         """
         self._control("delete")
 

@@ -199,7 +199,7 @@ def _check_text(template: str, *, has_url: bool) -> None:
 
 
 def _sample_address(url: str) -> str:
-    """An address as a row could make it: a placeholder stands behind the host, or is all of it."""
+    """An address as a row could make it: a placeholder stands behind the host, or is the whole address."""
     if "{" not in url:
         return url
     if _WHOLE_ADDRESS.fullmatch(url):
@@ -270,13 +270,13 @@ def key_conflict(existing: CampaignSnapshot, keys: str) -> str:
     """
     if existing.keys == "all" and keys == "none":
         return (
-            "its rows have a `key`, and these have none, so who had the message would get it twice: add the column `key` "
-            "(an export of outcomes has it), or use another name"
+            "its rows have a `key`, and the new rows have none, so recipients would get the message twice: add the "
+            "column `key` (an export of outcomes has it), or use another name"
         )
     if existing.keys == "none" and keys == "all":
         return (
-            "its rows have no `key`, and these have one, so who had the message would get it twice: leave the column `key` out "
-            "(--ignore-column key), or use another name"
+            "its rows have no `key`, and the new rows have one, so recipients would get the message twice: leave the "
+            "column `key` out (--ignore-column key), or use another name"
         )
     return ""
 

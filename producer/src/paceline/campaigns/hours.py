@@ -99,7 +99,7 @@ def check_hours(name: str, existing: CampaignSnapshot | None, window: str | None
     Args:
         name: the campaign.
         existing: as it was read; None for a new one.
-        window: the one that is to be; None: it stays.
+        window: the new window; None: no change.
 
     Raises:
         CampaignConflict: they were uploaded for another window.

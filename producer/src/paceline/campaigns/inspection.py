@@ -79,7 +79,7 @@ class Inspection:
         """Note a new recipient.
 
         Args:
-            fields: what a chunk would hold of it.
+            fields: of the row, as a chunk would hold them.
             empty: columns of the template that are empty in its row.
         """
         if len(self.samples) < MOST_SAMPLES:

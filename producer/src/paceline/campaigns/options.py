@@ -115,7 +115,7 @@ class CampaignOptions(Refusing):
     on_sender_failure: OnSenderFailure | None = None
 
     def texts(self, now: datetime | None = None) -> dict[str, str]:
-        """As the campaign's hash holds them: field to text, '' for one that is taken away.
+        """As the campaign's hash holds them: field to text, '' for a removed option.
 
         Args:
             now: from when on openings of the window are written down; by default the clock's.

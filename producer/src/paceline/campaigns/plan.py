@@ -124,7 +124,7 @@ def plan_rest(state: State, name: str, picture: CampaignPicture) -> Plan:
         picture: the campaign with all that waits beside it.
 
     Returns:
-        The plan of what waits. All of it is taken to be valid as long as the campaign is.
+        The plan of waiting operations, all taken to be valid as long as the campaign is.
 
     Raises:
         UnknownAccount: its account was removed.
@@ -160,7 +160,7 @@ def plan_rest(state: State, name: str, picture: CampaignPicture) -> Plan:
         ),
         picture,
         account,
-        # All of one look: what waits in the inbox at one moment may be in its lane at the next, and would count twice.
+        # All of one look: waiting operations in the inbox at one moment may be in its lane at the next, and would count twice.
         lanes=with_more(lanes_of(picture.lanes), _not_accepted(state, picture) | {name: campaign.inbox}),
         objections=["the campaign was cancelled, which is final"] if campaign.hold == "cancelled" else [],
         workers=state.fleet().workers,
@@ -246,7 +246,7 @@ def _conflict(described: Draft, existing: CampaignSnapshot, keys: str) -> str | 
         return "the campaign of this name was cancelled, which is final"
     if existing.forgets_at_us and existing.forgets_at_us <= existing.now_us:
         return (
-            "outcomes of the campaign of this name are past their retention time, so nobody knows who had its message"
+            "outcomes of the campaign of this name are past their retention time, so nobody knows who got its message"
         )
     if conflict := key_conflict(existing, keys):
         return f"of the campaign of this name: {conflict}"
@@ -254,7 +254,7 @@ def _conflict(described: Draft, existing: CampaignSnapshot, keys: str) -> str | 
 
 
 def _sample(campaign: CampaignSnapshot) -> Operation:
-    """One message of it: what it takes, all of them take."""
+    """One message of the campaign: all of them take the same calls and credits."""
     template = json.loads(campaign.template)
     return SendMessage(
         account=campaign.account,

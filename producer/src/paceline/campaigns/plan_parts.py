@@ -1,4 +1,4 @@
-"""The parts of a campaign: what waits for each of its senders and sets of time zones."""
+"""The parts of a campaign: waiting operations for each of its senders and sets of time zones."""
 
 from collections.abc import Iterable, Iterator, Mapping
 

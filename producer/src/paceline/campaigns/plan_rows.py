@@ -38,10 +38,10 @@ class Rows:
         now_us: the present.
         offered: rows read.
         recipients: distinct ones to be added.
-        duplicates: see `Plan`, and so the others.
-        known: see there.
-        invalid: see there.
-        left_out: see there.
+        duplicates: rows that repeat an earlier row of the source.
+        known: recipients that the campaign has already.
+        invalid: bad rows.
+        left_out: recipients that a campaign leaves out now, by reason.
         begun: recipients that may be sent at once.
         first_begin_us: the earliest time before which one of the others is not to be sent.
         last_begin_us: the latest such time.
@@ -123,9 +123,9 @@ def read(
         described: the campaign.
         recipients: any iterable.
         known: how many of some ids are there already; None when none can be.
-        on_invalid: see `plan_campaign`, and so the others.
-        on_progress: see there.
-        left_out: why rows would be left out now, by number and ids in other campaigns; '' when they would not. None: nobody is.
+        on_invalid: called with a bad row and its fault.
+        on_progress: called with the number of rows read, now and then.
+        left_out: why the campaign leaves rows out now, by number and ids in other campaigns; '' for the others. None: no row is.
 
     Returns:
         What there is to be seen of the rows themselves.
@@ -219,7 +219,7 @@ def foresee(lanes: Sequence[Lane], pace: Pace, rows: Rows, *, sender: str, name:
     most = _leaving_before(ends, total, leave)
     in_time, read_so_far, late_from = 0, 0, None
     for end, number in rows.runs():
-        # One that has expired leaves its turn to the next.
+        # An expired row leaves its turn to the next.
         taken = min(number, max(0, most[bisect_right(ends, end) - 1] - in_time))
         if taken < number and late_from is None:
             late_from = read_so_far + taken + 1

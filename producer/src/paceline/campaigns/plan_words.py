@@ -27,7 +27,7 @@ class Plan:
         account: account name.
         sender: E.164.
         offered: rows read.
-        recipients: distinct ones that would be added; of an existing campaign's own plan, what waits.
+        recipients: distinct ones that would be added; of an existing campaign's own plan, waiting operations.
         duplicates: rows of a recipient that an earlier row has.
         known: recipients that an earlier upload of the same name brought.
         invalid: rows that cannot be sent.
@@ -41,7 +41,7 @@ class Plan:
         ends_at: when the last one leaves, if it is valid that long; None when not all ever leave.
         in_time: recipients that leave while they are valid.
         late_from: the first of the recipients (from 1) that would expire; None when all are in time.
-        problems: sentences: why it would fail, all or part of it.
+        problems: sentences: why the campaign would fail, wholly or in part.
         warnings: sentences: what else is worth knowing.
         samples: the first messages, filled.
         empty: of each column of the template, recipients for whom it is empty.
@@ -101,7 +101,7 @@ class Subject:
         name: its name.
         campaign: account, sender, template and options.
         ends: until when it is valid.
-        before: operations of it that wait already and leave first.
+        before: its operations that wait already and leave first.
         others: operations of the account that wait and are not planned here.
         parts_before: the same as `before`, for each sender and set of time zones.
         openings: of each set of time zones.
@@ -129,19 +129,19 @@ def problems(plan: Plan, rows: Rows) -> Iterator[str]:
         ends = rows.ends()
         last = clock(ends[0]) if len(ends) == 1 else "the end of their validity"
         yield (
-            f"{plan.in_time:,} of {plan.recipients:,} recipients leave in time: from number {plan.late_from:,} on "
-            f"they expire, because their turn comes after {last}"
+            f"{plan.in_time:,} of {plan.recipients:,} recipients leave in time: from number {plan.late_from:,} on, "
+            f"rows expire before their turn, which comes after {last}"
         )
     if plan.recipients and plan.ends_at is None:
-        yield f"the window ({plan.window}) does not open often enough for all of it within a year"
+        yield f"the window ({plan.window}) does not open often enough to send all rows within a year"
     if plan.credits_left is not None and plan.credits > plan.credits_left:
-        yield f"it needs {plan.credits:,} credits, and the account has {plan.credits_left:,} left"
+        yield f"the campaign needs {plan.credits:,} credits, and the account has {plan.credits_left:,} left"
     if (
         plan.recipients
         and plan.account_expires_at
         and (plan.ends_at is None or plan.account_expires_at <= plan.ends_at)
     ):
-        yield f"the account expires at {clock(microseconds(plan.account_expires_at))}, before all of it has left"
+        yield f"the account expires at {clock(microseconds(plan.account_expires_at))}, before all messages have left"
 
 
 def warnings(
@@ -165,28 +165,26 @@ def warnings(
     """
     campaign = subject.campaign
     if account.suspended:
-        yield f"the account is suspended: {account.suspended}; the times are those of one that is resumed now"
+        yield f"the account is suspended: {account.suspended}; the times assume that it is resumed now"
     if campaign.hold == "paused":
-        yield (
-            f"the campaign is paused: {campaign.hold_why or 'no words'}; the times are those of one that is resumed now"
-        )
+        yield (f"the campaign is paused: {campaign.hold_why or 'no words'}; the times assume that it is resumed now")
     if pause := pause_words(account, rows.now_us):
         yield pause
     if not workers:
-        yield "no worker is running; the times are those of one that starts now"
+        yield "no worker is running; the times assume that one starts now"
     if plan.credits_left is None:
-        yield "the account's figures were never read, so its credits are not known"
+        yield "the account's /info was never read, so its credits are unknown"
     elif plan.credits <= plan.credits_left < plan.credits + subject.others:
         others = counted(subject.others, "operation")
-        yield f"the credits do not suffice for {others} of the account as well that wait already"
+        yield f"the remaining credits do not also cover {others} already waiting on this account"
     if slow := cap_words(campaign, account.interval_now_us):
-        yield f"it leaves more slowly than its account could: {slow}"
+        yield f"the campaign is slower than its account allows: {slow}"
     if rows.duplicates > _MANY * rows.offered:
         yield f"{rows.duplicates:,} of {rows.offered:,} rows are duplicates of earlier ones"
     if rows.last_begin_us > rows.first_begin_us or (rows.first_begin_us and rows.begun):
-        yield "recipients have different times before which they are not to be sent, so the end may be later"
+        yield "recipients have different `not_before` times, so the end may be later"
     if timed := _timed(picture, subject.name):
-        yield f"{counted(timed, 'operation')} of the account wait for a time of their own and are not foreseen"
+        yield f"{counted(timed, 'operation')} of the account wait for a time of their own; the forecast leaves them out"
 
 
 def counted(number: int, noun: str) -> str:
@@ -197,14 +195,14 @@ def counted(number: int, noun: str) -> str:
 def remarks(inspection: Inspection, template: Mapping[str, str]) -> Iterator[str]:
     """What a reader of the messages might stumble over."""
     for column, number in sorted(inspection.empty.items()):
-        yield f"{column} is empty for {counted(number, 'recipient')}: {{{column}|something}} would stand in for it"
+        yield f"{column} is empty for {counted(number, 'recipient')}: {{{column}|something}} would replace it"
     if inspection.twins:
         yield (
-            f"{counted(inspection.twins, 'number')} may be another form of an earlier number (a 1, a 9 or 01 more), so one person "
-            "would get the message twice"
+            f"{counted(inspection.twins, 'number')} may be another form of an earlier number (with an extra 1, 9 or "
+            f"01), so one person would get the message twice"
         )
     if "\\n" in template.get("text", ""):
-        yield "the template holds a backslash and an n, which are sent as they are: a line break is a line break of the template"
+        yield "the template holds a backslash and an n, which are sent unchanged: write a real line break instead"
 
 
 def _timed(picture: AccountPicture | CampaignPicture, name: str) -> int:

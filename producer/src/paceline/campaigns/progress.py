@@ -71,7 +71,7 @@ class Progress:
 
     @property
     def state(self) -> CampaignState:
-        """One word: uploading, running, paused, cancelling (workers delete what waits), cancelled or complete."""
+        """One word: uploading, running, paused, cancelling (workers delete waiting operations), cancelled or complete."""
         if self.hold == "cancelled":
             return "cancelled" if self.complete else "cancelling"
         if self.complete:

@@ -36,7 +36,7 @@ ZONES: Final = OPERATION.code("zones")
 
 @dataclass(frozen=True, slots=True)
 class _Fixed:
-    """A text without its values: how long it is, and whether there is anything to be seen of it."""
+    """A text without its values: its length, and whether a reader would see anything."""
 
     length: int
     is_seen: bool

@@ -33,7 +33,7 @@ def _root(
     *,
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
 ) -> None:
-    """Enqueue WhatsApp work for the 2Chat API, paced per API key, and see where it is.
+    """Send WhatsApp messages through the 2Chat API, paced per API key, and see where each one is.
 
     Settings come from the environment: PACELINE_BROKER_URL, PACELINE_STATE_URL (default: the broker's) and, to add
     accounts, PACELINE_SECRET_KEY.

@@ -45,22 +45,22 @@ PANELS: Final = ("Send", "Campaigns", "Look", "When something is wrong", "Set up
 COMMANDS: Final[dict[str, Command]] = {
     "send": Command(
         "paceline.cli.send.messages:send",
-        "Put one message into the outbox; from then on it cannot be lost.",
+        "Send one message; once this command returns, the message cannot be lost.",
         example(f"paceline send {_HI} --wait 5"),
     ),
     "delete": Command(
         "paceline.cli.send.messages:delete",
-        "Delete a message for everybody, up to 60 hours after it was sent.",
+        "Delete a sent message for everybody, up to 60 hours after it was sent.",
         example(f"paceline delete 01k0zxw5d3v8m2c7r4q9n6t1ea {_FROM}"),
     ),
     "story": Command(
         "paceline.cli.send.profile:story",
-        "Post a story that shows for 24 hours: words, a picture or a video.",
+        "Post a story for 24 hours: text, a picture or a video.",
         example(f'paceline story {_FROM} --text "We are back" --background-color "#205081"'),
     ),
     "template": Command(
         "paceline.cli.send.waba:template",
-        "Send an approved template, which is allowed at any time, from a number of the Business API.",
+        "Send an approved template from a number of the Business API, at any time.",
         example(
             f"paceline template TMP11111111-2222-4333-8444-555555555555 {_FROM} \\",
             '  --to +15550100002 --body Ann --body "order 17" --content "Dear {{1}}, {{2}} is on its way."',
@@ -68,11 +68,11 @@ COMMANDS: Final[dict[str, Command]] = {
     ),
     "waba": Command(
         "paceline.cli.send.waba:waba",
-        "Send a message from a number of the Business API, within 24 hours of the recipient's last one.",
+        "Send a message from a number of the Business API, within 24 hours of the recipient's last message.",
         example(f"paceline waba {_FROM} --to +15550100002 --interactive offer.json"),
     ),
     "sms": Command(
-        "paceline.cli.send.others:sms", "Send an SMS from a number that can.", example(f"paceline sms {_HI}")
+        "paceline.cli.send.others:sms", "Send an SMS from a number that supports SMS.", example(f"paceline sms {_HI}")
     ),
     "status": Command(
         "paceline.cli.show.inspect:status",
@@ -82,7 +82,7 @@ COMMANDS: Final[dict[str, Command]] = {
     ),
     "explain": Command(
         "paceline.cli.show.inspect:explain",
-        "Say why an operation waits and until when, or what became of it.",
+        "Explain why an operation waits and until when, or show its outcome.",
         example("paceline explain 01k0zxw5d3v8m2c7r4q9n6t1ea"),
         panel="Look",
     ),
@@ -100,7 +100,7 @@ COMMANDS: Final[dict[str, Command]] = {
     ),
     "outcomes": Command(
         "paceline.cli.show.outcomes:outcomes",
-        "Print what became of operations, in the order in which it became known.",
+        "Print outcomes of operations, in the order in which they became known.",
         example(
             "paceline outcomes --campaign spring --format csv --output spring.csv",
             "paceline outcomes --follow --outcome rejected --outcome dead",
@@ -109,13 +109,13 @@ COMMANDS: Final[dict[str, Command]] = {
     ),
     "audit": Command(
         "paceline.cli.show.audit:audit",
-        "Prove that nothing is lost: what came in is refused, waiting, in flight, or has its outcome.",
+        "Prove that nothing is lost: every operation is refused, waiting, in flight, or has its outcome.",
         example("paceline audit || echo 'something is lost'"),
         panel="Look",
     ),
-    "profile": Command("paceline.cli.send.profile:app", "The profile of the connected number.", panel="Send"),
+    "profile": Command("paceline.cli.send.profile:app", "Profile of a connected number.", panel="Send"),
     "group": Command("paceline.cli.send.groups:app", "Groups.", panel="Send"),
-    "number": Command("paceline.cli.send.others:numbers", "What is known of a number.", panel="Look"),
+    "number": Command("paceline.cli.send.others:numbers", "Number checks.", panel="Look"),
     "campaign": Command(
         "paceline.cli.campaign.commands:app", "Campaigns: one template, many recipients.", panel="Campaigns"
     ),
@@ -129,7 +129,7 @@ COMMANDS: Final[dict[str, Command]] = {
     ),
     "history": Command(
         "paceline.cli.show.history:history",
-        "Show who did what: every act of a person at the command line and the gateway, oldest first.",
+        "Show who did what: all acts at the command line and the gateway, oldest first.",
         example("paceline history --account acme --since 7d", "paceline history --follow --json"),
         panel="Look",
     ),
@@ -165,17 +165,17 @@ BESIDE: Final[dict[str, Command]] = {
         ),
         Command(
             "paceline_worker.cli.dead:app",
-            "Dead letters: operations that were rejected, or whose attempts are used up.",
+            "Dead letters: operations that were rejected or whose attempts are used up.",
             panel="When something is wrong",
         ),
         Command(
             "paceline_worker.cli.unknown:app",
-            "Operations that are held: nobody knows whether their call took effect, so a person decides.",
+            "Held operations: nobody knows whether their call took effect, so a person decides.",
             panel="When something is wrong",
         ),
         Command(
             "paceline_worker.cli.receipts:app",
-            "Receipts: what the provider's webhooks tell of messages after they were accepted.",
+            "Receipts: the provider's reports on messages after they were accepted.",
             needs=_PROVIDER,
             panel="Set up",
         ),
@@ -187,7 +187,7 @@ BESIDE: Final[dict[str, Command]] = {
         ),
         Command(
             "paceline_worker.cli.doctor:doctor",
-            "Look for what may keep messages from leaving: state, broker, provider, limits of this machine.",
+            "Find obstacles to sending: state, broker, provider, limits of this machine.",
             needs=_PROVIDER,
             panel="When something is wrong",
         ),
@@ -213,15 +213,15 @@ BESIDE: Final[dict[str, Command]] = {
             needs=_PROVIDER,
             panel="Programs",
         ),
-        Command("paceline_worker.cli.state:app", "The form of what the state server holds.", panel="Set up"),
+        Command("paceline_worker.cli.state:app", "Schema of the state.", panel="Set up"),
         Command(
             "paceline_worker.cli.forget:forget",
-            "Forget a person: delete what state holds of a number, while everything runs.",
+            "Forget a person: delete all data of a number, while everything runs.",
             panel="Set up",
         ),
         Command(
             "paceline_worker.console.cli:console",
-            "Serve pages on which people see what is wrong, and act: accounts, campaigns, held messages, dead letters.",
+            "Serve pages for operators: accounts, campaigns, held messages, dead letters.",
             example(
                 "paceline tokens create anna --scope read,campaigns,operate --account '*' --expires 90d",
                 "paceline console",
@@ -231,7 +231,7 @@ BESIDE: Final[dict[str, Command]] = {
         ),
         Command(
             "paceline_sandbox.demo:demo",
-            "Watch campaigns leave at pace, on this machine only, while the provider fails and a worker is killed.",
+            "Watch campaigns leave at pace on this machine, while the provider fails and a worker is killed.",
             needs=("aiohttp",),
             panel="Programs",
         ),

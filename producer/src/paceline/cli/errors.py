@@ -40,8 +40,8 @@ def report(error: Exception) -> int:
     if os.environ.get(names.ENV_DEBUG, "0") not in ("", "0"):
         sys.stderr.write("".join(traceback.format_exception(error)))
     complain(
-        f"an unexpected {type(error).__name__}, which is a fault of this program: please report it with what "
-        f"{names.ENV_DEBUG}=1 shows"
+        f"an unexpected {type(error).__name__}, which is a fault of this program: please report it with the output "
+        f"of {names.ENV_DEBUG}=1"
     )
     return FAILURE
 

@@ -43,22 +43,25 @@ Sender = Annotated[
 Url = Annotated[str | None, typer.Option("--url", help="Public https address of an attachment.")]
 Size = Annotated[
     int | None,
-    typer.Option("--size", metavar="BYTES", help="The attachment's size, if known: too large a one is refused here."),
+    typer.Option(
+        "--size",
+        metavar="BYTES",
+        help="Size of the attachment in bytes, if known; too large an attachment is refused at once.",
+    ),
 ]
 ValidUntil = Annotated[
-    str | None, typer.Option("--valid-until", metavar="TIME", help="Not sent later; ISO 8601. Default: 24 hours.")
+    str | None,
+    typer.Option("--valid-until", metavar="TIME", help="Latest time to send, ISO 8601. Default: 24 hours from now."),
 ]
 SendingHours = Annotated[
     str | None,
-    typer.Option(
-        "--window", metavar="HOURS", help='Local hours in which it may leave: "Mon-Fri 09:00-18:00 Europe/Berlin".'
-    ),
+    typer.Option("--window", metavar="HOURS", help='Local hours of sending: "Mon-Fri 09:00-18:00 Europe/Berlin".'),
 ]
 OnUnknownOption = Annotated[
     OnUnknown,
     typer.Option(
         "--on-unknown",
-        help="When nobody knows whether a call took effect: look it up, send again (may double), or keep it.",
+        help="Policy for calls of unknown effect: look up, send again (may double), or hold.",
     ),
 ]
 MaxAttempts = Annotated[int, typer.Option("--max-attempts", help="Failed calls before an operation is dead, 1 to 100.")]

@@ -27,10 +27,10 @@ def generate() -> None:
 @app.command(epilog=example("paceline secret rotate --status", "PACELINE_SECRET_KEY=NEW,OLD paceline secret rotate"))
 def rotate(
     *,
-    status: Annotated[bool, typer.Option("--status", help="Say how far it is, and change nothing.")] = False,
+    status: Annotated[bool, typer.Option("--status", help="Print the progress, and change nothing.")] = False,
     json_output: Json = False,
 ) -> None:
-    """Encrypt everything anew under the first value of PACELINE_SECRET_KEY, while workers send.
+    """Encrypt everything again under the first value of PACELINE_SECRET_KEY, while workers send.
 
     Every live worker must have that value: restart them with PACELINE_SECRET_KEY=NEW,OLD before. What is under NEW already is
     left alone, so an interrupted rotation goes on when it is run again. Exit code 1 when an API key cannot be opened.

@@ -91,7 +91,7 @@ def changing(name: str, options: CampaignOptions) -> Flow[None]:
 
 
 def correcting(name: str, template: str | None, url: str | None, *, literal_braces: bool = False) -> Flow[None]:
-    """Give a campaign of which nothing has left another template; arguments as for `Campaign.change_template`.
+    """Correct the template of a campaign while no message has left, as `Campaign.change_template` describes.
 
     Raises:
         InvalidOperation: the template cannot be, or asks for what the rows did not bring.
@@ -113,15 +113,17 @@ def _conclude(reply: str, verb: str, name: str) -> None:
         )
     if reply == "begun":
         raise CampaignConflict(
-            f"something of campaign {name!r} has left already: pause or cancel it, and upload the rest under another name"
+            f"messages of campaign {name!r} have left already: pause or cancel the campaign, and upload the rest under another name"
         )
     if reply == "not approved":
-        raise CampaignConflict(f"campaign {name!r} waits for an approval: `paceline campaign approve {name} --by WHO`")
+        raise CampaignConflict(
+            f"campaign {name!r} needs an approval first: `paceline campaign approve {name} --by WHO`"
+        )
     if reply == "needs no approval":
         raise CampaignConflict(f"campaign {name!r} needs no approval: it was started without --needs-approval")
     if reply == "unknown campaign":
         raise NotFound(f"no campaign named {name!r}")
     if reply == "complete":
-        raise CampaignConflict(f"campaign {name!r} is complete: every operation of it has its outcome")
+        raise CampaignConflict(f"campaign {name!r} is complete: every operation has its outcome")
     if reply == "cancelled" and verb != "cancel":
         raise CampaignConflict(f"campaign {name!r} was cancelled, which is final")

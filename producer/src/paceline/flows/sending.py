@@ -108,7 +108,7 @@ def waiting(
         clock: tells seconds.
 
     Returns:
-        What became of it.
+        Its outcome, or the worker's answer.
 
     Raises:
         Conflict: its key belongs to another content.
@@ -246,7 +246,7 @@ def looking_up_row(campaign: str, key: str) -> Flow[Status]:
         key: the row's key, or its number where it has none.
 
     Raises:
-        NotFound: as for `looking_up`.
+        NotFound: no such operation, or the operation was deleted after its retention time.
     """
     for op_id in row_ids(campaign, key):
         picture = yield questions.operation(op_id)

@@ -1,4 +1,4 @@
-"""What `send` returns: an operation's id, and the way to ask what becomes of it."""
+"""What `send` returns: an operation's id, and the way to ask for its outcome."""
 
 import time
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from paceline.status.view import Status
 
 
 class Ticket:
-    """The proof that an operation is written, and the way to ask what becomes of it.
+    """The proof that an operation is written, and the way to ask for its outcome.
 
     Args:
         op_id: the operation.
@@ -34,7 +34,7 @@ class Ticket:
             timeout: seconds.
 
         Returns:
-            What became of it.
+            Its outcome, or the worker's answer.
 
         Raises:
             Conflict: its idempotency key belongs to another content, which was still in the inbox when this one was sent.

@@ -1,4 +1,4 @@
-"""What waits on an account and at what pace it may leave, as values: what `forecast` looks at. All times are in us."""
+"""The backlog of an account and its pace, as values: the input of the forecast. All times are in us."""
 
 from dataclasses import dataclass
 
@@ -34,7 +34,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """What waits for one sender.
+    """The backlog of one sender.
 
     Args:
         sender: its number.

@@ -1,4 +1,4 @@
-"""When will the operation at a place leave? A forecast from what waits and how it is paced, without looking at operations.
+"""When will the operation at a place leave? A forecast from the backlog and its pace, without looking at operations.
 
 It lets work flow instead of counting it. Between two events (a list is empty, a pause ends, a window opens or closes, a quota
 is used up) every list is served at a constant rate, so the cost is that of the events, whatever waits. An operation leaves
@@ -180,7 +180,7 @@ class _Account:
                 wait = 0.0
                 if position - queue.served > _CRUMB and queue.rate:
                     wait = (position - queue.served) / queue.rate
-                # One that would leave just when its list may not send any more leaves when it may again.
+                # An operation whose turn comes just when its list may no longer send leaves when the list may again.
                 if queue.rate and queue.rate * (end - self._now - wait) > _CRUMB:
                     ahead = self._total + wait * sum(other.rate for other in self._queues)
                     found[number] = Departure(self._start_us + round(self._now + wait), round(ahead))

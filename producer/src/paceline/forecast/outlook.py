@@ -21,8 +21,8 @@ class Forecast:
     """When what is left of a campaign is expected to leave, as things stand.
 
     Args:
-        starts_at: when the next one leaves; None when none will, or none is left.
-        ends_at: when the last one leaves; None likewise.
+        starts_at: departure of the next operation; None when none will leave, or none is left.
+        ends_at: departure of the last operation; None when none will leave, or none is left.
         remaining: operations that have not left.
         why: one sentence: what keeps it from leaving earlier.
     """
@@ -64,7 +64,7 @@ def pace_of(account: AccountSnapshot) -> Pace:
 
 
 def lanes_of(lanes: Iterable[LaneSnapshot]) -> list[Lane]:
-    """What waits on an account, one lane per sender.
+    """Waiting operations on an account, one lane per sender.
 
     Args:
         lanes: as they were read.
@@ -136,7 +136,7 @@ def with_source(lanes: Iterable[Lane], sender: str, source: Source) -> list[Lane
 
     Args:
         lanes: from `lanes_of`.
-        sender: whose lane it is in; one that has no lane gets one.
+        sender: whose lane it is in; a sender without a lane gets one.
         source: the source.
     """
     of_sender = {lane.sender: lane for lane in lanes}
@@ -188,7 +188,7 @@ def forecast_of(name: str, picture: CampaignPicture) -> Forecast:
     own = _own_sources(name, picture)
     waiting = sum(source.waiting for _, source in own)
     if not waiting:
-        return Forecast(None, None, 0, "nothing of it waits")
+        return Forecast(None, None, 0, "no operation waits")
     if account is None:
         return Forecast(None, None, waiting, "its account was removed")
     if account.suspended:
@@ -237,13 +237,13 @@ def _why(
 ) -> str:
     campaign, now, interval = picture.campaign, picture.now_us, account.interval_now_us
     if scheduled_from > now:
-        return f"its operations are not to be sent before {clock(scheduled_from)}"
+        return f"its operations have a `not_before` of {clock(scheduled_from)}"
     if closed := _zones_closed(name, picture) if campaign.zoned else closed_words(campaign, now):
         return closed
     if pause := pause_words(account, now):
         return pause
     if last is None:
-        return "nothing of it can leave as things stand"
+        return "no operation can leave as things stand"
     if capped := cap_words(campaign, interval):
         return capped
 
@@ -271,7 +271,7 @@ def closed_words(campaign: CampaignSnapshot, now_us: int) -> str | None:
         return None
     coming = [opening for opening in campaign.openings if opening[1] > now_us]
     if not coming:
-        return f"the campaign's window ({campaign.window}) does not open any more"
+        return f"the campaign's window ({campaign.window}) never opens again"
     if coming[0][0] <= now_us:
         return None
     return f"the campaign's window ({campaign.window}) opens at {clock(coming[0][0])}"
@@ -319,7 +319,7 @@ def pause_words(account: AccountSnapshot, now_us: int) -> str | None:
     if until is None:
         return None
     if account.breaker == "open":
-        return f"the provider fails, so nothing is sent until it is tried again at {clock(until)}"
+        return f"the provider fails; the next probe is at {clock(until)}"
     return f"the account pauses until {clock(until)} because the provider throttled it"
 
 

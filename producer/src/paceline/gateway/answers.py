@@ -10,15 +10,15 @@ from paceline.problems import MEDIA_TYPE
 
 _WORDS: Final = {
     400: "The request cannot be read.",
-    401: "No token, or one that is not known.",
+    401: "The token is missing or unknown.",
     403: "The token lacks the scope.",
-    404: "There is none, or the token may not know of it.",
-    409: "It is too late, or a name is taken.",
+    404: "The object does not exist, or the token has no access to it.",
+    409: "The change comes too late, or the name is taken.",
     410: "Entries after this one are deleted.",
     413: "The request is too large.",
-    415: "The content type is not known.",
-    422: "A field cannot be as it is; or the idempotency key belongs to another content.",
-    429: "The token asks too often.",
+    415: "The content type is unknown.",
+    422: "A field is invalid, or the idempotency key belongs to other content.",
+    429: "The token sends too many requests.",
     503: "The state server does not answer.",
 }
 
@@ -37,5 +37,5 @@ async def outbox_of(request: Request) -> AsyncOutbox:
 
 
 Box = Annotated[AsyncOutbox, Depends(outbox_of)]
-Limit = Annotated[int, Query(ge=1, le=1000, description="At most so many.")]
+Limit = Annotated[int, Query(ge=1, le=1000, description="Greatest number to return.")]
 Name = Annotated[str, Query(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]

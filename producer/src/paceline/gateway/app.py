@@ -53,7 +53,7 @@ def build(
         settings: broker and state.
         rate: requests a second that one token may make.
         largest_body: bytes of a request.
-        outbox: used instead of one that is opened with the application.
+        outbox: used instead of an outbox of the application's own.
         pages: served beside the gateway's own routes.
 
     Returns:
@@ -71,7 +71,7 @@ def build(
     app = FastAPI(
         title="Paceline",
         version=VERSION,
-        summary="Enqueue WhatsApp work for the 2Chat API, and follow what becomes of it.",
+        summary="Send WhatsApp messages through the 2Chat API, and follow their outcomes.",
         lifespan=lifespan,
         openapi_url="/v1/openapi.json",
         generate_unique_id_function=_named,

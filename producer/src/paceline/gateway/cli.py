@@ -37,7 +37,7 @@ def gateway(
     try:
         import uvicorn  # noqa: PLC0415 - of the extra `gateway`
 
-        from paceline.gateway.app import build  # noqa: PLC0415 - likewise
+        from paceline.gateway.app import build  # noqa: PLC0415 - imported when needed
     except ImportError as error:
         raise MissingExtraError("the gateway needs its extra: pip install 'paceline[cli,gateway]'") from error
 
@@ -67,22 +67,24 @@ def _console(settings: Settings) -> Any:
 
 @tokens_app.command()
 def create(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Who uses it.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the token: the service that uses it.")],
     scope: Annotated[
         str,
         typer.Option(
             "--scope",
-            help="What it may do: send, read, campaigns, suppress, operate, numbers, history, divided by commas.",
+            help="Rights of the token, separated by commas: send, read, campaigns, suppress, operate, numbers, history.",
         ),
     ],
-    account: Annotated[list[str], typer.Option("--account", help="Account it may use, or * for all; repeatable.")],
+    account: Annotated[
+        list[str], typer.Option("--account", help="Account that the token may use, or * for all; repeatable.")
+    ],
     expires: Annotated[
-        str | None, typer.Option("--expires", help="Time until it is refused, such as 90d. Default: never.")
+        str | None, typer.Option("--expires", help="Lifetime of the token, such as 90d. Default: unlimited.")
     ] = None,
     *,
     as_json: Annotated[bool, _AS_JSON] = False,
 ) -> None:
-    """Make a token. It is shown once; state keeps a digest of it."""
+    """Make a token, and show it once; state keeps only a digest."""
     now = datetime.now(UTC)
     chosen = [one.strip() for one in scope.split(",") if one.strip()]
     kept, token = tokens.make(name, chosen, account, now + _span(expires) if expires else None, now)
@@ -117,8 +119,10 @@ def list_tokens(*, as_json: Annotated[bool, _AS_JSON] = False) -> None:
 
 
 @tokens_app.command()
-def revoke(token_id: Annotated[str, typer.Argument(metavar="ID", help="As `paceline tokens list` shows it.")]) -> None:
-    """Refuse a token from now on."""
+def revoke(
+    token_id: Annotated[str, typer.Argument(metavar="ID", help="Id of the token, as `paceline tokens list` shows it.")],
+) -> None:
+    """Revoke a token."""
     if _state().ask(questions.revoke_token(token_id)) == "unknown":
         raise NotFound(f"no token {token_id!r}: see `paceline tokens list`")
     remember("tokens revoke", on=token_id)

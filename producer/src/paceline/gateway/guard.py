@@ -97,7 +97,7 @@ class Gate:
         """Count a request against a bucket that holds a second's worth of them.
 
         Raises:
-            Refusal: the token asks too often.
+            Refusal: the token sends too many requests.
         """
         now = self._clock()
         at = max(self._next.get(token.id, 0.0), now - 1.0) + 1.0 / self._rate
@@ -107,7 +107,7 @@ class Gate:
             raise Refusal(
                 429,
                 "too-many-requests",
-                "the token asks too often",
+                "the token sends too many requests",
                 headers | {"RateLimit": f'"token";r=0;t={wait}'},
             )
         self._next[token.id] = at
@@ -168,7 +168,7 @@ async def remember(
 
 
 def seen(token: Token, account: str) -> None:
-    """Refuse an account that a token may not know of, in the words for one that is not there.
+    """Refuse an account that a token may not know of, in the words for a missing account.
 
     Raises:
         UnknownAccount: always in the same words.

@@ -59,7 +59,7 @@ def _sending(model: type[Operation]) -> Callable[..., Awaitable[Written]]:
         seen(token, operation.account)
         if idempotency_key is not None:
             if operation.idempotency_key not in (None, idempotency_key):
-                raise InvalidOperation("idempotency_key: is another one than in the header Idempotency-Key")
+                raise InvalidOperation("idempotency_key: differs from the header Idempotency-Key")
             operation = operation.model_copy(update={"idempotency_key": idempotency_key})
         ticket = await outbox.send(operation)
         response.headers["Location"] = f"/v1/operations/{ticket.id}"
@@ -71,7 +71,7 @@ def _sending(model: type[Operation]) -> Callable[..., Awaitable[Written]]:
 
 
 async def status(op_id: Id, token: Reads, outbox: Box) -> dict[str, Any]:
-    """Where one operation is, or what became of it."""
+    """The state of one operation, or its outcome."""
     return _shown(await outbox.status(op_id), token)
 
 

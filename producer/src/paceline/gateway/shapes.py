@@ -27,7 +27,7 @@ class Written(BaseModel):
 
 
 class OperationView(BaseModel):
-    """Where an operation is, or what became of it; `paceline.Status` tells the fields."""
+    """The state of an operation, or its outcome; `paceline.Status` describes the fields."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -122,7 +122,7 @@ class Uploaded(BaseModel):
 
 
 class CampaignIn(CampaignOptions):
-    """A campaign, and recipients of it. Sent again with further recipients it goes on."""
+    """A campaign with recipients. Posting further recipients continues the campaign."""
 
     account: str = Field(examples=["acme"])
     sender: str | list[str] = Field(

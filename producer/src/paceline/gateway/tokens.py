@@ -57,7 +57,7 @@ class Token:
         return same and (self.expires_at is None or now < self.expires_at)
 
     def as_json(self) -> dict[str, Any]:
-        """What may be shown of it: not the digest."""
+        """The fields that may be shown: not the digest."""
         return {
             "id": self.id,
             "name": self.name,

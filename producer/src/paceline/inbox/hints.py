@@ -171,7 +171,7 @@ class _Line:
         self._release()
 
     def _publish_waiting(self) -> None:
-        """One hint about what waits."""
+        """One hint about waiting records."""
         with self._changed:
             batch = [self._waiting.popleft() for _ in range(min(_LARGEST, len(self._waiting)))]
             self._untaken_since_s = time.monotonic()
@@ -183,7 +183,9 @@ class _Line:
         except Exception as error:  # noqa: BLE001 - any broker, any error: the operations are written all the same
             self._no_hint_before_s = time.monotonic() + _PAUSE_S
             self._failing = True
-            logger.warning("the broker did not take a hint (%s); operations are written and will be found", error)
+            logger.warning(
+                "the broker did not take a hint (%s); the operations are written, and workers will find them", error
+            )
         else:
             if self._failing:
                 logger.warning("the broker takes hints again")

@@ -1,4 +1,4 @@
-"""kombu's connections, with what a queue that must recover by itself needs besides.
+"""kombu's connections, with what a queue that must recover automatically needs besides.
 
 - Waits between attempts to reconnect stay at about a second: kombu's own grow to half a minute, and a worker that is deaf for that
   long after an outage sends nothing.
@@ -44,7 +44,7 @@ class Connection(kombu.Connection):  # type: ignore[misc, name-defined]
         *arguments: Any,
         **options: Any,
     ) -> Any:
-        if errback:  # a consumer connects: one that the server lets in and then refuses comes back at once
+        if errback:  # a consumer connects: a consumer that the server lets in and then refuses comes back at once
             self._calm_down(callback=options.get("callback"))
         pause_s = min(interval_start, random.uniform(*_PAUSE_S))  # noqa: S311 - jitter, no secret
         said_s = float("-inf")

@@ -10,7 +10,7 @@
 --         pause, cancel: 3 why
 --         approve: 3 by whom
 --         template: 3 payload (JSON), 4 digest: another template, while nothing has left
---         abandon: 3 why: its upload ended early; one that was held for it stays so
+--         abandon: 3 why: its upload ended early; a campaign that was held for that stays so
 --         zones:  3 openings of sets of zones (JSON object: id of a set to { names, "open-close ..." }); of a set that is known, they
 --                 take the place of the old ones
 --         read, read zones, resume, delete: nothing more
@@ -46,7 +46,7 @@ if verb == 'read zones' then
 end
 
 -- What holds a campaign besides a person's pause, and is lifted by another event than `resume`.
-local UNAPPROVED, PAUSED, UPLOADING = 'it waits for an approval', 'it was uploaded paused', 'it is being uploaded'
+local UNAPPROVED, PAUSED, UPLOADING = 'waiting for approval', 'uploaded paused', 'upload in progress'
 local function hold(why)
   redis.call('HSET', c, 'hold', 'paused', 'hold_why', why, 'hold_at', int(server_time()))
 end
@@ -111,7 +111,7 @@ local function forget(account)
   redis.call('ZREM', key.account(account) .. ':tm', 'c:0:' .. name)
 end
 
--- Whether it can be undone: nothing of it has left or has an outcome.
+-- Whether it can be undone: no operation has left or has an outcome.
 local OUTCOMES = { 'accepted', 'rejected', 'expired', 'cancelled', 'dead', 'held' }
 local function is_fresh()
   if redis.call('HEXISTS', c, 'fresh') == 0 then return false end

@@ -5,7 +5,7 @@
 --
 -- accounts        set     account names
 -- keys            hash    keyed digest of an API key -> the account that has it; `?<acct>` for one whose digest cannot be there
--- due             zset    account -> server time (us) from which a slot of it may be granted; never later than that, perhaps earlier
+-- due             zset    account -> server time (us) from which its slot may be granted; never later than that, perhaps earlier
 -- timers          zset    account -> server time (us) at which its timers or its paused senders need attention; likewise. Also `><id>`:
 --                         the operations that follow that one are to be released; `!<id>`: that one is to be cancelled; `=<acct>`: its suppression
 --                         list began or ended

@@ -6,7 +6,7 @@
 --                                            suppressed}, or '' when unknown
 --         record:    2 record id, 3 id    -> JSON {waiting, refused, known, created_here}, cheap enough to poll
 --         accounts:                       -> account names
---         account:   2 name               -> JSON {account, now, counts, lanes, in_flight, timed, held}: what waits is counted from the
+--         account:   2 name               -> JSON {account, now, counts, lanes, in_flight, timed, held}: waiting operations is counted from the
 --                                            lists, and the key is never told; or '' when unknown
 --         campaign:  2 name               -> JSON {campaign, now, account, counts, lanes, timed, first_timed, last_timed}, or '' when unknown
 --         campaigns:                      -> campaign names
@@ -89,7 +89,7 @@ local function lanes_of(account)
   local known = {}
   for _, sender in ipairs(senders) do known[sender] = true end
   for sender in pairs(campaigns) do
-    if not known[sender] then senders[#senders + 1] = sender end  -- nothing of it was accepted so far
+    if not known[sender] then senders[#senders + 1] = sender end  -- no operation was accepted yet
   end
   for _, sender in ipairs(senders) do
     local lane = key.lane(account, sender)

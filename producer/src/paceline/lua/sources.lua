@@ -1,8 +1,8 @@
 -- How bulk sources share a lane.
 --
 -- Start-time fair queueing: a source stands in l:<acct>:<sender>:w with a tag; the smallest tag has the turn, and a turn adds the source's
--- stride, which is the smaller the greater its weight. One that comes (back) enters with the smallest tag there is: what it did
--- not use is gone. One that has run out of work stays until its tag comes up, so that coming back soon wins nothing.
+-- stride, which is the smaller the greater its weight. A source that comes (back) enters with the smallest tag there is: what it did
+-- not use is gone. A source without work stays until its tag comes up, so that coming back soon wins nothing.
 --@include keys.lua
 local source = {}
 seldom(source, function()

@@ -14,7 +14,7 @@ if not known[1] then return 'unknown account' end
 if known[2] and known[2] ~= '' and not string.find(' ' .. known[2] .. ' ', ' ' .. sender .. ' ', 1, true) then
   return 'unknown sender'
 end
--- One that still waits in the inbox is compared when its record is accepted (accept.lua).
+-- An operation that still waits in the inbox is compared when its record is accepted (accept.lua).
 if (ARGV[7] or '') ~= '' then
   local digest = redis.call('HGET', key.operation(ARGV[7]), field.o.content_digest)
   if digest and digest ~= ARGV[8] then return 'other content' end
@@ -23,7 +23,7 @@ if campaign ~= '' then
   local known = fields(key.campaign(campaign), { field.c.account, 'hold', 'completed_at' })
   if not known.account then return 'unknown campaign' end
   if known.hold == 'cancelled' then return 'cancelled campaign' end
-  if known.completed_at then  -- another upload of it came to its end meanwhile
+  if known.completed_at then  -- another upload ended meanwhile
     redis.call('HDEL', key.campaign(campaign), 'completed_at')
     redis.call('PERSIST', key.campaign(campaign) .. ':out')
     redis.call('SADD', key.account(account) .. ':c', campaign)

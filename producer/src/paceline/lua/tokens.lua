@@ -2,7 +2,7 @@
 --
 -- KEYS  1 root
 -- ARGV  1 verb, then
---         add:    2 token id, 3 what is known of it (JSON)
+--         add:    2 token id, 3 its fields (JSON)
 --         get:    2 token id
 --         revoke: 2 token id
 --         list:   nothing more

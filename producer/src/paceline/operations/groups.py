@@ -66,7 +66,9 @@ class CreateGroup(_WithParticipants):
     @model_validator(mode="after")
     def _others(self) -> Self:
         if self.sender in self.participants:
-            raise ValueError("participants: the sender makes the group and is in it anyway; leave its number out")
+            raise ValueError(
+                "participants: the sender creates the group and belongs to it anyway; leave its number out"
+            )
         return self
 
     @property

@@ -70,9 +70,9 @@ class SendMessage(Operation):
         if not (self.text or self.url or self.pin):
             raise ValueError("text, url, pin: give at least one of them")
         if self.pin and (self.text or self.url):
-            raise ValueError("pin: goes without text and url")
+            raise ValueError("pin: excludes text and url")
         if self.media_bytes and not self.url:
-            raise ValueError("media_bytes: says the size of url, which is not given")
+            raise ValueError("media_bytes: needs url")
         return self
 
     @property
@@ -122,7 +122,7 @@ class DeleteMessage(Operation):
         if not is_id(self.message):
             exactly_one(to=self.to, group=self.group, remote_id=self.remote_id)
         elif self.to or self.group or self.remote_id:
-            raise ValueError("message: an operation's id says itself where it went; leave to, group and remote_id out")
+            raise ValueError("message: an operation's id determines the recipient; leave to, group and remote_id out")
         return self
 
     @property

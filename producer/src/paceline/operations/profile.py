@@ -30,7 +30,7 @@ class PostStory(_OfTheSender):
         image_url: public https address of the picture.
         video_url: public https address of the video.
         background_color: of a story of words, ``#RRGGBB`` or ``#AARRGGBB``.
-        font: of a story of words, WhatsApp's number of the font.
+        font: font number of a story of text, as WhatsApp defines it.
     """
 
     kinds: ClassVar = tuple(_KINDS.values())
@@ -45,7 +45,7 @@ class PostStory(_OfTheSender):
     def _one_content(self) -> Self:
         exactly_one(text=self.text, image_url=self.image_url, video_url=self.video_url)
         if self.text is None and (self.background_color is not None or self.font is not None):
-            raise ValueError("background_color, font: go with text only")
+            raise ValueError("background_color, font: need text")
         return self
 
     @property

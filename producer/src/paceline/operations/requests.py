@@ -81,7 +81,7 @@ class Work:
 
     @property
     def group(self) -> str:
-        """The group it is about: named, made by the operation it follows, or made by itself."""
+        """The group it is about: named, made by the operation it follows, or made by this operation."""
         if self.kind == "group.create":
             return str(self.result.get("group_uuid", ""))
         return self.recipient

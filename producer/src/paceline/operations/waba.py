@@ -162,7 +162,7 @@ class Interactive(Refusing):
         if sum(map(bool, (self.url_button, self.buttons, self.sections))) != 1:
             raise ValueError("url_button, buttons, sections: give exactly one of them")
         if bool(self.sections) != (self.list_label is not None):
-            raise ValueError("list_label: goes with sections, which need it")
+            raise ValueError("list_label: give list_label and sections, or neither")
         if len(self.sections) > 1 and not all(section.title for section in self.sections):
             raise ValueError("sections: need titles when there are several")
         if sum(len(section.rows) for section in self.sections) > _MOST_ROWS:
@@ -209,7 +209,7 @@ class SendWaba(_ToNumber):
         text: the words; with ``url`` the caption.
         url: public https address of an attachment.
         media_bytes: the attachment's size in bytes, when known: more than 16 MB is refused here.
-        interactive: goes without text and url.
+        interactive: excludes text and url.
     """
 
     kinds: ClassVar = ("waba.session_text", "waba.session_media", "waba.interactive")
@@ -224,9 +224,9 @@ class SendWaba(_ToNumber):
         if not (self.text or self.url or self.interactive):
             raise ValueError("text, url, interactive: give at least one of them")
         if self.interactive and (self.text or self.url):
-            raise ValueError("interactive: goes without text and url")
+            raise ValueError("interactive: excludes text and url")
         if self.media_bytes and not self.url:
-            raise ValueError("media_bytes: says the size of url, which is not given")
+            raise ValueError("media_bytes: needs url")
         return self
 
     @property

@@ -62,7 +62,7 @@ def text_of(value: Any) -> str:
     if isinstance(value, UUID):
         return str(value)
     if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal):
-        raise ValueError("is neither a text nor a number")  # noqa: TRY004 - likewise
+        raise ValueError("is neither a text nor a number")  # noqa: TRY004 - a fault of the value
     try:
         text = str(value).encode().decode()
     except ValueError:  # half a surrogate pair, or a number of thousands of digits
@@ -87,7 +87,7 @@ def value_of(value: Any) -> str:
 
 
 def is_blank(text: str) -> bool:
-    """Whether a reader would see nothing of it."""
+    """True if a reader would see nothing."""
     return _INVISIBLE.fullmatch(text) is not None
 
 

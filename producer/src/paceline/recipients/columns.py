@@ -28,8 +28,8 @@ class Reading:
     """How recipients are to be read; the first three also hold for rows that a program makes.
 
     Args:
-        to_column: which column holds the numbers; None: the one that is called `to`.
-        ignored: columns that mean nothing, though they are called much like one that does.
+        to_column: which column holds the numbers; None: the column called `to`.
+        ignored: columns without a meaning, although their names resemble a special one.
         country: two letters: numbers without a country code are of this country, and numbers are cleaned; None: E.164 only.
         delimiter: between the cells of a table; None: found out.
         encoding: of a file; None: found out, as far as that is certain.
@@ -56,7 +56,7 @@ def reading_of(
     """A `Reading`, checked; arguments as there.
 
     Raises:
-        InvalidOperation: names the one that cannot be.
+        InvalidOperation: names the wrong argument.
     """
     if to_column is not None and not folded(to_column):
         raise InvalidOperation("to_column: is empty")
@@ -76,11 +76,11 @@ class Layout:
     """Which columns of some rows hold what.
 
     Args:
-        to: the numbers.
-        key: what tells recipients apart, if there is such a column, and so the next three.
-        not_before: see there.
-        valid_until: see there.
-        zone: see there.
+        to: column with the numbers.
+        key: column that identifies recipients; None: no such column.
+        not_before: column with the earliest time to send; None: no such column.
+        valid_until: column with the latest time to send; None: no such column.
+        zone: column with the recipient's time zone; None: no such column.
         values: the template's name of a column, to the column; those that are not there are missing.
     """
 
@@ -134,7 +134,7 @@ def layout_of(header: Sequence[str], needed: Collection[str], reading: Reading) 
     for name in heeded:
         if name not in taken and (meaning := _resembled(name)):
             raise InvalidOperation(
-                f'the column "{name}" looks like "{meaning}" and would mean nothing: rename it, or leave it out of account '
+                f'the column "{name}" looks like "{meaning}" and would be ignored: rename it, or ignore it '
                 f'with --ignore-column "{name}" (ignore_columns)'
             )
     return Layout(to, found["key"], found["not_before"], found["valid_until"], found["zone"], values)
@@ -165,7 +165,7 @@ def _to(names: Sequence[str], wanted: str | None) -> str:
     column = _only(names, TO, TO)
     if column is None:
         raise MissingColumn(
-            f'there is no column "to" (found: {named(names)}). Call the column with the numbers `to`, or say which one it is '
+            f'there is no column "to" (found: {named(names)}). Rename the column with the numbers to `to`, or name it '
             "with --to-column (to_column)"
         )
     return column
@@ -191,7 +191,7 @@ def _only_exact(names: Sequence[str], wanted: str) -> str:
 
 
 def _column(names: Sequence[str], wanted: str, to: str) -> str | None:
-    """The column that a template means: by its very name, else by what is left of it without case and blanks."""
+    """The column that a template means: by its exact name, else by its name without case and blanks."""
     if wanted in names:
         return _only_exact(names, wanted)
     return _only(names, folded(wanted), wanted) or (to if folded(wanted) == TO else None)

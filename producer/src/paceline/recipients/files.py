@@ -154,7 +154,9 @@ def _encoding(file: BinaryIO, head: bytes, given: str | None) -> str:
             wanted = codecs.lookup(given).name
             "".encode(wanted)
         except (LookupError, UnicodeError, ValueError):
-            raise InvalidOperation(f"no encoding is called {given!r}; such as utf-8, utf-16, windows-1252") from None
+            raise InvalidOperation(
+                f"no encoding is called {given!r}; known are utf-8, utf-16, windows-1252 and others"
+            ) from None
         encoding = encoding if encoding.replace("-sig", "") == wanted else wanted
     wrong = _first_wrong(file, encoding)
     if wrong is None:
@@ -164,7 +166,7 @@ def _encoding(file: BinaryIO, head: bytes, given: str | None) -> str:
     where = f"is not {what} text (line {line}, byte {byte})"
     if given is None and (guess := _guess(near)):
         raise InvalidOperation(
-            f'{where}. In Windows-1252 it reads "{guess}": if that is right, add --encoding windows-1252'
+            f'{where}. In Windows-1252 it reads "{guess}": if that is correct, add --encoding windows-1252'
         )
     raise InvalidOperation(f"{where}: name its encoding with --encoding, or save it as UTF-8")
 
@@ -179,7 +181,7 @@ def _without_mark(head: bytes) -> str:
 
 
 def _first_wrong(file: BinaryIO, encoding: str) -> tuple[int, int, bytes] | None:
-    """Place, line and surroundings of the first byte that the encoding does not have; None when all of it can be read."""
+    """Place, line and surroundings of the first byte that the encoding does not have; None when every byte can be read."""
     decoder, read, line, behind = codecs.getincrementaldecoder(encoding)(), 0, 1, b""
     try:
         while True:

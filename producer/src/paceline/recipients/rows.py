@@ -60,7 +60,7 @@ def bad_row(line: int, problem: str, raw: str, header: tuple[str, ...] | None = 
         line: where it begins.
         problem: what is wrong, in words.
         raw: what stands there.
-        header: as for `file_row`.
+        header: of a table; None when each row names its own columns.
     """
     return file_row(line, {PROBLEM: problem, RAW: raw}, header)
 

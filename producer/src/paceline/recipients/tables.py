@@ -90,7 +90,7 @@ def _records(lines: Lines, delimiter: str, width: int, to: int) -> Iterator[Reco
 
 
 def _header(lines: Lines, reading: Reading) -> tuple[list[str], str]:
-    """The header and the delimiter: the one that divides a column of numbers from the others."""
+    """The header, and the delimiter that separates a column of numbers from the others."""
     first = next((line for line in lines if visible(line.replace("\ufeff", ""))), None)
     if first is None:
         raise MissingColumn("has no rows, and no header")

@@ -146,7 +146,7 @@ class Settings(BaseModel):
         except ValueError:
             found = None
         if not isinstance(found, dict):
-            raise ValueError(  # noqa: TRY004 - pydantic makes a refusal of it
+            raise ValueError(  # noqa: TRY004 - pydantic turns it into a refusal
                 'must be a JSON object such as {"region": "eu-central-1"}'
             )
         return value

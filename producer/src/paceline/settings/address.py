@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlencode
 Kind = Literal["redis", "sentinel", "amqp", "other"]
 
 _ENCODE: Final = (
-    "holds a character in its user name or password that an address cannot: write # as %23, / as %2F, ? as %3F, % as %25, [ as %5B "
+    "holds a character in its user name or password that must be encoded: write # as %23, / as %2F, ? as %3F, % as %25, [ as %5B "
     "and ] as %5D"
 )
 _SOCKETS: Final = ("unix", "redis+socket")
@@ -146,7 +146,7 @@ def read_state(text: str) -> Address:
         The address of one Redis or Valkey server.
 
     Raises:
-        ValueError: it is none; the words quote no part of it.
+        ValueError: it is none; the words quote no part of the address.
     """
     address = _read(text)
     if address.scheme not in _PLAIN:
@@ -166,7 +166,7 @@ def read_broker(text: str) -> Broker:
         The broker for kombu.
 
     Raises:
-        ValueError: it cannot be one; the words quote no part of it.
+        ValueError: it cannot be one; the words quote no part of the address.
     """
     _check_characters(text)
     scheme = text.partition("://")[0]
@@ -190,7 +190,7 @@ def _sentinel(addresses: list[Address]) -> Broker:
     for address in addresses:
         more |= address.more
     if not more.get("master_name"):
-        raise ValueError("names no group of servers: end it with ?master_name=NAME, the name that Sentinel knows it by")
+        raise ValueError("names no group of servers: add ?master_name=NAME, the group's name in Sentinel")
     login = {name: more[f"sentinel_{name}"] for name in ("username", "password") if f"sentinel_{name}" in more}
     options = {"master_name": more["master_name"]} | ({"sentinel_kwargs": login} if login else {})
     return Broker(";".join(address.for_kombu() for address in addresses), "sentinel", options)
@@ -260,7 +260,7 @@ def _options(query: str, kind: Kind) -> dict[str, str]:
     allowed = _NAMES.get(kind, ())
     options = dict(parse_qsl(query, keep_blank_values=True))
     if set(options) - set(allowed):
-        raise ValueError(f"has an option that is none; there are {', '.join(allowed)}")
+        raise ValueError(f"has an unknown option; known are {', '.join(allowed)}")
     return options
 
 

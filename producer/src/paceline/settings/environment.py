@@ -24,7 +24,7 @@ def read_environment(
         from_files: fields whose value may also come from a file, which the variable with ``_FILE`` behind its name names.
 
     Returns:
-        Field to value, without those that are not set. Blanks around a value are no part of it.
+        Field to value, without those that are not set. Blanks around a value are ignored.
 
     Raises:
         ConfigurationError: a value or a file cannot be used. The message names the variable, and quotes no value.

@@ -107,7 +107,7 @@ def connect(
 
 
 def connect_async(settings: Settings, *, most: int = MOST_CONNECTIONS) -> AsyncStateClient:
-    """A client for an event loop that fails as fast; nothing of it blocks the loop.
+    """A client for an event loop that fails as fast; no call blocks the loop.
 
     Args:
         settings: name the state.

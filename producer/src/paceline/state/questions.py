@@ -23,7 +23,7 @@ class Question(Generic[_T]):
         arguments: after the root.
         read: makes a value of the reply.
         name: what is asked, for a fake that answers without the script.
-        given: what it was asked with, likewise.
+        given: the arguments.
     """
 
     script: Literal["submit", "campaign", "look", "outcomes", "cancel", "tokens", "trail", "suppress", "pools"]
@@ -167,7 +167,7 @@ def find(cursor: str, to: str, account: str, most: int) -> Question[tuple[str, l
 
 
 def account(name: str) -> Question[AccountPicture | None]:
-    """Settings (never the key), counts, and what waits, or None when the account is unknown."""
+    """Settings (never the key), counts, and the backlog, or None when the account is unknown."""
     return Question("look", ("account", name), _picture(AccountPicture.read), "account", {"name": name})
 
 

@@ -224,7 +224,7 @@ class AccountSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class LaneSnapshot:
-    """What waits for one sender.
+    """The backlog of one sender.
 
     Args:
         sender: its number.

@@ -15,16 +15,16 @@ from redis.exceptions import (
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-# After these a connection leads to the wrong server, or to one that is not ready: the next command asks where the right one is.
+# After these a connection leads to the wrong server, or to a server that is not ready: the next command asks for the right one.
 LEADS_ASTRAY: Final = (RedisConnectionError, ReadOnlyError)
 
 # What stands in the server's words -> ours. redis-py takes the first word away from some.
 _WORDS: Final = (
     (r"READONLY|read only replica", "is a replica, which takes no writes: name the primary"),
-    (r"\bOOM\b|used memory > ", "is full: it has reached its maxmemory, and takes no writes until there is room"),
+    (r"\bOOM\b|used memory > ", "is full: it reached its maxmemory and takes no writes until memory is free"),
     (
         r"MISCONF|unable to persist",
-        "cannot save its data to disk, and takes no writes until it can: look at its log",
+        "cannot save its data to disk, and takes no writes until then: look at its log",
     ),
     (
         "NOREPLICAS|Not enough good replicas",
@@ -54,7 +54,7 @@ def trouble(error: Exception, server: str = "the state server") -> str:
     if isinstance(error, NoPermissionError):
         return f"{server} refused us: {words}"
     if isinstance(error, BusyLoadingError):
-        return f"{server} is loading its data, and takes no commands until it has it"
+        return f"{server} is loading its data, and takes no commands yet"
     if isinstance(error, RedisConnectionError | RedisTimeoutError) or not isinstance(error, RedisError):
         return _of_connection(error, words, server)
     for pattern, ours in _WORDS:

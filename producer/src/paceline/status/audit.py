@@ -12,7 +12,7 @@ from paceline.state.pictures import AccountPicture
 class Balance:
     """One account's books, read in one atomic step.
 
-    ``received = refused + inbox + waiting + in_flight + outcomes``. What waits and what is in flight is counted from the
+    ``received = refused + inbox + waiting + in_flight + outcomes``. Waiting and in-flight operations are counted from the
     lists themselves, not from counters, so a lost operation shows.
 
     Args:

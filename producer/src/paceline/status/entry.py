@@ -25,7 +25,7 @@ class OutcomeEntry:
         kind: such as ``message.to_number``; ``campaign`` in a campaign's final entry.
         outcome: accepted, rejected, expired, cancelled, dead, held or suppressed; in a final entry ``complete`` or ``cancelled``.
         code: the provider's status code, or a word where there was none.
-        message_uuid: the provider's handle of the message, or of the group that was made.
+        message_uuid: the provider's handle of the message, or of the new group.
         words: the provider's words, or ours.
         accepted_at: when a worker took the operation into its lane; in a final entry, when the campaign was created.
         settled_at: when it got this outcome.
@@ -78,7 +78,7 @@ def entry_of(entry_id: str, found: Mapping[str, str]) -> OutcomeEntry:
     """Read one entry of a stream.
 
     Args:
-        entry_id: the stream's id of it.
+        entry_id: of the entry in its stream.
         found: its fields; those of a later release are ignored.
 
     Returns:
@@ -108,11 +108,11 @@ def entry_of(entry_id: str, found: Mapping[str, str]) -> OutcomeEntry:
 
 
 def entries_of(entry_id: str, found: Mapping[str, str]) -> list[OutcomeEntry]:
-    """Read one entry of a stream; one that tells of many recipients that were not reached is an entry for each.
+    """Read one entry of a stream; an entry about many unreached recipients becomes an entry for each.
 
     Args:
-        entry_id: as for `entry_of`.
-        found: likewise.
+        entry_id: of the entry in its stream.
+        found: its fields in Redis.
     """
     entry = entry_of(entry_id, found)
     if "recipients" not in found:

@@ -68,7 +68,7 @@ class Status:
         code: the provider's last status code, or a word where there was none.
         words: the provider's words, or ours, about the last answer.
         expected_at: when it is expected to leave; None when settled, or while nothing may leave.
-        why: one sentence: why it waits, or what became of it.
+        why: one sentence: the reason for waiting, or the outcome.
         metadata: as it was given.
         result: what its calls brought: ``numbers`` (number to ``accepted``, ``code``, ``invited``, ``words``) of an operation
             with participants, ``check`` of a number check, ``calls`` answered of an operation of several calls.
@@ -166,14 +166,14 @@ def _instant(us: int | None) -> datetime | None:
 
 
 def _history(operation: OperationSnapshot) -> tuple[Event, ...]:
-    """The story as state tells it. What follows a line break in the provider's words is no line of it."""
+    """The story as state tells it. A line break in the provider's words begins no new event."""
     story = [Event(instant(operation.accepted_at_us), "enqueued")]
     lines = map(_LINE.fullmatch, operation.story.split("\n"))
     story += [
         Event(instant(line["at"]), line["what"], line["code"] or None, line["words"] or None) for line in lines if line
     ]
 
-    # The slot of one that was looked up last is that of the look-up, and what was given up never left.
+    # The slot of a looked-up operation is that of the look-up, and a given-up operation never left.
     outcome = operation.outcome
     left = outcome and outcome not in {"expired", "cancelled", "suppressed"} and story[-1].what != "looked up"
     if left and operation.slot_us:
@@ -196,7 +196,7 @@ def _what_became(operation: OperationSnapshot, result: Mapping[str, Any]) -> str
         return f"the provider accepted it{but}"
     if outcome == "held":
         return (
-            "nobody knows whether the call took effect, so it is held for a person: "
+            "nobody knows whether the call took effect, so a person decides: "
             f"`paceline unknown release {operation.id}` or `drop {operation.id}`"
         )
     return f"{outcome}: {operation.words or 'no words'}"
@@ -225,14 +225,14 @@ def _forecast(picture: OperationPicture) -> tuple[int | None, str]:
         if at_us:
             return max(at_us, account.next_slot_us), f"it {words} {clock(at_us)}"
     if picture.follows:
-        return None, f"it waits for operation {picture.follows}, which it follows"
+        return None, f"it follows operation {picture.follows}, which has no result yet"
     if picture.position is None:
         return None, "an earlier message to the same recipient is in back-off"
     return _turn(picture, account)
 
 
 def _turn(picture: OperationPicture, account: AccountSnapshot) -> tuple[int | None, str]:
-    """When the turn of one that stands in a list comes, and what it waits for."""
+    """When the turn of a listed operation comes, and what it waits for."""
     operation, campaign = picture.operation, picture.campaign
     leaves = expected_departure(picture, account)
     at = leaves.at_us if leaves else None
@@ -251,7 +251,7 @@ def _turn(picture: OperationPicture, account: AccountSnapshot) -> tuple[int | No
         before = "1 operation leaves" if leaves.ahead == 1 else f"{leaves.ahead} operations leave"
         capped = campaign and cap_words(campaign, account.interval_now_us)
         return at, f"{before} before it, {capped or f'one every {account.interval_now_us / 1e6:g} s'}"
-    return at, f"it is next; the account's slot is at {clock(account.next_slot_us)}"
+    return at, f"it is next; the slot of the account is at {clock(account.next_slot_us)}"
 
 
 def _closed(picture: OperationPicture) -> str | None:
@@ -280,7 +280,7 @@ def lane_pause_words(lane: LaneSnapshot, until: str) -> str:
 
 def _why_aside(operation: OperationSnapshot) -> str:
     if operation.look_up:
-        return "has an unknown outcome, and the provider is asked about it, not before"
+        return "has an unknown outcome; the provider is asked at"
     last = operation.story.rsplit("\n", 1)[-1].split("|")
     if len(last) > 1 and last[1] == "retry":
         return "backs off after an error until"

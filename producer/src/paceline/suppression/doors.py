@@ -34,7 +34,7 @@ class Suppressing:
             account: the list of this account.
             all_accounts: the list of all accounts, instead.
             reason: why, one line; a number that is listed already keeps its reason.
-            on_progress: takes the number of numbers written so far, after each chunk.
+            on_progress: takes the number of numbers written, after each chunk.
 
         Returns:
             How many of the numbers are new.

@@ -97,7 +97,7 @@ def adding(
         name: from `named_list`.
         numbers: from `checked`.
         reason: why.
-        on_progress: takes the number of entries written so far.
+        on_progress: takes the number of entries written.
 
     Returns:
         How many of the numbers are new.

@@ -89,8 +89,8 @@ class _Records:
 
         Args:
             op_id: what was sent; see `Ticket.id`, or `id_of_row` for one message of a campaign.
-            outcome: what becomes of it.
-            code: the provider's status code, or a word; by default one that fits the outcome.
+            outcome: its outcome.
+            code: the provider's status code, or a word; default: a fitting code.
             words: the provider's words.
             message_uuid: the provider's handle; by default an accepted operation gets one.
             result: as `Status.result`, for example ``{"numbers": {...}}``.
@@ -112,7 +112,7 @@ class _Records:
 
         Args:
             op_id: what was sent.
-            status: how far it comes: a message that is delivered was sent, one that is read was delivered.
+            status: how far it comes: a delivered message was sent, a read message was delivered.
 
         Raises:
             NotFound: nothing of that id was sent.
@@ -142,8 +142,8 @@ class _Records:
 class RecordingOutbox(_Records, Outbox):
     """An `Outbox` for unit tests: the same methods, checks and errors, and no server.
 
-    What is sent counts as queued at once and waits until the test says what becomes of it (`settle`, `deliver`). A repeated
-    idempotency key (or recipient of a campaign) is a duplicate, as it is for workers, and one that names an operation never
+    What is sent counts as queued at once and waits until the test decides (`settle`, `deliver`). A repeated
+    idempotency key (or recipient of a campaign) is a duplicate, as it is for workers, and an operation that names another never
     sent here is refused. Every account is known unless it is refused. A plan takes it for granted that an account sends a
     million a second.
 

@@ -132,7 +132,7 @@ class MemoryState(State):
         return ["entries", "1" if complete else "0", json.dumps(flat)]
 
     def suppress(self, name: str, reason: str, numbers: Sequence[str], forms: Sequence[str]) -> int | str:
-        """As suppress.lua; what waits to these numbers has its outcome in the same moment."""
+        """As suppress.lua; waiting operations to these numbers has its outcome in the same moment."""
         if self._refuses(name):
             return "unknown account"
         new = self._lists.add(name, reason, numbers, forms, microseconds(self._now()) // 1_000_000)
@@ -205,7 +205,7 @@ class MemoryState(State):
         missing = [row["follows"] for row in rows if "follows" in row and row["follows"] not in self._operations]
         if missing:
             self._refusals[rid] = (
-                f"operation {missing[0]}, which it follows, is not known, or was deleted after its retention time"
+                f"operation {missing[0]}, its predecessor, is unknown or was deleted after its retention time"
             )
             return "written"
         written = sum(self._write(rid, common | row) for row in rows)
@@ -236,12 +236,12 @@ class MemoryState(State):
         begun = {"digest": digest, "sealed": "0", "created": self._us()}
         self._campaigns[name] = described | CAMPAIGN.named(options or {}) | begun
         if needs_approval:
-            self._campaigns[name] |= {"approval": "needed", "hold": "paused", "hold_why": "it waits for an approval"}
+            self._campaigns[name] |= {"approval": "needed", "hold": "paused", "hold_why": "waiting for approval"}
             self._campaigns[name] |= {"begins_paused": "1"} if paused else {}
         elif paused:
-            self._campaigns[name] |= {"hold": "paused", "hold_why": "it was uploaded paused"}
+            self._campaigns[name] |= {"hold": "paused", "hold_why": "uploaded paused"}
         elif uploading:
-            why = "it is being uploaded"
+            why = "upload in progress"
             self._campaigns[name] |= {"hold": "paused", "hold_why": why, "uploading": "1"}
         payload = json.loads(described["template"])
         self._outbox.campaigns[name] = RecordedCampaign(
@@ -297,7 +297,7 @@ class MemoryState(State):
             return "done" if "approval" in held else "needs no approval"
         held |= {"approval": "given", "approved_by": by, "approved_at": self._us()}
         if held.pop("begins_paused", None):
-            held["hold_why"] = "it was uploaded paused"
+            held["hold_why"] = "uploaded paused"
         else:
             del held["hold"], held["hold_why"]
         return "done"

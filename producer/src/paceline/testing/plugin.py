@@ -22,6 +22,6 @@ def paceline_outbox() -> "Iterator[RecordingOutbox]":
 @pytest.fixture
 def paceline_async_outbox() -> "AsyncRecordingOutbox":
     """An `AsyncRecordingOutbox`."""
-    from paceline.testing import AsyncRecordingOutbox  # noqa: PLC0415 - likewise
+    from paceline.testing import AsyncRecordingOutbox  # noqa: PLC0415 - imported when needed
 
     return AsyncRecordingOutbox()

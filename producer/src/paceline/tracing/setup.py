@@ -19,7 +19,7 @@ def set_up(service: str, environ: Mapping[str, str] = os.environ) -> Callable[[]
     """Let a program of ours send its spans where OpenTelemetry's own variables say, if they say so.
 
     Off unless ``OTEL_TRACES_EXPORTER`` (``otlp`` or ``console``) or ``OTEL_EXPORTER_OTLP_ENDPOINT`` is set; everything else
-    OpenTelemetry reads by itself. A program that was started under ``opentelemetry-instrument`` keeps what that set up.
+    OpenTelemetry reads on its own. A program that was started under ``opentelemetry-instrument`` keeps what that set up.
 
     Args:
         service: its ``service.name``, unless the environment has one.

@@ -1,4 +1,4 @@
-"""One API key at the provider: its settings, its limits, and what it has done so far."""
+"""One API key at the provider: its settings, its limits, and what it has done."""
 
 from collections import Counter
 from typing import Final
@@ -92,7 +92,7 @@ class Account:
         return self._ordinals[kind], self._ordinals.total()
 
     def count_operation(self, name: str) -> int:
-        """Counts a request whose operation is known and returns its ordinal among the key's requests of it.
+        """Counts a request whose operation is known and returns its ordinal among the key's requests of that operation.
 
         Args:
             name: of the operation, as the log shows it.

@@ -266,7 +266,7 @@ class Gate:
 
         Args:
             now_us: the instant of arrival, in microseconds.
-            enforce: whether a request over the limit is refused; one that is served nevertheless is counted.
+            enforce: whether a request over the limit is refused; a request served nevertheless is counted.
             count_refused: whether a refused request counts like a served one.
 
         Returns:

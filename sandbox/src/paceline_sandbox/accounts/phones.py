@@ -58,7 +58,7 @@ def country_of(number: str) -> str:
 
 
 def formatted(number: str) -> str:
-    """A number with blanks for people to read, as it is when its country is unknown; argument as for `country_of`."""
+    """A number in E.164 form, with blanks for people to read; unchanged when its country is unknown."""
     try:
         parsed = phonenumbers.parse(number)
     except phonenumbers.NumberParseException:

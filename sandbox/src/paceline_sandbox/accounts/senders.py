@@ -39,7 +39,7 @@ class Senders:
         """The state that the scenario gives a number for its next request, ``ready`` if it gives none.
 
         Args:
-            number: the connected number; this does not count as a request of it.
+            number: the connected number; this does not count as a request.
             elapsed_us: the age of the scenario, in microseconds.
         """
         entries = self._entries.get(number, ())
@@ -49,7 +49,7 @@ class Senders:
         """The refusal a number meets at this moment, or None when it can work.
 
         Args:
-            number: the connected number; this counts as one request of it.
+            number: the connected number; this counts as one request.
             now_us: the present, in microseconds since the epoch.
             elapsed_us: the age of the scenario, in microseconds.
             by_phone: whether the phone has to work on it, which may be busy; else only the scenario counts.

@@ -102,7 +102,9 @@ def _numbers(provider: Provider) -> str:
     subjects, scenario = provider.subjects, provider.scenario
     web, official = subjects.numbers.named(scenario), subjects.waba.numbers.named(scenario)
     rows = [(number, "WhatsApp Web") for number in web] + [(number, "official API") for number in official]
-    more = "" if scenario.connected_numbers else '<p class="pad">Any number is connected; these were named.</p>'
+    more = (
+        "" if scenario.connected_numbers else '<p class="pad">Any number is connected; the table shows those seen.</p>'
+    )
     return more + table(("number", "channel"), rows)
 
 

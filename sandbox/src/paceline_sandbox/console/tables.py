@@ -146,7 +146,7 @@ class Fault(Table):
 
 
 class ReceiptRules(Table):
-    """The table ``[receipts]``: what becomes of accepted messages, and what its subscribers hear of it."""
+    """The table ``[receipts]``: the fate of accepted messages, and what subscribers hear."""
 
     sent_ms: Duration = 50
     received_ms: Duration = 200

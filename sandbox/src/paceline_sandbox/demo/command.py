@@ -25,14 +25,12 @@ _NEEDED: Final = ("aiohttp", "cryptography", "httpx", "httpx_aiohttp", "limits",
 
 def demo(
     *,
-    keep: Annotated[
-        bool, typer.Option("--keep", help="Leave everything running at the end, to look around, until Ctrl-C.")
-    ] = False,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep everything running at the end, until Ctrl-C.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON, the progress on stderr.")] = False,
-    fast: Annotated[bool, typer.Option("--fast", help="A smaller one, about 20 seconds.")] = False,
-    seed: Annotated[int, typer.Option("--seed", help="Of the recipients' names and the provider's dice.")] = 0,
+    fast: Annotated[bool, typer.Option("--fast", help="Run a smaller demo of about 20 seconds.")] = False,
+    seed: Annotated[int, typer.Option("--seed", help="Random seed for recipient names and provider faults.")] = 0,
 ) -> None:
-    """Watch campaigns leave at pace, on this machine only, while the provider fails and a worker is killed.
+    """Watch campaigns leave at pace on this machine, while the provider fails and a worker is killed.
 
     Starts a state server, the emulated 2Chat API and two workers, sends about 150 messages for three accounts and ends
     within a minute or so with what the provider saw. Exit code 1 when anything was lost, doubled or broke a limit.
@@ -93,7 +91,7 @@ def _left_running(stack: Stack) -> list[str]:
     ]
     return [
         "",
-        "Everything is still running, until Ctrl-C. To look at:",
+        "Everything keeps running until Ctrl-C. Look at:",
         *metrics,
         f"  the provider's own page {stack.sandbox_root}/",
         f"  logs and data           {stack.directory}",

@@ -18,8 +18,8 @@ _LINE_EVERY_S: Final = 5.0
 _BAR: Final = 14  # so that the table fits into 80 columns
 
 _ABOUT_HELD: Final = (
-    "held: a worker died in the middle of this call, and the conversation did not tell whether it took effect.",
-    "  It is neither repeated nor forgotten: it waits for a person's decision.",
+    "held: a worker died during this call, and the conversation does not show whether the call took effect.",
+    "  The message is neither repeated nor forgotten: a person decides.",
 )
 
 

@@ -150,7 +150,7 @@ class Show:
 
 
 class _Fleet:
-    """Which workers there are, and the one that is killed on the way."""
+    """The workers, and the worker that is killed on the way."""
 
     def __init__(self, stack: Stack, watch: Watch, say: Callable[[str], None]) -> None:
         self.hit = False
@@ -173,7 +173,7 @@ class _Fleet:
     def hit_one(self) -> None:
         """Kill a worker and start another in its place."""
         self.hit = True
-        self._say(f"killing worker {_VICTIM} with SIGKILL, in the middle of whatever it does")
+        self._say(f"killing worker {_VICTIM} with SIGKILL")
         self._stack.kill_worker(_VICTIM)
         self._states[_VICTIM] = "killed"
         # The same port: whoever looks at the metrics need not look elsewhere.
@@ -187,7 +187,7 @@ class _Fleet:
 
 
 def _state_of(campaign: Campaign, to: str, outbox: Outbox) -> str:
-    """The operation's outcome, or where else it is; empty when state has never heard of it."""
+    """The operation's outcome, or where else it is; empty when state does not know the operation."""
     try:
         return outbox.status(derived_id("campaign", campaign.name, to)).state
     except NotFound:

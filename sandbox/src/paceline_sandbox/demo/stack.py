@@ -54,7 +54,7 @@ class Child:
         return self.keeper.process.poll() is None
 
     def log_text(self) -> str:
-        """All it has written so far."""
+        """All it has written."""
         return self._log_path.read_text(encoding="utf-8", errors="replace")
 
     def check(self) -> None:
@@ -65,7 +65,7 @@ class Child:
         """
         if not self.running:
             lines = [line.strip() for line in self.log_text().splitlines() if line.strip()]
-            raise DemoError(f"{self.name} ended by itself: {lines[-1] if lines else 'its log is empty'}")
+            raise DemoError(f"{self.name} ended unexpectedly: {lines[-1] if lines else 'its log is empty'}")
 
 
 class Stack:
@@ -149,7 +149,7 @@ class Stack:
         self._environment[names.ENV_API_BASE] = f"{self.sandbox_root}/open"
 
     def start_worker(self, name: str, metrics_port: int | None = None) -> None:
-        """Start a worker; it joins the fleet by itself some seconds later.
+        """Start a worker; it joins the fleet some seconds later.
 
         Args:
             name: the first part of its Celery node name.
@@ -166,7 +166,7 @@ class Stack:
         """End a worker as a crash would (SIGKILL).
 
         Args:
-            name: as for `start_worker`.
+            name: of the worker.
         """
         with self._shield():
             self.workers.pop(name).keeper.end(KILL)
@@ -194,17 +194,17 @@ class Stack:
         try:
             said, complained = command.communicate(timeout=_COMMAND_DEADLINE.total_seconds())
         except subprocess.TimeoutExpired as error:
-            raise DemoError(f"`paceline {' '.join(arguments)}` did not come to an end") from error
+            raise DemoError(f"`paceline {' '.join(arguments)}` did not finish") from error
         return subprocess.CompletedProcess(arguments, command.returncode, said, complained)
 
     def check(self) -> None:
         """Nothing while all that should run runs.
 
         Raises:
-            DemoError: one ended by itself.
+            DemoError: one ended unexpectedly.
         """
         if self._server and not self._server.running:
-            raise DemoError(f"the state server ended by itself; its log is {self._server.log_path}")
+            raise DemoError(f"the state server ended unexpectedly; its log is {self._server.log_path}")
         for child in (self._sandbox, *self.workers.values()):
             if child:
                 child.check()

@@ -36,7 +36,7 @@ class AccountVerdict:
         held_accepted: how many of those took effect at the provider.
         violations: requests that broke a limit of the key.
         per_minute: accepted messages, (n-1)/(last-first); None for fewer than two.
-        share_used: that rate against the limit; None likewise.
+        share_used: that rate against the limit; None: too few messages.
         share_between: the same between neighbours, by the median distance of two requests: no pause counts here.
         notes: what the shares hide, one sentence each.
     """
@@ -201,7 +201,7 @@ def _share_between(account: Account, sends: Sequence[Arrival]) -> float | None:
 def _notes(account: Account, sends: Sequence[Arrival], *, held: int, held_accepted: int) -> Iterable[str]:
     throttled = sum(arrival["status"] == 429 for arrival in sends)
     if throttled:
-        yield f"{counted(throttled, 'request')} answered 429: the account paused as told, and keeps more distance for some hours"
+        yield f"{counted(throttled, 'request')} answered 429: the account paused, and sends more slowly for some hours"
     refused = sum(arrival["status"] == 503 for arrival in sends)
     if refused:
         yield f"{counted(refused, 'request')} answered 503: these messages left again later, with 25, 50, then 100 % of the rate"

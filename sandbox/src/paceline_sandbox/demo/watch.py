@@ -1,4 +1,4 @@
-"""What is going on right now: what arrived, by the provider's log; what waits, by state; the rest by metrics."""
+"""What is going on right now: what arrived, by the provider's log; the backlog, by state; the rest by metrics."""
 
 import http.client
 import re
@@ -19,7 +19,7 @@ _SECOND_US: Final = 1_000_000
 _RATE_WINDOW_US: Final = 15 * _SECOND_US
 _SCRAPE_TIMEOUT_S: Final = 1.0
 _TROUBLE: Final[Mapping[int, str]] = {
-    429: "429, so the whole account pauses as long as it asks for",
+    429: "429, so the whole account pauses for the requested time",
     503: "503, so these messages are repeated later, with growing pauses",
 }
 _SAMPLE: Final = re.compile(r'^(paceline_\w+)_total\{[^}]*?account="([^"]*)"[^}]*\} (\S+)$', re.MULTILINE)
@@ -78,7 +78,7 @@ class Watch:
 
     def look(self) -> tuple[list[AccountView], list[str]]:
         """The accounts now, and what has happened at the provider since the last look, in sentences."""
-        # One that is still in work is read again next time: its answer is missing.
+        # A request still in work is read again next time: its answer is missing.
         fresh = self._sandbox.arrivals(len(self.arrivals))
         done = next((i for i, arrival in enumerate(fresh) if arrival["finished_us"] is None), len(fresh))
         self.arrivals += fresh[:done]
@@ -88,7 +88,7 @@ class Watch:
         return views, self._storyteller.tell(fresh[:done])
 
     def scrape(self, worker: str, port: int) -> bool:
-        """Read a worker's counters; those of one that does not answer stay as they were.
+        """Read a worker's counters; the counters of a silent worker stay as they were.
 
         Args:
             worker: its name.

@@ -27,7 +27,7 @@ class FaultsInForce:
         self._magic = MagicNumbers(scenario)
 
     def choose(self, call: Call, key: str, ordinal_operation: int, elapsed_us: int) -> Fault | None:
-        """The fault of the scenario that a call meets, else the one that a magic number asks for.
+        """The fault of the scenario that a call meets, else the fault of a magic number.
 
         Args:
             call: the call, its body read.

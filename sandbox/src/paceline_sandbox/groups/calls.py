@@ -146,7 +146,7 @@ class GroupCalls:
         return Answer(200, {"success": True})
 
     def _written(self, group_uuid: str, request: Request[Any], moment: Moment) -> Group:
-        """The group that a call changes; one that somebody else must have made comes into being here."""
+        """The group that a call changes; an unknown group counts as made elsewhere and is created here."""
         self.check(group_uuid, moment)
         group = self._book.find(group_uuid)
         if group is None:

@@ -66,7 +66,7 @@ class Group:
         return True
 
     def remove(self, number: str, now_us: int) -> bool:
-        """Removes a number; False when it is no member, or the creator. Arguments as for `add`."""
+        """Removes a number; False when the number is no member, or the creator."""
         member = self._member(number, now_us)
         if member is None or member.is_creator:
             return False
@@ -136,7 +136,7 @@ class GroupBook:
         return self._groups.get(uuid)
 
     def add(self, group: Group) -> None:
-        """Records a group; one that the sandbox's callers made counts for its owner's day."""
+        """Records a group; a group made through the sandbox counts for its owner's day."""
         self._groups[group.uuid] = group
         if not group.assumed:
             self._made.setdefault(group.owner, deque()).append(group.created_us)

@@ -36,7 +36,7 @@ def group_object(group: Group, now_us: int) -> JsonObject:
 
 
 def participant_objects(group: Group, now_us: int) -> list[JsonObject]:
-    """The participants that show, in the order in which they joined; arguments as for `group_object`."""
+    """The visible participants, in the order in which they joined."""
     return [_participant(number, member) for number, member in group.shown_members(now_us).items()]
 
 

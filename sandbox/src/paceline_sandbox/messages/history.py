@@ -32,7 +32,7 @@ def wa_group_id(group_uuid: str) -> str:
     """WhatsApp's own id of a group, ``...@g.us``, the same for the same group.
 
     Args:
-        group_uuid: the provider's id of it.
+        group_uuid: the provider's id.
     """
     return f"1203630{uuid.UUID(stable_id('', group_uuid)).int % 10**11:011d}@g.us"
 
@@ -42,7 +42,7 @@ class Message:
     """A message that took effect at `created_us`, microseconds since the epoch.
 
     `channel` is the prefix of the channel's id: ``WPN`` for WhatsApp Web, ``WAN`` for the official API.
-    `course` is what becomes of it, set when it takes effect.
+    `course` is its fate, set when it takes effect.
     """
 
     message_uuid: str

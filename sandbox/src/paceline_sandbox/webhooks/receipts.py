@@ -38,7 +38,7 @@ def notices(rules: ReceiptRules, lot: Lot, course: Course, message_uuid: str, ac
     Args:
         rules: the shares of what goes wrong.
         lot: the message's chances.
-        course: what becomes of it.
+        course: its fate.
         message_uuid: its id.
         accepted_us: when it was accepted, in microseconds since the epoch.
     """
@@ -49,7 +49,7 @@ def notices(rules: ReceiptRules, lot: Lot, course: Course, message_uuid: str, ac
         at_us = accepted_us + after_us
         notice = Notice(step, message_uuid, at_us, at_us, early=course.early and step == "sent")
         if ordered and not notice.early and lot.happens(rules.reorder, f"reorder {step}"):
-            # Behind the one that was to follow it, however late that one is itself.
+            # Behind the next receipt, however late that receipt is itself.
             ordered.insert(1, replace(notice, due_us=ordered[0].due_us, reordered=True))
         else:
             ordered.insert(0, notice)

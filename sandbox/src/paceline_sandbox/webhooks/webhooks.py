@@ -1,4 +1,4 @@
-"""The delivery of webhooks: waits until a receipt is due, posts it, and writes down what came of it."""
+"""The delivery of webhooks: waits until a receipt is due, posts it, and records the result."""
 
 import asyncio
 import json
@@ -82,7 +82,7 @@ class Webhooks:
 
     async def running(self, _: object) -> AsyncIterator[None]:
         """Opens what deliveries need and closes it afterwards, in the form of aiohttp's cleanup contexts."""
-        # A fresh connection each time: a kept one that the receiver has closed would lose a receipt by accident.
+        # A fresh connection each time: a kept connection that the receiver has closed would lose a receipt by accident.
         connector = aiohttp.TCPConnector(limit=0, force_close=True)
         async with aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar()) as session:
             self._session = session

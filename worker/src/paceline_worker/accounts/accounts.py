@@ -94,14 +94,14 @@ class Accounts:
         """Refuse wrong arguments of `add` before a key is asked for.
 
         Args:
-            name: as for `add`, and so the others.
-            rates: see there.
-            pacing: see there.
-            variation: see there.
-            senders: see there.
-            budgets: see there.
-            treat_503_as: see there.
-            reserve: see there.
+            name: letters, digits, dot, dash, underscore.
+            rates: such as ``10/minute``, or '' for none by hand.
+            pacing: ``spacing`` or ``window``.
+            variation: J: ``auto`` or a time.
+            senders: numbers that may send; empty: any.
+            budgets: rate by kind of operation.
+            treat_503_as: not checked.
+            reserve: percent for transactional work.
 
         Raises:
             InvalidOperation: an argument is wrong; names it.
@@ -138,16 +138,16 @@ class Accounts:
             name: letters, digits, dot, dash, underscore.
             key: the secret.
             ring: encrypts it.
-            rates: ``10/minute``, ``10/minute; 1000/day``: the ceiling of what ``/info`` tells. Without it the account's rate
-                is what ``/info`` tells, and 10 a minute until a worker has read it, which it does before anything else.
+            rates: ceiling of the limit in ``/info``: ``10/minute``, ``10/minute; 1000/day``. Without a ceiling the account's
+                rate is that of ``/info``, and 10 a minute until a worker has read it.
             pacing: ``spacing`` or ``window``.
             variation: J, lateness plus transit; ``auto`` measures it call by call, starting at 100 ms (with ``spacing``; with
                 ``window`` it would gain next to nothing, and stays).
             senders: the only numbers that may send; none given: any.
             budgets: per sender and kind of operation (``*``: any call) a rate, such as ``{"group.create": "30/day"}``.
             treat_503_as: ``overloaded`` repeats after a 503; ``unknown`` first finds out whether the call took effect.
-            reserve: percent of every limit that bulk work leaves to transactional work, 0 to 90.
-            info: what ``/info`` told, when it was read already.
+            reserve: percent of every limit reserved for transactional work, 0 to 90.
+            info: the answer to ``/info``, if it was read already.
             info_every: how often workers read ``/info``; 0 = never.
 
         Raises:
@@ -216,19 +216,19 @@ class Accounts:
         recipient_cap: str | None = None,
         remember: str | None = None,
     ) -> None:
-        """Give an account other limits or options; its bucket keeps its time, and what quotas counted stays counted.
+        """Change limits or options of an account; its bucket keeps its time, and quotas keep their counts.
 
         Args:
             name: the account.
-            rates: as for `add`; '' leaves the rate to ``/info``. What is None stays as it is.
-            pacing: as for `add`.
-            variation: as for `add`.
-            budgets: as for `add`, all of them.
-            treat_503_as: as for `add`.
-            reserve: as for `add`.
-            senders: as for `add`, all of them; what waits already is sent from any number.
-            recipient_cap: bulk messages that one recipient gets in a time at the most, such as ``2/week``; '' takes the cap away.
-            remember: for how long the account remembers whom it wrote to in bulk, such as ``7d``; '' only as long as its cap needs.
+            rates: the new ceiling; '' removes the ceiling. None, here and below: no change.
+            pacing: ``spacing`` or ``window``.
+            variation: J: ``auto`` or a time.
+            budgets: all budgets: rate by kind of operation.
+            treat_503_as: ``overloaded`` or ``unknown``.
+            reserve: percent for transactional work, 0 to 90.
+            senders: all numbers that may send; waiting operations keep their sender.
+            recipient_cap: most bulk messages to one recipient in a time, such as ``2/week``; '' removes the cap.
+            remember: how long the account remembers whom it wrote to in bulk, such as ``7d``; '' is as long as its cap needs.
 
         Raises:
             InvalidOperation: an argument is wrong; names it.
@@ -301,7 +301,7 @@ class Accounts:
             AccountError: operations wait, are in flight or are held.
         """
         if self._known(self._run("remove", name), name) == "not empty":
-            raise AccountError(f"account {name!r} still has operations that wait, are in flight or are held")
+            raise AccountError(f"account {name!r} still has operations waiting, in flight or held")
 
     def _run(self, verb: str, name: str, *arguments: str) -> Any:
         try:
@@ -401,7 +401,7 @@ def budgets_text(rates: Mapping[str, str]) -> str:
     """Budgets in the form that budgets.lua parses.
 
     Args:
-        rates: as for `Accounts.add`.
+        rates: such as ``10/minute; 1000/day``, or '' for none by hand.
 
     Returns:
         ``kind:N:W`` of each rate, with W in us.
@@ -412,12 +412,20 @@ def budgets_text(rates: Mapping[str, str]) -> str:
     found = []
     for kind, text in rates.items():
         if kind != "*" and kind not in KINDS:
-            raise InvalidOperation(f"budget: {kind!r} is no kind of operation; for any call it is *")
-        for n, window_us in parse_rates(text):
+            raise InvalidOperation(f"budget: {kind!r} is no kind of operation; * means any call")
+        for n, window_us in _rates_of(kind, text):
             if n > _LARGEST_BUDGET:
                 raise InvalidOperation(f"budget: above {_LARGEST_BUDGET} of {kind} is not supported")
             found.append(f"{kind}:{n}:{window_us}")
     return " ".join(found)
+
+
+def _rates_of(kind: str, text: str) -> list[tuple[int, int]]:
+    """The rates of one budget; an error speaks of the budget, not of the account's limit."""
+    try:
+        return parse_rates(text)
+    except InvalidOperation as error:
+        raise InvalidOperation(f"budget: {kind}: {str(error).removeprefix('limit: ')}") from None
 
 
 def _reserve(percent: int) -> str:

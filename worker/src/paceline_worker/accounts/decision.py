@@ -28,7 +28,7 @@ class Add:
         """What is added.
 
         Args:
-            info: what ``/info`` told of it.
+            info: its answer to ``/info``.
         """
         asked = self.row.wanted
         budgets = {**DEFAULT_BUDGETS, **(asked.budgets or {})}
@@ -67,9 +67,7 @@ class Unchanged:
 
 Decision = Add | Change | Unchanged | RowError
 
-_KEY_MISSING: Final = (
-    "key: is missing, and there is no account of this name. Give key, or key_env with the name of a variable"
-)
+_KEY_MISSING: Final = "key: is missing, and no account has this name. Give key, or key_env with the name of a variable"
 _KEY_UNREADABLE: Final = (
     "the stored key cannot be decrypted, so nobody can say whether this is the same: PACELINE_SECRET_KEY differs. "
     "Set the value that the workers have"

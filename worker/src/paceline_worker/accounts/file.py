@@ -118,7 +118,7 @@ def _check_header(header: Sequence[str], source: str) -> None:
         place = header.index(unknown[0]) + 1
         raise InvalidOperation(f"{source}: column {place} is unknown. Remove it; columns are {_COLUMNS_IN_WORDS}")
     if repeated := next((column for column in header if header.count(column) > 1), None):
-        raise InvalidOperation(f'{source}: column "{repeated}" stands twice. Remove one of them')
+        raise InvalidOperation(f'{source}: column "{repeated}" appears twice. Remove one of them')
 
 
 def _hint(column: str) -> str:

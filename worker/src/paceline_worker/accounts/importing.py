@@ -18,7 +18,7 @@ from paceline_worker.accounts.secrets import ApiKey, KeyRing
 from paceline_worker.accounts.stored import StoredAccounts
 from paceline_worker.provider.answers import Answer, Meaning
 
-_TAKEN: Final = "an account of this name was added by somebody else in this moment. Run the same command again"
+_TAKEN: Final = "an account of this name was added at the same moment. Repeat the command"
 
 Ask = Callable[[Sequence[ApiKey]], Sequence[Answer]]
 
@@ -64,7 +64,7 @@ def import_accounts(
         ring: encrypts new keys, and decrypts those that are compared.
         ask: asks ``/info`` of the keys of new accounts; None: a worker will.
         dry_run: write nothing; tell what would be done.
-        on_progress: called after each batch, with what is done so far.
+        on_progress: called after each batch, with what is done.
 
     Returns:
         What became of the rows. A row that cannot be done stops no other.

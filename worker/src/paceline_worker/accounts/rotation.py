@@ -1,4 +1,4 @@
-"""Another secret key while everything runs: whatever is encrypted under an older one is encrypted anew under the newest."""
+"""Another secret key while everything runs: whatever is encrypted under an older one is encrypted again under the newest."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ _HOOK = "hook:"
 
 
 class RotationRefused(PacelineError):
-    """Something would not be able to decrypt what is encrypted anew; the message says what to do."""
+    """Something would not be able to decrypt what is encrypted again; the message says what to do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +53,7 @@ class Standing:
 
 
 class Rotation:
-    """Encrypts anew; each thing by itself, so a rotation that was interrupted goes on where it was.
+    """Encrypts again; each thing by itself, so a rotation that was interrupted goes on where it was.
 
     Args:
         client: the state server.
@@ -87,10 +87,10 @@ class Rotation:
         )
 
     def run(self, on_progress: Callable[[int], None] = lambda _: None) -> int:
-        """Encrypt anew whatever is not under the newest secret.
+        """Encrypt again whatever is not under the newest secret.
 
         Args:
-            on_progress: told how many things were encrypted anew.
+            on_progress: told how many things were encrypted again.
 
         Returns:
             How many that were.

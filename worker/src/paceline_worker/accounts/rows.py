@@ -54,7 +54,7 @@ class AccountRow:
     Args:
         row: its number in the file.
         name: the account.
-        key: the API key; None: the one that it has.
+        key: the API key; None: the current key.
         wanted: settings.
     """
 

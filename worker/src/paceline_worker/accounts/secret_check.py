@@ -1,4 +1,4 @@
-"""Whether the secret key is the one that the stored API keys were encrypted under: asked before a worker starts."""
+"""The check before a worker starts: does the secret key decrypt the stored API keys?"""
 
 from typing import Final
 
@@ -10,14 +10,15 @@ from paceline.state.calls import State
 from paceline.state.scripts import Script
 from paceline_worker.accounts.secrets import KeyRing
 
-# So many stored keys are tried; one that opens is enough.
+# Number of stored keys that are tried; one success is enough.
 _MOST: Final = 20
 
 
 def check_secret(client: redis.Redis, ring: KeyRing) -> None:
     """Refuse a secret key that opens no stored API key: it would suspend one account after the other.
 
-    One that opens some is taken: a rotation may be under way, and a single key that was tampered with stops its account only.
+    A secret that decrypts some is accepted: a rotation may be under way. A single key that was tampered with stops only
+    its account.
 
     Args:
         client: the state server.
@@ -32,8 +33,8 @@ def check_secret(client: redis.Redis, ring: KeyRing) -> None:
     stored = [one for one in zip(sample, reply[::3], reply[1::3], strict=True) if one[1]]
     if stored and not any(_opens(ring, *one) for one in stored):
         raise ConfigurationError(
-            f"{names.ENV_SECRET_KEY} opens none of the stored API keys: they were stored under another one. Set"
-            " that one, or both with a comma between them, the newer first"
+            f"{names.ENV_SECRET_KEY} decrypts none of the stored API keys: they were encrypted under another value. "
+            f"Set that value, or both separated by a comma, the newer first"
         )
 
 

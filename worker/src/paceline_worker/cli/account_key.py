@@ -25,7 +25,7 @@ from paceline_worker.provider.client import Provider
 _AT_ONCE: Final = 16
 
 ApiKeyVariable = Annotated[
-    str | None, typer.Option("--api-key-env", metavar="VAR", help="The variable that holds the API key.")
+    str | None, typer.Option("--api-key-env", metavar="VAR", help="Environment variable that holds the API key.")
 ]
 
 
@@ -63,7 +63,7 @@ def refuse_shared(key: ApiKey, ring: KeyRing, name: str = "") -> None:
 
     def say(one: str, other: str) -> None:
         complain(
-            f"accounts {one!r} and {other!r} have the same API key, and send twice what it may: remove one of them"
+            f"accounts {one!r} and {other!r} have the same API key, and send at twice its limit: remove one of them"
         )
 
     with opened_state() as state:
@@ -96,9 +96,9 @@ def asked(settings: Settings, key: ApiKey, *, needed: bool) -> Info | None:
     if needed:
         why = answer.words or answer.code
         raise AccountError(
-            f"the provider does not tell the account's limit ({why}): give --limit, or --no-info to wait for it"
+            f"the provider does not report the account's limit ({why}): give --limit, or --no-info to wait for a report"
         )
-    complain(f"the provider's /info could not be read ({answer.words or answer.code}); a worker will ask again")
+    complain(f"the provider's /info could not be read ({answer.words or answer.code}); a worker tries again")
     return None
 
 

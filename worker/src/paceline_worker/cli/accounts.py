@@ -52,13 +52,13 @@ class Treat503Choice(StrEnum):
     unknown = "unknown"
 
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="The account.")]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of the account.")]
 Limit = Annotated[
     str | None,
     typer.Option(
         "--limit",
         metavar="RATE",
-        help="Such as 10/minute, or '10/minute; 1000/day': the ceiling of what the provider's /info tells.",
+        help="Ceiling of the provider's own limit: 10/minute, or '10/minute; 1000/day'.",
     ),
 ]
 Budget = Annotated[
@@ -66,31 +66,29 @@ Budget = Annotated[
     typer.Option(
         "--budget",
         metavar="KIND=RATE",
-        help="Per sender, for one kind of operation or for any call (*): group.create=30/day, *=1/3seconds. Repeatable.",
+        help="Budget of each sender for a kind of operation, or for any call (*): group.create=30/day, *=1/3seconds. Repeatable.",
     ),
 ]
 TreatAs = Annotated[
     Treat503Choice | None,
-    typer.Option(
-        "--treat-503-as", help="Whether a 503 is repeated, or looked up first because it may have taken effect."
-    ),
+    typer.Option("--treat-503-as", help="Handling of a 503: repeat the call, or look up first whether it took effect."),
 ]
 Reserve = Annotated[
     int | None,
     typer.Option(
-        "--reserve", metavar="PERCENT", help="Of every limit, what bulk work leaves to transactional work. Default: 0."
+        "--reserve", metavar="PERCENT", help="Percentage of each limit reserved for transactional messages. Default: 0."
     ),
 ]
 Pace = Annotated[
     PacingChoice,
-    typer.Option("--pacing", help="Spacing is safe however the provider counts; window is a little faster."),
+    typer.Option("--pacing", help="Pacing: spacing is safe however the provider counts, window is a little faster."),
 ]
 Variation = Annotated[
     str | None,
     typer.Option(
         "--variation",
         metavar="TIME",
-        help="Lateness plus transit: auto measures it, or a time such as 100ms. Default: auto.",
+        help="Variation of lateness plus transit: auto (measured) or a time such as 100ms. Default: auto.",
     ),
 ]
 
@@ -104,7 +102,9 @@ app = typer.Typer(help="Accounts: 2Chat API keys under names, each with its limi
     )
 )
 def add(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Letters, digits, dot, dash, underscore.")],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="Name for the account: letters, digits, dot, dash, underscore.")
+    ],
     *,
     limit: Limit = None,
     pacing: Pace = PacingChoice.spacing,
@@ -114,20 +114,20 @@ def add(
     reserve: Reserve = None,
     sender: Annotated[
         list[str] | None,
-        typer.Option("--sender", metavar="+NUMBER", help="The only numbers that may send; repeatable. Default: any."),
+        typer.Option("--sender", metavar="+NUMBER", help="Number that may send; repeatable. Default: any number."),
     ] = None,
     api_key_env: ApiKeyVariable = None,
     no_info: Annotated[
-        bool, typer.Option("--no-info", help="Do not ask the provider for the account's figures now; a worker will.")
+        bool, typer.Option("--no-info", help="Skip the question to the provider; a worker asks later.")
     ] = False,
 ) -> None:
     """Add a 2Chat API key under a name.
 
-    The provider is asked for the account's own limit (GET /info), which also shows whether the key works; workers ask again
-    every 15 minutes. --limit is the ceiling, and is needed when the provider does not answer.
+    The command asks the provider for the account's own limit (GET /info), which also shows whether the key works.
+    Workers ask again every 15 minutes. --limit is a ceiling, and required when the provider does not answer.
 
-    The key comes from the variable VAR, else as one line from stdin (not shown when typed). It is never an argument,
-    and is stored encrypted under PACELINE_SECRET_KEY.
+    The key comes from the variable VAR, or as one line from stdin (hidden when typed); never from an argument.
+    State keeps the key encrypted under PACELINE_SECRET_KEY.
     """
     settings = Settings.from_environment()
     ring = KeyRing(settings.secret_key.get_secret_value())
@@ -161,7 +161,7 @@ def change(
     name: Name,
     *,
     limit: Limit = None,
-    pacing: Annotated[PacingChoice | None, typer.Option("--pacing", help="As for `add`.")] = None,
+    pacing: Annotated[PacingChoice | None, typer.Option("--pacing", help="Pacing: spacing or window.")] = None,
     variation: Variation = None,
     budget: Budget = None,
     treat_503_as: TreatAs = None,
@@ -183,9 +183,9 @@ def change(
         ),
     ] = None,
 ) -> None:
-    """Give an account other limits or options, at once; its bucket keeps its time.
+    """Change limits or options of an account, at once; its bucket keeps its time.
 
-    What is not given stays, also the budgets of other kinds. --limit '' leaves the rate to what the provider tells.
+    Options that are not given stay, budgets of other kinds included. --limit '' removes the ceiling.
     """
     budgets = {**_budgets_in_force(name), **_budgets(budget)} if budget else None
     with _opened() as accounts, named_as_options(budget="--budget"):
@@ -237,10 +237,7 @@ def _variation(text: str | None) -> VariationTime | None:
 
 @app.command("list", epilog=example("paceline accounts list --json"))
 def list_(*, json_output: Json = False) -> None:
-    """List all accounts.
-
-    JSON: a list of what `accounts show --json` prints.
-    """
+    """List all accounts. JSON: a list of accounts, each as `accounts show --json` prints it."""
     with opened_state() as state:
         accounts = [described(picture) for name in state.accounts() if (picture := state.account(name))]
     if json_output:
@@ -259,10 +256,10 @@ def list_(*, json_output: Json = False) -> None:
 def show(name: Name, *, json_output: Json = False) -> None:
     """Show one account; never its key.
 
-    JSON: name, recipient_cap, remember_s (0: it does not), limit, limit_by_hand, requests_per_minute,
-    credits_left, number_checks_left, on_trial, blocked, expires_at,
-    info_read_at (what /info told), budgets, reserve_percent, treat_503_as, breaker (closed, open, ramp), slowed_by (factor
-    of the interval after 429s), pacing, variation (auto, fixed), variation_s (what it was lately),
+    JSON: name, limit, limit_by_hand, requests_per_minute, credits_left, number_checks_left, on_trial, blocked, expires_at,
+    info_read_at (from /info), budgets, recipient_cap, remember_s (0: the account does not remember), reserve_percent,
+    treat_503_as, breaker (closed, open, ramp), slowed_by (factor
+    of the interval after 429s), pacing, variation (auto, fixed), variation_s (the latest),
     interval_s, slots_per_minute, state (active, paused, suspended), suspended
     (the reason), suspended_at, paused_until, next_slot_at, added_at, senders, inbox, waiting, in_flight, outcomes (by
     name), lanes (sender, transactional, bulk, parked, in_flight, paused_until, paused_because (busy or budget), oldest_at).
@@ -318,9 +315,11 @@ def show(name: Name, *, json_output: Json = False) -> None:
 def suspend(
     name: Name,
     *,
-    reason: Annotated[str, typer.Option("--reason", help="Shown wherever somebody asks why it waits.")] = "by hand",
+    reason: Annotated[
+        str, typer.Option("--reason", help="Reason to show wherever somebody asks why an operation waits.")
+    ] = "by hand",
 ) -> None:
-    """Stop sending for an account; what waits is kept, and calls already begun finish."""
+    """Suspend an account: nothing leaves, its backlog stays, and calls under way finish."""
     if not reason.strip():
         raise InvalidOperation("--reason: is empty")
     with _opened() as accounts:
@@ -345,24 +344,26 @@ def resume(name: Name) -> None:
     )
 )
 def rotate(
-    name: Annotated[str | None, typer.Argument(metavar="NAME", help="The account; with --same-key also none.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="Name of the account. With --same-key optional: all accounts.")
+    ] = None,
     *,
     api_key_env: ApiKeyVariable = None,
     same_key: Annotated[
         bool,
-        typer.Option("--same-key", help="Keep the key; encrypt it anew, under the first value of PACELINE_SECRET_KEY."),
+        typer.Option("--same-key", help="Keep the key, and encrypt it under the first value of PACELINE_SECRET_KEY."),
     ] = False,
-    no_info: Annotated[bool, typer.Option("--no-info", help="Do not ask the provider whether the key works.")] = False,
+    no_info: Annotated[bool, typer.Option("--no-info", help="Skip the check of the key with the provider.")] = False,
 ) -> None:
-    """Give an account another API key, at once: its backlog, limits and history stay, and no call is lost.
+    """Replace the API key of an account at once: backlog, limits and history stay, and no call is lost.
 
-    The key comes as for `add`, and the provider is asked whether it works (GET /info). Calls under way end with the old
-    one, so let the provider forget that a little later. An account that is suspended because its key was refused sends
-    again.
+    The key is read as in `accounts add`, and the command asks the provider whether the key works (GET /info). Calls
+    under way end with the old key, so revoke the old key a little later. An account that is suspended because its
+    key was refused sends again.
     """
     if same_key:
         if api_key_env:
-            raise InvalidOperation("--same-key: takes no other key")
+            raise InvalidOperation("--same-key: leave --api-key-env out")
         _encrypt_anew(name)
         return
     if name is None:
@@ -395,7 +396,7 @@ def _encrypt_anew(name: str | None) -> None:
             except PacelineError as error:  # the others must not wait for it
                 complain(str(error))
     remember("accounts rotate --same-key", account=name or "", on=counted(done, "key"))
-    say(f"{counted(done, 'key')} encrypted anew.")
+    say(f"{counted(done, 'key')} encrypted again.")
     if done < len(names):
         raise typer.Exit(FAILURE)
 

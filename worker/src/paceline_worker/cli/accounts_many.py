@@ -41,7 +41,10 @@ class FormChoice(StrEnum):
 
 def import_(
     file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="CSV with a header, or JSON Lines; - for stdin.", show_default=False)
+        Path,
+        typer.Argument(
+            metavar="FILE", help="File of accounts: CSV with a header, or JSON Lines; - is stdin.", show_default=False
+        ),
     ],
     *,
     limit: Annotated[str | None, typer.Option("--limit", metavar="RATE", help="Limit of rows that give none.")] = None,
@@ -55,11 +58,12 @@ def import_(
         int | None, typer.Option("--reserve", metavar="PERCENT", help="Reserve of rows that give none.")
     ] = None,
     no_info: Annotated[
-        bool, typer.Option("--no-info", help="Do not ask the provider for the figures of new accounts; workers will.")
+        bool,
+        typer.Option("--no-info", help="Skip the questions to the provider about new accounts; workers ask later."),
     ] = False,
     dry_run: Annotated[
         bool,
-        typer.Option("--dry-run", help="Write nothing; say what would be done. The provider is asked all the same."),
+        typer.Option("--dry-run", help="Print the changes and write nothing. The provider is asked all the same."),
     ] = False,
     json_output: Json = False,
 ) -> None:
@@ -96,9 +100,11 @@ def import_(
 
 def export(
     *,
-    form: Annotated[FormChoice, typer.Option("--format", help="CSV with a header, or JSON Lines.")] = FormChoice.csv,
+    form: Annotated[
+        FormChoice, typer.Option("--format", help="Format: CSV with a header, or JSON Lines.")
+    ] = FormChoice.csv,
     output: Annotated[
-        Path | None, typer.Option("--output", metavar="FILE", help="Where they are written. Default: stdout.")
+        Path | None, typer.Option("--output", metavar="FILE", help="File to write. Default: stdout.")
     ] = None,
 ) -> None:
     """Write the settings of all accounts, sorted by name, in the form that `import` reads; never a key.
@@ -145,7 +151,7 @@ class _Told:
 
     Args:
         total: how many rows there are.
-        quiet: tell nothing: all of it is in the JSON.
+        quiet: print nothing: everything is in the JSON.
     """
 
     def __init__(self, total: int, *, quiet: bool) -> None:
@@ -168,7 +174,7 @@ class _Told:
             yield
 
     def note(self, done: Imported) -> None:
-        """Take what is done so far."""
+        """Take what is done."""
         before, self.done = self.done, done
         if self._quiet:
             return
@@ -191,12 +197,12 @@ def _interruptible(told: _Told) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        complain(f"interrupted with {told}; the same command continues")
+        complain(f"interrupted with {told}; repeat the command to continue")
         raise typer.Exit(INTERRUPTED) from None
     except StateUnavailable as error:
         if not told.done.rows:
             raise
-        raise StateUnavailable(f"{error} (with {told}; the same command continues)") from error
+        raise StateUnavailable(f"{error} (with {told}; repeat the command to continue)") from error
 
 
 def _tell(done: Imported, *, dry_run: bool, json_output: bool) -> None:
@@ -212,6 +218,6 @@ def _tell(done: Imported, *, dry_run: bool, json_output: bool) -> None:
         )
         if done.unread:
             accounts = counted(done.unread, "new account")
-            complain(f"the provider's /info could not be read for {accounts}; a worker will ask again")
+            complain(f"the provider's /info could not be read for {accounts}; a worker tries again")
     if done.errors:
         raise typer.Exit(FAILURE)

@@ -26,21 +26,23 @@ _DURATION: Final = re.compile(r"(\d{1,6}(?:\.\d{1,3})?) *(s|m|min|h|d)")
 _SECONDS: Final = {"s": 1, "m": 60, "min": 60, "h": 3_600, "d": 86_400}
 _CODE: Final = re.compile(r"\w{1,64}")
 
-Account = Annotated[str | None, typer.Option("--account", metavar="NAME", help="Of this account only.")]
-Campaign = Annotated[str | None, typer.Option("--campaign", metavar="NAME", help="Of this campaign only.")]
+Account = Annotated[str | None, typer.Option("--account", metavar="NAME", help="Account of the operations.")]
+Campaign = Annotated[str | None, typer.Option("--campaign", metavar="NAME", help="Campaign of the operations.")]
 Code = Annotated[
     str | None,
-    typer.Option("--code", metavar="CODE", help="With this status code, or word, such as 422, follows or unknown."),
+    typer.Option(
+        "--code", metavar="CODE", help="Code of the rejection: a status or a word, such as 422, follows or unknown."
+    ),
 ]
 OlderThan = Annotated[
-    str | None, typer.Option("--older-than", metavar="TIME", help="Dead for at least 90s, 30m, 2h or 1d.")
+    str | None, typer.Option("--older-than", metavar="TIME", help="Least age, such as 90s, 30m, 2h or 1d.")
 ]
 NewerThan = Annotated[
-    str | None, typer.Option("--newer-than", metavar="TIME", help="Dead for at most 90s, 30m, 2h or 1d.")
+    str | None, typer.Option("--newer-than", metavar="TIME", help="Greatest age, such as 90s, 30m, 2h or 1d.")
 ]
 
 app = typer.Typer(
-    help="Dead letters: operations that were rejected, or whose attempts are used up.", rich_markup_mode=None
+    help="Dead letters: operations that were rejected or whose attempts are used up.", rich_markup_mode=None
 )
 
 
@@ -54,7 +56,9 @@ def list_(
     code: Code = None,
     older_than: OlderThan = None,
     newer_than: NewerThan = None,
-    limit: Annotated[int, typer.Option("--limit", metavar="N", help=f"At most so many, 1 to {MOST_LISTED}.")] = 100,
+    limit: Annotated[
+        int, typer.Option("--limit", metavar="N", help=f"Greatest number to list, 1 to {MOST_LISTED}.")
+    ] = 100,
     json_output: Json = False,
 ) -> None:
     """List dead letters, oldest first.
@@ -68,7 +72,7 @@ def list_(
         say_json([letter.as_json() for letter in found.letters])
         return
     if not found.letters:
-        say("No dead letters." if match == Match() else "No dead letters of that description.")
+        say("No dead letters." if match == Match() else "No dead letters match the filters.")
         return
     rows = [
         (o.id, o.account, o.outcome, o.code or "", f"{duration(found.now - o.since)} ago", o.words)
@@ -79,7 +83,7 @@ def list_(
     console().print(table)
     if found.more:
         of_all = "" if found.total is None else f" of {counted(found.total, 'operation')}"
-        say(f"The oldest {len(rows):,}{of_all}; --limit shows more.")
+        say(f"The oldest {len(rows):,}{of_all}; --limit lists more.")
 
 
 @app.command(
@@ -91,7 +95,7 @@ def list_(
 )
 def replay(
     ids: Annotated[
-        list[str] | None, typer.Argument(metavar="ID", help="Operations, as `paceline dead list` prints them.")
+        list[str] | None, typer.Argument(metavar="ID", help="Operation ids, as `paceline dead list` prints them.")
     ] = None,
     *,
     account: Account = None,
@@ -99,36 +103,39 @@ def replay(
     code: Code = None,
     older_than: OlderThan = None,
     newer_than: NewerThan = None,
-    everything: Annotated[bool, typer.Option("--all", help="All dead letters of all accounts.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Replay all dead letters of all accounts.")] = False,
     valid_until: Annotated[
         str | None,
         typer.Option(
             "--valid-until",
             metavar="TIME",
-            help="Not sent later; ISO 8601. Default: as before, or 24 hours from now if that has passed.",
+            help="Latest time to send, ISO 8601. Default: as before, or 24 hours from now if that has passed.",
         ),
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be replayed, and change nothing.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print what would be replayed, and change nothing.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Replay without asking.")] = False,
     json_output: Json = False,
 ) -> None:
-    """Let dead letters wait again: those that are named, or all that the filters match.
+    """Send dead letters again: the named ones, or all that match the filters.
 
-    Each goes to the tail of its lane, with all its attempts, under its id and idempotency key. What dies again meanwhile is
-    not replayed again. One of code `unknown` may have taken effect: then it is done twice.
+    Each goes to the tail of its lane with fresh attempts, under its id and idempotency key. An operation that dies
+    again meanwhile is not replayed again. An operation with the code `unknown` may have taken effect, and may then
+    be done twice.
 
     JSON: replayed (how many), refused (a list of id and reason), gone (deleted after their retention time), dry_run.
     """
     match = _match(account, campaign, code, older_than, newer_than)
     if everything and match != Match():
-        raise InvalidOperation("--all: means no other filter; leave one of them out")
+        raise InvalidOperation("--all: excludes other filters; leave one of them out")
     if ids and (everything or match != Match()):
-        raise InvalidOperation("operations and filters do not go together: give the ones or the others")
+        raise InvalidOperation("give operations or filters, not both")
     if not ids and not everything and match == Match():
-        raise InvalidOperation("nothing says what to replay: give operations, filters such as --account, or --all")
+        raise InvalidOperation("no operation is named: give operations, filters such as --account, or --all")
     until = moment("--valid-until", valid_until)
     if not ids and not dry_run and not yes and not sys.stdin.isatty():
-        raise InvalidOperation("--yes: is needed where nobody can be asked; --dry-run tells what would be replayed")
+        raise InvalidOperation("--yes: is required without a terminal; --dry-run prints what would be replayed")
     with _opened() as dead, named_as_options():
         if ids:
             done = _all_of(dead.replay(ids, valid_until=until, dry_run=dry_run), len(set(ids)))
@@ -162,7 +169,7 @@ def _by_filter(dead: DeadLetters, chosen: Selection, until: datetime | None, *, 
     if dry_run or not counts.replayed:
         return counts
     if ask and not _agreed(f"Replay {counted(counts.replayed, 'operation')}?"):
-        say("Nothing is replayed.")
+        say("No operation was replayed.")
         raise typer.Exit(FAILURE)
     return _all_of(dead.replay_selected(chosen, valid_until=until), counts.seen)
 
@@ -185,12 +192,12 @@ def _all_of(parts: Iterable[Replayed], total: int | None, what: str = "replaying
         except KeyboardInterrupt:
             if not done.replayed or what != "replaying":
                 raise
-            complain(f"interrupted with {counted(done.replayed, 'operation')} replayed; the same command goes on")
+            complain(f"interrupted with {counted(done.replayed, 'operation')} replayed; repeat the command to continue")
             raise typer.Exit(INTERRUPTED) from None
         except StateUnavailable as error:
             if not done.replayed or what != "replaying":
                 raise
-            replayed = f"with {counted(done.replayed, 'operation')} replayed; the same command goes on"
+            replayed = f"with {counted(done.replayed, 'operation')} replayed; repeat the command to continue"
             raise StateUnavailable(f"{error} ({replayed})") from error
     return done
 

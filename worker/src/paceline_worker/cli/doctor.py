@@ -11,7 +11,7 @@ _SIGNS = {"ok": "ok", "warning": "WARNING", "failure": "FAILURE"}
 
 
 def doctor(*, json_output: Json = False) -> None:
-    """Look for what may keep messages from leaving: state, broker, provider, limits of this machine.
+    """Find obstacles to sending: state, broker, provider, limits of this machine.
 
     No call of the provider is made, and nothing is changed. Exit code 0: no failure; 1: a failure; 2: a setting is malformed.
 

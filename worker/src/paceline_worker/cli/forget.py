@@ -27,7 +27,7 @@ def forget(
     ] = 30.0,
     json_output: Json = False,
 ) -> None:
-    """Forget a person: delete what state holds of a number, while everything runs.
+    """Forget a person: delete all data of a number, while everything runs.
 
     Operations to the number that wait are cancelled; settled ones, dead letters, entries of outcomes and dead events of
     webhooks are deleted; then the server rewrites its append-only file. The books go on to balance. Entries of suppression

@@ -34,14 +34,12 @@ _PAGE: Final = 500
 _OVERLAP: Final = "24h"
 _MOST_DEAD: Final = 1000
 
-Id = Annotated[str, typer.Argument(metavar="ID", help="The hook, as `paceline hooks list` shows it.")]
+Id = Annotated[str, typer.Argument(metavar="ID", help="Hook id, as `paceline hooks list` shows it.")]
 Accounts = typer.Option("--account", metavar="NAME", help="Account whose events are posted, or * for all; repeatable.")
 Events = typer.Option(
-    "--events", metavar="TYPES", help=f"Types of events, divided by commas: {', '.join(EVENT_TYPES)}."
+    "--events", metavar="TYPES", help=f"Types of events, separated by commas: {', '.join(EVENT_TYPES)}."
 )
-Private = Annotated[
-    bool, typer.Option("--allow-private", help="Take http and private addresses as well, for test set-ups.")
-]
+Private = Annotated[bool, typer.Option("--allow-private", help="Allow http and private addresses, for test set-ups.")]
 
 app = typer.Typer(
     help="Webhooks out: post signed events to other services.", rich_markup_mode=None, no_args_is_help=True
@@ -68,7 +66,7 @@ def add(
     allow_private: Private = False,
     json_output: Json = False,
 ) -> None:
-    """Post events to an address from now on, and print the secret that signs them, once.
+    """Post events to an address from now on; print the signing secret once.
 
     JSON: id, url, accounts, events, with_recipients, secret.
     """
@@ -88,7 +86,7 @@ def add(
 
 @app.command("list", epilog=example("paceline hooks list", "paceline hooks list --json"))
 def list_(*, json_output: Json = False) -> None:
-    """List hooks, what waits for each, and how each is doing.
+    """List hooks with their backlog and health.
 
     JSON: a list of id, url, accounts, events, with_recipients, disabled, breaker_open, waiting, dead, oldest, delivered,
     gaps, runner, words.
@@ -100,7 +98,7 @@ def list_(*, json_output: Json = False) -> None:
         say_json([one.as_json() for one in found])
         return
     if not found:
-        say("There are no hooks.")
+        say("No hooks: add one with `paceline hooks add URL`.")
         return
     rows = [
         (one.id, one.hook.url, ", ".join(one.hook.as_json()["events"]), one.waiting, one.dead, _state(one))
@@ -147,18 +145,19 @@ def show(hook: Id, *, json_output: Json = False) -> None:
 def change(
     hook: Id,
     *,
-    url: Annotated[str | None, typer.Option("--url", metavar="URL", help="Another address.")] = None,
+    url: Annotated[str | None, typer.Option("--url", metavar="URL", help="New address; https.")] = None,
     account: Annotated[list[str] | None, Accounts] = None,
     events: Annotated[str | None, Events] = None,
     with_recipients: Annotated[
         bool | None, typer.Option("--with-recipients/--without-recipients", help="Put the recipient into each body.")
     ] = None,
     enable: Annotated[
-        bool | None, typer.Option("--enable/--disable", help="Post again, or nothing until it is enabled.")
+        bool | None,
+        typer.Option("--enable/--disable", help="Enable or disable the hook; a disabled hook posts nothing."),
     ] = None,
     allow_private: Private = False,
 ) -> None:
-    """Change where events go, which, and whether. Events that wait keep their bodies."""
+    """Change address, events or state of a hook. Waiting events keep their bodies."""
     with _opened() as book:
         before = book.one(hook).hook
         about = hooks.changed(
@@ -184,7 +183,7 @@ def change(
 
 @app.command(epilog=example(f"paceline hooks remove {_ID}"))
 def remove(hook: Id) -> None:
-    """Remove a hook, and the events that wait for it."""
+    """Remove a hook with its waiting events."""
     with _opened() as book:
         book.remove(hook)
     remember("hooks remove", on=hook)
@@ -197,9 +196,7 @@ def rotate(
     *,
     overlap: Annotated[
         str,
-        typer.Option(
-            "--overlap", metavar=SPAN, help=f"Time in which the old secret signs as well. Default: {_OVERLAP}."
-        ),
+        typer.Option("--overlap", metavar=SPAN, help=f"Time for which the old secret also signs. Default: {_OVERLAP}."),
     ] = _OVERLAP,
     same_secret: Annotated[
         bool,
@@ -232,7 +229,7 @@ def rotate(
 
 @app.command("test", epilog=example(f"paceline hooks test {_ID}"))
 def try_(hook: Id, *, allow_private: Private = False, json_output: Json = False) -> None:
-    """Post one signed event of type `test` from this machine, and print the answer. Exit code 1 when it is not 2xx.
+    """Post one signed event of type `test` from this machine, and print the answer. Exit code 1 unless the answer is 2xx.
 
     JSON: id, event, result, words.
     """
@@ -259,13 +256,11 @@ def try_(hook: Id, *, allow_private: Private = False, json_output: Json = False)
 def replay(
     hook: Id,
     *,
-    since: Annotated[
-        str, typer.Option("--since", metavar=SPAN, help="Events of so long ago and later, such as 2h or 3d.")
-    ],
-    dead: Annotated[bool, typer.Option("--dead", help="Events of the dead-letter list only.")] = False,
+    since: Annotated[str, typer.Option("--since", metavar=SPAN, help="Age of the oldest event, such as 2h or 3d.")],
+    dead: Annotated[bool, typer.Option("--dead", help="Replay only dead events.")] = False,
     json_output: Json = False,
 ) -> None:
-    """Post events again: those that the stream of outcomes keeps, and those given up since. Each keeps its id.
+    """Post events again: kept entries of the stream of outcomes, and dead events. Each keeps its id.
 
     JSON: id, queued.
     """
@@ -295,11 +290,11 @@ def dead_list(
     hook: Id,
     *,
     limit: Annotated[
-        int, typer.Option("--limit", metavar="N", min=1, max=_MOST_DEAD, help="At most so many. Default: 100.")
+        int, typer.Option("--limit", metavar="N", min=1, max=_MOST_DEAD, help="Greatest number to list. Default: 100.")
     ] = 100,
     json_output: Json = False,
 ) -> None:
-    """List events that were given up, longest ago first. `paceline hooks replay --dead` posts them again.
+    """List dead events, oldest first. `paceline hooks replay --dead` posts them again.
 
     JSON: a list of id, since, tries, words, event (the body).
     """
@@ -310,7 +305,7 @@ def dead_list(
         say_json([one.as_json() for one in found])
         return
     if not found:
-        say("No event was given up.")
+        say("No dead events.")
         return
     now = datetime.now(UTC)
     rows = [
@@ -321,7 +316,7 @@ def dead_list(
     table.columns[0].no_wrap = True  # to be copied
     console().print(table)
     if total > len(rows):
-        say(f"The oldest {len(rows):,} of {counted(total, 'event')}; --limit shows more.")
+        say(f"The oldest {len(rows):,} of {counted(total, 'event')}; --limit lists more.")
 
 
 def _all_dead(book: HookBook, hook: str) -> list[Any]:

@@ -32,15 +32,13 @@ from paceline_worker.receipts.subscribing import Caller, Result, Subscriber, Sub
 _LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 _BASE: Final = "--base-url https://hooks.example.com"
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="The account.")]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of the account.")]
 BaseUrl = Annotated[
     str,
-    typer.Option("--base-url", metavar="URL", help="Where the provider reaches your receivers, through TLS."),
+    typer.Option("--base-url", metavar="URL", help="Public https address of your receivers."),
 ]
 
-app = typer.Typer(
-    help="Receipts: what the provider's webhooks tell of messages after they were accepted.", rich_markup_mode=None
-)
+app = typer.Typer(help="Receipts: the provider's reports on messages after they were accepted.", rich_markup_mode=None)
 
 
 @app.command(epilog=example(f"paceline receipts url acme {_BASE}"))
@@ -49,13 +47,13 @@ def url(
     *,
     base_url: BaseUrl,
     rotate: Annotated[
-        bool, typer.Option("--rotate", help="Replace the address that there is: what comes to it then is 404.")
+        bool, typer.Option("--rotate", help="Replace the current address; the old one then answers 404.")
     ] = False,
     json_output: Json = False,
 ) -> None:
-    """Make the address that receipts of an account come to, and print it, once: it is a secret, and kept nowhere.
+    """Make the address for an account's receipts, and print it once; the address is secret and not kept.
 
-    For webhooks that are set up by hand; `paceline receipts subscribe` makes its own.
+    Use this for webhooks that you set up by hand; `paceline receipts subscribe` makes its own.
 
     JSON: account, url.
     """
@@ -65,7 +63,7 @@ def url(
         before = hooks.of(name).digest
         if before and not rotate:
             raise SubscriptionError(
-                f"account {name!r} has an address, which cannot be shown again: --rotate replaces it"
+                f"account {name!r} has an address already, which cannot be shown again: --rotate replaces it"
             )
         if not hooks.open(name, digest_of(token), instead_of=before, shown=True):
             raise SubscriptionError(f"the address of account {name!r} was changed meanwhile; try again")
@@ -92,23 +90,26 @@ def subscribe(
         typer.Option(
             "--sender",
             metavar="+NUMBER",
-            help="Repeatable. Default: the account's senders, or all numbers that the provider lists as connected.",
+            help="Number to subscribe; repeatable. Default: the account's senders, or all connected numbers.",
         ),
     ] = None,
-    waba: Annotated[bool, typer.Option("--waba", help="They are numbers of the official Business API.")] = False,
+    waba: Annotated[
+        bool, typer.Option("--waba", help="Treat the numbers as numbers of the official Business API.")
+    ] = False,
     inbound: Annotated[
         bool,
         typer.Option(
-            "--inbound/--no-inbound", help="Inbound messages as well: they may be opt-out words, such as STOP."
+            "--inbound/--no-inbound", help="Subscribe to inbound messages too, which may be opt-out words such as STOP."
         ),
     ] = True,
-    rotate: Annotated[bool, typer.Option("--rotate", help="Replace the address that there is.")] = False,
+    rotate: Annotated[bool, typer.Option("--rotate", help="Replace the current address.")] = False,
     json_output: Json = False,
 ) -> None:
-    """Let the provider post receipts of an account's numbers to your receivers.
+    """Subscribe to receipts: the provider then posts them to your receivers.
 
-    The provider's webhooks are read first, and what is there is left alone; old ones of ours are removed. Every call takes
-    a slot of the account, as its messages do: at 10/minute one each 6 seconds. Interrupted, the same command goes on.
+    The command reads the provider's webhooks first, keeps existing ones, and removes outdated ones of Paceline.
+    Every call takes a slot of the account: at 10/minute one each 6 seconds. After an interruption, repeat the
+    command.
 
     JSON: account, subscriptions (a list of sender, event, result: subscribed, there, or taken by another address).
     """
@@ -136,7 +137,7 @@ def subscribe(
     try:
         asyncio.run(run())
     except KeyboardInterrupt:
-        complain(f"interrupted after {counted(len(done), 'subscription')}; the same command goes on")
+        complain(f"interrupted after {counted(len(done), 'subscription')}; repeat the command to continue")
         raise typer.Exit(INTERRUPTED) from None
     remember("receipts subscribe", account=name, on=counted(len(done), "webhook"))
     if json_output:
@@ -144,7 +145,7 @@ def subscribe(
         say_json({"account": name, "subscriptions": plain})
     taken = Counter(one.result for one in done)[Result.TAKEN]
     if taken:
-        why = "the provider has another address for the event, and takes no second one"
+        why = "the provider already has another address for the event"
         complain(f"{counted(taken, 'webhook')} of account {name!r} cannot be made: {why}")
         raise typer.Exit(FAILURE)
 
@@ -158,9 +159,9 @@ _WORDS: Final = {
 
 @app.command(epilog=example("paceline receipts show acme"))
 def show(name: Name, *, json_output: Json = False) -> None:
-    """Show whether receipts of an account are taken, and what they told; never its address.
+    """Show the receipts of an account; never its address.
 
-    JSON: account, open (whether it has an address), since, early (receipts that wait for their messages), messages (sent,
+    JSON: account, open (whether it has an address), since, early (receipts whose message is still unknown), messages (sent,
     not_sent, received, read: how many; who has read a message has received it).
     """
     with _opened() as hooks:
@@ -169,26 +170,26 @@ def show(name: Name, *, json_output: Json = False) -> None:
         plain: dict[str, Any] = {"account": name, "open": bool(hook.digest), "since": iso(hook.since)}
         say_json(plain | {"early": hook.early, "messages": dict(hook.counts)})
         return
-    taken = f"taken since {local(hook.since)}" if hook.digest and hook.since else "not taken: it has no address"
+    taken = f"open since {local(hook.since)}" if hook.digest and hook.since else "closed: the account has no address"
     counts = [(status.replace("_", " "), hook.counts[status]) for status in RECEIPT_STATUSES]
     console().print(details([("account", name), ("receipts", taken), *counts, ("early", hook.early or None)]))
 
 
 @app.command(epilog=example("paceline receipts off acme"))
 def off(name: Name) -> None:
-    """Forget the address of an account: what comes to it is 404. The provider's webhooks stay as they are."""
+    """Close the address of an account; it then answers 404. The provider's webhooks stay as they are."""
     with _opened() as hooks:
         had = hooks.close(name)
     if had:
         remember("receipts off", account=name)
-    say(f"Receipts of account {name} are not taken any more." if had else f"Account {name} has no address.")
+    say(f"Account {name} no longer accepts receipts." if had else f"Account {name} has no address.")
 
 
 def _checked(base_url: str) -> str:
     base = checked_base(base_url)
     parts = urlsplit(base)
     if parts.scheme != "https" and parts.hostname not in _LOOPBACK:
-        complain("--base-url: is not https, so whoever reads the traffic on the way can forge receipts")
+        complain("--base-url: is not https, so anybody who reads the traffic can forge receipts")
     return base
 
 

@@ -15,7 +15,7 @@ from paceline_worker.accounts.secrets import KeyRing
 
 
 def rotate(*, status: bool, json_output: bool) -> None:
-    """Encrypt anew, or say how far that is.
+    """Encrypt again, or say how far that is.
 
     Args:
         status: change nothing.
@@ -35,11 +35,11 @@ def rotate(*, status: bool, json_output: bool) -> None:
             try:
                 rotation.run(note)
             except KeyboardInterrupt:
-                complain(f"interrupted with {done:,} encrypted anew; the same command goes on")
+                complain(f"interrupted with {done:,} encrypted again; the same command goes on")
                 raise typer.Exit(INTERRUPTED) from None
         found = rotation.standing()
     if not status:
-        remember("secret rotate", on=f"{done:,} encrypted anew")
+        remember("secret rotate", on=f"{done:,} encrypted again")
     plain: dict[str, Any] = found.as_json() | ({} if status else {"encrypted_anew": done})
     if json_output:
         say_json(plain)
@@ -56,7 +56,7 @@ def rotate(*, status: bool, json_output: bool) -> None:
 
 def _tell(found: Standing, done: int | None) -> None:
     if done is not None:
-        say(f"{done:,} encrypted anew.")
+        say(f"{done:,} encrypted again.")
     say(
         f"{found.newest:,} of {found.newest + found.older + len(found.unreadable):,} are encrypted under the newest secret."
     )

@@ -16,20 +16,20 @@ from paceline_worker.accounts.secrets import KeyRing
 from paceline_worker.integrity.stored import StoredSeals
 from paceline_worker.state.migration import Migration
 
-app = typer.Typer(help="The form of what the state server holds.", rich_markup_mode=None)
+app = typer.Typer(help="Schema of the state.", rich_markup_mode=None)
 
 
 @app.callback()
 def _group() -> None:
-    """Keep `paceline state` a group, whatever number of commands it has."""
+    """Schema of the state."""
 
 
 @app.command(epilog=example("paceline state migrate"))
 def migrate(*, json_output: Json = False) -> None:
-    """Convert the state that an earlier release wrote.
+    """Convert the state of an earlier release.
 
     All workers must be stopped. Operations that were accepted before there were seals get theirs, which needs
-    PACELINE_SECRET_KEY. The books are audited before and after. An interrupted conversion goes on when it is run again.
+    PACELINE_SECRET_KEY. The books are audited before and after. After an interruption, repeat the command.
 
     JSON: accounts, operations, sealed.
     """
@@ -45,7 +45,7 @@ def migrate(*, json_output: Json = False) -> None:
         say_json({"accounts": len(books), "operations": operations, "sealed": sealed})
         return
     say(
-        f"The state has the form of this release: {counted(len(books), 'account')}, {counted(operations, 'operation')}."
+        f"The state has the schema of this release: {counted(len(books), 'account')}, {counted(operations, 'operation')}."
     )
     if sealed:
         say(f"{counted(sealed, 'operation')} that waited or may be sent again got a seal.")

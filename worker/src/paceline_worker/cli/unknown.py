@@ -19,10 +19,12 @@ from paceline_worker.review.held import MOST_LISTED, CampaignCancelled, Held, No
 
 _ID: Final = "01k0zxw5d3v8m2c7r4q9n6t1ea"
 
-Ids = Annotated[list[str], typer.Argument(metavar="ID...", help="Operations, as `paceline unknown list` prints them.")]
+Ids = Annotated[
+    list[str], typer.Argument(metavar="ID...", help="Operation ids, as `paceline unknown list` prints them.")
+]
 
 app = typer.Typer(
-    help="Operations that are held: nobody knows whether their call took effect, so a person decides.",
+    help="Held operations: nobody knows whether their call took effect, so a person decides.",
     rich_markup_mode=None,
 )
 
@@ -30,13 +32,15 @@ app = typer.Typer(
 @app.command("list", epilog=example("paceline unknown list --account acme", "paceline unknown list --json"))
 def list_(
     *,
-    account: Annotated[str, typer.Option("--account", metavar="NAME", help="Of this account only.")] = "",
-    limit: Annotated[int, typer.Option("--limit", metavar="N", help=f"At most so many, 1 to {MOST_LISTED}.")] = 100,
+    account: Annotated[str, typer.Option("--account", metavar="NAME", help="Account of the operations.")] = "",
+    limit: Annotated[
+        int, typer.Option("--limit", metavar="N", help=f"Greatest number to list, 1 to {MOST_LISTED}.")
+    ] = 100,
     json_output: Json = False,
 ) -> None:
-    """List what is held, oldest first.
+    """List held operations, oldest first.
 
-    JSON: a list of id, account, kind, since, words (the last that was heard of it).
+    JSON: a list of id, account, kind, since, words (the last report).
     """
     with _opened() as held, named_as_options():
         found = held.list(account, limit=limit)
@@ -44,14 +48,14 @@ def list_(
         say_json([operation.as_json() for operation in found.operations])
         return
     if not found.total:
-        say("Nothing is held.")
+        say("No operation is held.")
         return
     rows = [(o.id, o.account, o.kind, f"{duration(found.now - o.since)} ago", o.words) for o in found.operations]
     table = listing(("operation", "account", "kind", "since", "last words"), rows)
     table.columns[0].no_wrap = True  # to be copied
     console().print(table)
     if found.total > len(rows):
-        say(f"The oldest {len(rows):,} of {counted(found.total, 'operation')}; --limit shows more.")
+        say(f"The oldest {len(rows):,} of {counted(found.total, 'operation')}; --limit lists more.")
 
 
 @app.command(
@@ -68,13 +72,13 @@ def release(
         typer.Option(
             "--valid-until",
             metavar="TIME",
-            help="Not sent later; ISO 8601. Default: as before, or 24 hours from now if that has passed.",
+            help="Latest time to send, ISO 8601. Default: as before, or 24 hours from now if that has passed.",
         ),
     ] = None,
 ) -> None:
-    """Send operations again that did not take effect.
+    """Send held operations again that did not take effect.
 
-    Each goes to the head of its lane, with all its attempts. If its call did take effect, it is done twice.
+    Each goes to the head of its lane with fresh attempts. If its call did take effect, the operation is done twice.
     """
     until = moment("--valid-until", valid_until)
     with _opened() as held, named_as_options():
@@ -86,10 +90,10 @@ def drop(
     ids: Ids,
     *,
     reason: Annotated[
-        str | None, typer.Option("--reason", metavar="WORDS", help="Shown wherever somebody asks what became of it.")
+        str | None, typer.Option("--reason", metavar="WORDS", help="Reason to show with the outcome.")
     ] = None,
 ) -> None:
-    """Leave operations as they are, whether they took effect or not: they are cancelled, and what follows them is rejected."""
+    """Drop held operations: they are cancelled whether they took effect or not, and their followers are rejected."""
     if reason is not None and not reason.strip():
         raise InvalidOperation("--reason: is empty")
     with _opened() as held, named_as_options():

@@ -12,7 +12,7 @@ import redis
 from paceline.state import translating
 from paceline_worker.exporter.readings import AccountReading, FleetReading, Reader
 
-# A census of a few accounts is younger than this; one of many is made anew when it is so many times older than the making took.
+# A census of a few accounts is younger than this; one of many is made again when it is so many times older than the making took.
 _FRESH_S: Final = 1.5
 _REST: Final = 10.0
 # So long a page waits for a first census that is being made.
@@ -116,7 +116,7 @@ class Counter:
         used, total = {}, 0
         for account in accounts:
             if account.name in before:
-                taken = max(0, account.taken - before[account.name])  # added anew, an account begins at 0
+                taken = max(0, account.taken - before[account.name])  # added again, an account begins at 0
                 total += taken
                 used[account.name] = min(1.0, taken / (account.plain_per_s * span)) if account.plain_per_s else 0.0
         return used, total * 60 / span

@@ -26,7 +26,7 @@ def console(
     * 1024
     * 1024,
 ) -> None:
-    """Serve pages on which people see what is wrong, and act: accounts, campaigns, held messages, dead letters.
+    """Serve pages for operators: accounts, campaigns, held messages, dead letters.
 
     People sign in with tokens of the gateway (`paceline tokens create`). The address is http://127.0.0.1:9812/console/;
     for other machines put a proxy with TLS in front.

@@ -19,7 +19,7 @@ from paceline_worker.cli.account_view import (
 
 @dataclass(frozen=True, slots=True)
 class LaneView:
-    """What waits from one number.
+    """Waiting operations from one number.
 
     Args:
         sender: the number.
@@ -57,7 +57,7 @@ class AccountView:
         in_flight: calls under way.
         outcomes: outcome to number.
         senders: the numbers that may send; empty: any.
-        lanes: what waits, by sender.
+        lanes: waiting operations, by sender.
         credits: calls left; None: not told.
         expires_at: when it ends; None: not told.
         on_trial: whether it is a trial; None: not told.

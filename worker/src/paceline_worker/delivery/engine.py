@@ -224,7 +224,7 @@ class Engine:
             await self._info.read(turn.account, key, version)
             self._on_due(0)
         except (PacelineError, RedisError, OSError) as error:
-            log.warning("/info was not read; it is asked for again", account=turn.account, error=type(error).__name__)
+            log.warning("/info was not read; the worker tries again", account=turn.account, error=type(error).__name__)
         except Exception:
             log.exception("reading /info failed", account=turn.account)
 
@@ -286,11 +286,11 @@ class Engine:
     async def _ask_until_final(
         self, hint: Hint, slot_us: int, *, questions: int = 0, begun: bool = False
     ) -> tuple[Answered, int] | None:
-        """Begin the operation just before its slot, or just before the one that it moves to; None when it is not ours to send.
+        """Begin the operation just before its slot, or just before its new slot; None when it is not ours to send.
 
         Args:
             hint: the grant.
-            slot_us: its slot; one that has passed asks at once.
+            slot_us: its slot; a passed slot asks at once.
             questions: how many were asked before.
             begun: whether the last answer let it leave.
         """

@@ -89,4 +89,4 @@ class InfoReader:
             if await self._state.suspend(account, verdict.words, version):
                 log.error("account suspended", account=account, reason="bad_key", code=answer.code)
         else:
-            log.info("/info was not read; it is asked for again", account=account, code=answer.code)
+            log.info("/info was not read; the worker tries again", account=account, code=answer.code)

@@ -57,7 +57,7 @@ class Keys:
         floor = self._seals.floor_of(account, statement)
         if stored < max(floor, known[1] if known else 0):
             raise KeyPutBack(
-                f"the API key of account {account!r} is older than one that was used before: somebody put it back."
+                f"the API key of account {account!r} is older than a key used before: somebody put it back."
                 f" Find out who; then run `paceline accounts rotate {account}`"
             )
         self._known[account] = key = self._ring.decrypt(text, account, stored), stored

@@ -88,7 +88,8 @@ class Way:
     def least_s(self) -> float:
         """From a grant to the call, at least.
 
-        An operation that needs longer moves to another slot, at little cost; one that needs less would keep its place for nothing.
+        An operation that needs longer moves to another slot, at little cost. An operation that needs less would keep its
+        place for nothing.
         """
         return self._arrival.least_s + self._asking.least_s
 

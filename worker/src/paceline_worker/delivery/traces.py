@@ -1,6 +1,6 @@
 """What a worker adds to a trace: that the operation was accepted, each delivery, and in it the provider's answer.
 
-All of it is known only afterwards, so spans are made with the times at which things happened: the state server's, which all
+Everything is known only afterwards, so spans are made with the times at which things happened: the state server's, which all
 workers share. The context does not go to the provider. See `paceline.tracing.spans`.
 """
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING or spans.INSTALLED:
     from opentelemetry import trace
 
 REASON: Final = "paceline.reason"
-# What settle.lua made of it: an outcome, or what follows.
+# settle.lua's reply: an outcome, or what follows.
 RESULT: Final = "paceline.result"
 ATTEMPT: Final = "paceline.attempt"
 LOOKS_UP: Final = "paceline.looks_up"
@@ -60,10 +60,10 @@ class Delivery:
         """The provider answered, or did not.
 
         Args:
-            request: what was asked; of it only the method and the path without variable parts are told.
-            answer: what was said; of it only the code, for its words may quote what we sent.
+            request: the request; only the method and the path without variable parts are told.
+            answer: the answer; only its code is told, for its words may quote the request.
             sent_s: monotonic seconds.
-            answered_s: likewise.
+            answered_s: time of the answer, on the same clock.
         """
         if self._span is not None:
             with spans.harmless():
@@ -87,7 +87,7 @@ class Delivery:
         call.end(self._ns(answered_s))
 
     def settled(self, result: str, reason: str) -> None:
-        """What was made of it.
+        """The verdict.
 
         Args:
             result: settle.lua's answer.

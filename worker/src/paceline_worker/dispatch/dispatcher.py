@@ -49,7 +49,7 @@ class Standing:
     Args:
         paused: its worker takes no hints, so it grants nothing.
         granting: it takes part in granting, and the state server answered it last.
-        granter: it is the one that looks for what is due; the others stand by.
+        granter: this worker looks for due operations; the others stand by.
         fleet: what the last heartbeat learnt; None while this worker is not in the fleet.
         fleet_at_s: monotonic time of that heartbeat.
         answered: whether the state server answered it last; None while it does not ask.
@@ -77,7 +77,7 @@ class Dispatcher:
         clock: server time on the monotonic clock.
         own: how many operations this worker has.
         deliver: hands a batch to this worker's own engine, with the time of the grant (server us); does not block.
-        publish: hands a batch to Celery, likewise.
+        publish: hands a batch to Celery.
         metrics: counters.
         traces: spans.
         progress: told of leases that ran out unheard.
@@ -210,7 +210,7 @@ class Dispatcher:
                 failures += 1
                 self._answered = False
             except Exception:
-                log.exception("the dispatcher stumbled")
+                log.exception("the dispatcher failed and tries again")
                 pause_s = _ERROR_PAUSE_S[-1]
             if pause_s > 0:
                 self._wake.wait(pause_s)
@@ -244,7 +244,7 @@ class Dispatcher:
         return max(0.0, min(_IDLE_SLEEP_S, self._until_s(self._own_due_us)))
 
     def _after_beat(self, fleet: Fleet, *, took_over: bool) -> bool:
-        """Wake up when this worker became the one that grants, and take care of the inbox; True when there may be more of it."""
+        """Wake up when this worker became the granter, and take care of the inbox; True when the inbox may hold more."""
         self._on_beat()
         if took_over:
             self._wake.set()

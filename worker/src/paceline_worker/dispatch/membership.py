@@ -21,7 +21,7 @@ log = structlog.get_logger(__name__)
 # A heartbeat of the worker that grants, and at the latest of the others.
 _HEARTBEAT_S: Final = 0.4
 _STANDBY_S: Final = 1.0
-# So long a worker is the one that grants after its last heartbeat: when it dies, another takes over within two seconds.
+# So long a worker is the granter after its last heartbeat: when it dies, another takes over within two seconds.
 GRANT_LEASE_S: Final = 1.25
 FLEET_TTL_S: Final = 5.0
 # Workers that stand by do not all ask at once.
@@ -34,7 +34,7 @@ class OnBeat(Protocol):
     """What happens after a heartbeat; True asks for another one at once."""
 
     def __call__(self, fleet: Fleet, *, took_over: bool) -> bool:
-        """Act on what the heartbeat learnt; `took_over`: this worker has just become the one that grants."""
+        """Act on what the heartbeat learnt; `took_over`: this worker has just become the granter."""
 
 
 class Member:
@@ -148,7 +148,7 @@ class Member:
             return 0.0
         if fleet.grants:
             return _HEARTBEAT_S
-        # When the one that grants falls silent, this is when its time is over.
+        # When the granter falls silent, this is when its time is over.
         over_s = self._clock.monotonic_s(fleet.granter_until_us) - time.monotonic()
         return min(_STANDBY_S, max(_SPREAD_S, over_s + self._random.random() * _SPREAD_S))
 
@@ -157,6 +157,6 @@ class Member:
         if not self.rests:
             self._state.leave(self._worker)
             self.fleet, self.rests = None, True
-            log.info("this worker takes no operations on: it hears no hints, so it grants nothing and left the fleet")
+            log.info("this worker left the fleet: it receives no hints, so it grants nothing")
         self._on_rest()
         return _REST_S

@@ -25,7 +25,7 @@ def _files(capacity: int) -> Finding:
     try:
         import resource  # noqa: PLC0415 - absent where there are no such limits
     except ImportError:
-        return ok("open files", "this system has no limit that can be asked for")
+        return ok("open files", "this system reports no limit")
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     needed = capacity + _OTHERS
     if soft != resource.RLIM_INFINITY and soft < needed:

@@ -52,12 +52,15 @@ def _keys(settings: Settings) -> Finding:
                 if isinstance(found, list) and found[0] and not _opens(ring, name, str(found[0]), int(found[1] or 0)):
                     wrong.append(name)
     except (RedisError, OSError, PacelineError):
-        return warning("secret key", "it is well formed; the state server does not tell whether it fits the API keys")
+        return warning(
+            "secret key",
+            "the value is well formed; without the state server nobody can tell whether it fits the API keys",
+        )
     if wrong:
-        return failure("secret key", f"PACELINE_SECRET_KEY does not open the API key of {', '.join(wrong[:3])}")
+        return failure("secret key", f"PACELINE_SECRET_KEY does not decrypt the API key of {', '.join(wrong[:3])}")
     if not names:
-        return warning("secret key", "there is no account: add one with `paceline accounts add`")
-    return ok("secret key", f"it opens the API keys of {min(len(names), _SAMPLE)} of {len(names)} accounts")
+        return warning("secret key", "no account exists: add one with `paceline accounts add`")
+    return ok("secret key", f"the value decrypts the API keys of {min(len(names), _SAMPLE)} of {len(names)} accounts")
 
 
 def _opens(ring: KeyRing, name: str, text: str, version: int) -> bool:

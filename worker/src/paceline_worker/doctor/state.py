@@ -79,7 +79,7 @@ def _persistence(info: Mapping[str, Any], *, allow_volatile: bool) -> Finding:
         return failure("state persistence", "the append-only file cannot be written: look at the server's disk")
     if slow := slow_disk(dict(info)):
         return warning("state persistence", slow)
-    return ok("state persistence", "an append-only file is kept, and nothing is evicted")
+    return ok("state persistence", "the server keeps an append-only file and evicts nothing")
 
 
 def _memory(info: Mapping[str, Any]) -> Finding:
@@ -108,7 +108,7 @@ def _schema(client: redis.Redis) -> Finding:
     except (RedisError, OSError, ConfigurationError) as error:
         return failure("state form", trouble(error) if isinstance(error, RedisError | OSError) else str(error))
     if form.schema == "" or form.is_ours:
-        return ok("state form", "state has the form of this release")
+        return ok("state form", "state has the schema of this release")
     return failure(
         "state form", f"state has schema {form.schema}, this release {form.ours}: see `paceline state migrate`"
     )

@@ -65,12 +65,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m paceline_worker.exporter",
-        description="Show the gauges of the state to Prometheus: one exporter, however many workers run.",
-        epilog="Everything else is read from the environment: PACELINE_STATE_URL (or PACELINE_BROKER_URL), PACELINE_LOG_FORMAT.",
+        description="Export the gauges of the state to Prometheus: one exporter for any number of workers.",
+        epilog="Other settings come from the environment: PACELINE_STATE_URL (or PACELINE_BROKER_URL), PACELINE_LOG_FORMAT.",
     )
     parser.add_argument("--port", help="TCP port (PACELINE_EXPORTER_PORT, else 9809)")
     parser.add_argument("--address", help="interface to bind to (PACELINE_METRICS_ADDRESS, else 127.0.0.1)")
-    parser.add_argument("--once", action="store_true", help="print what it would show, and end")
+    parser.add_argument("--once", action="store_true", help="print the metrics once, and stop")
     return parser
 
 

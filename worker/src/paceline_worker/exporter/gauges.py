@@ -39,7 +39,7 @@ _NEAR_EXPIRY_S: Final = 7 * 86_400
 _WINDOW_US: Final = 60_000_000
 _LEAST_WINDOW_US: Final = 10_000_000
 _SAMPLE_US: Final = 5_000_000
-# An end is a forecast, which costs more than a count: it is made anew after a while, and a reading makes only so many.
+# An end is a forecast, which costs more than a count: it is made again after a while, and a reading makes only so many.
 _END_KEPT_S: Final = 60.0
 _ENDS_S: Final = 0.1
 # As long as no worker was busy enough to measure: what the provider usually takes, and a worker of one core.
@@ -48,43 +48,43 @@ _CPU_S: Final = 0.001
 _CAMPAIGN_STATES: Final = ("uploading", "running", "paused", "cancelling")
 
 _HELP: Final = {
-    "paceline_backlog_operations": "Operations that wait in lanes for their turn, scheduled ones not among them.",
-    "paceline_backlog_scheduled_operations": "Operations that wait for a time: not before, a window, the end of a back-off.",
-    "paceline_backlog_oldest_age_seconds": "Age of the oldest operation that is next of its kind and may leave; paused"
-    " campaigns and closed windows do not count.",
+    "paceline_backlog_operations": "Operations waiting in lanes for their turn, without scheduled ones.",
+    "paceline_backlog_scheduled_operations": "Operations waiting for a time: not_before, a window, the end of a back-off.",
+    "paceline_backlog_oldest_age_seconds": "Age of the oldest operation that may leave; paused campaigns and closed "
+    "windows do not count.",
     "paceline_backlog_late_operations": "Waiting operations that will expire before their turn at the account's rate; an"
     " estimate, 0 when all fit.",
     "paceline_rate_limit_per_second": "Calls a second that an account may make now: after 429s and outages there are fewer.",
     "paceline_variation_seconds": "Distance that an account keeps for lateness and transit; measured, unless it was set.",
     "paceline_rate_used_ratio": "Share of its plain limit that an account used in the last minute, 0 to 1.",
-    "paceline_account_suspended": "1 while an account is suspended: nothing of it is sent until somebody or /info resumes it."
-    " Of account other: how many are.",
-    "paceline_account_paused": "1 while an account pauses because the provider answered 429. Of account other: how many do.",
-    "paceline_credits_remaining": "Calls an account has paid for, when /info was read last.",
-    "paceline_account_expiry_timestamp_seconds": "When an account ends, by /info.",
+    "paceline_account_suspended": "1 while an account is suspended: nothing is sent until a person or /info resumes it."
+    " For account other: their number.",
+    "paceline_account_paused": "1 while an account pauses because the provider answered 429. For account other: their number.",
+    "paceline_credits_remaining": "Credits an account had left when /info was last read.",
+    "paceline_account_expiry_timestamp_seconds": "Expiry of an account, by /info.",
     "paceline_account_info_age_seconds": "Time since an account's /info was read.",
-    "paceline_breaker_open": "1 while a circuit breaker lets nothing but probes through: the provider's, or an account's.",
-    "paceline_held_operations": "Operations that may or may not have been sent and wait for a person (paceline unknown list).",
-    "paceline_dead_letters": "Operations that were rejected or ran out of attempts and can be replayed (paceline dead list).",
-    "paceline_in_flight_operations": "Operations that workers have been granted and not reported on.",
+    "paceline_breaker_open": "1 while a circuit breaker lets only probes through: the provider's, or an account's.",
+    "paceline_held_operations": "Held operations: perhaps sent, waiting for a person (paceline unknown list).",
+    "paceline_dead_letters": "Dead letters: rejected operations, and operations without attempts left (paceline dead list).",
+    "paceline_in_flight_operations": "Operations in flight: granted and not settled.",
     "paceline_inbox_records": "Records that producers wrote and no worker has accepted yet.",
-    "paceline_accounts": "Accounts that were added.",
-    "paceline_workers": "Workers that live: they sent a heartbeat within the last seconds.",
-    "paceline_fleet_capacity_operations": "Calls that all living workers together may have under way.",
+    "paceline_accounts": "Number of accounts.",
+    "paceline_workers": "Workers alive: with a heartbeat within the last seconds.",
+    "paceline_fleet_capacity_operations": "Largest number of calls that all living workers may have under way.",
     "paceline_fleet_intake_operations": "Operations that all living workers together take on now; fewer while they are late.",
-    "paceline_fleet_lateness_seconds": "Mean lateness of the operations of the worker that is latest.",
-    "paceline_workers_wanted": "Workers that are needed to send all that may be sent now; what has to wait anyway wants none.",
-    "paceline_unaccounted_operations": "Operations that came in and are nowhere; anything but 0 is a fault.",
-    "paceline_campaign_operations": "Operations of an open campaign by where they are; waiting includes those in flight.",
+    "paceline_fleet_lateness_seconds": "Mean lateness of the latest worker's operations.",
+    "paceline_workers_wanted": "Workers needed to send all operations that may be sent now.",
+    "paceline_unaccounted_operations": "Operations that are missing from the books; anything but 0 is a fault.",
+    "paceline_campaign_operations": "Operations of an open campaign by place; waiting includes operations in flight.",
     "paceline_campaign_state": "1 for the state that an open campaign is in, 0 for the others.",
-    "paceline_campaign_ends_timestamp_seconds": "When the last operation of a campaign is expected to leave, as things stand.",
+    "paceline_campaign_ends_timestamp_seconds": "Expected departure of a campaign's last operation.",
     "paceline_campaign_rejected_ratio": "Share of rejections among the last 100 answers of a campaign.",
-    "paceline_state_up": "1 while the state server answers; while it is 0, nothing else is known and nothing is sent.",
+    "paceline_state_up": "1 while the state server answers; at 0 nothing else is known and nothing is sent.",
     "paceline_state_memory_bytes": "Memory that the state server uses.",
     "paceline_state_memory_limit_bytes": "Memory that the state server may use; 0: no limit but the machine's.",
     "paceline_state_aof_enabled": "1 while the state server keeps an append-only file; without one a crash loses the backlog.",
     "paceline_state_aof_last_write_ok": "1 while the state server's last write to its append-only file went well.",
-    "paceline_exporter_scrape_seconds": "Time that reading the state took.",
+    "paceline_exporter_scrape_seconds": "Time needed to read the state.",
 }
 
 
@@ -133,10 +133,12 @@ class StateGauges(Collector):
             self.up = False
             if was_up:
                 self._down_at_s = self._monotonic()
-                log.warning("the state server does not answer; its gauges are not shown", error=str(error))
+                log.warning(
+                    "the state server does not answer; the exporter shows no gauges of the state", error=str(error)
+                )
         except Exception:
             self.up = False
-            log.exception("the state could not be read; its gauges are not shown")
+            log.exception("the state could not be read; the exporter shows no gauges of the state")
         took_s = time.perf_counter() - began
         return (
             *families,
@@ -267,14 +269,14 @@ class _TakenSlots:
             )
             span_us = self._now_us - at_us
             if span_us >= _LEAST_WINDOW_US:
-                # One that was removed and added anew begins again at 0.
+                # An account that was removed and added again starts at 0.
                 taken += max(0, self._taken[one.name] - before) * _WINDOW_US / span_us
                 allowed += one.plain_per_s * _WINDOW_US / 1e6
         return min(1.0, taken / allowed) if allowed else None
 
 
 class _Ends:
-    """When campaigns are expected to end: forecasts, made anew a few at a time."""
+    """When campaigns are expected to end: forecasts, made again a few at a time."""
 
     def __init__(self, state: State, monotonic: Callable[[], float]) -> None:
         self._state = state

@@ -1,4 +1,4 @@
-"""How much of what waits cannot leave while it is valid: an estimate from counts and limits, without looking at operations."""
+"""How much of the backlog cannot leave while it is valid: an estimate from counts and limits, without looking at operations."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -52,7 +52,7 @@ def late_operations(lists: Iterable[Waiting], allowed: Allowed) -> int:
     Those that expire take no slot, so the others are taken to leave in the order of their ends.
 
     Args:
-        lists: what waits and may leave at all.
+        lists: waiting operations that may leave.
         allowed: the account's limits.
 
     Returns:

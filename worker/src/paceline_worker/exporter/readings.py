@@ -142,7 +142,7 @@ class WorkerReading:
 
     @property
     def effective_capacity(self) -> int:
-        """Operations it gets to their slots in time, as far as it knows: its intake while that is what lateness left of it."""
+        """Operations it gets to their slots in time, as far as it knows: its intake while lateness bounds it."""
         late = self.intake is not None and self.lateness_s > _LATE_S
         return self.intake if late and self.intake is not None else self.capacity
 

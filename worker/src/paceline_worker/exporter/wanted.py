@@ -7,7 +7,7 @@ from typing import Final
 
 # An operation is in flight from so long before its slot until its answer: LEAD of meta.lua.
 LEAD_S: Final = 0.25
-# A worker is one core; beyond this share of it, slots come late.
+# A worker is one core; beyond this share, slots come late.
 _CORE_USE: Final = 0.7
 # A quotient that is whole but for the error of a float is not one more worker.
 _CRUMB: Final = 1e-9

@@ -27,7 +27,7 @@ class HookMetrics:
         self._shown: set[str] = set()
         self._requests = Counter(
             "paceline_hook_requests",
-            "Events posted, by how it ended. delivered: 2xx. gone: 410, which disables the hook. failed: another status, or no"
+            "Posts by result. delivered: 2xx. gone: 410, which disables the hook. failed: another status, or no"
             " connection. timeout: no answer in time. refused: the address is not public, so nothing was posted.",
             ["hook", "result"],
             registry=registry,
@@ -48,11 +48,11 @@ class HookMetrics:
             "open": ("paceline_hook_breaker_open", "1 while the receiver fails and only probes are posted."),
             "disabled": (
                 "paceline_hook_disabled",
-                "1 while nothing is posted: it answered 410, or a person disabled it.",
+                "1 while the hook is disabled: its receiver answered 410, or a person disabled it.",
             ),
             "gaps": (
                 "paceline_hook_gaps",
-                "How often entries were deleted from the stream of outcomes before they were read. Their events are lost.",
+                "Gaps: entries of the stream of outcomes deleted before they were read, so their events are lost.",
             ),
         }
         self._gauges = {

@@ -85,7 +85,7 @@ def unseal(ring: KeyRing, hook: str, serial: int, text: str) -> Secrets:
         stored = json.loads(ring.decrypt(text, _name(hook), serial).reveal())
     except ConfigurationError as error:
         raise ConfigurationError(
-            f"the secret of hook {hook} cannot be opened: PACELINE_SECRET_KEY is not the one it was sealed under"
+            f"the secret of hook {hook} cannot be decrypted: PACELINE_SECRET_KEY differs"
         ) from error
     return Secrets(stored["current"], tuple((secret, int(until)) for secret, until in stored["former"]))
 

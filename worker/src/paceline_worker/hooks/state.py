@@ -364,7 +364,7 @@ def _known(hook: str, reply: str) -> str:
 
 def _room(hook: str, reply: str) -> str:
     if _known(hook, reply) == "full":
-        raise HookFull(f"{MOST_WAITING:,} events wait for hook {hook} already: run the same command again later")
+        raise HookFull(f"{MOST_WAITING:,} events wait for hook {hook} already: repeat the command later")
     return reply
 
 

@@ -18,7 +18,7 @@ _BEGUN: Final = b"\x00"
 
 
 class StoredSeals:
-    """Opens, makes and encrypts anew the key of all seals of a state.
+    """Opens, makes and encrypts again the key of all seals of a state.
 
     Args:
         client: the state server.
@@ -42,7 +42,7 @@ class StoredSeals:
         if not stored and used == "1":
             raise ConfigurationError(
                 "state holds operations without seals, and no key for seals: stop all workers and run"
-                " `paceline state migrate`, which seals what waits"
+                " `paceline state migrate`, which seals waiting operations"
             )
         text = stored or self._made(_COMPLETE)
         key, complete = self._opened(text)
@@ -128,7 +128,7 @@ class StoredSeals:
             raw = self._ring.unseal(stored, self._associated)
         except ConfigurationError:
             raise ConfigurationError(
-                f"{names.ENV_SECRET_KEY} is not the one that this state was used with: it does not open the key of the"
-                " seals. Set that one, or both with a comma between them, the newer first"
+                f"{names.ENV_SECRET_KEY} differs from the value that this state was used with: it does not decrypt "
+                f"the key of the seals. Set that value, or both separated by a comma, the newer first"
             ) from None
         return raw[:KEY_BYTES], raw[KEY_BYTES:] == _COMPLETE

@@ -244,7 +244,7 @@ local NONE = { -1, -1, '', '', '', 0 }
 -- Returns how much work it was, in rows.
 local function accept_and_forget(rid, held)
   local done = record_of.guarded(accept, rid, held)
-  tell(done and { unpack(done, 2) } or { refuse(rid, held, load_account(held.account, now, epoch), 'the record broke its reader') })
+  tell(done and { unpack(done, 2) } or { refuse(rid, held, load_account(held.account, now, epoch), 'the record cannot be read') })
   forget(rid, held.account)
   return math.max(record_of.counted(held), #held.body / 16384)
 end

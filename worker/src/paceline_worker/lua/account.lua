@@ -7,9 +7,9 @@
 --         limits:  3 '', then field, value ... to change; the bucket keeps its time
 --         suspend: 3 reason, 4 version of the key that was refused ('' or missing: whatever its key is)
 --         rotate:  3 version of the key that is there, 4 encrypted key, 5 its version, 6 '1' when it is another key, not the same one
---                  encrypted anew, 7 digests of it, the one to keep first
+--                  encrypted again, 7 its digests, the one to keep first
 --         whose:   2 digests: nothing is changed
---         digest:  3 version of its key, 4 digests of it, the one to keep first; '' when the key cannot be read
+--         digest:  3 version of its key, 4 its digests, the one to keep first; '' when the key cannot be read
 --         no digest: nothing; of a page of accounts that were added before there were digests
 --         resume, remove, key, known: nothing
 --         keys: 2 ... accounts
@@ -31,7 +31,7 @@
 local INFO_SOON, FIRST_INFO = 1000000, 60000000
 -- However often it is to be read, /info takes at most one slot of so many.
 local INFO_SHARE = 20
--- What a worker says of a key that it cannot decrypt (secrets.py): encrypted anew, it can.
+-- What a worker says of a key that it cannot decrypt (secrets.py): encrypted again, it can.
 local UNREADABLE = 'cannot be decrypted'
 local DIGEST_PAGE = 200
 local verb, name = ARGV[1], ARGV[2]
@@ -98,7 +98,7 @@ local known = redis.call('EXISTS', k) == 1
 if verb == 'add' and known then return 'exists' end
 if verb ~= 'add' and not known then return 'unknown account' end
 
--- Whoever encrypts anew the key that an account has had from before there were digests may go on sharing it.
+-- Whoever encrypts again the key that an account has had from before there were digests may go on sharing it.
 local gets_a_key = verb == 'add' or (verb == 'rotate' and ARGV[6] == '1')
 if gets_a_key or verb == 'digest' then
   local other = holder(ARGV[verb == 'rotate' and 7 or 4])

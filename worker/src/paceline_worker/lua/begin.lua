@@ -73,7 +73,7 @@ local function still_open(o, slot)
   return not c.window or not c.closes or c.closes == '0' or slot < tonumber(c.closes)
 end
 
--- The slot that it keeps, or the one that it gets because it is late; nil when that one is too far ahead, or it
+-- The slot that it keeps, or its new slot because it is late; nil when that slot is too far ahead, or it
 -- may not be sent then.
 local function final_slot(o, a, tolerance)
   local slot = tonumber(o.slot)

@@ -1,4 +1,4 @@
--- Dead letters: operations that were rejected, or whose attempts are used up. List them; let some of them wait again.
+-- Dead letters: operations that were rejected or whose attempts are used up. List them; let some of them wait again.
 --
 -- KEYS  1 root
 -- ARGV  1 verb, then
@@ -91,7 +91,7 @@ local function account_of(name)
   return accounts[name]
 end
 
--- An account of the same name that was added later knows nothing of it.
+-- An account of the same name that was added later has no trace.
 local function is_of_account(o)
   local a = account_of(o.account)
   return a and tonumber(redis.call('HGET', key.about(a.name), 'added_at') or 0) <= tonumber(o.accepted_at)

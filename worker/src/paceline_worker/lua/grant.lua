@@ -86,7 +86,7 @@ local function fire(a, member)
     attend.campaign(a, subject, now, retention)
   elseif o and o.state == 'w' and kind == 'v' then
     redis.call('LREM', key.followers(o.follows), 1, o.id)
-    outcomes.finish(o, now, 'expired', { words = 'its valid_until passed while it waited for the operation that it follows' }, retention)
+    outcomes.finish(o, now, 'expired', { words = 'its valid_until passed while it waited for its predecessor' }, retention)
   elseif o and o.state == 'w' then
     lanes.enter(o, kind == 'o', now)
     lanes.refresh(a.name, o.sender, now)
@@ -177,7 +177,7 @@ local function within_budgets(a, o, slot)
   return true
 end
 
--- Whether its own window is open at a slot; else it waits for the next opening like one that is not to be sent before, or has
+-- Whether its own window is open at a slot; else it waits for the next opening like a scheduled operation, or has
 -- none left.
 local function within_window(o, slot)
   local from = campaign.opening_at(o.openings, slot)

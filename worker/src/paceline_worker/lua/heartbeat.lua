@@ -4,7 +4,7 @@
 -- ARGV  1 worker, 2 capacity: operations it may have in flight ('' to leave the fleet), 3 time to live (us),
 --       4 how long a call takes, 5 how much CPU one needs (us), 6 intake: operations it takes on now, its capacity at the most,
 --       7 the way from a grant to its call, at least, 8 lateness of its operations (us),
---       9 how long it wants to be the one that grants (us; 0: not at all), 10 that way at the most (us)
+--       9 how long it wants to be the granter (us; 0: not at all), 10 that way at the most (us)
 --       4 to 8 and 10 as it measured (0: not measured); 4 to 10 may be left out
 -- reply { server time, capacity of the fleet, its intake, workers, '1' when this worker grants, until when somebody does (us; 0 nobody),
 --         mean CPU of a call (us; 0 not measured), until when this worker's last heartbeat said that it lives (us; '' unknown) }

@@ -6,7 +6,7 @@
 --                 (us; '' not told) per receipt
 --         wrote:  2 account, 3 digest, 4 'out' | 'in', 5 the word, 6 when (us; '' not told), 7 ... the number that wrote it, in all its forms
 --         digest: 2 account
---         open:   2 account, 3 digest of the new token, 4 digest of the one that it takes the place of ('' none), 5 '1' when a person
+--         open:   2 account, 3 digest of the new token, 4 digest of the replaced token ('' none), 5 '1' when a person
 --                 was shown it
 --         close:  2 account
 --         show:   2 account

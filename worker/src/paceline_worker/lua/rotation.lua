@@ -1,4 +1,4 @@
--- Another secret: which workers have it, and stored API keys encrypted anew under it, one by one, while everything runs.
+-- Another secret: which workers have it, and stored API keys encrypted again under it, one by one, while everything runs.
 --
 -- KEYS  1 root
 -- ARGV  1 verb, then

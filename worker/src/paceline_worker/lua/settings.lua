@@ -3,7 +3,7 @@
 -- KEYS  1 root
 -- ARGV  1 '1' when their encrypted keys are read too, 2 ... names
 -- reply of each name { rate, pacing, variation (us), senders, budgets, reserve, learn, encrypted key, key version }, in this order;
---       an empty list of one that is unknown
+--       an empty list for an unknown account
 -- keys  a:<acct>, about:<acct>, secret:<acct>. Cost: O(names)
 --@include keys.lua
 local replies = {}

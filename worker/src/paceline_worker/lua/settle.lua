@@ -18,7 +18,7 @@
 -- reply { server time, next look (us; '' none), then per verdict: what was done, 'stale' or 'malformed' }
 -- keys  fl, o:<id>, a:<acct> and its sets, lanes, due, timers, outcomes, counts; receipts that came before the answer: a:<acct>:er, a:<acct>:rc, receipts
 -- Replayable: a verdict whose token is no longer in flight changes nothing and answers 'stale'. One exception: the late
--- answer of a call whose lease ran out settles the operation that was held (or waits to be sent again) for want of it.
+-- answer of a call whose lease ran out settles the operation that was held (or waits to be sent again) for want of that answer.
 --@include shared/moves.lua
 --@include shared/receipt.lua
 --@include shared/pools.lua
@@ -128,7 +128,7 @@ local function some_are_early()
   return early
 end
 
--- It is accepted under its handle, and receipts of it may have come before that was known.
+-- It is accepted under its handle, and its receipts may have come before that was known.
 local function accept(a, o, detail)
   outcomes.finish(o, now, 'accepted', detail, retention)
   if o.campaign then pool.worked(o, now) end

@@ -109,7 +109,7 @@ def parse_rates(rates: str) -> list[tuple[int, int]]:
     """Rates as numbers.
 
     Args:
-        rates: as for `plan`.
+        rates: such as ``10/minute`` or ``10/minute; 1000/day``.
 
     Returns:
         N and W in us, of each.
@@ -213,7 +213,7 @@ class Bucket:
             self.floor_us = max(self.floor_us, earliest)
 
     def move(self, slot_us: int, earliest_us: int) -> int:
-        """Take the first slot at or after a time instead of one that was missed, under the same limits.
+        """Take the first slot at or after a time instead of a missed slot, under the same limits.
 
         Args:
             slot_us: the slot that was missed.

@@ -143,7 +143,7 @@ class _Outgoing(httpx.Request):
         self, request: ProviderRequest, base: str, headers: dict[str, str], extensions: dict[str, Any]
     ) -> None:
         self.method = request.method
-        # The transport makes a text of it, for which a text is the shortest way.
+        # The transport needs a text, so a text is the shortest way.
         self.url = cast("httpx.URL", _url(base + request.path, tuple(request.query.items()) if request.query else ()))
         self.extensions = extensions
         self._content = b""
@@ -162,7 +162,7 @@ def _url(text: str, query: tuple[tuple[str, str], ...]) -> str:
 
 
 async def _body(response: httpx.Response) -> bytes:
-    """The body, or as much of it as is looked at; empty when it is not encoded as its headers say.
+    """The body, or its first part; empty when it is not encoded as its headers say.
 
     The connection is given back in any case; one with something left to read is closed.
     """

@@ -1,4 +1,4 @@
-"""Whether this worker can reach the provider. One that cannot steps back, so that the others send what it would keep."""
+"""Can this worker reach the provider? If not, it steps back, so that the others send its share."""
 
 import asyncio
 import time
@@ -102,7 +102,7 @@ class WayOut:
 
     async def _step_back(self) -> bool:
         log.warning(
-            "this worker cannot reach the provider; it takes no operations on until it can, and spends no attempts",
+            "this worker cannot reach the provider; until it can, it takes no operations on and spends no attempts",
             error=self.words,
         )
         await asyncio.to_thread(self._on_step, self.words)

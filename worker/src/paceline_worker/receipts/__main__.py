@@ -82,7 +82,7 @@ async def _until_told(intake: Intake) -> None:
         loop.add_signal_handler(number, told.set)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDS)
     counting, ending = asyncio.create_task(intake.catch_up()), asyncio.create_task(told.wait())
-    # Counting ends before only by a fault of ours, and then so does the process: a supervisor starts it anew.
+    # Counting ends before only by a fault of ours, and then so does the process: a supervisor starts it again.
     await asyncio.wait({counting, ending}, return_when=asyncio.FIRST_COMPLETED)
     counting.cancel()
     with suppress(asyncio.CancelledError):
@@ -92,9 +92,9 @@ async def _until_told(intake: Intake) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m paceline_worker.receipts",
-        description="Take the provider's receipts of messages (sent, received, read) at POST /receipts/ACCOUNT/TOKEN, and show the"
-        " receiver's own /metrics, /healthz and /readyz. As many receivers as wanted may run.",
-        epilog="Everything else is read from the environment: PACELINE_STATE_URL (or PACELINE_BROKER_URL), PACELINE_LOG_FORMAT."
+        description="Receive the provider's receipts of messages (sent, received, read) at POST /receipts/ACCOUNT/TOKEN, and show"
+        " the receiver's own /metrics, /healthz and /readyz. Any number of receivers may run.",
+        epilog="Other settings come from the environment: PACELINE_STATE_URL (or PACELINE_BROKER_URL), PACELINE_LOG_FORMAT."
         " `paceline receipts url` makes the address of an account.",
     )
     parser.add_argument("--port", help="TCP port (PACELINE_RECEIPTS_PORT, else 9810)")

@@ -22,7 +22,7 @@ def new_token() -> str:
 
 
 def digest_of(token: str) -> str:
-    """What state keeps of a token. It has more entropy than any password, so a plain hash tells nothing of it."""
+    """The stored form of a token. A token has more entropy than any password, so a plain hash reveals nothing."""
     return hashlib.sha256(token.encode()).hexdigest()
 
 
@@ -68,5 +68,5 @@ def checked_base(base_url: str) -> str:
     if parts.scheme not in ("http", "https") or not parts.hostname or not base_url.isascii() or " " in base_url:
         raise InvalidOperation("--base-url: is not an address such as https://hooks.example.com")
     if parts.username is not None or parts.query or parts.fragment or base_url.endswith(("?", "#")):
-        raise InvalidOperation("--base-url: has a user, a query or a fragment, which no path can follow")
+        raise InvalidOperation("--base-url: has a user, a query or a fragment; leave them out")
     return base_url.rstrip("/")

@@ -17,7 +17,7 @@ class Connections:
     """The open connections of one server.
 
     Args:
-        most: when there are more, the one that has kept silent longest is closed.
+        most: with more connections, the longest silent one is closed.
         head_s: seconds until a head has to be complete.
         idle_s: the same for a connection that had an answer before.
     """

@@ -1,4 +1,4 @@
-"""Takes what the provider posts: is the token right, what does the body tell, what did state make of it?"""
+"""Takes what the provider posts: is the token right, what does the body say, what did state record?"""
 
 import asyncio
 import re
@@ -70,7 +70,7 @@ class Intake:
 
         Args:
             account: as it was asked for, anything.
-            token: likewise.
+            token: of the address.
 
         Returns:
             The digest to pass to `take`; None when there is no such account, or when this is not its token.

@@ -40,15 +40,15 @@ class ReceiptMetrics:
         self._accounts: set[str] = set()
         self._receipts = Counter(
             "paceline_receipts",
-            "Messages of which a receipt told this for the first time: sent, received, read, or not sent. However often and in"
-            " whatever order the provider tells it, each counts once.",
+            "Messages by status that a receipt reported: sent, received, read, or not sent. Each message counts once "
+            "per status, however often the provider repeats it.",
             ["account", "status"],
             registry=registry,
         )
         self._requests = Counter(
             "paceline_receipt_requests",
-            "Webhooks by what became of them. moved: told something new of a message. known: told it again. early: kept for ten"
-            " minutes, because no message has this id so far. unknown: of no message of this account. opted_out, opted_in: an"
+            "Webhooks by result. moved: news of a message. known: a repetition. early: kept for ten minutes, because "
+            "no message has this id yet. unknown: of no message of this account. opted_out, opted_in: an"
             " inbound message was a word that put its number on the suppression list, or took it off. ignored: another event."
             " malformed: no JSON, or a receipt without an id. forbidden: wrong account or token. unavailable: the state server"
             " did not answer, so the provider was told to repeat it.",

@@ -30,7 +30,7 @@ _LINGERING_S: Final = 2.0
 _ANSWERS: Final = {
     Result.FORBIDDEN: (404, "not found"),
     Result.MALFORMED: (400, "not a receipt"),
-    Result.UNAVAILABLE: (503, "not now; please repeat"),
+    Result.UNAVAILABLE: (503, "not now; please send it again"),
 }
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

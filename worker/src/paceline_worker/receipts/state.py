@@ -108,7 +108,7 @@ class Hook:
         digest: of its token; '' when it has none.
         since: when it got it.
         shown: whether a person was shown the address.
-        early: receipts that wait for their messages.
+        early: receipts whose message is still unknown.
         counts: status to number of messages; read ones are received ones, too.
     """
 

@@ -45,7 +45,7 @@ class Result(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """One event of one number, and what became of it.
+    """One event of one number, and the result of its subscription.
 
     Args:
         wish: which event of which number.
@@ -145,8 +145,8 @@ class Subscriber:
     ) -> AsyncIterator[Subscription]:
         """Let the provider post the receipts of some numbers to the account's address.
 
-        The account gets a token when it has none. It keeps the one it has when the provider has an address with it; one that was
-        never shown to anybody and is nowhere at the provider is replaced. Old webhooks of ours are removed.
+        An account without a token gets one. It keeps its token when the provider has an address with it; a token that was
+        never shown and is nowhere at the provider is replaced. Outdated webhooks of ours are removed.
 
         Args:
             tokens: of accounts, in state.
@@ -168,7 +168,9 @@ class Subscriber:
         # Webhooks are listed with channels instead of numbers.
         channels = await self._channels() if not waba and (webhooks or not senders) else {}
         if not (senders or channels):
-            raise SubscriptionError(f"the provider lists no connected number of account {self._account!r}: name one")
+            raise SubscriptionError(
+                f"the provider lists no connected number of account {self._account!r}: give --sender"
+            )
         for webhook in hooks.stale(webhooks, self._base_url, self._account, token):
             await self._remove(webhook)
             webhooks.remove(webhook)
@@ -188,8 +190,8 @@ class Subscriber:
                 return token
             if hook.shown:
                 raise SubscriptionError(
-                    f"the address of account {self._account!r} was shown before, is kept nowhere, and is in none of the"
-                    " provider's webhooks: subscribe it by hand, or replace it with --rotate"
+                    f"the address of account {self._account!r} was shown before and is in none of the provider's "
+                    f"webhooks: subscribe it by hand, or replace it with --rotate"
                 )
         token = new_token()
         if not tokens.open(self._account, digest_of(token), instead_of=hook.digest, shown=False):
@@ -230,5 +232,5 @@ def _object(answer: Answer, what: str) -> Mapping[str, Any]:
     """
     if answer.meaning is not Meaning.ACCEPTED:
         words = f": {answer.words}" if answer.words else ""
-        raise SubscriptionError(f"the provider did not {what} ({answer.code}){words}; the same command goes on")
+        raise SubscriptionError(f"the provider did not {what} ({answer.code}){words}; repeat the command to continue")
     return answer.value or {}

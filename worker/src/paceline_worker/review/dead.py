@@ -1,4 +1,4 @@
-"""Dead letters: operations that were rejected, or whose attempts are used up."""
+"""Dead letters: operations that were rejected or whose attempts are used up."""
 
 import heapq
 from collections.abc import Iterable, Iterator, Sequence
@@ -192,11 +192,13 @@ class DeadLetters:
 
         Raises:
             InvalidOperation: no time is as old and as young as asked.
-            UnknownAccount, NotFound, StateUnavailable: as for `list`.
+            UnknownAccount: no such account.
+            NotFound: no such campaign.
+            StateUnavailable: Redis did not answer.
         """
         older, newer = match.older_than, match.newer_than
         if older is not None and newer is not None and older >= newer:
-            raise InvalidOperation("older_than: nothing is as old as that and as young as asked")
+            raise InvalidOperation("older_than: must be less than newer_than")
         reply = self._run("begin", match.account, match.campaign)
         if reply == "unknown account":
             raise UnknownAccount(f"no account named {match.account!r}")
@@ -295,7 +297,7 @@ class DeadLetters:
         return self._script.run(self._client, *arguments)
 
 
-_UNKNOWN: Final = "it was never accepted, or was deleted after its retention time"
+_UNKNOWN: Final = "the operation was never accepted, or was deleted after its retention time"
 
 
 def _reason(why: str, more: str) -> str:

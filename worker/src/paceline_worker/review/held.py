@@ -26,7 +26,7 @@ class NotHeld(Refusal):
 
 
 class CampaignCancelled(Refusal):
-    """The operation's campaign was cancelled: nothing of it is sent again."""
+    """The operation's campaign was cancelled: none of its operations is sent again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class HeldOperation:
         account: account name.
         kind: such as ``message.to_number``.
         since: when it was held.
-        words: the last that was heard of it.
+        words: the last report.
     """
 
     id: str
@@ -119,17 +119,17 @@ class Held:
         self._done(self._run("release", op_id, until_us, DEFAULT_VALIDITY // _MICROSECOND), op_id)
 
     def drop(self, op_id: str, *, reason: str = "") -> None:
-        """Leave it, whether it took effect or not: it is cancelled, and what follows it is rejected.
+        """Drop an operation, whether its call took effect or not: it is cancelled, and its followers are rejected.
 
         Args:
             op_id: the operation.
-            reason: stands in its words.
+            reason: to show with the outcome.
 
         Raises:
             InvalidOperation: the reason is too long.
-            NotFound: as for `release`, and so the others.
-            NotHeld: see there.
-            StateUnavailable: see there.
+            NotFound: no such operation.
+            NotHeld: the operation is not held.
+            StateUnavailable: Redis did not answer; if it did the work, a second try raises NotHeld.
         """
         words = " ".join(reason.split())
         if len(words) > _LONGEST_REASON:

@@ -30,7 +30,7 @@ def aconnect(
     connections: int | None = None,
     on_connected: Callable[[Any], Any] | None = None,
 ) -> AsyncStateClient:
-    """A client that repeats nothing by itself.
+    """A client that repeats nothing.
 
     Args:
         url: the state server.
@@ -45,7 +45,7 @@ def aconnect(
     address = read_address(url)
     options: dict[str, Any] = {
         "decode_responses": True,
-        # None is repeated; but one that leads to the wrong server is closed.
+        # None is repeated; but a connection to the wrong server is closed.
         "retry": Retry(NoBackoff(), 0, supported_errors=LEADS_ASTRAY),
         **socket_options(address, answer_timeout_s),
     }

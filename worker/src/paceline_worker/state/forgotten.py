@@ -21,7 +21,7 @@ class Memory:
             now_us: its time.
 
         Returns:
-            us between the last write that it knows and the last one that it acknowledged, as far as this worker can tell; None when
+            us between the last write that it knows and the last acknowledged write, as far as this worker can tell; None when
             nothing is missing. A heartbeat that is over may have been dropped, and proves nothing.
         """
         if self.until_us is None:

@@ -127,7 +127,7 @@ class Fleet:
         capacity: operations all live workers may have in flight.
         intake: operations all live workers take on now.
         workers: how many live workers.
-        grants: whether this worker is the one that grants.
+        grants: True if this worker is the granter.
         granter_until_us: until when some worker grants, unless it says so again (server us); 0 when none does.
         cpu_us: CPU that a call costs a worker, 0 when none has measured.
     """
@@ -152,7 +152,7 @@ class Beat:
         way_s: how long the way from a grant to its call takes at least; 0: not measured.
         longest_way_s: how long it takes at the most.
         lateness_s: how late its operations lately were.
-        wants_grant_s: for how long it wants to be the one that grants; 0: not at all.
+        wants_grant_s: for how long it wants to be the granter; 0: not at all.
     """
 
     capacity: int

@@ -49,10 +49,10 @@ class Effort:
         """Close a beat.
 
         Args:
-            cpu_at_s: CPU that the process has used so far.
+            cpu_at_s: CPU that the process has used.
 
         Returns:
-            What a call costs, over the busy beats so far.
+            What a call costs, over the busy beats.
         """
         with self._lock:
             calls, duration_s, self._calls, self._duration_s = self._calls, self._duration_s, 0, 0.0

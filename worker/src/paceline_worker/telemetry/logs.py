@@ -29,7 +29,7 @@ def configure(style: Literal["console", "json"], level: int | str = logging.INFO
     Args:
         style: ``console`` for people, ``json`` for machines: one object a line.
         level: of the root logger.
-        path: a file to append to instead, opened anew when it was moved away.
+        path: a file to append to instead, opened again when it was moved away.
     """
     renderers: tuple[Any, ...] = (
         (structlog.processors.JSONRenderer(),)
@@ -102,7 +102,7 @@ def _shown(value: Any) -> Any:
 
 
 def _indented(trace: str) -> str:
-    """A traceback keeps its line breaks; indented, no line of it, nor of an error's words, passes for a line of the log."""
+    """A traceback keeps its line breaks; indented, none of its lines, nor of an error's words, passes for a line of the log."""
     return "\n".join(f"  {_escaped(line)}" for line in trace.split("\n"))
 
 

@@ -44,7 +44,7 @@ class Metrics:
         )
         self._requests = Counter(
             "paceline_provider_requests",
-            "Calls of the provider by answer: a status code, or a word where there was none.",
+            "Calls to the provider by answer: a status code, or a word if no answer came.",
             ["account", "endpoint", "code"],
             registry=registry,
         )
@@ -56,42 +56,42 @@ class Metrics:
             registry=registry,
         )
         self._retries = Counter(
-            "paceline_retries", "Attempts that failed and will be repeated.", ["account", "reason"], registry=registry
+            "paceline_retries", "Failed attempts that will be repeated.", ["account", "reason"], registry=registry
         )
         self._calls = Counter(
             "paceline_operation_steps",
-            "Calls after which an operation goes on: one of several (step), a wait, a look-up of an unknown outcome.",
+            "Calls that leave the operation open: a step, a wait, or a look-up of an unknown outcome.",
             ["account", "reason"],
             registry=registry,
         )
         self._deferrals = Counter(
             "paceline_deferrals",
-            "Times an operation was told 'not now' without spending an attempt.",
+            "Deferrals: operations that had to wait without spending an attempt.",
             ["account", "reason"],
             registry=registry,
         )
         self._latency = Histogram(
             "paceline_delivery_latency_seconds",
-            "Time from acceptance to the slot at which an operation was sent.",
+            "Time from entering a lane to the slot of the call.",
             ["priority"],
             buckets=_WAITS,
             registry=registry,
         )
         self._lateness = Histogram(
             "paceline_slot_lateness_seconds",
-            "How long after its slot a request was sent.",
+            "Lateness: time between a slot and its request.",
             buckets=_LATENESS,
             registry=registry,
         )
         self._given_back = Counter(
-            "paceline_leases_given_back", "Granted operations that nobody began in time.", registry=registry
+            "paceline_leases_given_back", "Granted operations that no worker began in time.", registry=registry
         )
         self._moved = Counter(
             "paceline_slots_moved", "Operations that were late for their slot and moved to another.", registry=registry
         )
         self._refused = Counter(
             "paceline_broker_messages_refused",
-            "Broker messages that were no hint and no command of ours, and were thrown away.",
+            "Discarded broker messages: neither a hint nor a command of Paceline.",
             ["reason"],
             registry=registry,
         )
@@ -104,7 +104,7 @@ class Metrics:
         )
         self._records = Counter(
             "paceline_inbox_records_refused",
-            "Inbox records that were refused, with a reason that their receipts tell.",
+            "Refused inbox records, by reason.",
             registry=registry,
         )
         self._tampered = Counter(
@@ -122,23 +122,25 @@ class Metrics:
         )
         self.way = Gauge(
             "paceline_worker_way_seconds",
-            "Time that the way from a grant to its call takes, with a margin; grants run ahead by that much.",
+            "Time from a grant to its call, with a margin: the lead of grants.",
             registry=registry,
         )
         self.in_flight = Gauge(
             "paceline_worker_load_operations", "Operations this worker has taken on.", registry=registry
         )
         self.capacity = Gauge(
-            "paceline_worker_capacity_operations", "Calls this worker may have under way.", registry=registry
+            "paceline_worker_capacity_operations",
+            "Largest number of calls this worker may have under way.",
+            registry=registry,
         )
         self.reaches_provider = Gauge(
             "paceline_worker_reaches_provider",
-            "Whether this worker can connect to the provider (1); while it cannot (0) it takes no operations on.",
+            "Connection to the provider: 1 while this worker has one; at 0 it takes no operations on.",
             registry=registry,
         )
         self.state_answers = Gauge(
             "paceline_worker_state_answers",
-            "Whether the state server answered this worker last (1); while the server is silent (0) nothing is granted.",
+            "Answer of the state server: 1 while it answers this worker; at 0 nothing is granted.",
             registry=registry,
         )
         Info("paceline_build", "The release this worker runs.", registry=registry).info({"version": VERSION})

@@ -31,7 +31,7 @@ class _Server(ThreadingMixIn, WSGIServer):
         super().__init__(*arguments, **options)
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Give a connection a thread; when there are too many, the one that has kept silent longest ends."""
+        """Give a connection a thread; with too many, the longest silent one ends."""
         with self._lock:
             if len(self._open) >= MOST_CONNECTIONS:
                 silent = [one for one, (_, has_asked) in self._open.items() if not has_asked]

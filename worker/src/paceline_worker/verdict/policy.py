@@ -176,7 +176,7 @@ def decide(answer: Answer, situation: Situation, random: Random) -> Verdict:
 def health_of(meaning: Meaning) -> str:
     """What a class of answers says about the provider's health, for the circuit breakers.
 
-    Silence and 5xx count like 503: a provider that hangs is as ill as one that says so (docs/decisions). A call that got no
+    Silence and 5xx count like 503: a silent provider is as ill as a refusing one (decision 18). A call that got no
     connection says nothing: the worker that made it steps back.
     """
     if meaning is Meaning.NOT_SENT:

@@ -2,7 +2,7 @@
 
 Nothing of ours travels with a message, so it is found by what it is: written by the API, with the same content, in the
 conversation, since the call (docs/provider.md, 5). Which operation a found message belongs to is decided in
-settle.lua: one that another operation is known to have sent is not taken again, so identical texts are compared by count.
+settle.lua: a message that another operation is known to have sent is not taken again, so identical texts are compared by count.
 
 A history may be stale, so absence alone proves nothing: before a message is sent again, the sender's history must have shown a
 message of ours that is younger than the call (`CANARY`), and the conversation, read after that, must still be without it (`PROOF`).
@@ -22,7 +22,7 @@ from paceline_worker.provider.answers import Answer, Meaning, handle
 from paceline_worker.verdict.policy import Verdict, retry_delay
 
 # Phases of look-ups, as settle.lua and begin.lua name them: for the first time; whether the history is fresh; with a fresh history;
-# for the last time, with one that stayed stale.
+# for the last time, with a history that stayed stale.
 FIRST: Final = "l1"
 CANARY: Final = "l2"
 PROOF: Final = "l3"
@@ -114,9 +114,9 @@ def found_out(  # noqa: PLR0917 - each is what one look-up knows
             return _absent(answer, STALE)
     is_full = len(recent) >= (_GROUP_PAGE if work.recipient.startswith("W") else _CONVERSATION_PAGE)
     if is_full and not uuids:
-        return _held(answer, "too much was said since to find it")
+        return _held(answer, "the conversation has too many later messages to find it")
     # All of a full page's may turn out to be of other operations; then this one's may stand on the next page.
-    words = "too much was said since to find it" if is_full else "not found in the conversation"
+    words = "the conversation has too many later messages to find it" if is_full else "not found in the conversation"
     outcome = "held" if is_full or phase == LAST else ""
     return Verdict("looked", outcome, uuids=uuids, code=answer.code, words=words, reason="lookup")
 
@@ -158,9 +158,9 @@ def _groups(work: Work, recent: list[dict[str, Any]], answer: Answer, sent_us: i
     )
 
 
-_NO_GROUP: Final = "no such group in the sender's list, where a new one shows late"
+_NO_GROUP: Final = "no such group in the sender's list, where new groups appear late"
 _NOT_THERE: Final = "not found in the conversation"
-_STALE_WORDS: Final = "not found, and the history shows no later message of the sender: it may be stale"
+_STALE_WORDS: Final = "not found, and the history shows no later message of the sender: the history may be stale"
 
 
 def _when_absent(phase: str, *, is_fresh: bool, is_group: bool) -> str:
@@ -199,7 +199,7 @@ def _is_same(entry: Mapping[str, Any], payload: Mapping[str, Any]) -> bool:
 
 
 def _is_same_place(shown: Any, asked: Mapping[str, str] | None) -> bool:
-    """Whether two pins may be one; no document tells whether a history shows them, so one that is not shown may."""
+    """Whether two pins may be one; no document tells whether a history shows them, so a pin that is not shown may."""
     if not isinstance(shown, dict):
         return True
     if asked is None:

@@ -21,7 +21,7 @@ _WIDEST: Final = 20
 _LARGEST_INTEGER: Final = 2**53
 # A provider that does not know `results_per_page` lists 50; of a shorter page nothing follows.
 _SHORTEST_FULL_PAGE: Final = 50
-# And one that does not know `page_number` would list the same for ever.
+# And a provider that does not know `page_number` would list the same for ever.
 _MOST_PAGES: Final = 20
 
 
@@ -94,7 +94,7 @@ def numbers_in(value: Mapping[str, Any], asked: Iterable[str]) -> dict[str, dict
     yes = {_digits(number) for held in holders for number in _list(held, "accepted_numbers")}
     no = {_digits(number) for held in holders for number in _list(held, "unaccepted_numbers")}
     listed = any(isinstance(held.get("accepted_numbers"), list) for held in holders)
-    # An answer that names numbers names all that it accepted; one that names none speaks of them all.
+    # An answer that names numbers names all accepted numbers; an answer that names none means all.
     silence_is_consent = not listed and not any(name.isdigit() for name in told)
     found: dict[str, dict[str, Any]] = {}
     for number in asked:
@@ -103,7 +103,7 @@ def numbers_in(value: Mapping[str, Any], asked: Iterable[str]) -> dict[str, dict
         if one is None:
             found[number] = {"accepted": digits not in no and (digits in yes or silence_is_consent)}
             if not silence_is_consent and digits not in yes | no:
-                found[number]["words"] = "the answer does not name it"
+                found[number]["words"] = "the answer does not name the number"
             continue
         status = one.get("statusCode")
         good = not listed if status is None else status in (200, "200")

@@ -37,7 +37,9 @@ _BY_HAND: Final = "by hand"
 _PATIENCE_S: Final = 10.0
 _LOOK_S: Final = 0.05
 
-Why = Annotated[str, typer.Option("--why", metavar="TEXT", help="Shown wherever somebody asks why nothing leaves.")]
+Why = Annotated[
+    str, typer.Option("--why", metavar="TEXT", help="Reason to show wherever somebody asks why nothing leaves.")
+]
 
 app = typer.Typer(help="Campaigns: one template, many recipients.")
 app.command(
@@ -61,11 +63,11 @@ class NotCancelledError(PacelineError):
 
 @app.command(epilog=example('paceline campaign pause spring --why "the price was wrong"'))
 def pause(name: Name, *, why: Why = _BY_HAND, json_output: Json = False) -> None:
-    """Let nothing of a campaign begin from now on; what is being sent comes to its end.
+    """Pause a campaign: no further operation begins, and calls under way finish.
 
-    Pausing one that is paused changes nothing. Exit code 1 when it is cancelled or complete.
+    Pausing a paused campaign changes nothing. Exit code 1 when the campaign is cancelled or complete. JSON: the new
 
-    JSON: what `campaign status --json` prints, as it is then.
+    status, as `campaign status --json` prints it.
     """
     _check(why)
     with opened_state() as state:
@@ -76,11 +78,11 @@ def pause(name: Name, *, why: Why = _BY_HAND, json_output: Json = False) -> None
 
 @app.command(epilog=example("paceline campaign resume spring"))
 def resume(name: Name, *, json_output: Json = False) -> None:
-    """Let a paused campaign go on, whoever paused it.
+    """Resume a paused campaign, whoever paused it.
 
-    Resuming one that is not paused changes nothing. Exit code 1 when it is cancelled or complete.
+    Resuming a running campaign changes nothing. Exit code 1 when the campaign is cancelled or complete. JSON: the
 
-    JSON: what `campaign status --json` prints, as it is then.
+    new status, as `campaign status --json` prints it.
     """
     with opened_state() as state:
         Campaign(name, state).resume()
@@ -92,14 +94,14 @@ def resume(name: Name, *, json_output: Json = False) -> None:
 def approve(
     name: Name,
     *,
-    by: Annotated[str, typer.Option("--by", metavar="WHO", help="Who approves; shown beside the campaign.")],
+    by: Annotated[str, typer.Option("--by", metavar="WHO", help="Name of the person who approves.")],
     json_output: Json = False,
 ) -> None:
-    """Let a campaign leave that was started with --needs-approval.
+    """Approve a campaign that was started with --needs-approval.
 
-    Approving twice changes nothing. Exit code 1 when it needs no approval, or is cancelled or complete.
+    Approving twice changes nothing. Exit code 1 when the campaign needs no approval, or is cancelled or complete.
 
-    JSON: what `campaign status --json` prints, as it is then.
+    JSON: the new status, as `campaign status --json` prints it.
     """
     with opened_state() as state, named_as_options():
         Campaign(name, state).approve(by)
@@ -125,22 +127,27 @@ def change(
     on_sender_failure: FailingSender = None,
     valid_until: Annotated[
         str | None,
-        typer.Option("--valid-until", metavar="TIME", help="Not sent later; ISO 8601. Rows keep an end of their own."),
+        typer.Option(
+            "--valid-until",
+            metavar="TIME",
+            help="Latest time to send, ISO 8601. Rows keep a `valid_until` of their own.",
+        ),
     ] = None,
     template: Annotated[
-        str | None, typer.Option("--template", help="Another text, as long as nothing has left. Its rows stay.")
+        str | None, typer.Option("--template", help="New text, while no message has left. The rows stay.")
     ] = None,
     url: Annotated[
-        str | None, typer.Option("--url", help="Another attachment, as long as nothing has left. Or none.")
+        str | None,
+        typer.Option("--url", help="New attachment, while no message has left; `none` removes the attachment."),
     ] = None,
     literal_braces: LiteralBraces = False,
     json_output: Json = False,
 ) -> None:
-    """Change what holds for all that has not begun, from its next turn on.
+    """Change options of a campaign, for all operations that have not begun.
 
-    What is not given stays. Exit code 1 when it is cancelled or complete; of --template and --url, also when something has left.
+    Options that are not given stay. Exit code 1 when the campaign is cancelled or complete; with --template and
 
-    JSON: what `campaign status --json` prints, as it is then.
+    --url, also when a message has left. JSON: the new status, as `campaign status --json` prints it.
     """
     with named_as_options():
         options = CampaignOptions(
@@ -174,15 +181,14 @@ def cancel(
     name: Name,
     *,
     why: Why = _BY_HAND,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Cancel without asking.")] = False,
     json_output: Json = False,
 ) -> None:
-    """Let nothing of a campaign begin ever again; what waits is deleted and counted as cancelled. This is final.
+    """Cancel a campaign for good; waiting operations are deleted and counted as cancelled.
 
-    On a terminal it asks first; in a script, where nobody could answer, it does not. Cancelling one that is cancelled
-    changes nothing. Exit code 1 when it is complete.
-
-    JSON: what `campaign status --json` prints, as it is then.
+    On a terminal the command asks first; in a script, where nobody could answer, the command does not ask.
+    Cancelling a cancelled campaign changes nothing. Exit code 1 when the campaign is complete. JSON: the new status,
+    as `campaign status --json` prints it.
     """
     _check(why)
     with opened_state() as state:
@@ -199,13 +205,14 @@ def delete(
     name: Name,
     *,
     wait: Annotated[
-        float, typer.Option("--wait", metavar="SECONDS", min=0, help="Wait until workers have deleted it.")
+        float, typer.Option("--wait", metavar="SECONDS", min=0, help="Seconds to wait for the deletion.")
     ] = _PATIENCE_S,
     json_output: Json = False,
 ) -> None:
-    """Undo a campaign of which nothing has left: it is deleted with all its rows, and its name is free.
+    """Delete a campaign of which no message has left, with all its rows; its name is free again.
 
-    Exit code 1 when something of it has left or has its outcome, or when no worker has deleted it in time; it is deleted later.
+    Exit code 1 when a message has left or has its outcome, or when no worker deleted the campaign in time; the campaign is
+    deleted later.
 
     JSON: name, deleted.
     """
@@ -219,7 +226,7 @@ def delete(
     if campaign:
         left = counted(_left(progress_of(name, campaign)), "operation")
         raise NotDeletedError(
-            f"campaign {name!r} is being deleted by the workers, with {left} left; nothing of it is sent"
+            f"campaign {name!r} is still being deleted by the workers ({left} left); none of its messages is sent"
         )
     if json_output:
         say_json({"name": name, "deleted": True})
@@ -235,7 +242,7 @@ def _account_of(state: State, name: str) -> str:
 def _ask(seen: Progress) -> None:
     if seen.hold == "cancelled" or seen.complete:
         return
-    loss = f"{counted(_left(seen), 'operation')} without an outcome will not be sent, which is final"
+    loss = f"{counted(_left(seen), 'operation')} without an outcome will not be sent. This is final"
     if not typer.confirm(f"Cancel campaign {seen.name}? {loss}.", err=True):
         raise NotCancelledError(f"campaign {seen.name!r} is not cancelled")
 
@@ -254,7 +261,7 @@ def _tell(state: State, name: str, *, json_output: bool, sentence: Callable[[Pro
 
 
 def _tell_ahead(state: State, name: str, *, json_output: bool, verb: str) -> None:
-    """Say what is expected of it now."""
+    """Say the campaign's new expectation."""
     picture = campaign_status.read(state, name)
     seen = expect(state, name, picture)
     if json_output:
@@ -269,7 +276,7 @@ def _paused(seen: Progress) -> str:
 
 
 def _cancelled(seen: Progress) -> str:
-    left = f", and workers delete what is left of it: {counted(_left(seen), 'operation')}" if _left(seen) else ""
+    left = f"; workers delete the rest: {counted(_left(seen), 'operation')}" if _left(seen) else ""
     return f"Campaign {seen.name} is cancelled ({seen.why}){left}."
 
 

@@ -17,7 +17,7 @@ class Expectation:
     """What is expected of a campaign.
 
     Args:
-        forecast: when what is left of it leaves.
+        forecast: of the rest.
         late: operations that are not expected to leave in time; 0 while nothing may leave.
         valid_until: until when what has no end of its own is valid.
     """
@@ -62,7 +62,7 @@ def warn_of_late(name: str, seen: Expectation, remedy: str, *, at_most: bool = F
 
     Args:
         name: the campaign.
-        seen: what is expected of it.
+        seen: the expectation.
         remedy: what to type against it.
         at_most: it may be fewer.
     """

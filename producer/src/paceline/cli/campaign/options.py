@@ -9,21 +9,21 @@ from paceline.cli.options import hours
 
 _NONE: Final = ("", "none")
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="The campaign.")]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of the campaign.")]
 Weight = Annotated[
     int | None,
-    typer.Option("--weight", help="Its share of the sender's turns against other campaigns, 1 to 1000. At first: 1."),
+    typer.Option("--weight", help="Share of the sender's turns against other campaigns, 1 to 1000. Default: 1."),
 ]
 Rate = Annotated[
     str | None,
-    typer.Option(
-        "--rate", metavar="RATE", help="Not faster than this, whatever the account allows: 100/minute. Or none."
-    ),
+    typer.Option("--rate", metavar="RATE", help="Highest rate of the campaign, such as 100/minute; `none` removes it."),
 ]
 CampaignHours = Annotated[
     str | None,
     typer.Option(
-        "--window", metavar="HOURS", help='Local hours in which it sends: "Mon-Fri 09:00-18:00 Europe/Berlin". Or none.'
+        "--window",
+        metavar="HOURS",
+        help='Local hours of sending, "Mon-Fri 09:00-18:00 Europe/Berlin"; `none` removes them.',
     ),
 ]
 AutoPause = Annotated[
@@ -31,7 +31,7 @@ AutoPause = Annotated[
     typer.Option(
         "--auto-pause",
         metavar="PERCENT",
-        help="Paused when more of its last 100 answers are rejections; 0 never. At first: 20.",
+        help="Rejections among the last 100 answers that pause the campaign; 0: never. Default: 20.",
     ),
 ]
 NotWithin = Annotated[
@@ -62,14 +62,14 @@ FailingSender = Annotated[
     ),
 ]
 ToColumn = Annotated[
-    str | None, typer.Option("--to-column", metavar="COLUMN", help="The column with the numbers, if not `to`.")
+    str | None, typer.Option("--to-column", metavar="COLUMN", help="Column with the numbers. Default: to.")
 ]
 IgnoreColumn = Annotated[
     list[str] | None,
     typer.Option(
         "--ignore-column",
         metavar="COLUMN",
-        help="A column that means nothing, though its name looks as if; repeatable.",
+        help="Column to ignore, although its name looks special; repeatable.",
     ),
 ]
 DefaultCountry = Annotated[
@@ -77,19 +77,23 @@ DefaultCountry = Annotated[
     typer.Option(
         "--default-country",
         metavar="XX",
-        help="Country of numbers without a code, and numbers may hold blanks and dashes.",
+        help="Country of numbers without a country code; also allows blanks and dashes.",
     ),
 ]
 Delimiter = Annotated[
     str | None,
-    typer.Option("--delimiter", metavar="MARK", help="Between cells: comma, semicolon, tab, bar. Default: found out."),
+    typer.Option(
+        "--delimiter", metavar="MARK", help="Separator of cells: comma, semicolon, tab or bar. Default: detected."
+    ),
 ]
 Encoding = Annotated[
     str | None,
-    typer.Option("--encoding", metavar="NAME", help="Of a file that is neither UTF-8 nor UTF-16: windows-1252."),
+    typer.Option(
+        "--encoding", metavar="NAME", help="Encoding of a file that is neither UTF-8 nor UTF-16: windows-1252."
+    ),
 ]
 LiteralBraces = Annotated[
-    bool, typer.Option("--literal-braces", help="Send {{word}} as {word}; else it is refused as a mistake.")
+    bool, typer.Option("--literal-braces", help="Send {{word}} as {word} instead of refusing it as a mistake.")
 ]
 
 

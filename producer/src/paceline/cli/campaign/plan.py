@@ -8,7 +8,7 @@ from paceline.errors import PacelineError
 
 
 class PlanFailsError(PacelineError):
-    """The campaign would fail, all or part of it."""
+    """The campaign would fail, wholly or in part."""
 
 
 def tell_plan(plan: Plan, *, as_json: bool) -> None:
@@ -35,8 +35,7 @@ def tell_plan(plan: Plan, *, as_json: bool) -> None:
             say("Nothing was written.")
     if plan.problems:
         raise PlanFailsError(
-            f"campaign {plan.name!r} would not do what it is meant to ({counted(len(plan.problems), 'problem')}); "
-            "nothing was written"
+            f"campaign {plan.name!r} cannot do its job ({counted(len(plan.problems), 'problem')}); nothing was written"
         )
 
 

@@ -70,10 +70,17 @@ def start(
     on_sender_failure: FailingSender = None,
     recipients: Annotated[
         Path,
-        typer.Option("--recipients", metavar="FILE", help="CSV, JSON Lines, JSON or .xlsx, also as .gz; - is stdin."),
+        typer.Option(
+            "--recipients",
+            metavar="FILE",
+            help="File of recipients: CSV, JSON Lines, JSON or .xlsx, also as .gz; - is stdin.",
+        ),
     ],
     template: Annotated[
-        str, typer.Option("--template", help="The text; {column} and {column|default} are filled in, {{ is a brace.")
+        str,
+        typer.Option(
+            "--template", help="Text of the messages; {column} and {column|default} are filled in, {{ is a brace."
+        ),
     ],
     url: Url = None,
     to_column: ToColumn = None,
@@ -83,7 +90,7 @@ def start(
     encoding: Encoding = None,
     literal_braces: LiteralBraces = False,
     not_before: Annotated[
-        str | None, typer.Option("--not-before", metavar="TIME", help="Nothing leaves earlier; ISO 8601 with a zone.")
+        str | None, typer.Option("--not-before", metavar="TIME", help="Earliest time to send, ISO 8601 with a zone.")
     ] = None,
     valid_until: ValidUntil = None,
     window: CampaignHours = None,
@@ -93,11 +100,11 @@ def start(
     not_within: NotWithin = None,
     exclude_campaign: ExcludeCampaign = None,
     paused: Annotated[
-        bool, typer.Option("--paused", help="A new one begins paused: nothing leaves before `campaign resume`.")
+        bool, typer.Option("--paused", help="Start the campaign paused: nothing leaves before `campaign resume`.")
     ] = False,
     needs_approval: Annotated[
         bool,
-        typer.Option("--needs-approval", help="Nothing leaves before `campaign approve NAME --by WHO`."),
+        typer.Option("--needs-approval", help="Hold the campaign until `campaign approve NAME --by WHO`."),
     ] = False,
     test: Annotated[
         str | None,
@@ -108,13 +115,11 @@ def start(
     max_attempts: MaxAttempts = DEFAULT_MAX_ATTEMPTS,
     dry_run: Annotated[
         bool,
-        typer.Option(
-            "--dry-run", help="Write nothing; tell whom it would reach, when, at what cost, and what is wrong."
-        ),
+        typer.Option("--dry-run", help="Print the plan (recipients, times, cost, faults) and write nothing."),
     ] = False,
     invalid: Annotated[
         Path | None,
-        typer.Option("--invalid", metavar="FILE.csv", help="Where bad rows go. Default: NAME.invalid.csv beside FILE."),
+        typer.Option("--invalid", metavar="FILE.csv", help="File for bad rows. Default: NAME.invalid.csv beside FILE."),
     ] = None,
     json_output: Json = False,
 ) -> None:
@@ -192,7 +197,7 @@ def start(
 
 
 class _Written:
-    """How many rows an upload has written so far."""
+    """How many rows an upload has written."""
 
     rows = 0
 
@@ -210,12 +215,12 @@ def _interruptible(name: str) -> Iterator[_Written]:
     try:
         yield written
     except KeyboardInterrupt:
-        complain(f"interrupted with {written}; the same command continues campaign {name!r}")
+        complain(f"interrupted with {written}; repeat the command to continue campaign {name!r}")
         raise typer.Exit(INTERRUPTED) from None
     except (StateUnavailable, InvalidOperation) as error:
         if not written.rows:
             raise
-        raise type(error)(f"{error} (with {written}; the same command continues campaign {name!r})") from error
+        raise type(error)(f"{error} (with {written}; repeat the command to continue campaign {name!r})") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,8 +260,8 @@ def _tell(name: str, report: UploadReport, bad_rows: Path, ahead: _Ahead | None,
             words = in_words(ahead.seen.forecast)
             say(f"{words[:1].upper()}{words[1:]}.")
         if ahead and ahead.continued:
-            say("Rows that it had already are not sent again, so the end may be earlier.")
+            say("Rows that the campaign had already are not sent again, so the end may be earlier.")
     if not report.written:
-        raise NothingToSendError(f"campaign {name!r} has nothing to send: {left_out}")
+        raise NothingToSendError(f"campaign {name!r} has no rows to send: {left_out}")
     if ahead:
         warn_of_late(name, ahead.seen, "raise --valid-until", at_most=ahead.continued)

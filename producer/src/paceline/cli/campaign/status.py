@@ -26,11 +26,12 @@ def status(
     name: Name,
     *,
     watch: Annotated[
-        bool, typer.Option("--watch", help="Keep showing it, also while it is paused, until all is settled.")
+        bool,
+        typer.Option("--watch", help="Refresh until every operation is settled, also while the campaign is paused."),
     ] = False,
     json_output: Json = False,
 ) -> None:
-    """Show how far a campaign is, why nothing leaves if so, and when the last of it is expected to leave.
+    """Show how far a campaign is, why nothing leaves if so, and when its last operation is expected to leave.
 
     JSON: name, state (uploading, running, paused, cancelling, cancelled, complete), why (of a pause or a cancellation),
     approval (needed, given or null), approved_by, approved_at, account, sender, created_at, completed_at, valid_until,

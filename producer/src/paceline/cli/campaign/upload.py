@@ -135,7 +135,7 @@ def with_bar(rows: Iterable[FileRow], path: Path, screen: Console, *, what: str 
 
 
 def _lines(path: Path) -> int | None:
-    """How many lines a file has; None for a pipe, and for one that is packed."""
+    """How many lines a file has; None for a pipe, and for a compressed file."""
     if str(path) == STDIN or not is_plain(path):
         return None
     with path.open("rb") as file:

@@ -19,7 +19,7 @@ from paceline.operations import (
 )
 
 Group = Annotated[
-    str, typer.Argument(metavar="GROUP", help="The group's uuid WAG..., or the id of `paceline group create`.")
+    str, typer.Argument(metavar="GROUP", help="Group: its uuid WAG..., or the id of `paceline group create`.")
 ]
 Change = AddParticipants | RemoveParticipants | PromoteParticipants | DemoteParticipants
 
@@ -29,10 +29,10 @@ app = typer.Typer(help="Groups. More than ten participants are several calls of 
 @submits(name="NAME", participants=OPTIONS)
 def create(
     *,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="What it is called, at most 100 characters.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the group, at most 100 characters.")],
     participant: Participant = None,
     participants: ParticipantsFile = None,
-    description: Annotated[str | None, typer.Option("--description", help="Shown in the group.")] = None,
+    description: Annotated[str | None, typer.Option("--description", help="Description of the group.")] = None,
     **common: Unpack[Common],
 ) -> CreateGroup:
     """Make a group of up to 1,024 participants, the sender not counted.
@@ -53,7 +53,7 @@ def _changing(model: type[Change], sentence: str) -> Callable[..., Change]:
     ) -> Change:
         return model(group=group, participants=participants_of(participant, participants), **common)
 
-    make.__doc__ = f"{sentence}\n\nWhat became of each number is shown by `paceline status`."
+    make.__doc__ = f"{sentence}\n\n`paceline status` shows the result of each number."
     return make
 
 
@@ -61,7 +61,7 @@ def _changing(model: type[Change], sentence: str) -> Callable[..., Change]:
 def describe(
     *,
     group: Group,
-    text: Annotated[str, typer.Option("--text", help="The words; '' removes them.")],
+    text: Annotated[str, typer.Option("--text", help="Text of the description; '' removes the description.")],
     **common: Unpack[Common],
 ) -> SetGroupDescription:
     """Set a group's description."""

@@ -9,9 +9,10 @@ from paceline.cli.send.submit import Common, submits
 from paceline.errors import InvalidOperation
 from paceline.operations import DeleteMessage, SendMessage
 
-To = Annotated[str | None, typer.Option("--to", metavar="+NUMBER", help="The recipient, E.164.")]
+To = Annotated[str | None, typer.Option("--to", metavar="+NUMBER", help="Recipient, E.164.")]
 RemoteId = Annotated[
-    str | None, typer.Option("--remote-id", metavar="DIGITS@lid", help="Or a contact hidden behind a user name.")
+    str | None,
+    typer.Option("--remote-id", metavar="DIGITS@lid", help="Contact hidden behind a user name, instead of a number."),
 ]
 
 
@@ -21,18 +22,22 @@ def send(
     to: To = None,
     group: Annotated[
         str | None,
-        typer.Option("--group", metavar="WAG...", help="Or a group: its uuid, or the id of `paceline group create`."),
+        typer.Option(
+            "--group",
+            metavar="WAG...",
+            help="Group instead of a number: its uuid, or the id of `paceline group create`.",
+        ),
     ] = None,
     remote_id: RemoteId = None,
-    text: Annotated[str | None, typer.Option("--text", help="The words; with --url the caption.")] = None,
+    text: Annotated[str | None, typer.Option("--text", help="Text of the message; with --url, the caption.")] = None,
     url: Url = None,
     size: Size = None,
     pin: Annotated[
-        str | None, typer.Option("--pin", metavar="LAT,LON", help="A place, instead of text and url.")
+        str | None, typer.Option("--pin", metavar="LAT,LON", help="Map pin, instead of text and url.")
     ] = None,
     **common: Unpack[Common],
 ) -> SendMessage:
-    """Put one message into the outbox; from then on it cannot be lost."""
+    """Send one message; once this command returns, the message cannot be lost."""
     return SendMessage(
         to=to,
         group=group,
@@ -49,16 +54,24 @@ def send(
 def delete(
     *,
     message: Annotated[
-        str, typer.Argument(metavar="MESSAGE", help="The message's uuid MSG..., or the id of what sent it.")
+        str,
+        typer.Argument(metavar="MESSAGE", help="Message: its uuid MSG..., or the id of the operation that sent it."),
     ],
     to: Annotated[
-        str | None, typer.Option("--to", metavar="+NUMBER", help="Of a uuid: whom the message went to, E.164.")
+        str | None,
+        typer.Option(
+            "--to",
+            metavar="+NUMBER",
+            help="Recipient of the message, E.164. Required when the message is given by its uuid.",
+        ),
     ] = None,
-    group: Annotated[str | None, typer.Option("--group", metavar="WAG...", help="Or the group's uuid.")] = None,
+    group: Annotated[
+        str | None, typer.Option("--group", metavar="WAG...", help="Group of the message, instead of a recipient.")
+    ] = None,
     remote_id: RemoteId = None,
     **common: Unpack[Common],
 ) -> DeleteMessage:
-    """Delete a message for everybody, up to 60 hours after it was sent.
+    """Delete a sent message for everybody, up to 60 hours after it was sent.
 
     The id of an operation is enough: it is waited for, and says itself where the message went.
     """

@@ -8,31 +8,31 @@ from paceline.cli.commands import example
 from paceline.cli.send.submit import Common, submits
 from paceline.operations import CheckNumber, SendSms
 
-numbers = typer.Typer(help="What is known of a number.")
+numbers = typer.Typer(help="Number checks.")
 
 
 @submits()
 def sms(
     *,
-    to: Annotated[str, typer.Option("--to", metavar="+NUMBER", help="The recipient, E.164.")],
-    text: Annotated[str, typer.Option("--text", help="The words; each 160 characters are billed apart.")],
+    to: Annotated[str, typer.Option("--to", metavar="+NUMBER", help="Recipient, E.164.")],
+    text: Annotated[str, typer.Option("--text", help="Text of the SMS. The provider bills each 160 characters.")],
     **common: Unpack[Common],
 ) -> SendSms:
-    """Send an SMS from a number that can."""
+    """Send an SMS from a number that supports SMS."""
     return SendSms(to=to, text=text, **common)
 
 
 @numbers.callback()
 def _numbers() -> None:
-    """A callback keeps `number` a group although it has one command."""
+    """Number checks."""
 
 
 @submits(number="NUMBER")
 def check(
     *,
-    number: Annotated[str, typer.Argument(metavar="NUMBER", help="The number asked about, E.164.")],
+    number: Annotated[str, typer.Argument(metavar="NUMBER", help="Number to check, E.164.")],
     extra_information: Annotated[
-        bool, typer.Option("--extra-information", help="Ask for more, which costs a second credit.")
+        bool, typer.Option("--extra-information", help="Ask for carrier and region too. Costs a second credit.")
     ] = False,
     **common: Unpack[Common],
 ) -> CheckNumber:

@@ -16,14 +16,14 @@ from paceline.recipients.numbers import phone_number, visible
 from paceline.recipients.rows import PROBLEM, FileRow
 
 Participant = Annotated[
-    list[str] | None, typer.Option("--participant", metavar="+NUMBER", help="One of them, E.164; repeatable.")
+    list[str] | None, typer.Option("--participant", metavar="+NUMBER", help="Participant, E.164; repeatable.")
 ]
 ParticipantsFile = Annotated[
     Path | None,
     typer.Option(
         "--participants",
         metavar="FILE",
-        help="More of them: a number a line, or any file with a column `to` or `number`.",
+        help="File of participants: a number per line, or a column `to` or `number`.",
     ),
 ]
 
@@ -35,7 +35,7 @@ _MOST_ROWS: Final = 10_000
 
 
 def participants_of(given: list[str] | None, path: Path | None, sender: str | None = None) -> tuple[str, ...]:
-    """All numbers, those of the options first. One that a file repeats is taken once.
+    """All numbers, those of the options first. A number that a file repeats is taken once.
 
     Args:
         given: from ``--participant``.
@@ -58,11 +58,9 @@ def participants_of(given: list[str] | None, path: Path | None, sender: str | No
         except ValueError as error:
             raise InvalidOperation(f"{place}: {error}") from None
         if number in found:
-            raise InvalidOperation(f"{place}: names a number that was named before")
+            raise InvalidOperation(f"{place}: repeats an earlier number")
         if len(found) == MOST_PARTICIPANTS:
-            raise InvalidOperation(
-                f"{place}: names more than {MOST_PARTICIPANTS:,} numbers, which is the most of a group"
-            )
+            raise InvalidOperation(f"{place}: names more than {MOST_PARTICIPANTS:,} numbers, the largest group")
         found[number] = None
     if not found:
         raise InvalidOperation(f"{OPTIONS}: give at least one number")
@@ -133,5 +131,7 @@ def _column(path: Path, first: list[str]) -> tuple[int, bool]:
         if name in first:
             return first.index(name), True
     if len(first) > 1:
-        raise InvalidOperation(f"--participants: {path.name} has several columns, and none is headed `to` or `number`")
+        raise InvalidOperation(
+            f"--participants: {path.name} has several columns, but no column `to` or `number`. Name one column `to`"
+        )
     return 0, False

@@ -9,26 +9,32 @@ from paceline.cli.send.submit import Common, submits
 from paceline.errors import InvalidOperation
 from paceline.operations import PostStory, SetAbout, SetProfilePicture
 
-app = typer.Typer(help="The profile of the connected number.")
+app = typer.Typer(help="Profile of a connected number.")
 
 
 @submits()
 def story(
     *,
-    text: Annotated[str | None, typer.Option("--text", help="The words.")] = None,
+    text: Annotated[str | None, typer.Option("--text", help="Text of the story.")] = None,
     image_url: Annotated[
-        str | None, typer.Option("--image-url", metavar="URL", help="Or a picture: its public https address.")
+        str | None,
+        typer.Option("--image-url", metavar="URL", help="Public https address of a picture, instead of text."),
     ] = None,
     video_url: Annotated[
-        str | None, typer.Option("--video-url", metavar="URL", help="Or a video: its public https address.")
+        str | None, typer.Option("--video-url", metavar="URL", help="Public https address of a video, instead of text.")
     ] = None,
     background_color: Annotated[
-        str | None, typer.Option("--background-color", metavar="#RRGGBB", help="Behind the words; also #AARRGGBB.")
+        str | None,
+        typer.Option(
+            "--background-color", metavar="#RRGGBB", help="Background colour of a text, #RRGGBB or #AARRGGBB."
+        ),
     ] = None,
-    font: Annotated[int | None, typer.Option("--font", metavar="0-10", help="WhatsApp's number of the font.")] = None,
+    font: Annotated[
+        int | None, typer.Option("--font", metavar="0-10", help="Font number of a text, as WhatsApp defines it.")
+    ] = None,
     **common: Unpack[Common],
 ) -> PostStory:
-    """Post a story that shows for 24 hours: words, a picture or a video."""
+    """Post a story for 24 hours: text, a picture or a video."""
     return PostStory(
         text=text, image_url=image_url, video_url=video_url, background_color=background_color, font=font, **common
     )
@@ -37,7 +43,7 @@ def story(
 @submits()
 def about(
     *,
-    text: Annotated[str, typer.Option("--text", help="The line, at most 139 characters.")],
+    text: Annotated[str, typer.Option("--text", help="Text beside the number, at most 139 characters.")],
     **common: Unpack[Common],
 ) -> SetAbout:
     """Set the "about" line."""
@@ -48,7 +54,7 @@ def about(
 def picture(
     *,
     url: Annotated[str | None, typer.Option("--url", help="Public https address of the picture.")] = None,
-    remove: Annotated[bool, typer.Option("--remove", help="Or remove the present one.")] = False,
+    remove: Annotated[bool, typer.Option("--remove", help="Remove the current picture instead.")] = False,
     **common: Unpack[Common],
 ) -> SetProfilePicture:
     """Set or remove the picture."""

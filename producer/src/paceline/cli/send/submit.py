@@ -29,11 +29,9 @@ from paceline.operations import DEFAULT_MAX_ATTEMPTS, Operation
 from paceline.outbox import Outbox
 
 _TELLS: Final = """\
-Prints its id; with --wait also when it is expected to leave, with --until-settled what became of it: exit code 1 when
-that is not `accepted`.
-
-JSON: id, result (written, accepted, duplicate or refused), expected_at, reason; with --until-settled that of `paceline
-status`, as soon as a worker has accepted it."""
+Prints the id; with --wait also the expected departure; with --until-settled also the outcome, and exit code 1
+unless that is `accepted`. JSON: id, result (written, accepted, duplicate or refused), expected_at, reason; with
+--until-settled the JSON of `paceline status`."""
 
 
 class Common(TypedDict):
@@ -95,13 +93,13 @@ def _common(
     account: Account,
     sender: Sender,
     priority: Annotated[
-        Priority, typer.Option("--priority", help="Transactional goes first.")
+        Priority, typer.Option("--priority", help="Priority in the sender's lane; transactional goes first.")
     ] = Priority.transactional,
     key: Annotated[
         str | None, typer.Option("--key", help="Idempotency key: the same key on an account is one operation.")
     ] = None,
     not_before: Annotated[
-        str | None, typer.Option("--not-before", metavar="TIME", help="Not sent earlier; ISO 8601 with a zone.")
+        str | None, typer.Option("--not-before", metavar="TIME", help="Earliest time to send, ISO 8601 with a zone.")
     ] = None,
     valid_until: ValidUntil = None,
     window: SendingHours = None,
@@ -109,7 +107,9 @@ def _common(
     max_attempts: MaxAttempts = DEFAULT_MAX_ATTEMPTS,
     metadata: Annotated[
         list[str] | None,
-        typer.Option("--metadata", metavar="NAME=VALUE", help="A short text that is kept with it; repeatable."),
+        typer.Option(
+            "--metadata", metavar="NAME=VALUE", help="Short text that comes back with the outcome; repeatable."
+        ),
     ] = None,
     exempt: Annotated[
         str | None,
@@ -139,11 +139,12 @@ def _common(
 def _asked(
     *,
     wait: Annotated[
-        float | None, typer.Option("--wait", metavar="SECONDS", min=0, help="Wait until a worker has accepted it.")
+        float | None,
+        typer.Option("--wait", metavar="SECONDS", min=0, help="Seconds to wait until the operation is queued."),
     ] = None,
     until_settled: Annotated[
         float | None,
-        typer.Option("--until-settled", metavar="SECONDS", min=0, help="Wait until it has its outcome, and show that."),
+        typer.Option("--until-settled", metavar="SECONDS", min=0, help="Seconds to wait for the outcome."),
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the id and nothing else.")] = False,
     json_output: Json = False,

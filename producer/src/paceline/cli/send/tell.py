@@ -81,7 +81,7 @@ def pauses() -> Iterator[float]:
 
 
 class _Telling:
-    """Sentences as they come true; for JSON, the document that holds what is known so far."""
+    """Sentences as they come true; for JSON, the document that holds what is known."""
 
     def __init__(self, receipt: Ticket, *, as_json: bool, is_quiet: bool) -> None:
         self.document: dict[str, Any] = {"id": receipt.id, "result": "written", "expected_at": None, "reason": None}
@@ -91,7 +91,7 @@ class _Telling:
         self._id = receipt.id
 
     def acceptance(self, wait: float | None) -> None:
-        """Say that it is written, or what a worker made of it within so many seconds."""
+        """Say that it is written, or a worker's answer within so many seconds."""
         sentence = f"{self._receipt.id} is written."
         try:
             if wait is not None:
@@ -120,7 +120,7 @@ class _Telling:
                 when = f"expected to leave {expected(at, datetime.now(UTC))}" if at else "held back for now"
                 return f"{op_id} is accepted, {when}."
             case Duplicate(op_id):
-                return f"{op_id} has this key since before; nothing was added."
+                return f"This idempotency key already belongs to operation {op_id}; nothing was added."
             case Refused(reason):
                 raise self._refusal(reason)
 
@@ -133,7 +133,7 @@ class _Telling:
         while not ((seen := self._look(outbox)) and seen.settled_at):
             left = deadline - time.monotonic()
             if left <= 0:
-                where = f"it is {seen.state}: {seen.why}" if seen else "no worker has accepted it so far"
+                where = f"it is {seen.state}: {seen.why}" if seen else "no worker has accepted it yet"
                 raise NotSettledError(f"{self._receipt.id} has no outcome after {timeout:g} s and is kept; {where}")
             time.sleep(min(next(rhythm), left))
         return seen

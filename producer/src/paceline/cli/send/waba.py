@@ -11,13 +11,13 @@ from paceline.cli.send.submit import Common, submits
 from paceline.errors import InvalidOperation
 from paceline.operations import Interactive, SendTemplate, SendWaba
 
-To = Annotated[str, typer.Option("--to", metavar="+NUMBER", help="The recipient, E.164.")]
+To = Annotated[str, typer.Option("--to", metavar="+NUMBER", help="Recipient, E.164.")]
 
 
 @submits(template="TEMPLATE", buttons="--button")
 def template(
     *,
-    template_uuid: Annotated[str, typer.Argument(metavar="TEMPLATE", help="The approved template's uuid, TMP...")],
+    template_uuid: Annotated[str, typer.Argument(metavar="TEMPLATE", help="Uuid of the approved template, TMP...")],
     to: To,
     body: Annotated[
         list[str] | None,
@@ -35,15 +35,17 @@ def template(
         typer.Option("--header-media-url", metavar="URL", help="Public https address of the header's file."),
     ] = None,
     header_media_filename: Annotated[
-        str | None, typer.Option("--header-media-filename", metavar="NAME", help="What that file is called.")
+        str | None, typer.Option("--header-media-filename", metavar="NAME", help="Name of the header's file.")
     ] = None,
     content: Annotated[
         str | None,
-        typer.Option("--content", metavar="WORDS", help="The template's words: a missing variable is refused here."),
+        typer.Option(
+            "--content", metavar="WORDS", help="Text of the template; a missing variable is then refused at once."
+        ),
     ] = None,
     **common: Unpack[Common],
 ) -> SendTemplate:
-    """Send an approved template, which is allowed at any time, from a number of the Business API."""
+    """Send an approved template from a number of the Business API, at any time."""
     return SendTemplate(
         to=to,
         template=template_uuid,
@@ -61,7 +63,7 @@ def template(
 def waba(
     *,
     to: To,
-    text: Annotated[str | None, typer.Option("--text", help="The words; with --url the caption.")] = None,
+    text: Annotated[str | None, typer.Option("--text", help="Text of the message; with --url, the caption.")] = None,
     url: Url = None,
     size: Size = None,
     interactive: Annotated[
@@ -70,7 +72,7 @@ def waba(
     ] = None,
     **common: Unpack[Common],
 ) -> SendWaba:
-    """Send a message from a number of the Business API, within 24 hours of the recipient's last one.
+    """Send a message from a number of the Business API, within 24 hours of the recipient's last message.
 
     FILE.json is an object of `body` and one of `buttons` ([{"id", "label"}]), `url_button` ({"label", "url"}) and
     `sections` ([{"title", "rows": [{"id", "title", "description"}]}]) with `list_label`; optional are `header`, `footer`.

@@ -9,7 +9,7 @@ from paceline.status.audit import Balance, balance_of
 
 
 def audit(*, json_output: Json = False) -> None:
-    """Prove that nothing is lost: what came in is refused, waiting, in flight, or has its outcome.
+    """Prove that nothing is lost: every operation is refused, waiting, in flight, or has its outcome.
 
     Exit code 1 when one operation is unaccounted for.
 

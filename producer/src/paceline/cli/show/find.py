@@ -53,7 +53,7 @@ def find(
 def cancel(
     op_id: Id,
     *,
-    why: Annotated[str, typer.Option("--why", help="Reason that is shown beside it. Default: by hand.")] = "by hand",
+    why: Annotated[str, typer.Option("--why", help="Reason to show with the outcome. Default: by hand.")] = "by hand",
 ) -> None:
     """Cancel one operation that has not begun. Its outcome, `cancelled`, follows."""
     with opened_state() as state:

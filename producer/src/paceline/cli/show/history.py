@@ -14,9 +14,10 @@ _LOOK_S = 1.0
 
 def history(
     *,
-    account: Annotated[str | None, typer.Option("--account", metavar="NAME", help="Of this account only.")] = None,
+    account: Annotated[str | None, typer.Option("--account", metavar="NAME", help="Account of the acts.")] = None,
     since: Annotated[
-        str | None, typer.Option("--since", metavar="TIME", help="From this time on: 30min, 2h, 7d, or ISO 8601.")
+        str | None,
+        typer.Option("--since", metavar="TIME", help="Time of the first outcome: 30min, 2h, 7d (ago), or ISO 8601."),
     ] = None,
     limit: Annotated[
         int | None, typer.Option("--limit", min=1, help="The last so many. Default: 50; with --since, all.")
@@ -26,7 +27,7 @@ def history(
     ] = False,
     json_output: Json = False,
 ) -> None:
-    """Show who did what: every act of a person at the command line and the gateway, oldest first.
+    """Show who did what: all acts at the command line and the gateway, oldest first.
 
     PACELINE_HISTORY_KEPT bounds how many acts are kept. To keep all, follow with --json and store the lines elsewhere.
 

@@ -12,7 +12,7 @@ from paceline.status.explanation import explained
 from paceline.status.view import Status, status_of
 from paceline.times import instant
 
-Id = Annotated[str, typer.Argument(metavar="ID", help="The operation, as `paceline send` printed it.")]
+Id = Annotated[str, typer.Argument(metavar="ID", help="Operation id, as `paceline send` printed it.")]
 
 
 def status(op_id: Id, *, json_output: Json = False) -> None:
@@ -20,7 +20,7 @@ def status(op_id: Id, *, json_output: Json = False) -> None:
 
     JSON: id, state (waiting, granted, sending, or the outcome), account, campaign, kind, accepted_at, settled_at,
     attempts, message_uuid, group_uuid, code, words, expected_at, why, result (numbers: number to accepted, code, invited,
-    words; check: the answer of a number check; calls: answered so far), history (a list of at, what, code, words), receipt
+    words; check: the answer of a number check; calls: answered), history (a list of at, what, code, words), receipt
     (status: sent, not_sent, received or read; sent_at, not_sent_at, received_at, read_at; null when none came).
     """
     with opened_state() as state:
@@ -33,7 +33,7 @@ def status(op_id: Id, *, json_output: Json = False) -> None:
 
 
 def explain(op_id: Id, *, json_output: Json = False) -> None:
-    """Say why an operation waits and until when, or what became of it.
+    """Explain why an operation waits and until when, or show its outcome.
 
     JSON: id, state, why, expected_at, account, ahead (operations that leave before it, or null), workers (alive),
     unreachable (workers that cannot reach the provider).
@@ -53,9 +53,9 @@ def explain(op_id: Id, *, json_output: Json = False) -> None:
     if unreachable:
         who = "No worker" if not workers else counted(unreachable, "worker") + " of the fleet"
         verb = "can" if not workers else "cannot"
-        say(f"{who} {verb} reach the provider ({fleet.unreachable_why}); each tries again by itself.")
+        say(f"{who} {verb} reach the provider ({fleet.unreachable_why}); each keeps trying.")
     elif not workers:
-        say("No worker is alive, so nothing leaves until one is started.")
+        say("No worker is alive. Nothing leaves until you start one.")
     return None
 
 
@@ -64,7 +64,7 @@ def _read(state: State, op_id: str) -> OperationPicture:
     if picture is not None:
         return picture
     waiting = state.fleet().inbox
-    hint = f" ({counted(waiting, 'record')} not accepted by a worker so far)" if waiting else ""
+    hint = f" ({counted(waiting, 'record')} not yet accepted by a worker)" if waiting else ""
     raise NotFound(f"no operation {op_id!r}: never accepted, or deleted after its retention time{hint}")
 
 

@@ -17,7 +17,7 @@ from paceline.cli.render import counted, one_line, say
 from paceline.errors import InvalidOperation, StateUnavailable
 from paceline.outcomes import OutcomeEntry, Outcomes, is_before
 
-# The recipient and what became of it first: what people look for.
+# Recipient and outcome first: people look for them.
 COLUMNS: Final = (
     "to", "outcome", "code", "words", "message_uuid", "id", "account", "campaign", "kind", "accepted_at", "settled_at",
     "entry_id", "key",
@@ -48,38 +48,42 @@ class Outcome(StrEnum):
 def outcomes(
     *,
     campaign: Annotated[
-        str | None, typer.Option("--campaign", metavar="NAME", help="The campaign's own stream, with recipients.")
+        str | None,
+        typer.Option("--campaign", metavar="NAME", help="Campaign whose outcomes are printed, with recipients."),
     ] = None,
-    account: Annotated[str | None, typer.Option("--account", metavar="NAME", help="Of this account only.")] = None,
+    account: Annotated[
+        str | None, typer.Option("--account", metavar="NAME", help="Account whose outcomes are printed.")
+    ] = None,
     outcome: Annotated[
         list[Outcome] | None,
         typer.Option("--outcome", metavar="OUTCOME", help=f"One of {', '.join(Outcome)}; repeatable."),
     ] = None,
     follow: Annotated[
         bool,
-        typer.Option("--follow", help="Go on with what comes: until Ctrl-C, or until the campaign is complete."),
+        typer.Option(
+            "--follow", help="Print new outcomes as they come, until Ctrl-C or until the campaign is complete."
+        ),
     ] = False,
     after: Annotated[
         str | None, typer.Option("--after", metavar="ENTRY_ID", help="Resume after the last entry_id handled.")
     ] = None,
     since: Annotated[
-        str | None, typer.Option("--since", metavar="TIME", help="From this time on: 30min, 2h, 7d, or ISO 8601.")
+        str | None,
+        typer.Option("--since", metavar="TIME", help="Time of the first outcome: 30min, 2h, 7d (ago), or ISO 8601."),
     ] = None,
-    form: Annotated[Form, typer.Option("--format", help="JSON Lines, or CSV with a header.")] = Form.jsonl,
+    form: Annotated[Form, typer.Option("--format", help="Format: JSON Lines, or CSV with a header.")] = Form.jsonl,
     last: Annotated[
         bool | None,
         typer.Option(
-            "--last/--all", help="One line per operation, its last outcome; default for CSV of a campaign. Reads twice."
+            "--last/--all", help="Print only the last outcome of each operation. Default: for CSV of a campaign."
         ),
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option(
-            "--output", metavar="FILE", help="Into a file, put in place when it is complete; --follow appends to it."
-        ),
+        typer.Option("--output", metavar="FILE", help="File to write, replaced when complete; --follow appends."),
     ] = None,
 ) -> None:
-    """Print what became of operations, in the order in which it became known.
+    """Print outcomes of operations, in the order in which they became known.
 
     Of all operations about the last 100,000 outcomes are kept, without recipients; of a campaign all of them, until its
     retention time after its completion is over.
@@ -93,7 +97,7 @@ def outcomes(
     if after is not None and since is not None:
         raise InvalidOperation("--after, --since: give one of them")
     if follow and last:
-        raise InvalidOperation("--last: nothing is known to be the last while --follow goes on")
+        raise InvalidOperation("--last, --follow: give one of them")
     if last is None:
         last = form is Form.csv and campaign is not None and not follow
     path = None if output is None or str(output) == "-" else output
@@ -190,7 +194,7 @@ def _tell(
     except StateUnavailable as error:
         if at is None or not flush:
             raise
-        raise StateUnavailable(f"{error} (the last outcome told is {at}: go on with --after {at})") from error
+        raise StateUnavailable(f"{error} (the last printed outcome is {at}: continue with --after {at})") from error
     return told
 
 

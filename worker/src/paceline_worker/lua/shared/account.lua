@@ -16,7 +16,7 @@ seldom(throttling, function()
   -- A 429 makes the spacing a quarter longer, at most twice as long; each hour without one takes a twentieth back.
   local SLOWER, SLOWEST, FASTER_AN_HOUR = 1.25, 2000, 50
 
-  -- The factor of the spacing that 429s left, in thousandths; clean hours have taken some of it back.
+  -- The factor of the spacing that 429s left, in thousandths; clean hours have reduced the factor.
   function throttling.slowness(a, now)
     local slow = tonumber(a.slow or 1000)
     if slow <= 1000 then return 1000 end
@@ -42,7 +42,7 @@ seldom(throttling, function()
     end
   end
 
-  -- A probe is wanted; one that is in flight is it, and nothing else leaves before it is heard of.
+  -- A probe is wanted; an operation in flight is the probe, and nothing else leaves before its answer.
   function throttling.want_probe(a)
     if (a.probe or '') == '' or a.probe == 'due' then throttling.set_probe(a, 'due') end
   end
@@ -76,7 +76,7 @@ local function load_account(name, now, epoch)
   return a
 end
 
--- Whether the account's own figures (/info) are to be read: also of one that is suspended because it has not been paid for.
+-- Whether the account's own figures (/info) are to be read: also for an account that is suspended as unpaid.
 local function may_ask_info(a)
   return a.info_every > 0 and (not a.suspended or string.sub(a.suspended, 1, 6) == 'unpaid')
 end

@@ -16,7 +16,7 @@ local function home_of(name, field)
   return (HOMES[field] or key.about)(name)
 end
 
--- Write a field of an account where it belongs; one that has its default is not there.
+-- Write a field of an account where it belongs; a field with its default is absent.
 local function write_account(name, field, value)
   if value == DEFAULTS[field] then
     redis.call('HDEL', home_of(name, field), field)

@@ -49,12 +49,12 @@ seldom(attend, function()
     if following then campaign.wake(a.name, name, math.max(now, tonumber(following))) end
   end
 
-  -- Cancel one that waits: without a trace, unless it has a story, or somebody waits for its outcome. One of unknown outcome may have
+  -- Cancel a waiting operation: without a trace, unless it has a story, or somebody waits for its outcome. One of unknown outcome may have
   -- arrived: it is looked up all the same.
   local function cancel_one(id, a, name, now, retention, unreached)
     local state, token, look_up, has_followers, words, to, row_key = unpack(redis.call('HMGET', key.operation(id), field.o.state, field.o.token, field.o.look_up, field.o.has_followers, field.o.words, 'to', field.o.row_key))
     if state ~= 'w' then return 0 end
-    -- words: it was set aside, and others may wait behind it. Of one that is deleted nothing has left, so nothing is remembered.
+    -- words: it was set aside, and others may wait behind it. A deleted campaign has sent nothing, so nothing is remembered.
     if not has_followers and not words and (not token or campaign.of(name).doomed) then
       redis.call('UNLINK', key.operation(id))
       unreached[#unreached + 1] = { id, to, row_key or '' }

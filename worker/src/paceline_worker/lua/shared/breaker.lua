@@ -126,7 +126,7 @@ seldom(breaker, function()
     redis.call('HDEL', a.key, 'bad_run', 'bad_window')
   end
 
-  -- One more call on the way back, whatever became of it.
+  -- One more call on the way back, whatever its result.
   local function climb(a)
     local left = tonumber(a.ramp_left or 1) - 1
     a.ramp_left = left

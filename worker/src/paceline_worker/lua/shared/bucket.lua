@@ -50,7 +50,7 @@ function bucket.measures(a) return a.learn == 'spacing' and not a.slow and a.ram
 function bucket.is_open(a) return a.next > (a.last or 0) and (a.last or 0) > (a.answered or 0) end
 
 -- A call was answered, so it is known how late it can have arrived: by what it took longer than a quick one. The slot after it keeps
--- that distance, and not the one that a call of unknown lateness needs. To it comes what a quick call may be quicker than the
+-- that distance, not the distance of a call of unknown lateness. To it comes what a quick call may be quicker than the
 -- quickest known: a quarter of what it takes, and of what calls lately took longer. The quickest known is forgotten slowly.
 function bucket.answer(a, slot, elapsed)
   local quick = math.min(a.least or elapsed, elapsed)

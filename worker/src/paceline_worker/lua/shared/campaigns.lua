@@ -3,11 +3,11 @@
 --
 -- Fields of c:<name> besides the counts and the options that all its operations share:
 --   `hold`     'paused' | 'cancelled', `hold_why`, `hold_at`          `weight`   its share of its sender's turns
---   `window`   local hours (words), `openings` those to come, `opens` and `closes` the one that is or comes next (us); closes 0: none
+--   `window`   local hours (words), `openings` those to come, `opens` and `closes` the current or next opening (us); closes 0: none
 --   `cap`      us between two of its operations, `cap_next` the earliest next (us), `rate` the words
 --   `auto_pause` pause above so many percent rejected (0 never; 20 unless given), `recent` the last outcomes: 'a' accepted, 'r' rejected
 --   `left`     operations accepted and not settled     `completed_at`     `forgets_at` when its first outcome is deleted (us)
---   `tp`       the trace of its upload     `fresh` while nothing of it was ever begun     `doomed` it is to be deleted when nothing is left
+--   `tp`       the trace of its upload     `fresh` while no operation was ever begun     `doomed` it is to be deleted when nothing is left
 --   `pg`       its seal, written once something of it was begun     `unsealed` from then until it is written
 --   `ended`    whether it was complete before
 --   `zoned`    its window is in the hours of each recipient (zones.lua); `openings` and the like are of each set of zones then
@@ -88,7 +88,7 @@ seldom(campaign, function()
     -- Not with the time of its cap, which may be taken away: openings that are over by then would be forgotten.
     if c.zoned then return math.max(from, zone.free_from(lane, name, slot)) end
     if not c.window then return from end
-    if not c.closes then return slot + 1 end  -- nobody attended to it so far
+    if not c.closes then return slot + 1 end  -- nobody attended to it yet
     if c.closes == '0' then return from end  -- there is no opening left: let them come, and expire
     if from >= tonumber(c.closes) then return math.max(slot + 1, tonumber(c.closes)) end
     return math.max(from, tonumber(c.opens))
@@ -114,7 +114,7 @@ seldom(campaign, function()
     source.enter(lane, name)
   end
 
-  -- Whether a source may have a slot; one that may not leaves the rotation, and comes back when it may.
+  -- Whether a source may have a slot; otherwise it leaves the rotation, and comes back when it may.
   function campaign.may_send(account, lane, name, slot)
     if name == '-' then return true end
     local hold = campaign.of(name).hold
@@ -125,7 +125,7 @@ seldom(campaign, function()
     local from = not hold and campaign.free_from(lane, name, slot)
     if from and from <= slot then return true end
     source.leave(lane, name)
-    -- One that has run out of work is offered again with its next work.
+    -- A source without work is offered again with its next work.
     if hold ~= 'paused' and campaign.has_work(lane, name) then campaign.wake(account, name, (from or slot) - HOP) end
     return false
   end
@@ -152,13 +152,13 @@ seldom(campaign, function()
     if c.cap and c.cap_next then campaign.write(o.campaign, 'cap_next', int(tonumber(c.cap_next) - tonumber(c.cap))) end
   end
 
-  -- Operations of it came (by > 0) or were settled; the last one is the campaign's end, perhaps.
+  -- Its operations came (by > 0) or were settled; the last one is the campaign's end, perhaps.
   function campaign.count_left(account, name, by, now)
     local left = redis.call('HINCRBY', key.campaign(name), 'left', by)
     if left == 0 then campaign.wake(account, name, now) end
   end
 
-  -- Something of it leaves: from now on its template is as it is.
+  -- A message leaves: from now on the template is final.
 function campaign.begun(name)
   if not campaign.of(name).fresh then return end
   campaign.of(name).fresh = nil
@@ -175,7 +175,7 @@ function campaign.tell_unreached(account, name, recipients, now)
     'recipients', cjson.encode(recipients))
 end
 
--- One that was settled waits again.
+-- A settled operation waits again.
   function campaign.reopen(account, name)
     redis.call('HINCRBY', key.campaign(name), 'left', 1)
     redis.call('HDEL', key.campaign(name), 'completed_at')
@@ -185,7 +185,7 @@ end
     redis.call('SADD', key.account(account) .. ':c', name)
   end
 
-  -- Pause it when too many of its last outcomes are rejections: something is wrong with all of it.
+  -- Pause it when too many of its last outcomes are rejections: the whole campaign is wrong.
   function campaign.note_outcome(name, outcome, now)
     local c = campaign.of(name)
     local most = tonumber(c.auto_pause or AUTO_PAUSE)

@@ -19,7 +19,7 @@ seldom(cancelled, function()
     outcomes.finish(o, now, 'cancelled', { code = 'cancelled', words = 'cancelled: ' .. o.cancelled_because }, retention)
   end
 
-  -- A dispatcher attends to it. One that is granted is refused by begin.lua, which calls for this again.
+  -- A dispatcher attends to it. begin.lua refuses a granted operation, which calls for this again.
   function cancelled.attend(id, now, retention)
     local o = load_operation(id)
     if not o or not o.cancelled_because then return nil end

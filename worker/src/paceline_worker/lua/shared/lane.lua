@@ -1,4 +1,4 @@
--- Lanes: what may send, what enters and leaves, what waits for a time.
+-- Lanes: what may send, entering and leaving, waiting for a time.
 --@include keys.lua
 --@include shared/meta.lua
 --@include shared/account.lua

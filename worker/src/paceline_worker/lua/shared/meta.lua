@@ -10,7 +10,7 @@ local function meta() return shared end
 local HOP = tonumber(shared.hop or 40000)
 -- Grants run ahead of their slots by the lead, so that the way costs no pace: as long as the way takes at the most.
 local LEAD = math.max(tonumber(shared.lead or 250000), HOP)
--- No operation waits longer than this for its slot once it was granted; one that would have to goes back to its lane.
+-- No operation waits longer than this for its slot once it was granted; an operation that would have to goes back to its lane.
 local FAR = 2000000
 
 -- The timers index: a dispatcher attends to its member at a time, or earlier. `first` is the earliest time that this script wrote.

@@ -106,7 +106,7 @@ seldom(moves, function()
     lanes.enter(o, true, now)
   end
 
-  -- Out of its lane for a while; what follows to the same recipient waits too. One that was held, and comes back while another of
+  -- Out of its lane for a while; what follows to the same recipient waits too. An operation that was held, and comes back while another of
   -- its pair is set aside, has lost its place: those that wait behind the other stay there.
   function moves.set_aside(o, at, words)
     o.set_aside = '1'

@@ -15,7 +15,7 @@ local MOST_LOOKS = 20
 local STALE_LOOKS = 4
 -- A group shows in its sender's list minutes after it was made.
 local GROUP_PATIENCE = 12
--- An operation whose call ended so many workers is sent no more: perhaps it is the one that ends them. A look-up that does so counts
+-- An operation whose call ended so many workers is sent no more: perhaps it ends them. A look-up that does so counts
 -- as many.
 local MOST_LOST, LOST_LOOK = 3, 7
 local COMMON_FIELDS = { field.o.account, field.o.sender, field.o.priority, field.o.kind, field.o.valid_until, field.o.max_attempts, field.o.on_unknown, field.o.unknown_letter }

@@ -39,7 +39,7 @@ seldom(receipt, function()
     }
     entry.add_given(told, o)
     redis.pcall('XADD', key.outcomes, 'MAXLEN', '~', entry.MOST_KEPT, '*', unpack(told))
-    -- One that expired with its campaign is not made again.
+    -- A record that expired with its campaign is not made again.
     if o.campaign and redis.call('EXISTS', key.campaign(o.campaign) .. ':out') == 1 then
       redis.pcall('XADD', key.campaign(o.campaign) .. ':out', '*', unpack(told))
     end
@@ -51,7 +51,7 @@ seldom(receipt, function()
     local common = o.campaign and fields(key.campaign(o.campaign), { field.c.account, field.c.kind }) or {}
     local kind = o.kind or common.kind or ''
     if not o.accepted_at or (o.account or common.account) ~= account then return 'unknown' end
-    -- An account of the same name that was added later knows nothing of it, and has not counted it.
+    -- An account of the same name that was added later has no trace of the message, and has not counted it.
     if tonumber(o.accepted_at) < tonumber(redis.call('HGET', key.about(account), 'added_at') or 0) then return 'unknown' end
     -- The message that was deleted has the same handle.
     if kind == 'message.delete' and o.follows then return receipt.note(account, o.follows, status, at, now) end
@@ -75,14 +75,14 @@ seldom(receipt, function()
     return 'moved'
   end
 
-  -- Whether a message may be under way whose handle nobody knows so far; of calls it asks for those of all accounts, one key that a
+  -- Whether a message may be under way whose handle nobody knows yet; of calls it asks for those of all accounts, one key that a
   -- receiver may read.
   function receipt.may_be_early(account)
     local k = key.account(account)
     return redis.call('EXISTS', k .. ':tm', k .. ':held', key.in_flight) > 0
   end
 
-  -- Keep one whose message has no handle so far. `early` says until when there may be any, of whichever account, so that
+  -- Keep one whose message has no handle yet. `early` says until when there may be any, of whichever account, so that
   -- settling costs next to nothing where there are none.
   function receipt.keep(account, uuid, status, now)
     local early = key.account(account) .. ':er'

@@ -64,7 +64,7 @@ local function number_of_rows(record)
   return number == #record.rows and number or 0
 end
 
--- The campaign that a record was written for, or nil: none, or one that there is not.
+-- The campaign that a record was written for, or nil: none, or an unknown campaign.
 function record_of.campaign(held)
   local name = held.campaign
   if not name or name == '' or string.find(name, '[:%c]') then return nil end
@@ -96,10 +96,10 @@ local function objection_to_common(record, held)
   if common == nil then return not record.campaign and 'the record is incomplete' or nil end
   if type(common) ~= 'table' then return 'the record holds a field that is not text' end
   local why = wrong(common, COMMON)
-  if why or record.campaign then return why or next(common) and 'the record says what its campaign says' or nil end
+  if why or record.campaign then return why or next(common) and 'the record repeats a field of its campaign' or nil end
   if lacks(common, NEEDED_OF_COMMON) then return 'the record is incomplete' end
   if common.account ~= held.account or common.sender ~= record.sender or common.priority ~= record.priority then
-    return 'the record says one thing twice, and differently'
+    return 'the record contradicts itself'
   end
 end
 
@@ -112,9 +112,9 @@ local function objection_to_row(row, common)
     return 'a row of the record has an id or a target of a form that does not exist'
   end
   if row.follows and redis.call('EXISTS', key.operation(row.follows)) == 0 then
-    return 'operation ' .. string.gsub(row.follows, '[^%w_-]', '?') .. ', which it follows, is not known, or was deleted after its retention time'
+    return 'operation ' .. string.gsub(row.follows, '[^%w_-]', '?') .. ', its predecessor, is unknown or was deleted after its retention time'
   end
-  if row.follows and not (row.valid_until or common.valid_until) then return 'a row of the record follows another for ever' end
+  if row.follows and not (row.valid_until or common.valid_until) then return 'a row of the record follows itself' end
   if row.exempt and common.priority ~= 't' then return 'a row of the record is exempt from suppression, and not transactional' end
   for _, name in ipairs(TIMES) do
     if not string.match(row[name] or common[name] or '0', '^%d+$') then return 'a row of the record holds a time that is no number' end
@@ -157,7 +157,7 @@ function record_of.objection(record, held, a, name)
   end
 end
 
--- How many operations a record counts as in the books; one that was not written by an Outbox may say anything.
+-- How many operations a record counts as in the books; a record that no Outbox wrote may say anything.
 function record_of.counted(held)
   return held.count and string.match(held.count, '^%d%d?%d?%d?$') and tonumber(held.count) or 0
 end

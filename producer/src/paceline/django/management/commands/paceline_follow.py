@@ -20,13 +20,13 @@ _PAUSE_S = 1.0
 class Command(BaseCommand):
     """Follow outcomes, and send the signal `outcome_received` for each."""
 
-    help = "Follow the outcomes of operations. Each is sent as the signal outcome_received, in one transaction with its place."
+    help = "Follow the outcomes of operations. Each arrives as the signal outcome_received, in one transaction with the cursor."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Name, receipts, and whether to end."""
-        parser.add_argument("--name", default="default", help="Name of the place to go on from. Default: default.")
-        parser.add_argument("--receipts", action="store_true", help="Also what receipts tell: sent, delivered, read.")
-        parser.add_argument("--once", action="store_true", help="End with what there is instead of following.")
+        parser.add_argument("--name", default="default", help="Name of the cursor to continue from. Default: default.")
+        parser.add_argument("--receipts", action="store_true", help="Follow receipts too: sent, delivered, read.")
+        parser.add_argument("--once", action="store_true", help="Stop at the end of the stream instead of following.")
 
     def handle(self, *_: Any, **options: Any) -> None:
         """Until SIGTERM or Ctrl-C."""
