@@ -29,6 +29,8 @@ ACCOUNT_KEYS = {
     "expires_at",
     "info_read_at",
     "budgets",
+    "recipient_cap",
+    "remember_s",
     "reserve_percent",
     "treat_503_as",
     "breaker",

@@ -382,6 +382,11 @@ class Operating(Ledger):
             self.accounts.resume(account)
             self.probes.pop(account, None)
 
+    @rule(account=accounts, cap=st.sampled_from(["", "1/hour", "3/day"]), remember=st.sampled_from(["", "2h"]))
+    def change_the_recipient_cap(self, account: str, cap: str, remember: str) -> None:
+        """How many bulk messages one recipient gets; what was counted before stays counted while it is remembered."""
+        self.accounts.change(account, recipient_cap=cap, remember=remember)
+
     @rule(name=st.sampled_from([*ACCOUNTS, EVERY_ACCOUNT]), to=targets, gone=st.booleans())
     def change_a_list(self, name: str, to: str, gone: bool) -> None:
         """Somebody does not want to be written to, or does so again."""

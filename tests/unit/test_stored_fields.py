@@ -40,6 +40,7 @@ NOT_FIELDS = {
     "cli/show/outcomes.py": {"s"},
     "cli/dead.py": {"s", "m"},
     "cli/spans.py": {"s", "m"},
+    "campaigns/options.py": {"w"},
     "console/drawing.py": {"n"},
     "gateway/cli.py": {"m"},
     "state/snapshots.py": {"w", "g", "s"},

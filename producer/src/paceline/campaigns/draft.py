@@ -3,11 +3,12 @@
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from hashlib import blake2b
 from typing import Unpack
 
+from paceline.campaigns.excluding import Exclusions
 from paceline.campaigns.hours import RecipientHours, check_hours
 from paceline.campaigns.options import CampaignOptions
 from paceline.campaigns.recipients import Encoder
@@ -47,6 +48,7 @@ class Draft:
         kind: operation kind.
         reading: how columns are called, and of which country numbers are.
         hours: of a campaign in its recipients' own hours; None for any other.
+        exclusions: the campaigns whose recipients are left out.
         senders: all of them, where there are several.
         pool: the pool that they are, if they are one.
     """
@@ -63,6 +65,7 @@ class Draft:
     kind: str
     reading: Reading
     hours: RecipientHours | None = None
+    exclusions: Exclusions = field(default_factory=Exclusions)
     senders: Senders = ()
     pool: str | None = None
 
@@ -176,6 +179,7 @@ def draft(name: str, **campaign: Unpack[CampaignSpec]) -> Draft:
         options=changeable(campaign),
         kind=sample.kind,
         reading=reading(campaign),
+        exclusions=Exclusions(campaign.get("exclude_campaigns", ())),
         senders=senders if len(senders) > 1 or campaign.get("pool") else (),
         pool=campaign.get("pool"),
     )

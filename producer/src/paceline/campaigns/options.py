@@ -20,6 +20,10 @@ _UNIT_US: Final = {"second": 1_000_000, "minute": 60_000_000, "hour": 3_600_000_
 _YEAR: Final = timedelta(days=366)
 _MOST_OPENINGS: Final = 800
 
+_SPAN: Final = re.compile(r"\s*([1-9][0-9]{0,3})\s*(h|d|w)\s*")
+_SPAN_HOURS: Final = {"h": 1, "d": 24, "w": 168}
+LONGEST_SPAN: Final = timedelta(days=366)
+
 OnSenderFailure = Literal["hand-over", "stop"]
 DEFAULT_AUTO_PAUSE: Final = 20
 HEAVIEST: Final = 1000
@@ -42,6 +46,25 @@ def cap_us(rate: str) -> int:
         raise ValueError("is not a rate such as 100/minute or 5 per second")
     number, multiple, unit = found.groups()
     return max(1, _UNIT_US[unit] * int(multiple or 1) // int(number))
+
+
+def span(text: str) -> timedelta:
+    """A span of time such as ``12h``, ``7d`` or ``2w``.
+
+    Raises:
+        ValueError: it is none.
+    """
+    found = _SPAN.fullmatch(text)
+    length = timedelta(hours=int(found[1]) * _SPAN_HOURS[found[2]]) if found else None
+    if length is None or length > LONGEST_SPAN:
+        raise ValueError("is not a span of time such as 12h, 7d or 2w, up to a year")
+    return length
+
+
+def _checked_span(text: str) -> str:
+    if text.strip():
+        span(text)
+    return text.strip()
 
 
 def _checked_rate(rate: str) -> str:
@@ -73,6 +96,8 @@ class CampaignOptions(Refusing):
         window: local hours with a zone in which it sends, such as ``Mon-Fri 09:00-18:00 Europe/Berlin``. The zone ``recipient``
             stands for the zones of each recipient.
         auto_pause: it is paused when more than so many percent of its last 100 answers are rejections; at first 20, 0 never.
+        not_within: recipients who had a bulk message of the account within this time before their turn, such as ``7d``, end as
+            ``suppressed``. The account must remember for as long.
         valid_until: not sent later.
         on_sender_failure: of a campaign with several senders: the recipients of a sender that fails are handed over to the others
             (``hand-over``, at first), or wait (``stop``).
@@ -85,6 +110,7 @@ class CampaignOptions(Refusing):
     rate: Annotated[str, AfterValidator(_checked_rate)] | None = None
     window: Annotated[str, AfterValidator(_canonical)] | None = None
     auto_pause: int | None = Field(default=None, ge=0, le=100)
+    not_within: Annotated[str, AfterValidator(_checked_span)] | None = None
     valid_until: Instant | None = None
     on_sender_failure: OnSenderFailure | None = None
 
@@ -103,6 +129,9 @@ class CampaignOptions(Refusing):
             texts |= {"window": self.window} | _openings_of(self.window, now or datetime.now(UTC))
         if self.auto_pause is not None:
             texts["auto_pause"] = str(self.auto_pause)
+        if self.not_within is not None:
+            us = span(self.not_within) // timedelta(microseconds=1) if self.not_within else ""
+            texts |= CAMPAIGN.coded(not_within=self.not_within, silence=str(us))
         if self.on_sender_failure is not None:
             texts["on_failure"] = "stop" if self.on_sender_failure == "stop" else ""
         if self.valid_until is not None:

@@ -18,6 +18,7 @@ from paceline.forecast.backlog import Lane
 from paceline.forecast.outlook import lanes_of, pace_of, with_more, with_source
 from paceline.inbox.record import compact
 from paceline.operations import DEFAULT_VALIDITY, Operation, SendMessage
+from paceline.state import questions
 from paceline.state.calls import State
 from paceline.state.campaigns import CampaignSnapshot, SourceSnapshot
 from paceline.state.pictures import AccountPicture, CampaignPicture
@@ -59,18 +60,29 @@ def plan_campaign(
     except CampaignConflict as error:
         described, unfit = described.continuing(None, now), str(error)
     first, recipients = peeked(described, recipients)
-    conflict = _conflict(described, existing, keys_of(described, first)) if existing else None
+    keys = keys_of(described, first)
+    described.exclusions.check(state, described.account, keys)
+    conflict = _conflict(described, existing, keys) if existing else None
     conflict = conflict or unfit
     ends = described.valid_until or now + DEFAULT_VALIDITY
 
     rows = Rows(ends_us=microseconds(ends), now_us=microseconds(now))
     known = state.known if existing and not conflict else None
-    inspection = read(rows, described, recipients, known=known, on_invalid=on_invalid, on_progress=on_progress)
+    base = existing if existing and not conflict else CampaignSnapshot()
+    silence = str(base.changed(described.options.texts(now)).silence_us or "")
+    inspection = read(
+        rows,
+        described,
+        recipients,
+        known=known,
+        left_out=lambda some: state.ask(questions.left_out(described.account, silence, some)),
+        on_invalid=on_invalid,
+        on_progress=on_progress,
+    )
 
     picture = _account(state, described.account, described.sender)  # reading may have taken minutes
-    options = described.options.texts(now)
     campaign = replace(
-        (existing if existing and not conflict else CampaignSnapshot()).changed(options),
+        base.changed(described.options.texts(now)),
         account=described.account,
         sender=described.sender,
         template=compact(dict(described.template)),
@@ -98,6 +110,7 @@ def plan_campaign(
         samples=tuple(inspection.samples),
         empty=inspection.empty,
         twins=inspection.twins,
+        left_out=dict(rows.left_out),
         warnings=(*plan.warnings, *remarks(inspection, described.template)),
     )
 

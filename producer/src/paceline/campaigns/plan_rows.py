@@ -5,11 +5,13 @@ Of a recipient 8 bytes are kept, to tell duplicates.
 
 from array import array
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from paceline.campaigns.draft import Draft
+from paceline.campaigns.excluding import EXCLUDED_IDS
 from paceline.campaigns.inspection import Inspection, Seen
 from paceline.campaigns.recipients import NOT_BEFORE, VALID_UNTIL, ZONES, Row, numbered
 from paceline.errors import InvalidRow
@@ -39,6 +41,7 @@ class Rows:
         duplicates: rows that repeat an earlier row of the source.
         known: recipients that the campaign has already.
         invalid: bad rows.
+        left_out: recipients that a campaign leaves out now, by reason.
         begun: recipients that may be sent at once.
         first_begin_us: the earliest time before which one of the others is not to be sent.
         last_begin_us: the latest such time.
@@ -53,6 +56,7 @@ class Rows:
     duplicates: int = 0
     known: int = 0
     invalid: int = 0
+    left_out: Counter[str] = field(default_factory=Counter)
     begun: int = 0
     first_begin_us: int = 0
     last_begin_us: int = 0
@@ -110,6 +114,7 @@ def read(
     known: Callable[[Iterable[str]], int] | None,
     on_invalid: Callable[[Row, str], None] | None,
     on_progress: Callable[[int], None] | None,
+    left_out: Callable[[list[tuple[str, str]]], list[str]] | None = None,
 ) -> Inspection:
     """Read recipients as an upload does, and count them.
 
@@ -120,6 +125,7 @@ def read(
         known: how many of some ids are there already; None when none can be.
         on_invalid: called with a bad row and its fault.
         on_progress: called with the number of rows read, now and then.
+        left_out: why the campaign leaves rows out now, by number and ids in other campaigns; '' for the others. None: no row is.
 
     Returns:
         What there is to be seen of the rows themselves.
@@ -133,7 +139,12 @@ def read(
         there = known([fields["id"] for fields in batch]) if known and batch else 0
         rows.known += there
         # Which ones is not told. An upload that was interrupted has written the first.
-        for fields in batch[there:]:
+        new = batch[there:]
+        asked = [(fields["to"], described.exclusions.of(fields).get(EXCLUDED_IDS, "")) for fields in new]
+        for fields, code in zip(new, left_out(asked) if asked and left_out else [""] * len(new), strict=True):
+            if code:
+                rows.left_out[code] += 1
+                continue
             part = None
             if described.senders or ZONES in fields:
                 part = (described.sender_of(fields["to"]), fields.get(ZONES, ""))

@@ -46,6 +46,9 @@ class Plan:
         samples: the first messages, filled.
         empty: of each column of the template, recipients for whom it is empty.
         twins: recipients whose number is likely another form of an earlier one's.
+        left_out: recipients who would end as ``suppressed`` now, by reason: ``listed`` (a suppression list), ``campaign`` (in an
+            excluded campaign), ``recent`` (had a bulk message lately), ``cap`` (the account's recipient cap). They are not among
+            `recipients`.
     """
 
     name: str
@@ -71,6 +74,7 @@ class Plan:
     samples: tuple[Sample, ...] = ()
     empty: Mapping[str, int] = field(default_factory=dict)
     twins: int = 0
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         """Plain values, times in ISO 8601."""
@@ -85,6 +89,7 @@ class Plan:
             "warnings": list(self.warnings),
             "samples": samples,
             "empty": dict(self.empty),
+            "left_out": dict(self.left_out),
         }
 
 

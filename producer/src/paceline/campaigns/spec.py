@@ -34,6 +34,10 @@ class CampaignSpec(TypedDict, total=False):
         window: local hours with a zone in which the campaign sends, such as ``Mon-Fri 09:00-18:00 Europe/Berlin``. The zone
             ``recipient`` stands for the zones of each recipient: those of a column ``zone``, else of the number.
         auto_pause: percentage of rejections among the last 100 answers above which the campaign pauses; 0 is never. Default: 20.
+        not_within: recipients who had a bulk message of the account within this time before their turn, such as ``7d``, end as
+            ``suppressed``. The account must remember for as long (`paceline accounts change --remember`).
+        exclude_campaigns: names of campaigns whose recipients are left out, unless those were not reached; the rows end as
+            ``suppressed``. Recipients are the same when their ``key`` is, or their number if they have none.
         to_column: the column with the numbers. Default: ``to``.
         ignore_columns: columns without meaning, though their names look like ``key``, ``not_before`` or ``valid_until``.
         default_country: two letters. Numbers without a country code belong to this country, and numbers may hold blanks and dashes.
@@ -56,6 +60,8 @@ class CampaignSpec(TypedDict, total=False):
     rate: str | None
     window: str | None
     auto_pause: int | None
+    not_within: str | None
+    exclude_campaigns: Iterable[str]
     to_column: str | None
     ignore_columns: Iterable[str]
     default_country: str | None

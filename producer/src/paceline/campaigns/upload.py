@@ -87,9 +87,10 @@ def open_campaign(
         keys: from `keys_of` of the first rows; '' when that is not known.
 
     Raises:
-        UnknownAccount, CampaignConflict: nothing was written.
+        UnknownAccount, CampaignConflict, NotFound: nothing was written.
     """
     name, account = described.name, described.account
+    described.exclusions.check(state, account, keys)
     existing = state.campaign(name)
     if existing and (conflict := key_conflict(existing, keys)):
         raise CampaignConflict(f"campaign {name!r}: {conflict}")
@@ -117,7 +118,8 @@ def open_campaign(
     if reply not in ("opened", "continued"):
         existing = state.campaign(name)
         differing = differences(described, existing) if existing else "content"
-        raise CampaignConflict(_CONFLICTS[reply].format(name=name, differing=differing))
+        span = described.options.not_within
+        raise CampaignConflict(_CONFLICTS[reply].format(name=name, differing=differing, account=account, span=span))
 
 
 def _check_senders(state: State, described: Draft) -> None:
@@ -133,6 +135,8 @@ def _check_senders(state: State, described: Draft) -> None:
 _CONFLICTS = {
     "different": "a campaign named {name!r} exists with another {differing}. While no message has left, `paceline "
     "campaign change` corrects its template, and `paceline campaign delete` frees the name; else use another name",
+    "no memory": "account {account!r} does not remember for {span} whom it wrote to: `paceline accounts change {account} "
+    "--remember {span}` lets it do so from now on",
     "cancelled": "campaign {name!r} was cancelled, which is final: upload under another name",
     "deleted": "campaign {name!r} is being deleted: try again when `paceline campaign list` no longer shows it",
     "forgotten": "the first outcomes of campaign {name!r} are past their retention time, so nobody knows who got its "
@@ -184,7 +188,8 @@ def upload(
     for row in numbered(recipients):
         offered += 1
         try:
-            rows.append(encoded(row) | given_back(row.line, row.values))
+            fields = encoded(row)
+            rows.append(fields | described.exclusions.of(fields) | given_back(row.line, row.values))
         except InvalidRow as error:
             if on_invalid is None:
                 flush()

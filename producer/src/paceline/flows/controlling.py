@@ -106,6 +106,11 @@ def correcting(name: str, template: str | None, url: str | None, *, literal_brac
 
 def _conclude(reply: str, verb: str, name: str) -> None:
     """Raise what a refusing reply means."""
+    if reply == "no memory":
+        raise CampaignConflict(
+            f"the account of campaign {name!r} does not remember for so long whom it wrote to: `paceline accounts change "
+            "NAME --remember` lets it do so from now on"
+        )
     if reply == "begun":
         raise CampaignConflict(
             f"messages of campaign {name!r} have left already: pause or cancel the campaign, and upload the rest under another name"

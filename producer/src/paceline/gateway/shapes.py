@@ -136,6 +136,7 @@ class CampaignIn(CampaignOptions):
         min_length=1, max_length=10_000, examples=[[{"to": "+15550100002", "name": "Ada", "key": "customer-7"}]]
     )
     url: str | None = None
+    exclude_campaigns: list[str] = Field(default_factory=list, max_length=10)
     paused: bool = False
     needs_approval: bool = False
 

@@ -15,8 +15,8 @@
 --                 take the place of the old ones
 --         read, read zones, resume, delete: nothing more
 --       options: `weight`, `rate` and `cap` (its cap: the words, and us between two of its operations), `window`, `openings` (the
---       window's: "open-close ..." in us), `auto_pause` (percent), `vu`, `zoned`, `on_failure` (pools.lua)
--- reply open: 'opened' | 'continued' | 'different' | 'unknown account' | 'cancelled' | 'deleted' | 'forgotten'
+--       window's: "open-close ..." in us), `auto_pause` (percent), `vu`, `zoned`, `on_failure` (pools.lua), `not_within`, `silence`
+-- reply open: 'opened' | 'continued' | 'different' | 'unknown account' | 'cancelled' | 'deleted' | 'forgotten' | 'no memory'
 --       read: flat hash, `now` added; empty when unknown     read zones: flat, id of a set and its names     else: 'done' | 'unknown campaign' | 'cancelled' | 'complete' | 'begun' |
 --       'not approved' | 'needs no approval'
 -- keys  c:<name>, c:<name>:out, c:<name>:tm, c:<name>:z, campaigns, a:<acct> (read), a:<acct>:c, a:<acct>:tm, its lane's rotation, timers
@@ -98,6 +98,12 @@ local function set_options(options)
   end
 end
 
+-- Whether the account does not remember for as long as a campaign asks it to.
+local function forgets(account, options)
+  local silence = options[field.c.silence] or ''
+  return silence ~= '' and tonumber(redis.call('HGET', key.account(account), 'remember') or 0) < tonumber(silence)
+end
+
 local function forget(account)
   redis.call('UNLINK', c, c .. ':out', c .. ':tm', c .. ':z')
   redis.call('SREM', key.campaigns, name)
@@ -118,6 +124,7 @@ end
 if verb == 'open' then
   local common = cjson.decode(ARGV[3])
   if redis.call('EXISTS', key.account(common.account)) == 0 then return 'unknown account' end
+  if forgets(common.account, cjson.decode(ARGV[5])) then return 'no memory' end
   local known = fields(c, { 'digest', 'hold', 'forgets_at', field.c.account, 'fresh', 'received', 'doomed' })
   if known.doomed then return 'deleted' end
   if known.digest and known.digest ~= ARGV[4] then
@@ -221,6 +228,7 @@ if verb == 'approve' then
     if known.begins_paused then hold(PAUSED) else lift() end
   end
 elseif verb == 'change' then
+  if forgets(known.account, cjson.decode(ARGV[3])) then return 'no memory' end
   set_options(cjson.decode(ARGV[3]))
 elseif verb == 'resume' and known.approval == 'needed' then
   return 'not approved'

@@ -25,6 +25,7 @@
 --   wi    openings           of its own window: "open-close ..."
 --   ik    idempotency_key    as it was given
 --   dg    content_digest     what tells contents under one idempotency key apart
+--   xc    excluded_ids       only in inbox records: ids that its recipient would have in campaigns that its own leaves out
 --   ex    exempt             why it leaves although its recipient is on a suppression list
 --   rk    row_key            key of its campaign's row
 --   tp    trace              of the caller who sent it
@@ -45,6 +46,7 @@
 --   ul    unknown_slot       slot of the call whose outcome is unknown
 --   ph    look_up            its next call looks up an unknown outcome: l1 first, l2 whether the history is fresh, l3 a fresh one, l4 last
 --   lk    looks              look-ups that told nothing
+--   ct    counted_at         noted as the time (s) of a bulk message to its recipient
 --   xf    refused_by         sender that the provider refused it from, of a campaign with several senders
 --   hd    set_aside          flag: it heads those of its recipient that wait
 --   fo    has_followers      flag: others follow it
@@ -86,6 +88,8 @@
 --   cap           cap            us between two of its operations
 --   cap_next      cap_next       earliest next one
 --   window        window         local hours in words
+--   not_within    not_within     a span of time in words: who had a bulk message of the account within it is left out
+--   nw            silence        the same, us
 --   openings      openings       "open-close ..." to come
 --   opens         opens          the opening that is, or comes next
 --   closes        closes         its end; 0: none is left
@@ -159,6 +163,9 @@
 --   heard         heard            answers counted, up to as many as are needed
 --   answered      answered         slot of the last one
 --   sup           listed         flag: it has a suppression list
+--   remember      remember         us for which it remembers whom it wrote to in bulk; absent: it does not
+--   rcap          recipient_limit  bulk messages to one recipient: "N:us"
+--   noted         noted            since when contacts are noted where they are noted now
 --   suspended     suspended        why, in words
 --   suspended_at  suspended_at     since when
 --   paused_until  paused_until     a 429 or an open breaker
@@ -181,6 +188,8 @@
 --   told            told             calls a minute, as /info told
 --   pacing          pacing           spacing or window
 --   senders         senders          numbers that may send, with blanks between; absent: any
+--   recipient_cap   recipient_cap    bulk messages to one recipient, in words
+--   keeps           keeps            us for which it was asked to remember whom it wrote to in bulk
 --   added_at        added_at         since when it is there
 --   credits_left    credits_left     as /info told
 --   expires_at      expires_at       as /info told

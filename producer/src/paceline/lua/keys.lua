@@ -46,6 +46,8 @@
 -- hook:<acct>     hash    digest of the token that its receipts come with
 -- sup:<acct>      hash    numbers that the account must not write to -> since when (s, ten digits), then the number of the reason. Kept when
 --                         the account is removed: it belongs to the people on it. `supall`: numbers that no account must write to
+-- had:<acct>      hash    numbers that had bulk messages of it lately -> their times (s); of accounts that remember. had:<acct>:old the ones before;
+--                         both expire (contacts.lua)
 -- supwhy:<acct>   hash    `=<reason>` -> its number, and number -> reason; likewise. `supallwhy`
 -- a:<acct>:n      hash    counts since the account was added
 -- a:<acct>:c      set     its campaigns that are not complete
@@ -113,6 +115,7 @@ seldom(key, function()
   function key.pools(name) return root .. ':pools:' .. name end
   function key.secret(name) return root .. ':secret:' .. name end
   function key.hook(name) return root .. ':hook:' .. name end
+  function key.contacts(name) return root .. ':had:' .. name end
   function key.suppressed(name) return name == EVERY_ACCOUNT and root .. ':supall' or root .. ':sup:' .. name end
   function key.reasons(name) return name == EVERY_ACCOUNT and root .. ':supallwhy' or root .. ':supwhy:' .. name end
 end)

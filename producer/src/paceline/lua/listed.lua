@@ -49,6 +49,16 @@ seldom(listed, function()
     return removed, empty
   end
 
+  -- The campaign that reached a recipient, or may still do so, or nil. `ids` holds the ids that the recipient would have in campaigns.
+  local MISSED = { rejected = true, expired = true, cancelled = true, dead = true, suppressed = true }
+  function listed.elsewhere(ids)
+    for id in string.gmatch(ids, '%S+') do
+      local state, outcome, name = unpack(redis.call('HMGET', key.operation(id), field.o.state, field.o.outcome, field.o.campaign))
+      if state and not (state == 'd' and MISSED[outcome]) then return name or '' end
+    end
+    return nil
+  end
+
   -- The reason of an entry.
   function listed.reason(name, entry) return redis.call('HGET', key.reasons(name), string.sub(entry, 11)) or '' end
 end)

@@ -34,6 +34,8 @@ class CampaignSnapshot:
         coming: openings to come, as state has them.
         opens_us: the opening that is, or comes next.
         closes_us: its end; 0: none is known.
+        not_within: who had a bulk message of the account within this span is left out, in words.
+        silence_us: the same; 0: nobody is.
         auto_pause: percentage of rejections above which it pauses; None: the default.
         recent: its last outcomes: ``a`` accepted, ``r`` rejected.
         weighted_senders: several senders, as ``number:weight ...``; '' for one.
@@ -85,6 +87,8 @@ class CampaignSnapshot:
     coming: str = field(default="", metadata={"stored": "openings"})
     opens_us: int = 0
     closes_us: int = 0
+    not_within: str = ""
+    silence_us: int = 0
     auto_pause: int | None = None
     recent: str = ""
     hold: Literal["paused", "cancelled"] | None = None

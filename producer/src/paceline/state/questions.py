@@ -253,6 +253,19 @@ def suppressions(name: str, cursor: str, most: int) -> Question[Any]:
     return Question("suppress", ("page", name, cursor, most), _same, "suppressions", given)
 
 
+def left_out(name: str, not_within_us: str, rows: Sequence[tuple[str, str]]) -> Question[list[str]]:
+    """Of each row of a campaign why it would be left out now; '' when it would not.
+
+    Args:
+        name: account name.
+        not_within_us: within so many microseconds nobody may have had a bulk message, or ''.
+        rows: number, and ids in campaigns whose recipients are left out.
+    """
+    flat = [text for row in rows for text in row]
+    given = {"name": name, "not_within_us": not_within_us, "rows": rows}
+    return Question("suppress", ("plan", name, not_within_us, *flat), list, "left_out", given)
+
+
 def _same(reply: Any) -> Any:
     return reply
 

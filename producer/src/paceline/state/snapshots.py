@@ -153,6 +153,8 @@ class AccountSnapshot:
         reserve: percentage of all limits that bulk work leaves alone.
         budgets: per sender: "kind:N:window ...".
         treat_503: overloaded or unknown.
+        recipient_cap: bulk messages to one recipient, in words.
+        remember_us: for how long it remembers whom it wrote to in bulk; 0: it does not.
         key_version: of its encrypted key.
         checks_left: number checks of the account's pool.
         taken: slots taken, less those given back.
@@ -184,6 +186,8 @@ class AccountSnapshot:
     reserve: int = 0
     budgets: str = ""
     treat_503: str = "overloaded"
+    recipient_cap: str = ""
+    remember_us: int = 0
     key_version: str = ""
     checks_left: int | None = None
     taken: int = 0

@@ -152,6 +152,10 @@ class MemoryState(State):
         """As suppress.lua."""
         return "unknown account" if self._refuses(name) else ["0", *self._lists.page(name)]
 
+    def left_out(self, name: str, not_within_us: str, rows: Sequence[tuple[str, str]]) -> list[str]:  # noqa: ARG002 - nothing leaves
+        """As suppress.lua."""
+        return ["listed" if self._lists.entry(name, to) else "" for to, _ in rows]
+
     def _settle_suppressed(self, op_id: str, fields: Mapping[str, str]) -> None:
         if "exempt" in fields or fields["state"] == "d":
             return

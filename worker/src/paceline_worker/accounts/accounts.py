@@ -1,5 +1,6 @@
 """Adding and changing accounts. A key goes in encrypted and never comes out of here."""
 
+import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,8 +11,10 @@ from typing import Any, Final, Literal
 import redis
 from redis.exceptions import RedisError
 
+from paceline.campaigns.options import LONGEST_SPAN, span
 from paceline.errors import InvalidOperation, PacelineError, StateUnavailable, UnknownAccount
 from paceline.kinds import KINDS
+from paceline.lua.fields import ACCOUNT
 from paceline.operations import SendMessage
 from paceline.recipients.numbers import phone_number
 from paceline.state.scripts import Script
@@ -29,6 +32,15 @@ _LARGEST_BUDGET: Final = 100_000
 # Accounts of one round trip: few enough that a broken connection leaves little in doubt, many enough that latency costs little.
 PIPELINED: Final = 200
 _MICROSECOND: Final = timedelta(microseconds=1)
+# Times of so many messages are remembered of one recipient (contacts.lua).
+LARGEST_CAP: Final = 20
+_CAP: Final = re.compile(r"\s*([1-9][0-9]?)\s*/\s*([1-9][0-9]{0,2})?\s*(hour|day|week|month)s?\s*")
+_CAP_UNITS: Final = {
+    "hour": timedelta(hours=1),
+    "day": timedelta(days=1),
+    "week": timedelta(weeks=1),
+    "month": timedelta(days=30),
+}
 _TAKEN: Final = "an account named {!r} exists; remove it first, or choose another name"
 # Bulk work comes to a stop if everything is kept for others.
 LARGEST_RESERVE: Final = 90
@@ -201,6 +213,8 @@ class Accounts:
         treat_503_as: Treat503 | None = None,
         reserve: int | None = None,
         senders: Sequence[str] | None = None,
+        recipient_cap: str | None = None,
+        remember: str | None = None,
     ) -> None:
         """Change limits or options of an account; its bucket keeps its time, and quotas keep their counts.
 
@@ -213,6 +227,8 @@ class Accounts:
             treat_503_as: ``overloaded`` or ``unknown``.
             reserve: percent for transactional work, 0 to 90.
             senders: all numbers that may send; waiting operations keep their sender.
+            recipient_cap: most bulk messages to one recipient in a time, such as ``2/week``; '' removes the cap.
+            remember: how long the account remembers whom it wrote to in bulk, such as ``7d``; '' is as long as its cap needs.
 
         Raises:
             InvalidOperation: an argument is wrong; names it.
@@ -235,6 +251,11 @@ class Accounts:
             fields["reserve"] = _reserve(reserve)
         if senders is not None:
             fields["senders"] = " ".join(_sender(number) for number in senders)
+        if recipient_cap is not None:
+            fields |= {"recipient_cap": recipient_cap.strip()}
+            fields |= ACCOUNT.coded(recipient_limit=cap_text(recipient_cap))
+        if remember is not None:
+            fields["keeps"] = memory_text(remember)
         self._known(self._run("limits", name, "", *(text for pair in fields.items() for text in pair)), name)
 
     def rotate(self, name: str, key: ApiKey | None, *, ring: KeyRing) -> None:
@@ -343,6 +364,37 @@ def _limits(rates: str, pacing: Pacing, variation: Variation, told: str, info: I
     if info is not None:
         return own | info_fields(info, by_hand=rates, told_before=told, pacing=pacing, variation=j)
     return own | plan_fields(effective_rates(rates, told), pacing, j)
+
+
+def cap_text(recipient_cap: str) -> str:
+    """A recipient cap as contacts.lua parses it: number and microseconds; '' stays ''.
+
+    Raises:
+        InvalidOperation: it is none.
+    """
+    if not recipient_cap.strip():
+        return ""
+    found = _CAP.fullmatch(recipient_cap)
+    if not found or not 1 <= int(found[1]) <= LARGEST_CAP:
+        raise InvalidOperation(
+            f"recipient_cap: is not a number of messages in a time, such as 2/week or 1/3days, up to {LARGEST_CAP} in a year"
+        )
+    period = int(found[2] or 1) * _CAP_UNITS[found[3]]
+    if period > LONGEST_SPAN:
+        raise InvalidOperation("recipient_cap: counts over more than a year")
+    return f"{found[1]}:{period // _MICROSECOND}"
+
+
+def memory_text(remember: str) -> str:
+    """For how long an account remembers whom it wrote to, in microseconds; '' stays ''.
+
+    Raises:
+        InvalidOperation: it is no span of time.
+    """
+    try:
+        return str(span(remember) // _MICROSECOND) if remember.strip() else ""
+    except ValueError as error:
+        raise InvalidOperation(f"remember: {error}") from None
 
 
 def budgets_text(rates: Mapping[str, str]) -> str:

@@ -45,6 +45,8 @@ def described(picture: AccountPicture) -> dict[str, Any]:
         "expires_at": iso(time_of(account.expires_at_us)),
         "info_read_at": iso(time_of(account.info_read_at_us)),
         "budgets": by_kind((kind, f"{n} in {duration(window)}") for kind, n, window in budgets),
+        "recipient_cap": account.recipient_cap or None,
+        "remember_s": account.remember_us // 1_000_000,
         "reserve_percent": account.reserve,
         "treat_503_as": account.treat_503,
         "breaker": account.breaker or "closed",

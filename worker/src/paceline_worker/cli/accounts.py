@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -11,7 +12,7 @@ from paceline.cli.acts import remember
 from paceline.cli.commands import example
 from paceline.cli.errors import FAILURE, complain, named_as_options
 from paceline.cli.options import Json, opened_state
-from paceline.cli.render import console, counted, details, expected, listing, local, say, say_json
+from paceline.cli.render import console, counted, details, duration, expected, listing, local, say, say_json
 from paceline.errors import InvalidOperation, PacelineError, UnknownAccount
 from paceline.settings import Settings
 from paceline.state import connect_to
@@ -153,6 +154,7 @@ def add(
     epilog=example(
         "paceline accounts change acme --limit 80/minute --pacing window",
         "paceline accounts change acme --budget group.create=10/day",
+        "paceline accounts change acme --recipient-cap 2/week --remember 30d",
     )
 )
 def change(
@@ -164,6 +166,22 @@ def change(
     budget: Budget = None,
     treat_503_as: TreatAs = None,
     reserve: Reserve = None,
+    recipient_cap: Annotated[
+        str | None,
+        typer.Option(
+            "--recipient-cap",
+            metavar="RATE",
+            help="Most bulk messages to one recipient: 2/week. '' takes the cap away.",
+        ),
+    ] = None,
+    remember_for: Annotated[
+        str | None,
+        typer.Option(
+            "--remember",
+            metavar="SPAN",
+            help="Remember for 7d whom it wrote to in bulk, for `campaign start --not-within`.",
+        ),
+    ] = None,
 ) -> None:
     """Change limits or options of an account, at once; its bucket keeps its time.
 
@@ -179,9 +197,12 @@ def change(
             budgets=budgets,
             treat_503_as=treat_503_as.value if treat_503_as else None,
             reserve=reserve,
+            recipient_cap=recipient_cap,
+            remember=remember_for,
         )
     given = {"limit": limit, "pacing": pacing, "variation": variation, "budget": budget, "treat-503-as": treat_503_as}
-    changed = [option for option, value in {**given, "reserve": reserve}.items() if value is not None]
+    more = {"reserve": reserve, "recipient-cap": recipient_cap, "remember": remember_for}
+    changed = [option for option, value in {**given, **more}.items() if value is not None]
     remember("accounts change", account=name, on=", ".join(changed))
     _say_pace(name, "is changed")
 
@@ -236,7 +257,8 @@ def show(name: Name, *, json_output: Json = False) -> None:
     """Show one account; never its key.
 
     JSON: name, limit, limit_by_hand, requests_per_minute, credits_left, number_checks_left, on_trial, blocked, expires_at,
-    info_read_at (from /info), budgets, reserve_percent, treat_503_as, breaker (closed, open, ramp), slowed_by (factor
+    info_read_at (from /info), budgets, recipient_cap, remember_s (0: the account does not remember), reserve_percent,
+    treat_503_as, breaker (closed, open, ramp), slowed_by (factor
     of the interval after 429s), pacing, variation (auto, fixed), variation_s (the latest),
     interval_s, slots_per_minute, state (active, paused, suspended), suspended
     (the reason), suspended_at, paused_until, next_slot_at, added_at, senders, inbox, waiting, in_flight, outcomes (by
@@ -268,6 +290,8 @@ def show(name: Name, *, json_output: Json = False) -> None:
                     "reserve",
                     f"{account['reserve_percent']} % for transactional work" if account["reserve_percent"] else None,
                 ),
+                ("recipient cap", account["recipient_cap"]),
+                ("remembers", duration(timedelta(seconds=account["remember_s"])) if account["remember_s"] else None),
                 ("slowed", f"to {1 / account['slowed_by']:.0%} after 429s" if account["slowed_by"] > 1 else None),
                 ("breaker", account["breaker"] if account["breaker"] != "closed" else None),
                 ("pacing", f"{account['pacing']}, {pace_in_words(snapshot)}"),

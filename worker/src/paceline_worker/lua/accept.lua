@@ -62,27 +62,32 @@ local function refuse(rid, held, a, why)
   return -2, 0, held.account, '', '', 0
 end
 
--- Of the rows of a record: row -> why nobody may write to its recipient. Each list is asked once for all of them.
+-- Of the rows of a record: row -> { code, words } why nobody may write to its recipient. Each list is asked once for all of them.
 local function suppressed_rows(a, record, kind)
   local rows, numbers, why = {}, {}, {}
+  for _, row in ipairs(record.rows) do
+    local reached_by = row.excluded_ids and listed.elsewhere(row.excluded_ids)
+    if reached_by then why[row] = { 'campaign', 'its recipient is in campaign ' .. reached_by .. ', which this one leaves out' } end
+  end
   if not (a.listed or meta().sup) then return why end
   for _, row in ipairs(record.rows) do
     if suppression.concerns(a, row.to, kind, row.exempt) then rows[#rows + 1], numbers[#numbers + 1] = row, row.to end
   end
   if #rows == 0 then return why end
-  for place, words in pairs(suppression.of(a, numbers)) do why[rows[place]] = words end
+  for place, words in pairs(suppression.of(a, numbers)) do why[rows[place]] = { 'listed', words } end
   return why
 end
 
 -- A row that is written with its outcome: it never enters a lane.
-local function suppress(row, record, account, kind, words)
+local function suppress(row, record, account, kind, why)
+  local code, words = unpack(why)
   local k = key.operation(row.id)
-  redis.call('HSET', k, field.o.state, 'd', field.o.outcome, 'suppressed', field.o.settled_at, int(now), field.o.code, 'listed', field.o.handle, '', field.o.words, words)
+  redis.call('HSET', k, field.o.state, 'd', field.o.outcome, 'suppressed', field.o.settled_at, int(now), field.o.code, code, field.o.handle, '', field.o.words, words)
   redis.call('PEXPIRE', k, retention)
   outcomes.announce({
     id = row.id, [field.o.account] = account, [field.o.campaign] = record.campaign, [field.o.kind] = kind, [field.o.accepted_at] = int(now),
     to = row.to, [field.o.idempotency_key] = row.idempotency_key, [field.o.row_key] = row.row_key, [field.o.metadata] = row.metadata,
-  }, now, 'suppressed', { code = 'listed', words = words }, retention)
+  }, now, 'suppressed', { code = code, words = words }, retention)
 end
 
 -- Count those of a record that were suppressed.
@@ -148,7 +153,7 @@ local function accept(rid, held)
       written = written + 1
       local flat = { field.o.state, 'w', field.o.accepted_at, int(now) }
       for code, value in pairs(row) do
-        if code ~= 'id' and code ~= field.o.not_before then
+        if code ~= 'id' and code ~= field.o.not_before and code ~= field.o.excluded_ids then
           flat[#flat + 1] = code
           flat[#flat + 1] = value
         end

@@ -36,6 +36,15 @@ local UNREADABLE = 'cannot be decrypted'
 local DIGEST_PAGE = 200
 local verb, name = ARGV[1], ARGV[2]
 
+-- For how long it remembers whom it wrote to: as long as its recipient cap counts, or as was asked for.
+local function set_memory(k)
+  local period = string.match(redis.call('HGET', k, field.a.recipient_limit) or '', ':(%d+)')
+  local us = math.max(tonumber(period or 0), tonumber(redis.call('HGET', key.about(name), 'keeps') or 0))
+  if us > 0 then return redis.call('HSET', k, 'remember', int(us)) end
+  redis.call('HDEL', k, 'remember', 'noted')
+  redis.call('UNLINK', key.contacts(name), key.contacts(name) .. ':old')
+end
+
 if verb == 'keys' then
   local keys = {}
   for i = 2, #ARGV do
@@ -146,7 +155,10 @@ elseif verb == 'throttled' then
   redis.call('HSET', k, 'paused_until', int(until_then), 'info_at', int(until_then))
 end
 if verb == 'add' or verb == 'limits' then
-  for i = verb == 'add' and 5 or 4, #ARGV, 2 do write_account(name, ARGV[i], ARGV[i + 1]) end
+  for i = verb == 'add' and 5 or 4, #ARGV, 2 do
+    write_account(name, ARGV[i], ARGV[i + 1])
+    if ARGV[i] == field.a.recipient_limit or ARGV[i] == 'keeps' then set_memory(k) end
+  end
   if verb == 'add' then
     keep_digest(name, ARGV[4])
     local info_at = ARGV[3] == 'read' and now + tonumber(redis.call('HGET', k, 'info_every') or 0) or now
@@ -202,7 +214,7 @@ elseif verb == 'remove' then
   for _, quota in ipairs(bucket.parse_quotas(redis.call('HGET', k, 'quotas'))) do
     redis.call('DEL', bucket.log({ key = k }, quota))
   end
-  redis.call('DEL', k, k .. ':n', k .. ':ln', k .. ':in', k .. ':r', key.about(name), key.pools(name), key.secret(name), key.hook(name), k .. ':sp', k .. ':c', k .. ':dead', k .. ':rc', k .. ':er')
+  redis.call('DEL', k, k .. ':n', k .. ':ln', k .. ':in', k .. ':r', key.about(name), key.pools(name), key.secret(name), key.hook(name), key.contacts(name), key.contacts(name) .. ':old', k .. ':sp', k .. ':c', k .. ':dead', k .. ':rc', k .. ':er')
   redis.call('HDEL', key.receipts, 'sent|' .. name, 'not_sent|' .. name, 'received|' .. name, 'read|' .. name)
   redis.call('SREM', key.accounts, name)
   redis.call('HDEL', key.seals, 'k:' .. name)

@@ -209,6 +209,14 @@ local function too_late(o, slot)
   return nil
 end
 
+-- Whether its recipient may have one more bulk message; else it has its outcome.
+local function is_welcome(a, o, slot)
+  local code, words = nil, nil
+  if contacts.concerns(a, o) then code, words = contacts.bars(a, o, slot) end
+  if code then outcomes.finish(o, now, 'suppressed', { code = code, words = words }, retention) end
+  return code == nil
+end
+
 -- Whether the operation may have the slot; else it was put where it waits, or has its outcome.
 local function may_leave(a, o, slot)
   if o.cancelled_because and cancelled.ends(o, now, retention) then return false end
@@ -229,6 +237,7 @@ local function may_leave(a, o, slot)
   end
   if o.zones and not o.look_up and not within_zones(o, slot) then return false end
   return (not o.openings or o.look_up or within_window(o, slot)) and (not o.follows or may_follow(o)) and within_budgets(a, o, slot)
+    and is_welcome(a, o, slot)
 end
 
 -- Slots that nothing but the hop binds lie apart by what a call costs: so many calls at one instant would all but one be late.
@@ -278,6 +287,7 @@ local function grant(a, o, slot)
   if breaker_awake then breaker.probing(o.id, now) end
   local token = int(tonumber(o.token or 0) + 1)
   redis.call('HSET', o.key, field.o.state, 'g', field.o.token, token, field.o.slot, int(slot), field.o.jumps, jumps)
+  if contacts.concerns(a, o) then contacts.take(a, o, slot, now) end
   redis.call('ZADD', key.in_flight, int(slot + GRANT_LEASE), o.id)
   redis.call('HSET', o.lane, field.l.in_flight, o.id)
   if a.probe == 'due' then throttling.set_probe(a, o.id) end

@@ -19,10 +19,12 @@ from paceline.cli.campaign.options import (
     FailingSender,
     LiteralBraces,
     Name,
+    NotWithin,
     Rate,
     Weight,
     campaign_hours,
     campaign_rate,
+    campaign_span,
 )
 from paceline.cli.commands import example
 from paceline.cli.errors import named_as_options
@@ -121,6 +123,7 @@ def change(
     rate: Rate = None,
     window: CampaignHours = None,
     auto_pause: AutoPause = None,
+    not_within: NotWithin = None,
     on_sender_failure: FailingSender = None,
     valid_until: Annotated[
         str | None,
@@ -152,13 +155,14 @@ def change(
             rate=campaign_rate(rate),
             window=campaign_hours(window),
             auto_pause=auto_pause,
+            not_within=campaign_span(not_within),
             on_sender_failure=on_sender_failure.value if on_sender_failure else None,
             valid_until=moment("--valid-until", valid_until),
         )
     says = template is not None or url is not None
     if options == CampaignOptions() and not says:
         raise InvalidOperation(
-            "there is nothing to change: give --weight, --rate, --window, --auto-pause, --on-sender-failure, "
+            "there is nothing to change: give --weight, --rate, --window, --auto-pause, --not-within, --on-sender-failure, "
             "--valid-until, --template or --url"
         )
     with opened_state() as state, named_as_options():

@@ -34,6 +34,18 @@ AutoPause = Annotated[
         help="Rejections among the last 100 answers that pause the campaign; 0: never. Default: 20.",
     ),
 ]
+NotWithin = Annotated[
+    str | None,
+    typer.Option(
+        "--not-within", metavar="SPAN", help="Leave out who had a bulk message of the account within 7d. Or none."
+    ),
+]
+ExcludeCampaign = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--exclude-campaign", metavar="NAME", help="Leave out whom this campaign reached, or may reach; repeatable."
+    ),
+]
 
 
 class SenderFailure(StrEnum):
@@ -97,6 +109,11 @@ def campaign_hours(text: str | None) -> str | None:
         InvalidOperation: it is none.
     """
     return "" if _taken_away(text) else hours(text)
+
+
+def campaign_span(text: str | None) -> str | None:
+    """A span as `CampaignOptions` takes it: '' takes it away, None lets it be."""
+    return "" if _taken_away(text) else text
 
 
 def _taken_away(text: str | None) -> bool:

@@ -48,6 +48,7 @@ def _facts(plan: Plan) -> Iterator[tuple[str, object]]:
         ("  duplicates", plan.duplicates or None),
         ("  known before", plan.known or None),
         ("  invalid", plan.invalid or None),
+        ("  left out", _left_out(plan)),
         ("requests", plan.requests),
         ("credits", _credits(plan)),
         ("account ends", local(plan.account_expires_at) if plan.account_expires_at else None),
@@ -57,6 +58,18 @@ def _facts(plan: Plan) -> Iterator[tuple[str, object]]:
         ("valid until", local(plan.valid_until)),
         ("in time", _in_time(plan)),
     )
+
+
+_WHY_LEFT_OUT = {
+    "listed": "on a suppression list",
+    "campaign": "in an excluded campaign",
+    "recent": "had a message lately",
+    "cap": "at their recipient cap",
+}
+
+
+def _left_out(plan: Plan) -> str | None:
+    return ", ".join(f"{number:,} {_WHY_LEFT_OUT[code]}" for code, number in plan.left_out.items()) or None
 
 
 def _credits(plan: Plan) -> str:

@@ -18,15 +18,18 @@ from paceline.cli.campaign.options import (
     DefaultCountry,
     Delimiter,
     Encoding,
+    ExcludeCampaign,
     FailingSender,
     IgnoreColumn,
     LiteralBraces,
     Name,
+    NotWithin,
     Rate,
     ToColumn,
     Weight,
     campaign_hours,
     campaign_rate,
+    campaign_span,
 )
 from paceline.cli.campaign.plan import tell_plan
 from paceline.cli.campaign.upload import BadRows, place_of_bad_rows, rows_of, with_bar
@@ -94,6 +97,8 @@ def start(
     rate: Rate = None,
     weight: Weight = None,
     auto_pause: AutoPause = None,
+    not_within: NotWithin = None,
+    exclude_campaign: ExcludeCampaign = None,
     paused: Annotated[
         bool, typer.Option("--paused", help="Start the campaign paused: nothing leaves before `campaign resume`.")
     ] = False,
@@ -132,11 +137,11 @@ def start(
     With --dry-run, exit code 1 when there is a problem; bad rows go into a file only if --invalid names one. JSON: name,
     account, sender, offered, recipients, duplicates, known, invalid, requests, credits, credits_left, account_expires_at,
     valid_until, window, starts_at, ends_at, in_time, late_from, problems, warnings,
-    samples, empty, twins.
+    samples, empty, twins, left_out.
     """
     if not sender and not pool:
         raise InvalidOperation("--from: is missing; give the number that sends, or --pool")
-    with named_as_options(name="NAME", sender="--from"):
+    with named_as_options(name="NAME", sender="--from", exclude_campaigns="--exclude-campaign"):
         reading = reading_of(to_column, ignore_column or (), default_country, delimiter=delimiter, encoding=encoding)
         place = invalid or place_of_bad_rows(name, recipients)
         bad = BadRows(place, recipients, is_wanted=(not dry_run and test is None) or invalid is not None)
@@ -162,6 +167,8 @@ def start(
             rate=campaign_rate(rate),
             window=campaign_hours(window),
             auto_pause=auto_pause,
+            not_within=campaign_span(not_within),
+            exclude_campaigns=exclude_campaign or (),
         )
         with Outbox() as outbox, closing(bad), closing(rows):
             if test is not None:

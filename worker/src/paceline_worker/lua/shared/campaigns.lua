@@ -11,6 +11,7 @@
 --   `pg`       its seal, written once something of it was begun     `unsealed` from then until it is written
 --   `ended`    whether it was complete before
 --   `zoned`    its window is in the hours of each recipient (zones.lua); `openings` and the like are of each set of zones then
+--   `silence`  us in which its recipients must not have had a bulk message of the account, `not_within` the words
 --   `approval` 'needed' | 'given', `approved_by`, `approved_at`     `begins_paused` it stays paused when it is approved
 --   `keys`     whether its rows have keys (all, some, none)     `slots` what the places of its template mean, unless their names say it
 --@include keys.lua
@@ -21,7 +22,7 @@ local campaign = {}
 seldom(campaign, function()
   local FIELDS = {
     field.c.account, field.c.sender, field.c.priority, field.c.kind, field.c.valid_until, field.c.max_attempts, field.c.on_unknown, field.c.unknown_letter, field.c.template, 'hold', 'weight', 'window', 'opens', 'closes', 'cap', 'cap_next', 'auto_pause',
-    'recent', 'forgets_at', 'completed_at', field.c.trace, 'fresh', 'doomed', 'zoned', field.c.weighted_senders, 'failed', 'on_failure', field.c.seal, 'unsealed',
+    'recent', 'forgets_at', 'completed_at', field.c.trace, 'fresh', 'doomed', field.c.silence, 'not_within', 'zoned', field.c.weighted_senders, 'failed', 'on_failure', field.c.seal, 'unsealed',
   }
   -- Outcomes of which the rejected share is taken.
   local RECENT = 100

@@ -9,6 +9,7 @@
 --@include shared/operation.lua
 --@include shared/lane.lua
 --@include shared/entry.lua
+--@include shared/contacts.lua
 -- Before the id of an operation whose followers are released; no account's name begins like this.
 local FOLLOWED = '>'
 -- What this script run settled, for the caller's metrics: account, kind, outcome, and how many when not one.
@@ -83,6 +84,7 @@ seldom(outcomes, function()
       redis.call('PEXPIRE', o.key, retention_ms)
       if o.has_followers then moves.release_followers(o.id, now, RELEASED_AT_ONCE) end
     end
+    if o.counted_at and outcome ~= 'accepted' and outcome ~= 'held' then contacts.give_back(o) end
     if o.look_up then redis.call('HDEL', o.key, field.o.look_up, field.o.looks) end
     if detail.result and detail.result ~= '' then redis.call('HSET', o.key, field.o.result, detail.result) end
     claim(o, detail.uuid, retention_ms)
