@@ -179,7 +179,7 @@ def test_every_page_is_accessible_and_fits(opened: Browser, stack: tuple[Console
         "looks", account="acme", sender=SENDER, template="Hi {name}", recipients=rows, paused=True
     )
     console.worker.accept()
-    held, _ = console.settled("held", 61, "held"), console.settled("rejected", 62, "dead")
+    held, _ = console.settled("held", 61, "held"), console.settled("rejected", 62, "acme")
     paths: tuple[str, ...] = (
         "/",
         "/accounts",
