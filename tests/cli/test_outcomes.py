@@ -92,7 +92,7 @@ def test_each_outcome_is_a_line(cli: Cli, worker: Worker) -> None:
     first, second = lines(answer.out)
     assert list(first) == [
         "entry_id", "id", "account", "campaign", "kind", "outcome", "code", "message_uuid", "words", "accepted_at",
-        "settled_at", "to", "count", "event", "first", "idempotency_key", "key", "metadata", "version",
+        "settled_at", "to", "count", "event", "idempotency_key", "key", "metadata", "version", "first",
     ]  # fmt: skip
     assert (first["id"], first["outcome"], first["message_uuid"], first["words"]) == (ids[0], "accepted", MESSAGE, None)
     assert (second["id"], second["outcome"], second["code"], second["words"]) == (
