@@ -10,7 +10,7 @@ import redis
 from paceline import Plan
 from paceline.campaigns.campaign import Campaign
 from paceline.campaigns.draft import Draft, draft
-from paceline.campaigns.plan import plan_campaign, plan_rest
+from paceline.campaigns.plan.plan import plan_campaign, plan_rest
 from paceline.campaigns.upload import open_campaign, upload
 from paceline.errors import UnknownAccount, UnknownSender
 from paceline.ids import new_id

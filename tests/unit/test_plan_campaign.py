@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from paceline import Campaign, Outbox, Plan
 from paceline.campaigns.draft import draft
-from paceline.campaigns.inspection import Seen
 from paceline.campaigns.options import CampaignOptions
-from paceline.campaigns.plan_rows import Rows, foresee, read
+from paceline.campaigns.plan.inspection import Seen
+from paceline.campaigns.plan.rows import Rows, foresee, read
 from paceline.cli.campaign.plan import PlanFailsError, tell_plan
 from paceline.errors import StateUnavailable, UnknownAccount
 from paceline.forecast.backlog import Lane, Pace, Source

@@ -92,7 +92,7 @@ def brought_by(extra: str) -> set[str]:
 @pytest.mark.parametrize(
     ("extra", "modules"),
     [
-        ("cli", ["paceline.cli", "paceline_worker.cli.accounts", "paceline_worker.cli.unknown"]),
+        ("cli", ["paceline.cli", "paceline_worker.cli.accounts.commands", "paceline_worker.cli.unknown"]),
         ("worker", ["paceline_worker", "paceline_worker.celery", "paceline_worker.delivery.engine"]),
         ("sandbox", ["paceline_sandbox.cli", "paceline_sandbox.server"]),
         ("otel", ["paceline.tracing.export"]),

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from paceline.campaigns.options import (
         CampaignOptions,
     )
-    from paceline.campaigns.plan import (
+    from paceline.campaigns.plan.plan import (
         Plan,
     )
     from paceline.campaigns.progress import (
@@ -185,7 +185,7 @@ if not TYPE_CHECKING:
         "OutcomeEntry": "status.entry",
         "OutcomesTrimmed": "errors",
         "PacelineError": "errors",
-        "Plan": "campaigns.plan",
+        "Plan": "campaigns.plan.plan",
         "Progress": "campaigns.progress",
         "Queued": "flows.sending",
         "Refusal": "errors",

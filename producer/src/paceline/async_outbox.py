@@ -13,7 +13,7 @@ from typing import Final, Self, TypeVar, Unpack
 from paceline.campaigns.campaign import Campaign
 from paceline.campaigns.draft import draft
 from paceline.campaigns.options import CampaignOptions
-from paceline.campaigns.plan import Plan
+from paceline.campaigns.plan.plan import Plan
 from paceline.campaigns.progress import Progress
 from paceline.campaigns.recipients import Row
 from paceline.campaigns.spec import CampaignSpec, reading, with_pool

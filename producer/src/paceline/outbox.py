@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, Unpack
 from paceline.campaigns.abandoned import abandoned
 from paceline.campaigns.campaign import Campaign
 from paceline.campaigns.draft import draft
-from paceline.campaigns.plan import Plan, plan_campaign
+from paceline.campaigns.plan.plan import Plan, plan_campaign
 from paceline.campaigns.recipients import Row
 from paceline.campaigns.spec import CampaignSpec, with_pool
 from paceline.campaigns.trial import first_message

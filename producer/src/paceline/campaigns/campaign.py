@@ -1,7 +1,7 @@
 """A campaign in command: each call costs the same whatever its size."""
 
 from paceline.campaigns.options import CampaignOptions
-from paceline.campaigns.plan import Plan, plan_rest
+from paceline.campaigns.plan.plan import Plan, plan_rest
 from paceline.campaigns.progress import Progress, progress_of
 from paceline.campaigns.upload import UploadReport
 from paceline.flows.controlling import (

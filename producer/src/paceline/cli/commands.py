@@ -158,7 +158,7 @@ BESIDE: Final[dict[str, Command]] = {
     command.target: command
     for command in (
         Command(
-            "paceline_worker.cli.accounts:app",
+            "paceline_worker.cli.accounts.commands:app",
             "Accounts: 2Chat API keys under names, each with its limits.",
             needs=_PROVIDER,
             panel="Set up",

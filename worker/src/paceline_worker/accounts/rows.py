@@ -12,7 +12,7 @@ from paceline.recipients.numbers import phone_number
 from paceline_worker.accounts.accounts import LARGEST_RESERVE, LONGEST_VARIATION, budgets_text, check_name, usable
 from paceline_worker.accounts.file import RawRow
 from paceline_worker.accounts.secrets import ApiKey
-from paceline_worker.cli.account_view import by_kind
+from paceline_worker.cli.accounts.view import by_kind
 from paceline_worker.pacing.bucket import Pacing, Variation, parse_rates, plan
 
 # What takes a limit or a budget away; an empty cell leaves it as it is. `ANY` does so for senders.

@@ -12,7 +12,7 @@ from paceline.state import translated
 from paceline.state.calls import State
 from paceline.state.scripts import Script
 from paceline_worker.accounts.secrets import ApiKey, KeyRing
-from paceline_worker.cli.account_view import budget_rates
+from paceline_worker.cli.accounts.view import budget_rates
 from paceline_worker.pacing.bucket import Pacing, Variation, variation_from
 
 # A page takes the state server half a millisecond.

@@ -7,7 +7,7 @@ from datetime import datetime
 from paceline.state.pictures import AccountPicture
 from paceline.state.snapshots import LaneSnapshot
 from paceline.times import instant
-from paceline_worker.cli.account_view import (
+from paceline_worker.cli.accounts.view import (
     described,
     lanes_of,
     limit_in_words,

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from paceline.campaigns.plan import plan_rest
+from paceline.campaigns.plan.plan import plan_rest
 from paceline.cli.errors import complain
 from paceline.cli.render import counted, local
 from paceline.forecast.outlook import Forecast, forecast_of

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from paceline.campaigns.plan import Plan
+from paceline.campaigns.plan.plan import Plan
 from paceline.cli.render import console, counted, details, duration, local, say, say_json
 from paceline.errors import PacelineError
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 from starlette.datastructures import UploadFile
 from starlette.responses import HTMLResponse, Response
 
-from paceline.campaigns.plan import Plan
+from paceline.campaigns.plan.plan import Plan
 from paceline.campaigns.recipients import Row
 from paceline.errors import InvalidOperation
 from paceline.gateway.guard import seen

@@ -20,9 +20,9 @@ from paceline.times import instant
 from paceline_worker.accounts.accounts import DEFAULT_BUDGETS, Accounts, usable
 from paceline_worker.accounts.rows import variation as variation_of
 from paceline_worker.accounts.secrets import KeyRing
-from paceline_worker.cli import accounts_many as accounts_many_cli
-from paceline_worker.cli.account_key import ApiKeyVariable, asked, key_from, refuse_shared
-from paceline_worker.cli.account_view import (
+from paceline_worker.cli.accounts import many
+from paceline_worker.cli.accounts.key import ApiKeyVariable, asked, key_from, refuse_shared
+from paceline_worker.cli.accounts.view import (
     budget_rates,
     by_kind,
     described,
@@ -416,8 +416,8 @@ app.command(
         "paceline accounts import accounts.csv --dry-run",
         "paceline accounts import accounts.jsonl --limit 10/minute --no-info",
     ),
-)(accounts_many_cli.import_)
-app.command("export", epilog=example("paceline accounts export --output accounts.csv"))(accounts_many_cli.export)
+)(many.import_)
+app.command("export", epilog=example("paceline accounts export --output accounts.csv"))(many.export)
 
 
 @contextmanager

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from paceline.campaigns.inspection import Inspection, Sample
-from paceline.campaigns.plan_parts import Openings
-from paceline.campaigns.plan_rows import Part, Rows
+from paceline.campaigns.plan.inspection import Inspection, Sample
+from paceline.campaigns.plan.parts import Openings
+from paceline.campaigns.plan.rows import Part, Rows
 from paceline.forecast.outlook import cap_words, clock, pause_words
 from paceline.state.campaigns import CampaignSnapshot
 from paceline.state.pictures import AccountPicture, CampaignPicture

@@ -1,6 +1,6 @@
 """The plan of a campaign: what an upload would add, what it costs, when it would leave, and why that would fail.
 
-Nothing is written: state is only asked, and the recipients are read once (plan_rows.py). plan_words.py tells problems and warnings.
+Nothing is written: state is only asked, and the recipients are read once (rows.py). words.py tells problems and warnings.
 """
 
 import json
@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from paceline.campaigns.draft import Draft, differences, key_conflict
-from paceline.campaigns.plan_parts import openings_by_id, parts_of, planned_sources
-from paceline.campaigns.plan_rows import Rows, foresee, foresee_parts, read
-from paceline.campaigns.plan_words import Plan, Subject, counted, problems, remarks, warnings
+from paceline.campaigns.plan.parts import openings_by_id, parts_of, planned_sources
+from paceline.campaigns.plan.rows import Rows, foresee, foresee_parts, read
+from paceline.campaigns.plan.words import Plan, Subject, counted, problems, remarks, warnings
 from paceline.campaigns.recipients import Row
 from paceline.campaigns.upload import keys_of, peeked
 from paceline.errors import CampaignConflict, UnknownAccount, UnknownSender

@@ -12,7 +12,7 @@ from typing import Final
 
 from paceline.campaigns.draft import Draft
 from paceline.campaigns.excluding import EXCLUDED_IDS
-from paceline.campaigns.inspection import Inspection, Seen
+from paceline.campaigns.plan.inspection import Inspection, Seen
 from paceline.campaigns.recipients import NOT_BEFORE, VALID_UNTIL, ZONES, Row, numbered
 from paceline.errors import InvalidRow
 from paceline.forecast.backlog import Lane, Pace, Place

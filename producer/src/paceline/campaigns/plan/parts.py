@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from paceline.campaigns.plan_rows import Part, Rows
+from paceline.campaigns.plan.rows import Part, Rows
 from paceline.forecast.backlog import Source
 from paceline.forecast.outlook import source_of, zone_source
 from paceline.state.campaigns import CampaignSnapshot

@@ -25,7 +25,7 @@ from paceline_worker.accounts.importing import Imported, import_accounts
 from paceline_worker.accounts.rows import account_rows, wanted
 from paceline_worker.accounts.secrets import KeyRing
 from paceline_worker.accounts.stored import StoredAccounts
-from paceline_worker.cli.account_key import opened_inquiry
+from paceline_worker.cli.accounts.key import opened_inquiry
 
 _JSON_LINES: Final = (".jsonl", ".ndjson")
 # A line of progress where there is no terminal.

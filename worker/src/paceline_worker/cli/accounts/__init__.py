@@ -1,0 +1,1 @@
+"""`paceline accounts`: API keys under names, each with its limits."""
