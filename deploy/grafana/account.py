@@ -111,7 +111,7 @@ def _now() -> Section:
             ),
             stat(
                 "Held",
-                "Operations whose outcome nobody can know; a person decides: `paceline unknown list`.",
+                "Operations whose outcome nobody can know; a person decides: `paceline held list`.",
                 _known(_own("paceline_held_operations")),
                 steps=WARN_FROM_1,
                 empty=_UNNAMED,

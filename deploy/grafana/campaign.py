@@ -108,7 +108,7 @@ def _now() -> Section:
             ),
             stat(
                 "Held",
-                "Operations whose outcome nobody can know; a person decides: `paceline unknown list`.",
+                "Operations whose outcome nobody can know; a person decides: `paceline held list`.",
                 f"{_sum('held')} or {_sum()} * 0",
                 steps=WARN_FROM_1,
                 empty=_NOT_OPEN,

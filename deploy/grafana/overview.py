@@ -108,7 +108,7 @@ def _health() -> Section:
             ),
             stat(
                 "Held",
-                "Operations whose outcome nobody can know. They wait for a person: `paceline unknown list`.",
+                "Operations whose outcome nobody can know. They wait for a person: `paceline held list`.",
                 or_zero(total("paceline_held_operations", "account")),
                 steps=WARN_FROM_1,
             ),

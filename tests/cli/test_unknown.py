@@ -1,4 +1,4 @@
-"""`paceline unknown`: what a person sees and says of held operations."""
+"""`paceline held`: what a person sees and says of held operations."""
 
 from datetime import datetime
 
@@ -61,7 +61,7 @@ def test_release_sends_again(cli: Cli, worker: Worker) -> None:
     """Several at once; `status` says that they wait, and they can leave."""
     ops = [hold(cli, worker) for _ in range(2)]
     why = cli("explain", ops[0]).out
-    assert f"so a person decides: `paceline unknown release {ops[0]}` or `drop {ops[0]}`." in why
+    assert f"so a person decides: `paceline held release {ops[0]}` or `drop {ops[0]}`." in why
     answer = cli("unknown", "release", *ops, ops[0])
     assert (answer.code, answer.err) == (0, "")
     assert answer.out.splitlines() == [f"Operation {op} waits at the head of its lane." for op in ops]
@@ -124,9 +124,9 @@ def test_what_cannot_be_decided_keeps_none_of_the_others(cli: Cli, worker: Worke
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ([], "missing command (try 'paceline unknown --help')"),
-        (["release"], "missing argument 'ID...' (try 'paceline unknown release --help')"),
-        (["drop"], "missing argument 'ID...' (try 'paceline unknown drop --help')"),
+        ([], "missing command (try 'paceline held --help')"),
+        (["release"], "missing argument 'ID...' (try 'paceline held release --help')"),
+        (["drop"], "missing argument 'ID...' (try 'paceline held drop --help')"),
         (["drop", "x", "--reason", " "], "--reason: is empty"),
         (["drop", "x", "--reason", "x" * 161], "--reason: has more than 160 characters"),
         (["list", "--limit", "0"], "--limit: must be 1 to 1000"),

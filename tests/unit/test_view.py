@@ -165,7 +165,7 @@ def test_states_have_names(state: str, code: str) -> None:
             "held",
             (
                 "nobody knows whether the call took effect, so a person decides: "
-                "`paceline unknown release 01op` or `drop 01op`"
+                "`paceline held release 01op` or `drop 01op`"
             ),
             "timeout: no answer",
         ),

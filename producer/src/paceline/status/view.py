@@ -197,7 +197,7 @@ def _what_became(operation: OperationSnapshot, result: Mapping[str, Any]) -> str
     if outcome == "held":
         return (
             "nobody knows whether the call took effect, so a person decides: "
-            f"`paceline unknown release {operation.id}` or `drop {operation.id}`"
+            f"`paceline held release {operation.id}` or `drop {operation.id}`"
         )
     return f"{outcome}: {operation.words or 'no words'}"
 

@@ -1,4 +1,4 @@
-"""``paceline unknown``: found by the command line through its entry point."""
+"""``paceline held``: found by the command line through its entry point."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,9 +19,7 @@ from paceline_worker.review.held import MOST_LISTED, CampaignCancelled, Held, No
 
 _ID: Final = "01k0zxw5d3v8m2c7r4q9n6t1ea"
 
-Ids = Annotated[
-    list[str], typer.Argument(metavar="ID...", help="Operation ids, as `paceline unknown list` prints them.")
-]
+Ids = Annotated[list[str], typer.Argument(metavar="ID...", help="Operation ids, as `paceline held list` prints them.")]
 
 app = typer.Typer(
     help="Held operations: nobody knows whether their call took effect, so a person decides.",
@@ -29,7 +27,7 @@ app = typer.Typer(
 )
 
 
-@app.command("list", epilog=example("paceline unknown list --account acme", "paceline unknown list --json"))
+@app.command("list", epilog=example("paceline held list --account acme", "paceline held list --json"))
 def list_(
     *,
     account: Annotated[str, typer.Option("--account", metavar="NAME", help="Account of the operations.")] = "",
@@ -60,8 +58,8 @@ def list_(
 
 @app.command(
     epilog=example(
-        f"paceline unknown release {_ID}",
-        f"paceline unknown release {_ID} --valid-until 2026-01-31T18:00:00+01:00",
+        f"paceline held release {_ID}",
+        f"paceline held release {_ID} --valid-until 2026-01-31T18:00:00+01:00",
     )
 )
 def release(
@@ -85,7 +83,7 @@ def release(
         _each(ids, lambda op_id: held.release(op_id, valid_until=until), "waits at the head of its lane", "release")
 
 
-@app.command(epilog=example(f"paceline unknown drop {_ID} --reason 'the customer has it'"))
+@app.command(epilog=example(f"paceline held drop {_ID} --reason 'the customer has it'"))
 def drop(
     ids: Ids,
     *,

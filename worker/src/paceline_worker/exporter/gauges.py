@@ -64,7 +64,7 @@ _HELP: Final = {
     "paceline_account_expiry_timestamp_seconds": "Expiry of an account, by /info.",
     "paceline_account_info_age_seconds": "Time since an account's /info was read.",
     "paceline_breaker_open": "1 while a circuit breaker lets only probes through: the provider's, or an account's.",
-    "paceline_held_operations": "Held operations: perhaps sent, waiting for a person (paceline unknown list).",
+    "paceline_held_operations": "Held operations: perhaps sent, waiting for a person (paceline held list).",
     "paceline_dead_letters": "Dead letters: rejected operations, and operations without attempts left (paceline dead list).",
     "paceline_in_flight_operations": "Operations in flight: granted and not settled.",
     "paceline_inbox_records": "Records that producers wrote and no worker has accepted yet.",
