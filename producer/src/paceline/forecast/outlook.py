@@ -249,14 +249,14 @@ def _why(
 
     others = last.ahead + 1 - waiting
     beside = f", shared with {others} other{'s' * (others > 1)}" if others > 0 else ""
-    return f"the account sends one every {interval / 1e6:g} s{beside}"
+    return f"the account sends one every {round(interval / 1e6, 3):g} s{beside}"
 
 
 def cap_words(campaign: CampaignSnapshot, interval_us: int) -> str | None:
     """How much slower than its account a campaign's own rate lets it be; None when it does not."""
     if campaign.cap_us <= interval_us:
         return None
-    return f"one every {campaign.cap_us / 1e6:g} s by the campaign's own rate of {campaign.rate}"
+    return f"one every {round(campaign.cap_us / 1e6, 3):g} s by the campaign's own rate of {campaign.rate}"
 
 
 def held_words(campaign: CampaignSnapshot) -> str:

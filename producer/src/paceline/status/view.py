@@ -250,7 +250,7 @@ def _turn(picture: OperationPicture, account: AccountSnapshot) -> tuple[int | No
     if leaves.ahead:
         before = "1 operation leaves" if leaves.ahead == 1 else f"{leaves.ahead} operations leave"
         capped = campaign and cap_words(campaign, account.interval_now_us)
-        return at, f"{before} before it, {capped or f'one every {account.interval_now_us / 1e6:g} s'}"
+        return at, f"{before} before it, {capped or f'one every {round(account.interval_now_us / 1e6, 3):g} s'}"
     return at, f"it is next; the slot of the account is at {clock(account.next_slot_us)}"
 
 
