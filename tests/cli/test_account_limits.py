@@ -141,13 +141,13 @@ def test_add_needs_a_limit_when_the_provider_tells_none(cli: Cli, provider: Emul
     assert [] == cli("accounts", "list", "--json").json
     answer = add(cli, "--limit", "10/minute")
     assert 0 == answer.code
-    assert "a worker will ask again" in answer.err
+    assert "a worker tries again" in answer.err
     assert (9.836, None) == (shown(cli)["slots_per_minute"], shown(cli)["requests_per_minute"])
 
 
 def test_add_refuses_when_nobody_answers_and_no_limit_is_given(cli: Cli, server: EmbeddedServer) -> None:
     """Without provider and without --limit nobody knows how fast it may send."""
-    assert "does not tell the account's limit" in add(cli).refusal()
+    assert "does not report the account's limit" in add(cli).refusal()
     assert 0 == keys_in_state(server)
 
 

@@ -274,13 +274,13 @@ def test_the_provider_is_asked_for_each_new_account(cli: Cli, book: Path, monkey
 
 
 def test_a_provider_that_is_away_matters_where_a_limit_is_needed(cli: Cli, book: Path) -> None:
-    """With a limit the account is added, and one sentence says that a worker will ask again."""
+    """With a limit the account is added, and one sentence says that a worker tries again."""
     book.write_text(f"name,key,limit\nacme,{API_KEY},10/minute\nbeta,K,\n")
     answer = cli("accounts", "import", str(book))
     assert 1 == answer.code
     error, warning = answer.err.splitlines()
     assert error.startswith("paceline: row 3 (beta): the provider does not tell the account's limit (connect). Give a ")
-    assert "paceline: the provider's /info could not be read for 1 new account; a worker will ask again" == warning
+    assert "paceline: the provider's /info could not be read for 1 new account; a worker tries again" == warning
     assert "2 rows: 1 added, 0 changed, 0 unchanged, 1 failed.\n" == answer.out
 
 

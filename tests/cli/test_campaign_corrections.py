@@ -34,7 +34,7 @@ def test_a_typo_is_corrected(cli: Cli, inbox: Inbox) -> None:
     assert (
         cli("campaign", "change", "spring", "--url", "https://example.com/{name}.png")
         .refusal(2)
-        .startswith("--url: the rows")
+        .startswith("--url: the uploaded rows")
     )
     assert cli("campaign", "change", "spring", "--url", "https://example.com/a.png").code == 0
     assert {"Hello Ann! https://example.com/a.png"} == {text for _, text in messages(inbox)}
@@ -90,7 +90,7 @@ def test_a_campaign_without_rows_gives_its_name_back(cli: Cli, inbox: Inbox, tmp
     """All of its rows were bad: the same command with another template begins again."""
     file = tmp_path / "f.csv"
     file.write_text("to,name\n+15550100002,\n")
-    assert "has nothing to send" in start(cli, file, template="{name}").refusal()
+    assert "has no rows to send" in start(cli, file, template="{name}").refusal()
     assert ["spring"] == listed(cli)
     assert start(cli, file, template="Hi").code == 0
     assert ["Hi"] == [text for _, text in messages(inbox)]

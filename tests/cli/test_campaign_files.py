@@ -184,7 +184,7 @@ REFUSED: list[tuple[str, str, bytes | str, str, Sequence[str], str]] = [
     ("4", "f.csv", f"to,Not_Befor\n{ANA},2099-12-24T09:00:00Z\n", "Hi", [], 'looks like "not_before"'),
     ("4b", "f.jsonl", f'{{"to":"{ANA}","Valid_Til":"x"}}\n', "Hi", [], 'looks like "valid_until"'),
     ("16", "f.csv", f"to,code\n{ANA},1\n", "Hi", ["--url", "https://{code}.example.com/1.jpg"], "behind the host"),
-    ("20", "f.csv", b"to,name\n" + b"+15550100001,a\n" * 1500 + b"+15550100001,Jos\xe9\n", "Hi", [], '"José": if that is right'),
+    ("20", "f.csv", b"to,name\n" + b"+15550100001,a\n" * 1500 + b"+15550100001,Jos\xe9\n", "Hi", [], '"José": if that is correct'),
     ("23", "f.csv", f"to,name\n{ANA},a\n", "Hi {city}", [], 'no column "city", which the template names (found: to, name)'),
     ("32", "f.csv", f"Phone Number,name\n{ANA},Ana\n", "Hi", [], "(found: Phone Number, name). Rename the column"),
     ("49", "f.csv", f"to\n{ANA}\n", "", [], "--template: is empty"),

@@ -84,8 +84,8 @@ def test_what_a_person_decides(cli: Cli, worker: Worker) -> None:
                 worker.settle(hint, **ends.pop(hint.id))
     assert cli("dead", "replay", dead).code == 0
     assert cli("dead", "replay", "--all", "--yes").code == 0  # nothing is left
-    assert cli("unknown", "release", held, held).code == 0
-    assert cli("unknown", "drop", dropped, "--reason", "they have it").code == 0
+    assert cli("held", "release", held, held).code == 0
+    assert cli("held", "drop", dropped, "--reason", "they have it").code == 0
     assert cli("cancel", cancelled, "--why", "called back").code == 0
     token = cli("tokens", "create", "shop", "--scope", "history,read", "--account", "*", "--json").json
     assert cli("tokens", "revoke", token["id"]).code == 0

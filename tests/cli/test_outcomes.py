@@ -178,7 +178,7 @@ def test_a_campaign_for_a_spreadsheet(cli: Cli, worker: Worker, tmp_path: Path) 
     for _ in range(2):
         settle(worker, REJECTED)
     complete(worker)
-    assert cli("unknown", "release", held).code == 0
+    assert cli("held", "release", held).code == 0
     settle(worker, ACCEPTED)
     complete(worker)
     answer = cli("outcomes", "--campaign", "spring", "--format", "csv")

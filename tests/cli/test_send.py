@@ -238,4 +238,4 @@ def test_an_unknown_operation(cli: Cli, command: str) -> None:
 @pytest.mark.parametrize("command", ["status", "explain"])
 def test_an_operation_that_is_not_accepted_yet(cli: Cli, acme: str, command: str) -> None:
     """Before a worker accepts it, an operation cannot be found; the sentence says that records wait."""
-    assert "(1 record not accepted" in cli(command, sent(cli, acme)).refusal()
+    assert "(1 record not yet accepted" in cli(command, sent(cli, acme)).refusal()

@@ -23,15 +23,15 @@ def hold(cli: Cli, worker: Worker, *options: str) -> str:
 @pytest.mark.usefixtures("quick")
 def test_nothing_is_held(cli: Cli) -> None:
     """One sentence, or an empty list."""
-    assert cli("unknown", "list").out == "No operation is held.\n"
-    assert cli("unknown", "list", "--account", "quick", "--json").json == []
+    assert cli("held", "list").out == "No operation is held.\n"
+    assert cli("held", "list", "--account", "quick", "--json").json == []
 
 
 @pytest.mark.usefixtures("quick")
 def test_what_is_held_is_listed(cli: Cli, worker: Worker) -> None:
     """Operation, account, kind, since when, last words; no numbers, no texts; ids whole, to be copied."""
     ops = [hold(cli, worker) for _ in range(3)]
-    answer = cli("unknown", "list")
+    answer = cli("held", "list")
     assert (answer.code, answer.err) == (0, "")
     header, _, *rows = answer.out.splitlines()
     assert header.split() == ["operation", "account", "kind", "since", "last", "words"]
@@ -39,7 +39,7 @@ def test_what_is_held_is_listed(cli: Cli, worker: Worker) -> None:
     assert " ago " in rows[0]
     for private in (SENDER, RECIPIENT, "Hello"):
         assert private not in answer.out
-    listed = cli("unknown", "list", "--account", "quick", "--json").json
+    listed = cli("held", "list", "--account", "quick", "--json").json
     assert [set(one) for one in listed] == [{"id", "account", "kind", "since", "words"}] * 3
     assert [(one["id"], one["kind"], one["words"]) for one in listed] == [
         (op, "message.to_number", WORDS) for op in ops
@@ -51,9 +51,9 @@ def test_what_is_held_is_listed(cli: Cli, worker: Worker) -> None:
 def test_a_list_is_cut_at_its_limit(cli: Cli, worker: Worker) -> None:
     """And says how many there are."""
     ops = [hold(cli, worker) for _ in range(3)]
-    assert [one["id"] for one in cli("unknown", "list", "--limit", "2", "--json").json] == ops[:2]
-    assert "The oldest 2 of 3 operations; --limit lists more.\n" in cli("unknown", "list", "--limit", "2").out
-    assert "--limit" not in cli("unknown", "list", "--limit", "3").out
+    assert [one["id"] for one in cli("held", "list", "--limit", "2", "--json").json] == ops[:2]
+    assert "The oldest 2 of 3 operations; --limit lists more.\n" in cli("held", "list", "--limit", "2").out
+    assert "--limit" not in cli("held", "list", "--limit", "3").out
 
 
 @pytest.mark.usefixtures("quick")
@@ -62,13 +62,13 @@ def test_release_sends_again(cli: Cli, worker: Worker) -> None:
     ops = [hold(cli, worker) for _ in range(2)]
     why = cli("explain", ops[0]).out
     assert f"so a person decides: `paceline held release {ops[0]}` or `drop {ops[0]}`." in why
-    answer = cli("unknown", "release", *ops, ops[0])
+    answer = cli("held", "release", *ops, ops[0])
     assert (answer.code, answer.err) == (0, "")
     assert answer.out.splitlines() == [f"Operation {op} waits at the head of its lane." for op in ops]
     found = cli("status", ops[0], "--json").json
     assert found["state"] == "waiting"
     assert [event["what"] for event in found["history"]] == ["enqueued", "unknown", "held", "released"]
-    assert cli("unknown", "list").out == "No operation is held.\n"
+    assert cli("held", "list").out == "No operation is held.\n"
     assert cli("audit").code == 0
 
 
@@ -82,9 +82,9 @@ def test_release_with_a_new_validity(cli: Cli, worker: Worker) -> None:
         ("2300-01-01T00:00:00+00:00", "--valid-until: must lie between the years 1970 and 2255"),
         ("soon", "--valid-until: is not a time such as 2026-01-31T09:00:00+01:00"),
     ):
-        assert cli("unknown", "release", op, "--valid-until", time).refusal(2) == words
+        assert cli("held", "release", op, "--valid-until", time).refusal(2) == words
     assert cli("status", op, "--json").json["state"] == "held"
-    assert cli("unknown", "release", op, "--valid-until", "2100-01-01T00:00:00+02:00").code == 0
+    assert cli("held", "release", op, "--valid-until", "2100-01-01T00:00:00+02:00").code == 0
     fields = worker.state.client.hget(f"paceline:{{0}}:o:{op}", "vu")
     assert fields == str(round(datetime.fromisoformat("2100-01-01T00:00:00+02:00").timestamp()) * 1_000_000)
 
@@ -93,8 +93,8 @@ def test_release_with_a_new_validity(cli: Cli, worker: Worker) -> None:
 def test_drop_cancels(cli: Cli, worker: Worker) -> None:
     """With a reason, or without."""
     first, second = hold(cli, worker), hold(cli, worker)
-    assert cli("unknown", "drop", first).out == f"Operation {first} is cancelled.\n"
-    assert cli("unknown", "drop", second, "--reason", "the customer has it").code == 0
+    assert cli("held", "drop", first).out == f"Operation {first} is cancelled.\n"
+    assert cli("held", "drop", second, "--reason", "the customer has it").code == 0
     words = "dropped by hand after an unknown outcome"
     assert [cli("status", op, "--json").json["words"] for op in (first, second)] == [
         words,
@@ -111,14 +111,14 @@ def test_what_cannot_be_decided_keeps_none_of_the_others(cli: Cli, worker: Worke
     """One sentence for each that is unknown or not held, exit 1, and the others are done."""
     op = hold(cli, worker)
     state = "waiting" if verb == "release" else "cancelled"
-    assert cli("unknown", verb, "nobody").refusal() == (
+    assert cli("held", verb, "nobody").refusal() == (
         "no operation 'nobody': never accepted, or deleted after its retention time"
     )
-    answer = cli("unknown", verb, "nobody", op)
+    answer = cli("held", verb, "nobody", op)
     assert (answer.code, answer.out.count("\n")) == (1, 1)
     assert answer.out.startswith(f"Operation {op} ")
     assert answer.err.startswith("paceline: no operation 'nobody'")
-    assert cli("unknown", verb, op).refusal() == f"operation '{op}' is not held: it is {state}"
+    assert cli("held", verb, op).refusal() == f"operation '{op}' is not held: it is {state}"
 
 
 @pytest.mark.parametrize(
@@ -135,9 +135,9 @@ def test_what_cannot_be_decided_keeps_none_of_the_others(cli: Cli, worker: Worke
 )
 def test_wrong_usage(cli: Cli, arguments: list[str], sentence: str) -> None:
     """Exit 2 and one sentence."""
-    assert cli("unknown", *arguments).refusal(2) == sentence
+    assert cli("held", *arguments).refusal(2) == sentence
 
 
 def test_a_list_of_an_unknown_account(cli: Cli) -> None:
     """Exit 1: its absence is not the absence of held operations."""
-    assert "no account named 'acme'" in cli("unknown", "list", "--account", "acme").refusal()
+    assert "no account named 'acme'" in cli("held", "list", "--account", "acme").refusal()

@@ -94,7 +94,7 @@ def test_nothing_is_lost_nothing_doubled_and_no_limit_broken(running: Running) -
 def test_everything_can_be_kept_running_until_ctrl_c(running: Running) -> None:
     """The metrics answer, and Ctrl-C is the ordinary end."""
     demo = running.kept
-    demo.wait_for_line("Everything is still running", PLENTY)
+    demo.wait_for_line("Everything keeps running", PLENTY)
     metrics = demo.wait_for_line(r"metrics of w3 +(http://\S+)")[1]
     with build_opener(ProxyHandler({})).open(metrics) as answer:
         assert "paceline_worker_capacity_operations " in answer.read().decode()

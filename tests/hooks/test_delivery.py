@@ -234,9 +234,15 @@ def test_a_runner_serves_no_private_address_and_shows_metrics(rig: Rig) -> None:
     wait_until(lambda: rig.shown(hook)["words"], PATIENCE, "a try")
     assert "is no public address" in rig.shown(hook)["words"]
     assert 0 == rig.receiver.requests
-    shown = httpx.get(f"http://127.0.0.1:{port}/metrics").text
-    assert f'paceline_hook_requests_total{{hook="{hook}",result="refused"}}' in shown
-    assert f'paceline_hook_events_waiting{{hook="{hook}"}} 1.0' in shown
+
+    def shows_the_event() -> bool:
+        """As waiting, or on the dead-letter list once its tries are over."""
+        shown = httpx.get(f"http://127.0.0.1:{port}/metrics").text
+        kept = [f'paceline_hook_{name}{{hook="{hook}"}} 1.0' for name in ("events_waiting", "dead_events")]
+        tried = f'paceline_hook_requests_total{{hook="{hook}",result="refused"}}'
+        return tried in shown and any(line in shown for line in kept)
+
+    wait_until(shows_the_event, PATIENCE, "the event in the metrics")
     assert [200, 200, 404] == [
         httpx.get(f"http://127.0.0.1:{port}{path}").status_code for path in ("/healthz", "/readyz", "/nothing")
     ]

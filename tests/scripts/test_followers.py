@@ -162,7 +162,7 @@ def test_a_record_that_follows_for_ever_is_refused(drive: Drive) -> None:
     record = {"v": 1, "sender": SENDER, "priority": "t", "common": common, "rows": [row]}
     drive.state.submit("r1", "acme", SENDER, 1, json.dumps(record))
     drive.worker.accept(["r1"])
-    assert "for ever" in str(drive.state.record("r1", "none").refused)
+    assert "follows itself" in str(drive.state.record("r1", "none").refused)
 
 
 def test_an_account_with_followers_cannot_be_removed(drive: Drive) -> None:

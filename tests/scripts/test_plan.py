@@ -169,7 +169,7 @@ def test_credits_that_do_not_suffice_are_a_problem(drive: Drive) -> None:
     drive.learn(Info(per_minute=10, credits_left=10))
     assert ((), ()) == ((found := plan(drive, numbers(10))).problems, tuple(w for w in found.warnings if "cred" in w))
     assert (10, 10) == (found.credits, found.credits_left)
-    assert ("it needs 11 credits, and the account has 10 left",) == plan(drive, numbers(11)).problems
+    assert ("the campaign needs 11 credits, and the account has 10 left",) == plan(drive, numbers(11)).problems
     for number in range(4):
         drive.send(to=f"+1555030{number:04d}")
     found = plan(drive, numbers(7))
@@ -305,7 +305,7 @@ def test_a_campaign_that_begins_later_is_foreseen_from_then_on(drive: Drive) -> 
     assert abs((found.ends_at - found.starts_at) - 9 * INTERVAL) <= timedelta(milliseconds=1)
     mixed = plan(drive, [*numbers(2), *({"not_before": later.isoformat()} | row for row in numbers(1, 5))])
     assert later == mixed.ends_at
-    assert any("different times" in warning for warning in mixed.warnings)
+    assert any("different `not_before` times" in warning for warning in mixed.warnings)
 
 
 def test_a_suspended_or_paused_account_is_worth_a_word(drive: Drive) -> None:
@@ -354,7 +354,10 @@ def test_the_rest_of_a_campaign_is_foreseen_with_what_else_waits(drive: Drive) -
     start(drive, numbers(20, 1000), "other")
     drive.learn(Info(per_minute=10, credits_left=30))
     shared = Campaign("spring", drive.state).plan()
-    assert ((), True) == (shared.problems, any("20 operations of the account" in word for word in shared.warnings))
+    assert ((), True) == (
+        shared.problems,
+        any("20 operations already waiting on this account" in word for word in shared.warnings),
+    )
     assert alone.ends_at
     assert shared.ends_at
     assert abs((shared.ends_at - alone.ends_at) / INTERVAL - 20) <= 2

@@ -206,5 +206,8 @@ def test_a_key_that_is_refused(stack: Stack, capsys: pytest.CaptureFixture[str])
     stack.scenario(faults=[{"kind": "answer", "status": 401, "on": "any", "message": "Invalid API Key"}])
     results, err = subscribe(stack, capsys, code=1)
     assert [] == results
-    assert err == "paceline: the provider did not list the webhooks (401): Invalid API Key; the same command goes on\n"
+    assert (
+        err
+        == "paceline: the provider did not list the webhooks (401): Invalid API Key; repeat the command to continue\n"
+    )
     assert "" == Hooks(stack.client).of(stack.name).digest

@@ -141,7 +141,7 @@ def test_a_header_without_one_column_of_numbers_is_refused(tmp_path: Path, words
 
 @pytest.mark.parametrize("name", ["r.csv", "r.txt", "r.jsonl", "r.ndjson"])
 def test_another_encoding_is_guessed_at_but_not_believed(tmp_path: Path, name: str) -> None:
-    """The refusal shows how the first doubtful word would read, and what to add if that is right."""
+    """The refusal shows how the first doubtful word would read, and what to add if that is correct."""
     content = '{"to": "+1", "n": "José"}\n' if name.endswith(("n", "l")) else "to,n\n+1,José\n"
     with pytest.raises(InvalidOperation) as refusal:
         rows(tmp_path, content.encode("latin-1"), name)

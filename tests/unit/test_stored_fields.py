@@ -44,7 +44,7 @@ NOT_FIELDS = {
     "console/drawing.py": {"n"},
     "gateway/cli.py": {"m"},
     "state/snapshots.py": {"w", "g", "s"},
-    "paceline/history.py": {"at"},
+    "paceline/status/history.py": {"at"},
 }
 
 
