@@ -174,6 +174,23 @@ def test_with_threads_nothing_is_said(
     assert "" == caplog.text
 
 
+def test_nothing_works_in_a_thread_while_workers_are_forked(
+    prepared: EmbeddedServer, client: redis.Redis, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """uWSGI forks without Python's handlers: what the application sends while it is loaded, the caller publishes."""
+    workers = uwsgi({"enable-threads": True})
+    monkeypatch.setattr(workers, "worker_id", lambda: 0, raising=False)
+    monkeypatch.setitem(sys.modules, "uwsgi", workers)
+    with Outbox(broker_url=prepared.url) as outbox:
+        outbox.send(HELLO)
+        assert written(client) == hinted(client)
+        assert "paceline-hints" not in {thread.name for thread in threading.enumerate()}
+        monkeypatch.setattr(workers, "worker_id", lambda: 1)
+        outbox.send(HELLO)
+        wait_until(lambda: written(client) == hinted(client), PATIENCE, "the hint of a worker")
+    assert "" == caplog.text
+
+
 def uwsgi(options: object) -> ModuleType:
     return SimpleNamespace(opt=options)  # type: ignore[return-value]
 

@@ -125,7 +125,8 @@ class _Line:
             stands_still = not self._busy and now_s - self._untaken_since_s > _PATIENCE_S
             self._changed.notify_all()
         if stands_still or not _threads_run():
-            self._say_once()
+            if not _forks_later():
+                self._say_once()
             self._publish_waiting()
 
     def flush(self) -> None:
@@ -252,11 +253,20 @@ def _key(settings: Settings) -> tuple[str, ...]:
 
 def _threads_run() -> bool:
     """Whether threads of Python run beside the caller: uWSGI lets them only when it is told to."""
-    uwsgi = sys.modules.get("uwsgi")
-    options: Any = getattr(uwsgi, "opt", None)
+    options: Any = getattr(sys.modules.get("uwsgi"), "opt", None)
     if not isinstance(options, dict):
         return True
-    return bool({"enable-threads", "threads", b"enable-threads", b"threads"} & set(options))
+    return not _forks_later() and bool({"enable-threads", "threads", b"enable-threads", b"threads"} & set(options))
+
+
+def _forks_later() -> bool:
+    """True in a process of uWSGI that loads the application before its workers are forked.
+
+    uWSGI forks without Python's handlers before a fork: a thread that works at that moment would leave its locks locked in
+    each worker, for ever.
+    """
+    worker_id: Any = getattr(sys.modules.get("uwsgi"), "worker_id", None)
+    return callable(worker_id) and worker_id() == 0
 
 
 def _flush_all() -> None:
