@@ -14,9 +14,9 @@ from typing import Final
 import httpx
 from playwright.sync_api import Page
 from tests.doors.exam import Worker
-from tests.gateway.serving import serving
 from tests.support.browser import DESK, PHONE, browser, chromium, window
 from tests.support.servers import start_server
+from tests.support.serving import serving
 
 from deploy.pictures.staged import going_on, stage
 from paceline.settings import Settings

@@ -13,9 +13,9 @@ from paceline_worker.console.app import alone
 from tests.conftest import Servers, add_account, emptied
 from tests.console.conftest import EVERYTHING, SENDER, Console
 from tests.doors.exam import Worker
-from tests.gateway.serving import serving
 from tests.support.browser import DESK, PHONE, browser, chromium, faults_of, overflow, window
 from tests.support.servers import SERVER_KINDS
+from tests.support.serving import serving
 
 pytestmark = [
     pytest.mark.skipif(chromium() is None, reason="no chromium: deploy/chromium/fetch.sh installs it where it can"),

@@ -46,7 +46,6 @@ class Health:
     def __init__(
         self, *, live: Sequence[Check] = (), ready: Sequence[Check] = (), clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._clock = clock
         self._answers = {LIVE: _Kept(live, clock), READY: _Kept((*live, *ready), clock)}
 
     def trouble(self, path: str) -> str:
