@@ -21,7 +21,6 @@ from paceline_worker.hooks.policy import BACKOFF, Answer, Breaker, Next, answer_
 from paceline_worker.hooks.secrets import Secrets, new_secret, seal, unseal
 from tests.conftest import SECRET
 
-NOW = datetime.now(UTC)
 FAILED = Answer("failed", "HTTP 500")
 DELIVERED = Answer("delivered", "HTTP 204")
 ALL = Hook("https://shop.example.com/p", frozenset({"acme"}), frozenset(hooks.EVENT_TYPES))
@@ -216,24 +215,26 @@ def fits(secret: str, body: str, headers: dict[str, str]) -> bool:
 def test_the_library_takes_a_signature_and_no_other() -> None:
     """Neither another body, nor another id, nor another secret, nor an old time."""
     secret = new_secret()
-    headers = Secrets(secret).headers("evt_1", '{"a":1}', NOW)
+    now = datetime.now(UTC)
+    headers = Secrets(secret).headers("evt_1", '{"a":1}', now)
     assert fits(secret, '{"a":1}', headers)
     assert not fits(secret, '{"a":2}', headers)
     assert not fits(secret, '{"a":1}', headers | {"webhook-id": "evt_2"})
     assert not fits(new_secret(), '{"a":1}', headers)
-    assert not fits(secret, '{"a":1}', Secrets(secret).headers("evt_1", '{"a":1}', NOW - timedelta(minutes=6)))
+    assert not fits(secret, '{"a":1}', Secrets(secret).headers("evt_1", '{"a":1}', now - timedelta(minutes=6)))
 
 
 def test_both_secrets_sign_until_the_overlap_is_over() -> None:
     """Also when it is replaced twice meanwhile."""
+    now = datetime.now(UTC)
     first = Secrets(new_secret())
-    second = first.rotated(timedelta(hours=1), NOW - timedelta(hours=2))
-    third = second.rotated(timedelta(hours=1), NOW)
-    now = third.headers("e", "{}", NOW)
-    assert [True, True, False] == [fits(one.current, "{}", now) for one in (third, second, first)]
-    assert 1 == third.headers("e", "{}", NOW + timedelta(hours=1)).get("webhook-signature", "").count("v1,")
-    at_once = third.rotated(timedelta(0), NOW)
-    assert [True, False] == [fits(one.current, "{}", at_once.headers("e", "{}", NOW)) for one in (at_once, third)]
+    second = first.rotated(timedelta(hours=1), now - timedelta(hours=2))
+    third = second.rotated(timedelta(hours=1), now)
+    headers = third.headers("e", "{}", now)
+    assert [True, True, False] == [fits(one.current, "{}", headers) for one in (third, second, first)]
+    assert 1 == third.headers("e", "{}", now + timedelta(hours=1)).get("webhook-signature", "").count("v1,")
+    at_once = third.rotated(timedelta(0), now)
+    assert [True, False] == [fits(one.current, "{}", at_once.headers("e", "{}", now)) for one in (at_once, third)]
 
 
 def test_secrets_are_sealed_for_one_hook_and_one_number() -> None:
