@@ -26,7 +26,7 @@ from paceline_worker.accounts.secrets import ApiKey, KeyRing
 from paceline_worker.exporter.gauges import StateGauges
 from paceline_worker.exporter.readings import Reader
 from paceline_worker.state.clock import ServerClock
-from paceline_worker.state.state import WorkerState
+from paceline_worker.state.worker import WorkerState
 
 MOST_TIMES: Final = 15
 MOST_S: Final = 1.0

@@ -9,7 +9,7 @@ import pytest
 
 from paceline.operations import AddParticipants, CreateGroup
 from paceline_worker.delivery.begun import read_begun
-from paceline_worker.state.state import Hint
+from paceline_worker.state.values import Hint
 from paceline_worker.verdict.meaning import read_answer
 from paceline_worker.verdict.policy import Verdict
 from tests.conftest import SENDER

@@ -26,7 +26,7 @@ from paceline_worker.receipts.reading import Told, Wrote
 from paceline_worker.receipts.state import ReceiptState
 from paceline_worker.receipts.words import Change
 from paceline_worker.state.clock import ServerClock
-from paceline_worker.state.state import WorkerState
+from paceline_worker.state.worker import WorkerState
 from tests.conftest import SENDER, add_account
 from tests.support import roles
 from tests.support.wait import wait_until

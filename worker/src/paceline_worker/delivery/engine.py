@@ -23,9 +23,10 @@ from paceline_worker.dispatch.admission import Admission
 from paceline_worker.integrity.tampering import WORDS, Tampering
 from paceline_worker.provider.client import Provider
 from paceline_worker.state.clock import ServerClock
+from paceline_worker.state.delivery import DeliveryState
 from paceline_worker.state.outage import Outage
 from paceline_worker.state.sleep import asleep_s, may_leave
-from paceline_worker.state.state import LARGEST_BATCH, LEASE_MARGIN_S, Answered, DeliveryState, Hint, InfoTurn
+from paceline_worker.state.values import LARGEST_BATCH, LEASE_MARGIN_S, Answered, Hint, InfoTurn
 from paceline_worker.telemetry.health import turning
 from paceline_worker.telemetry.metrics import Metrics
 from paceline_worker.telemetry.outcome_log import OutcomeLog
