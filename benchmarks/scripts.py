@@ -19,7 +19,8 @@ from tests.support.servers import start_server
 
 from paceline import Outbox, SendMessage
 from paceline.state.scripts import Script
-from paceline_worker.accounts.accounts import Accounts, NewAccount
+from paceline_worker.accounts.account import NewAccount
+from paceline_worker.accounts.accounts import Accounts
 from paceline_worker.accounts.secrets import ApiKey, KeyRing
 from paceline_worker.pacing.bucket import plan
 from paceline_worker.state.clock import ServerClock

@@ -21,7 +21,8 @@ from paceline_worker.exporter.readings import Reader
 from paceline_worker.hooks.event import event_of
 from paceline_worker.hooks.hook import Hook
 from paceline_worker.hooks.policy import Next
-from paceline_worker.hooks.state import HookBook, Noted, RunnerState
+from paceline_worker.hooks.state import HookBook, RunnerState
+from paceline_worker.hooks.stored import Noted
 from paceline_worker.receipts.reading import Told, Wrote
 from paceline_worker.receipts.state import ReceiptState
 from paceline_worker.receipts.words import Change

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from paceline.errors import InvalidOperation
-from paceline_worker.accounts.accounts import DEFAULT_BUDGETS
+from paceline_worker.accounts.account import DEFAULT_BUDGETS
 from paceline_worker.accounts.decision import Add, Change, Unchanged, decide
 from paceline_worker.accounts.file import RawRow
 from paceline_worker.accounts.importing import info_of
