@@ -259,13 +259,13 @@ def test_a_dry_run_shows_what_recipients_would_read(cli: Cli, tmp_path: Path) ->
     )
     answer = start(cli, tmp_path / "f.csv", "--dry-run", template="Hi {name},\\nsale!")
     assert answer.code == 0
-    assert "To +5511987654321: Hi x,\\nsale!" in answer.out
+    assert "To +55*********21: Hi x,\\nsale!" in answer.out
     assert answer.out.count("\nTo ") == 3
     assert "name is empty for 1 recipient: {name|something} would replace it" in answer.out
     assert "2 numbers may be another form of an earlier number" in answer.out
     assert "a backslash and an n" in answer.out
     told = start(cli, tmp_path / "f.csv", "--dry-run", "--json").json
-    assert (2, {"name": 1}, {"to": "+5511987654321", "text": "Hi x", "url": None}) == (
+    assert (2, {"name": 1}, {"to": "+55*********21", "text": "Hi x", "url": None}) == (
         told["twins"], told["empty"], told["samples"][0],
     )  # fmt: skip
 
@@ -355,7 +355,7 @@ def test_where_bad_rows_cannot_go_is_found_first(cli: Cli, tmp_path: Path, place
 
 
 def outcomes(cli: Cli, name: str = "spring", *options: str) -> list[dict[str, str]]:
-    answer = cli("outcomes", "--campaign", name, "--format", "csv", *options)
+    answer = cli("outcomes", "--campaign", name, "--format", "csv", "--show-numbers", *options)
     assert answer.code == 0, answer.err
     return list(csv.DictReader(io.StringIO(answer.out)))
 
@@ -434,7 +434,9 @@ def test_after_a_cancellation_the_export_says_who_was_not_reached(cli: Cli, tmp_
         600 == len({row["to"] for row in rows}) == len({row["key"] for row in rows}) == len({row["id"] for row in rows})
     )
     rest = tmp_path / "rest.csv"
-    rest.write_text(cli("outcomes", "--campaign", "spring", "--format", "csv", "--outcome", "cancelled").out)
+    rest.write_text(
+        cli("outcomes", "--campaign", "spring", "--format", "csv", "--outcome", "cancelled", "--show-numbers").out
+    )
     told = cli(*(part if part != "spring" else "summer" for part in arguments), str(rest), "--json").json
     assert (599, 0) == (told["written"], told["invalid"])
     assert cli("audit").code == 0

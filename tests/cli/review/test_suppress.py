@@ -25,11 +25,13 @@ def test_a_number_is_put_on_the_list_checked_and_taken_off(run: Cli) -> None:
     assert "1 number put on the list of account acme.\n" == run("suppress", "add", RECIPIENT, *HERE).out
     again = run("suppress", "add", RECIPIENT, OTHER, *HERE, "--reason", "asked by phone").out
     assert "1 number put on the list of account acme, 1 were there already.\n" == again
-    shown = run("suppress", "check", RECIPIENT, "+15550100009", *HERE).out.splitlines()
+    shown = run("--show-numbers", "suppress", "check", RECIPIENT, "+15550100009", *HERE).out.splitlines()
     assert (f"{RECIPIENT} is on the list of account acme since ", "by hand") == (shown[0][:50], shown[0][-7:])
     assert "+15550100009 is on no list." == shown[1]
     assert {"removed": 1} == run("suppress", "remove", RECIPIENT, "+15550100009", *HERE, "--json").json
-    assert [{"number": RECIPIENT, "suppressed": False}] == run("suppress", "check", RECIPIENT, *HERE, "--json").json
+    assert [{"number": RECIPIENT, "suppressed": False}] == run(
+        "suppress", "check", RECIPIENT, *HERE, "--show-numbers", "--json"
+    ).json
 
 
 def test_check_without_an_account_looks_at_all_of_them(run: Cli) -> None:
@@ -44,7 +46,7 @@ def test_the_list_is_printed(run: Cli) -> None:
     """One entry a line; as JSON, a document a line."""
     assert "The list of account acme is empty.\n" == run("suppress", "list", *HERE).out
     run("suppress", "add", RECIPIENT, OTHER, *HERE)
-    entries = [json.loads(line) for line in run("suppress", "list", *HERE, "--json").out.splitlines()]
+    entries = [json.loads(line) for line in run("suppress", "list", *HERE, "--show-numbers", "--json").out.splitlines()]
     assert {RECIPIENT, OTHER} == {entry["number"] for entry in entries}
     assert {"number", "account", "since", "reason"} == set(entries[0])
     assert 2 == len(run("suppress", "list", *HERE).out.splitlines())

@@ -154,6 +154,7 @@ def test_names_that_cross_processes_are_pinned() -> None:
         "ENV_RECONCILE_GRACE": "PACELINE_RECONCILE_GRACE",
         "ENV_HISTORY_KEPT": "PACELINE_HISTORY_KEPT",
         "ENV_DEBUG": "PACELINE_DEBUG",
+        "ENV_SHOW_NUMBERS": "PACELINE_SHOW_NUMBERS",
         "INBOX_VERSION": 1,
         "CHUNK_ROWS": 250,
     }
