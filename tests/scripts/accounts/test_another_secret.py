@@ -12,7 +12,8 @@ from paceline_worker.hooks.hook import make
 from paceline_worker.hooks.state import HookBook
 from paceline_worker.integrity.stored import StoredSeals
 from paceline_worker.state.clock import ServerClock
-from paceline_worker.state.state import Beat, WorkerState
+from paceline_worker.state.values import Beat
+from paceline_worker.state.worker import WorkerState
 from tests.conftest import SECRET, add_account
 from tests.support.stored import stored_account
 
