@@ -148,6 +148,7 @@ class AccountSnapshot:
         interval_now_us: between slots, with what 429s and outages added.
         next_slot_us: the next one, by bucket, pauses and quotas.
         interval_us: between slots, as its limits say.
+        variation_us: J as it was set.
         variation_now_us: J as it is now: measured, or as it was set.
         slow: factor of the interval after 429s, in thousandths.
         reserve: percentage of all limits that bulk work leaves alone.
@@ -162,6 +163,9 @@ class AccountSnapshot:
         suspended: why, in words.
         suspended_at_us: since when.
         paused_until_us: by a 429 or an open breaker.
+        probe: due, or the operation that ends a pause; None: nothing is probed.
+        recheck_us: nothing leaves before /info was read, or this time has come.
+        info_every_us: between two readings of /info; 0: never.
         breaker: open, ramp or None.
         throttled: 429s since the last call that was let through.
         rate: limit by hand, in words.
@@ -181,6 +185,7 @@ class AccountSnapshot:
     interval_now_us: int
     next_slot_us: int
     interval_us: int = 0
+    variation_us: int = 0
     variation_now_us: int = 0
     slow: int = 1000
     reserve: int = 0
@@ -195,6 +200,9 @@ class AccountSnapshot:
     suspended: str | None = None
     suspended_at_us: int | None = None
     paused_until_us: int = 0
+    probe: str | None = None
+    recheck_us: int = 0
+    info_every_us: int = 0
     breaker: str | None = None
     throttled: int = 0
     rate: str = ""
