@@ -15,7 +15,7 @@ FOREVER = ("--valid-until", "2099-01-01T00:00:00Z")
 
 
 @pytest.fixture
-def start(cli: Cli, tmp_path: Path) -> tuple[str, ...]:
+def start(tmp_path: Path) -> tuple[str, ...]:
     """The words of a campaign of 60 recipients."""
     file = tmp_path / "people.csv"
     file.write_text("to\n" + "".join(f"+1555{number:07d}\n" for number in range(60)))

@@ -27,7 +27,8 @@ from paceline_worker.hooks.hook import EVENT_TYPES
 from paceline_worker.hooks.policy import Answer
 from paceline_worker.hooks.posting import Poster
 from paceline_worker.hooks.secrets import Secrets, new_secret, seal, unseal
-from paceline_worker.hooks.state import HookBook, StoredHook
+from paceline_worker.hooks.state import HookBook
+from paceline_worker.hooks.stored import StoredHook
 
 _ID: Final = "hook-3f2a91bc"
 _PAGE: Final = 500
