@@ -54,6 +54,7 @@ def _facts(plan: Plan) -> Iterator[tuple[str, object]]:
         ("credits", _credits(plan)),
         ("account ends", local(plan.account_expires_at) if plan.account_expires_at else None),
         ("window", plan.window),
+        ("ramp", f"{plan.ramp} messages a day" if plan.ramp else None),
         ("starts", local(plan.starts_at) if plan.starts_at else "never"),
         ("ends", _end(plan)),
         ("valid until", local(plan.valid_until)),
