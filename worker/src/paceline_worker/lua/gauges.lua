@@ -117,6 +117,9 @@ end
 
 local visited = 0
 
+-- A number that is absent is 0: most accounts have few of them, and thousands are read at once.
+local function some(number) return number > 0 and number or nil end
+
 local function row_of(name)
   local k = key.account(name)
   local a, slot_from = account_of(name)
@@ -157,9 +160,9 @@ local function row_of(name)
   return cjson.encode({
     name = name, account = a, counts = fields(k .. ':n', COUNTS), campaigns = rows,
     backlog = {
-      transactional = transactional, single = single, parked = parked, in_campaigns = in_campaigns,
-      timed = timed + redis.call('ZCARD', k .. ':tm'), in_flight = in_flight,
-      held = redis.call('ZCARD', k .. ':held'), dead = redis.call('ZCARD', k .. ':dead'),
+      transactional = some(transactional), single = some(single), parked = some(parked), in_campaigns = some(in_campaigns),
+      timed = some(timed + redis.call('ZCARD', k .. ':tm')), in_flight = some(in_flight),
+      held = some(redis.call('ZCARD', k .. ':held')), dead = some(redis.call('ZCARD', k .. ':dead')),
       oldest_at = oldest and int(oldest) or nil, transactional_until = last_transactional, single_until = last_single,
     },
     sending = {
