@@ -28,7 +28,7 @@ _COUNTS: Final = ("received", "duplicate", "refused", "inbox", *OUTCOMES)
 _CAMPAIGN: Final = (
     *(CAMPAIGN.code("sender"), "hold", "sealed", "received", "duplicate", "refused", "inbox", "written", *OUTCOMES),
     *("recent", CAMPAIGN.code("valid_until"), "cap", "cap_next", "window", "opens", "closes", "openings", "zoned"),
-    CAMPAIGN.code("weighted_senders"),
+    *(CAMPAIGN.code("weighted_senders"), "receipt_sent", "receipt_not_sent", "receipt_received", "receipt_read"),
 )
 # A page takes the server a few milliseconds: so many accounts, and no more lanes and campaigns.
 _PAGE: Final = 100

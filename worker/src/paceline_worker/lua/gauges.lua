@@ -33,6 +33,7 @@ local COUNTS = { 'received', 'duplicate', 'refused', 'inbox', 'accepted', 'rejec
 local CAMPAIGN = {
   field.c.sender, 'hold', 'sealed', 'received', 'duplicate', 'refused', 'inbox', 'written', 'accepted', 'rejected', 'expired', 'cancelled', 'dead',
   'held', 'suppressed', 'recent', 'vu', 'cap', 'cap_next', 'window', 'opens', 'closes', 'openings', 'zoned', 'fs',
+  'receipt_sent', 'receipt_not_sent', 'receipt_received', 'receipt_read',
 }
 local at = {}
 for place, name in ipairs(CAMPAIGN) do at[name] = place end
