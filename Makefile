@@ -60,9 +60,9 @@ rehearsal: $(READY) prometheus ## incidents on a small fleet for four minutes: e
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m deploy.rehearsal $(ARGS)
 
 fuzz: $(READY)   ## 1,000,000 broker messages, 100,000 records, receipts, answers and files each, at random: hours
-	$(BIN)/python -m pytest -n 2 --hypothesis-profile=long tests/unit/test_fuzz.py \
-		tests/scripts/test_records.py::test_random_records_do_no_harm \
-		tests/system/test_hostile_broker.py::test_random_messages_do_no_harm $(ARGS)
+	$(BIN)/python -m pytest -n 2 --hypothesis-profile=long tests/unit/project/test_fuzz.py \
+		tests/scripts/accept/test_records.py::test_random_records_do_no_harm \
+		tests/system/broker/test_hostile_broker.py::test_random_messages_do_no_harm $(ARGS)
 
 pictures: $(READY) chromium ## docs/images: each page of the console and of the sandbox, by a real browser (a minute)
 	$(BIN)/python -m deploy.pictures $(ARGS)

@@ -28,7 +28,7 @@ from paceline_sandbox.embedded import EmbeddedServer, NoServerBinaryError, Sourc
 from paceline_worker.accounts.accounts import Accounts
 from paceline_worker.accounts.secrets import ApiKey, KeyRing
 from paceline_worker.state.clock import ServerClock
-from paceline_worker.state.state import WorkerState
+from paceline_worker.state.worker import WorkerState
 
 SENDER: Final = "+15550100001"
 SECRET: Final = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="

@@ -10,7 +10,8 @@ import redis
 from paceline_worker.hooks.event import Event, written
 from paceline_worker.hooks.hook import make
 from paceline_worker.hooks.policy import Next
-from paceline_worker.hooks.state import HookBook, Noted, RunnerState
+from paceline_worker.hooks.state import HookBook, RunnerState
+from paceline_worker.hooks.stored import Noted
 
 
 def event(number: int, operation: str = "01k0zxw5d3v8m2c7r4q9n6t1ea") -> Event:

@@ -71,7 +71,7 @@ def test_the_outcomes_of_a_campaign_are_a_table(outbox: Outbox, account: str, pa
     rows = [{"to": f"+1555077{n:04d}", "key": f"c-{n}"} for n in range(3)]
     campaign = outbox.start_campaign(f"told-{account}", account=account, sender=SENDER, template="Hi", recipients=rows)
     list(outbox.outcomes(campaign.name, follow=True))  # ends with the campaign
-    header, *lines = paceline("outcomes", "--campaign", campaign.name, "--format", "csv").splitlines()
+    header, *lines = paceline("outcomes", "--campaign", campaign.name, "--format", "csv", "--show-numbers").splitlines()
     assert header.startswith("to,outcome,code,words,")
     assert {(row["to"], "accepted", row["key"]) for row in rows} == {
         (line.split(",")[0], line.split(",")[1], line.split(",")[-1]) for line in lines

@@ -40,14 +40,14 @@ def by_test(reports: Iterable[pytest.TestReport]) -> dict[str, float]:
 
 
 def of_folders(seconds: Mapping[str, float]) -> Iterator[str]:
-    """One line for each folder, the slowest first.
+    """One line for each kind of test (`tests/unit` with all its rooms), the slowest first.
 
     Args:
         seconds: of each test.
     """
     totals: defaultdict[str, list[float]] = defaultdict(list)
     for nodeid, spent in seconds.items():
-        totals[nodeid.partition("::")[0].rpartition("/")[0]].append(spent)
+        totals["/".join(nodeid.split("/")[:2])].append(spent)
     for folder, each in sorted(totals.items(), key=lambda item: -sum(item[1])):
         yield f"{sum(each):8.1f} s {len(each):6,} tests  {folder}"
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 from typer.main import get_command
 
+from paceline.cli import numbers
 from paceline.cli.commands import example
 from paceline.cli.errors import BAD_USAGE, BROKEN_PIPE, FAILURE, INTERRUPTED, complain, report, warnings_as_complaints
 from paceline.cli.plugins import PluginGroup
@@ -32,12 +33,14 @@ def _root(
     context: typer.Context,
     *,
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    show_numbers: numbers.ShowNumbers = False,
 ) -> None:
     """Send WhatsApp messages through the 2Chat API, paced per API key, and see where each one is.
 
     Settings come from the environment: PACELINE_BROKER_URL, PACELINE_STATE_URL (default: the broker's) and, to add
     accounts, PACELINE_SECRET_KEY.
     """
+    numbers.decide(show=show_numbers)
     if version:
         from paceline.version import VERSION  # noqa: PLC0415 - reads the metadata of what is installed
 
@@ -65,6 +68,7 @@ def run(arguments: Sequence[str]) -> int:
     except UnicodeEncodeError:
         complain("the arguments are not UTF-8 text")
         return BAD_USAGE
+    numbers.begin()
     with warnings_as_complaints(), _traces():
         return _run(arguments)
 

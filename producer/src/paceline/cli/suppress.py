@@ -12,6 +12,7 @@ from paceline.cli.campaign.options import DefaultCountry, Delimiter, Encoding, T
 from paceline.cli.campaign.upload import BadRows, place_of_bad_rows, rows_of, with_bar
 from paceline.cli.commands import example
 from paceline.cli.errors import FAILURE, complain, named_as_options
+from paceline.cli.numbers import ShowNumbers, decide, shown, shown_in
 from paceline.cli.options import Json, opened_state
 from paceline.cli.render import console, counted, local, say, say_json
 from paceline.errors import InvalidOperation
@@ -90,32 +91,41 @@ def check(
     account: Annotated[
         str | None, typer.Option("--account", metavar="NAME", help="For this account. Default: for each account.")
     ] = None,
+    show_numbers: ShowNumbers = False,
     json_output: Json = False,
 ) -> None:
     """Say which list keeps an account from writing to a number.
 
     JSON: a list of number, suppressed, and of those on a list account (null: all accounts), since, reason.
     """
+    decide(show=show_numbers)
     given = _checked(numbers)
     with opened_state() as state:
         names = [account] if account else [EVERY_ACCOUNT, *state.accounts()]
         found = [(number, entry) for number in given for entry in _entries(state, number, names)]
     if json_output:
-        return say_json([{"number": number, **_plain(entry)} for number, entry in found])
+        return say_json(shown_in([{"number": number, **_plain(entry)} for number, entry in found]))
     for number, entry in found:
         if entry is None:
-            say(f"{number} is on no list.")
+            say(f"{shown(number)} is on no list.")
         else:
-            say(f"{number} is on the list of {_words(entry.account)} since {local(entry.since)}: {entry.reason}")
+            say(f"{shown(number)} is on the list of {_words(entry.account)} since {local(entry.since)}: {entry.reason}")
     return None
 
 
 @app.command(name="list", epilog=example("paceline suppress list --account acme"))
-def show(*, account: Account = None, all_accounts: AllAccounts = False, json_output: Json = False) -> None:
+def show(
+    *,
+    account: Account = None,
+    all_accounts: AllAccounts = False,
+    show_numbers: ShowNumbers = False,
+    json_output: Json = False,
+) -> None:
     """Print a suppression list, in no order; a number of two forms stands there twice.
 
     JSON: a document for each entry, on a line of its own: number, account (null: all accounts), since, reason.
     """
+    decide(show=show_numbers)
     with _opened(account, all_accounts=all_accounts) as (state, name):
         cursor, number = "0", 0
         while True:
@@ -123,9 +133,9 @@ def show(*, account: Account = None, all_accounts: AllAccounts = False, json_out
             number += len(entries)
             for entry in entries:
                 if json_output:
-                    say_json(entry.as_json())
+                    say_json(shown_in(entry.as_json()))
                 else:
-                    say(f"{entry.number}  {local(entry.since)}  {entry.reason}")
+                    say(f"{shown(entry.number)}  {local(entry.since)}  {entry.reason}")
             if cursor == "0":
                 break
     if not json_output and not number:

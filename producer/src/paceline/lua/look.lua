@@ -17,7 +17,7 @@
 --                                            provider_breaker_until, now}
 --       Python makes values of these replies (state/pictures.py); a test compares the names. `operation`, `campaign` and `account` are
 --       hashes as they are stored. A lane is {sender, transactional, bulk, parked, in_flight, paused_until, paused_because, call_time,
---       oldest_at, sources}, a source {name, waiting, timed, zones} with fields of its campaign, zones a list of {id, words, openings, opens,
+--       oldest_at, ramp_began, ramp_day, ramp_sent, sources}, a source {name, waiting, timed, zones} with fields of its campaign, zones a list of {id, words, openings, opens,
 --       closes, waiting}, an account's quota_use a list of {n, window, used, oldest, newest}.
 -- keys  all, read only. Cost: O(senders + open campaigns) for an account; O(lane) to find one operation's position.
 --@include listed.lua
@@ -37,7 +37,7 @@ local function older(oldest, id)
   return oldest
 end
 
-local CAMPAIGN_FIELDS = { field.c.sender, 'hold', 'hold_why', 'hold_at', 'weight', 'window', 'openings', 'opens', 'closes', 'cap', 'cap_next', 'rate', 'zoned', field.c.weighted_senders, 'failed', 'on_failure' }
+local CAMPAIGN_FIELDS = { field.c.sender, 'hold', 'hold_why', 'hold_at', 'weight', 'window', 'openings', 'opens', 'closes', 'cap', 'cap_next', 'rate', 'ramp', 'zoned', field.c.weighted_senders, 'failed', 'on_failure' }
 
 -- The sets of zones of a campaign with work in a lane: names, openings, and how many wait.
 local function zones_of(lane, name)
@@ -93,7 +93,8 @@ local function lanes_of(account)
   end
   for _, sender in ipairs(senders) do
     local lane = key.lane(account, sender)
-    local state = redis.call('HMGET', lane, field.l.in_flight, field.l.paused_until, field.l.paused_because, field.l.call_time)
+    local state = redis.call('HMGET', lane, field.l.in_flight, field.l.paused_until, field.l.paused_because, field.l.call_time, field.l.ramp_began, field.l.ramp_day,
+      field.l.ramp_sent)
     local sources, bulk, parked = campaigns[sender] or {}, 0, 0
     local oldest = older(nil, redis.call('LINDEX', lane .. ':t', 0))
     sources[#sources + 1] = {
@@ -107,6 +108,7 @@ local function lanes_of(account)
     lanes[#lanes + 1] = {
       paused_because = state[3] or nil, sender = sender, transactional = redis.call('LLEN', lane .. ':t'), bulk = bulk, sources = sources, parked = parked,
       oldest_at = oldest, in_flight = state[1] or nil, paused_until = state[2] or nil, call_time = state[4] or nil,
+      ramp_began = state[5] or nil, ramp_day = state[6] or nil, ramp_sent = state[7] or nil,
     }
   end
   return lanes
@@ -221,7 +223,7 @@ if verb == 'operation' then
     reply.lanes = lanes_of(o.account)
     reply.campaign = o.campaign and fields(key.campaign(o.campaign), CAMPAIGN_FIELDS) or nil
     reply.position = position_of(o, id)
-    reply.suppressed = not o.exempt and not o.look_up and o.kind ~= 'number.check' and suppressed(o.account, account, o.to) or nil
+    reply.suppressed = not o.exempt and not o.look_up and o.kind ~= 'number.check' and o.kind ~= 'message.delete' and suppressed(o.account, account, o.to) or nil
     reply.not_before = redis.call('ZSCORE', key.account(o.account) .. ':tm', 'n:' .. timer)
       or (o.campaign and redis.call('ZSCORE', key.campaign(o.campaign) .. ':tm', timer)) or nil
     reply.follows = o.follows and redis.call('ZSCORE', key.account(o.account) .. ':tm', 'v:' .. o.follows .. ':' .. id) and o.follows or nil

@@ -8,6 +8,7 @@ import redis.asyncio
 
 from paceline.state import questions, translating
 from paceline.state.campaigns import CampaignSnapshot
+from paceline.state.gathering import Gathered
 from paceline.state.pictures import AccountPicture, CampaignPicture, FleetSnapshot, OperationPicture, RecordSnapshot
 from paceline.state.questions import Question
 from paceline.state.scripts import Script
@@ -32,6 +33,7 @@ class AsyncState:
     def __init__(self, client: redis.asyncio.Redis) -> None:
         self.client = client
         self._scripts = _scripts()
+        self._writing = Gathered(self._scripts["write_record"], client)
 
     async def ask(self, question: Question[_T]) -> _T:
         """The answer.
@@ -40,6 +42,8 @@ class AsyncState:
             StateUnavailable: the state server does not answer, or refuses.
         """
         with translating():
+            if question.script == "write_record":
+                return question.read(await self._writing.run(question.arguments))
             return question.read(await self._scripts[question.script].arun(self.client, *question.arguments))
 
 

@@ -236,6 +236,9 @@ class LaneSnapshot:
         paused_because: busy or budget.
         call_time_us: how long a call keeps the sender; 0: not measured.
         oldest_at_us: when the oldest that heads a list was accepted.
+        ramp_began_us: since when it sends for campaigns with a ramp; 0: it did not.
+        ramp_day: the last day on which it did, from 1.
+        ramp_sent: messages of that day.
         sources: its bulk sources.
     """
 
@@ -248,6 +251,9 @@ class LaneSnapshot:
     paused_because: str | None = None
     call_time_us: int = 0
     oldest_at_us: int | None = None
+    ramp_began_us: int = 0
+    ramp_day: int = 0
+    ramp_sent: int = 0
     sources: tuple[SourceSnapshot, ...] = ()
 
     @classmethod

@@ -28,7 +28,8 @@ from paceline_worker.hooks.policy import Answer
 from paceline_worker.hooks.posting import Poster
 from paceline_worker.hooks.review import dead_since, events_of, queue, revive, state_in_words
 from paceline_worker.hooks.secrets import Secrets, new_secret, seal, unseal
-from paceline_worker.hooks.state import HookBook, StoredHook
+from paceline_worker.hooks.state import HookBook
+from paceline_worker.hooks.stored import StoredHook
 
 _ID: Final = "hook-3f2a91bc"
 _OVERLAP: Final = "24h"

@@ -8,7 +8,7 @@ from paceline.campaigns.progress import progress_of
 from paceline.state.pictures import FleetSnapshot
 from paceline_worker.exporter.readings import AccountReading, FleetReading
 from paceline_worker.hooks.review import BY_HAND, state_of
-from paceline_worker.hooks.state import StoredHook
+from paceline_worker.hooks.stored import StoredHook
 
 Level = Literal["bad", "warn", "quiet"]
 _ORDER: Final[Mapping[Level, int]] = {"bad": 0, "warn": 1, "quiet": 2}

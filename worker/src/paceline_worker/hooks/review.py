@@ -7,7 +7,8 @@ from typing import Final, Literal, TypeVar
 
 from paceline.status.entry import OutcomeEntry
 from paceline_worker.hooks.event import Event, event_of
-from paceline_worker.hooks.state import DeadEvent, HookBook, StoredHook
+from paceline_worker.hooks.state import HookBook
+from paceline_worker.hooks.stored import DeadEvent, StoredHook
 
 _T = TypeVar("_T")
 HookState = Literal["disabled", "failing", "served", "unserved"]

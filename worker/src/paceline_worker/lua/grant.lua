@@ -155,6 +155,13 @@ local function may_follow(o)
   return false
 end
 
+-- The others of its campaign are of its kind and its sender: none of them may leave earlier, so its source waits, and nobody is moved.
+local function wait_in_source(a, o, at)
+  lanes.enter(o, true, now)
+  source.leave(o.lane, o.source)
+  campaign.wake(a.name, o.source, at - HOP)
+end
+
 -- Whether the budgets of sender and kind allow the call; else the operation waits, or with it the whole lane.
 local function within_budgets(a, o, slot)
   if not has_budget(a, o) then return true end
@@ -165,12 +172,19 @@ local function within_budgets(a, o, slot)
       lanes.enter(o, true, now)
       lanes.pause_sender(o, free, 'budget')
       return false
+    elseif free > slot and o.source ~= '-' then
+      wait_in_source(a, o, free)
+      return false
     elseif free > slot then
       moves.set_aside(o, free, 'the budget of ' .. b.n .. ' ' .. b.kind .. ' of its sender is used up')
       return false
     end
   end
   if o.kind == 'number.check' and a.checks_left and tonumber(a.checks_left) <= 0 then
+    if o.source ~= '-' then
+      wait_in_source(a, o, now + POOL_PAUSE)
+      return false
+    end
     moves.set_aside(o, now + POOL_PAUSE, 'the number checks of the account are used up')
     return false
   end

@@ -16,12 +16,12 @@ from paceline.state.calls import State
 from paceline.state.scripts import Script
 from paceline_worker.accounts.secrets import ApiKey
 from paceline_worker.limiter import Slot, SlotRateLimiter
-from paceline_worker.provider.answers import Answer, Meaning
 from paceline_worker.provider.client import Provider
 from paceline_worker.receipts import hooks
 from paceline_worker.receipts.address import address_of, digest_of, new_token
 from paceline_worker.receipts.hooks import Webhook, Wish
 from paceline_worker.receipts.state import Hooks
+from paceline_worker.verdict.meaning import Answer, Meaning
 from paceline_worker.verdict.policy import Situation, decide
 
 # A slot further ahead than this is asked for again: until then a pause may end, or the account be suspended.

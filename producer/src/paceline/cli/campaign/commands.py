@@ -22,9 +22,11 @@ from paceline.cli.campaign.options import (
     LiteralBraces,
     Name,
     NotWithin,
+    Ramp,
     Rate,
     Weight,
     campaign_hours,
+    campaign_ramp,
     campaign_rate,
     campaign_span,
 )
@@ -130,6 +132,7 @@ def change(
     *,
     weight: Weight = None,
     rate: Rate = None,
+    ramp: Ramp = None,
     window: CampaignHours = None,
     auto_pause: AutoPause = None,
     not_within: NotWithin = None,
@@ -162,6 +165,7 @@ def change(
         options = CampaignOptions(
             weight=weight,
             rate=campaign_rate(rate),
+            ramp=campaign_ramp(ramp),
             window=campaign_hours(window),
             auto_pause=auto_pause,
             not_within=campaign_span(not_within),
@@ -171,8 +175,8 @@ def change(
     says = template is not None or url is not None
     if options == CampaignOptions() and not says:
         raise InvalidOperation(
-            "there is nothing to change: give --weight, --rate, --window, --auto-pause, --not-within, --on-sender-failure, "
-            "--valid-until, --template or --url"
+            "there is nothing to change: give --weight, --rate, --ramp, --window, --auto-pause, --not-within, "
+            "--on-sender-failure, --valid-until, --template or --url"
         )
     with opened_state() as state, named_as_options():
         campaign = Campaign(name, state)

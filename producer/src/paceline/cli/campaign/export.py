@@ -13,6 +13,7 @@ import typer
 
 from paceline.campaigns.draft import slots_of
 from paceline.cli.campaign.options import Name
+from paceline.cli.numbers import ShowNumbers, decide, shown
 from paceline.cli.options import opened_state
 from paceline.cli.output import harmless, opened_output
 from paceline.cli.render import counted, one_line, say
@@ -55,8 +56,11 @@ def export(
         Path | None,
         typer.Option("--output", metavar="FILE", help="File to write, replaced when complete. Default: stdout."),
     ] = None,
+    show_numbers: ShowNumbers = False,
 ) -> None:
     """Export a campaign: one line per recipient with its outcome, and when the message was delivered and read.
+
+    A file of --output holds whole numbers.
 
     The table can be uploaded again: under the same name nobody gets the message twice, and under another name the
     table is a list of recipients. Recipients without an outcome are left out.
@@ -66,6 +70,7 @@ def export(
     an apostrophe.
     """
     path = None if output is None or str(output) == "-" else output
+    decide(show=show_numbers or path is not None)
     with opened_state() as state, closing(_store()) as store:
         campaign = state.campaign(name)
         if campaign is None:
@@ -142,7 +147,8 @@ def _line(
         if name in slots
     }
     told = (outcome, code, words, settled, sent, delivered, read, not_sent, uuid, op_id)
-    return [to or "", key or "", *(brought.get(column, "") for column in own), *(value or "" for value in told)]
+    cells = (to, key, *(brought.get(column) for column in own), *told)
+    return [shown(cell or "") for cell in cells]
 
 
 def _writer(file: IO[str], form: Form, columns: Sequence[str]) -> Any:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from paceline.campaigns.plan.plan import Plan
+from paceline.cli.numbers import shown, shown_in
 from paceline.cli.render import console, counted, details, duration, local, say, say_json
 from paceline.errors import PacelineError
 
@@ -22,11 +23,11 @@ def tell_plan(plan: Plan, *, as_json: bool) -> None:
         PlanFailsError: it has problems; they were told.
     """
     if as_json:
-        say_json(plan.as_json())
+        say_json(shown_in(plan.as_json()))
     else:
         console().print(details(_facts(plan)))
         for sample in plan.samples:
-            say(f"To {sample.to}: {' '.join(part for part in (sample.text, sample.url) if part)}")
+            say(f"To {shown(sample.to)}: {' '.join(part for part in (sample.text, sample.url) if part)}")
         for sentence in plan.problems:
             say(f"Problem: {sentence}.")
         for sentence in plan.warnings:
@@ -53,6 +54,7 @@ def _facts(plan: Plan) -> Iterator[tuple[str, object]]:
         ("credits", _credits(plan)),
         ("account ends", local(plan.account_expires_at) if plan.account_expires_at else None),
         ("window", plan.window),
+        ("ramp", f"{plan.ramp} messages a day" if plan.ramp else None),
         ("starts", local(plan.starts_at) if plan.starts_at else "never"),
         ("ends", _end(plan)),
         ("valid until", local(plan.valid_until)),

@@ -1,3 +1,4 @@
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -11,7 +12,7 @@ from paceline.cli.campaign.options import Name
 from paceline.cli.options import Json, opened_state
 from paceline.cli.render import console, details, iso, listing, local, say, say_json
 from paceline.errors import NotFound
-from paceline.forecast.outlook import forecast_of
+from paceline.forecast.outlook import forecast_of, ramp_use
 from paceline.state.calls import State
 from paceline.state.campaigns import CampaignSnapshot
 from paceline.state.pictures import CampaignPicture
@@ -42,8 +43,9 @@ def status(
 
     JSON: name, state (uploading, running, paused, cancelling, cancelled, complete), why (of a pause or a cancellation),
     approval (needed, given or null), approved_by, approved_at, account, sender, created_at, completed_at, valid_until,
-    weight, rate, window, auto_pause (percent), uploaded, complete, total, settled, remaining, received, duplicates,
-    refused, in_inbox, invalid, senders (number, waiting, failed), outcomes (by name), receipts (sent,
+    weight, rate, ramp, window, auto_pause (percent), uploaded, complete, total, settled, remaining, received, duplicates,
+    refused, in_inbox, invalid, senders (number, waiting, failed; with a ramp also
+    ramp: day, sent, most), outcomes (by name), receipts (sent,
     not_sent, delivered, read), forecast (starts_at, ends_at, remaining, why). With --watch, one document whenever a
     number or the state changed.
     """
@@ -125,10 +127,11 @@ def described(name: str, picture: CampaignPicture) -> dict[str, Any]:
 def _senders(name: str, picture: CampaignPicture) -> list[dict[str, Any]]:
     """The senders of a campaign: what waits for each, and why it fails if so."""
     waiting = {lane.sender: one.waiting for lane in picture.lanes for one in lane.sources if one.name == name}
-    campaign = picture.campaign
+    campaign, lanes = picture.campaign, {lane.sender: lane for lane in picture.lanes}
     numbers = [sender.number for sender in from_field(campaign.weighted_senders)] or [campaign.sender]
     return [
         {"number": number, "waiting": waiting.get(number, 0), "failed": number in campaign.failed.split()}
+        | ({"ramp": ramp_use(campaign, lanes.get(number), picture.now_us)} if campaign.ramp else {})
         for number in numbers
     ]
 
@@ -136,10 +139,16 @@ def _senders(name: str, picture: CampaignPicture) -> list[dict[str, Any]]:
 def _sender_rows(name: str, picture: CampaignPicture) -> list[tuple[str, str]]:
     rows = _senders(name, picture)
     if len(rows) == 1:
-        return [("from", rows[0]["number"])]
+        return [("from", rows[0]["number"] + _ramp_of(rows[0]))]
     return [
-        ("from", f"{row['number']}: {row['waiting']:,} waiting" + (", fails" if row["failed"] else "")) for row in rows
+        ("from", f"{row['number']}: {row['waiting']:,} waiting" + (", fails" if row["failed"] else "") + _ramp_of(row))
+        for row in rows
     ]
+
+
+def _ramp_of(row: Mapping[str, Any]) -> str:
+    use = row.get("ramp")
+    return f", day {use['day']}: {use['sent']:,} of {use['most']:,} sent" if use else ""
 
 
 def _numbers(name: str, campaign: CampaignSnapshot) -> dict[str, Any]:
@@ -158,6 +167,7 @@ def _numbers(name: str, campaign: CampaignSnapshot) -> dict[str, Any]:
         "valid_until": iso(instant(campaign.valid_until_us)),
         "weight": campaign.weight,
         "rate": campaign.rate or None,
+        "ramp": campaign.ramp or None,
         "window": campaign.window or None,
         "auto_pause": _auto_pause(campaign),
         "uploaded": seen.uploaded,
@@ -219,6 +229,7 @@ def _facts(name: str, picture: CampaignPicture) -> Any:
             *_sender_rows(name, picture),
             ("window", campaign.window or None),
             ("rate", campaign.rate or None),
+            ("ramp", f"{campaign.ramp} messages a day" if campaign.ramp else None),
             ("weight", campaign.weight),
             ("auto-pause", f"above {auto_pause} % rejected" if auto_pause else "never"),
             ("created", local(instant(campaign.created_at_us))),

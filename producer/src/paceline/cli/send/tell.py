@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from paceline.cli.numbers import shown_in
 from paceline.cli.render import expected, iso, say, say_json
 from paceline.cli.show.show import show_status
 from paceline.errors import NotFound, NotYetAccepted, PacelineError, Refusal
@@ -69,7 +70,7 @@ def tell(outbox: Outbox, receipt: Ticket, asked: Asked) -> None:
             telling.outcome(outbox, asked.until_settled)
     finally:
         if asked.as_json:
-            say_json(telling.document)
+            say_json(shown_in(telling.document))
 
 
 def pauses() -> Iterator[float]:

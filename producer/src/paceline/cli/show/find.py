@@ -3,6 +3,7 @@ from typing import Annotated
 import typer
 
 from paceline.cli.acts import remember
+from paceline.cli.numbers import ShowNumbers, decide, shown_in
 from paceline.cli.options import Json, opened_state
 from paceline.cli.render import console, listing, say, say_json
 from paceline.cli.show.inspect import Id
@@ -22,12 +23,14 @@ def find(
     row: Annotated[str | None, typer.Option("--row", help="Key of the campaign's row, or its number.")] = None,
     account: Annotated[str | None, typer.Option("--account", help="Account name.")] = None,
     *,
+    show_numbers: ShowNumbers = False,
     json_output: Json = False,
 ) -> None:
     """Find operations by recipient, by idempotency key, or by the row of a campaign.
 
     JSON: a list of what `paceline status --json` prints. Looking for a recipient looks at all operations that are kept.
     """
+    decide(show=show_numbers)
     if sum(value is not None for value in (to, key, row)) != 1:
         raise InvalidOperation("--to, --key, --row: give exactly one of them")
     with opened_state() as state:
@@ -44,7 +47,7 @@ def find(
     if not found:
         raise NotFound(f"no operation to {to} is kept")
     if json_output:
-        return say_json([status.as_json() for status in found])
+        return say_json(shown_in([status.as_json() for status in found]))
     rows = [(one.id, one.state, one.account, one.campaign or "") for one in found]
     console().print(listing(("operation", "state", "account", "campaign"), rows))
     return None

@@ -2,6 +2,7 @@ from typing import Annotated
 
 import typer
 
+from paceline.cli.numbers import ShowNumbers, decide, shown_in
 from paceline.cli.options import Json, opened_state
 from paceline.cli.render import counted, expected, say, say_json
 from paceline.cli.show.show import show_status
@@ -15,7 +16,7 @@ from paceline.times import instant
 Id = Annotated[str, typer.Argument(metavar="ID", help="Operation id, as `paceline send` printed it.")]
 
 
-def status(op_id: Id, *, json_output: Json = False) -> None:
+def status(op_id: Id, *, show_numbers: ShowNumbers = False, json_output: Json = False) -> None:
     """Show where one operation is, what its calls brought, and what happened to it.
 
     JSON: id, state (waiting, granted, sending, or the outcome), account, campaign, kind, accepted_at, settled_at,
@@ -23,11 +24,12 @@ def status(op_id: Id, *, json_output: Json = False) -> None:
     words; check: the answer of a number check; calls: answered), history (a list of at, what, code, words), receipt
     (status: sent, not_sent, received or read; sent_at, not_sent_at, received_at, read_at; null when none came).
     """
+    decide(show=show_numbers)
     with opened_state() as state:
         picture = _read(state, op_id)
     seen = status_of(picture)
     if json_output:
-        say_json(seen.as_json())
+        say_json(shown_in(seen.as_json()))
     else:
         show_status(seen, _expected(seen, picture))
 

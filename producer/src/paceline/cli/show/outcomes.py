@@ -11,6 +11,7 @@ from typing import IO, Annotated, Final
 import typer
 
 from paceline.cli.errors import named_as_options
+from paceline.cli.numbers import ShowNumbers, decide, shown_in
 from paceline.cli.options import moment, opened_state
 from paceline.cli.output import harmless, opened_output
 from paceline.cli.render import counted, one_line, say
@@ -82,6 +83,7 @@ def outcomes(
         Path | None,
         typer.Option("--output", metavar="FILE", help="File to write, replaced when complete; --follow appends."),
     ] = None,
+    show_numbers: ShowNumbers = False,
 ) -> None:
     """Print outcomes of operations, in the order in which they became known.
 
@@ -91,16 +93,19 @@ def outcomes(
     JSON: entry_id, id, account, campaign, kind, outcome, code, message_uuid, words, accepted_at, settled_at, to, count, key. A
     campaign's end is an entry of kind `campaign`, without an id.
 
+    A file of --output holds whole numbers.
+
     CSV: to, outcome, code, words, message_uuid, id, account, campaign, kind, accepted_at, settled_at, entry_id, key; one line
     each, without campaigns' ends. A text that a spreadsheet would take for a formula begins with an apostrophe.
     """
+    path = None if output is None or str(output) == "-" else output
+    decide(show=show_numbers or path is not None)
     if after is not None and since is not None:
         raise InvalidOperation("--after, --since: give one of them")
     if follow and last:
         raise InvalidOperation("--last, --follow: give one of them")
     if last is None:
         last = form is Form.csv and campaign is not None and not follow
-    path = None if output is None or str(output) == "-" else output
     start, begin = after if after is not None else "0", time_of(since) if since is not None else None
     with opened_state() as state, named_as_options():
         reader = Outcomes(state.client)
@@ -199,7 +204,7 @@ def _tell(
 
 
 def _json_writer(file: IO[str]) -> Callable[[OutcomeEntry], object]:
-    return lambda entry: file.write(f"{json.dumps(entry.as_json())}\n")
+    return lambda entry: file.write(f"{json.dumps(shown_in(entry.as_json()))}\n")
 
 
 def _csv_writer(file: IO[str], *, header: bool) -> Callable[[OutcomeEntry], object]:
@@ -208,7 +213,7 @@ def _csv_writer(file: IO[str], *, header: bool) -> Callable[[OutcomeEntry], obje
         writer.writerow(COLUMNS)
 
     def write(entry: OutcomeEntry) -> None:
-        plain = entry.as_json()
+        plain = shown_in(entry.as_json())
         writer.writerow([_cell(plain[column]) for column in COLUMNS])
 
     return write

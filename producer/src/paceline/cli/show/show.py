@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from paceline.cli.numbers import shown, shown_in
 from paceline.cli.render import console, details, listing, local
 from paceline.status.receipt import DeliveryReceipt
 from paceline.status.view import Status
@@ -16,7 +17,7 @@ def show_status(seen: Status, expected: str | None = None) -> None:
         expected: when it is expected to leave, in words.
     """
     screen = console()
-    screen.print(details([*_facts(seen, expected), *_flat(seen.result.get("check") or {})]))
+    screen.print(details([*_facts(seen, expected), *_flat(shown_in(seen.result.get("check") or {}))]))
     if numbers := seen.result.get("numbers"):
         screen.print()
         screen.print(listing(("number", "result", "code", "words"), [_number(*one) for one in numbers.items()]))
@@ -73,4 +74,4 @@ def _flat(answer: Mapping[str, Any], within: str = "") -> Iterator[tuple[str, ob
 
 def _number(number: str, one: Mapping[str, Any]) -> tuple[str, str, str, str]:
     result = "accepted" if one.get("accepted") else "invited" if one.get("invited") else "refused"
-    return number, result, str(one.get("code") or ""), str(one.get("words") or "")
+    return shown(number), result, str(one.get("code") or ""), str(one.get("words") or "")

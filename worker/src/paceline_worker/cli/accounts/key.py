@@ -18,8 +18,8 @@ from paceline_worker.accounts.accounts import AccountError
 from paceline_worker.accounts.holders import SHARED, Holders
 from paceline_worker.accounts.info import INFO, Info, read_info
 from paceline_worker.accounts.secrets import ApiKey, KeyRing
-from paceline_worker.provider.answers import Answer, Meaning
 from paceline_worker.provider.client import Provider
+from paceline_worker.verdict.meaning import Answer, Meaning
 
 # Questions under way at once: each key is asked once, so no limit of the provider's counts them together.
 _AT_ONCE: Final = 16

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit, urlunsplit
 
 from starlette.responses import Response
@@ -14,7 +14,10 @@ from paceline_worker.console.acts import note
 from paceline_worker.console.frame import View, act, done, drawn, page
 from paceline_worker.hooks.hook import ANY_ACCOUNT, EVENT_TYPES
 from paceline_worker.hooks.review import HookState, dead_since, events_of, queue, revive, state_of
-from paceline_worker.hooks.state import DeadEvent, HookBook, StoredHook
+from paceline_worker.hooks.stored import DeadEvent, StoredHook
+
+if TYPE_CHECKING:
+    from paceline_worker.hooks.state import HookBook
 
 PER_PAGE: Final = 50
 # Events that one press of a button replays.
