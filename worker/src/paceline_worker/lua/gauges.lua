@@ -32,7 +32,7 @@ local COUNTS = { 'received', 'duplicate', 'refused', 'inbox', 'accepted', 'rejec
 local CAMPAIGN = {
   field.c.sender, 'hold', 'sealed', 'received', 'duplicate', 'refused', 'inbox', 'written', 'accepted', 'rejected', 'expired', 'cancelled', 'dead',
   'held', 'suppressed', 'recent', field.c.valid_until, 'cap', 'cap_next', 'window', 'opens', 'closes', 'openings', 'zoned',
-  field.c.weighted_senders,
+  field.c.weighted_senders, 'receipt_sent', 'receipt_not_sent', 'receipt_received', 'receipt_read',
 }
 
 local function accepted_at(id) return id and tonumber(redis.call('HGET', key.operation(id), field.o.accepted_at) or nil) end

@@ -10,8 +10,10 @@ import typer
 from paceline.campaigns.campaign import Campaign, Progress, progress_of
 from paceline.campaigns.options import CampaignOptions
 from paceline.cli.acts import remember
+from paceline.cli.campaign import export as campaign_export
 from paceline.cli.campaign import start as campaign_start
 from paceline.cli.campaign import status as campaign_status
+from paceline.cli.campaign import watch as campaign_watch
 from paceline.cli.campaign.expectation import expect, in_words, warn_of_late
 from paceline.cli.campaign.options import (
     AutoPause,
@@ -53,6 +55,13 @@ app.command(
 )(campaign_start.start)
 app.command("list", epilog=example("paceline campaign list --json"))(campaign_status.list_)
 app.command(epilog=example("paceline campaign status spring --watch"))(campaign_status.status)
+app.command(epilog=example("paceline campaign watch spring"))(campaign_watch.watch)
+app.command(
+    epilog=example(
+        "paceline campaign export spring --output spring.csv",
+        "paceline campaign export spring --outcome rejected --outcome dead --output again.csv",
+    )
+)(campaign_export.export)
 
 
 class NotDeleted(PacelineError):
