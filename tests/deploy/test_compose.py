@@ -183,6 +183,7 @@ def test_every_setting_is_one_that_paceline_has_with_its_own_default() -> None:
         "PACELINE_HTTP_DEADLINE": f"{plain.http_deadline_s:g}",
         "PACELINE_RECONCILE_GRACE": f"{plain.reconcile_grace_s:g}",
         "PACELINE_RETENTION": str(plain.retention_s),
+        "PACELINE_ENCRYPT_PAYLOADS": str(plain.encrypt_payloads).lower(),
     } == {name: DEFAULTS[name] for name in DEFAULTS if name in given and "URL" not in name and "LOG" not in name}
 
 

@@ -20,6 +20,7 @@ from paceline_worker.delivery.keys import Keys
 from paceline_worker.delivery.lateness import Way
 from paceline_worker.delivery.traces import Delivery, Traces
 from paceline_worker.dispatch.admission import Admission
+from paceline_worker.integrity.payloads import Unreadable
 from paceline_worker.integrity.tampering import WORDS, Tampering
 from paceline_worker.provider.client import Provider
 from paceline_worker.state.clock import ServerClock
@@ -256,8 +257,15 @@ class Engine:
             return
         if seal := self._tampering.campaign_to_seal(found.answer):
             self._spawn(self._seal_campaign(found.answer["campaign"], seal))
+        payloads = self._tampering.seals.payloads
         try:
-            begun = read_begun(found.answer)
+            clear = payloads.opened(hint.id, found.answer)
+            if found.answer.get("listed") and await self._ended_as_suppressed(hint, clear):
+                return
+            begun = read_begun(clear)
+        except Unreadable:
+            await self._refuse(hint, found.answer, "content")
+            return
         except (PacelineError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             words = f"the stored operation cannot be sent: {type(error).__name__}: {error}"
             broken = Verdict("finish", "rejected", code="unsendable", words=words)
@@ -267,6 +275,8 @@ class Engine:
             verdict, elapsed_us = await self._attempt(hint, begun, found, questions, delivery)
             if verdict is None:
                 return
+            if clear is not found.answer:
+                verdict = verdict.closed(lambda result: payloads.closed_result(hint.id, result))
             done = await self._settle(hint, verdict, elapsed_us, begun.account, begun.kind, patient=not begun.hurried)
             delivery.settled(done, verdict.reason)
 
@@ -276,6 +286,15 @@ class Engine:
         log.error("not what was accepted: it is not sent", operation=hint.id, reason=why)
         refused = Verdict("finish", "rejected", code="tampered", words=f"not what a worker accepted ({WORDS[why]})")
         await self._settle(hint, refused, 0, answer["account"], answer["kind"])
+
+    async def _ended_as_suppressed(self, hint: Hint, clear: dict[str, Any]) -> bool:
+        """Ask the suppression lists for a recipient that state has encrypted, and end its operation if one has it."""
+        words: str = await self._insist(lambda: self._state.barred(clear["account"], clear["to"]))
+        if not words:
+            return False
+        suppressed = Verdict("finish", "suppressed", code="listed", words=words)
+        await self._settle(hint, suppressed, 0, clear["account"], clear["kind"])
+        return True
 
     async def _seal_campaign(self, name: str, seal: str) -> None:
         try:

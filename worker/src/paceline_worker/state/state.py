@@ -11,6 +11,7 @@ import structlog
 from paceline import names
 from paceline.state import connect
 from paceline.state.scripts import Script
+from paceline.suppression.lists import EVERY_ACCOUNT
 from paceline_worker.pacing.bucket import Pacing
 from paceline_worker.state.clock import ServerClock
 from paceline_worker.state.connection import aconnect
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from paceline_worker.integrity.seals import Seals
 
+_WHOSE: Final = {True: "all accounts", False: "the account"}
 _PACKAGE: Final = "paceline_worker"
 ANSWER_TIMEOUT_S: Final = 5.0
 # How often the server is asked whether it is still the process we knew; a new connection asks in any case.
@@ -250,6 +252,7 @@ class WorkerState:
         self._clock = clock
         self._retention_ms = retention_s * 1000
         self.seals: Seals | None = None
+        self.encrypts = False
         self._inbox = Inbox(self._retention_ms)
         self._grant = Script(_PACKAGE, "grant")
         self._settle = Script(_PACKAGE, "settle")
@@ -262,7 +265,7 @@ class WorkerState:
 
     def accept(self, rids: Iterable[str]) -> list[Acceptance]:
         """Move inbox records into their lanes; replayable. Operations get a seal, unless there are no `seals`."""
-        return self._inbox.accept(self.client, rids, self.seals)
+        return self._inbox.accept(self.client, rids, self.seals, encrypts=self.encrypts)
 
     def overdue(self, grace_s: float, most: int) -> list[str]:
         """Inbox records that nobody accepted within the grace time."""
@@ -419,6 +422,7 @@ class DeliveryState:
         self._settle = Script(_PACKAGE, "settle")
         self._account = Script(_PACKAGE, "account")
         self._seal_campaign = Script(_PACKAGE, "seal_campaign")
+        self._suppress = Script("paceline", "suppress")
 
     async def _connected(self, connection: Any) -> None:
         await connection.on_connect()
@@ -463,6 +467,14 @@ class DeliveryState:
     async def seal_campaign(self, name: str, seal: str) -> None:
         """Write the seal of a campaign of which something was begun, unless it has one."""
         await self._seal_campaign.arun(self.client, name, seal)
+
+    async def barred(self, account: str, number: str) -> str:
+        """Why nobody may write to a number, as suppression.lua says it; '' when it is on no list."""
+        [entry] = await self._suppress.arun(self.client, "check", account, number)
+        if not entry:
+            return ""
+        name, _, reason = entry
+        return f"its recipient is on the suppression list of {_WHOSE[name == EVERY_ACCOUNT]}: {reason}"
 
     async def known(self, account: str) -> KnownAccount | None:
         """An account's limits as state has them; None when it was removed."""
