@@ -23,7 +23,8 @@ from paceline import Outbox
 from paceline.gateway import tokens
 from paceline.settings import Settings
 from paceline.state import connect, questions
-from paceline_worker.accounts.accounts import Accounts, NewAccount
+from paceline_worker.accounts.account import NewAccount
+from paceline_worker.accounts.accounts import Accounts
 from paceline_worker.accounts.secrets import ApiKey, KeyRing
 from paceline_worker.console.app import alone
 

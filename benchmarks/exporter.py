@@ -21,12 +21,13 @@ from paceline.ids import new_id
 from paceline.inbox.record import operation_id, single
 from paceline.state import connect
 from paceline.state.calls import State
-from paceline_worker.accounts.accounts import Accounts, NewAccount
+from paceline_worker.accounts.account import NewAccount
+from paceline_worker.accounts.accounts import Accounts
 from paceline_worker.accounts.secrets import ApiKey, KeyRing
 from paceline_worker.exporter.gauges import StateGauges
 from paceline_worker.exporter.readings import Reader
 from paceline_worker.state.clock import ServerClock
-from paceline_worker.state.state import WorkerState
+from paceline_worker.state.worker import WorkerState
 
 MOST_TIMES: Final = 15
 MOST_S: Final = 1.0

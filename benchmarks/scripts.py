@@ -19,11 +19,13 @@ from tests.support.servers import start_server
 
 from paceline import Outbox, SendMessage
 from paceline.state.scripts import Script
-from paceline_worker.accounts.accounts import Accounts, NewAccount
+from paceline_worker.accounts.account import NewAccount
+from paceline_worker.accounts.accounts import Accounts
 from paceline_worker.accounts.secrets import ApiKey, KeyRing
 from paceline_worker.pacing.bucket import plan
 from paceline_worker.state.clock import ServerClock
-from paceline_worker.state.state import LARGEST_BATCH, Hint, WorkerState
+from paceline_worker.state.values import LARGEST_BATCH, Hint
+from paceline_worker.state.worker import WorkerState
 from paceline_worker.verdict.policy import Verdict
 
 if TYPE_CHECKING:

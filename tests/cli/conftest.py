@@ -16,7 +16,8 @@ from paceline.state.scripts import Script
 from paceline_sandbox.embedded import EmbeddedServer
 from paceline_worker.accounts.secrets import KeyRing
 from paceline_worker.state.clock import ServerClock
-from paceline_worker.state.state import Hint, WorkerState
+from paceline_worker.state.values import Hint
+from paceline_worker.state.worker import WorkerState
 from tests.support.servers import SERVER_KINDS, start_server
 from tests.support.stored import stored_account
 

@@ -28,7 +28,7 @@ from paceline.kinds import KINDS
 from paceline.operations import Interactive, ListRow, ListSection, ReplyButton, UrlButton
 from paceline.operations.requests import ProviderRequest, Work, request_for
 from paceline_worker.accounts.info import INFO
-from paceline_worker.provider.answers import Meaning
+from paceline_worker.verdict.meaning import Meaning
 from paceline_worker.verdict.reconcile import lookup_for
 from tests.contract import shapes
 from tests.contract.service import UNKNOWN_GROUP, UNKNOWN_MESSAGE, Service

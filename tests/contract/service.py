@@ -16,8 +16,8 @@ from paceline.operations import Operation
 from paceline.operations.requests import ProviderRequest, Work, request_for
 from paceline_worker.accounts.secrets import ApiKey
 from paceline_worker.provider import client
-from paceline_worker.provider.answers import Answer, read_answer
 from paceline_worker.provider.client import Provider
+from paceline_worker.verdict.meaning import Answer, read_answer
 
 REAL_BASE: Final = "https://api.p.2chat.io/open"
 PREFIX: Final = "PACELINE_CONTRACT_"

@@ -12,8 +12,8 @@ from paceline import CheckNumber
 from paceline.kinds import KINDS
 from paceline.operations.requests import ProviderRequest, Work, request_for
 from paceline_worker.accounts.info import INFO, read_info
-from paceline_worker.provider.answers import Meaning, read_answer
 from paceline_worker.verdict import reconcile, results
+from paceline_worker.verdict.meaning import Meaning, read_answer
 from paceline_worker.verdict.policy import Verdict
 from tests.contract import shapes
 from tests.contract.rows import ROWS, WRONGS, Row, Wrong

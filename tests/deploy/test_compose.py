@@ -14,7 +14,7 @@ from ruamel.yaml import YAML
 from paceline import names
 from paceline.settings import Settings
 from paceline_worker.checks import check_state_server
-from paceline_worker.state.state import LEASE_MARGIN_S
+from paceline_worker.state.values import LEASE_MARGIN_S
 from tests.support.roles import roles
 from tests.support.servers import start_server
 

@@ -17,7 +17,8 @@ from paceline.state.scripts import Script
 from paceline.testing import AsyncRecordingOutbox, RecordingOutbox
 from paceline_sandbox.embedded import EmbeddedServer
 from paceline_worker.state.clock import ServerClock
-from paceline_worker.state.state import Hint, WorkerState
+from paceline_worker.state.values import Hint
+from paceline_worker.state.worker import WorkerState
 
 _T = TypeVar("_T")
 PATIENT_US = 60_000_000

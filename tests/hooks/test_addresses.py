@@ -9,8 +9,9 @@ import pytest
 from aiohttp.abc import ResolveResult
 
 from paceline_worker.hooks import addresses
-from paceline_worker.hooks.addresses import PrivateAddress, PublicResolver
+from paceline_worker.hooks.addresses import PrivateAddress
 from paceline_worker.hooks.posting import Poster
+from paceline_worker.hooks.resolver import PublicResolver
 from tests.support.hook_receiver import receiving
 
 

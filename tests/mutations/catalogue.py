@@ -75,7 +75,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         "self-fence, in the worker",
-        f"{_WORKER}/delivery/engine.py",
+        f"{_WORKER}/delivery/courier.py",
         "            if may_leave(\n",
         "            if True or may_leave(\n",
         ("tests/system/pacing/test_clocks.py",),
@@ -103,7 +103,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         "late work moves, in the worker",
-        f"{_WORKER}/delivery/engine.py",
+        f"{_WORKER}/delivery/courier.py",
         "            asked = await self._ask_until_final(hint, 0, questions=questions, begun=True)\n",
         '            return not_made("the worker is late", "missed"), 0\n'
         "            asked = await self._ask_until_final(hint, 0, questions=questions, begun=True)\n",

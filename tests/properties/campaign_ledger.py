@@ -7,7 +7,7 @@ from hypothesis.stateful import invariant
 
 from paceline.literals import OUTCOMES
 from paceline.window import from_text
-from paceline_worker.state.state import Hint
+from paceline_worker.state.values import Hint
 from tests.properties.ledger import SENDERS, Ledger
 from tests.properties.places import Places, look
 from tests.properties.uploads import Uploads

@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant
 
 from paceline_worker.accounts.accounts import Accounts
 from paceline_worker.accounts.secrets import ApiKey, KeyRing
-from paceline_worker.state.state import Hint, InfoTurn
+from paceline_worker.state.values import Hint, InfoTurn
 from paceline_worker.verdict.policy import Verdict
 from tests.conftest import SECRET
 from tests.properties.places import ROOT, Places, look

@@ -14,7 +14,7 @@ from paceline.suppression.lists import EVERY_ACCOUNT, adding, removing
 from paceline_worker.accounts.info import Info
 from paceline_worker.review.dead import DeadLetters, Match
 from paceline_worker.review.held import Held
-from paceline_worker.state.state import Hint
+from paceline_worker.state.values import Hint
 from paceline_worker.verdict.policy import Verdict
 from tests.properties.campaign_ledger import CampaignLedger
 from tests.properties.ledger import ACCOUNTS, SENDERS, TARGETS, Call, Ledger, Sent

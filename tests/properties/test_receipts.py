@@ -12,7 +12,7 @@ from paceline.state.scripts import Script
 from paceline.status.receipt import receipt_of
 from paceline_sandbox.embedded import EmbeddedServer
 from paceline_worker.receipts.state import Hooks
-from paceline_worker.state.state import Hint
+from paceline_worker.state.values import Hint
 from tests.conftest import add_account
 from tests.support.drive import ACCEPTED, LEASE_US, Drive
 from tests.support.machines import run

@@ -11,9 +11,9 @@ from paceline.operations import SendMessage
 from paceline.operations.requests import Work
 from paceline_sandbox.accounts.limits import Algorithm
 from paceline_worker.pacing.bucket import Bucket, Pacing, plan
-from paceline_worker.provider.answers import Answer, Meaning
 from paceline_worker.state.sleep import may_leave
 from paceline_worker.verdict.breaker import Breaker
+from paceline_worker.verdict.meaning import Answer, Meaning
 from paceline_worker.verdict.policy import Situation, Verdict, decide, health_of
 from paceline_worker.verdict.reconcile import CANARY, FIRST, LAST, PROOF, found_out
 from tests.simulation.provider import SECOND_US, Message, Provider

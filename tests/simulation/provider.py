@@ -6,7 +6,7 @@ from random import Random
 from typing import Any, Final
 
 from paceline_sandbox.accounts.limits import Algorithm, Gate, counter_for, parse_limit
-from paceline_worker.provider.answers import Answer, Meaning
+from paceline_worker.verdict.meaning import Answer, Meaning
 
 SECOND_US: Final = 1_000_000
 

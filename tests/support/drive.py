@@ -21,7 +21,8 @@ from paceline.status.audit import Balance, balance_of
 from paceline_worker.accounts.info import Info, catch_up_us, info_fields
 from paceline_worker.integrity.seals import Seals
 from paceline_worker.state.clock import ServerClock
-from paceline_worker.state.state import GRANT_BUDGET_US, Grants, Hint, InfoTurn, WorkerState
+from paceline_worker.state.values import Grants, Hint, InfoTurn
+from paceline_worker.state.worker import GRANT_BUDGET_US, WorkerState
 from paceline_worker.verdict.policy import Verdict
 from tests.support.moved_clock import START_US
 

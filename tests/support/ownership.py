@@ -15,14 +15,28 @@ _OWNED_BY_HOOK: Final = re.compile(r":(?:wh|signing):(?P<hook>[^:]+)(?::.*)?$")
 _OWNED_BY_ACCOUNT: Final = re.compile(r":(?:a|l|about|pools|secret|hook):(?P<account>[^:]+)(?::.*)?$")
 
 
+# One call for all keys: asked one by one they would be a tenth of a test's time.
+_WITHOUT_EXPIRY: Final = """
+local kept, cursor = {}, '0'
+repeat
+  local found = redis.call('SCAN', cursor, 'MATCH', ARGV[1], 'COUNT', 1000)
+  cursor = found[1]
+  for _, key in ipairs(found[2]) do
+    if redis.call('PTTL', key) == -1 then kept[#kept + 1] = key end
+  end
+until cursor == '0'
+return kept
+"""
+
+
 def ownerless_keys(client: redis.Redis) -> list[str]:
     """Keys of ours with neither expiry nor owner: what would stay for ever."""
     root = getattr(client, "root", names.STATE_ROOT)
     accounts = client.smembers(f"{root}:accounts")
     leaks = []
-    for key in client.scan_iter(f"{root.replace('{', '?').replace('}', '?')}:*", count=1000):
+    for key in client.eval(_WITHOUT_EXPIRY, 0, f"{root.replace('{', '?').replace('}', '?')}:*"):
         tail = key.removeprefix(root)
-        if client.pttl(key) != -1 or _OWNED_BY_STATE.fullmatch(tail):
+        if _OWNED_BY_STATE.fullmatch(tail):
             continue
         of_hook = _OWNED_BY_HOOK.fullmatch(tail)
         if of_hook and client.sismember(f"{root}:hooks", of_hook["hook"]):

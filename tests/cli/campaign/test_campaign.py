@@ -28,7 +28,7 @@ PLUS_MISSING = (
 )
 CAMPAIGN_KEYS = {
     "name", "state", "why", "approval", "approved_by", "approved_at", "account", "sender", "created_at",
-    "completed_at", "valid_until", "weight", "rate", "window",
+    "completed_at", "valid_until", "weight", "rate", "ramp", "window",
     "auto_pause", "uploaded", "complete", "total", "settled", "remaining", "received", "duplicates", "refused", "in_inbox",
     "invalid", "senders", "outcomes", "receipts", "forecast",
 }  # fmt: skip

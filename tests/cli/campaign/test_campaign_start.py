@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from paceline_worker.state.state import Hint
+from paceline_worker.state.values import Hint
 from tests.cli.conftest import PROGRAM, Cli, Inbox, Worker, campaign_arguments, people
 from tests.support.wait import wait_until
 

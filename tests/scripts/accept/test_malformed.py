@@ -20,10 +20,12 @@ from paceline_worker.delivery.traces import Traces
 from paceline_worker.dispatch.admission import Admission
 from paceline_worker.dispatch.dispatcher import Dispatcher
 from paceline_worker.dispatch.progress import ProgressCheck
-from paceline_worker.provider.answers import read_answer
 from paceline_worker.state.clock import ServerClock
-from paceline_worker.state.state import DeliveryState, Hint, WorkerState
+from paceline_worker.state.delivery import DeliveryState
+from paceline_worker.state.values import Hint
+from paceline_worker.state.worker import WorkerState
 from paceline_worker.telemetry.metrics import Metrics
+from paceline_worker.verdict.meaning import read_answer
 from paceline_worker.verdict.policy import Situation, decide
 from tests.conftest import SENDER, add_account
 from tests.support.drive import Drive

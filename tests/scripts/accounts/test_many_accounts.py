@@ -7,7 +7,8 @@ import redis
 
 from paceline import names
 from paceline.errors import InvalidOperation, StateUnavailable
-from paceline_worker.accounts.accounts import PIPELINED, Accounts, NewAccount
+from paceline_worker.accounts.account import NewAccount
+from paceline_worker.accounts.accounts import PIPELINED, Accounts
 from paceline_worker.accounts.info import Info
 from paceline_worker.accounts.secrets import ApiKey, KeyRing
 from paceline_worker.accounts.stored import StoredAccount, StoredAccounts

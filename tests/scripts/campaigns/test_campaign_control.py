@@ -8,7 +8,7 @@ import pytest
 
 from paceline.operations import SendMessage
 from paceline_worker.accounts.accounts import Accounts
-from paceline_worker.state.state import Hint
+from paceline_worker.state.values import Hint
 from tests.conftest import add_account
 from tests.properties.places import ROOT, look
 from tests.properties.uploads import Uploads, openings

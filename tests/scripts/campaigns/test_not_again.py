@@ -189,7 +189,7 @@ def test_a_plan_says_who_would_be_left_out(drive: Drive) -> None:
 )
 def test_recipient_caps_are_read(cap: str, expected: str) -> None:
     """A number of messages in a time."""
-    from paceline_worker.accounts.accounts import cap_text  # noqa: PLC0415 - beside its test
+    from paceline_worker.accounts.account import cap_text  # noqa: PLC0415 - beside its test
 
     assert expected == cap_text(cap)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from paceline_worker.accounts.accounts import Accounts
-from paceline_worker.state.state import Hint
+from paceline_worker.state.values import Hint
 from paceline_worker.verdict.policy import Verdict
 from tests.support.drive import (
     ABSENT,

@@ -10,7 +10,7 @@ from paceline_sandbox.embedded import EmbeddedServer
 from paceline_worker.accounts.secrets import KeyRing
 from paceline_worker.delivery.keys import Keys
 from paceline_worker.state.clock import ServerClock
-from paceline_worker.state.state import DeliveryState
+from paceline_worker.state.delivery import DeliveryState
 from tests.conftest import SECRET, add_account
 from tests.support.drive import SEALS
 

@@ -9,7 +9,7 @@ import pytest
 
 from paceline.operations import CreateGroup
 from paceline_worker.accounts.accounts import Accounts
-from paceline_worker.state.state import Hint
+from paceline_worker.state.values import Hint
 from paceline_worker.verdict.policy import Verdict
 from tests.conftest import SENDER
 from tests.support.drive import (

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from paceline_worker.review.dead import DeadLetters
-from paceline_worker.state.state import Beat
+from paceline_worker.state.values import Beat
 from tests.support.drive import ABSENT, ACCEPTED, LEASE_US, OWNER, Drive
 
 

@@ -9,8 +9,8 @@ import pytest
 
 from paceline.operations import AddParticipants, CreateGroup
 from paceline_worker.delivery.begun import read_begun
-from paceline_worker.provider.answers import read_answer
-from paceline_worker.state.state import Hint
+from paceline_worker.state.values import Hint
+from paceline_worker.verdict.meaning import read_answer
 from paceline_worker.verdict.policy import Verdict
 from tests.conftest import SENDER
 from tests.support.drive import ACCEPTED, LEASE_US, NEW_GROUP, OVERLOADED, UNKNOWN, Drive

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from paceline_worker.accounts.accounts import Accounts, NewAccount
+from paceline_worker.accounts.account import NewAccount
+from paceline_worker.accounts.accounts import Accounts
 from paceline_worker.accounts.secrets import ApiKey, KeyRing
-from paceline_worker.state.state import Hint
+from paceline_worker.state.values import Hint
 from tests.conftest import SECRET, add_account
 from tests.support.drive import ACCEPTED, LEASE_US, OVERLOADED, Drive
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from paceline_worker.state.state import Beat
+from paceline_worker.state.values import Beat
 from tests.support.drive import Drive
 
 LEASE_S = 1.25

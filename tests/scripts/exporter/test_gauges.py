@@ -10,7 +10,7 @@ from paceline.state.scripts import Script
 from paceline.status.audit import balance_of
 from paceline_worker.exporter import readings
 from paceline_worker.exporter.readings import AccountReading, CampaignReading, FleetReading, Reader, WorkerReading
-from paceline_worker.state.state import Beat
+from paceline_worker.state.values import Beat
 from tests.conftest import SENDER, add_account
 from tests.properties.uploads import Uploads, capped, openings
 from tests.support.drive import ACCEPTED, BAD_KEY, DEAD, OVERLOADED, REJECTED, THROTTLED, UNKNOWN, Drive

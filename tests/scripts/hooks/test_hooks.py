@@ -13,7 +13,8 @@ from paceline_sandbox.embedded import EmbeddedServer
 from paceline_worker.hooks.event import Event
 from paceline_worker.hooks.hook import Hook
 from paceline_worker.hooks.policy import Next
-from paceline_worker.hooks.state import HookBook, LeaseLost, Noted, RunnerState
+from paceline_worker.hooks.state import HookBook, LeaseLost, RunnerState
+from paceline_worker.hooks.stored import Noted
 
 _T = TypeVar("_T")
 ABOUT = Hook("https://shop.example.com/p", frozenset({"*"}), frozenset({"settled"}))

@@ -21,12 +21,13 @@ from paceline_worker.exporter.readings import Reader
 from paceline_worker.hooks.event import event_of
 from paceline_worker.hooks.hook import Hook
 from paceline_worker.hooks.policy import Next
-from paceline_worker.hooks.state import HookBook, Noted, RunnerState
+from paceline_worker.hooks.state import HookBook, RunnerState
+from paceline_worker.hooks.stored import Noted
 from paceline_worker.receipts.reading import Told, Wrote
 from paceline_worker.receipts.state import ReceiptState
 from paceline_worker.receipts.words import Change
 from paceline_worker.state.clock import ServerClock
-from paceline_worker.state.state import WorkerState
+from paceline_worker.state.worker import WorkerState
 from tests.conftest import SENDER, add_account
 from tests.support import roles
 from tests.support.wait import wait_until

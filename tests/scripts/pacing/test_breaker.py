@@ -7,7 +7,7 @@ import pytest
 
 from paceline.state.scripts import Script
 from paceline_worker.accounts.accounts import Accounts
-from paceline_worker.state.state import Hint
+from paceline_worker.state.values import Hint
 from paceline_worker.verdict.breaker import PROVIDER_SHARE, RUN, SHARE
 from paceline_worker.verdict.policy import Verdict
 from tests.conftest import add_account

@@ -9,6 +9,7 @@ from paceline_worker.accounts.accounts import Accounts
 from paceline_worker.accounts.info import Info
 from paceline_worker.verdict.policy import Verdict
 from tests.conftest import SENDER
+from tests.properties.uploads import Uploads
 from tests.support.drive import ACCEPTED, NOT_MADE, OVERLOADED, Drive
 
 # J, and the hop: what a pause held back is granted when the pause ends, for a slot 40 ms later.
@@ -174,3 +175,21 @@ def test_what_waits_for_its_budget_expires_at_its_validity(drive: Drive) -> None
         drive.go_to_next_due()
         drive.grant()
     assert "expired" == drive.operation(late)["oc"]
+
+
+def test_a_campaign_waits_as_a_whole_when_the_budget_of_its_kind_is_used_up(drive: Drive) -> None:
+    """No operation of the campaign is moved into a timer, so what a used-up budget costs does not grow with the campaign."""
+    Accounts(drive.client).change("acme", rates="600/minute", budgets={"message.to_number": "3/hour"})
+    drive.advance(10)
+    uploads = Uploads(drive)
+    uploads.open("c1")
+    ids = uploads.write("c1", [{"to": f"+1555050{place:04d}"} for place in range(50)])[1]
+    uploads.seal("c1")
+    first, *_ = slots(drive, 3)
+    group = create(drive)
+    assert group == drive.call(ACCEPTED).id
+    assert [] == drive.grant().hints
+    assert 47 == drive.client.llen(f"paceline:{{0}}:l:acme:{SENDER}:b:c1")
+    assert 0 == drive.client.exists(f"paceline:{{0}}:l:acme:{SENDER}:h")
+    assert first + 3_600_000_000 + LATER_US - 80_000 == drive.next_due_us()  # J after the hour, less the hop
+    assert [ids[3], ids[4]] == [drive.call(ACCEPTED).id for _ in range(2)]

@@ -15,7 +15,7 @@ from paceline.operations import AddParticipants, CreateGroup, SendMessage
 from paceline.status.view import Status, status_of
 from paceline_worker.accounts.accounts import Accounts
 from paceline_worker.review.dead import LOOKED_AT, DeadLetters, Match, NotReplayed, Replayed
-from paceline_worker.state.state import Hint
+from paceline_worker.state.values import Hint
 from paceline_worker.verdict.policy import Verdict
 from tests.conftest import SENDER, add_account
 from tests.support.drive import ABSENT, ACCEPTED, DEAD, OVERLOADED, REJECTED, UNKNOWN, UNSENDABLE, Drive

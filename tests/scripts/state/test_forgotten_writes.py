@@ -7,7 +7,8 @@ from structlog.testing import capture_logs
 
 from paceline_sandbox.embedded import EmbeddedServer
 from paceline_worker.state.clock import ServerClock
-from paceline_worker.state.state import Beat, WorkerState
+from paceline_worker.state.values import Beat
+from paceline_worker.state.worker import WorkerState
 from tests.support.servers import start_server
 
 BEAT = Beat(10, 10)

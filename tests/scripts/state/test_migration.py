@@ -6,7 +6,7 @@ import pytest
 
 from paceline.errors import ConfigurationError
 from paceline_worker.state.migration import Form, Migration, MigrationRefused, check_schema
-from paceline_worker.state.state import Beat
+from paceline_worker.state.values import Beat
 from tests.conftest import add_account
 from tests.support.drive import ACCEPTED, SENDER_BUSY, Drive
 from tests.support.stored import stored_account

@@ -4,7 +4,8 @@ from pathlib import Path
 
 from paceline.state import connect
 from paceline_worker.state.clock import ServerClock
-from paceline_worker.state.state import Beat, WorkerState
+from paceline_worker.state.values import Beat
+from paceline_worker.state.worker import WorkerState
 from tests.conftest import add_account
 from tests.support.processes import free_port
 from tests.support.servers import start_server

@@ -6,7 +6,7 @@ import pytest
 
 from paceline.state.scripts import Script
 from paceline_worker.state.clock import ServerClock
-from paceline_worker.state.state import Beat
+from paceline_worker.state.values import Beat
 from tests.conftest import add_account
 from tests.support.drive import ACCEPTED, LEASE_US, Drive
 

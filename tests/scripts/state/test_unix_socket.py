@@ -6,7 +6,8 @@ from pathlib import Path
 from paceline.state import connect
 from paceline.state.calls import State
 from paceline_worker.state.clock import ServerClock
-from paceline_worker.state.state import Answered, DeliveryState
+from paceline_worker.state.delivery import DeliveryState
+from paceline_worker.state.values import Answered
 from tests.support.servers import start_server
 
 

@@ -19,7 +19,8 @@ from paceline_worker.accounts.secrets import KeyRing
 from paceline_worker.celery import build_app, publisher
 from paceline_worker.integrity.stored import StoredSeals
 from paceline_worker.state.clock import ServerClock
-from paceline_worker.state.state import Grants, Hint, WorkerState
+from paceline_worker.state.values import Grants, Hint
+from paceline_worker.state.worker import WorkerState
 from tests.support.celery_tools import CELERY, ask, by_tool, celery, figures_when, node
 from tests.support.processes import Process, free_port, spawn
 from tests.support.servers import start_server

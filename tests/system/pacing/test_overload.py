@@ -18,7 +18,7 @@ from tests.support.stack import Stack
 pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
 
 # On one worker, more than it can send by far.
-OVERLOAD: Final = Run(accounts=300, rate="300/minute", seconds=6, warm_up_s=4, busy_loops=2)
+OVERLOAD: Final = Run(accounts=300, rate="300/minute", seconds=4, warm_up_s=4, busy_loops=2)
 
 
 def nothing_is_wasted(result: Result) -> None:

@@ -16,7 +16,8 @@ from paceline_worker.dispatch.admission import Admission
 from paceline_worker.dispatch.dispatcher import Dispatcher
 from paceline_worker.dispatch.progress import ProgressCheck
 from paceline_worker.state.clock import ServerClock
-from paceline_worker.state.state import Beat, Hint, WorkerState
+from paceline_worker.state.values import Beat, Hint
+from paceline_worker.state.worker import WorkerState
 from paceline_worker.telemetry.metrics import Metrics
 from tests.support.celery_tools import ask, by_tool, figures_when
 from tests.support.processes import Process

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from paceline.errors import InvalidOperation
-from paceline_worker.accounts.accounts import DEFAULT_BUDGETS
+from paceline_worker.accounts.account import DEFAULT_BUDGETS
 from paceline_worker.accounts.decision import Add, Change, Unchanged, decide
 from paceline_worker.accounts.file import RawRow
 from paceline_worker.accounts.importing import info_of
@@ -15,7 +15,7 @@ from paceline_worker.accounts.info import Info
 from paceline_worker.accounts.rows import AccountRow, RowError, Wanted, account_rows, variation, wanted
 from paceline_worker.accounts.secrets import ApiKey
 from paceline_worker.accounts.stored import StoredAccount
-from paceline_worker.provider.answers import Answer, Meaning
+from paceline_worker.verdict.meaning import Answer, Meaning
 
 CANARY = "canary-0f8e7d6c5b4a"
 ENVIRON = {"ACME_KEY": f" {CANARY} ", "EMPTY_KEY": " "}

@@ -7,7 +7,7 @@ from typing import cast
 from benchmarks.arrivals import Arrivals
 from benchmarks.stub import Connection, Stub
 
-from paceline_worker.provider.answers import Meaning, read_answer
+from paceline_worker.verdict.meaning import Meaning, read_answer
 
 
 class Written:

@@ -14,7 +14,7 @@ from paceline.settings import Settings
 from paceline_worker.broker import commands, envelope, hints
 from paceline_worker.broker.refusals import Refusals
 from paceline_worker.celery import build_app, publisher
-from paceline_worker.state.state import Hint
+from paceline_worker.state.values import Hint
 from tests.support import hostile
 
 REPLIES = "reply.celery.pidbox"

@@ -11,7 +11,7 @@ from paceline.errors import PacelineError
 from paceline.operations import Operation
 from paceline.operations.requests import Followed
 from paceline_worker.delivery.begun import Begun, read_begun
-from paceline_worker.provider.answers import Answer, Meaning
+from paceline_worker.verdict.meaning import Answer, Meaning
 from paceline_worker.verdict.policy import Situation, Verdict
 from tests.unit.samples import GROUP, MESSAGE, NOON_US, OPERATION_ID, RECIPIENT, SENDER, make, message, numbers
 

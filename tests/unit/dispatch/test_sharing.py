@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from paceline_worker.dispatch.sharing import shares
-from paceline_worker.state.state import Hint
+from paceline_worker.state.values import Hint
 
 
 def hints(number: int) -> list[Hint]:

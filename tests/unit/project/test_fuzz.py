@@ -14,9 +14,9 @@ import pytest
 from paceline.errors import InvalidOperation
 from paceline.recipients.files import read_file
 from paceline_worker.accounts.file import read_rows
-from paceline_worker.provider.answers import Answer, Meaning, read_answer
 from paceline_worker.provider.redaction import redactor
 from paceline_worker.receipts.reading import Told, Unread, read_body
+from paceline_worker.verdict.meaning import Answer, Meaning, read_answer
 from tests.support import profiles
 
 pytestmark = pytest.mark.timeout(0 if profiles.is_long() else 120)

@@ -18,8 +18,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from paceline.operations.requests import ProviderRequest
 from paceline_worker.accounts.secrets import ApiKey
-from paceline_worker.provider.answers import Answer, Meaning
 from paceline_worker.provider.client import Provider
+from paceline_worker.verdict.meaning import Answer, Meaning
 
 CANARY = "UAKcanary0-1111-4222-8333-444444444444"
 KEY = ApiKey(CANARY)

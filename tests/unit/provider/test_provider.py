@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from paceline.operations.requests import ProviderRequest
-from paceline_worker.provider.answers import Answer, Meaning
 from paceline_worker.provider.client import Provider
+from paceline_worker.verdict.meaning import Answer, Meaning
 from tests.unit.provider.provider_server import (
     AMPLE_S,
     CANARY,

@@ -5,7 +5,7 @@ import gzip
 
 import pytest
 
-from paceline_worker.provider.answers import Answer, Meaning
+from paceline_worker.verdict.meaning import Answer, Meaning
 from tests.unit.provider.provider_server import (
     KEY,
     REQUEST,

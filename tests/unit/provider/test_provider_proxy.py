@@ -8,10 +8,10 @@ from typing import Final
 import pytest
 
 from paceline.errors import ConfigurationError
-from paceline_worker.provider.answers import Answer, Meaning
 from paceline_worker.provider.client import Provider
 from paceline_worker.provider.proxy import proxy_for
 from paceline_worker.provider.reach import reach
+from paceline_worker.verdict.meaning import Answer, Meaning
 from tests.unit.provider.provider_server import AMPLE_S, KEY, REQUEST, answering, listening, response, self_signed
 
 NAMES: Final = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")

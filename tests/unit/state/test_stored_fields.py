@@ -36,7 +36,7 @@ KEYS = {
 # JSON of replies and of files that has such keys: events, begin's answers, units of time.
 NOT_FIELDS = {
     "status/view.py": {"at"},
-    "delivery/engine.py": {"s"},
+    "delivery/courier.py": {"s"},
     "cli/show/outcomes.py": {"s"},
     "cli/dead.py": {"s", "m"},
     "cli/spans.py": {"s", "m"},

@@ -12,8 +12,8 @@ from paceline import (
     CreateGroup,
 )
 from paceline.operations.requests import Work, request_for
-from paceline_worker.provider.answers import Answer, Meaning
 from paceline_worker.verdict import results
+from paceline_worker.verdict.meaning import Answer, Meaning
 from paceline_worker.verdict.policy import Verdict
 from tests.unit.samples import GROUP, NOON_US, SENDER, make, numbers, work
 

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paceline_worker.provider.answers import WORDS_KEPT, clean, read_answer
+from paceline_worker.verdict.meaning import read_answer
+from paceline_worker.verdict.words import WORDS_KEPT, clean
 
 HOSTILE = [
     "done\r\n2026-01-31 12:00:00 [info] forged line",

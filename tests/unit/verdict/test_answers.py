@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paceline_worker.provider.answers import Answer, Meaning, handle, read_answer
+from paceline_worker.verdict.meaning import Answer, Meaning, read_answer
+from paceline_worker.verdict.words import handle
 
 ACCEPTED_BODY = b'{"success": true, "message_uuid": "MSG1", "batched": true}'
 FAILED = b'{"success": false, "error": true, "error_message": "why"}'

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paceline_worker.provider.answers import Answer, Meaning
+from paceline_worker.verdict.meaning import Answer, Meaning
 from paceline_worker.verdict.policy import Situation, Verdict, decide, not_begun, not_made
 
 SEEDS = st.integers(0, 2**32)

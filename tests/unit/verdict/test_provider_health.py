@@ -2,7 +2,7 @@
 
 import pytest
 
-from paceline_worker.provider.answers import Meaning
+from paceline_worker.verdict.meaning import Meaning
 from paceline_worker.verdict.policy import Verdict, health_of
 
 HEALTH = {

@@ -13,7 +13,7 @@ from paceline import CreateGroup, SendMessage
 from paceline.inbox.record import compact
 from paceline.operations.messages import Pin
 from paceline.operations.requests import Followed, ProviderRequest, Work
-from paceline_worker.provider.answers import Answer, Meaning
+from paceline_worker.verdict.meaning import Answer, Meaning
 from paceline_worker.verdict.policy import Verdict
 from paceline_worker.verdict.reconcile import CANARY, FRESH, LAST, PROOF, STALE, found_out, lookup_for
 from tests.unit.samples import (

@@ -20,8 +20,8 @@ from paceline import (
     SetGroupDescription,
 )
 from paceline.operations.requests import NUMBERS_A_PAGE, Followed, request_for
-from paceline_worker.provider.answers import Answer, Meaning
 from paceline_worker.verdict import results
+from paceline_worker.verdict.meaning import Answer, Meaning
 from paceline_worker.verdict.policy import Verdict
 from tests.unit.samples import GROUP, MESSAGE, NOON_US, OPERATION_ID, RECIPIENT, SENDER, make, message, numbers, work
 from tests.unit.verdict.result_samples import (

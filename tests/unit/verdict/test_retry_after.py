@@ -1,6 +1,6 @@
 import pytest
 
-from paceline_worker.provider.answers import read_answer, retry_after
+from paceline_worker.verdict.meaning import read_answer, retry_after
 
 DATE = "Sat, 31 Jan 2026 12:00:00 GMT"
 

@@ -19,7 +19,7 @@ from paceline_worker import control
 from paceline_worker.broker import consumer
 from paceline_worker.broker.refusals import Refusals
 from paceline_worker.runtime import Runtime
-from paceline_worker.state.state import LEASE_MARGIN_S, Hint
+from paceline_worker.state.values import LEASE_MARGIN_S, Hint
 from paceline_worker.telemetry import logs
 
 # When the operations of a hint were granted (server us): the way of hints is measured by it.

@@ -37,9 +37,11 @@ from paceline_worker.provider.client import Provider
 from paceline_worker.provider.proxy import proxy_for
 from paceline_worker.provider.way_out import WayOut
 from paceline_worker.state.clock import ServerClock
+from paceline_worker.state.delivery import DeliveryState
 from paceline_worker.state.migration import check_schema
 from paceline_worker.state.outage import Outage
-from paceline_worker.state.state import LEASE_MARGIN_S, DeliveryState, Hint, InfoTurn, WorkerState
+from paceline_worker.state.values import LEASE_MARGIN_S, Hint, InfoTurn
+from paceline_worker.state.worker import WorkerState
 from paceline_worker.telemetry import metrics
 from paceline_worker.telemetry.health import Health, broker_answers, served, state_answers
 from paceline_worker.telemetry.serving import MetricsEndpoint

@@ -6,6 +6,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, Field
 
+from paceline.forecast.ramp import canonical_ramp
 from paceline.lua.fields import CAMPAIGN
 from paceline.operations.base import Refusing, canonical_window
 from paceline.operations.values import Instant
@@ -93,6 +94,8 @@ class CampaignOptions(Refusing):
     Args:
         weight: its share of its sender's turns against other campaigns, 1 (at first) to 1000.
         rate: not faster than this, whatever the account allows, such as ``100/minute``.
+        ramp: most messages that each of its numbers sends on its first day, its second and so on, such as ``20,40,80``. The
+            last figure holds for all later days. Day 1 begins with the number's first message of a campaign with a ramp.
         window: local hours with a zone in which it sends, such as ``Mon-Fri 09:00-18:00 Europe/Berlin``. The zone ``recipient``
             stands for the zones of each recipient.
         auto_pause: it is paused when more than so many percent of its last 100 answers are rejections; at first 20, 0 never.
@@ -108,6 +111,7 @@ class CampaignOptions(Refusing):
 
     weight: int | None = Field(default=None, ge=1, le=HEAVIEST)
     rate: Annotated[str, AfterValidator(_checked_rate)] | None = None
+    ramp: Annotated[str, AfterValidator(canonical_ramp)] | None = None
     window: Annotated[str, AfterValidator(_canonical)] | None = None
     auto_pause: int | None = Field(default=None, ge=0, le=100)
     not_within: Annotated[str, AfterValidator(_checked_span)] | None = None
@@ -125,6 +129,8 @@ class CampaignOptions(Refusing):
             texts["weight"] = str(self.weight)
         if self.rate is not None:
             texts |= {"rate": self.rate, "cap": str(cap_us(self.rate)) if self.rate else ""}
+        if self.ramp is not None:
+            texts["ramp"] = self.ramp
         if self.window is not None:
             texts |= {"window": self.window} | _openings_of(self.window, now or datetime.now(UTC))
         if self.auto_pause is not None:

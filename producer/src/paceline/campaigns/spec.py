@@ -31,6 +31,8 @@ class CampaignSpec(TypedDict, total=False):
         max_attempts: calls before an operation is dead. Default: 8.
         weight: share of the sender's turns, 1 to 1000. Default: 1.
         rate: greatest rate, such as ``100/minute``. Default: the account's.
+        ramp: most messages that each number sends on its first day, its second and so on, such as ``20,40,80``: for numbers that
+            are new. The last figure holds for all later days. Default: no such limit.
         window: local hours with a zone in which the campaign sends, such as ``Mon-Fri 09:00-18:00 Europe/Berlin``. The zone
             ``recipient`` stands for the zones of each recipient: those of a column ``zone``, else of the number.
         auto_pause: percentage of rejections among the last 100 answers above which the campaign pauses; 0 is never. Default: 20.
@@ -58,6 +60,7 @@ class CampaignSpec(TypedDict, total=False):
     max_attempts: int | None
     weight: int | None
     rate: str | None
+    ramp: str | None
     window: str | None
     auto_pause: int | None
     not_within: str | None

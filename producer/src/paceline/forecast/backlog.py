@@ -16,6 +16,7 @@ class Source:
         interval_us: its own cap: at least so long between two of its operations; 0: none.
         free_at_us: nothing leaves before.
         openings: when it may send, each from the first instant until before the second, in order; None: always.
+        ramp: most operations that its lane sends on each day of its ramp, the last figure for all later days; (): no such limit.
     """
 
     name: str
@@ -25,6 +26,7 @@ class Source:
     interval_us: int = 0
     free_at_us: int = 0
     openings: tuple[tuple[int, int], ...] | None = None
+    ramp: tuple[int, ...] = ()
 
     @property
     def group(self) -> str:
@@ -42,6 +44,9 @@ class Lane:
         sources: its bulk sources.
         paused_until_us: nothing leaves before.
         cycle_us: at least so long between two of its calls, because only one is in flight; 0: as fast as the account.
+        ramp_began_us: when day 1 of its ramp began; 0: it will with the first operation that has a ramp.
+        ramp_day: the last day of its ramp on which it sent, from 1.
+        ramp_sent: operations of that day.
     """
 
     sender: str
@@ -49,6 +54,9 @@ class Lane:
     sources: tuple[Source, ...] = ()
     paused_until_us: int = 0
     cycle_us: int = 0
+    ramp_began_us: int = 0
+    ramp_day: int = 0
+    ramp_sent: int = 0
 
 
 @dataclass(frozen=True, slots=True)

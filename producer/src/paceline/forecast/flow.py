@@ -17,6 +17,7 @@ from math import ceil, inf, nextafter
 from typing import Final
 
 from paceline.forecast.backlog import Departure, Lane, Pace, Place, Quota, Source
+from paceline.forecast.ramp import DAY_US, LaneRamp
 
 # Of an operation: less than any share that a list gets in a microsecond, more than the error of a float.
 _CRUMB: Final = 1e-6
@@ -26,6 +27,8 @@ _PART: Final = 1e-3
 _NOISE: Final = 1e-9
 # A small quota, and much that waits, make endlessly many events; so far a forecast follows each, then it takes the average.
 _QUOTA_EVENTS: Final = 3000
+# So do a small ramp, and much that waits.
+_RAMP_EVENTS: Final = 1000
 
 
 def departures(lanes: Sequence[Lane], pace: Pace, places: Sequence[Place]) -> list[Departure | None]:
@@ -50,6 +53,7 @@ class _Queue:
     lane: Lane
     source: Source
     start_us: int
+    ramp: LaneRamp | None = None
     served: float = 0.0
     rate: float = 0.0
     opening: int = 0
@@ -64,7 +68,19 @@ class _Queue:
         openings = self.source.openings
         return inf if openings is None else float(openings[self.opening][1]) if self.opening < len(openings) else 0.0
 
-    def serve(self, amount: float) -> None:
+    @property
+    def interval_us(self) -> int:
+        """Least distance of its own between two of its operations; 0: none."""
+        source = self.source
+        return (
+            max(source.interval_us, DAY_US // source.ramp[-1])
+            if self.ramp is None and source.ramp
+            else source.interval_us
+        )
+
+    def serve(self, amount: float, now: float) -> None:
+        if self.ramp and amount:
+            self.ramp.note(now, amount)
         self.served = min(self.served + amount, float(self.source.waiting))
         if self.left < _CRUMB:
             self.served = float(self.source.waiting)
@@ -76,14 +92,17 @@ class _Queue:
             return None
         begin = max(now, float(max(source.free_at_us, self.lane.paused_until_us) - self.start_us))
         if source.openings is None:
-            return begin, inf
+            return self._on_ramp(begin), inf
         while self.opening < len(source.openings):
             opens, closes = source.openings[self.opening]
-            at = max(begin, float(opens - self.start_us))
+            at = self._on_ramp(max(begin, float(opens - self.start_us)))
             if at < closes - self.start_us:
                 return at, float(closes - self.start_us)
             self.opening += 1
         return None
+
+    def _on_ramp(self, at: float) -> float:
+        return self.ramp.free_from(self.source.ramp, at) if self.ramp else at
 
 
 @dataclass(slots=True)
@@ -151,15 +170,24 @@ class _Account:
         self._now = 0.0
         self._free_at = 0.0
         self._total = 0.0
+        self._ramp_events = 0
+        self._ramps = {lane.sender: self._ramp_of(lane) for lane in lanes if any(one.ramp for one in lane.sources)}
         self._lanes = [
             (
                 lane,
                 _Queue(lane, Source("", lane.transactional), self._start_us),
-                [_Queue(lane, source, self._start_us) for source in lane.sources],
+                [
+                    _Queue(lane, one, self._start_us, self._ramps.get(lane.sender) if one.ramp else None)
+                    for one in lane.sources
+                ],
             )
             for lane in lanes
         ]
         self._queues = [queue for _, transactional, bulk in self._lanes for queue in (transactional, *bulk)]
+
+    def _ramp_of(self, lane: Lane) -> LaneRamp:
+        began = float(lane.ramp_began_us - self._start_us) if lane.ramp_began_us else None
+        return LaneRamp(began, lane.ramp_day, float(lane.ramp_sent))
 
     def run(self, places: Sequence[Place]) -> list[Departure | None]:
         found: list[Departure | None] = [None] * len(places)
@@ -207,11 +235,28 @@ class _Account:
         changes = min((changes, *self._used_up(sum(rates.values()))))
         if changes < end and self._quotas:
             self._quota_events += 1
-        return min(end, changes)
+        return min(end, changes, self._next_of_ramps() if self._ramps else inf)
+
+    def _next_of_ramps(self) -> float:
+        """When a number has sent as many as its day allows, or its day ends."""
+        if self._ramp_events > _RAMP_EVENTS:
+            for queue in self._queues:
+                queue.ramp = None
+            self._ramps = {}
+            return self._now
+        first = inf
+        for ramp in self._ramps.values():
+            queues = [queue for queue in self._queues if queue.ramp is ramp and queue.rate]
+            if queues:
+                rate = sum(queue.rate for queue in queues)
+                least = min(ramp.left(queue.source.ramp, self._now) for queue in queues)
+                first = min(first, ramp.day_end(self._now), self._now + max(0.0, least) / rate)
+                self._ramp_events += 1
+        return first
 
     def _advance(self, end: float) -> None:
         for queue in self._queues:
-            queue.serve(queue.rate * (end - self._now))
+            queue.serve(queue.rate * (end - self._now), self._now)
         self._now = max(end, nextafter(self._now, inf))
         self._count()
 
@@ -231,7 +276,7 @@ class _Account:
         if not rate or not _PART < part < 1 - _PART:
             return False
         for queue, more in zip(sending, _share(1 - part, rates, [queue.left for queue in sending]), strict=True):
-            queue.serve(more)
+            queue.serve(more, self._now)
         self._free_at = self._now + max(0.0, self._interval - part / rate)
         self._count()
         return True
@@ -288,7 +333,7 @@ class _Account:
         rates = dict(zip(first, shares, strict=True))
         room = min(limit - sum(shares), _at_most(self._bulk_interval, slot))
         bulk = [one for one in lanes if one.bulk]
-        caps = [[_at_most(queue.source.interval_us, bulk_slot) for queue in one.bulk] for one in bulk]
+        caps = [[_at_most(queue.interval_us, bulk_slot) for queue in one.bulk] for one in bulk]
         most = [
             min(
                 _at_most(one.lane.cycle_us, bulk_slot) - (rates[one.transactional] if one.transactional else 0),
@@ -297,7 +342,7 @@ class _Account:
             for one, each in zip(bulk, caps, strict=True)
         ]
         for one, share in zip(bulk, _share(room, [1] * len(bulk), most), strict=True):
-            rates |= zip(one.bulk, _share_turns(share, [queue.source for queue in one.bulk]), strict=True)
+            rates |= zip(one.bulk, _share_turns(share, one.bulk), strict=True)
         return {queue: rate for queue, rate in rates.items() if rate > _NOISE * limit}
 
 
@@ -322,10 +367,10 @@ def _share(amount: float, weights: Sequence[float], caps: Sequence[float]) -> li
     return shares
 
 
-def _share_turns(rate: float, sources: Sequence[Source]) -> list[float]:
+def _share_turns(rate: float, queues: Sequence[_Queue]) -> list[float]:
     """Divide a lane's turns among its sources."""
-    weights = [source.weight for source in sources]
-    gaps = [source.interval_us for source in sources]
+    weights = [queue.source.weight for queue in queues]
+    gaps = [queue.interval_us for queue in queues]
     # A capped source waits for the lane's first turn after its gap, if others fill the turns until then.
     stepped = [1 / max(1, ceil(gap * rate - _CRUMB)) * rate if gap else inf for gap in gaps]
     shares = _share(rate, weights, stepped)

@@ -1,12 +1,13 @@
 """What is expected of an account's backlog: the bridge between what was read of state and the forecast."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
 from paceline.forecast.backlog import Departure, Lane, Pace, Place, Quota, Source
 from paceline.forecast.flow import departures
+from paceline.forecast.ramp import DAY_US, LaneRamp, figures_of, most_on
 from paceline.state.campaigns import CampaignSnapshot, SourceSnapshot, ZonesSnapshot
 from paceline.state.pictures import CampaignPicture, OperationPicture
 from paceline.state.snapshots import AccountSnapshot, LaneSnapshot
@@ -76,6 +77,9 @@ def lanes_of(lanes: Iterable[LaneSnapshot]) -> list[Lane]:
             sources=tuple(source for one in lane.sources for source in sources_of(one)),
             paused_until_us=lane.paused_until_us,
             cycle_us=lane.call_time_us,
+            ramp_began_us=lane.ramp_began_us,
+            ramp_day=lane.ramp_day,
+            ramp_sent=lane.ramp_sent,
         )
         for lane in lanes
     ]
@@ -128,6 +132,7 @@ def source_of(name: str, campaign: CampaignSnapshot, waiting: int) -> Source:
         interval_us=campaign.cap_us,
         free_at_us=campaign.cap_next_us,
         openings=campaign.openings,
+        ramp=figures_of(campaign.ramp),
     )
 
 
@@ -240,6 +245,8 @@ def _why(
         return f"its operations have a `not_before` of {clock(scheduled_from)}"
     if closed := _zones_closed(name, picture) if campaign.zoned else closed_words(campaign, now):
         return closed
+    if ramped := ramp_words(campaign, _lanes_with(name, picture), now):
+        return ramped
     if pause := pause_words(account, now):
         return pause
     if last is None:
@@ -257,6 +264,49 @@ def cap_words(campaign: CampaignSnapshot, interval_us: int) -> str | None:
     if campaign.cap_us <= interval_us:
         return None
     return f"one every {round(campaign.cap_us / 1e6, 3):g} s by the campaign's own rate of {campaign.rate}"
+
+
+def _lanes_with(name: str, picture: CampaignPicture) -> list[LaneSnapshot]:
+    """The lanes in which operations of a campaign wait."""
+    return [lane for lane in picture.lanes if any(one.name == name and one.waiting for one in lane.sources)]
+
+
+def ramp_words(campaign: CampaignSnapshot, lanes: Sequence[LaneSnapshot], now_us: int) -> str | None:
+    """Why the daily ramp of numbers lets nothing of a campaign leave now; None when it lets one of them send.
+
+    Args:
+        campaign: with its ramp.
+        lanes: of the numbers that have something to send.
+        now_us: the present.
+    """
+    figures = figures_of(campaign.ramp)
+    if not figures or not lanes:
+        return None
+    free = [(_ramp_of(lane).free_from(figures, now_us), lane) for lane in lanes]
+    at, lane = min(free, key=lambda one: one[0])
+    if at <= now_us:
+        return None
+    day = int(at - lane.ramp_began_us) // DAY_US
+    most = most_on(figures, day)
+    return f"{lane.sender} has sent the {most:,} messages of day {day} of its ramp; day {day + 1} begins at {clock(int(at))}"
+
+
+def ramp_use(campaign: CampaignSnapshot, lane: LaneSnapshot | None, now_us: int) -> dict[str, int]:
+    """The day of a number's ramp, what it has sent on that day, and the most that it may send.
+
+    Args:
+        campaign: with a ramp.
+        lane: of the number; None: it has none, for it never sent.
+        now_us: the present.
+    """
+    figures, ramp = figures_of(campaign.ramp), _ramp_of(lane or LaneSnapshot(""))
+    day = ramp.day_of(now_us)
+    most = most_on(figures, day)
+    return {"day": day, "sent": most - round(ramp.left(figures, now_us)), "most": most}
+
+
+def _ramp_of(lane: LaneSnapshot) -> LaneRamp:
+    return LaneRamp(lane.ramp_began_us or None, lane.ramp_day, lane.ramp_sent)
 
 
 def held_words(campaign: CampaignSnapshot) -> str:

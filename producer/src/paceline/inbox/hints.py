@@ -25,6 +25,8 @@ logger = logging.getLogger("paceline.outbox")
 _PAUSE_S: Final = 5.0
 # Records that one hint may name.
 _LARGEST: Final = 100
+# Between two hints, so that records which come fast share one; the first one after a pause leaves at once.
+_REST_S: Final = 0.025
 # Hints that may wait in a process; of more the oldest are left to the sweeper.
 _MOST: Final = 10_000
 # `close` and the end of the interpreter wait so long for the last hints.
@@ -103,6 +105,7 @@ class _Line:
         self._changed = threading.Condition()
         self._waiting: deque[str] = deque(maxlen=_MOST)
         self._thread: threading.Thread | None = None
+        self._hurried = threading.Event()
         self._busy = self._closing = False
         self._untaken_since_s = 0.0
         self._no_hint_before_s = 0.0
@@ -133,7 +136,9 @@ class _Line:
         """Wait shortly until all hints are out."""
         with self._changed:
             if _threads_run() and self._thread:
+                self._hurried.set()
                 self._changed.wait_for(lambda: not self._waiting and not self._busy, timeout=_FLUSH_S)
+                self._hurried.clear()
             left = bool(self._waiting) and not self._busy
         if left:
             self._publish_waiting()
@@ -142,6 +147,7 @@ class _Line:
         """Let the thread end, and close the connection."""
         with self._changed:
             self._closing = True
+            self._hurried.set()
             self._changed.notify_all()
             is_running = self._thread is not None
         if not is_running:
@@ -155,13 +161,18 @@ class _Line:
     def _run(self) -> None:
         while True:
             with self._changed:
-                self._busy = False
-                self._changed.notify_all()
                 self._changed.wait_for(lambda: self._waiting or self._closing)
                 if not self._waiting:
                     break
                 self._busy = True
             self._publish_waiting()
+
+            with self._changed:
+                self._busy = False
+                self._changed.notify_all()
+                is_full = len(self._waiting) >= _LARGEST
+            if not is_full:
+                self._hurried.wait(_REST_S)
         self._release()
 
     def _publish_waiting(self) -> None:

@@ -47,6 +47,7 @@
 --   ph    look_up            its next call looks up an unknown outcome: l1 first, l2 whether the history is fresh, l3 a fresh one, l4 last
 --   lk    looks              look-ups that told nothing
 --   ct    counted_at         noted as the time (s) of a bulk message to its recipient
+--   rp    ramp_day           day of its sender's ramp on which it was counted (ramp.lua)
 --   xf    refused_by         sender that the provider refused it from, of a campaign with several senders
 --   hd    set_aside          flag: it heads those of its recipient that wait
 --   fo    has_followers      flag: others follow it
@@ -87,6 +88,7 @@
 --   rate          rate           its own rate in words
 --   cap           cap            us between two of its operations
 --   cap_next      cap_next       earliest next one
+--   ramp          ramp           most messages of each sender on each of its first days, with blanks between (ramp.lua)
 --   window        window         local hours in words
 --   not_within    not_within     a span of time in words: who had a bulk message of the account within it is left out
 --   nw            silence        the same, us
@@ -213,4 +215,7 @@
 --   p     paused_until       nothing leaves before
 --   pw    paused_because     busy, budget
 --   ch    channel            the sender's channel at the provider
+--   rb    ramp_began         since when it sends for campaigns with a ramp (ramp.lua)
+--   rd    ramp_day           the last day on which it did, from 1
+--   rn    ramp_sent          messages of that day
 --   e     call_time          us that a call keeps the sender, on average

@@ -9,6 +9,7 @@ import redis.asyncio
 from paceline.state import questions, translating
 from paceline.state.campaigns import CampaignSnapshot
 from paceline.state.envelopes import Envelopes
+from paceline.state.gathering import Gathered
 from paceline.state.pictures import AccountPicture, CampaignPicture, FleetSnapshot, OperationPicture, RecordSnapshot
 from paceline.state.questions import Question
 from paceline.state.scripts import Script
@@ -46,6 +47,7 @@ class AsyncState:
         self.client = client
         self._envelopes = envelopes
         self._scripts = _scripts()
+        self._writing = Gathered(self._scripts["write_record"], client)
 
     async def ask(self, question: Question[_T]) -> _T:
         """The answer.
@@ -60,6 +62,8 @@ class AsyncState:
                 if envelope is None:
                     envelope = self._envelopes.learned(await self._scripts["public"].arun(self.client))
                 arguments = question.closed(envelope)
+            if question.script == "write_record":
+                return question.read(await self._writing.run(arguments))
             return question.read(await self._scripts[question.script].arun(self.client, *arguments))
 
 

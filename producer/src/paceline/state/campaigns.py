@@ -29,6 +29,7 @@ class CampaignSnapshot:
         rate: its own rate in words.
         cap_us: between two of its operations; 0: none.
         cap_next_us: earliest next one.
+        ramp: most messages of each sender on each of its first days.
         window: local hours in words.
         zoned: its window is in the hours of each recipient: the openings are those of sets of time zones.
         coming: openings to come, as state has them.
@@ -82,6 +83,7 @@ class CampaignSnapshot:
     rate: str = ""
     cap_us: int = 0
     cap_next_us: int = 0
+    ramp: str = ""
     window: str = ""
     zoned: bool = False
     coming: str = field(default="", metadata={"stored": "openings"})

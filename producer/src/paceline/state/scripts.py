@@ -139,3 +139,29 @@ class Script:
         reply = await client.eval(self._text, 1, root_of(client), *arguments)
         self._known = True
         return reply
+
+    async def arun_many(
+        self, client: "redis.asyncio.Redis", calls: "Sequence[Sequence[str | int | bytes]]"
+    ) -> list[Any]:
+        """Run it once per call on an asyncio client, all in one round trip.
+
+        Args:
+            client: an asyncio client.
+            calls: the arguments of each call.
+
+        Returns:
+            The reply of each call, in their order; an exception where the server refused one.
+        """
+        root = root_of(client)
+        async with client.pipeline(transaction=False) as pipeline:
+            for number, arguments in enumerate(calls):
+                teaches = number == 0 and not self._known
+                run, text = (pipeline.eval, self._text) if teaches else (pipeline.evalsha, self._sha)
+                run(text, 1, root, *arguments)
+            replies: list[Any] = await pipeline.execute(raise_on_error=False)
+        self._known = True
+
+        missing = [number for number, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
+        for number in missing:
+            replies[number] = await client.eval(self._text, 1, root, *calls[number])
+        return replies

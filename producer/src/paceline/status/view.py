@@ -15,6 +15,7 @@ from paceline.forecast.outlook import (
     expected_departure,
     held_words,
     pause_words,
+    ramp_words,
     zone_closed_words,
 )
 from paceline.literals import KindName, OperationState
@@ -237,7 +238,7 @@ def _turn(picture: OperationPicture, account: AccountSnapshot) -> tuple[int | No
     leaves = expected_departure(picture, account)
     at = leaves.at_us if leaves else None
 
-    if not operation.look_up and (closed := _closed(picture)):
+    if not operation.look_up and (closed := _closed(picture) or _ramped(picture)):
         return at, closed
     if pause := pause_words(account, operation.now_us):
         return at, pause
@@ -264,6 +265,13 @@ def _closed(picture: OperationPicture) -> str | None:
     sets = (zones for lane in picture.lanes for source in lane.sources for zones in source.zones)
     own = next((zones for zones in sets if zones.id == operation.zones), None)
     return zone_closed_words(own, campaign.window, operation.now_us) if own else None
+
+
+def _ramped(picture: OperationPicture) -> str | None:
+    """Why the daily ramp of its number lets it not leave now; None when it does."""
+    operation = picture.operation
+    lanes = [lane for lane in picture.lanes if lane.sender == operation.sender]
+    return ramp_words(picture.campaign, lanes, operation.now_us) if picture.campaign else None
 
 
 def lane_pause_words(lane: LaneSnapshot, until: str) -> str:

@@ -34,7 +34,8 @@ from paceline.state.questions import Question
 from paceline.status.entry import OutcomeEntry
 from paceline.status.receipt import ReceiptStatus
 from paceline.status.view import Status
-from paceline.testing.memory import CampaignMessage, MemoryState, RecordedCampaign
+from paceline.testing.memory import MemoryState
+from paceline.testing.recorded import CampaignMessage, RecordedCampaign
 
 _T = TypeVar("_T")
 

@@ -3,11 +3,9 @@
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final, NamedTuple, Protocol, TypeVar
+from typing import Any, Final, TypeVar
 
-from paceline.errors import PacelineError
 from paceline.inbox.record import compact
 from paceline.literals import OUTCOMES, Outcome
 from paceline.lua.fields import CAMPAIGN, OPERATION
@@ -18,7 +16,10 @@ from paceline.state.pictures import AccountPicture, CampaignPicture, FleetSnapsh
 from paceline.state.questions import Question
 from paceline.state.snapshots import AccountSnapshot, LaneSnapshot, OperationSnapshot
 from paceline.status.receipt import ReceiptStatus
+from paceline.testing.campaigns import control, hold_at_opening
 from paceline.testing.listed import Lists
+from paceline.testing.recorded import CampaignMessage, RecordedCampaign, Recorder
+from paceline.testing.stream import Stream
 from paceline.times import microseconds
 
 _T = TypeVar("_T")
@@ -27,47 +28,6 @@ _SHARED: Final = (
     *("account", "sender", "priority", "kind", "max_attempts", "on_unknown", "unknown_letter", "valid_until"),
     "not_before",
 )
-
-
-class CampaignMessage(NamedTuple):
-    """What one recipient of a campaign would get.
-
-    Args:
-        to: the number.
-        text: the template filled with the recipient's columns.
-    """
-
-    to: str
-    text: str
-
-
-@dataclass(slots=True)
-class RecordedCampaign:
-    """A campaign as it was uploaded.
-
-    Args:
-        name: its name.
-        account: account name.
-        sender: E.164.
-        template: the text with its placeholders.
-        url: attachment for all, or None.
-        messages: one per distinct recipient, in the order of the upload.
-    """
-
-    name: str
-    account: str
-    sender: str
-    template: str
-    url: str | None
-    messages: list[CampaignMessage] = field(default_factory=list)
-
-
-class Recorder(Protocol):
-    """What the memory asks of the outbox that records."""
-
-    fail_with: PacelineError | None
-    unknown_accounts: set[str]
-    campaigns: dict[str, RecordedCampaign]
 
 
 class MemoryState(State):
@@ -85,8 +45,7 @@ class MemoryState(State):
         self._refusals: dict[str, str] = {}
         self._operations: dict[str, dict[str, str]] = {}
         self._campaigns: dict[str, dict[str, str]] = {}
-        self._entries: dict[str, list[tuple[str, dict[str, str]]]] = {"": []}
-        self._last_entry = (0, 0)
+        self._stream = Stream()
         self._lists = Lists()
         self._zones: dict[str, dict[str, str]] = {}
 
@@ -124,12 +83,8 @@ class MemoryState(State):
         """As outcomes.lua."""
         if campaign and campaign not in self._campaigns:
             return ["unknown campaign"]
-        after = (0, 0) if begin == "-" else _place(begin.lstrip("("))
-        entries = self._entries.get(campaign, [])
-        found = [one for one in entries if _place(one[0]) > after or (begin[0] != "(" and _place(one[0]) == after)]
-        flat = [[entry_id, [text for pair in fields.items() for text in pair]] for entry_id, fields in found[:most]]
         complete = campaign and "completed_at" in self._campaigns[campaign]
-        return ["entries", "1" if complete else "0", json.dumps(flat)]
+        return ["entries", "1" if complete else "0", self._stream.page(campaign, begin, most)]
 
     def suppress(self, name: str, reason: str, numbers: Sequence[str], forms: Sequence[str]) -> int | str:
         """As suppress.lua; waiting operations to these numbers has its outcome in the same moment."""
@@ -235,14 +190,7 @@ class MemoryState(State):
             return "different"
         begun = {"digest": digest, "sealed": "0", "created": self._us()}
         self._campaigns[name] = described | CAMPAIGN.named(options or {}) | begun
-        if needs_approval:
-            self._campaigns[name] |= {"approval": "needed", "hold": "paused", "hold_why": "waiting for approval"}
-            self._campaigns[name] |= {"begins_paused": "1"} if paused else {}
-        elif paused:
-            self._campaigns[name] |= {"hold": "paused", "hold_why": "uploaded paused"}
-        elif uploading:
-            why = "upload in progress"
-            self._campaigns[name] |= {"hold": "paused", "hold_why": why, "uploading": "1"}
+        self._campaigns[name] |= hold_at_opening(paused=paused, uploading=uploading, needs_approval=needs_approval)
         payload = json.loads(described["template"])
         self._outbox.campaigns[name] = RecordedCampaign(
             name, described["account"], described["sender"], payload.get("text", ""), payload.get("url")
@@ -260,47 +208,18 @@ class MemoryState(State):
         """As `State.control_campaign`."""
         if name not in self._campaigns:
             return "unknown campaign"
-        held = self._campaigns[name]
-        if held.get("hold") == "cancelled":
-            return "cancelled"
-        if held.get("approval") == "needed" and verb in {"pause", "resume"}:
-            held |= {"begins_paused": "1"} if verb == "pause" else {}
-            return "done" if verb == "pause" else "not approved"
-        if verb == "zones":
-            words = {zones: told[0] for zones, told in json.loads(argument).items()}
-            self._zones[name] = self._zones.get(name, {}) | words
-            return "done"
-        return self._control(verb, name, argument)
+        reply = control(self._campaigns[name], verb, argument, self._us())
+        if reply != "done":
+            return reply
 
-    def _control(self, verb: str, name: str, argument: str) -> str:
-        held = self._campaigns[name]
-        if verb == "abandon":
-            held |= {"hold_why": argument} if "uploading" in held else {}
-            return "done"
-        if verb == "delete":
+        if verb == "zones":
+            words = {zones: window[0] for zones, window in json.loads(argument).items()}
+            self._zones[name] = self._zones.get(name, {}) | words
+        elif verb == "delete":
             del self._campaigns[name], self._outbox.campaigns[name]
             kept = {op_id: fields for op_id, fields in self._operations.items() if fields.get("campaign") != name}
             self._operations = kept
-        elif verb == "approve":
-            return self._approve(held, argument)
-        elif verb == "change":
-            held |= CAMPAIGN.named(json.loads(argument))
-        elif verb == "resume":
-            for field_name in ("hold", "hold_why", "uploading"):
-                held.pop(field_name, None)
-        else:
-            held |= {"hold": {"pause": "paused", "cancel": "cancelled"}[verb], "hold_why": argument}
-        return "done"
-
-    def _approve(self, held: dict[str, str], by: str) -> str:
-        if held.get("approval") != "needed":
-            return "done" if "approval" in held else "needs no approval"
-        held |= {"approval": "given", "approved_by": by, "approved_at": self._us()}
-        if held.pop("begins_paused", None):
-            held["hold_why"] = "uploaded paused"
-        else:
-            del held["hold"], held["hold_why"]
-        return "done"
+        return reply
 
     def change_template(self, name: str, payload: str, digest: str) -> str:
         """As `State.change_template`."""
@@ -421,14 +340,8 @@ class MemoryState(State):
         } | {name: operation[stored] for stored, name in given.items() if stored in operation}
         self._append(fields if event == "settled" else fields | {"event": event})
 
-    def _append(self, fields: dict[str, str]) -> None:
-        milliseconds = microseconds(self._now()) // 1000
-        last, number = self._last_entry
-        self._last_entry = (milliseconds, 0) if milliseconds > last else (last, number + 1)
-        entry = ("-".join(map(str, self._last_entry)), fields)
-        self._entries[""].append(entry)
-        if fields["campaign"]:
-            self._entries.setdefault(fields["campaign"], []).append(entry)
+    def _append(self, fields: Mapping[str, str]) -> None:
+        self._stream.append(fields, microseconds(self._now()) // 1000)
 
     def _complete(self, name: str | None) -> None:
         """A sealed campaign whose messages all have their outcome is complete."""
@@ -479,8 +392,3 @@ def _lane(sender: str, waiting: Sequence[Mapping[str, str]]) -> LaneSnapshot:
         bulk=bulk.total(),
         sources=tuple(SourceSnapshot(name, number) for name, number in bulk.items()),
     )
-
-
-def _place(entry_id: str) -> tuple[int, int]:
-    milliseconds, _, number = entry_id.partition("-")
-    return int(milliseconds), int(number or 0)

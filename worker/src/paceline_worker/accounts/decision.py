@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from paceline_worker.accounts.accounts import DEFAULT_BUDGETS, NewAccount, budgets_text
+from paceline_worker.accounts.account import DEFAULT_BUDGETS, NewAccount, budgets_text
 from paceline_worker.accounts.info import Info
 from paceline_worker.accounts.rows import ANY, NONE, AccountRow, RowError, Wanted
 from paceline_worker.accounts.secrets import ApiKey

@@ -16,7 +16,7 @@ from paceline_worker.accounts.info import Info, read_info
 from paceline_worker.accounts.rows import AccountRow, RowError
 from paceline_worker.accounts.secrets import ApiKey, KeyRing
 from paceline_worker.accounts.stored import StoredAccounts
-from paceline_worker.provider.answers import Answer, Meaning
+from paceline_worker.verdict.meaning import Answer, Meaning
 
 _TAKEN: Final = "an account of this name was added at the same moment. Repeat the command"
 

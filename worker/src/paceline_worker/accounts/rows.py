@@ -9,7 +9,7 @@ from typing import Any, Final, get_args
 
 from paceline.errors import InvalidOperation
 from paceline.recipients.numbers import phone_number
-from paceline_worker.accounts.accounts import LARGEST_RESERVE, LONGEST_VARIATION, budgets_text, check_name, usable
+from paceline_worker.accounts.account import LARGEST_RESERVE, LONGEST_VARIATION, budgets_text, check_name, usable
 from paceline_worker.accounts.file import RawRow
 from paceline_worker.accounts.secrets import ApiKey
 from paceline_worker.cli.accounts.view import by_kind

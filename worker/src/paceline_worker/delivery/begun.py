@@ -10,8 +10,8 @@ from typing import Any
 from paceline.errors import InvalidOperation
 from paceline.operations import leaving
 from paceline.operations.requests import Followed, ProviderRequest, Work, merged, request_for
-from paceline_worker.provider.answers import Answer, Meaning
 from paceline_worker.verdict import reconcile, results
+from paceline_worker.verdict.meaning import Answer, Meaning
 from paceline_worker.verdict.policy import Situation, Verdict, decide, health_of
 
 

@@ -1,53 +1,39 @@
-"""Delivery on the process's one event loop: begin just before the slot, send at the slot, settle after the answer."""
+"""The process's one event loop: takes granted operations from other threads, and ends them in order."""
 
 import asyncio
 import threading
 import time
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import replace
 from random import Random
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import structlog
 from redis.exceptions import RedisError
 
 from paceline.errors import PacelineError
 from paceline_worker.accounts.secrets import KeyRing
-from paceline_worker.delivery.batcher import Batcher
-from paceline_worker.delivery.begun import Begun, read_begun
+from paceline_worker.delivery.courier import Courier
 from paceline_worker.delivery.info_reader import InfoReader
 from paceline_worker.delivery.keys import Keys
 from paceline_worker.delivery.lateness import Way
-from paceline_worker.delivery.traces import Delivery, Traces
+from paceline_worker.delivery.sleepers import Sleepers
+from paceline_worker.delivery.traces import Traces
 from paceline_worker.dispatch.admission import Admission
-from paceline_worker.integrity.payloads import Unreadable
-from paceline_worker.integrity.tampering import WORDS, Tampering
+from paceline_worker.integrity.tampering import Tampering
 from paceline_worker.provider.client import Provider
 from paceline_worker.state.clock import ServerClock
+from paceline_worker.state.delivery import DeliveryState
 from paceline_worker.state.outage import Outage
-from paceline_worker.state.sleep import asleep_s, may_leave
-from paceline_worker.state.state import LARGEST_BATCH, LEASE_MARGIN_S, Answered, DeliveryState, Hint, InfoTurn
+from paceline_worker.state.values import Hint, InfoTurn
 from paceline_worker.telemetry.health import turning
 from paceline_worker.telemetry.metrics import Metrics
-from paceline_worker.telemetry.outcome_log import OutcomeLog
-from paceline_worker.verdict.policy import Verdict, not_begun, not_made
 
 log = structlog.get_logger(__name__)
-_Q = TypeVar("_Q")
-_A = TypeVar("_A")
 
-# Behind a long way one call at a time would bound the throughput.
-_MOST_CALLS: Final = 8
-# A call of a script costs the state server as much as several operations in it, so those that can wait are asked together.
-_CALL_GAP_S: Final = 0.005
-_PATIENT_GAP_S: Final = 0.02
 # Hints beyond the intake that wait in this process; beyond them `submit` blocks, so that another worker takes them.
 _SPARE: Final = 8
 # Half of the usual J: a call for figures keeps its slot as any other.
 _INFO_TOLERANCE_S: Final = 0.05
-# A call that begins so long after its question still ends within its lease.
-_FENCE_S: Final = LEASE_MARGIN_S - 1.0
-_STATE_RETRY_S: Final = (0.05, 0.1, 0.2, 0.5, 1.0)
 
 
 class Closing(Exception):
@@ -95,7 +81,6 @@ class Engine:
         self._tampering = tampering
         self._clock = clock
         self._metrics = metrics
-        self._outcomes = OutcomeLog()
         self._traces = traces
         self._admission = admission
         self._way = way
@@ -105,12 +90,10 @@ class Engine:
         self._room = threading.Condition()
         self._load = 0
         self._closing = False
-        self._stopping = False
         self._ready = threading.Event()
         self._active: set[tuple[str, str]] = set()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._sleepers: set[asyncio.Future[bool]] = set()
-        self._latest: Answered | None = None
+        self._sleepers = Sleepers()
 
     # -- from other threads ------------------------------------------------------------------------------------------
 
@@ -188,14 +171,24 @@ class Engine:
         self._provider = self._make_provider()
         self._info = InfoReader(self._state, self._provider, self._metrics, self._random)
         self._keys = Keys(self._state.keys, self._ring, self._tampering.seals, self._state.raise_floor)
-        self._begins = _batcher(self._begin_all)
-        self._settles = _batcher(self._settle_all)
+        self._courier = Courier(
+            state=self._state,
+            provider=self._provider,
+            keys=self._keys,
+            tampering=self._tampering,
+            clock=self._clock,
+            metrics=self._metrics,
+            traces=self._traces,
+            way=self._way,
+            sleepers=self._sleepers,
+            spawn=self._spawn,
+            on_due=self._on_due,
+            random=self._random,
+            outage=self._outage,
+        )
 
     async def _drain(self, deadline_s: float) -> None:
-        self._stopping = True
-        for sleeper in self._sleepers:
-            if not sleeper.done():
-                sleeper.set_result(True)
+        self._sleepers.stop()
         if self._tasks:
             _, left = await asyncio.wait(self._tasks, timeout=deadline_s)
             if left:
@@ -219,7 +212,7 @@ class Engine:
         try:
             key, version = await self._keys.get(turn.account, None)
             slot_s = self._clock.monotonic_s(turn.slot_us)
-            if await self._stopped_before(slot_s) or time.monotonic() - slot_s > _INFO_TOLERANCE_S:
+            if await self._sleepers.stopped_before(slot_s) or time.monotonic() - slot_s > _INFO_TOLERANCE_S:
                 await self._state.info_later(turn.account)
                 return
             await self._info.read(turn.account, key, version)
@@ -236,7 +229,7 @@ class Engine:
                 return
             self._active.add(grant)
             try:
-                await self._deliver(hint)
+                await self._courier.deliver(hint)
             finally:
                 self._active.discard(grant)
         except Exception:
@@ -246,228 +239,3 @@ class Engine:
             with self._room:
                 self._load -= 1
                 self._room.notify_all()
-
-    async def _deliver(self, hint: Hint) -> None:
-        asked = await self._ask_until_final(hint, hint.slot_us)
-        if asked is None:
-            return
-        found, questions = asked
-        if why := self._tampering.objection(hint.id, found.answer):
-            await self._refuse(hint, found.answer, why)
-            return
-        if seal := self._tampering.campaign_to_seal(found.answer):
-            self._spawn(self._seal_campaign(found.answer["campaign"], seal))
-        payloads = self._tampering.seals.payloads
-        try:
-            clear = payloads.opened(hint.id, found.answer)
-            if found.answer.get("listed") and await self._ended_as_suppressed(hint, clear):
-                return
-            begun = read_begun(clear)
-        except Unreadable:
-            await self._refuse(hint, found.answer, "content")
-            return
-        except (PacelineError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            words = f"the stored operation cannot be sent: {type(error).__name__}: {error}"
-            broken = Verdict("finish", "rejected", code="unsendable", words=words)
-            await self._settle(hint, broken, 0, found.answer["account"], found.answer["kind"])
-            return
-        with self._traces.delivery(hint.id, begun, found.asked_s) as delivery:
-            verdict, elapsed_us = await self._attempt(hint, begun, found, questions, delivery)
-            if verdict is None:
-                return
-            if clear is not found.answer:
-                verdict = verdict.closed(lambda result: payloads.closed_result(hint.id, result))
-            done = await self._settle(hint, verdict, elapsed_us, begun.account, begun.kind, patient=not begun.hurried)
-            delivery.settled(done, verdict.reason)
-
-    async def _refuse(self, hint: Hint, answer: dict[str, Any], why: str) -> None:
-        """What is stored is not what a worker accepted: it is not sent, and says so."""
-        self._metrics.tampered(why)
-        log.error("not what was accepted: it is not sent", operation=hint.id, reason=why)
-        refused = Verdict("finish", "rejected", code="tampered", words=f"not what a worker accepted ({WORDS[why]})")
-        await self._settle(hint, refused, 0, answer["account"], answer["kind"])
-
-    async def _ended_as_suppressed(self, hint: Hint, clear: dict[str, Any]) -> bool:
-        """Ask the suppression lists for a recipient that state has encrypted, and end its operation if one has it."""
-        words: str = await self._insist(lambda: self._state.barred(clear["account"], clear["to"]))
-        if not words:
-            return False
-        suppressed = Verdict("finish", "suppressed", code="listed", words=words)
-        await self._settle(hint, suppressed, 0, clear["account"], clear["kind"])
-        return True
-
-    async def _seal_campaign(self, name: str, seal: str) -> None:
-        try:
-            await self._state.seal_campaign(name, seal)
-        except (RedisError, OSError) as error:  # the next operation of it brings another chance
-            self._outage.began(error)
-
-    async def _ask_until_final(
-        self, hint: Hint, slot_us: int, *, questions: int = 0, begun: bool = False
-    ) -> tuple[Answered, int] | None:
-        """Begin the operation just before its slot, or just before its new slot; None when it is not ours to send.
-
-        Args:
-            hint: the grant.
-            slot_us: its slot; a passed slot asks at once.
-            questions: how many were asked before.
-            begun: whether the last answer let it leave.
-        """
-        while True:
-            stops: tuple[str, str] | None = None
-            ask_at_s = self._clock.monotonic_s(slot_us) - self._way.ahead_s - _PATIENT_GAP_S
-            patient = time.monotonic() <= ask_at_s
-            if await self._stopped_before(ask_at_s):
-                stops = "the worker stops", "shutdown"
-            elif self._provider.way_out and not self._provider.way_out.is_open:
-                stops = "this worker cannot reach the provider", "not_sent"
-            if stops:
-                await self._settle(hint, not_made(*stops) if begun else not_begun(*stops), 0)
-                return None
-            questions += 1
-            found = await self._ask((hint.id, hint.token, questions), patient=patient)
-            answer = found.answer
-            if answer.get("moved"):
-                self._metrics.moved()
-            if answer["s"] == "go":
-                if questions == 1:
-                    self._way.ready(time.monotonic() - self._clock.monotonic_s(hint.slot_us))
-                return found, questions
-            if answer["s"] == "no":
-                if answer.get("account"):
-                    self._metrics.deferred(answer["account"], answer["why"])
-                log.debug("not begun", operation=hint.id, reason=answer["why"])
-                return None
-            slot_us, begun = int(answer["slot"]), False
-
-    async def _ask(self, question: tuple[str, str, int], *, patient: bool) -> Answered:
-        asked_s = time.monotonic()
-        found: Answered = await self._insist(lambda: self._begins.ask(question, patient=patient))
-        if found is self._latest:  # one sample for each batch, of the operation that comes last
-            now_s = time.monotonic()
-            # The server read its clock between the question and the answer.
-            read_s = min(max(self._clock.monotonic_s(found.server_us), found.asked_s), found.heard_s)
-            self._way.asked(now_s - asked_s, now_s - read_s)
-        return found
-
-    async def _attempt(
-        self, hint: Hint, begun: Begun, found: Answered, questions: int, delivery: Delivery
-    ) -> tuple[Verdict | None, int]:
-        """One call at its slot, or the reason why it was not made; with the time from slot to answer in us."""
-        try:
-            key, version = await self._keys.get(begun.account, begun.key_version)
-        except PacelineError as error:
-            self._metrics.tampered("key")
-            unusable = Verdict("defer", scope="suspend", words=f"bad_key: {error}", reason="bad_key")
-            return unusable.of_key(begun.key_version), 0
-        except (RedisError, OSError):
-            return not_made("the state server cannot be reached", "state"), 0
-        while True:
-            slot_s = self._slot_s(begun.slot_us, found)
-            if await self._stopped_before(slot_s):
-                return not_made("the worker stops", "shutdown"), 0
-            now_s = time.monotonic()
-            lateness_s = now_s - slot_s
-            if may_leave(
-                lateness_s=lateness_s,
-                tolerance_s=begun.tolerance_us / 1e6,
-                held_s=now_s - found.asked_s,
-                slept_s=asleep_s() - found.asleep_s,
-                fence_s=_FENCE_S,
-            ):
-                break
-            # Late, so it asks once more: the operation moves to another slot, unless it is another worker's by now. That fences a
-            # worker that was stopped, or whose machine slept, and woke up after its lease, too.
-            asked = await self._ask_until_final(hint, 0, questions=questions, begun=True)
-            if asked is None:
-                return None, 0
-            found, questions = asked
-            begun = replace(begun, slot_us=int(found.answer["slot"]), moved=True)
-        waited_s = None if begun.looks_up else (begun.slot_us - begun.accepted_us) / 1e6
-        self._metrics.sent(begun.priority, lateness_s, waited_s)
-        sent_s = time.monotonic()
-        answer = await self._provider.call(begun.request, key)
-        answered_s = time.monotonic()
-        delivery.called(begun.request, answer, sent_s, answered_s)
-        self._metrics.answered(begun.account, begun.request.endpoint, answer.code, answered_s - sent_s)
-        verdict = begun.verdict(answer, self._clock.server_us(answered_s), self._random, self._provider.deadline)
-        return verdict.of_key(version), max(1, int((answered_s - slot_s) * 1e6))
-
-    def _slot_s(self, slot_us: int, found: Answered) -> float:
-        """The monotonic time of a slot. The answer that told it bounds it, whatever happened to the server's clock since."""
-        ahead_s = (slot_us - found.server_us) / 1e6
-        return min(max(self._clock.monotonic_s(slot_us), found.asked_s + ahead_s), found.heard_s + ahead_s)
-
-    async def _begin_all(self, questions: Sequence[tuple[str, str, int]]) -> list[Answered]:
-        answers = await self._state.begin(questions, self._way.notice_us)
-        self._latest = answers[-1]
-        return answers
-
-    async def _settle(
-        self, hint: Hint, verdict: Verdict, elapsed_us: int, account: str = "", kind: str = "", *, patient: bool = False
-    ) -> str:
-        wire = verdict.wire(hint.id, hint.token, elapsed_us)
-        done: str = await self._insist(lambda: self._settles.ask(wire, patient=patient))
-        if done == "malformed":
-            log.error("the verdict could not be read; its lease will settle it", operation=hint.id, code=verdict.code)
-        elif done == "stale":
-            log.warning(
-                "another grant owns the operation; this answer came too late", operation=hint.id, code=verdict.code
-            )
-        elif account:
-            self._metrics.settled_as(account, kind, done, verdict.reason)
-            self._outcomes.settled(hint.id, account, done, verdict.code)
-        if verdict.scope == "suspend" and done == "deferred":
-            # Not the provider's words: they may quote what we sent, and stand in state for those who may read them.
-            log.error("account suspended", account=account, reason=verdict.reason, code=verdict.code)
-        elif verdict.scope == "account" and done == "deferred":
-            log.warning("provider throttles the account", account=account, pause_s=round(verdict.delay_s, 1))
-        return done
-
-    async def _settle_all(self, verdicts: Sequence[dict[str, Any]]) -> list[str]:
-        done, due_us = await self._state.settle(verdicts)
-        self._on_due(due_us)
-        return done
-
-    async def _insist(self, ask: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
-        """Ask the state server until it answers. begin and settle are replayable, so a lost reply is asked for again."""
-        attempt = 0
-        while True:
-            try:
-                answer = await ask()
-            except (RedisError, OSError) as error:
-                pause = _STATE_RETRY_S[min(attempt, len(_STATE_RETRY_S) - 1)]
-                self._outage.began(error)
-                attempt += 1
-                await asyncio.sleep(pause)
-            else:
-                if attempt:
-                    self._outage.ended()
-                return answer
-
-    async def _stopped_before(self, at_s: float) -> bool:
-        """Sleep until a monotonic time; True when the engine stops first."""
-        if self._stopping:
-            return True
-        delay_s = at_s - time.monotonic()
-        if delay_s <= 0:
-            return False
-        sleeper: asyncio.Future[bool] = self._loop.create_future()
-        alarm = self._loop.call_later(delay_s, _wake, sleeper)
-        self._sleepers.add(sleeper)
-        try:
-            return await sleeper
-        finally:
-            alarm.cancel()
-            self._sleepers.discard(sleeper)
-
-
-def _batcher(ask_all: Callable[[Sequence[_Q]], Coroutine[Any, Any, Sequence[_A]]]) -> Batcher[_Q, _A]:
-    return Batcher(
-        ask_all, largest=LARGEST_BATCH, most_calls=_MOST_CALLS, gap_s=_CALL_GAP_S, patient_gap_s=_PATIENT_GAP_S
-    )
-
-
-def _wake(sleeper: "asyncio.Future[bool]") -> None:
-    if not sleeper.done():
-        sleeper.set_result(False)

@@ -8,10 +8,11 @@ import structlog
 
 from paceline_worker.accounts.info import INFO, INFO_EVERY, Info, catch_up_us, info_fields, next_read, read_info
 from paceline_worker.accounts.secrets import ApiKey
-from paceline_worker.provider.answers import Answer, Meaning
 from paceline_worker.provider.client import Provider
-from paceline_worker.state.state import DeliveryState, KnownAccount
+from paceline_worker.state.delivery import DeliveryState
+from paceline_worker.state.values import KnownAccount
 from paceline_worker.telemetry.metrics import Metrics
+from paceline_worker.verdict.meaning import Answer, Meaning
 from paceline_worker.verdict.policy import Situation, decide
 
 log = structlog.get_logger(__name__)

@@ -12,9 +12,9 @@ from paceline.operations.requests import ProviderRequest
 from paceline.tracing import spans
 from paceline.version import VERSION
 from paceline_worker.delivery.begun import Begun
-from paceline_worker.provider.answers import Answer
 from paceline_worker.state.clock import ServerClock
 from paceline_worker.state.inbox import Acceptance
+from paceline_worker.verdict.meaning import Answer
 
 if TYPE_CHECKING or spans.INSTALLED:
     from opentelemetry import trace

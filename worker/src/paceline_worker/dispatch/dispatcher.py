@@ -19,7 +19,9 @@ from paceline_worker.dispatch.sharing import shares
 from paceline_worker.state.clock import ServerClock
 from paceline_worker.state.inbox import REFUSED
 from paceline_worker.state.outage import Outage
-from paceline_worker.state.state import Fleet, Grants, Hint, InfoTurn, WorkerState, say_restarted
+from paceline_worker.state.restarts import say_restarted
+from paceline_worker.state.values import Fleet, Grants, Hint, InfoTurn
+from paceline_worker.state.worker import WorkerState
 from paceline_worker.telemetry.metrics import Metrics
 
 log = structlog.get_logger(__name__)

@@ -13,7 +13,8 @@ from paceline_worker.delivery.lateness import Way
 from paceline_worker.dispatch.admission import Admission
 from paceline_worker.state.clock import ServerClock
 from paceline_worker.state.outage import Outage
-from paceline_worker.state.state import Beat, Fleet, WorkerState
+from paceline_worker.state.values import Beat, Fleet
+from paceline_worker.state.worker import WorkerState
 from paceline_worker.telemetry.effort import Effort
 
 log = structlog.get_logger(__name__)

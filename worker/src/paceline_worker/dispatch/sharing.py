@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from paceline_worker.state.state import Hint
+from paceline_worker.state.values import Hint
 
 _LARGEST_HINT: Final = 100
 # So few operations are nothing to one event loop, and not worth the way through the broker: at 50 a second ten workers that

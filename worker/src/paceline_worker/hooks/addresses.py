@@ -1,18 +1,12 @@
-"""Which addresses events may be posted to: public ones, looked up by us and connected to as they were looked up."""
+"""Which addresses events may be posted to: public ones."""
 
-import socket
-from collections.abc import Awaitable, Callable
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
-from typing import Any, Final
-
-from aiohttp.abc import AbstractResolver, ResolveResult
-from aiohttp.resolver import ThreadedResolver
+from typing import Final
 
 # IPv6 addresses that carry an IPv4 address: where that begins.
 _CARRIERS: Final = ((ip_network("64:ff9b::/96"), 0), (ip_network("2002::/16"), 80))
 # Python calls some of it global, because parts of it may be.
 _LOCAL_NAT64: Final = ip_network("64:ff9b:1::/48")
-LookUp = Callable[[str, int, socket.AddressFamily], Awaitable[list[ResolveResult]]]
 
 
 class PrivateAddress(OSError):
@@ -42,36 +36,6 @@ def is_public(address: IPv4Address | IPv6Address) -> bool:
     return address.is_global and not address.is_multicast and not address.is_reserved
 
 
-class PublicResolver(AbstractResolver):
-    """Looks a name up and gives public addresses only. The connection goes to what was looked up: a second answer cannot differ.
-
-    Args:
-        look_up: answers for a name, a port and a family; the system's by default.
-    """
-
-    def __init__(self, look_up: LookUp | None = None) -> None:
-        self._system = ThreadedResolver()
-        self._look_up = look_up or self._system.resolve
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        """All addresses of a host.
-
-        Raises:
-            PrivateAddress: one of them is not public: then none is trusted.
-            OSError: there are none.
-        """
-        found = await self._look_up(host, port, family)
-        for entry in found:
-            checked_literal(host, entry["host"])
-        return found
-
-    async def close(self) -> None:
-        """Nothing is kept."""
-        await self._system.close()
-
-
 def checked_literal(host: str, address: str) -> None:
     """Refuse an address in digits that is not public.
 
@@ -89,8 +53,3 @@ def is_literal(host: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def resolver(*, allow_private: bool) -> Any:
-    """The resolver of a session; None: the client's own."""
-    return None if allow_private else PublicResolver()

@@ -6,7 +6,7 @@ import prometheus_client
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from paceline_worker.hooks.policy import Result
-from paceline_worker.hooks.state import StoredHook
+from paceline_worker.hooks.stored import StoredHook
 
 # Labels stay bounded: hooks beyond this many share one series.
 _MOST_HOOKS: Final = 200

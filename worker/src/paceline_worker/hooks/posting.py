@@ -9,8 +9,9 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from paceline.version import VERSION
-from paceline_worker.hooks.addresses import PrivateAddress, checked_literal, is_literal, resolver
+from paceline_worker.hooks.addresses import PrivateAddress, checked_literal, is_literal
 from paceline_worker.hooks.policy import Answer, answer_of
+from paceline_worker.hooks.resolver import resolver
 
 DEADLINE: Final = timedelta(seconds=15)
 # Of an answer's body so much is taken, so that the connection can be used again; nothing of it is kept.

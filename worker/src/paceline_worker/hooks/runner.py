@@ -12,7 +12,7 @@ from paceline.errors import ConfigurationError, StateUnavailable
 from paceline_worker.accounts.secrets import KeyRing
 from paceline_worker.hooks.secrets import Secrets, unseal
 from paceline_worker.hooks.serving import Serving, Tools
-from paceline_worker.hooks.state import Look, StoredHook
+from paceline_worker.hooks.stored import Look, StoredHook
 
 log = structlog.get_logger(__name__)
 

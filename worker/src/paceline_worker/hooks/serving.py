@@ -16,7 +16,8 @@ from paceline_worker.hooks.metrics import HookMetrics
 from paceline_worker.hooks.policy import BACKOFF, BREAKER_WAIT, Answer, Breaker, Next, next_of
 from paceline_worker.hooks.posting import Poster
 from paceline_worker.hooks.secrets import Secrets
-from paceline_worker.hooks.state import MOST_WAITING, LeaseLost, Noted, RunnerState, StoredHook, Taken
+from paceline_worker.hooks.state import MOST_WAITING, LeaseLost, RunnerState
+from paceline_worker.hooks.stored import Noted, StoredHook, Taken
 
 log = structlog.get_logger(__name__)
 

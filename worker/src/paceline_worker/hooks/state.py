@@ -2,9 +2,8 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any, Final
+from datetime import timedelta
+from typing import Final
 
 import redis
 from redis.exceptions import RedisError
@@ -18,11 +17,9 @@ from paceline.state import ANSWER_TIMEOUT_S, translated
 from paceline.state.calls import AsyncState
 from paceline.state.scripts import Script
 from paceline.state.trouble import trouble
-from paceline.times import instant
-from paceline_worker.hooks import hook as hooks
 from paceline_worker.hooks.event import Event
 from paceline_worker.hooks.hook import Hook
-from paceline_worker.hooks.policy import Breaker, Next, breaker_of
+from paceline_worker.hooks.stored import DeadEvent, Look, Noted, StoredHook, Taken, dead_event, look_of
 from paceline_worker.state.connection import aconnect
 
 _PACKAGE: Final = "paceline_worker"
@@ -35,124 +32,6 @@ class HookDisabled(Refusal):
 
 class HookFull(Refusal):
     """Too many events wait for the hook already."""
-
-
-@dataclass(frozen=True, slots=True)
-class StoredHook:
-    """A hook as state has it.
-
-    Args:
-        id: its id.
-        hook: where events go, and which.
-        place: the last entry of the stream that was looked at.
-        serial: number of its secrets.
-        secrets: sealed; '' when they were not asked for.
-        disabled: why nothing is posted; '' when something is.
-        breaker: whether it is tried.
-        waiting: events that wait.
-        dead: events that were given up.
-        oldest: since when the oldest event waits.
-        gaps: how often entries were deleted before they were looked at.
-        delivered: events that were delivered.
-        owner: the runner that serves it; '' when none does.
-        words: of its last failure.
-    """
-
-    id: str
-    hook: Hook
-    place: str
-    serial: int
-    secrets: str
-    disabled: str
-    breaker: Breaker
-    waiting: int
-    dead: int
-    oldest: datetime | None
-    gaps: int
-    delivered: int
-    owner: str
-    words: str
-
-    def as_json(self) -> dict[str, Any]:
-        """What may be shown: never a secret."""
-        return {
-            "id": self.id,
-            **self.hook.as_json(),
-            "disabled": self.disabled or None,
-            "breaker_open": bool(self.breaker.open_until_ms),
-            "waiting": self.waiting,
-            "dead": self.dead,
-            "oldest": self.oldest.isoformat() if self.oldest else None,
-            "delivered": self.delivered,
-            "gaps": self.gaps,
-            "runner": self.owner or None,
-            "words": self.words or None,
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class Taken:
-    """An event that is to be posted.
-
-    Args:
-        id: of the event.
-        body: JSON.
-        tries: before this one.
-    """
-
-    id: str
-    body: str
-    tries: int
-
-
-@dataclass(frozen=True, slots=True)
-class Noted:
-    """What became of an event that was posted."""
-
-    id: str
-    next: Next
-    words: str
-
-
-@dataclass(frozen=True, slots=True)
-class DeadEvent:
-    """An event that was given up.
-
-    Args:
-        id: of the event.
-        since: when it was given up.
-        tries: how often it was posted.
-        words: of the last try.
-        body: JSON.
-    """
-
-    id: str
-    since: datetime
-    tries: int
-    words: str
-    body: str
-
-    def as_json(self) -> dict[str, Any]:
-        """Plain values; the body as it was posted."""
-        about = {"id": self.id, "since": self.since.isoformat(), "tries": self.tries, "words": self.words}
-        return about | {"event": json.loads(self.body)}
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """What state says of hooks.
-
-    Args:
-        hooks: by id.
-        head: the last entry of the stream.
-        now_ms: the state server's clock.
-        runners: how many serve.
-    """
-
-    hooks: dict[str, StoredHook]
-    head: str
-    now_ms: int
-    runners: int = 0
 
 
 class LeaseLost(Exception):
@@ -180,7 +59,7 @@ class RunnerState:
 
     async def claim(self) -> Look:
         """Renew what is held, and take a share of the others."""
-        return _look(str(await self._run("claim", self._runner, int(self._lease.total_seconds() * 1_000_000))))
+        return look_of(str(await self._run("claim", self._runner, int(self._lease.total_seconds() * 1_000_000))))
 
     async def leave(self) -> None:
         """Let others have what is held."""
@@ -302,7 +181,7 @@ class HookBook:
 
     def all(self, *ids: str) -> Look:
         """All hooks, or those of these ids."""
-        return _look(str(self._run("list", *ids)))
+        return look_of(str(self._run("list", *ids)))
 
     def one(self, hook: str) -> StoredHook:
         """One hook.
@@ -345,7 +224,7 @@ class HookBook:
             NotFound: there is no hook of that id.
         """
         reply = json.loads(_known(hook, self._run("dead", hook, skipped, most)))
-        return [_dead(*one) for one in reply.get("events", ())]
+        return [dead_event(*one) for one in reply.get("events", ())]
 
     @translated
     def _run(self, *arguments: str | int) -> str:
@@ -366,38 +245,3 @@ def _room(hook: str, reply: str) -> str:
     if _known(hook, reply) == "full":
         raise HookFull(f"{MOST_WAITING:,} events wait for hook {hook} already: repeat the command later")
     return reply
-
-
-def _look(text: str) -> Look:
-    reply = json.loads(text)
-    stored = [_stored(one) for one in reply.get("hooks", ())]
-    return Look({one.id: one for one in stored}, reply["head"], int(reply["now"]), int(reply.get("runners", 0)))
-
-
-def _stored(fields: Mapping[str, Any]) -> StoredHook:
-    oldest = fields.get("oldest")
-    return StoredHook(
-        id=fields["id"],
-        hook=hooks.read(fields["about"]),
-        place=fields["place"],
-        serial=int(fields["serial"]),
-        secrets=fields.get("secrets", ""),
-        disabled=fields.get("disabled", ""),
-        breaker=breaker_of({name: str(value) for name, value in fields.items()}),
-        waiting=int(fields["waiting"]),
-        dead=int(fields["dead"]),
-        oldest=_at(oldest) if oldest else None,
-        gaps=int(fields.get("gaps", 0)),
-        delivered=int(fields.get("delivered", 0)),
-        owner=fields.get("owner", ""),
-        words=fields.get("words", ""),
-    )
-
-
-def _at(milliseconds: str) -> datetime:
-    return instant(str(int(float(milliseconds)) * 1000))
-
-
-def _dead(event: str, since: str, tries: str, body: str) -> DeadEvent:
-    number, _, words = tries.partition("|")
-    return DeadEvent(event, _at(since), int(number), words, body)

@@ -64,19 +64,23 @@ local function refuse(rid, held, a, why)
   return -2, 0, held.account, '', '', 0
 end
 
--- Of the rows of a record: row -> { code, words } why nobody may write to its recipient. Each list is asked once for all of them.
+-- Of the rows of a record: place -> { code, words } why nobody may write to its recipient; nil when there is none. Each list is asked once
+-- for all of them. A million rows pass here: no function is called for a row, and a row that no list concerns asks for ''.
 local function suppressed_rows(a, record, kind, clear)
-  local rows, numbers, why = {}, {}, {}
-  for _, row in ipairs(record.rows) do
-    local reached_by = row.excluded_ids and listed.elsewhere(row.excluded_ids)
-    if reached_by then why[row] = { 'campaign', 'its recipient is in campaign ' .. reached_by .. ', which this one leaves out' } end
-  end
-  if not (a.listed or meta().sup) then return why end
+  local why, numbers = nil, suppression.concerns_kind(a, kind) and {} or nil
   for place, row in ipairs(record.rows) do
-    if suppression.concerns(a, row.to, kind, row.exempt) then rows[#rows + 1], numbers[#numbers + 1] = row, clear[place] or row.to end
+    local ids, to = row.excluded_ids, row.to
+    local reached_by = ids and listed.elsewhere(ids)
+    if reached_by then
+      why = why or {}
+      why[place] = { 'campaign', 'its recipient is in campaign ' .. reached_by .. ', which this one leaves out' }
+    end
+    if numbers then numbers[place] = not row.exempt and string.byte(to) == 43 and (clear and clear[place] or to) or '' end
   end
-  if #rows == 0 then return why end
-  for place, words in pairs(suppression.of(a, numbers)) do why[rows[place]] = { 'listed', words } end
+  for place, words in pairs(numbers and suppression.of(a, numbers) or {}) do
+    why = why or {}
+    why[place] = { 'listed', words }
+  end
   return why
 end
 
@@ -105,8 +109,8 @@ end
 
 -- Place of a row -> its number as it was given, of rows whose recipient is encrypted.
 local function clear_numbers(text)
+  if text == '' then return nil end
   local clear, place = {}, 0
-  if text == '' then return clear end
   for number in string.gmatch(text .. '\n', '(.-)\n') do
     place = place + 1
     if number ~= '' then clear[place] = number end
@@ -188,11 +192,12 @@ local function accept(rid, held)
         flat[#flat + 1] = rid
       end
       local own = sender
-      if pooled and not why_not[row] then
+      local barred = why_not and why_not[place]
+      if pooled and not barred then
         own = pool.sender_of(account, record.campaign, row.to) or sender
         pool.note(account, row.to, own)
         if own ~= sender then flat[#flat + 1], flat[#flat + 2] = field.o.sender, own end
-      elseif a.pooled and common.kind == 'message.to_number' and not why_not[row] then
+      elseif a.pooled and common.kind == 'message.to_number' and not barred then
         pool.note(account, row.to, sender)
       end
       if held.seals ~= '' then
@@ -200,9 +205,9 @@ local function accept(rid, held)
         flat[#flat + 1] = string.sub(held.seals, SEAL * (place - 1) + 1, SEAL * place)
       end
       redis.call('HSET', o, unpack(flat))
-      if why_not[row] then
+      if barred then
         suppressed = suppressed + 1
-        suppress(row, record, account, kind, why_not[row])
+        suppress(row, record, account, kind, barred)
       else
         enter(row, own)
       end

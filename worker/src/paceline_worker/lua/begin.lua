@@ -122,7 +122,10 @@ local function begin(id, token, question)
       return { s = 'wait', slot = int(slot), account = o.account, moved = o.moved }
     end
     redis.call('HSET', o.key, field.o.state, 's', field.o.question, owner .. '|' .. question)
-    if o.campaign then campaign.begun(o.campaign) end
+    if o.campaign then
+      campaign.begun(o.campaign)
+      if campaign.of(o.campaign).ramp and not o.look_up then ramp.count(o, slot) end
+    end
     redis.call('ZADD', key.in_flight, int(now + lease), id)
   end
   local followed, made_at = followed_of(o)

@@ -182,6 +182,7 @@ local function looked(a, o, v)
   end
   moves.end_look_up(o)
   redis.call('HINCRBY', o.key, field.o.attempts, 1)
+  if o.ramp_day then ramp.give_back(o) end
   moves.give_back(o, now, a, false)
   return 'retry'
 end
@@ -192,6 +193,10 @@ local function note_cycle(a, o, elapsed)
   local before = tonumber(redis.call('HGET', o.lane, field.l.call_time) or elapsed + HOP)
   redis.call('HSET', o.lane, field.l.call_time, int(before + (elapsed + HOP - before) / 8))
 end
+
+-- Whether a verdict says that the call sent nothing.
+local SENT_NOTHING = { defer = true, retry = true, wait = true }
+local function sent_nothing(v) return SENT_NOTHING[v.verb] or (v.verb == 'finish' and v.outcome == 'rejected') end
 
 local function settle(v)
   local o = load_operation(v.id)
@@ -221,6 +226,7 @@ local function settle(v)
     moves.end_look_up(o)
   end
   if o.state == 'd' and v.verb ~= 'finish' then moves.unhold(o) end
+  if o.ramp_day and sent_nothing(v) then ramp.give_back(o) end
   local result
   if v.verb == 'finish' and v.outcome == 'rejected' and o.campaign and was_calling and pool.tries_again(o, v, now) then
     story.tell(o, now, 'another sender', v.code, v.words)

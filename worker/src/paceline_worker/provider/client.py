@@ -19,10 +19,11 @@ from httpx_aiohttp import AiohttpTransport
 
 from paceline.operations.requests import ProviderRequest
 from paceline_worker.accounts.secrets import ApiKey
-from paceline_worker.provider.answers import Answer, Meaning, clean, read_answer
 from paceline_worker.provider.proxy import proxy_for
 from paceline_worker.provider.reach import reach
 from paceline_worker.provider.redaction import redactor, without_key
+from paceline_worker.verdict.meaning import Answer, Meaning, read_answer
+from paceline_worker.verdict.words import clean
 
 if TYPE_CHECKING:
     from paceline_worker.provider.way_out import WayOut

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from paceline.operations.requests import ProviderRequest
-from paceline_worker.provider.answers import handle, scalar
 from paceline_worker.receipts.address import address_of, digest_of, token_in
+from paceline_worker.verdict.words import handle, scalar
 
 # Of the four the vendor documents the first three; of the official API the first two. The others are subscribed to as well.
 _STEPS: Final = ("sent", "received", "read", "not-sent")

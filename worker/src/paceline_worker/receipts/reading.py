@@ -11,7 +11,7 @@ from typing import Any, Final
 from paceline.recipients.numbers import is_phone_number
 from paceline.status.receipt import ReceiptStatus
 from paceline.times import microseconds
-from paceline_worker.provider.answers import handle
+from paceline_worker.verdict.words import handle
 
 # Short names, and full ones of both channels (docs/provider.md, 3.2 and 3.3). `whatsapp.message.sent` is no receipt: it tells of
 # a message that somebody wrote.

@@ -1,7 +1,7 @@
 """Connections of the event loop to the state server."""
 
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import redis.asyncio
 from redis.asyncio.retry import Retry
@@ -10,6 +10,9 @@ from redis.backoff import NoBackoff
 from paceline import names
 from paceline.state import read_address, socket_options
 from paceline.state.trouble import LEADS_ASTRAY
+
+# Seconds a worker waits for one reply of the state server.
+ANSWER_TIMEOUT_S: Final = 5.0
 
 
 class AsyncStateClient(redis.asyncio.Redis):

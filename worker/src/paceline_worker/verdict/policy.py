@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from random import Random
 from typing import Any, Final, Literal
 
-from paceline_worker.provider.answers import Answer, Meaning
+from paceline_worker.verdict.meaning import Answer, Meaning
 
 Verb = Literal["finish", "step", "retry", "wait", "unknown", "looked", "defer", "return"]
 Scope = Literal["operation", "sender", "account", "suspend"]

@@ -18,8 +18,9 @@ from paceline.kinds import KINDS
 from paceline.operations.groups import PARTICIPANTS_A_CALL
 from paceline.operations.requests import ProviderRequest, Work
 from paceline.times import instant
-from paceline_worker.provider.answers import Answer, Meaning, handle
+from paceline_worker.verdict.meaning import Answer, Meaning
 from paceline_worker.verdict.policy import Verdict, retry_delay
+from paceline_worker.verdict.words import handle
 
 # Phases of look-ups, as settle.lua and begin.lua name them: for the first time; whether the history is fresh; with a fresh history;
 # for the last time, with a history that stayed stale.

@@ -8,8 +8,9 @@ from typing import Any, Final
 from paceline.inbox.record import compact
 from paceline.operations.groups import PARTICIPANTS_A_CALL
 from paceline.operations.requests import ProviderRequest, Work, participants_of_this_call
-from paceline_worker.provider.answers import Answer, clean, handle, scalar
+from paceline_worker.verdict.meaning import Answer
 from paceline_worker.verdict.policy import Verdict
+from paceline_worker.verdict.words import clean, handle, scalar
 
 # Codes that speak of the numbers of one call; any other refusal is of the group or of the sender.
 _OF_THE_NUMBERS: Final = frozenset({"400", "422"})

@@ -211,6 +211,7 @@ def _planned(
         account_expires_at=instant(account.expires_at_us) if account.expires_at_us else None,
         valid_until=subject.ends,
         window=campaign.window or None,
+        ramp=campaign.ramp or None,
         starts_at=None if times.first_us is None else instant(times.first_us),
         ends_at=None if last is None else instant(last),
         in_time=times.in_time,

@@ -49,6 +49,7 @@ class Plan:
         left_out: recipients who would end as ``suppressed`` now, by reason: ``listed`` (a suppression list), ``campaign`` (in an
             excluded campaign), ``recent`` (had a bulk message lately), ``cap`` (the account's recipient cap). They are not among
             `recipients`.
+        ramp: most messages of each of its numbers on its first days, or None.
     """
 
     name: str
@@ -75,6 +76,7 @@ class Plan:
     empty: Mapping[str, int] = field(default_factory=dict)
     twins: int = 0
     left_out: Mapping[str, int] = field(default_factory=dict)
+    ramp: str | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Plain values, times in ISO 8601."""
@@ -133,7 +135,8 @@ def problems(plan: Plan, rows: Rows) -> Iterator[str]:
             f"rows expire before their turn, which comes after {last}"
         )
     if plan.recipients and plan.ends_at is None:
-        yield f"the window ({plan.window}) does not open often enough to send all rows within a year"
+        what = f"the window ({plan.window}) does not open often enough" if plan.window else "the ramp is too slow"
+        yield f"{what} to send all rows within a year"
     if plan.credits_left is not None and plan.credits > plan.credits_left:
         yield f"the campaign needs {plan.credits:,} credits, and the account has {plan.credits_left:,} left"
     if (
@@ -177,6 +180,8 @@ def warnings(
     elif plan.credits <= plan.credits_left < plan.credits + subject.others:
         others = counted(subject.others, "operation")
         yield f"the remaining credits do not also cover {others} already waiting on this account"
+    if campaign.ramp:
+        yield f"the ramp lets each number send {campaign.ramp.replace(',', ', ')} messages a day"
     if slow := cap_words(campaign, account.interval_now_us):
         yield f"the campaign is slower than its account allows: {slow}"
     if rows.duplicates > _MANY * rows.offered:

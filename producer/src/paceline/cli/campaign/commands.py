@@ -10,8 +10,10 @@ import typer
 from paceline.campaigns.campaign import Campaign, Progress, progress_of
 from paceline.campaigns.options import CampaignOptions
 from paceline.cli.acts import remember
+from paceline.cli.campaign import export as campaign_export
 from paceline.cli.campaign import start as campaign_start
 from paceline.cli.campaign import status as campaign_status
+from paceline.cli.campaign import watch as campaign_watch
 from paceline.cli.campaign.expectation import expect, in_words, warn_of_late
 from paceline.cli.campaign.options import (
     AutoPause,
@@ -20,9 +22,11 @@ from paceline.cli.campaign.options import (
     LiteralBraces,
     Name,
     NotWithin,
+    Ramp,
     Rate,
     Weight,
     campaign_hours,
+    campaign_ramp,
     campaign_rate,
     campaign_span,
 )
@@ -51,13 +55,20 @@ app.command(
 )(campaign_start.start)
 app.command("list", epilog=example("paceline campaign list --json"))(campaign_status.list_)
 app.command(epilog=example("paceline campaign status spring --watch"))(campaign_status.status)
+app.command(epilog=example("paceline campaign watch spring"))(campaign_watch.watch)
+app.command(
+    epilog=example(
+        "paceline campaign export spring --output spring.csv",
+        "paceline campaign export spring --outcome rejected --outcome dead --output again.csv",
+    )
+)(campaign_export.export)
 
 
-class NotDeletedError(PacelineError):
+class NotDeleted(PacelineError):
     """Workers have not deleted the campaign in time."""
 
 
-class NotCancelledError(PacelineError):
+class NotCancelled(PacelineError):
     """The user said no."""
 
 
@@ -121,6 +132,7 @@ def change(
     *,
     weight: Weight = None,
     rate: Rate = None,
+    ramp: Ramp = None,
     window: CampaignHours = None,
     auto_pause: AutoPause = None,
     not_within: NotWithin = None,
@@ -153,6 +165,7 @@ def change(
         options = CampaignOptions(
             weight=weight,
             rate=campaign_rate(rate),
+            ramp=campaign_ramp(ramp),
             window=campaign_hours(window),
             auto_pause=auto_pause,
             not_within=campaign_span(not_within),
@@ -162,8 +175,8 @@ def change(
     says = template is not None or url is not None
     if options == CampaignOptions() and not says:
         raise InvalidOperation(
-            "there is nothing to change: give --weight, --rate, --window, --auto-pause, --not-within, --on-sender-failure, "
-            "--valid-until, --template or --url"
+            "there is nothing to change: give --weight, --rate, --ramp, --window, --auto-pause, --not-within, "
+            "--on-sender-failure, --valid-until, --template or --url"
         )
     with opened_state() as state, named_as_options():
         campaign = Campaign(name, state)
@@ -225,7 +238,7 @@ def delete(
             time.sleep(_LOOK_S)
     if campaign:
         left = counted(_left(progress_of(name, campaign)), "operation")
-        raise NotDeletedError(
+        raise NotDeleted(
             f"campaign {name!r} is still being deleted by the workers ({left} left); none of its messages is sent"
         )
     if json_output:
@@ -244,7 +257,7 @@ def _ask(seen: Progress) -> None:
         return
     loss = f"{counted(_left(seen), 'operation')} without an outcome will not be sent. This is final"
     if not typer.confirm(f"Cancel campaign {seen.name}? {loss}.", err=True):
-        raise NotCancelledError(f"campaign {seen.name!r} is not cancelled")
+        raise NotCancelled(f"campaign {seen.name!r} is not cancelled")
 
 
 def _check(why: str) -> None:

@@ -18,6 +18,14 @@ Rate = Annotated[
     str | None,
     typer.Option("--rate", metavar="RATE", help="Highest rate of the campaign, such as 100/minute; `none` removes it."),
 ]
+Ramp = Annotated[
+    str | None,
+    typer.Option(
+        "--ramp",
+        metavar="N,N,...",
+        help="Most messages of each number on its first days, such as 20,40,80; `none` removes the ramp.",
+    ),
+]
 CampaignHours = Annotated[
     str | None,
     typer.Option(
@@ -99,6 +107,11 @@ LiteralBraces = Annotated[
 
 def campaign_rate(text: str | None) -> str | None:
     """A rate as `CampaignOptions` takes it: '' takes it away, None lets it be."""
+    return "" if _taken_away(text) else text
+
+
+def campaign_ramp(text: str | None) -> str | None:
+    """A ramp as `CampaignOptions` takes it: '' takes it away, None lets it be."""
     return "" if _taken_away(text) else text
 
 

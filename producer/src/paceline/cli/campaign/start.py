@@ -24,10 +24,12 @@ from paceline.cli.campaign.options import (
     LiteralBraces,
     Name,
     NotWithin,
+    Ramp,
     Rate,
     ToColumn,
     Weight,
     campaign_hours,
+    campaign_ramp,
     campaign_rate,
     campaign_span,
 )
@@ -52,7 +54,7 @@ from paceline.outbox import Outbox
 from paceline.recipients.columns import reading_of
 
 
-class NothingToSendError(PacelineError):
+class NothingToSend(PacelineError):
     """No row of the recipients file can be sent."""
 
 
@@ -95,6 +97,7 @@ def start(
     valid_until: ValidUntil = None,
     window: CampaignHours = None,
     rate: Rate = None,
+    ramp: Ramp = None,
     weight: Weight = None,
     auto_pause: AutoPause = None,
     not_within: NotWithin = None,
@@ -126,8 +129,8 @@ def start(
     """Upload a campaign, or continue an interrupted upload: the same command again adds only what is missing.
 
     FILE has a column `to` and those the template names; optional are `key` (what tells recipients apart, else `to`),
-    `not_before` and `valid_until`, in any case and spacing. Of a campaign that is continued, the window, rate, weight and
-    auto-pause given change. Bad rows go whole into NAME.invalid.csv, to be corrected and uploaded.
+    `not_before` and `valid_until`, in any case and spacing. Of a campaign that is continued, the window, rate, ramp, weight
+    and auto-pause given change. Bad rows go whole into NAME.invalid.csv, to be corrected and uploaded.
 
     JSON: name, offered, written, invalid, invalid_file, forecast (starts_at, ends_at, remaining, why; null when nothing
     was written).
@@ -137,7 +140,7 @@ def start(
     With --dry-run, exit code 1 when there is a problem; bad rows go into a file only if --invalid names one. JSON: name,
     account, sender, offered, recipients, duplicates, known, invalid, requests, credits, credits_left, account_expires_at,
     valid_until, window, starts_at, ends_at, in_time, late_from, problems, warnings,
-    samples, empty, twins, left_out.
+    samples, empty, twins, left_out, ramp.
     """
     if not sender and not pool:
         raise InvalidOperation("--from: is missing; give the number that sends, or --pool")
@@ -165,6 +168,7 @@ def start(
             max_attempts=max_attempts,
             weight=weight,
             rate=campaign_rate(rate),
+            ramp=campaign_ramp(ramp),
             window=campaign_hours(window),
             auto_pause=auto_pause,
             not_within=campaign_span(not_within),
@@ -262,6 +266,6 @@ def _tell(name: str, report: UploadReport, bad_rows: Path, ahead: _Ahead | None,
         if ahead and ahead.continued:
             say("Rows that the campaign had already are not sent again, so the end may be earlier.")
     if not report.written:
-        raise NothingToSendError(f"campaign {name!r} has no rows to send: {left_out}")
+        raise NothingToSend(f"campaign {name!r} has no rows to send: {left_out}")
     if ahead:
         warn_of_late(name, ahead.seen, "raise --valid-until", at_most=ahead.continued)

@@ -1,8 +1,8 @@
-import time
-from typing import Annotated, Any, Final
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Annotated, Any
 
 import typer
-from rich.live import Live
 
 from paceline.campaigns.campaign import Progress, progress_of
 from paceline.campaigns.options import DEFAULT_AUTO_PAUSE
@@ -12,14 +12,22 @@ from paceline.cli.campaign.options import Name
 from paceline.cli.options import Json, opened_state
 from paceline.cli.render import console, details, iso, listing, local, say, say_json
 from paceline.errors import NotFound
-from paceline.forecast.outlook import forecast_of
+from paceline.forecast.outlook import forecast_of, ramp_use
 from paceline.state.calls import State
 from paceline.state.campaigns import CampaignSnapshot
 from paceline.state.pictures import CampaignPicture
 from paceline.times import instant
 
-# Often enough to look alive, seldom enough to cost nothing.
-_WATCH_S: Final = 0.5
+
+class ListedState(StrEnum):
+    """See `paceline.literals.CampaignState`."""
+
+    uploading = "uploading"
+    running = "running"
+    paused = "paused"
+    cancelling = "cancelling"
+    cancelled = "cancelled"
+    complete = "complete"
 
 
 def status(
@@ -27,7 +35,7 @@ def status(
     *,
     watch: Annotated[
         bool,
-        typer.Option("--watch", help="Refresh until every operation is settled, also while the campaign is paused."),
+        typer.Option("--watch", help="Watch until every operation is settled, as `campaign watch` does."),
     ] = False,
     json_output: Json = False,
 ) -> None:
@@ -35,40 +43,61 @@ def status(
 
     JSON: name, state (uploading, running, paused, cancelling, cancelled, complete), why (of a pause or a cancellation),
     approval (needed, given or null), approved_by, approved_at, account, sender, created_at, completed_at, valid_until,
-    weight, rate, window, auto_pause (percent), uploaded, complete, total, settled, remaining, received, duplicates,
-    refused, in_inbox, invalid, senders (number, waiting, failed), outcomes (by name), receipts (sent,
+    weight, rate, ramp, window, auto_pause (percent), uploaded, complete, total, settled, remaining, received, duplicates,
+    refused, in_inbox, invalid, senders (number, waiting, failed; with a ramp also
+    ramp: day, sent, most), outcomes (by name), receipts (sent,
     not_sent, delivered, read), forecast (starts_at, ends_at, remaining, why). With --watch, one document whenever a
     number or the state changed.
     """
     with opened_state() as state:
         if watch:
-            _watch(state, name, json_output=json_output)
+            from paceline.cli.campaign.watch import follow  # noqa: PLC0415 - it imports this module
+
+            follow(state, name, json_output=json_output)
         elif json_output:
             say_json(described(name, read(state, name)))
         else:
             console().print(_facts(name, read(state, name)))
 
 
-def list_(*, json_output: Json = False) -> None:
-    """List all campaigns.
+def list_(
+    *,
+    account: Annotated[
+        str | None, typer.Option("--account", metavar="NAME", help="Account whose campaigns are listed.")
+    ] = None,
+    state_: Annotated[
+        list[ListedState] | None,
+        typer.Option("--state", metavar="STATE", help=f"One of {', '.join(ListedState)}; repeatable. Default: all."),
+    ] = None,
+    json_output: Json = False,
+) -> None:
+    """List campaigns.
 
     JSON: a list of what `campaign status --json` prints, without senders and forecast.
     """
     with opened_state() as state:
         campaigns = {name: campaign for name in state.campaigns() if (campaign := state.campaign(name))}
+    wanted = {str(one) for one in state_ or ListedState}
+    campaigns = {
+        name: campaign
+        for name, campaign in campaigns.items()
+        if account in (None, campaign.account) and progress_of(name, campaign).state in wanted
+    }
     if json_output:
         say_json([_numbers(name, campaign) for name, campaign in campaigns.items()])
         return
     if not campaigns:
         say("No campaigns.")
         return
-    headers = ("campaign", "account", "state", "total", "settled", "remaining", "created")
+    headers = ("campaign", "account", "state", "done", "total", "left", "rejected", "created")
     rows = []
     for name, campaign in campaigns.items():
         seen = progress_of(name, campaign)
-        created = local(instant(campaign.created_at_us))
+        created = instant(campaign.created_at_us).astimezone().date().isoformat()
         word = "unapproved" if seen.approval == "needed" and seen.state == "paused" else seen.state
-        rows.append((name, campaign.account, word, seen.total, seen.settled, seen.remaining, created))
+        done = f"{seen.settled / seen.total:.0%}" if seen.total else "-"
+        rejected = seen.outcomes["rejected"] + seen.outcomes["dead"]
+        rows.append((name, campaign.account, word, done, seen.total, seen.remaining, rejected, created))
     console().print(listing(headers, rows))
 
 
@@ -98,10 +127,11 @@ def described(name: str, picture: CampaignPicture) -> dict[str, Any]:
 def _senders(name: str, picture: CampaignPicture) -> list[dict[str, Any]]:
     """The senders of a campaign: what waits for each, and why it fails if so."""
     waiting = {lane.sender: one.waiting for lane in picture.lanes for one in lane.sources if one.name == name}
-    campaign = picture.campaign
+    campaign, lanes = picture.campaign, {lane.sender: lane for lane in picture.lanes}
     numbers = [sender.number for sender in from_field(campaign.weighted_senders)] or [campaign.sender]
     return [
         {"number": number, "waiting": waiting.get(number, 0), "failed": number in campaign.failed.split()}
+        | ({"ramp": ramp_use(campaign, lanes.get(number), picture.now_us)} if campaign.ramp else {})
         for number in numbers
     ]
 
@@ -109,10 +139,16 @@ def _senders(name: str, picture: CampaignPicture) -> list[dict[str, Any]]:
 def _sender_rows(name: str, picture: CampaignPicture) -> list[tuple[str, str]]:
     rows = _senders(name, picture)
     if len(rows) == 1:
-        return [("from", rows[0]["number"])]
+        return [("from", rows[0]["number"] + _ramp_of(rows[0]))]
     return [
-        ("from", f"{row['number']}: {row['waiting']:,} waiting" + (", fails" if row["failed"] else "")) for row in rows
+        ("from", f"{row['number']}: {row['waiting']:,} waiting" + (", fails" if row["failed"] else "") + _ramp_of(row))
+        for row in rows
     ]
+
+
+def _ramp_of(row: Mapping[str, Any]) -> str:
+    use = row.get("ramp")
+    return f", day {use['day']}: {use['sent']:,} of {use['most']:,} sent" if use else ""
 
 
 def _numbers(name: str, campaign: CampaignSnapshot) -> dict[str, Any]:
@@ -131,6 +167,7 @@ def _numbers(name: str, campaign: CampaignSnapshot) -> dict[str, Any]:
         "valid_until": iso(instant(campaign.valid_until_us)),
         "weight": campaign.weight,
         "rate": campaign.rate or None,
+        "ramp": campaign.ramp or None,
         "window": campaign.window or None,
         "auto_pause": _auto_pause(campaign),
         "uploaded": seen.uploaded,
@@ -157,7 +194,12 @@ def _auto_pause(campaign: CampaignSnapshot) -> int:
     return DEFAULT_AUTO_PAUSE if campaign.auto_pause is None else campaign.auto_pause
 
 
-def _share(seen: Progress) -> str:
+def share(seen: Progress) -> str:
+    """``40 of 100 (40.0%)``.
+
+    Args:
+        seen: a campaign's numbers.
+    """
     return f"{seen.settled:,} of {seen.total:,}" + (f" ({seen.settled / seen.total:.1%})" if seen.total else "")
 
 
@@ -187,12 +229,13 @@ def _facts(name: str, picture: CampaignPicture) -> Any:
             *_sender_rows(name, picture),
             ("window", campaign.window or None),
             ("rate", campaign.rate or None),
+            ("ramp", f"{campaign.ramp} messages a day" if campaign.ramp else None),
             ("weight", campaign.weight),
             ("auto-pause", f"above {auto_pause} % rejected" if auto_pause else "never"),
             ("created", local(instant(campaign.created_at_us))),
             ("valid until", local(instant(campaign.valid_until_us))),
             ("completed", local(seen.completed_at) if seen.completed_at else None),
-            ("settled", _share(seen)),
+            ("settled", share(seen)),
             *((f"  {outcome}", number) for outcome, number in seen.outcomes.items() if number),
             ("delivered", _of_accepted(seen, seen.delivered)),
             ("read", _of_accepted(seen, seen.read)),
@@ -206,31 +249,3 @@ def _facts(name: str, picture: CampaignPicture) -> Any:
             ("because", forecast.why if waits else None),
         ]
     )
-
-
-def _watch(state: State, name: str, *, json_output: bool) -> None:
-    screen = console()
-    if screen.is_terminal and not json_output:
-        now = read(state, name)
-        with Live(_facts(name, now), console=screen, auto_refresh=False) as live:
-            while not progress_of(name, now.campaign).complete:
-                time.sleep(_WATCH_S)
-                now = read(state, name)
-                live.update(_facts(name, now), refresh=True)
-        return
-    last = None
-    while True:
-        now = read(state, name)
-        seen = progress_of(name, now.campaign)
-        if seen != last:
-            if json_output:
-                say_json(described(name, now))
-            else:
-                hold = f", {seen.state}: {seen.why}" if seen.hold else ""
-                delivered = f", {seen.delivered:,} delivered" if seen.delivered else ""
-                say(f"{name}: {_share(seen)} settled, {seen.remaining:,} remaining{delivered}{hold}")
-            screen.file.flush()
-            last = seen
-        if seen.complete:
-            return
-        time.sleep(_WATCH_S)

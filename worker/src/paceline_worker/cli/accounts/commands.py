@@ -2,8 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import timedelta
-from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
@@ -11,86 +9,29 @@ import typer
 from paceline.cli.acts import remember
 from paceline.cli.commands import example
 from paceline.cli.errors import FAILURE, complain, named_as_options
-from paceline.cli.options import Json, opened_state
-from paceline.cli.render import console, counted, details, duration, expected, listing, local, say, say_json
+from paceline.cli.options import opened_state
+from paceline.cli.render import counted, say
 from paceline.errors import InvalidOperation, PacelineError, UnknownAccount
 from paceline.settings import Settings
 from paceline.state import connect_to
-from paceline.times import instant
-from paceline_worker.accounts.accounts import DEFAULT_BUDGETS, Accounts, usable
+from paceline_worker.accounts.account import DEFAULT_BUDGETS, usable
+from paceline_worker.accounts.accounts import Accounts
 from paceline_worker.accounts.rows import variation as variation_of
 from paceline_worker.accounts.secrets import KeyRing
-from paceline_worker.cli.accounts import many
+from paceline_worker.cli.accounts import many, show
 from paceline_worker.cli.accounts.key import ApiKeyVariable, asked, key_from, refuse_shared
-from paceline_worker.cli.accounts.view import (
-    budget_rates,
-    by_kind,
-    described,
-    lane_row,
-    lanes_of,
-    limit_in_words,
-    pace_in_words,
-    plainly,
-    state_in_words,
-    time_of,
-    variation_in_words,
-)
-from paceline_worker.pacing.bucket import Variation as VariationTime
-
-
-class PacingChoice(StrEnum):
-    """See `paceline_worker.pacing.bucket.Pacing`."""
-
-    spacing = "spacing"
-    window = "window"
-
-
-class Treat503Choice(StrEnum):
-    """See `paceline_worker.accounts.accounts.Treat503`."""
-
-    overloaded = "overloaded"
-    unknown = "unknown"
-
-
-Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of the account.")]
-Limit = Annotated[
-    str | None,
-    typer.Option(
-        "--limit",
-        metavar="RATE",
-        help="Ceiling of the provider's own limit: 10/minute, or '10/minute; 1000/day'.",
-    ),
-]
-Budget = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--budget",
-        metavar="KIND=RATE",
-        help="Budget of each sender for a kind of operation, or for any call (*): group.create=30/day, *=1/3seconds. Repeatable.",
-    ),
-]
-TreatAs = Annotated[
-    Treat503Choice | None,
-    typer.Option("--treat-503-as", help="Handling of a 503: repeat the call, or look up first whether it took effect."),
-]
-Reserve = Annotated[
-    int | None,
-    typer.Option(
-        "--reserve", metavar="PERCENT", help="Percentage of each limit reserved for transactional messages. Default: 0."
-    ),
-]
-Pace = Annotated[
+from paceline_worker.cli.accounts.options import (
+    Budget,
+    Limit,
+    Name,
+    Pace,
     PacingChoice,
-    typer.Option("--pacing", help="Pacing: spacing is safe however the provider counts, window is a little faster."),
-]
-Variation = Annotated[
-    str | None,
-    typer.Option(
-        "--variation",
-        metavar="TIME",
-        help="Variation of lateness plus transit: auto (measured) or a time such as 100ms. Default: auto.",
-    ),
-]
+    Reserve,
+    TreatAs,
+    Variation,
+)
+from paceline_worker.cli.accounts.view import budget_rates, by_kind, limit_in_words, pace_in_words
+from paceline_worker.pacing.bucket import Variation as VariationTime
 
 app = typer.Typer(help="Accounts: 2Chat API keys under names, each with its limits.", rich_markup_mode=None)
 
@@ -235,80 +176,8 @@ def _variation(text: str | None) -> VariationTime | None:
         return variation_of(text)
 
 
-@app.command("list", epilog=example("paceline accounts list --json"))
-def list_(*, json_output: Json = False) -> None:
-    """List all accounts. JSON: a list of accounts, each as `accounts show --json` prints it."""
-    with opened_state() as state:
-        accounts = [described(picture) for name in state.accounts() if (picture := state.account(name))]
-    if json_output:
-        say_json(accounts)
-        return
-    if not accounts:
-        say("No accounts: add one with `paceline accounts add NAME --limit RATE`.")
-        return
-    headers = ("account", "limit", "state", "inbox", "waiting", "in flight", "accepted")
-    fields = ("name", "limit", "state", "inbox", "waiting", "in_flight")
-    rows = [(*(account[field] for field in fields), account["outcomes"]["accepted"]) for account in accounts]
-    console().print(listing(headers, rows))
-
-
-@app.command(epilog=example("paceline accounts show acme"))
-def show(name: Name, *, json_output: Json = False) -> None:
-    """Show one account; never its key.
-
-    JSON: name, limit, limit_by_hand, requests_per_minute, credits_left, number_checks_left, on_trial, blocked, expires_at,
-    info_read_at (from /info), budgets, recipient_cap, remember_s (0: the account does not remember), reserve_percent,
-    treat_503_as, breaker (closed, open, ramp), slowed_by (factor
-    of the interval after 429s), pacing, variation (auto, fixed), variation_s (the latest),
-    interval_s, slots_per_minute, state (active, paused, suspended), suspended
-    (the reason), suspended_at, paused_until, next_slot_at, added_at, senders, inbox, waiting, in_flight, outcomes (by
-    name), lanes (sender, transactional, bulk, parked, in_flight, paused_until, paused_because (busy or budget), oldest_at).
-    """
-    with opened_state() as state:
-        picture = state.account(name)
-    if picture is None:
-        raise UnknownAccount(f"no account named {name!r}")
-    account, snapshot = described(picture), picture.account
-    if json_output:
-        say_json(account)
-        return
-
-    now, next_slot = instant(picture.now_us), instant(snapshot.next_slot_us)
-    outcomes = ", ".join(f"{number:,} {outcome}" for outcome, number in account["outcomes"].items() if number)
-    console().print(
-        details(
-            [
-                ("account", name),
-                ("state", state_in_words(picture)),
-                ("limit", limit_in_words(snapshot)),
-                ("credits", plainly(account["credits_left"])),
-                ("number checks", plainly(account["number_checks_left"])),
-                ("expires", local(_at) if (_at := time_of(snapshot.expires_at_us)) else None),
-                ("plan", {True: "trial", False: "paid", None: None}[account["on_trial"]]),
-                ("budgets", ", ".join(f"{kind} {rate}" for kind, rate in account["budgets"].items()) or None),
-                (
-                    "reserve",
-                    f"{account['reserve_percent']} % for transactional work" if account["reserve_percent"] else None,
-                ),
-                ("recipient cap", account["recipient_cap"]),
-                ("remembers", duration(timedelta(seconds=account["remember_s"])) if account["remember_s"] else None),
-                ("slowed", f"to {1 / account['slowed_by']:.0%} after 429s" if account["slowed_by"] > 1 else None),
-                ("breaker", account["breaker"] if account["breaker"] != "closed" else None),
-                ("pacing", f"{account['pacing']}, {pace_in_words(snapshot)}"),
-                ("variation", variation_in_words(account)),
-                ("next slot", expected(next_slot, now) if account["state"] != "suspended" else None),
-                ("senders", ", ".join(account["senders"]) or "any"),
-                ("added", local(instant(snapshot.added_at_us))),
-                ("to be accepted", account["inbox"]),
-                ("waiting", account["waiting"]),
-                ("in flight", account["in_flight"]),
-                ("outcomes", outcomes or "none"),
-            ]
-        )
-    )
-    if picture.lanes:
-        headers = ("lane", "transactional", "bulk", "behind back-off", "in flight", "state")
-        console().print(listing(headers, [lane_row(lane, picture.now_us) for lane in lanes_of(picture)]))
+app.command("list", epilog=example("paceline accounts list --json"))(show.list_)
+app.command(epilog=example("paceline accounts show acme"))(show.show)
 
 
 @app.command(epilog=example("paceline accounts suspend acme --reason 'number under review'"))

@@ -10,6 +10,7 @@
 --   `tp`       the trace of its upload     `fresh` while no operation was ever begun     `doomed` it is to be deleted when nothing is left
 --   `pg`       its seal, written once something of it was begun     `unsealed` from then until it is written
 --   `ended`    whether it was complete before
+--   `ramp`     most messages of each of its senders on each of its first days (ramp.lua)
 --   `zoned`    its window is in the hours of each recipient (zones.lua); `openings` and the like are of each set of zones then
 --   `silence`  us in which its recipients must not have had a bulk message of the account, `not_within` the words
 --   `approval` 'needed' | 'given', `approved_by`, `approved_at`     `begins_paused` it stays paused when it is approved
@@ -18,11 +19,12 @@
 --@include sources.lua
 --@include zones.lua
 --@include shared/meta.lua
+--@include shared/ramp.lua
 local campaign = {}
 seldom(campaign, function()
   local FIELDS = {
     field.c.account, field.c.sender, field.c.priority, field.c.kind, field.c.valid_until, field.c.max_attempts, field.c.on_unknown, field.c.unknown_letter, field.c.template, 'hold', 'weight', 'window', 'opens', 'closes', 'cap', 'cap_next', 'auto_pause',
-    'recent', 'forgets_at', 'completed_at', field.c.trace, 'fresh', 'doomed', field.c.silence, 'not_within', 'zoned', field.c.weighted_senders, 'failed', 'on_failure', field.c.seal, 'unsealed',
+    'recent', 'forgets_at', 'completed_at', field.c.trace, 'fresh', 'doomed', field.c.silence, 'not_within', 'zoned', field.c.weighted_senders, 'failed', 'on_failure', field.c.seal, 'unsealed', 'ramp',
   }
   -- Outcomes of which the rejected share is taken.
   local RECENT = 100
@@ -81,10 +83,11 @@ seldom(campaign, function()
     return redis.call('LPOP', key.bulk(lane, name))
   end
 
-  -- The time from which its operations may have a slot, as far as its window and its cap say.
+  -- The time from which its operations may have a slot, as far as its window, its cap and its ramp say.
   function campaign.free_from(lane, name, slot)
     local c = campaign.of(name)
     local from = math.max(slot, tonumber(c.cap_next or 0))
+    if c.ramp then from = ramp.free_from(lane, c.ramp, from) end
     -- Not with the time of its cap, which may be taken away: openings that are over by then would be forgotten.
     if c.zoned then return math.max(from, zone.free_from(lane, name, slot)) end
     if not c.window then return from end

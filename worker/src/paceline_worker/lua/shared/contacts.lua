@@ -9,6 +9,7 @@ local contacts = {}
 -- Whether an operation is to be looked at: one that was counted has its place (`counted_at`, the time that was noted).
 function contacts.concerns(a, o)
   return a.remember and o.priority == 'b' and not o.counted_at and not o.look_up and string.byte(o.to) == 43 and o.kind ~= 'number.check'
+    and o.kind ~= 'message.delete'
 end
 
 seldom(contacts, function()

@@ -4,9 +4,15 @@
 --@include shared/meta.lua
 local suppression = {}
 
--- Whether a list may concern an operation of the account: any is there, and the operation writes to a person and is not exempt.
+-- A check asks the provider, and a deletion takes back what was written.
+local WRITES_NOTHING = { ['number.check'] = true, ['message.delete'] = true }
+
+-- Whether a list may concern operations of a kind of the account: any is there, and such an operation writes to somebody.
+function suppression.concerns_kind(a, kind) return (a.listed or meta().sup) and not WRITES_NOTHING[kind] end
+
+-- Whether a list may concern an operation of the account: the operation also goes to a person, and is not exempt.
 function suppression.concerns(a, to, kind, exempt)
-  return (a.listed or meta().sup) and not exempt and string.byte(to) == 43 and kind ~= 'number.check'
+  return suppression.concerns_kind(a, kind) and not exempt and string.byte(to) == 43
 end
 
 seldom(suppression, function()

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
-from itertools import groupby
 from typing import Any, Final
 
-WORDS_KEPT: Final = 512
+from paceline_worker.verdict.words import LONGEST_UUID, WORDS_KEPT, clean, words_of
+
 _LONGEST_RETRY_AFTER_S: Final = 3600.0
 
 
@@ -53,9 +53,6 @@ class Answer:
 
 _SENDER_BUSY: Final = frozenset({409, 410, 486})  # 486 is borrowed from SIP: http.HTTPStatus does not know it
 _BAD_KEY: Final = frozenset({401, 403})
-_LONGEST_UUID: Final = 100
-# Letters, digits and what WhatsApp's own ids have; nothing that would end a part of a path, nor dots alone.
-_HANDLE: Final = re.compile(rf"(?=.*[0-9A-Za-z])[0-9A-Za-z@._+-]{{1,{_LONGEST_UUID}}}")
 
 
 def read_answer(
@@ -80,7 +77,7 @@ def read_answer(
         if value.get("success") is not False and value.get("error") is not True:
             return Answer(Meaning.ACCEPTED, code, uuid=_uuid(value), value=value, date=_date(headers))
     # Before they are cut: half a key at the end would not be found.
-    words = clean(redact(_words(value) if value is not None else body[: 2 * WORDS_KEPT].decode("utf-8", "replace")))
+    words = clean(redact(words_of(value) if value is not None else body[: 2 * WORDS_KEPT].decode("utf-8", "replace")))
     if 200 <= status < 300:
         return Answer(Meaning.REJECTED, code, words)
     if status == 429:
@@ -125,13 +122,6 @@ def _date(headers: Mapping[str, str]) -> datetime | None:
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
-def clean(text: str) -> str:
-    """Words fit for a log, a record and a terminal: printable, no halves of characters, at most 512 characters."""
-    whole = text.strip()[:WORDS_KEPT].encode(errors="replace").decode()
-    runs = groupby(whole, str.isprintable)
-    return "".join("".join(run) if printable else " " for printable, run in runs).strip()
-
-
 def _object(body: bytes) -> dict[str, Any] | None:
     try:
         value = json.loads(body)
@@ -140,39 +130,10 @@ def _object(body: bytes) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
-def handle(value: Any) -> str:
-    """An id of the provider that may stand in an address of a later call; '' for anything else."""
-    return value if isinstance(value, str) and _HANDLE.fullmatch(value) else ""
-
-
 def _uuid(value: Mapping[str, Any]) -> str:
     group = value.get("group")
     made = group.get("uuid") if isinstance(group, dict) else None
     for found in (value.get("message_uuid"), value.get("message_id"), made):
         if found and isinstance(found, str | int) and not isinstance(found, bool):
-            return clean(str(found))[:_LONGEST_UUID]
+            return clean(str(found))[:LONGEST_UUID]
     return ""
-
-
-def _words(value: Mapping[str, Any]) -> str:
-    """The human words of the three error envelopes (docs/provider.md, 1.4), in the order they are trusted."""
-    code = value.get("error_code")
-    for name in ("error_message", "message", "detail"):
-        words = value.get(name)
-        if isinstance(words, str) and words:
-            return f"{words} ({code})" if isinstance(code, str) and code else words
-        if isinstance(words, list) and words:
-            return "; ".join(_validation_words(item) for item in words)
-    return ""
-
-
-def _validation_words(item: Any) -> str:
-    if not isinstance(item, dict):
-        return scalar(item)
-    where = item.get("loc")
-    return f"{'.'.join(map(scalar, where)) if isinstance(where, list) else scalar(where)}: {scalar(item.get('msg'))}"
-
-
-def scalar(value: Any) -> str:
-    """A JSON value as text; of a list or an object, which may be nested deeper than `str` can follow, only that it is one."""
-    return "..." if isinstance(value, list | dict) else str(value)

@@ -1,0 +1,166 @@
+"""The calls of a worker's threads: accepting, granting, heartbeats and giving back, one typed method for each script."""
+
+import json
+import time
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Final
+
+from paceline import names
+from paceline.state import connect
+from paceline.state.scripts import Script
+from paceline_worker.state.clock import ServerClock
+from paceline_worker.state.connection import ANSWER_TIMEOUT_S
+from paceline_worker.state.forgotten import Memory
+from paceline_worker.state.inbox import Acceptance, Inbox
+from paceline_worker.state.restarts import RunCheck, say_forgotten
+from paceline_worker.state.values import LARGEST_BATCH, Beat, Fleet, Grants, Hint, InfoTurn
+
+if TYPE_CHECKING:
+    import redis
+
+    from paceline_worker.integrity.seals import Seals
+
+_PACKAGE: Final = "paceline_worker"
+# What one call of grant.lua may cost the server, as work.lua reckons.
+GRANT_BUDGET_US: Final = 2000
+
+
+class WorkerState:
+    """Blocking calls: accepting, granting, heartbeats, and giving back.
+
+    Args:
+        url: the state server.
+        clock: narrowed by every reply.
+        retention_s: how long settled operations are kept.
+        grace_s: how long an unknown outcome rests before it is looked up.
+        longest_lease_s: how long a begun operation is left alone.
+        namespace: whose state it is.
+        on_forgotten: called when the state server came back without writes that it had acknowledged.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        clock: ServerClock,
+        *,
+        retention_s: int,
+        grace_s: float,
+        longest_lease_s: float = 20.0,
+        namespace: str = names.NAMESPACE,
+        on_forgotten: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._on_forgotten = on_forgotten
+        self._longest_lease_us = int(longest_lease_s * 1e6)
+        self._grace_us = int(grace_s * 1e6)
+        self._check = RunCheck(names.state_root(namespace))
+        self.client: redis.Redis = connect(
+            url, namespace=namespace, answer_timeout_s=ANSWER_TIMEOUT_S, on_connected=self._check.connected
+        )
+        self._clock = clock
+        self._retention_ms = retention_s * 1000
+        self.seals: Seals | None = None
+        self.encrypts = False
+        self._inbox = Inbox(self._retention_ms)
+        self._grant = Script(_PACKAGE, "grant")
+        self._settle = Script(_PACKAGE, "settle")
+        self._heartbeat = Script(_PACKAGE, "heartbeat")
+        self._memory = Memory()
+        self._overdue = Script(_PACKAGE, "overdue_records")
+        self._unreachable = Script(_PACKAGE, "unreachable")
+        self._restart_buckets = Script(_PACKAGE, "restart_buckets")
+        self._clock_set = Script(_PACKAGE, "clock_set")
+
+    def accept(self, rids: Iterable[str]) -> list[Acceptance]:
+        """Move inbox records into their lanes; replayable. Operations get a seal, unless there are no `seals`."""
+        return self._inbox.accept(self.client, rids, self.seals, encrypts=self.encrypts)
+
+    def overdue(self, grace_s: float, most: int) -> list[str]:
+        """Inbox records that nobody accepted within the grace time."""
+        rids: list[str] = self._overdue.run(self.client, int(grace_s * 1e6), most)
+        return rids
+
+    def grant(self, *, most: int, fleet_capacity: int, budget_us: int = GRANT_BUDGET_US, spread_us: int = 0) -> Grants:
+        """Grant what is due; see grant.lua.
+
+        Args:
+            most: operations at the most.
+            fleet_capacity: operations that all workers take on.
+            budget_us: what the script may cost.
+            spread_us: distance between slots that nothing else keeps apart.
+        """
+        sent = time.monotonic()
+        check = "1" if self._check.due(sent) else "0"
+        reply = self._grant.run(
+            self.client, most, fleet_capacity, budget_us, self._retention_ms, self._grace_us, spread_us, check
+        )
+        now, following, given_back, settled, room, restarted, infos, unfinished, in_flight, *flat = reply
+        self._clock.observe(sent, int(now), time.monotonic())
+        hints = [Hint(i, str(t), int(s)) for i, t, s in zip(*[iter(flat)] * 3, strict=True)]
+        ended = [(a, k, o, *(many or [1])) for a, k, o, *many in json.loads(settled)]
+        return Grants(
+            hints=hints,
+            next_us=int(following) if following else None,
+            given_back=int(given_back),
+            settled=ended,
+            room=int(room),
+            clock_jumped=self._clock.take_jump(),
+            server_restarted=restarted == "1",
+            infos=[InfoTurn(account, int(slot)) for account, slot in json.loads(infos)],
+            granted_us=int(now),
+            in_flight=int(in_flight),
+            unfinished=unfinished == "1",
+        )
+
+    def look_at_the_server(self) -> None:
+        """Let the next grant find out whether the server is still the same process."""
+        self._check.now()
+
+    def give_back(self, hints: Iterable[Hint], words: str) -> None:
+        """Return granted operations to the heads of their lanes, unless somebody has begun them meanwhile."""
+        verdict = {"verb": "return", "words": words}
+        texts = [json.dumps(verdict | {"id": hint.id, "token": hint.token}) for hint in hints]
+        for start in range(0, len(texts), LARGEST_BATCH):
+            self._settle.run(self.client, self._retention_ms, self._grace_us, *texts[start : start + LARGEST_BATCH])
+
+    def heartbeat(self, worker: str, beat: Beat, ttl_s: float) -> Fleet:
+        """Say that this worker lives and what it measured, and learn about the fleet.
+
+        Args:
+            worker: its name in the fleet.
+            beat: what it says.
+            ttl_s: after so long without another heartbeat it counts no more.
+        """
+        sent = time.monotonic()
+        figures = (beat.capacity, int(ttl_s * 1e6), int(beat.latency_s * 1e6), int(beat.cpu_s * 1e6), beat.intake)
+        way = (beat.way_s, beat.lateness_s, beat.wants_grant_s, beat.longest_way_s)
+        now, total, intake, workers, grants, until, cpu, before = self._heartbeat.run(
+            self.client, worker, *figures, *(int(seconds * 1e6) for seconds in way)
+        )
+        if self._clock.observe(sent, int(now), time.monotonic()):
+            self._memory.left()
+        forgotten_us = self._memory.forgotten_us(int(before) if before else None, int(now))
+        if forgotten_us is not None:
+            say_forgotten(forgotten_us)
+            self._on_forgotten()
+        self._memory.acknowledged(int(now) + int(ttl_s * 1e6))
+        return Fleet(int(total), int(intake), int(workers), grants == "1", int(until), int(cpu))
+
+    def unreachable(self, worker: str, words: str) -> None:
+        """Say why a worker cannot reach the provider; empty words: it can."""
+        self._unreachable.run(self.client, worker, words)
+
+    def leave(self, worker: str) -> None:
+        """Take this worker out of the fleet."""
+        self._memory.left()
+        self._heartbeat.run(self.client, worker, "", 0)
+
+    def restart_buckets(self) -> None:
+        """Let every bucket start empty, because the server's clock cannot be trusted to have gone on evenly."""
+        self.shorten_leases()
+        cursor = "0"
+        while (cursor := str(self._restart_buckets.run(self.client, cursor))) != "0":
+            pass
+
+    def shorten_leases(self) -> int:
+        """End leases in time that a clock which was set back since would hold for as long as that; returns how many."""
+        return int(self._clock_set.run(self.client, self._longest_lease_us))
