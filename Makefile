@@ -18,7 +18,7 @@ READY := $(VENV)/.ready
 SITE := $(VENV)/.site
 RELEASE := $(VENV)/.release
 
-.PHONY: demo test test-fast check format docs texts site release rehearsal pictures fuzz faults bench clean help prometheus chromium
+.PHONY: demo test test-fast check format docs texts site release rehearsal pictures fuzz faults bench clean help prometheus chromium rabbitmq
 
 help:            ## list the verbs
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -26,7 +26,7 @@ help:            ## list the verbs
 demo: $(RUNS)    ## a campaign leaves at exactly the pace its keys allow, through 429s, 503s and a killed worker
 	@$(BIN)/python -m paceline_sandbox.demo $(ARGS)
 
-test: $(READY) prometheus chromium ## all tests
+test: $(READY) prometheus chromium rabbitmq ## all tests
 	$(PYTEST) $(ARGS)
 
 test-fast: $(READY) ## unit tests, scripts, properties and the tutorial, on one kind of server: under a minute
@@ -85,6 +85,9 @@ bench: $(READY)  ## figures for the bars of docs/benchmarks.md
 
 chromium:
 	@deploy/chromium/fetch.sh
+
+rabbitmq:
+	@deploy/rabbitmq/fetch.sh
 
 prometheus: $(READY)
 	@deploy/prometheus/fetch.sh $(BIN)

@@ -107,3 +107,17 @@ def test_broker_options_are_an_object(value: str) -> None:
     """What cannot be one is refused when the program starts."""
     with pytest.raises(ConfigurationError, match=r"^PACELINE_BROKER_OPTIONS: must be a JSON object"):
         Settings.from_environment({"PACELINE_BROKER_OPTIONS": value})
+
+
+@pytest.mark.parametrize(
+    ("broker", "options", "words"),
+    [
+        ("amqp://b//", '{"queue_type": "stream"}', "queue_type must be classic or quorum"),
+        ("redis://b", '{"queue_type": "quorum"}', "queue_type is for RabbitMQ, and PACELINE_BROKER_URL does not begin"),
+    ],
+)
+def test_a_queue_type_is_one_that_rabbitmq_has(broker: str, options: str, words: str) -> None:
+    """Another word, and another kind of broker, are refused when the program starts."""
+    variables = {"PACELINE_BROKER_URL": broker, "PACELINE_STATE_URL": "redis://s", "PACELINE_BROKER_OPTIONS": options}
+    with pytest.raises(ConfigurationError, match=f"^PACELINE_BROKER_OPTIONS: {words}"):
+        Settings.from_environment(variables)

@@ -103,7 +103,9 @@ def build_app(settings: Settings) -> App:
     app.check_broker()
     app.control_cls, app.refusals = consumer.CommandControl, Refusals()
     app.conf.update(
-        task_queues=[_queue(app.deliver_queue), _queue(app.accept_queue)],
+        task_queues=[
+            _queue(name, app.conf.task_create_missing_queue_type) for name in (app.deliver_queue, app.accept_queue)
+        ],
         task_default_queue=app.accept_queue,
         worker_pool="threads",
         worker_prefetch_multiplier=1,
@@ -154,9 +156,10 @@ def _set_up_logging(loglevel: int = logging.INFO, logfile: str | None = None, **
     logs.configure(Settings.from_environment().log_format, loglevel, logfile)
 
 
-def _queue(name: str) -> Queue:
+def _queue(name: str, queue_type: str) -> Queue:
     """With an exchange of its own: without one, Celery binds each queue to that of the default queue."""
-    return Queue(name, Exchange(name), routing_key=name)  # type: ignore[no-untyped-call]
+    arguments = {} if queue_type == "classic" else {"x-queue-type": queue_type}
+    return Queue(name, Exchange(name), routing_key=name, queue_arguments=arguments)  # type: ignore[no-untyped-call]
 
 
 def _refuse(sentence: str) -> NoReturn:

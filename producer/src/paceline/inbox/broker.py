@@ -9,6 +9,8 @@ from paceline.settings.address import read_broker
 # A half-open connection must not hang a publisher or a consumer: kombu's own default waits for ever.
 SOCKET_TIMEOUT_S: Final = 5.0
 CONNECT_TIMEOUT_S: Final = 1.0
+# Of PACELINE_BROKER_OPTIONS and ours: the type of our queues on RabbitMQ. Celery has a setting for it, and no transport option.
+QUEUE_TYPE: Final = "queue_type"
 
 
 def celery_settings(settings: Settings) -> dict[str, Any]:
@@ -27,6 +29,7 @@ def celery_settings(settings: Settings) -> dict[str, Any]:
     elif broker.kind == "amqp":
         options = {"confirm_publish": True}
     told = json.loads(settings.broker_options or "{}")
+    queue_type = told.pop(QUEUE_TYPE, "classic")
     return {
         "broker_url": broker.url,
         "broker_transport_options": options | dict(broker.options) | told,
@@ -42,6 +45,8 @@ def celery_settings(settings: Settings) -> dict[str, Any]:
         # A lost reply to a publish, repeated, would be a second hint; the sweeper makes up for a lost one.
         "task_publish_retry": False,
         "task_create_missing_queues": True,
+        # Whoever comes first declares a queue, and RabbitMQ refuses whoever declares it otherwise.
+        "task_create_missing_queue_type": queue_type,
     } | ({"broker_use_ssl": dict(broker.tls)} if broker.tls else {})
 
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, V
 from paceline import names
 from paceline.errors import ConfigurationError
 from paceline.refusals import words_of
-from paceline.settings.address import read_broker, read_state
+from paceline.settings.address import is_amqp, read_broker, read_state
 from paceline.settings.environment import checked, read_environment
 
 _DEFAULT_BROKER: Final = "redis://127.0.0.1:6379/0"
@@ -52,7 +52,8 @@ class Settings(BaseModel):
         state_url: the Redis or Valkey server that is the record; default: the broker's.
         namespace: first word of all keys, queues and exchanges, for deployments that share a server; lower-case letters, digits,
             dash and underscore.
-        broker_options: Celery's ``broker_transport_options`` as a JSON object, for brokers that need some, such as SQS.
+        broker_options: Celery's ``broker_transport_options`` as a JSON object, for brokers that need some, such as SQS; for
+            RabbitMQ also ``queue_type``, ``classic`` or ``quorum``.
         api_base: the provider's base address.
         secret_key: encrypts API keys at rest (``paceline secret generate``).
         metrics_port: Prometheus endpoint of a worker, 0 = off.
@@ -146,7 +147,7 @@ class Settings(BaseModel):
 
     @field_validator("broker_options")
     @classmethod
-    def _is_an_object(cls, value: str) -> str:
+    def _is_an_object(cls, value: str, others: ValidationInfo) -> str:
         try:
             found = json.loads(value) if value else {}
         except ValueError:
@@ -155,6 +156,11 @@ class Settings(BaseModel):
             raise ValueError(  # noqa: TRY004 - pydantic turns it into a refusal
                 'must be a JSON object such as {"region": "eu-central-1"}'
             )
+        queue_type = found.get("queue_type", "classic")
+        if queue_type not in ("classic", "quorum"):
+            raise ValueError("queue_type must be classic or quorum")
+        if "queue_type" in found and not is_amqp(others.data.get("broker_url", "")):
+            raise ValueError(f"queue_type is for RabbitMQ, and {names.ENV_BROKER_URL} does not begin with amqp")
         return value
 
     @field_validator("api_base")

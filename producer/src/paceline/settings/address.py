@@ -196,6 +196,11 @@ def _sentinel(addresses: list[Address]) -> Broker:
     return Broker(";".join(address.for_kombu() for address in addresses), "sentinel", options)
 
 
+def is_amqp(url: str) -> bool:
+    """Whether an address is RabbitMQ's, or of another server that speaks AMQP."""
+    return _KINDS.get(url.partition("://")[0]) == "amqp"
+
+
 def _amqp(address: Address) -> str:
     path = f"/{quote(address.path, safe='')}" if address.path else ""
     return f"{address.scheme}://{address.login()}{address.place()}{path}" + _query(dict(address.more))

@@ -1,7 +1,7 @@
 """Celery's consumer and remote control, which take hints and known commands, and forget everything else."""
 
 import logging
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from celery.app.control import Control
 from celery.worker.consumer import Consumer
@@ -18,8 +18,17 @@ logger = logging.getLogger(__name__)
 _ALONE: Final = {"without_gossip": True, "without_mingle": True}
 
 
+# Queues for delays of up to 2 ** 27 s, which Celery declares on RabbitMQ beside quorum queues. Nothing of ours waits in Celery.
+_DELAYS: Final = "celery.worker.consumer.delayed_delivery:DelayedDelivery"
+
+
 class HintConsumer(Consumer):
     """Celery's consumer for our two tasks."""
+
+    class Blueprint(Consumer.Blueprint):
+        """Celery's steps, without the one that declares queues for delays."""
+
+        default_steps: ClassVar = [step for step in Consumer.Blueprint.default_steps if step != _DELAYS]
 
     def __init__(self, *args: Any, worker_options: dict[str, Any] | None = None, **options: Any) -> None:
         _forbid_compression()
