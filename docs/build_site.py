@@ -47,6 +47,7 @@ MENU: Final = {
         "docs/limits.md",
         "docs/provider.md",
         "docs/benchmarks.md",
+        "docs/scale.md",
         "worker/src/paceline_worker/README.md",
         "producer/src/paceline/forecast/README.md",
     ),
