@@ -28,8 +28,8 @@ from paceline_worker.delivery.engine import Closing, Engine
 from paceline_worker.delivery.lateness import Way
 from paceline_worker.delivery.traces import Traces
 from paceline_worker.dispatch.admission import Admission
+from paceline_worker.dispatch.deafness import DeafnessCheck
 from paceline_worker.dispatch.dispatcher import Dispatcher
-from paceline_worker.dispatch.progress import ProgressCheck
 from paceline_worker.integrity.seals import KEY_BYTES, Seals
 from paceline_worker.integrity.stored import StoredSeals
 from paceline_worker.integrity.tampering import Tampering
@@ -84,7 +84,7 @@ class Runtime:
         traces = Traces(clock)
         admission, way = Admission(settings.capacity), Way()
         outage = Outage()
-        self._progress = ProgressCheck()
+        self._progress = DeafnessCheck()
         self.metrics = metrics.Metrics(CollectorRegistry())  # our own: a host's metrics and ours do not mix
         self._state = WorkerState(
             settings.state_url,

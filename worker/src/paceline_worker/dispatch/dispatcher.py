@@ -13,8 +13,8 @@ from redis.exceptions import RedisError, ResponseError
 from paceline_worker.delivery.lateness import Way
 from paceline_worker.delivery.traces import Traces
 from paceline_worker.dispatch.admission import Admission
+from paceline_worker.dispatch.deafness import DeafnessCheck
 from paceline_worker.dispatch.membership import Member
-from paceline_worker.dispatch.progress import ProgressCheck
 from paceline_worker.dispatch.sharing import shares
 from paceline_worker.state.clock import ServerClock
 from paceline_worker.state.inbox import REFUSED
@@ -104,7 +104,7 @@ class Dispatcher:
         publish: Callable[[Sequence[Hint], int], None],
         metrics: Metrics,
         traces: Traces,
-        progress: ProgressCheck,
+        progress: DeafnessCheck,
         on_info: Callable[[InfoTurn], None],
         on_stalled: Callable[[], None],
         random: Random,
