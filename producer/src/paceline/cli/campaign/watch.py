@@ -83,6 +83,7 @@ def follow(state: State, name: str, *, json_output: bool) -> None:
     if screen.is_terminal and not json_output:
         _draw(state, name, screen)
         return
+
     pace, last = Throughput(), None
     while True:
         picture = status.read(state, name)
