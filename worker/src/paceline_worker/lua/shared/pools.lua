@@ -103,8 +103,8 @@ seldom(pool, function()
     return #ids > 0 and campaign.has_work(lane, name)
   end
 
-  -- Whether a campaign of an operation has several senders, so that another one may send it.
-  local function of_pool(o) return o.campaign ~= nil and campaign.of(o.campaign).weighted_senders ~= nil end
+  -- Whether a campaign of an operation has several senders, so that another one may send it. A message is deleted by the number that sent it.
+  local function of_pool(o) return o.campaign ~= nil and o.kind ~= 'message.delete' and campaign.of(o.campaign).weighted_senders ~= nil end
 
   -- A call was answered by a refusal that may be the sender's own fault (no such number, not supported): the first time the recipient is
   -- tried once more, by another sender. Whether that is so; else the refusal stands.
