@@ -88,7 +88,10 @@ def _official(campaign: CampaignSpec, uuid: str, *, to: str, **common: Any) -> t
     sample: dict[str, Any] = dict(given)
     if url := given.get("header_media_url"):
         sample["header_media_url"] = sample_address(url, "header_media_url")
-    operation = SendTemplate(to=to, template=uuid, content=content, **sample, **common)
+    try:
+        operation = SendTemplate(to=to, template=uuid, content=content, **sample, **common)
+    except InvalidOperation as error:  # of a campaign, `template` is the text
+        raise InvalidOperation(re.sub(r"^template:", "waba_template:", str(error))) from error
     params = {name: made.fields["params"][name] for name in operation.payload()["params"]}
     return Template({"template_uuid": uuid, "params": params}, made.slots), operation
 
