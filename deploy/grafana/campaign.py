@@ -20,16 +20,18 @@ from deploy.grafana.promql import each, holds
 
 _THIS = 'campaign="$campaign"'
 _OPERATIONS = "paceline_campaign_operations"
+_RECEIPTS = "paceline_campaign_receipts"
 _NOT_OPEN = "Not among the open campaigns"
 _NO_FORECAST = "Cannot be said"
+_NO_RECEIPTS = "No receipts"
 _LEFT = "waiting|scheduled"
 
 
 def page() -> sdk.dashboard.Dashboard:
     """The whole dashboard."""
     described = (
-        "One campaign: how far it is, when it ends, whether it is going well. Open ones only, the 50 with most left; of others "
-        "see `paceline campaign status`."
+        "One campaign: how far it is, when it ends, whether it is going well. The 50 open ones with most left, and for six hours "
+        "those that completed; of others see `paceline campaign status`."
     )
     return pages.page(
         pages.CAMPAIGN,
@@ -49,6 +51,12 @@ def page() -> sdk.dashboard.Dashboard:
 def _sum(states: str = "") -> str:
     where = f'{_THIS}, state=~"{states}"' if states else _THIS
     return f"sum({each(_OPERATIONS, 'state', where=where)})"
+
+
+def _told(status: str) -> str:
+    """How many of its messages receipts told that of; nothing where no receipt came."""
+    told = each(_RECEIPTS, where=f'{_THIS}, status="{status}"')
+    return f"{told} and on () sum({each(_RECEIPTS, 'status', where=_THIS)}) > 0"
 
 
 def _now() -> Section:
@@ -84,6 +92,25 @@ def _now() -> Section:
                 f"clamp_min(({ends} > 0) - time(), 0)",
                 unit=SPAN,
                 empty=_NO_FORECAST,
+            ),
+            stat(
+                "Delivered",
+                "Messages that reached the recipient's device, as receipts tell. Receipts come for hours after the last outcome.",
+                _told("delivered"),
+                empty=_NO_RECEIPTS,
+            ),
+            stat(
+                "Read",
+                "Messages that the recipient has read, as far as receipts tell: people may switch that off.",
+                _told("read"),
+                empty=_NO_RECEIPTS,
+            ),
+            stat(
+                "Not sent",
+                "Messages that the provider accepted, and told to have failed after all.",
+                _told("not_sent"),
+                steps=WARN_FROM_1,
+                empty=_NO_RECEIPTS,
             ),
             stat(
                 "Rejected of the last 100",
@@ -143,6 +170,13 @@ def _progress() -> Section:
                 unit=PER_MINUTE,
                 stacked=True,
                 empty=_NOT_OPEN,
+            ),
+            graph(
+                "Receipts",
+                "Messages that receipts tell to be sent, delivered, read, or to have failed after all. None at all: "
+                "`paceline receipts subscribe`.",
+                Query(each(_RECEIPTS, "status", where=_THIS), "{{status}}"),
+                empty=_NO_RECEIPTS,
             ),
             timeline(
                 "State over time",

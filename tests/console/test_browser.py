@@ -12,6 +12,7 @@ from paceline.settings import Settings
 from paceline_worker.console.app import alone
 from tests.conftest import Servers, add_account, emptied
 from tests.console.conftest import EVERYTHING, SENDER, Console
+from tests.console.hooked import add_hook, event, give_up, waiting
 from tests.doors.exam import Worker
 from tests.support.browser import DESK, PHONE, browser, chromium, faults_of, overflow, window
 from tests.support.servers import SERVER_KINDS
@@ -170,6 +171,48 @@ def test_a_message_is_found_by_its_recipient(page: Page, console: Console) -> No
     expect(page.locator(".story")).to_contain_text("Accepted")
 
 
+def test_dead_events_are_replayed_and_a_hook_is_disabled(page: Page, console: Console) -> None:
+    """Each in two steps; the list tells what is left."""
+    client = console.worker.state.client
+    add_hook(client, "hook-1", "acme")
+    give_up(console.server.url, client, "hook-1", [event(number) for number in range(3)])
+    page.goto("/console/")
+    page.get_by_role("navigation", name="Pages").get_by_role("link", name="Hooks").click()
+    page.get_by_role("link", name="hook-1").click()
+    page.get_by_label("All").check()
+    page.get_by_role("button", name="Replay those that are marked").click()
+    expect(page.get_by_role("heading", name="Replay 3 events?")).to_be_visible()
+    page.get_by_role("button", name="Replay 3").click()
+    expect(page.get_by_role("status")).to_contain_text("3 events will be posted again")
+    assert (3, 0) == waiting(client, "hook-1")
+    page.get_by_role("button", name="Disable").click()
+    expect(page.locator(".state-line")).to_contain_text("disabled")
+    page.get_by_role("button", name="Enable").click()
+    expect(page.get_by_role("status")).to_contain_text("posted to the hook again")
+
+
+def test_an_account_is_suspended_and_resumed(page: Page, console: Console) -> None:
+    """With a reason that the page shows."""
+    add_account(console.worker.state.client, "review", "1000/second", "window", 5)
+    page.goto("/console/accounts")
+    page.get_by_role("link", name="review").click()
+    page.get_by_label("Reason").fill("number under review")
+    page.get_by_role("button", name="Suspend").click()
+    expect(page.locator(".state-line")).to_contain_text("number under review")
+    page.get_by_role("button", name="Resume").click()
+    expect(page.get_by_role("status")).to_contain_text("sends again")
+
+
+def test_a_number_is_suppressed(page: Page) -> None:
+    """Put on the list of an account, and found there."""
+    page.goto("/console/suppression?account=acme")
+    page.get_by_label("Numbers").fill("+15550209999")
+    page.get_by_role("button", name="Suppress").click()
+    expect(page.get_by_role("status")).to_contain_text("1 added")
+    page.goto("/console/suppression?account=acme&number=%2B15550209999")
+    expect(page.locator("#live")).to_contain_text("is suppressed since")
+
+
 @pytest.mark.parametrize("size", [PHONE, DESK], ids=["phone", "desk"])
 def test_every_page_is_accessible_and_fits(opened: Browser, stack: tuple[Console, str], size: tuple[int, int]) -> None:
     """axe finds no fault of WCAG 2.2 AA; nothing is cut off."""
@@ -180,6 +223,10 @@ def test_every_page_is_accessible_and_fits(opened: Browser, stack: tuple[Console
     )
     console.worker.accept()
     held, _ = console.settled("held", 61, "held"), console.settled("rejected", 62, "acme")
+    client = console.worker.state.client
+    if not client.exists("paceline:{0}:wh:looks"):
+        add_hook(client, "looks", "acme")
+        give_up(console.server.url, client, "looks", [event(100)])
     paths: tuple[str, ...] = (
         "/",
         "/accounts",
@@ -196,6 +243,8 @@ def test_every_page_is_accessible_and_fits(opened: Browser, stack: tuple[Console
         "/dead",
         "/outcomes",
         "/suppression",
+        "/hooks",
+        "/hooks/looks",
         "/nowhere",
     )
     with window(opened, size, origin=origin) as page:

@@ -21,7 +21,7 @@ _VALUES: Final[Mapping[str, tuple[str, ...]]] = {
     "reason": ("throttled", "bad_key"),
     "scope": ("provider", "acme"),
     "campaign": ("spring", "autumn"),
-    "status": ("sent", "read"),
+    "status": ("sent", "not_sent", "delivered", "read"),
     "result": ("moved", "early"),
     "hook": ("hook-1", "hook-2"),
     "version": ("0.1.0",),

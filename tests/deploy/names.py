@@ -64,6 +64,7 @@ NAMED_GAUGES: Final[dict[str, tuple[str, ...]]] = {
     "paceline_campaign_state": ("campaign", "state"),
     "paceline_campaign_ends_timestamp_seconds": ("campaign",),
     "paceline_campaign_rejected_ratio": ("campaign",),
+    "paceline_campaign_receipts": ("campaign", "status"),
     # Of runners of hooks, each of which shows those that it serves.
     "paceline_hook_events_waiting": ("hook",),
     "paceline_hook_dead_events": ("hook",),

@@ -300,7 +300,7 @@ def test_a_reader_that_leaves_is_no_error(environment: Mapping[str, str]) -> Non
         process.stdout.close()
         assert process.stderr.read() == b""
         process.stderr.close()
-        assert process.wait(30) == 1
+        assert process.wait(30) == 141
 
 
 def test_an_ascii_terminal_is_no_error(environment: Mapping[str, str]) -> None:

@@ -377,7 +377,7 @@ def test_a_reader_that_leaves_is_no_error(environment: Mapping[str, str], worker
         process.stdout.close()
         assert process.stderr.read() == b""
         process.stderr.close()
-        assert process.wait(30) == 1
+        assert process.wait(30) == 141
 
 
 def test_a_campaign_whose_outcomes_expired(cli: Cli, server: EmbeddedServer, tmp_path: Path) -> None:

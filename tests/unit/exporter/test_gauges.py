@@ -10,7 +10,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from paceline.state.calls import State
 from paceline.state.campaigns import CampaignSnapshot
-from paceline_worker.exporter import gauges
+from paceline_worker.exporter.campaigns import MOST_CAMPAIGNS, MOST_RECENT, RECENT_S
 from paceline_worker.exporter.gauges import StateGauges, suspension_label, wanted
 from paceline_worker.exporter.readings import (
     AccountReading,
@@ -81,6 +81,7 @@ OF_CAMPAIGNS = {
     "paceline_campaign_state": ("campaign", "state"),
     "paceline_campaign_ends_timestamp_seconds": ("campaign",),
     "paceline_campaign_rejected_ratio": ("campaign",),
+    "paceline_campaign_receipts": ("campaign", "status"),
 }
 OF_ALL = (
     *("paceline_in_flight_operations", "paceline_inbox_records", "paceline_accounts", "paceline_workers"),
@@ -105,6 +106,8 @@ class Readings:
         self.away = False
         self.times = 0
         self.outlooks = 0
+        self.complete: dict[str, CampaignSnapshot] = {}
+        self.looks = 0
 
     def accounts(self) -> Sequence[AccountReading]:
         self.times += 1
@@ -114,6 +117,10 @@ class Readings:
 
     def fleet(self) -> FleetReading:
         return self.shared
+
+    def campaign(self, name: str) -> CampaignSnapshot | None:
+        self.looks += 1
+        return self.complete.get(name)
 
     def campaign_picture(self, name: str) -> None:  # noqa: ARG002
         self.outlooks += 1
@@ -299,7 +306,7 @@ def test_the_number_of_series_is_bounded(number: int) -> None:
         labels = [tuple(sample.labels.values()) for sample in family.samples]
         assert len(labels) == len(set(labels))
         names = {label[0] for label in labels if label}
-        assert len(names) <= (gauges.MOST_CAMPAIGNS if "campaign" in family.name else 102)
+        assert len(names) <= (MOST_CAMPAIGNS if "campaign" in family.name else 102)
     family = next(one for one in shown.registry.collect() if one.name == "paceline_backlog_operations")
     assert sum(range(number + 1)) == sum(sample.value for sample in family.samples)
 
@@ -363,6 +370,41 @@ def test_a_campaigns_operations_are_told_by_where_they_are() -> None:
     for state, number in expected.items():
         assert number == shown.value("campaign_operations", campaign="spring", state=state)
     assert 0.3 == shown.value("campaign_rejected_ratio", campaign="spring")
+
+
+def test_a_campaigns_receipts_are_told_also_after_its_end() -> None:
+    """Receipts come later than outcomes: for six hours the campaign is looked at again, twice a minute."""
+    one = campaign(accepted="10", receipt_sent="9", receipt_received="5", receipt_read="2")
+    shown = Shown(replace(IDLE, campaigns=(one,)))
+    assert 5 == shown.value("campaign_receipts", campaign="spring", status="delivered")
+    shown.readings.complete["spring"] = CampaignSnapshot.read({"accepted": "10", "receipt_received": "8"})
+    shown.later(15, IDLE)
+    assert 8 == shown.value("campaign_receipts", campaign="spring", status="delivered")
+    assert 10 == shown.value("campaign_operations", campaign="spring", state="accepted")
+    assert shown.value("campaign_state", campaign="spring", state="running") is None
+    for _ in range(10):
+        shown.later(2, IDLE)
+    assert 1 == shown.readings.looks
+    shown.later(RECENT_S, IDLE)
+    assert shown.value("campaign_receipts", campaign="spring", status="delivered") is None
+
+
+def test_campaigns_that_ended_are_few_and_cost_little() -> None:
+    """Twenty are remembered, and a reading looks at four of them."""
+    many_open = tuple(campaign(f"c{place:02}") for place in range(50))
+    shown = Shown(replace(IDLE, campaigns=many_open))
+    shown.readings.complete = {one.name: CampaignSnapshot.read({"accepted": "1"}) for one in many_open}
+    for number in range(1, 9):
+        shown.later(1.5, IDLE)
+        list(shown.registry.collect())
+        assert min(4 * number, MOST_RECENT) == shown.readings.looks
+    family = next(one for one in shown.registry.collect() if one.name == "paceline_campaign_receipts")
+    assert MOST_RECENT == len({sample.labels["campaign"] for sample in family.samples})
+    shown.readings.complete = {}  # deleted
+    for _ in range(8):
+        shown.later(31, IDLE)
+    family = next(one for one in shown.registry.collect() if one.name == "paceline_campaign_receipts")
+    assert [] == family.samples
 
 
 def test_a_forecast_is_kept_for_a_minute() -> None:

@@ -224,6 +224,15 @@ def corrected(
     return payload, digest
 
 
+def slots_of(campaign: CampaignSnapshot) -> list[Slot]:
+    """Places of a campaign's template, which its rows fill.
+
+    Args:
+        campaign: as it was read.
+    """
+    return _brought(campaign, json.loads(campaign.template))
+
+
 def _brought(campaign: CampaignSnapshot, stored: Mapping[str, Any]) -> list[Slot]:
     """What the rows of a campaign bring; where its hash does not say, its text does."""
     if campaign.slots:

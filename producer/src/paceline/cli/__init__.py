@@ -14,7 +14,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: without the program's name; default: those of the process.
 
     Returns:
-        The exit code: 0 done, 1 failed, 2 wrongly used, 130 interrupted.
+        The exit code: 0 done, 1 failed, 2 wrongly used, 130 interrupted, 141 when the reader of
+        its output is gone.
     """
     if find_spec("typer") is None or find_spec("rich") is None:
         sys.stderr.write("paceline: the command line needs its extra: pip install 'paceline[cli]'\n")

@@ -10,7 +10,7 @@ from typer.main import get_command
 
 from paceline.cli import numbers
 from paceline.cli.commands import example
-from paceline.cli.errors import BAD_USAGE, FAILURE, INTERRUPTED, complain, report, warnings_as_complaints
+from paceline.cli.errors import BAD_USAGE, BROKEN_PIPE, FAILURE, INTERRUPTED, complain, report, warnings_as_complaints
 from paceline.cli.plugins import PluginGroup
 from paceline.errors import ConfigurationError
 from paceline.tracing.setup import set_up
@@ -93,7 +93,7 @@ def _run(arguments: Sequence[str]) -> int:
         sys.stdout.flush()
     except BrokenPipeError:
         _forget_output()
-        return FAILURE
+        return BROKEN_PIPE
     except (KeyboardInterrupt, typer.Abort):
         return INTERRUPTED
     except Exception as error:  # noqa: BLE001 - the edge of the program: report() tells all of them
@@ -105,6 +105,8 @@ def _exit_code(arguments: Sequence[str]) -> int:
     try:
         code: Any = get_command(app).main(list(arguments), prog_name="paceline", standalone_mode=False)
     except SystemExit as error:  # a command of another package; typer and rich also make one of a broken pipe
+        if isinstance(error.__context__, BrokenPipeError):
+            raise error.__context__ from None
         code = error.code
         if isinstance(code, str):
             complain(code)

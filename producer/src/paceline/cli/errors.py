@@ -15,6 +15,8 @@ from paceline.errors import ConfigurationError, InvalidOperation, PacelineError
 FAILURE: Final = 1
 BAD_USAGE: Final = 2
 INTERRUPTED: Final = 130
+# As shells tell of a program that SIGPIPE ended: whoever read the output is gone.
+BROKEN_PIPE: Final = 141
 
 
 def complain(sentence: str) -> None:

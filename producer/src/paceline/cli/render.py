@@ -12,7 +12,15 @@ if TYPE_CHECKING:
 
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
+# What the colour of a word says: all is well, failed, a person should look, of no further interest.
+_STYLES = {
+    **dict.fromkeys(("accepted", "delivered", "read", "running", "complete", "active", "served", "sent"), "green"),
+    **dict.fromkeys(("rejected", "dead", "suspended", "not sent", "disabled", "fails"), "red"),
+    **dict.fromkeys(("held", "paused", "unapproved", "throttled", "open", "ramp", "cancelling"), "yellow"),
+    **dict.fromkeys(("waiting", "expired", "cancelled", "suppressed", "scheduled"), "bright_black"),
+}
 _UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 
 
@@ -67,10 +75,26 @@ def details(pairs: Iterable[tuple[str, object]]) -> Table:
     return table
 
 
-def _cell(value: object) -> str:
+def _cell(value: object) -> str | Text:
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return f"{value:,}" if isinstance(value, int) else one_line(str(value))
+    if isinstance(value, int):
+        return f"{value:,}"
+    text = one_line(str(value))
+    word = text.partition(":")[0]
+    return styled(word, text) if word in _STYLES else text
+
+
+def styled(word: str, text: str | None = None) -> Text:
+    """A text in the colour of a state or an outcome; without colour where there is none.
+
+    Args:
+        word: the state or outcome.
+        text: what is shown. Default: the word.
+    """
+    from rich.text import Text  # noqa: PLC0415 - as above
+
+    return Text(word if text is None else text, style=_STYLES.get(word, ""))
 
 
 def counted(number: int, noun: str) -> str:

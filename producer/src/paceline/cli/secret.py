@@ -8,7 +8,7 @@ from typing import Annotated, Final
 import typer
 
 from paceline.cli.commands import example
-from paceline.cli.plugins import MissingExtraError
+from paceline.cli.plugins import MissingExtra
 
 _SECRET_BYTES: Final = 32
 
@@ -41,7 +41,5 @@ def rotate(
     try:
         run = resolve_name("paceline_worker.cli.secret:rotate")
     except ImportError as error:
-        raise MissingExtraError(
-            "'paceline secret rotate' needs the worker: pip install 'paceline[cli,worker]'"
-        ) from error
+        raise MissingExtra("'paceline secret rotate' needs the worker: pip install 'paceline[cli,worker]'") from error
     run(status=status, json_output=json_output)

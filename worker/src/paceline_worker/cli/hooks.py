@@ -22,16 +22,16 @@ from paceline_worker.accounts.secrets import KeyRing
 from paceline_worker.cli import hook_runner
 from paceline_worker.cli.spans import SPAN, span
 from paceline_worker.hooks import hook as hooks
-from paceline_worker.hooks.event import TEST, Event, event_of, written
+from paceline_worker.hooks.event import TEST, written
 from paceline_worker.hooks.hook import EVENT_TYPES
 from paceline_worker.hooks.policy import Answer
 from paceline_worker.hooks.posting import Poster
+from paceline_worker.hooks.review import dead_since, events_of, queue, revive, state_in_words
 from paceline_worker.hooks.secrets import Secrets, new_secret, seal, unseal
 from paceline_worker.hooks.state import HookBook
 from paceline_worker.hooks.stored import StoredHook
 
 _ID: Final = "hook-3f2a91bc"
-_PAGE: Final = 500
 _OVERLAP: Final = "24h"
 _MOST_DEAD: Final = 1000
 
@@ -102,7 +102,7 @@ def list_(*, json_output: Json = False) -> None:
         say("No hooks: add one with `paceline hooks add URL`.")
         return
     rows = [
-        (one.id, one.hook.url, ", ".join(one.hook.as_json()["events"]), one.waiting, one.dead, _state(one))
+        (one.id, one.hook.url, ", ".join(one.hook.as_json()["events"]), one.waiting, one.dead, state_in_words(one))
         for one in found
     ]
     table = listing(("hook", "address", "events", "waiting", "dead", "state"), rows)
@@ -130,7 +130,7 @@ def show(hook: Id, *, json_output: Json = False) -> None:
         ("accounts", ", ".join(sorted(about.accounts))),
         ("events", ", ".join(about.as_json()["events"])),
         ("recipients", "in each body" if about.with_recipients else "not in bodies"),
-        ("state", _state(found)),
+        ("state", state_in_words(found)),
         ("waiting", found.waiting),
         ("oldest since", local(found.oldest) if found.oldest else None),
         ("delivered", found.delivered),
@@ -266,19 +266,10 @@ def replay(
     JSON: id, queued.
     """
     began = datetime.now(UTC) - span("--since", since)
-    queued = 0
     with _opened() as book:
-        about = book.one(hook).hook
-        given_up = [one.id for one in _all_dead(book, hook) if one.since >= began]
-        for start in range(0, len(given_up), _PAGE):
-            queued += book.revive(hook, given_up[start : start + _PAGE])
+        queued = revive(book, hook, dead_since(book, hook, began))
         if not dead:
-            batch: list[Event] = []
-            for entry in _outcomes().each(since=began, receipts=True):
-                batch += filter(None, [event_of(entry, about)])
-                if len(batch) >= _PAGE:
-                    queued, batch = queued + book.queue(hook, batch), []
-            queued += book.queue(hook, batch)
+            queued += queue(book, hook, events_of(book, hook, _outcomes().each(since=began, receipts=True)))
     remember("hooks replay", on=f"{hook}: {counted(queued, 'event')}")
     if json_output:
         say_json({"id": hook, "queued": queued})
@@ -320,23 +311,8 @@ def dead_list(
         say(f"The oldest {len(rows):,} of {counted(total, 'event')}; --limit lists more.")
 
 
-def _all_dead(book: HookBook, hook: str) -> list[Any]:
-    found: list[Any] = []
-    while page := book.dead(hook, len(found), _PAGE):
-        found += page
-    return found
-
-
 def _types(text: str) -> list[str]:
     return [one.strip() for one in text.split(",") if one.strip()]
-
-
-def _state(stored: StoredHook) -> str:
-    if stored.disabled:
-        return f"disabled: {stored.disabled}"
-    if stored.breaker.open_until_ms:
-        return f"fails: {stored.words}"
-    return "served" if stored.owner else "no runner serves it"
 
 
 def _secrets(book: HookBook, ring: KeyRing, stored: StoredHook) -> Secrets:

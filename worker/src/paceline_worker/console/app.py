@@ -25,7 +25,17 @@ from paceline_worker.console import doors
 from paceline_worker.console.desk import opened
 from paceline_worker.console.drawing import whole
 from paceline_worker.console.frame import ROOT
-from paceline_worker.console.pages import accounts, campaigns, now, operations, outcomes, review, suppression, upload
+from paceline_worker.console.pages import (
+    accounts,
+    campaigns,
+    hooks,
+    now,
+    operations,
+    outcomes,
+    review,
+    suppression,
+    upload,
+)
 from paceline_worker.console.session import DEFAULT_LIFETIME
 
 LARGEST_UPLOAD: Final = 64 * 1024 * 1024
@@ -54,6 +64,10 @@ _ROUTES: Final = (
     Route("/outcomes", outcomes.newest),
     Route("/suppression", suppression.lists, methods=["GET"]),
     Route("/suppression", suppression.change, methods=["POST"]),
+    Route("/hooks", hooks.listing),
+    Route("/hooks/{id}", hooks.one),
+    Route("/hooks/{id}/replay", hooks.replay, methods=["POST"]),
+    Route("/hooks/{id}/{verb}", hooks.switch, methods=["POST"]),
     Route("/sign-in", doors.form, methods=["GET"]),
     Route("/sign-in", doors.sign_in, methods=["POST"]),
     Route("/sign-out", doors.sign_out, methods=["POST"]),

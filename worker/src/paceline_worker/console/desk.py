@@ -9,12 +9,14 @@ from typing import ParamSpec, TypeVar
 
 from paceline.async_outbox import AsyncOutbox
 from paceline.gateway.guard import Gate
+from paceline.outcomes import Outcomes
 from paceline.settings import Settings
 from paceline.state import connect_to
 from paceline_worker.accounts.accounts import Accounts
 from paceline_worker.console.census import Counter
 from paceline_worker.console.pulse import Pulse
 from paceline_worker.console.session import Sessions
+from paceline_worker.hooks.state import HookBook
 from paceline_worker.review.dead import DeadLetters
 from paceline_worker.review.held import Held
 
@@ -35,6 +37,8 @@ class Desk:
         accounts: suspends and resumes.
         held: releases and drops.
         dead: replays.
+        hooks: where events are posted.
+        stream: outcomes of all operations.
     """
 
     outbox: AsyncOutbox
@@ -45,6 +49,8 @@ class Desk:
     accounts: Accounts
     held: Held
     dead: DeadLetters
+    hooks: HookBook
+    stream: Outcomes
 
     async def in_thread(self, work: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
         """Do something that blocks; the loop goes on."""
@@ -75,4 +81,6 @@ async def opened(settings: Settings, outbox: AsyncOutbox, gate: Gate, lifetime: 
             accounts=Accounts(client),
             held=Held(client, retention=timedelta(seconds=settings.retention_s)),
             dead=DeadLetters(client, retention=timedelta(seconds=settings.retention_s)),
+            hooks=HookBook(client),
+            stream=Outcomes(client),
         )

@@ -37,12 +37,16 @@ SENTENCES: Final[Mapping[str, str]] = {
     "signed-out": "You are signed out.",
     "suppressed": "{n} added to the suppression list.",
     "unsuppressed": "{n} taken off the suppression list.",
-    "hook": "The webhook is changed.",
+    "hook-enabled": "Events are posted to the hook again.",
+    "hook-disabled": "Nothing is posted to the hook until somebody enables it. Its events wait.",
+    "hook-replayed": "{n} events will be posted again.",
 }
 _TONES: Final[Mapping[str, str]] = {
-    **dict.fromkeys(("accepted", "active", "running", "delivered", "read", "complete", "sent", "ready"), "good"),
-    **dict.fromkeys(("rejected", "dead", "suspended", "failed", "not_sent", "down"), "bad"),
-    **dict.fromkeys(("held", "paused", "late", "ramp", "open", "unknown", "throttled"), "warn"),
+    **dict.fromkeys(
+        ("accepted", "active", "running", "delivered", "read", "complete", "sent", "ready", "served"), "good"
+    ),
+    **dict.fromkeys(("rejected", "dead", "suspended", "failed", "not_sent", "down", "disabled"), "bad"),
+    **dict.fromkeys(("held", "paused", "late", "ramp", "open", "unknown", "throttled", "failing", "unserved"), "warn"),
 }
 # Stands for a value that is not known.
 NONE: Final = "\N{EN DASH}"

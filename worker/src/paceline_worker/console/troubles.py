@@ -7,6 +7,8 @@ from typing import Final, Literal
 from paceline.campaigns.progress import progress_of
 from paceline.state.pictures import FleetSnapshot
 from paceline_worker.exporter.readings import AccountReading, FleetReading
+from paceline_worker.hooks.review import BY_HAND, state_of
+from paceline_worker.hooks.stored import StoredHook
 
 Level = Literal["bad", "warn", "quiet"]
 _ORDER: Final[Mapping[Level, int]] = {"bad": 0, "warn": 1, "quiet": 2}
@@ -37,7 +39,11 @@ class Trouble:
 
 
 def troubles(
-    accounts: Sequence[AccountReading], fleet: FleetReading, reach: FleetSnapshot, now_s: float
+    accounts: Sequence[AccountReading],
+    fleet: FleetReading,
+    reach: FleetSnapshot,
+    now_s: float,
+    hooks: Sequence[StoredHook] = (),
 ) -> list[Trouble]:
     """Everything that is wrong.
 
@@ -46,11 +52,13 @@ def troubles(
         fleet: what concerns all accounts.
         reach: which workers reach the provider.
         now_s: seconds since the epoch.
+        hooks: those that the viewer may know of.
 
     Returns:
         Troubles, the worst first.
     """
     found = [*_of_fleet(accounts, fleet, reach), *_of_accounts(accounts, now_s), *_of_campaigns(accounts)]
+    found += _of_hooks(hooks)
     return sorted(found, key=lambda trouble: _ORDER[trouble.level])
 
 
@@ -186,6 +194,44 @@ def _of_campaigns(accounts: Sequence[AccountReading]) -> Iterator[Trouble]:
                 "Look at the rejections, correct the list, then resume.",
                 ((f"/campaigns/{campaign.name}", campaign.name),),
                 "CampaignPausedByItself",
+            )
+
+
+def _of_hooks(hooks: Sequence[StoredHook]) -> Iterator[Trouble]:
+    for hook in hooks:
+        link = ((f"/hooks/{hook.id}", hook.id),)
+        match state_of(hook):
+            case "disabled":
+                yield Trouble(
+                    "quiet" if hook.disabled == BY_HAND else "warn",
+                    f"Hook {hook.id} is disabled: {hook.disabled}. {hook.waiting:,} events wait.",
+                    "Mend the receiver, then enable the hook.",
+                    link,
+                    "HookDisabled",
+                )
+            case "failing":
+                yield Trouble(
+                    "warn",
+                    f"The receiver of hook {hook.id} fails: {hook.words or 'no words'}. {hook.waiting:,} events wait.",
+                    "Look into the receiver; events are tried again automatically.",
+                    link,
+                    "HookLate",
+                )
+            case "unserved" if hook.waiting:
+                yield Trouble(
+                    "warn",
+                    f"No runner serves hook {hook.id}: {hook.waiting:,} events wait.",
+                    "Start `paceline hooks run`.",
+                    link,
+                    "HookLate",
+                )
+        if hook.dead:
+            yield Trouble(
+                "quiet",
+                f"{hook.dead:,} events of hook {hook.id} were given up.",
+                "Mend the receiver, then replay them.",
+                link,
+                "HookEventsDead",
             )
 
 

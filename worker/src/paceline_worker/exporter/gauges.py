@@ -18,11 +18,10 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from redis.exceptions import RedisError
 
-from paceline.campaigns.campaign import progress_of
 from paceline.errors import PacelineError
-from paceline.forecast.outlook import forecast_of
 from paceline.state.calls import State
-from paceline_worker.exporter.readings import AccountReading, CampaignReading, FleetReading, Reader
+from paceline_worker.exporter.campaigns import Campaigns
+from paceline_worker.exporter.readings import AccountReading, FleetReading, Reader
 from paceline_worker.exporter.wanted import workers_wanted
 from paceline_worker.telemetry.metrics import OTHER_ACCOUNTS
 
@@ -31,7 +30,6 @@ log = structlog.get_logger(__name__)
 PROVIDER: Final = "provider"
 MOST_ACCOUNTS: Final = 50
 MOST_TROUBLED: Final = 50
-MOST_CAMPAIGNS: Final = 50
 # Two scrapers, or a person beside one, cost one reading.
 _KEPT_S: Final = 1.0
 _NEAR_EXPIRY_S: Final = 7 * 86_400
@@ -39,13 +37,9 @@ _NEAR_EXPIRY_S: Final = 7 * 86_400
 _WINDOW_US: Final = 60_000_000
 _LEAST_WINDOW_US: Final = 10_000_000
 _SAMPLE_US: Final = 5_000_000
-# An end is a forecast, which costs more than a count: it is made again after a while, and a reading makes only so many.
-_END_KEPT_S: Final = 60.0
-_ENDS_S: Final = 0.1
 # As long as no worker was busy enough to measure: what the provider usually takes, and a worker of one core.
 _LATENCY_S: Final = 0.3
 _CPU_S: Final = 0.001
-_CAMPAIGN_STATES: Final = ("uploading", "running", "paused", "cancelling")
 
 _HELP: Final = {
     "paceline_backlog_operations": "Operations waiting in lanes for their turn, without scheduled ones.",
@@ -75,10 +69,6 @@ _HELP: Final = {
     "paceline_fleet_lateness_seconds": "Mean lateness of the latest worker's operations.",
     "paceline_workers_wanted": "Workers needed to send all operations that may be sent now.",
     "paceline_unaccounted_operations": "Operations that are missing from the books; anything but 0 is a fault.",
-    "paceline_campaign_operations": "Operations of an open campaign by place; waiting includes operations in flight.",
-    "paceline_campaign_state": "1 for the state that an open campaign is in, 0 for the others.",
-    "paceline_campaign_ends_timestamp_seconds": "Expected departure of a campaign's last operation.",
-    "paceline_campaign_rejected_ratio": "Share of rejections among the last 100 answers of a campaign.",
     "paceline_state_up": "1 while the state server answers; at 0 nothing else is known and nothing is sent.",
     "paceline_state_memory_bytes": "Memory that the state server uses.",
     "paceline_state_memory_limit_bytes": "Memory that the state server may use; 0: no limit but the machine's.",
@@ -108,7 +98,7 @@ class StateGauges(Collector):
         self._shown: Sequence[Metric] = ()
         self._read_at_s: float | None = None
         self._slots = _TakenSlots()
-        self._ends = _Ends(state, monotonic)
+        self._campaigns = Campaigns(state, monotonic)
         self.up = False
         self._down_at_s: float | None = None
 
@@ -151,11 +141,10 @@ class StateGauges(Collector):
         self._slots.note(fleet.now_us, accounts)
         shown, rest = chosen(accounts, fleet.now_us / 1e6)
         campaigns = [campaign for account in accounts for campaign in account.campaigns]
-        largest = nsmallest(MOST_CAMPAIGNS, campaigns, key=lambda one: (-one.remaining, one.name))
         return (
             *self._of_accounts(shown, rest),
             _breakers(shown, rest, provider_open=fleet.breaker_open),
-            *_of_campaigns(largest, self._ends.of([one.name for one in largest])),
+            *self._campaigns.of(campaigns),
             *_of_all(accounts, fleet),
             _single("paceline_workers_wanted", wanted(accounts, fleet, self._capacity)),
         )
@@ -275,30 +264,6 @@ class _TakenSlots:
         return min(1.0, taken / allowed) if allowed else None
 
 
-class _Ends:
-    """When campaigns are expected to end: forecasts, made again a few at a time."""
-
-    def __init__(self, state: State, monotonic: Callable[[], float]) -> None:
-        self._state = state
-        self._monotonic = monotonic
-        self._known: dict[str, tuple[float, float | None]] = {}
-
-    def of(self, names: Sequence[str]) -> Mapping[str, float]:
-        """Seconds since the epoch, of those that have an end."""
-        began = self._monotonic()
-        self._known = {name: self._known[name] for name in names if name in self._known}
-        for name in sorted(names, key=lambda name: self._known.get(name, (float("-inf"),))[0]):
-            made_at = self._known.get(name, (float("-inf"),))[0]
-            if began - made_at < _END_KEPT_S:
-                break
-            picture = self._state.campaign_picture(name)
-            end = forecast_of(name, picture).ends_at if picture else None
-            self._known[name] = began, end.timestamp() if end else None
-            if self._monotonic() - began > _ENDS_S:
-                break
-        return {name: end for name, (_, end) in self._known.items() if end is not None}
-
-
 def _by_backlog(one: AccountReading) -> tuple[int, str]:
     return -one.backlog, one.name
 
@@ -321,30 +286,6 @@ def _breakers(
     for scope, value in scopes.items():
         family.add_metric([scope], value)
     return family
-
-
-def _of_campaigns(campaigns: Iterable[CampaignReading], ends: Mapping[str, float]) -> Iterator[Metric]:
-    operations = _family("paceline_campaign_operations", "campaign", "state")
-    states = _family("paceline_campaign_state", "campaign", "state")
-    last = _family("paceline_campaign_ends_timestamp_seconds", "campaign")
-    rejected = _family("paceline_campaign_rejected_ratio", "campaign")
-    for one in campaigns:
-        progress = progress_of(one.name, one.campaign)
-        scheduled = min(one.scheduled, one.remaining)
-        numbers: dict[str, int] = {"waiting": one.remaining - scheduled, "scheduled": scheduled}
-        numbers |= {str(outcome): number for outcome, number in progress.outcomes.items()}
-        for state, number in numbers.items():
-            operations.add_metric([one.name, state], number)
-        # Its last outcome is there, and no dispatcher has closed it yet.
-        closing = {"complete": "running", "cancelled": "cancelling"}
-        current = closing.get(progress.state, progress.state)
-        for state in _CAMPAIGN_STATES:
-            states.add_metric([one.name, state], float(state == current))
-        if one.name in ends:
-            last.add_metric([one.name], ends[one.name])
-        if one.rejected_ratio is not None:
-            rejected.add_metric([one.name], one.rejected_ratio)
-    yield from (operations, states, last, rejected)
 
 
 def _of_all(accounts: Sequence[AccountReading], fleet: FleetReading) -> Iterator[Metric]:

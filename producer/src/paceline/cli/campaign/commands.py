@@ -10,9 +10,11 @@ import typer
 from paceline.campaigns.campaign import Campaign, Progress, progress_of
 from paceline.campaigns.options import CampaignOptions
 from paceline.cli.acts import remember
+from paceline.cli.campaign import export as campaign_export
 from paceline.cli.campaign import recall as campaign_recall
 from paceline.cli.campaign import start as campaign_start
 from paceline.cli.campaign import status as campaign_status
+from paceline.cli.campaign import watch as campaign_watch
 from paceline.cli.campaign.expectation import expect, in_words, warn_of_late
 from paceline.cli.campaign.options import (
     AutoPause,
@@ -57,13 +59,20 @@ app.command("delete-messages", epilog=example("paceline campaign delete-messages
 )
 app.command("list", epilog=example("paceline campaign list --json"))(campaign_status.list_)
 app.command(epilog=example("paceline campaign status spring --watch"))(campaign_status.status)
+app.command(epilog=example("paceline campaign watch spring"))(campaign_watch.watch)
+app.command(
+    epilog=example(
+        "paceline campaign export spring --output spring.csv",
+        "paceline campaign export spring --outcome rejected --outcome dead --output again.csv",
+    )
+)(campaign_export.export)
 
 
-class NotDeletedError(PacelineError):
+class NotDeleted(PacelineError):
     """Workers have not deleted the campaign in time."""
 
 
-class NotCancelledError(PacelineError):
+class NotCancelled(PacelineError):
     """The user said no."""
 
 
@@ -233,7 +242,7 @@ def delete(
             time.sleep(_LOOK_S)
     if campaign:
         left = counted(_left(progress_of(name, campaign)), "operation")
-        raise NotDeletedError(
+        raise NotDeleted(
             f"campaign {name!r} is still being deleted by the workers ({left} left); none of its messages is sent"
         )
     if json_output:
@@ -252,7 +261,7 @@ def _ask(seen: Progress) -> None:
         return
     loss = f"{counted(_left(seen), 'operation')} without an outcome will not be sent. This is final"
     if not typer.confirm(f"Cancel campaign {seen.name}? {loss}.", err=True):
-        raise NotCancelledError(f"campaign {seen.name!r} is not cancelled")
+        raise NotCancelled(f"campaign {seen.name!r} is not cancelled")
 
 
 def _check(why: str) -> None:

@@ -17,7 +17,7 @@ from paceline.errors import PacelineError
 from paceline.outbox import Outbox
 
 
-class NothingDeletedError(PacelineError):
+class NothingDeleted(PacelineError):
     """No message can be deleted, or the user said no."""
 
 
@@ -39,7 +39,7 @@ def delete_messages(
     with Outbox() as outbox, named_as_options(campaign="NAME"):
         plan = outbox.delete_messages(name, dry_run=True)
         if not plan.deletable:
-            raise NothingDeletedError(f"no message of campaign {name!r} can be deleted: {_facts(plan)}")
+            raise NothingDeleted(f"no message of campaign {name!r} can be deleted: {_facts(plan)}")
         if not dry_run and not yes and sys.stdin.isatty():
             _ask(plan)
         done = plan if dry_run else outbox.delete_messages(name)
@@ -74,4 +74,4 @@ def _ask(plan: Recall) -> None:
         f"Delete {counted(plan.deletable - plan.asked_before, 'message')} of campaign {plan.campaign}? This is final."
     )
     if not typer.confirm(question, err=True):
-        raise NothingDeletedError(f"no message of campaign {plan.campaign!r} is deleted")
+        raise NothingDeleted(f"no message of campaign {plan.campaign!r} is deleted")

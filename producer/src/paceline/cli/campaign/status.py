@@ -1,9 +1,8 @@
-import time
 from collections.abc import Mapping
-from typing import Annotated, Any, Final
+from enum import StrEnum
+from typing import Annotated, Any
 
 import typer
-from rich.live import Live
 
 from paceline.campaigns.campaign import Progress, progress_of
 from paceline.campaigns.options import DEFAULT_AUTO_PAUSE
@@ -19,8 +18,16 @@ from paceline.state.campaigns import CampaignSnapshot
 from paceline.state.pictures import CampaignPicture
 from paceline.times import instant
 
-# Often enough to look alive, seldom enough to cost nothing.
-_WATCH_S: Final = 0.5
+
+class ListedState(StrEnum):
+    """See `paceline.literals.CampaignState`."""
+
+    uploading = "uploading"
+    running = "running"
+    paused = "paused"
+    cancelling = "cancelling"
+    cancelled = "cancelled"
+    complete = "complete"
 
 
 def status(
@@ -28,7 +35,7 @@ def status(
     *,
     watch: Annotated[
         bool,
-        typer.Option("--watch", help="Refresh until every operation is settled, also while the campaign is paused."),
+        typer.Option("--watch", help="Watch until every operation is settled, as `campaign watch` does."),
     ] = False,
     json_output: Json = False,
 ) -> None:
@@ -44,33 +51,53 @@ def status(
     """
     with opened_state() as state:
         if watch:
-            _watch(state, name, json_output=json_output)
+            from paceline.cli.campaign.watch import follow  # noqa: PLC0415 - it imports this module
+
+            follow(state, name, json_output=json_output)
         elif json_output:
             say_json(described(name, read(state, name)))
         else:
             console().print(_facts(name, read(state, name)))
 
 
-def list_(*, json_output: Json = False) -> None:
-    """List all campaigns.
+def list_(
+    *,
+    account: Annotated[
+        str | None, typer.Option("--account", metavar="NAME", help="Account whose campaigns are listed.")
+    ] = None,
+    state_: Annotated[
+        list[ListedState] | None,
+        typer.Option("--state", metavar="STATE", help=f"One of {', '.join(ListedState)}; repeatable. Default: all."),
+    ] = None,
+    json_output: Json = False,
+) -> None:
+    """List campaigns.
 
     JSON: a list of what `campaign status --json` prints, without senders and forecast.
     """
     with opened_state() as state:
         campaigns = {name: campaign for name in state.campaigns() if (campaign := state.campaign(name))}
+    wanted = {str(one) for one in state_ or ListedState}
+    campaigns = {
+        name: campaign
+        for name, campaign in campaigns.items()
+        if account in (None, campaign.account) and progress_of(name, campaign).state in wanted
+    }
     if json_output:
         say_json([_numbers(name, campaign) for name, campaign in campaigns.items()])
         return
     if not campaigns:
         say("No campaigns.")
         return
-    headers = ("campaign", "account", "state", "total", "settled", "remaining", "created")
+    headers = ("campaign", "account", "state", "done", "total", "left", "rejected", "created")
     rows = []
     for name, campaign in campaigns.items():
         seen = progress_of(name, campaign)
-        created = local(instant(campaign.created_at_us))
+        created = instant(campaign.created_at_us).astimezone().date().isoformat()
         word = "unapproved" if seen.approval == "needed" and seen.state == "paused" else seen.state
-        rows.append((name, campaign.account, word, seen.total, seen.settled, seen.remaining, created))
+        done = f"{seen.settled / seen.total:.0%}" if seen.total else "-"
+        rejected = seen.outcomes["rejected"] + seen.outcomes["dead"]
+        rows.append((name, campaign.account, word, done, seen.total, seen.remaining, rejected, created))
     console().print(listing(headers, rows))
 
 
@@ -167,7 +194,12 @@ def _auto_pause(campaign: CampaignSnapshot) -> int:
     return DEFAULT_AUTO_PAUSE if campaign.auto_pause is None else campaign.auto_pause
 
 
-def _share(seen: Progress) -> str:
+def share(seen: Progress) -> str:
+    """``40 of 100 (40.0%)``.
+
+    Args:
+        seen: a campaign's numbers.
+    """
     return f"{seen.settled:,} of {seen.total:,}" + (f" ({seen.settled / seen.total:.1%})" if seen.total else "")
 
 
@@ -203,7 +235,7 @@ def _facts(name: str, picture: CampaignPicture) -> Any:
             ("created", local(instant(campaign.created_at_us))),
             ("valid until", local(instant(campaign.valid_until_us))),
             ("completed", local(seen.completed_at) if seen.completed_at else None),
-            ("settled", _share(seen)),
+            ("settled", share(seen)),
             *((f"  {outcome}", number) for outcome, number in seen.outcomes.items() if number),
             ("delivered", _of_accepted(seen, seen.delivered)),
             ("read", _of_accepted(seen, seen.read)),
@@ -217,31 +249,3 @@ def _facts(name: str, picture: CampaignPicture) -> Any:
             ("because", forecast.why if waits else None),
         ]
     )
-
-
-def _watch(state: State, name: str, *, json_output: bool) -> None:
-    screen = console()
-    if screen.is_terminal and not json_output:
-        now = read(state, name)
-        with Live(_facts(name, now), console=screen, auto_refresh=False) as live:
-            while not progress_of(name, now.campaign).complete:
-                time.sleep(_WATCH_S)
-                now = read(state, name)
-                live.update(_facts(name, now), refresh=True)
-        return
-    last = None
-    while True:
-        now = read(state, name)
-        seen = progress_of(name, now.campaign)
-        if seen != last:
-            if json_output:
-                say_json(described(name, now))
-            else:
-                hold = f", {seen.state}: {seen.why}" if seen.hold else ""
-                delivered = f", {seen.delivered:,} delivered" if seen.delivered else ""
-                say(f"{name}: {_share(seen)} settled, {seen.remaining:,} remaining{delivered}{hold}")
-            screen.file.flush()
-            last = seen
-        if seen.complete:
-            return
-        time.sleep(_WATCH_S)

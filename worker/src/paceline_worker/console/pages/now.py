@@ -9,6 +9,7 @@ from typing import Any, Final
 from paceline.campaigns.progress import Progress, progress_of
 from paceline.state import questions
 from paceline_worker.console.frame import View, page
+from paceline_worker.console.pages.hooks import visible_hooks
 from paceline_worker.console.troubles import troubles
 from paceline_worker.exporter.readings import AccountReading
 
@@ -82,8 +83,9 @@ async def now(view: View) -> Mapping[str, Any]:
         return context
     accounts = census.of(viewer.sees)
     open_campaigns = _open_campaigns(accounts)
+    hooks = await visible_hooks(view)
     return context | {
-        "troubles": troubles(accounts, census.fleet, reach, time.time()),
+        "troubles": troubles(accounts, census.fleet, reach, time.time(), hooks),
         "waiting": sum(one.backlog for one in accounts),
         "scheduled": sum(one.scheduled for one in accounts),
         "limit": sum(one.slots_per_s * 60 for one in accounts if not one.suspended),
