@@ -10,6 +10,7 @@ from paceline.errors import InvalidOperation
 from paceline.operations import CheckNumber, Operation, SendMessage, SendSms, SendTemplate
 from paceline.operations.others import LONGEST_SMS
 from paceline.recipients.cells import CONTROL, is_blank
+from paceline.state.envelopes import ENVELOPE
 from paceline.template import Template, compiled, compiled_params, filled
 
 # For checking the options of a campaign with the model of a single operation.
@@ -128,8 +129,10 @@ def credits_of(template: str) -> int:
     """How many credits one operation of a campaign costs; each is one call.
 
     Args:
-        template: payload of its operations, JSON.
+        template: payload of its operations, JSON; of an encrypted one the lesser figure is told.
     """
+    if template.startswith(ENVELOPE):
+        return 1
     return 2 if json.loads(template).get("extra_information") else 1
 
 

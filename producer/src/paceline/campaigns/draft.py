@@ -20,6 +20,7 @@ from paceline.operations import DEFAULT_MAX_ATTEMPTS, OnUnknown, SendMessage
 from paceline.recipients.cells import is_blank
 from paceline.recipients.columns import Reading
 from paceline.state.campaigns import CampaignSnapshot
+from paceline.state.envelopes import ENVELOPE
 from paceline.template import Slot, Template, compiled
 from paceline.window import Window
 
@@ -195,13 +196,18 @@ def corrected(
     Raises:
         InvalidOperation: they cannot be, or ask for what the rows do not bring.
     """
-    stored: dict[str, Any] = json.loads(campaign.template)
     if campaign.kind not in WITH_TEXT:
         raise InvalidOperation(
             "template: the campaign has no text of its own; delete it (`paceline campaign delete`) and start it again"
         )
     if campaign.kind == "sms.send" and url:
         raise InvalidOperation("url: an SMS has no attachment; write the address into the text")
+    if campaign.template.startswith(ENVELOPE):
+        raise InvalidOperation(
+            "template: the stored template is encrypted, so a change cannot be compared with it; delete the campaign, and"
+            " upload it with the new template"
+        )
+    stored: dict[str, Any] = json.loads(campaign.template)
     if template is not None:
         check_text(template, has_url=bool(stored.get("url") if url is None else url))
     text = None if template is None or is_blank(template) else template
@@ -267,16 +273,17 @@ def differences(described: Draft, existing: CampaignSnapshot) -> str:
         described: the campaign that is to be.
         existing: the one that is.
     """
+    template = compact(dict(described.template))
     pairs = {
         "account": (described.account, existing.account),
         "sender": (described.identity, existing.identity or existing.sender),
-        "template": (compact(dict(described.template)), existing.template),
+        "template": (template, template if existing.template.startswith(ENVELOPE) else existing.template),
         "kind": (described.kind, existing.kind),
         "max_attempts": (str(described.max_attempts), existing.max_attempts),
         "on_unknown": (described.on_unknown, existing.on_unknown),
     }
     differing = [name for name, (wanted, stored) in pairs.items() if wanted != stored]
-    return " and ".join(differing) or "options"
+    return " and ".join(differing) or ("template" if existing.template.startswith(ENVELOPE) else "options")
 
 
 def noted(slots: Sequence[Slot], existing: CampaignSnapshot | None, keys: str) -> dict[str, str]:

@@ -24,6 +24,16 @@ def generate() -> None:
     typer.echo(base64.urlsafe_b64encode(os.urandom(_SECRET_BYTES)).decode())
 
 
+@app.command(epilog=example("export PACELINE_PAYLOAD_KEY=$(paceline secret public)"))
+def public() -> None:
+    """Print the public key to which services seal payloads, for PACELINE_PAYLOAD_KEY."""
+    try:
+        run = resolve_name("paceline_worker.cli.secret:public")
+    except ImportError as error:
+        raise MissingExtra("'paceline secret public' needs the worker: pip install 'paceline[cli,worker]'") from error
+    run()
+
+
 @app.command(epilog=example("paceline secret rotate --status", "PACELINE_SECRET_KEY=NEW,OLD paceline secret rotate"))
 def rotate(
     *,

@@ -208,6 +208,10 @@ def results(
 
 def _answer(entry: OutcomeEntry) -> dict[str, Any]:
     """What a check told of a number."""
+    if "closed" in entry.result:
+        raise InvalidOperation(
+            "NAME: its answers are encrypted in state (docs/encryption.md), so no table can be made of them"
+        )
     check = entry.result.get("check") or {}
     number, info = check.get("number") or {}, check.get("whatsapp_info") or {}
     digits = re.match(r"[0-9]+", str(info.get("number_id") or ""))
