@@ -24,7 +24,7 @@ from paceline.inbox.record import chunk, common_fields, compact
 from paceline.state import connect
 from paceline.state.calls import State
 from paceline.suppression.lists import adding
-from paceline_sandbox.embedded import EmbeddedServer, NoServerBinaryError, Source
+from paceline_sandbox.embedded import EmbeddedServer, NoServerBinary, Source
 from paceline_worker.accounts.accounts import Accounts
 from paceline_worker.accounts.secrets import ApiKey, KeyRing
 from paceline_worker.state.clock import ServerClock
@@ -53,7 +53,7 @@ def measure(kind: Source, options: argparse.Namespace) -> bool:
     """All figures on one kind of server."""
     try:
         server = EmbeddedServer.start(None, 0, kind)
-    except NoServerBinaryError:
+    except NoServerBinary:
         print(f"{kind}: not on this machine")
         return True
     with server:

@@ -52,7 +52,15 @@ PROMETHEUS_PORT=127.0.0.1:0
 ALERTMANAGER_PORT=127.0.0.1:0
 SANDBOX_PORT=127.0.0.1:0
 RECEIPTS_PORT=127.0.0.1:0
+PACELINE_PRIVATE=$scratch/private
 END
+  if [[ -n $1 ]]; then
+    ENV_FILE=$settings PRIVATE=$scratch/private deploy/first-start.sh >/dev/null
+  else
+    for role in WORKER OPERATOR PRODUCER EXPORTER RECEIVER HOOKS READER; do
+      printf 'PACELINE_%s_URL=rediss://valkey:6379/0\n' "$role" >>"$settings"
+    done
+  fi
 }
 
 ids() { docker ps -q --filter "label=com.docker.compose.project=$project" "$@"; }
@@ -85,9 +93,9 @@ trap finish EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-# Python in the exporter's container: it reaches state, sandbox and Prometheus, so this machine needs no tools.
-inside() { dc exec -T exporter python -c "$@"; }
-paceline() { dc exec -T exporter paceline "$@"; }
+# Python in a container of the command line: it reaches state, sandbox and Prometheus, so this machine needs no tools.
+inside() { dc run --rm -T --no-deps --entrypoint python cli -c "$@" </dev/null; }
+paceline() { dc run --rm -T --no-deps cli "$@" </dev/null; }
 
 # wait_until SECONDS WHAT COMMAND...
 wait_until() {
@@ -111,7 +119,7 @@ settings_with "$(docker run --rm --network none --read-only "$image" paceline se
 [[ $(docker run --rm --network none "$image" id -u) == 10001 ]] || fail "the image runs as root"
 docker image ls --format '   {{.Repository}}:{{.Tag}} {{.Size}}' "$image"
 
-say "starting everything, with three workers"
+say "starting everything, with three workers, TLS and a password for each role"
 dc up -d --no-build --scale worker=3 >"$scratch/up.log" 2>&1 || { cat "$scratch/up.log" >&2 && fail "it does not start"; }
 # All that compose made, whatever that is: every service has a health check.
 all_healthy() { (($(ids --filter health=healthy | wc -l) == $(ids --all | wc -l))); }

@@ -34,6 +34,7 @@ MENU: Final = {
         "docs/configuration.md",
         "docs/tracing.md",
         "docs/threat-model.md",
+        "docs/encryption.md",
         "SECURITY.md",
     ),
     "Runbooks": ("deploy/runbooks/*.md",),

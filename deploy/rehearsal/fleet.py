@@ -103,7 +103,7 @@ class Fleet:
         """Nothing while all that should run runs.
 
         Raises:
-            DemoError: one ended unexpectedly.
+            DemoFailed: one ended unexpectedly.
         """
         self.stack.check()
         for child in self._lookers:
@@ -113,7 +113,7 @@ class Fleet:
         """Wait until Prometheus reads all of them.
 
         Raises:
-            DemoError: one ended unexpectedly, or it took too long.
+            DemoFailed: one ended unexpectedly, or it took too long.
         """
         every = f'count(up{{job=~"paceline-.*"}} == 1) == {len(self._workers) + 2}'
         self.stack.wait_until(lambda: self.prometheus.says(every), "Prometheus to see everybody")

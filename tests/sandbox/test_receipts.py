@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from paceline_sandbox.console.tables import ReceiptRules
 from paceline_sandbox.faults.courses import NEVER_READ, NEVER_RECEIVED, NEVER_SENT, Course, Courses, Lot
-from paceline_sandbox.faults.scenario import Scenario, ScenarioError, parse_toml
+from paceline_sandbox.faults.scenario import BadScenario, Scenario, parse_toml
 from paceline_sandbox.webhooks.receipts import Notice, notices
 from tests.sandbox.client import RECIPIENT, SENDER
 
@@ -238,7 +238,7 @@ def test_every_plan_keeps_its_promises(
 )
 def test_wrong_rules_are_named(text: str, place: str) -> None:
     """A wrong field of [receipts] is refused by its name."""
-    with pytest.raises(ScenarioError, match=place.replace(".", r"\.")):
+    with pytest.raises(BadScenario, match=place.replace(".", r"\.")):
         rules(text)
 
 

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from paceline_sandbox import Scenario, ScenarioError, load_scenario
+from paceline_sandbox import BadScenario, Scenario, load_scenario
 from paceline_sandbox.console.tables import Fault, KeyEntry, NumberEntry, ParticipantEntry, ReceiptRules, TemplateEntry
 from paceline_sandbox.faults.scenario import parse_json, parse_toml
 
@@ -80,7 +80,7 @@ def test_a_scenario_file_and_its_json_twin_are_equal(tmp_path: Path) -> None:
 )
 def test_a_wrong_field_is_named_in_one_sentence(text: str, place: str) -> None:
     """A scenario with a wrong field is refused in one line that names the field."""
-    with pytest.raises(ScenarioError) as caught:
+    with pytest.raises(BadScenario) as caught:
         parse_toml(text)
     message = str(caught.value)
     assert place in message
@@ -91,20 +91,20 @@ def test_a_wrong_field_is_named_in_one_sentence(text: str, place: str) -> None:
 @pytest.mark.parametrize("text", ["latency_ms =", "[defaults", "\x00"])
 def test_what_is_not_toml_is_refused(text: str) -> None:
     """A document that is not TOML is refused as such."""
-    with pytest.raises(ScenarioError, match="not TOML"):
+    with pytest.raises(BadScenario, match="not TOML"):
         parse_toml(text)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[" * 100_000])
 def test_what_is_not_json_is_refused(text: str) -> None:
     """A document that is not JSON is refused as such."""
-    with pytest.raises(ScenarioError, match="not JSON"):
+    with pytest.raises(BadScenario, match="not JSON"):
         parse_json(text)
 
 
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
     """A scenario file that cannot be read is refused with its path."""
-    with pytest.raises(ScenarioError, match=r"missing\.toml"):
+    with pytest.raises(BadScenario, match=r"missing\.toml"):
         load_scenario(tmp_path / "missing.toml")
 
 

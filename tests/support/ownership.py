@@ -8,7 +8,7 @@ import redis
 from paceline import names
 
 _OWNED_BY_STATE: Final = re.compile(
-    r":(accounts|keys|due|timers|fl|inbox|meta|workers|outcomes|receipts|campaigns|tokens|seals|trail|hooks|hooks:runners|c:[^:]+|in:[^:]+|sup(?:why)?:[^:]+|supall(?:why)?)$"
+    r":(accounts|keys|due|timers|fl|inbox|meta|workers|outcomes|receipts|campaigns|tokens|seals|public|trail|hooks|hooks:runners|c:[^:]+|in:[^:]+|sup(?:why)?:[^:]+|supall(?:why)?)$"
 )
 _OWNED_BY_CAMPAIGN: Final = re.compile(r":c:(?P<campaign>[^:]+):(?:tm|out|z)$")
 _OWNED_BY_HOOK: Final = re.compile(r":(?:wh|signing):(?P<hook>[^:]+)(?::.*)?$")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Final
 
-from paceline_sandbox.embedded import AppendFsync, EmbeddedServer, NoServerBinaryError, Source, find_server_binary
+from paceline_sandbox.embedded import AppendFsync, EmbeddedServer, NoServerBinary, Source, find_server_binary
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +22,7 @@ def _available() -> list[Source]:
     for kind in kinds:
         try:
             find_server_binary(kind)
-        except NoServerBinaryError:
+        except NoServerBinary:
             continue
         found.append(kind)
     return found[:1] if os.environ.get(_ENV) == "one" else found

@@ -36,6 +36,7 @@ from paceline.recipients.files import rows_of
 from paceline.settings import Settings
 from paceline.state import connect_async, questions
 from paceline.state.calls import AsyncState
+from paceline.state.envelopes import envelopes_of
 from paceline.status.view import Status
 from paceline.suppression.doors import AsyncSuppressing
 from paceline.tracing import spans
@@ -132,7 +133,7 @@ class AsyncOutbox(AsyncSuppressing):
     ) -> None:
         self.settings = settings or Settings.from_environment(broker_url=broker_url, state_url=state_url)
         self._client = connect_async(self.settings)
-        self.state: AsyncAsked = AsyncState(self._client)
+        self.state: AsyncAsked = AsyncState(self._client, envelopes_of(self.settings))
         self._hints = HintBus(self.settings)
         self._prepare()
 

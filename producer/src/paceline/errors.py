@@ -1,5 +1,8 @@
 """Every error a caller of ``paceline`` can see.
 
+An error is named after the fact it states (`UnknownAccount`, `NotHeld`), so that ``except`` reads as a sentence. Only a name
+that stands for a whole family ends in ``Error``.
+
 ::
 
     PacelineError
@@ -17,6 +20,33 @@
     ├── OutcomesTrimmed               outcomes after the last entry handled are deleted
     ├── NotYetAccepted                no worker has accepted the record; it is kept (also a TimeoutError)
     └── NotYetSettled                 it has no outcome in the time given; it is kept (also a TimeoutError)
+
+Errors of single rooms, declared where they are raised; a test compares this list with the code:
+
+    InvalidOperation
+    └── MissingColumn                 recipients/columns: a file lacks a column
+    PacelineError
+    ├── MissingExtra                  cli/plugins: the command needs an extra that is not installed
+    ├── NothingToSend                 cli/campaign/start: no row of the upload can be sent
+    ├── NotDeleted                    cli/campaign/commands
+    ├── NotCancelled                  cli/campaign/commands
+    ├── PlanFails                     cli/campaign/plan: the plan names problems
+    ├── NotAccepted                   cli/send/tell: no worker accepted it in the time given
+    ├── NotSettled                    cli/send/tell: it has no outcome in the time given
+    ├── AccountRefused                worker accounts/accounts: the account's state does not allow it
+    ├── RotationRefused               worker accounts/rotation
+    ├── MigrationRefused              worker state/migration
+    ├── KeyPutBack                    worker delivery/keys: an older API key was put in place of a newer one
+    ├── NotForgotten                  worker review/forgetting
+    ├── SubscriptionFailed            worker receipts/subscribing
+    ├── PortTaken                     worker cli/hook_runner
+    ├── Forbidden                     worker console/frame
+    └── DemoFailed                    sandbox demo/stack
+    Refusal
+    ├── NotHeld                       worker review/held
+    ├── CampaignCancelled             worker review/held
+    ├── HookDisabled                  worker hooks/state
+    └── HookFull                      worker hooks/state
 """
 
 

@@ -38,6 +38,7 @@ from paceline.recipients.files import rows_of
 from paceline.settings import Settings
 from paceline.state import connect_to
 from paceline.state.calls import State
+from paceline.state.envelopes import envelopes_of
 from paceline.status.view import Status
 from paceline.suppression.doors import Suppressing
 from paceline.tracing import spans
@@ -75,7 +76,7 @@ class Outbox(Suppressing):
         self, broker_url: str | None = None, state_url: str | None = None, *, settings: Settings | None = None
     ) -> None:
         self.settings = settings or Settings.from_environment(broker_url=broker_url, state_url=state_url)
-        self.state = State(connect_to(self.settings, repeat=True))
+        self.state = State(connect_to(self.settings, repeat=True), envelopes_of(self.settings))
         self._hints = HintBus(self.settings)
         self._closed = threading.Event()
 

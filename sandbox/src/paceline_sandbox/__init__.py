@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from paceline_sandbox.background import RunningSandbox, running_sandbox
-    from paceline_sandbox.faults.scenario import Scenario, ScenarioError, load_scenario
+    from paceline_sandbox.faults.scenario import BadScenario, Scenario, load_scenario
 
-__all__ = ["RunningSandbox", "Scenario", "ScenarioError", "load_scenario", "running_sandbox"]
+__all__ = ["BadScenario", "RunningSandbox", "Scenario", "load_scenario", "running_sandbox"]
 
 
 def __getattr__(name: str) -> Any:

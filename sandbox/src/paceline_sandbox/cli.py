@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, TextIO
 
-from paceline_sandbox.faults.scenario import Scenario, ScenarioError, load_scenario
+from paceline_sandbox.faults.scenario import BadScenario, Scenario, load_scenario
 from paceline_sandbox.server import DEFAULT_HOST, Settings, keep_collections_short, serving
 
 _FAILURE: Final = 1
@@ -66,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         scenario = load_scenario(options.scenario) if options.scenario else Scenario()
-    except ScenarioError as error:
+    except BadScenario as error:
         return _complain(str(error), _BAD_USAGE)
     try:
         with contextlib.ExitStack() as stack:

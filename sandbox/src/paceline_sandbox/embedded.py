@@ -46,12 +46,12 @@ class EmbeddedServerError(Exception):
     """The embedded server could not be started, or ended unexpectedly.
 
     EmbeddedServerError
-    ├── NoServerBinaryError
-    └── PortTakenError
+    ├── NoServerBinary
+    └── PortTaken
     """
 
 
-class NoServerBinaryError(EmbeddedServerError):
+class NoServerBinary(EmbeddedServerError):
     """No Redis-compatible server (6.2 or newer) was found."""
 
     def __init__(self) -> None:
@@ -61,7 +61,7 @@ class NoServerBinaryError(EmbeddedServerError):
         )
 
 
-class PortTakenError(EmbeddedServerError):
+class PortTaken(EmbeddedServerError):
     """Another program listens on the port."""
 
     def __init__(self, port: int) -> None:
@@ -120,8 +120,8 @@ class EmbeddedServer:
             extra: Further command line options of the server, such as `("--maxmemory", "64mb")`.
 
         Raises:
-            NoServerBinaryError: No server is installed.
-            PortTakenError: The given port is in use.
+            NoServerBinary: No server is installed.
+            PortTaken: The given port is in use.
             EmbeddedServerError: The server ended, or did not answer in time; the message quotes its log.
         """
         binary = find_server_binary(prefer)
@@ -171,7 +171,7 @@ class EmbeddedServer:
         """Starts the server again, on the same directory and port; a running server is stopped first.
 
         Raises:
-            PortTakenError: Another program took the port in between.
+            PortTaken: Another program took the port in between.
             EmbeddedServerError: the server did not start.
         """
         self._end(STOP)
@@ -196,7 +196,7 @@ class EmbeddedServer:
             self.port = free_port()
             try:
                 self._launch()
-            except PortTakenError:  # between looking and listening, another program was quicker
+            except PortTaken:  # between looking and listening, another program was quicker
                 if attempt == PORT_ATTEMPTS:
                     raise
             else:
@@ -229,7 +229,7 @@ class EmbeddedServer:
             if keeper.process.poll() is not None:
                 log = self.log_path.read_bytes()[log_start:].decode(errors="replace")
                 if "Failed listening on port" in log:
-                    raise PortTakenError(self.port)
+                    raise PortTaken(self.port)
                 raise EmbeddedServerError(f"The server ended before it answered: {_last_line(log)}")
             time.sleep(POLL.total_seconds())
         raise EmbeddedServerError(
@@ -244,14 +244,14 @@ def find_server_binary(prefer: Source | None = None) -> Path:
         prefer: Look in this place only.
 
     Raises:
-        NoServerBinaryError: There is none (or only one older than `OLDEST_SERVER`).
+        NoServerBinary: There is none (or only one older than `OLDEST_SERVER`).
     """
     sources: tuple[Source, ...] = (prefer,) if prefer else ("system", "bundled")
     for source in sources:
         binary = _system_binary() if source == "system" else _bundled_binary()
         if binary is not None:
             return binary
-    raise NoServerBinaryError
+    raise NoServerBinary
 
 
 def free_port() -> int:

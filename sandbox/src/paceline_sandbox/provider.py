@@ -102,7 +102,7 @@ class Provider:
             The message's id, and to how many webhooks it goes.
 
         Raises:
-            InboundError: it is no message.
+            BadInbound: it is no message.
         """
         message_uuid = self._new_id("MSG")
         return message_uuid, self._inbound.take(body, self.scenario.receipts, message_uuid, self.clock())

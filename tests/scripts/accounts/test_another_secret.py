@@ -4,7 +4,7 @@ import pytest
 import redis
 
 from paceline.errors import ConfigurationError
-from paceline_worker.accounts.accounts import AccountError, Accounts
+from paceline_worker.accounts.accounts import AccountRefused, Accounts
 from paceline_worker.accounts.rotation import Rotation, RotationRefused, tell_secrets
 from paceline_worker.accounts.secrets import ApiKey, KeyRing
 from paceline_worker.hooks import secrets as hook_secrets
@@ -42,7 +42,7 @@ def test_everything_comes_under_the_newest(client: redis.Redis) -> None:
     assert seals.floor("a0", 1) == StoredSeals(client, ONLY_NEW).open().floor("a0", 1)
     with pytest.raises(ConfigurationError):
         opened(client, OLD, "a0")
-    with pytest.raises(AccountError, match="API key is that of account 'a3'"):  # the digests are new as well
+    with pytest.raises(AccountRefused, match="API key is that of account 'a3'"):  # the digests are new as well
         Accounts(client).add("twin", ApiKey("KEY-a3"), ring=ONLY_NEW, rates="1/minute")
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from paceline.errors import ConfigurationError, InvalidOperation, UnknownAccount
-from paceline_worker.accounts.accounts import AccountError, Accounts
+from paceline_worker.accounts.accounts import AccountRefused, Accounts
 from paceline_worker.accounts.info import Info
 from paceline_worker.accounts.secrets import ApiKey, KeyRing
 from tests.conftest import SECRET
@@ -157,7 +157,7 @@ def test_two_at_once_do_not_undo_each_other(drive: Drive, monkeypatch: pytest.Mo
         return encrypt(ring, key, account, version)
 
     monkeypatch.setattr(KeyRing, "encrypt", meanwhile)
-    with pytest.raises(AccountError, match="changed meanwhile"):
+    with pytest.raises(AccountRefused, match="changed meanwhile"):
         accounts.rotate("acme", ApiKey("SECOND-KEY"), ring=RING)
     assert "FIRST-KEY" == stored(drive)[0]
 

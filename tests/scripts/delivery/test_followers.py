@@ -8,7 +8,7 @@ import pytest
 
 from paceline.ids import new_id
 from paceline.operations import CreateGroup, DeleteMessage, SendMessage
-from paceline_worker.accounts.accounts import AccountError, Accounts
+from paceline_worker.accounts.accounts import AccountRefused, Accounts
 from paceline_worker.verdict.policy import Verdict
 from tests.conftest import SENDER, add_account
 from tests.support.drive import ACCEPTED, LEASE_US, REJECTED, UNKNOWN, Drive
@@ -170,7 +170,7 @@ def test_an_account_with_followers_cannot_be_removed(drive: Drive) -> None:
     other = create(drive)
     drive.deliver(MADE)
     op = follow(drive, other)
-    with pytest.raises(AccountError, match="still has operations"):
+    with pytest.raises(AccountRefused, match="still has operations"):
         Accounts(drive.client).remove("acme")
     assert op == drive.deliver(ACCEPTED)
     Accounts(drive.client).remove("acme")

@@ -95,6 +95,8 @@ MATRIX: dict[tuple[str, ...], set[str]] = {
     ("XADD", f"{R}:trail", "*", "a", "b"): STAFF,
     ("HGET", f"{R}:seals", "key"): STAFF,
     ("HSET", f"{R}:seals", "key", "x"): STAFF,
+    ("GET", f"{R}:public"): STAFF | {"exporter", "producer"},
+    ("SET", f"{R}:public", "x"): STAFF,
     ("XRANGE", f"{R}:outcomes", "-", "+"): STAFF | {"exporter", "hooks", "reader"},
     ("XADD", f"{R}:outcomes", "*", "a", "b"): STAFF | {"receiver"},
     # suppression lists
@@ -146,6 +148,7 @@ REACH: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
     "API keys, encrypted": (f"{R}:secret:acme", ("HGET", "key"), ("HSET", "key", "x")),
     "digests of receipts' tokens": (f"{R}:hook:acme", ("HGET", "hook"), ("HSET", "hook", "x")),
     "secrets of webhooks, encrypted": (f"{R}:signing:h", ("GET",), ("SET", "x")),
+    "public key of the payloads": (f"{R}:public", ("GET",), ("SET", "x")),
     "key of the seals, encrypted": (f"{R}:seals", ("HGET", "key"), ("HSET", "key", "x")),
     "accounts: limits, pauses, suspension": (f"{R}:a:acme", ("HGET", "rate"), ("HSET", "suspended", "x")),
     "accounts: senders, figures": (f"{R}:about:acme", ("HGET", "senders"), ("HSET", "senders", "x")),

@@ -124,6 +124,19 @@ def test_after_a_429_nothing_is_measured(drive: Drive) -> None:
     assert 1_062_500 == call(drive) - probe.slot_us
 
 
+def test_j_is_measured_again_when_the_spacing_has_recovered(drive: Drive) -> None:
+    """Five clean hours after a 429 the account has its whole rate again, and its measured distance."""
+    add(drive.client)
+    settled(drive)
+    drive.send("fast")
+    hint = drive.grant_next()
+    drive.begin_at_slot(hint)
+    drive.settle(hint, THROTTLED, elapsed_us=QUICK_US)
+    drive.advance(6 * 3600)
+    last = settled(drive)
+    assert INTERVAL_US + 5_000 == call(drive) - last
+
+
 @pytest.mark.parametrize(
     ("variation", "pacing", "distance_us"),
     [

@@ -15,7 +15,7 @@ from paceline.campaigns.draft import draft
 from paceline.campaigns.options import CampaignOptions
 from paceline.campaigns.plan.inspection import Seen
 from paceline.campaigns.plan.rows import Rows, foresee, read
-from paceline.cli.campaign.plan import PlanFailsError, tell_plan
+from paceline.cli.campaign.plan import PlanFails, tell_plan
 from paceline.errors import StateUnavailable, UnknownAccount
 from paceline.forecast.backlog import Lane, Pace, Source
 from paceline.forecast.outlook import source_of, with_more, with_source
@@ -263,7 +263,7 @@ def test_a_plan_without_problems_is_told(capsys: pytest.CaptureFixture[str]) -> 
 def test_a_plan_with_problems_is_told_and_fails(capsys: pytest.CaptureFixture[str], *, as_json: bool) -> None:
     """The command ends with a failure after everything was said."""
     bad = replace(PLAN, ends_at=None, in_time=1, late_from=2, problems=("it is late", "it is poor"))
-    with pytest.raises(PlanFailsError, match=r"campaign 'spring' .* \(2 problems\)"):
+    with pytest.raises(PlanFails, match=r"campaign 'spring' .* \(2 problems\)"):
         tell_plan(bad, as_json=as_json)
     told = capsys.readouterr().out
     if as_json:

@@ -1,8 +1,13 @@
+import ast
 import inspect
 import re
+from pathlib import Path
 
 import pytest
 
+import paceline
+import paceline_sandbox
+import paceline_worker
 from paceline import errors
 
 TREE = {
@@ -34,8 +39,42 @@ def test_the_tree_is_pinned() -> None:
 
 def test_the_tree_is_drawn_at_the_top() -> None:
     """The picture in the module's docstring has every class."""
-    picture = (errors.__doc__ or "").partition("::")[2]
+    picture, _, _ = (errors.__doc__ or "").partition("::")[2].partition("Errors of single rooms")
     assert set(TREE) == set(re.findall(r"^[ │├└─]*([A-Z]\w+)", picture, re.MULTILINE))
+
+
+def declared() -> dict[str, str]:
+    """Errors of all packages outside errors.py that a caller of Paceline catches as one of ours: name and base."""
+    found = {}
+    for package in (paceline, paceline_worker, paceline_sandbox):
+        for path in Path(str(package.__file__)).parent.rglob("*.py"):
+            if path == Path(errors.__file__):
+                continue
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.ClassDef):
+                    bases = [base.id for base in node.bases if isinstance(base, ast.Name) and base.id in TREE]
+                    if bases and not node.name.startswith("_"):
+                        found[node.name] = bases[0]
+    return found
+
+
+def test_errors_of_single_rooms_are_listed_too() -> None:
+    """One page shows the whole tree, wherever a class is declared."""
+    _, _, picture = (errors.__doc__ or "").partition("Errors of single rooms")
+    listed, base = {}, ""
+    for line in picture.splitlines():
+        if match := re.match(r"    (?P<branch>[├└]── )?(?P<name>[A-Z]\w+)", line):
+            if match["branch"]:
+                listed[match["name"]] = base
+            else:
+                base = match["name"]
+    assert listed == declared()
+
+
+def test_only_a_family_of_errors_ends_in_error() -> None:
+    """All others are named after the fact they state."""
+    names = {*TREE, *declared()}
+    assert {"PacelineError", "ConfigurationError"} == {name for name in names if name.endswith("Error")}
 
 
 @pytest.mark.parametrize("name", sorted(TREE))

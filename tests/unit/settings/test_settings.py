@@ -32,6 +32,8 @@ CANARY = "c2VjcmV0LWNhbmFyeS1jMmFuYXJ5LWNhbmFyeS0xMjM="
         ("reconcile_grace_s", 0.5, "PACELINE_RECONCILE_GRACE", "0.5"),
         ("reconcile_grace_s", 0.0, "PACELINE_RECONCILE_GRACE", "0"),
         ("history_kept", 5000, "PACELINE_HISTORY_KEPT", "5000"),
+        ("encrypt_payloads", True, "PACELINE_ENCRYPT_PAYLOADS", "1"),
+        ("payload_key", "pk1.x", "PACELINE_PAYLOAD_KEY", "pk1.x"),
     ],
 )
 def test_each_setting_has_its_variable(field: str, expected: object, variable: str, text: str) -> None:
@@ -63,6 +65,8 @@ def test_defaults_need_no_environment() -> None:
         "retention_s": 604_800,
         "reconcile_grace_s": 15.0,
         "history_kept": 100_000,
+        "encrypt_payloads": False,
+        "payload_key": "",
     }
     assert expected == dict(settings)
 

@@ -12,9 +12,18 @@ from paceline.state.campaigns import CampaignSnapshot, SourceSnapshot, ZonesSnap
 from paceline.state.pictures import AccountPicture, CampaignPicture, FleetSnapshot, OperationPicture, RecordSnapshot
 from paceline.state.reading import readers, whole
 from paceline.state.snapshots import AccountSnapshot, LaneSnapshot, OperationSnapshot, QuotaSnapshot
+from paceline_worker.exporter.rows import AccountRow, BacklogRow, CampaignRow, FleetRow, SendingRow
+from paceline_worker.pacing.bucket import HEARD
 
-LINES = (files("paceline") / "lua" / "look.lua").read_text("utf-8").splitlines()
-HEADER = " ".join(" ".join(line.removeprefix("--").split()) for line in LINES if line.startswith("--"))
+
+def header(package: str, script: str) -> str:
+    """The comment that a script opens with, on one line."""
+    lines = (files(package) / "lua" / script).read_text("utf-8").splitlines()
+    return " ".join(" ".join(line.removeprefix("--").split()) for line in lines if line.startswith("--"))
+
+
+LOOK = header("paceline", "look.lua")
+GAUGES = header("paceline_worker", "gauges.lua")
 # Added to a hash by the scripts that read it.
 ADDED = {"id", "now", "interval_now", "next_slot", "variation_now", "name"}
 
@@ -24,9 +33,9 @@ def names_of(kind: type) -> set[str]:
     return {one.metadata.get("stored", one.name.removesuffix("_us")) for one in fields(kind)}
 
 
-def documented(what: str) -> set[str]:
+def documented(what: str, text: str = LOOK) -> set[str]:
     """The names between braces behind a word of the script's header."""
-    found = re.search(rf"{re.escape(what)}.*?\{{([a-z_, ]+)\}}", HEADER)
+    found = re.search(rf"{re.escape(what)}.*?\{{([a-z_, ]+)\}}", text)
     assert found, what
     return {name.strip() for name in found[1].split(",")}
 
@@ -47,6 +56,27 @@ def documented(what: str) -> set[str]:
 def test_a_reply_has_the_documented_names(what: str, kind: type) -> None:
     """The header of look.lua and the value that Python makes say the same."""
     assert documented(what) == names_of(kind)
+
+
+@pytest.mark.parametrize(
+    ("what", "kind"),
+    [
+        ("fleet:", FleetRow),
+        ("An account is", AccountRow),
+        ("The backlog of an account is", BacklogRow),
+        ("What an account is sending is", SendingRow),
+        ("A row of a campaign is", CampaignRow),
+    ],
+)
+def test_a_reply_to_the_exporter_has_the_documented_names(what: str, kind: type) -> None:
+    """The header of gauges.lua and the value that Python makes say the same."""
+    assert documented(what, GAUGES) == names_of(kind)
+
+
+def test_programs_and_scripts_believe_a_measured_variation_after_as_many_answers() -> None:
+    """bucket.py is the model of slots.lua; the property tests compare what both do with it."""
+    (number,) = re.findall(r"local HEARD = (\d+)", (files("paceline") / "lua" / "slots.lua").read_text("utf-8"))
+    assert HEARD == int(number)
 
 
 def test_a_source_has_the_documented_names() -> None:

@@ -200,6 +200,16 @@ class Runtime:
 
     def _use(self, seals: Seals) -> None:
         self._state.seals = self._tampering.seals = seals
+        self._state.encrypts = self._settings.encrypt_payloads
+        if self._settings.encrypt_payloads:
+            self._stored_seals.publish(seals)
+
+    def _tend_public_key(self) -> None:
+        """Producers must seal to nobody else: whoever writes state may have put another key in its place."""
+        seals = self._state.seals
+        if self._settings.encrypt_payloads and seals and not self._stored_seals.publish(seals):
+            self.metrics.tampered("key")
+            log.error("another public key stood in state; the key of the workers is in its place again")
 
     def _tend_seals(self) -> None:
         """Now and then, with a heartbeat: state may have been emptied, or the secret rotated."""
@@ -210,6 +220,7 @@ class Runtime:
         try:
             if seals := self._stored_seals.tend():
                 self._use(seals)
+            self._tend_public_key()
         except ConfigurationError as error:
             log.warning("the seals of state cannot be opened; this worker goes on with those it has", error=str(error))
 

@@ -20,6 +20,7 @@ from paceline.operations import DEFAULT_MAX_ATTEMPTS, OnUnknown, SendMessage
 from paceline.recipients.cells import CONTROL, is_blank
 from paceline.recipients.columns import Reading
 from paceline.state.campaigns import CampaignSnapshot
+from paceline.state.envelopes import ENVELOPE
 from paceline.template import Slot, Template, compiled
 from paceline.window import Window
 
@@ -226,6 +227,11 @@ def corrected(
     Raises:
         InvalidOperation: they cannot be, or ask for what the rows do not bring.
     """
+    if campaign.template.startswith(ENVELOPE):
+        raise InvalidOperation(
+            "template: the stored template is encrypted, so a change cannot be compared with it; delete the campaign, and"
+            " upload it with the new template"
+        )
     stored: dict[str, str] = json.loads(campaign.template)
     if template is not None:
         _check_text(template, has_url=bool(stored.get("url") if url is None else url))
@@ -297,15 +303,16 @@ def differences(described: Draft, existing: CampaignSnapshot) -> str:
         described: the campaign that is to be.
         existing: the one that is.
     """
+    template = compact(dict(described.template))
     pairs = {
         "account": (described.account, existing.account),
         "sender": (described.identity, existing.identity or existing.sender),
-        "template": (compact(dict(described.template)), existing.template),
+        "template": (template, template if existing.template.startswith(ENVELOPE) else existing.template),
         "max_attempts": (str(described.max_attempts), existing.max_attempts),
         "on_unknown": (described.on_unknown, existing.on_unknown),
     }
     differing = [name for name, (wanted, stored) in pairs.items() if wanted != stored]
-    return " and ".join(differing) or "options"
+    return " and ".join(differing) or ("template" if existing.template.startswith(ENVELOPE) else "options")
 
 
 def noted(slots: Sequence[Slot], existing: CampaignSnapshot | None, keys: str) -> dict[str, str]:

@@ -4,11 +4,15 @@ import os
 import re
 from collections.abc import Mapping
 from contextvars import ContextVar
-from typing import Annotated, Any, Final
+from functools import cache
+from pkgutil import resolve_name
+from typing import Annotated, Any, Final, Protocol
 
 import typer
 
 from paceline import names
+from paceline.errors import PacelineError
+from paceline.state.envelopes import NUMBER
 
 # E.164, or the remote id of a chat. Digits alone are rather an order or a customer.
 _NUMBER: Final = re.compile(r"(\+[0-9]{2}|[0-9]{2}(?=[0-9]+@))[0-9]{3,14}([0-9]{2})(@[\w.]+)?", re.ASCII)
@@ -27,8 +31,19 @@ ShowNumbers = Annotated[
 _whole: ContextVar[bool] = ContextVar("whole_numbers", default=False)
 
 
+class Opening(Protocol):
+    """Numbers that state has encrypted (`paceline_worker.integrity.opening`)."""
+
+    def opened(self, text: str) -> str:
+        """A number in the clear, or the text as it is."""
+
+    def closed(self, number: str) -> str:
+        """A number as state has it."""
+
+
 def begin() -> None:
     """Mask numbers from now on, unless the environment says otherwise."""
+    _opening.cache_clear()
     _whole.set(os.environ.get(names.ENV_SHOW_NUMBERS, "").strip().lower() in _ON)
 
 
@@ -44,6 +59,7 @@ def decide(*, show: bool) -> None:
 
 def shown(number: str) -> str:
     """A number as this command prints it: ``+15*******02``. Whatever is no number stays as it is."""
+    number = _opened(number)
     match = None if _whole.get() else _NUMBER.fullmatch(number)
     return _masked(match) if match else number
 
@@ -61,8 +77,6 @@ def shown_in(value: Any) -> Any:
     Args:
         value: lists, mappings, texts; numbers of senders stay whole.
     """
-    if _whole.get():
-        return value
     match value:
         case str():
             return shown(value)
@@ -72,3 +86,28 @@ def shown_in(value: Any) -> Any:
             return [shown_in(item) for item in value]
         case _:
             return value
+
+
+def forms_of(number: str) -> list[str]:
+    """How a number may stand in state: as it is, and encrypted where that is known."""
+    opening = _opening()
+    return list(dict.fromkeys([number, *([opening.closed(number)] if opening else [])]))
+
+
+def _opened(text: str) -> str:
+    if not text.startswith(NUMBER):
+        return text
+    opening = _opening()
+    return opening.opened(text) if opening else text
+
+
+@cache
+def _opening() -> Opening | None:
+    """With the secret key, and the worker's package that knows what to do with it."""
+    if not (os.environ.get(names.ENV_SECRET_KEY) or os.environ.get(f"{names.ENV_SECRET_KEY}_FILE")):
+        return None
+    try:
+        found: Opening | None = resolve_name("paceline_worker.integrity.opening:opening")()
+    except (ImportError, PacelineError, OSError):
+        return None
+    return found

@@ -12,6 +12,7 @@ from paceline.errors import InvalidOperation
 from paceline.settings import Settings
 from paceline.state import connect_to
 from paceline.state.calls import State
+from paceline.state.envelopes import envelopes_of
 from paceline.window import Window
 
 # Classes in place of the library's Literals: typer takes those only in its latest releases.
@@ -104,7 +105,8 @@ def opened_state() -> Iterator[State]:
     Raises:
         ConfigurationError: a variable is malformed.
     """
-    state = State(connect_to(Settings.from_environment(), repeat=True))
+    settings = Settings.from_environment()
+    state = State(connect_to(settings, repeat=True), envelopes_of(settings))
     try:
         yield state
     finally:

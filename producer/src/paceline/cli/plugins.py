@@ -30,7 +30,7 @@ _WIDEST: Final = 200
 _UNREAD: Final = {"ignore_unknown_options": True, "allow_extra_args": True}
 
 
-class MissingExtraError(PacelineError):
+class MissingExtra(PacelineError):
     """The command needs packages that are not installed."""
 
 
@@ -136,8 +136,6 @@ def _placeholder(entry: EntryPoint, cause: ImportError) -> Any:
     # A short help is not shortened: the whole line is what to copy.
     @program.command(entry.name, short_help=f"Not installed: {remedy}", context_settings=_UNREAD, add_help_option=False)
     def missing() -> None:
-        raise MissingExtraError(
-            f"'paceline {entry.name}' cannot load {cause.name or entry.module}: {remedy}"
-        ) from cause
+        raise MissingExtra(f"'paceline {entry.name}' cannot load {cause.name or entry.module}: {remedy}") from cause
 
     return get_group(program).commands[entry.name]

@@ -8,7 +8,7 @@ from typing import Annotated, Final
 import typer
 
 from paceline.cli.commands import example
-from paceline.cli.plugins import MissingExtraError
+from paceline.cli.plugins import MissingExtra
 
 _SECRET_BYTES: Final = 32
 
@@ -22,6 +22,16 @@ app = typer.Typer(help="Secrets for the environment.")
 def generate() -> None:
     """Print a new value for PACELINE_SECRET_KEY, which encrypts API keys at rest."""
     typer.echo(base64.urlsafe_b64encode(os.urandom(_SECRET_BYTES)).decode())
+
+
+@app.command(epilog=example("export PACELINE_PAYLOAD_KEY=$(paceline secret public)"))
+def public() -> None:
+    """Print the public key to which services seal payloads, for PACELINE_PAYLOAD_KEY."""
+    try:
+        run = resolve_name("paceline_worker.cli.secret:public")
+    except ImportError as error:
+        raise MissingExtra("'paceline secret public' needs the worker: pip install 'paceline[cli,worker]'") from error
+    run()
 
 
 @app.command(epilog=example("paceline secret rotate --status", "PACELINE_SECRET_KEY=NEW,OLD paceline secret rotate"))
@@ -41,7 +51,5 @@ def rotate(
     try:
         run = resolve_name("paceline_worker.cli.secret:rotate")
     except ImportError as error:
-        raise MissingExtraError(
-            "'paceline secret rotate' needs the worker: pip install 'paceline[cli,worker]'"
-        ) from error
+        raise MissingExtra("'paceline secret rotate' needs the worker: pip install 'paceline[cli,worker]'") from error
     run(status=status, json_output=json_output)

@@ -14,7 +14,7 @@ from starlette.types import ASGIApp
 from paceline.async_outbox import AsyncOutbox
 from paceline.errors import PacelineError, StateUnavailable
 from paceline.gateway import accounts, campaigns, history, operations, outcomes, suppressions
-from paceline.gateway.guard import Audit, Gate, Refusal
+from paceline.gateway.guard import Audit, Gate, RequestRefused
 from paceline.gateway.limits import BodyLimit
 from paceline.gateway.problems import MEDIA_TYPE, Problem, problem_of
 from paceline.gateway.shapes import Health
@@ -122,8 +122,8 @@ def _answer_errors(app: FastAPI) -> None:
     async def of_paceline(_: Request, error: PacelineError) -> JSONResponse:
         return _answer(problem_of(error))
 
-    @app.exception_handler(Refusal)
-    async def of_guard(_: Request, error: Refusal) -> JSONResponse:
+    @app.exception_handler(RequestRefused)
+    async def of_guard(_: Request, error: RequestRefused) -> JSONResponse:
         return _answer(Problem(error.status, error.kind, error.detail), error.headers)
 
     @app.exception_handler(HTTPException)

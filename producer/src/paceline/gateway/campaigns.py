@@ -12,7 +12,7 @@ from paceline.campaigns.progress import progress_of
 from paceline.campaigns.recipients import Row
 from paceline.errors import NotFound
 from paceline.gateway.answers import Box, Limit, problems
-from paceline.gateway.guard import Reads, Refusal, Runs, remember, seen
+from paceline.gateway.guard import Reads, RequestRefused, Runs, remember, seen
 from paceline.gateway.shapes import Approval, CampaignIn, Campaigns, CampaignView, Uploaded, Why
 from paceline.gateway.tokens import Token
 from paceline.state import questions
@@ -68,7 +68,7 @@ async def upload(  # noqa: PLR0917 - FastAPI passes by name
     seen(token, account)
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind not in _SUFFIXES:
-        raise Refusal(415, "unsupported-media-type", f"the content type is none of {', '.join(_SUFFIXES)}")
+        raise RequestRefused(415, "unsupported-media-type", f"the content type is none of {', '.join(_SUFFIXES)}")
     with tempfile.NamedTemporaryFile(suffix=_SUFFIXES[kind]) as file:
         async for part in request.stream():
             file.write(part)

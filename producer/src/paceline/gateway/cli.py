@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from paceline.cli.acts import remember
-from paceline.cli.plugins import MissingExtraError
+from paceline.cli.plugins import MissingExtra
 from paceline.cli.render import console, listing, local, say, say_json
 from paceline.errors import InvalidOperation, NotFound
 from paceline.gateway import tokens
@@ -39,7 +39,7 @@ def gateway(
 
         from paceline.gateway.app import build  # noqa: PLC0415 - imported when needed
     except ImportError as error:
-        raise MissingExtraError("the gateway needs its extra: pip install 'paceline[cli,gateway]'") from error
+        raise MissingExtra("the gateway needs its extra: pip install 'paceline[cli,gateway]'") from error
 
     settings = Settings.from_environment()
     pages = _console(settings) if with_console else None
@@ -61,8 +61,8 @@ def _console(settings: Settings) -> Any:
         try:
             return entry.load()(settings)
         except ImportError as error:
-            raise MissingExtraError("--console: needs its extra: pip install 'paceline[console]'") from error
-    raise MissingExtraError("--console: needs its extra: pip install 'paceline[console]'")
+            raise MissingExtra("--console: needs its extra: pip install 'paceline[console]'") from error
+    raise MissingExtra("--console: needs its extra: pip install 'paceline[console]'")
 
 
 @tokens_app.command()

@@ -29,7 +29,7 @@ _MOST_REMEMBERED: Final = 10_000
 bearer = HTTPBearer(auto_error=False, description="A token made by `paceline tokens create`.")
 
 
-class Refusal(Exception):
+class RequestRefused(Exception):
     """A request that is not let in.
 
     Args:
@@ -73,12 +73,14 @@ class Gate:
         """The token that was given.
 
         Raises:
-            Refusal: it is none, is not known, is revoked or has expired; or asks too often.
+            RequestRefused: it is none, is not known, is revoked or has expired; or asks too often.
         """
         found = tokens.parts(given)
         token = await self._look_up(found[0]) if found else None
         if found is None or token is None or not token.fits(found[1], datetime.now(UTC)):
-            raise Refusal(401, "unauthorized", "the token is not known, or has expired", {"WWW-Authenticate": "Bearer"})
+            raise RequestRefused(
+                401, "unauthorized", "the token is not known, or has expired", {"WWW-Authenticate": "Bearer"}
+            )
         self.count(token)
         return token
 
@@ -97,14 +99,14 @@ class Gate:
         """Count a request against a bucket that holds a second's worth of them.
 
         Raises:
-            Refusal: the token sends too many requests.
+            RequestRefused: the token sends too many requests.
         """
         now = self._clock()
         at = max(self._next.get(token.id, 0.0), now - 1.0) + 1.0 / self._rate
         if at > now:
             wait = max(1, round(at - now + 0.5))
             headers = {"Retry-After": str(wait)} | limits("token", [(self._rate, 1)])
-            raise Refusal(
+            raise RequestRefused(
                 429,
                 "too-many-requests",
                 "the token sends too many requests",
@@ -115,7 +117,7 @@ class Gate:
 
 async def _of(request: Request, given: HTTPAuthorizationCredentials | None) -> Token:
     if given is None:
-        raise Refusal(401, "unauthorized", "the request has no bearer token", {"WWW-Authenticate": "Bearer"})
+        raise RequestRefused(401, "unauthorized", "the request has no bearer token", {"WWW-Authenticate": "Bearer"})
     gate: Gate = request.app.state.gate
     token = await gate.token(given.credentials)
     request.state.token = token
@@ -128,7 +130,7 @@ def allowed(scope: Scope) -> Callable[..., Awaitable[Token]]:
     async def check(request: Request, given: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]) -> Token:
         token = await _of(request, given)
         if not token.may(scope):
-            raise Refusal(403, "forbidden", f"the token lacks the scope {scope}")
+            raise RequestRefused(403, "forbidden", f"the token lacks the scope {scope}")
         return token
 
     return check

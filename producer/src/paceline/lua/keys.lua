@@ -25,6 +25,7 @@
 -- rings           hash    worker -> "expires_us|names of its secrets" (rotation.lua); expires
 -- forgetting      stream  the copy of a stream without a number that is forgotten (forget.lua); expires
 -- trail           stream  what people did, one entry per act (trail.lua); bounded by PACELINE_HISTORY_KEPT
+-- public          string  the public key to which producers seal payloads (state/envelopes.py); absent while nobody encrypts
 -- seals           hash    `key` the key of all seals, encrypted; `k:<acct>` the highest version of its API key, sealed (integrity/seals.py)
 -- session:<digest> string a session of the console -> the token that opened it; expires
 -- hooks           set     ids of webhooks out; hooks:runners zset runner -> until when it is there (ms)
@@ -101,7 +102,7 @@ function key.operation(id) return root .. ':o:' .. id end
 function key.account(name) return root .. ':a:' .. name end
 function key.lane(account, sender) return root .. ':l:' .. account .. ':' .. sender end
 seldom(key, function()
-  for _, name in ipairs({ 'accounts', 'keys', 'inbox', 'timers', 'workers', 'outcomes', 'campaigns', 'receipts', 'early', 'unreachable', 'tokens', 'seals', 'trail', 'rings', 'forgetting' }) do
+  for _, name in ipairs({ 'accounts', 'keys', 'inbox', 'timers', 'workers', 'outcomes', 'campaigns', 'receipts', 'early', 'unreachable', 'tokens', 'seals', 'public', 'trail', 'rings', 'forgetting' }) do
     key[name] = root .. ':' .. name
   end
   function key.record(rid) return root .. ':in:' .. rid end

@@ -21,6 +21,7 @@
 --       closes, waiting}, an account's quota_use a list of {n, window, used, oldest, newest}.
 -- keys  all, read only. Cost: O(senders + open campaigns) for an account; O(lane) to find one operation's position.
 --@include listed.lua
+--@include slots.lua
 --@include zones.lua
 local verb = ARGV[1]
 local now = server_time()
@@ -130,57 +131,17 @@ local function timed_of(account, lanes)
   return timed
 end
 
--- How much of a quota is used: slots within its window, the first and the last of them.
-local function used_of(log, span, now_us)
-  local length = redis.call('LLEN', log)
-  local low, high = 0, length
-  while low < high do
-    local middle = math.floor((low + high) / 2)
-    if tonumber(redis.call('LINDEX', log, middle)) <= now_us - span then low = middle + 1 else high = middle end
-  end
-  if low == length then return 0 end
-  return length - low, redis.call('LINDEX', log, low), redis.call('LINDEX', log, -1)
-end
-
--- When the account's next slot can be, by its bucket and quotas; the arithmetic of bucket.lua, reading only.
-local function next_slot(account, a)
-  local slot = math.max(now, tonumber(a.next or now), tonumber(a.floor or 0), tonumber(a.paused_until or 0))
-  for n, window, variation in string.gmatch(a.quotas or '', '(%d+):(%d+):(%d+)') do
-    local nth_last = redis.call('LINDEX', key.account(account) .. ':q:' .. window, -tonumber(n))
-    if nth_last then slot = math.max(slot, tonumber(nth_last) + tonumber(window) + tonumber(variation)) end
-  end
-  return slot
-end
-
-local function quotas_of(account, quotas)
-  local all = {}
-  for n, window, variation in string.gmatch(quotas or '', '(%d+):(%d+):(%d+)') do
-    local span = tonumber(window) + tonumber(variation)
-    local used, first, last = used_of(key.account(account) .. ':q:' .. window, span, now)
-    all[#all + 1] = { n = tonumber(n), window = int(span), used = used, oldest = first, newest = last }
-  end
-  return all
-end
-
 local function account_of(name)
   local a = as_table(redis.call('HGETALL', key.account(name)))
   if not a.interval then return nil end
   a.name = name
   for field, value in pairs(as_table(redis.call('HGETALL', key.about(name)))) do a[field] = value end
-  -- What 429s and the ramp after an outage left of the rate (account.lua).
-  local slow = tonumber(a.slow or 1000)
-  if slow > 1000 then slow = math.max(1000, slow - 50 * math.max(0, math.floor((now - tonumber(a.slow_at)) / 3600000000))) end
-  a.slow = int(slow)
-  local interval = math.ceil(tonumber(a.interval) * slow / 1000) * tonumber(a.ramp or 1)
-  a.variation_now = a.variation
-  if a.learn == 'spacing' and slow == 1000 and not a.ramp and tonumber(a.heard or 0) >= 16 then
-    -- What bucket.lua measured takes the place of J.
-    a.variation_now = a.spread
-    interval = interval - tonumber(a.variation) + tonumber(a.spread)
-  end
-  a.interval_now = int(interval)
-  a.next_slot = int(next_slot(name, a))
-  a.quota_use = quotas_of(name, a.quotas)
+  local slowness, interval, variation = slots.present(a, now)
+  a.slow, a.interval_now, a.variation_now = int(slowness), int(interval), int(variation)
+  local quotas = slots.quotas(a.quotas)
+  local bucket = { key = key.account(name), next = tonumber(a.next or now), floor = tonumber(a.floor or 0), quotas = quotas }
+  a.next_slot = int(slots.next(bucket, math.max(now, tonumber(a.paused_until or 0))))
+  a.quota_use = slots.quota_use(bucket.key, quotas, now)
   return a
 end
 

@@ -17,7 +17,7 @@ _OPENINGS: Final = ("[", "{", "[{", ",")
 _LONGEST_RAW: Final = 4096
 
 
-class _TwiceError(ValueError):
+class _NamedTwice(ValueError):
     """An object names a column twice."""
 
 
@@ -26,18 +26,18 @@ def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(columns) < len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise _TwiceError(f'names "{twice}" twice')
+        raise _NamedTwice(f'names "{twice}" twice')
     return columns
 
 
 def _number(text: str) -> str:
     if math.isinf(float(text)):
-        raise _TwiceError(f"{NO_OBJECT}: a number in it is too large")
+        raise _NamedTwice(f"{NO_OBJECT}: a number in it is too large")
     return text
 
 
 def _no_constant(name: str) -> None:
-    raise _TwiceError(f"{NO_OBJECT}: {name} is no JSON")
+    raise _NamedTwice(f"{NO_OBJECT}: {name} is no JSON")
 
 
 _DECODER: Final = json.JSONDecoder(
@@ -84,7 +84,7 @@ def _lines(lines: Iterable[str], number: int) -> Iterator[FileRow]:
                 yield from found or [bad_row(line, NO_OBJECT, text)]
                 continue
             value = _DECODER.decode(text)
-        except _TwiceError as error:
+        except _NamedTwice as error:
             yield bad_row(line, str(error), text[:_LONGEST_RAW])
         except (InvalidOperation, ValueError, RecursionError):
             yield bad_row(line, NO_OBJECT, text[:_LONGEST_RAW])
@@ -114,7 +114,7 @@ def _document(text: str, number: int) -> Iterator[FileRow]:
             raise _broken(line, "text behind the end of the array" if done else "the array does not end")
         try:
             value, end = _DECODER.raw_decode(text, place)
-        except _TwiceError as error:
+        except _NamedTwice as error:
             end = _end_of_object(text, place)
             if end < 0:
                 raise _broken(line, str(error)) from None

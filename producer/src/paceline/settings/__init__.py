@@ -36,6 +36,8 @@ _ENVIRONMENT: Final = {
     "retention_s": names.ENV_RETENTION,
     "reconcile_grace_s": names.ENV_RECONCILE_GRACE,
     "history_kept": names.ENV_HISTORY_KEPT,
+    "encrypt_payloads": names.ENV_ENCRYPT_PAYLOADS,
+    "payload_key": names.ENV_PAYLOAD_KEY,
 }
 
 # Their values may come from files, which variables with _FILE behind these names point to.
@@ -68,6 +70,8 @@ class Settings(BaseModel):
         retention_s: seconds an operation is kept after its outcome.
         reconcile_grace_s: seconds after an unknown outcome until the conversation is read; then 2, 4, 8 and 16 times as long
             until the history shows something later.
+        encrypt_payloads: keep recipients and texts encrypted in state (docs/encryption.md); workers and services alike.
+        payload_key: public key to which services seal payloads, as `paceline secret public` prints it; default: the key in state.
         history_kept: about how many acts of people are kept (``paceline history``); the oldest are dropped first.
 
     Raises:
@@ -95,6 +99,8 @@ class Settings(BaseModel):
     allow_volatile: bool = False
     retention_s: int = Field(default=7 * 86_400, ge=60)
     reconcile_grace_s: float = Field(default=15.0, ge=0, le=3600)
+    encrypt_payloads: bool = False
+    payload_key: str = Field(default="", max_length=100)
     history_kept: int = Field(default=100_000, ge=1_000, le=100_000_000)
 
     def __init__(self, /, **data: Any) -> None:

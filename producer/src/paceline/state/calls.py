@@ -8,6 +8,7 @@ import redis.asyncio
 
 from paceline.state import questions, translating
 from paceline.state.campaigns import CampaignSnapshot
+from paceline.state.envelopes import Envelopes
 from paceline.state.gathering import Gathered
 from paceline.state.pictures import AccountPicture, CampaignPicture, FleetSnapshot, OperationPicture, RecordSnapshot
 from paceline.state.questions import Question
@@ -19,7 +20,18 @@ _T = TypeVar("_T")
 def _scripts() -> dict[str, Script]:
     return {
         name: Script("paceline", name)
-        for name in ("write_record", "campaign", "look", "outcomes", "cancel", "tokens", "trail", "suppress", "pools")
+        for name in (
+            "public",
+            "write_record",
+            "campaign",
+            "look",
+            "outcomes",
+            "cancel",
+            "tokens",
+            "trail",
+            "suppress",
+            "pools",
+        )
     }
 
 
@@ -28,10 +40,12 @@ class AsyncState:
 
     Args:
         client: from `connect_async`.
+        envelopes: seal what only workers may read; None: it is written as it is.
     """
 
-    def __init__(self, client: redis.asyncio.Redis) -> None:
+    def __init__(self, client: redis.asyncio.Redis, envelopes: Envelopes | None = None) -> None:
         self.client = client
+        self._envelopes = envelopes
         self._scripts = _scripts()
         self._writing = Gathered(self._scripts["write_record"], client)
 
@@ -41,10 +55,16 @@ class AsyncState:
         Raises:
             StateUnavailable: the state server does not answer, or refuses.
         """
+        arguments = question.arguments
         with translating():
+            if self._envelopes and question.closed:
+                envelope = self._envelopes.current()
+                if envelope is None:
+                    envelope = self._envelopes.learned(await self._scripts["public"].arun(self.client))
+                arguments = question.closed(envelope)
             if question.script == "write_record":
-                return question.read(await self._writing.run(question.arguments))
-            return question.read(await self._scripts[question.script].arun(self.client, *question.arguments))
+                return question.read(await self._writing.run(arguments))
+            return question.read(await self._scripts[question.script].arun(self.client, *arguments))
 
 
 class State:
@@ -52,10 +72,12 @@ class State:
 
     Args:
         client: from `connect`.
+        envelopes: seal what only workers may read; None: it is written as it is.
     """
 
-    def __init__(self, client: redis.Redis) -> None:
+    def __init__(self, client: redis.Redis, envelopes: Envelopes | None = None) -> None:
         self.client = client
+        self._envelopes = envelopes
         self._scripts = _scripts()
 
     def ask(self, question: Question[_T]) -> _T:
@@ -64,8 +86,14 @@ class State:
         Raises:
             StateUnavailable: the state server does not answer, or refuses.
         """
+        arguments = question.arguments
         with translating():
-            return question.read(self._scripts[question.script].run(self.client, *question.arguments))
+            if self._envelopes and question.closed:
+                envelope = self._envelopes.current()
+                if envelope is None:
+                    envelope = self._envelopes.learned(self._scripts["public"].run(self.client))
+                arguments = question.closed(envelope)
+            return question.read(self._scripts[question.script].run(self.client, *arguments))
 
     def submit(self, rid: str, account: str, sender: str, count: int, body: str, *, campaign: str = "") -> str:
         """As `questions.submit`."""

@@ -6,12 +6,17 @@ A `State` asks them from a thread, an `AsyncState` on an event loop, and a fake 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
+from paceline.lua.fields import CAMPAIGN
 from paceline.state.campaigns import CampaignSnapshot
 from paceline.state.pictures import AccountPicture, CampaignPicture, FleetSnapshot, OperationPicture, RecordSnapshot
 
+if TYPE_CHECKING:
+    from paceline.state.envelopes import Envelope
+
 _T = TypeVar("_T")
+_TEMPLATE = CAMPAIGN.code("template")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +29,7 @@ class Question(Generic[_T]):
         read: makes a value of the reply.
         name: what is asked, for a fake that answers without the script.
         given: the arguments.
+        closed: the arguments with what only workers may read in envelopes; None: there is nothing of that kind.
     """
 
     script: Literal["write_record", "campaign", "look", "outcomes", "cancel", "tokens", "trail", "suppress", "pools"]
@@ -31,6 +37,7 @@ class Question(Generic[_T]):
     read: Callable[[Any], _T]
     name: str
     given: Mapping[str, Any] = field(default_factory=dict)
+    closed: "Callable[[Envelope], tuple[str | int, ...]] | None" = None
 
 
 def submit(
@@ -51,7 +58,22 @@ def submit(
     given = {"rid": rid, "account": account, "sender": sender, "count": count, "body": body, "campaign": campaign}
     keyed = {"op_id": op_id, "digest": digest}
     arguments = (rid, account, sender, count, body, campaign, op_id, digest)
-    return Question("write_record", arguments, str, "submit", given | keyed)
+
+    def closed(envelope: "Envelope") -> tuple[str | int, ...]:
+        # A digest of the content would tell it to whoever can guess it: accept.lua compares contents later, by a keyed one.
+        return (rid, account, sender, count, envelope.closed(body, record_of(account)), campaign, "", "")
+
+    return Question("write_record", arguments, str, "submit", given | keyed, closed)
+
+
+def record_of(account: str) -> str:
+    """The purpose of the envelope of an inbox record."""
+    return f"a record of {account}"
+
+
+def template_of(campaign: str) -> str:
+    """The purpose of the envelope of a template."""
+    return f"the template of {campaign}"
 
 
 def open_campaign(
@@ -78,16 +100,15 @@ def open_campaign(
     given = {"name": name, "common": common, "digest": digest, "options": options}
     whether = {"paused": paused, "uploading": uploading, "needs_approval": needs_approval}
     held = "1" if paused else "2" if uploading else "0"
-    arguments = (
-        "open",
-        name,
-        json.dumps(common),
-        digest,
-        json.dumps(options or {}),
-        held,
-        "1" if needs_approval else "0",
-    )
-    return Question("campaign", arguments, str, "open_campaign", given | whether)
+
+    def opening(common: Mapping[str, str]) -> tuple[str, ...]:
+        further = json.dumps(options or {}), held, "1" if needs_approval else "0"
+        return ("open", name, json.dumps(common), digest, *further)
+
+    def closed(envelope: "Envelope") -> tuple[str, ...]:
+        return opening({**common, _TEMPLATE: envelope.closed(common[_TEMPLATE], template_of(name))})
+
+    return Question("campaign", opening(common), str, "open_campaign", given | whether, closed)
 
 
 def seal_campaign(name: str, offered: int, invalid: int) -> Question[None]:
@@ -105,7 +126,11 @@ def control_campaign(verb: str, name: str, argument: str = "") -> Question[str]:
 def change_template(name: str, payload: str, digest: str) -> Question[str]:
     """Give a campaign of which nothing has left another template; see campaign.lua."""
     given = {"name": name, "payload": payload, "digest": digest}
-    return Question("campaign", ("template", name, payload, digest), str, "change_template", given)
+
+    def closed(envelope: "Envelope") -> tuple[str, ...]:
+        return ("template", name, envelope.closed(payload, template_of(name)), digest)
+
+    return Question("campaign", ("template", name, payload, digest), str, "change_template", given, closed)
 
 
 def campaign(name: str) -> Question[CampaignSnapshot | None]:

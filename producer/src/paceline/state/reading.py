@@ -40,9 +40,18 @@ def readers(kind: type) -> Mapping[str, tuple[str, Callable[[Any], Any]]]:
 
 def read(kind: type, named: Mapping[str, Any]) -> dict[str, Any]:
     """Attributes of a snapshot, of texts by name. An empty text is an absent one."""
-    known = readers(kind)
-    return {
-        known[name][0]: known[name][1](value)
-        for name, value in named.items()
-        if name in known and value is not None and value != ""
-    }
+    return read_by(readers(kind), named)
+
+
+def read_by(known: Mapping[str, tuple[str, Callable[[Any], Any]]], stored: Mapping[str, Any]) -> dict[str, Any]:
+    """Attributes of a snapshot, of texts under any keys.
+
+    Args:
+        known: attribute and reader by key.
+        stored: the texts; keys that are not known are passed over.
+    """
+    values = {}
+    for key, value in stored.items():
+        if value is not None and value != "" and (reader := known.get(key)):
+            values[reader[0]] = reader[1](value)
+    return values

@@ -4,14 +4,15 @@ A snapshot is one hash (an operation, an account, a lane; campaigns.py has campa
 together. Fields have the names of lua/fields.lua; times end in ``_us`` (microseconds of the server's clock).
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final, Literal, Self, cast
 
 from paceline.literals import Outcome
 from paceline.lua.fields import ABOUT, ACCOUNT, OPERATION
 from paceline.state.campaigns import CampaignSnapshot, SourceSnapshot
-from paceline.state.reading import read, whole
+from paceline.state.reading import read, read_by, readers, whole
 
 __all__ = [
     "AccountSnapshot",
@@ -148,6 +149,7 @@ class AccountSnapshot:
         interval_now_us: between slots, with what 429s and outages added.
         next_slot_us: the next one, by bucket, pauses and quotas.
         interval_us: between slots, as its limits say.
+        variation_us: J as it was set.
         variation_now_us: J as it is now: measured, or as it was set.
         slow: factor of the interval after 429s, in thousandths.
         reserve: percentage of all limits that bulk work leaves alone.
@@ -162,6 +164,9 @@ class AccountSnapshot:
         suspended: why, in words.
         suspended_at_us: since when.
         paused_until_us: by a 429 or an open breaker.
+        probe: due, or the operation that ends a pause; None: nothing is probed.
+        recheck_us: nothing leaves before /info was read, or this time has come.
+        info_every_us: between two readings of /info; 0: never.
         breaker: open, ramp or None.
         throttled: 429s since the last call that was let through.
         rate: limit by hand, in words.
@@ -181,6 +186,7 @@ class AccountSnapshot:
     interval_now_us: int
     next_slot_us: int
     interval_us: int = 0
+    variation_us: int = 0
     variation_now_us: int = 0
     slow: int = 1000
     reserve: int = 0
@@ -195,6 +201,9 @@ class AccountSnapshot:
     suspended: str | None = None
     suspended_at_us: int | None = None
     paused_until_us: int = 0
+    probe: str | None = None
+    recheck_us: int = 0
+    info_every_us: int = 0
     breaker: str | None = None
     throttled: int = 0
     rate: str = ""
@@ -212,14 +221,20 @@ class AccountSnapshot:
     @classmethod
     def read(cls, stored: Mapping[str, Any]) -> Self:
         """From its two hashes in one, with what look.lua reckons."""
-        reckoned = {name: stored[name] for name in ("interval_now", "next_slot", "variation_now") if name in stored}
         quotas = [QuotaSnapshot(**read(QuotaSnapshot, quota)) for quota in stored.get("quota_use") or ()]
-        named = ACCOUNT.named(stored) | ABOUT.named(stored) | reckoned
-        return cls(**read(cls, named), quota_use=tuple(quotas))
+        return cls(**read_by(_account_readers(), stored), quota_use=tuple(quotas))
 
     def pause_us(self, now_us: int) -> int | None:
         """The end of its pause, when that is still to come."""
         return self.paused_until_us if self.paused_until_us > now_us else None
+
+
+@cache
+def _account_readers() -> Mapping[str, tuple[str, Callable[[Any], Any]]]:
+    """Attribute and reader by code, and of what look.lua reckons by name: an exporter reads thousands of accounts."""
+    known = readers(AccountSnapshot)
+    stored = {one.code: known[one.name] for each in (ACCOUNT, ABOUT) for one in each.fields if one.name in known}
+    return stored | {name: known[name] for name in ("interval_now", "next_slot", "variation_now")}
 
 
 @dataclass(frozen=True, slots=True)

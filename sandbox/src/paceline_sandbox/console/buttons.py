@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from paceline_sandbox.console.tables import Fault, NumberEntry
-from paceline_sandbox.faults.scenario import Scenario, ScenarioError, parse_json
+from paceline_sandbox.faults.scenario import BadScenario, Scenario, parse_json
 
 _NEXT: Final = 10
 _OUTAGE_S: Final = 30
@@ -39,7 +39,7 @@ def _outage(scenario: Scenario, _: str) -> Scenario:
 
 def _latency(scenario: Scenario, typed: str) -> Scenario:
     if not typed.isascii() or not typed.isdecimal() or len(typed) > 6:
-        raise ScenarioError(f"The latency {typed!r} is not a whole number of milliseconds.")
+        raise BadScenario(f"The latency {typed!r} is not a whole number of milliseconds.")
     return _checked(scenario.model_copy(update={"latency_ms": int(typed)}))
 
 
@@ -48,7 +48,7 @@ def _ban(scenario: Scenario, typed: str) -> Scenario:
     try:
         entry = NumberEntry(number=typed.strip(), state="missing")
     except ValueError:
-        raise ScenarioError(f"{typed!r} is not a number with plus and country code.") from None
+        raise BadScenario(f"{typed!r} is not a number with plus and country code.") from None
     return scenario.model_copy(update={"numbers": (entry, *others)})
 
 
@@ -81,8 +81,8 @@ def pressed(scenario: Scenario, name: str, typed: str) -> Scenario:
         typed: beside it.
 
     Raises:
-        ScenarioError: there is no such button, or what was typed cannot be.
+        BadScenario: there is no such button, or what was typed cannot be.
     """
     if name not in BUTTONS:
-        raise ScenarioError(f"There is no button {name!r}.")
+        raise BadScenario(f"There is no button {name!r}.")
     return BUTTONS[name].press(scenario, typed)

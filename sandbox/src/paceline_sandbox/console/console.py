@@ -15,9 +15,9 @@ from paceline_sandbox.console.buttons import pressed
 from paceline_sandbox.console.page import page
 from paceline_sandbox.console.report import key_report, summary
 from paceline_sandbox.console.shell import inbox_page, inbox_part
-from paceline_sandbox.faults.scenario import ScenarioError, parse_json, parse_toml
+from paceline_sandbox.faults.scenario import BadScenario, parse_json, parse_toml
 from paceline_sandbox.provider import Provider
-from paceline_sandbox.webhooks.inbound import InboundError
+from paceline_sandbox.webhooks.inbound import BadInbound
 from paceline_sandbox.webhooks.webhooks import Webhooks
 
 # Lines or keys at a time: few enough that requests in between are stamped without delay, many enough to be quick.
@@ -74,7 +74,7 @@ class _Console:
         else:
             try:
                 self._provider.use(pressed(self._provider.scenario, name, typed))
-            except ScenarioError as error:
+            except BadScenario as error:
                 return _page(inbox_page(self._provider, "", str(error)), status=422)
         raise web.HTTPSeeOther("/")
 
@@ -131,7 +131,7 @@ class _Console:
             scenario = parse((await request.read()).decode())
         except UnicodeDecodeError:
             return web.Response(status=400, text="The scenario is not UTF-8 text.\n")
-        except ScenarioError as error:
+        except BadScenario as error:
             return web.Response(status=400, text=f"{error}\n")
         self._provider.use(scenario)
         return web.json_response({"success": True})
@@ -143,7 +143,7 @@ class _Console:
     async def inbound(self, request: web.Request) -> web.StreamResponse:
         try:
             message_uuid, hooks = self._provider.receive(json.loads(await request.read()))
-        except InboundError as error:
+        except BadInbound as error:
             return web.Response(status=400, text=f"{error}.\n")
         except (ValueError, RecursionError):
             return web.Response(status=400, text="The message is not JSON.\n")

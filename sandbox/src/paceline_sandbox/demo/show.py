@@ -16,7 +16,7 @@ from paceline.recipients.files import read_file
 from paceline_sandbox.background import RunningSandbox
 from paceline_sandbox.demo.display import Display
 from paceline_sandbox.demo.plan import TEMPLATE, Account, Campaign, Plan, write_recipients
-from paceline_sandbox.demo.stack import DemoError, Stack
+from paceline_sandbox.demo.stack import DemoFailed, Stack
 from paceline_sandbox.demo.verdict import Report, audit_in_words, judge
 from paceline_sandbox.demo.watch import Watch
 
@@ -47,13 +47,13 @@ class Show:
         """Everything from the first process to the report; the processes are left running.
 
         Raises:
-            DemoError: it could not be carried through.
+            DemoFailed: it could not be carried through.
         """
         try:
             return self._run()
         except (StateUnavailable, OSError, http.client.HTTPException) as error:
             self._stack.check()  # says it better when one of the processes ended
-            raise DemoError(f"a process of the demo does not answer: {error}") from error
+            raise DemoFailed(f"a process of the demo does not answer: {error}") from error
 
     def _run(self) -> Report:
         self._start()
@@ -87,7 +87,7 @@ class Show:
             *("accounts", "add", account.name, *limit, *variable, *senders), **{_KEY_VARIABLE: account.key}
         )
         if done.returncode:
-            raise DemoError(f"account {account.name} could not be added: {_words_of(done) or 'without a word'}")
+            raise DemoFailed(f"account {account.name} could not be added: {_words_of(done) or 'without a word'}")
 
     def _announce(self) -> None:
         for name, port in self._stack.metrics_ports.items():

@@ -28,7 +28,7 @@ _HTTP_DEADLINE_S: Final = 5  # the lease of a call is this and 5 s: the messages
 _THREADS: Final = 4
 
 
-class DemoError(PacelineError):
+class DemoFailed(PacelineError):
     """The demo cannot go on; the message says why."""
 
 
@@ -61,11 +61,11 @@ class Child:
         """Nothing while it runs.
 
         Raises:
-            DemoError: it ended; quotes the last line of its log.
+            DemoFailed: it ended; quotes the last line of its log.
         """
         if not self.running:
             lines = [line.strip() for line in self.log_text().splitlines() if line.strip()]
-            raise DemoError(f"{self.name} ended unexpectedly: {lines[-1] if lines else 'its log is empty'}")
+            raise DemoFailed(f"{self.name} ended unexpectedly: {lines[-1] if lines else 'its log is empty'}")
 
 
 class Stack:
@@ -108,13 +108,13 @@ class Stack:
             What it is, such as ``valkey 9.1.0``.
 
         Raises:
-            DemoError: there is none on this machine, or it does not start.
+            DemoFailed: there is none on this machine, or it does not start.
         """
         try:
             with self._shield():
                 server = self._server = EmbeddedServer.start(self.directory / "server")
         except EmbeddedServerError as error:
-            raise DemoError(str(error)) from error
+            raise DemoFailed(str(error)) from error
         self._environment |= {
             names.ENV_BROKER_URL: server.url,
             names.ENV_SECRET_KEY: base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
@@ -131,7 +131,7 @@ class Stack:
             seed: of its random choices.
 
         Raises:
-            DemoError: it does not start.
+            DemoFailed: it does not start.
         """
         path = self.directory / "scenario.toml"
         path.write_text(scenario, encoding="utf-8")
@@ -179,7 +179,7 @@ class Stack:
             secret: variables added to its environment.
 
         Raises:
-            DemoError: it does not come to an end.
+            DemoFailed: it does not come to an end.
         """
         with self._shield():
             command = self._command = subprocess.Popen(
@@ -194,17 +194,17 @@ class Stack:
         try:
             said, complained = command.communicate(timeout=_COMMAND_DEADLINE.total_seconds())
         except subprocess.TimeoutExpired as error:
-            raise DemoError(f"`paceline {' '.join(arguments)}` did not finish") from error
+            raise DemoFailed(f"`paceline {' '.join(arguments)}` did not finish") from error
         return subprocess.CompletedProcess(arguments, command.returncode, said, complained)
 
     def check(self) -> None:
         """Nothing while all that should run runs.
 
         Raises:
-            DemoError: one ended unexpectedly.
+            DemoFailed: one ended unexpectedly.
         """
         if self._server and not self._server.running:
-            raise DemoError(f"the state server ended unexpectedly; its log is {self._server.log_path}")
+            raise DemoFailed(f"the state server ended unexpectedly; its log is {self._server.log_path}")
         for child in (self._sandbox, *self.workers.values()):
             if child:
                 child.check()
@@ -217,13 +217,13 @@ class Stack:
             what: for the message: "the workers to be ready".
 
         Raises:
-            DemoError: a process ended, or it took too long.
+            DemoFailed: a process ended, or it took too long.
         """
         deadline = time.monotonic() + _READY_DEADLINE.total_seconds()
         while not ready():
             self.check()
             if time.monotonic() > deadline:
-                raise DemoError(f"waited {_READY_DEADLINE.total_seconds():.0f} s for {what}")
+                raise DemoFailed(f"waited {_READY_DEADLINE.total_seconds():.0f} s for {what}")
             time.sleep(_POLL.total_seconds())
 
     def stop(self) -> None:

@@ -23,7 +23,7 @@ from paceline_sandbox.console.tables import (
 )
 
 
-class ScenarioError(ValueError):
+class BadScenario(ValueError):
     """The scenario cannot be used; the message is one sentence that names the field."""
 
 
@@ -99,7 +99,7 @@ def _checked(values: object) -> Scenario:
         words = first["msg"].removeprefix("Value error, ")
         if first["type"] == "extra_forbidden":
             words = "there is no such field"
-        raise ScenarioError(f"The scenario is wrong at {place or 'its top level'}: {words}.") from error
+        raise BadScenario(f"The scenario is wrong at {place or 'its top level'}: {words}.") from error
 
 
 def parse_toml(text: str) -> Scenario:
@@ -109,12 +109,12 @@ def parse_toml(text: str) -> Scenario:
         text: the document.
 
     Raises:
-        ScenarioError: it is not TOML, or a field is wrong.
+        BadScenario: it is not TOML, or a field is wrong.
     """
     try:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ScenarioError(f"The scenario is not TOML: {error}.") from error
+        raise BadScenario(f"The scenario is not TOML: {error}.") from error
     return _checked(values)
 
 
@@ -125,12 +125,12 @@ def parse_json(text: str) -> Scenario:
         text: the document, an object with the same names as in TOML.
 
     Raises:
-        ScenarioError: it is not JSON, or a field is wrong.
+        BadScenario: it is not JSON, or a field is wrong.
     """
     try:
         values = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise ScenarioError(f"The scenario is not JSON: {error}.") from error
+        raise BadScenario(f"The scenario is not JSON: {error}.") from error
     return _checked(values)
 
 
@@ -141,10 +141,10 @@ def load_scenario(path: Path) -> Scenario:
         path: a TOML file.
 
     Raises:
-        ScenarioError: the file cannot be read or is wrong.
+        BadScenario: the file cannot be read or is wrong.
     """
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise ScenarioError(f"The scenario file {path} cannot be read: {error}.") from error
+        raise BadScenario(f"The scenario file {path} cannot be read: {error}.") from error
     return parse_toml(text)

@@ -16,7 +16,7 @@ _FIELDS: Final = frozenset({"from", "to", "text", "waba", "named"})
 _CHANNELS: Final = {False: ("WPN", "WW", "whatsapp.message", "@c.us"), True: ("WAN", "WA", "whatsapp.waba.message", "")}
 
 
-class InboundError(ValueError):
+class BadInbound(ValueError):
     """What was posted is no message; says why."""
 
 
@@ -46,13 +46,13 @@ class Inbound:
             To how many addresses it goes.
 
         Raises:
-            InboundError: it is no such object.
+            BadInbound: it is no such object.
         """
         if not isinstance(body, dict) or (unknown := body.keys() - _FIELDS):
-            raise InboundError(f"unknown field {min(unknown)!r}" if isinstance(body, dict) else "not a JSON object")
+            raise BadInbound(f"unknown field {min(unknown)!r}" if isinstance(body, dict) else "not a JSON object")
         remote, number, text = _number(body.get("from")), _number(body.get("to")), body.get("text")
         if not isinstance(text, str):
-            raise InboundError("text must be a text")
+            raise BadInbound("text must be a text")
         waba = bool(body.get("waba"))
         family = _CHANNELS[waba][2]
         events = (f"{family}.received", f"{family}.new")
@@ -73,7 +73,7 @@ class Inbound:
 
 def _number(value: Any) -> str:
     if not isinstance(value, str) or normalized(value) != value:
-        raise InboundError("from and to must be numbers such as +15550100001")
+        raise BadInbound("from and to must be numbers such as +15550100001")
     return value
 
 

@@ -36,7 +36,7 @@ PIPELINED: Final = 200
 _TAKEN: Final = "an account named {!r} exists; remove it first, or choose another name"
 
 
-class AccountError(PacelineError):
+class AccountRefused(PacelineError):
     """The account is not in a state for this; the message says why."""
 
 
@@ -77,7 +77,7 @@ class Accounts:
 
         Raises:
             InvalidOperation: an argument is wrong; names it.
-            AccountError: the name is taken.
+            AccountRefused: the name is taken.
         """
         check_name(name)
         limit_fields(rates, pacing, variation, "")
@@ -86,7 +86,7 @@ class Accounts:
         for number in senders:
             sender_text(number)
         if self._run("known", name) != "unknown account":
-            raise AccountError(_TAKEN.format(name))
+            raise AccountRefused(_TAKEN.format(name))
 
     def add(
         self,
@@ -124,7 +124,7 @@ class Accounts:
 
         Raises:
             InvalidOperation: an argument is wrong; names it.
-            AccountError: the name is taken, or another account has this key.
+            AccountRefused: the name is taken, or another account has this key.
             StateUnavailable: Redis did not answer.
         """
         account = NewAccount(
@@ -142,9 +142,9 @@ class Accounts:
         )
         reply = str(self._run(*add_arguments(account, ring)))
         if reply == "exists":
-            raise AccountError(_TAKEN.format(name))
+            raise AccountRefused(_TAKEN.format(name))
         if other := taken_by(reply):
-            raise AccountError(SHARED.format(other))
+            raise AccountRefused(SHARED.format(other))
 
     def add_many(self, accounts: Iterable[NewAccount], *, ring: KeyRing) -> list[str]:
         """Add many accounts, some hundred with one round trip; each account is added as a whole, or not at all.
@@ -244,7 +244,7 @@ class Accounts:
             InvalidOperation: the key cannot be one.
             UnknownAccount: there is no such account.
             ConfigurationError: the key it has cannot be decrypted.
-            AccountError: another account has this key, or somebody else rotated it in this moment.
+            AccountRefused: another account has this key, or somebody else rotated it in this moment.
         """
         reply = self._run("key", name)
         self._known(reply, name)
@@ -254,9 +254,9 @@ class Accounts:
         arguments = (str(before), ring.encrypt(fresh, name, version), str(version), "" if key is None else "1")
         done = self._known(self._run("rotate", name, *arguments, digests_text(fresh, ring)), name)
         if other := taken_by(done):
-            raise AccountError(SHARED.format(other))
+            raise AccountRefused(SHARED.format(other))
         if done == "changed":
-            raise AccountError(f"the key of account {name!r} was changed meanwhile; try again")
+            raise AccountRefused(f"the key of account {name!r} was changed meanwhile; try again")
 
     def suspend(self, name: str, reason: str = "by hand") -> None:
         """Stop granting for an account; its backlog is kept. Calls already begun finish."""
@@ -270,10 +270,10 @@ class Accounts:
         """Remove an account that has no unsettled operations.
 
         Raises:
-            AccountError: operations wait, are in flight or are held.
+            AccountRefused: operations wait, are in flight or are held.
         """
         if self._known(self._run("remove", name), name) == "not empty":
-            raise AccountError(f"account {name!r} still has operations waiting, in flight or held")
+            raise AccountRefused(f"account {name!r} still has operations waiting, in flight or held")
 
     def _run(self, verb: str, name: str, *arguments: str) -> Any:
         try:

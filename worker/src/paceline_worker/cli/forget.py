@@ -5,6 +5,7 @@ from contextlib import closing
 from datetime import timedelta
 from typing import Annotated
 
+import redis
 import typer
 
 from paceline.cli.acts import remember
@@ -14,6 +15,10 @@ from paceline.cli.render import counted, say, say_json
 from paceline.errors import InvalidOperation
 from paceline.settings import Settings
 from paceline.state import connect_to, translating
+from paceline.state.scripts import Script
+from paceline_worker.accounts.secrets import KeyRing
+from paceline_worker.integrity.payloads import Payloads
+from paceline_worker.integrity.stored import StoredSeals
 from paceline_worker.review.forgetting import Forgetting, Forgotten
 
 
@@ -40,7 +45,7 @@ def forget(
     """
     settings = Settings.from_environment()
     with closing(connect_to(settings, repeat=True)) as client, translating(), named_as_options():
-        forgetting = Forgetting(client, number, timedelta(seconds=settings.retention_s))
+        forgetting = Forgetting(client, number, timedelta(seconds=settings.retention_s), _payloads(settings, client))
         if dry_run:
             found = forgetting.seen()
             _show(found, json_output=json_output, sentence=f"{_counts(found)} would be deleted.")
@@ -61,6 +66,18 @@ def forget(
         raise typer.Exit(FAILURE)
     if not json_output:
         say("Backups, snapshots and replicas' files made before this still hold the number.")
+
+
+def _payloads(settings: Settings, client: redis.Redis) -> Payloads | None:
+    """What opens encrypted numbers; None where nobody ever encrypted one.
+
+    Raises:
+        ConfigurationError: somebody did, and the secret key is missing or another one.
+    """
+    if not Script("paceline", "public").run(client):
+        return None
+    seals = StoredSeals(client, KeyRing(settings.secret_key.get_secret_value())).seen()
+    return seals.payloads if seals else None
 
 
 def _counts(found: Forgotten) -> str:

@@ -4,7 +4,7 @@ from typing import Annotated, Final
 
 import typer
 
-from paceline.cli.plugins import MissingExtraError
+from paceline.cli.plugins import MissingExtra
 from paceline.errors import InvalidOperation, PacelineError
 from paceline.settings import Settings
 from paceline_worker.cli.spans import SPAN, span
@@ -54,7 +54,7 @@ def run(
         from paceline_worker.hooks.process import Options, serve  # noqa: PLC0415 - likewise
         from paceline_worker.hooks.serving import Rules  # noqa: PLC0415 - likewise
     except ImportError as error:
-        raise MissingExtraError("hooks need their extra: pip install 'paceline[cli,worker,hooks]'") from error
+        raise MissingExtra("hooks need their extra: pip install 'paceline[cli,worker,hooks]'") from error
     waits = BACKOFF if backoff == _BACKOFF else tuple(span("--backoff", one) for one in backoff.split(","))
     deadline, held = span("--timeout", timeout), span("--lease", lease)
     for option, value in (("--timeout", deadline), ("--lease", held)):

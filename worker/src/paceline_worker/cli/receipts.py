@@ -27,7 +27,7 @@ from paceline_worker.limiter import PacelineStorage, SlotRateLimiter
 from paceline_worker.provider.client import Provider
 from paceline_worker.receipts.address import address_of, checked_base, digest_of, new_token
 from paceline_worker.receipts.state import Hooks
-from paceline_worker.receipts.subscribing import Caller, Result, Subscriber, Subscription, SubscriptionError
+from paceline_worker.receipts.subscribing import Caller, Result, Subscriber, Subscription, SubscriptionFailed
 
 _LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 _BASE: Final = "--base-url https://hooks.example.com"
@@ -62,11 +62,11 @@ def url(
     with _opened() as hooks:
         before = hooks.of(name).digest
         if before and not rotate:
-            raise SubscriptionError(
+            raise SubscriptionFailed(
                 f"account {name!r} has an address already, which cannot be shown again: --rotate replaces it"
             )
         if not hooks.open(name, digest_of(token), instead_of=before, shown=True):
-            raise SubscriptionError(f"the address of account {name!r} was changed meanwhile; try again")
+            raise SubscriptionFailed(f"the address of account {name!r} was changed meanwhile; try again")
     remember("receipts url --rotate" if before else "receipts url", account=name)
     address = address_of(base, name, token)
     if json_output:

@@ -8,10 +8,12 @@ import typer
 from paceline.cli.acts import remember
 from paceline.cli.errors import FAILURE, INTERRUPTED, complain
 from paceline.cli.render import counted, say, say_json
+from paceline.errors import NotFound
 from paceline.settings import Settings
 from paceline.state import connect_to, translating
 from paceline_worker.accounts.rotation import Rotation, Standing
 from paceline_worker.accounts.secrets import KeyRing
+from paceline_worker.integrity.stored import StoredSeals
 
 
 def rotate(*, status: bool, json_output: bool) -> None:
@@ -52,6 +54,16 @@ def rotate(*, status: bool, json_output: bool) -> None:
         complain(f"no secret opens the {what}: {remedy}")
     if found.unreadable:
         raise typer.Exit(FAILURE)
+
+
+def public() -> None:
+    """Print the public key of the payloads."""
+    settings = Settings.from_environment()
+    with closing(connect_to(settings, repeat=True)) as client, translating():
+        seals = StoredSeals(client, KeyRing(settings.secret_key.get_secret_value())).seen()
+    if seals is None:
+        raise NotFound("state has no keys yet: start a worker first")
+    say(seals.payloads.public)
 
 
 def _tell(found: Standing, done: int | None) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from paceline.cli.commands import example
-from paceline.cli.plugins import MissingExtraError
+from paceline.cli.plugins import MissingExtra
 from paceline.errors import InvalidOperation
 from paceline.settings import Settings
 
@@ -36,7 +36,7 @@ def console(
 
         from paceline_worker.console.app import alone  # noqa: PLC0415 - likewise
     except ImportError as error:
-        raise MissingExtraError("the console needs its extra: pip install 'paceline[console]'") from error
+        raise MissingExtra("the console needs its extra: pip install 'paceline[console]'") from error
     if not 0 < session_hours <= 720:
         raise InvalidOperation("--session-hours: is not between 0 and 720")
     app = alone(Settings.from_environment(), lifetime=timedelta(hours=session_hours), largest=largest)

@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from paceline.errors import PacelineError
-from paceline.gateway.guard import Refusal
+from paceline.gateway.guard import RequestRefused
 from paceline.look import asset
 from paceline_worker.console.acts import audit
 from paceline_worker.console.drawing import THEME_COOKIE, THEMES, whole
@@ -52,7 +52,7 @@ async def sign_in(request: Request) -> Response:
         return _form(request, "", "The form does not come from this page. Open the page again.", 403)
     try:
         token = await desk.gate.token(token_text[:_LONGEST_TOKEN])
-    except Refusal as refusal:
+    except RequestRefused as refusal:
         audit.info("sign-in refused: %s", refusal.kind)
         words = (
             "The token is not known, or has expired." if refusal.status == 401 else "Too many requests: wait a moment."

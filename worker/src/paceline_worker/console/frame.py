@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
 
 from paceline.errors import InvalidOperation, PacelineError
-from paceline.gateway.guard import Refusal
+from paceline.gateway.guard import RequestRefused
 from paceline.gateway.problems import problem_of
 from paceline.gateway.tokens import Scope
 from paceline_worker.console.desk import Desk
@@ -126,7 +126,7 @@ def guarded(handler: Handler, scope: Scope) -> Endpoint:
                 ):
                     raise Forbidden("the form does not come from a page of this session: open the page again")
                 return await handler(view)
-        except Refusal as refusal:
+        except RequestRefused as refusal:
             context = {"words": f"{refusal.detail}: wait a moment", "status": refusal.status}
             return HTMLResponse(whole("problem.html", request, None, context), refusal.status, dict(refusal.headers))
         except PacelineError as error:

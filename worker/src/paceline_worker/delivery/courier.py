@@ -17,6 +17,7 @@ from paceline_worker.delivery.keys import Keys
 from paceline_worker.delivery.lateness import Way
 from paceline_worker.delivery.sleepers import Sleepers
 from paceline_worker.delivery.traces import Delivery, Traces
+from paceline_worker.integrity.payloads import Unreadable
 from paceline_worker.integrity.tampering import WORDS, Tampering
 from paceline_worker.provider.client import Provider
 from paceline_worker.state.clock import ServerClock
@@ -113,8 +114,15 @@ class Courier:
         if seal := self._tampering.campaign_to_seal(reply.answer):
             self._spawn(self._seal_campaign(reply.answer["campaign"], seal))
 
+        payloads = self._tampering.seals.payloads
         try:
-            begun = read_begun(reply.answer)
+            clear = payloads.opened(hint.id, reply.answer)
+            if reply.answer.get("listed") and await self._ended_as_suppressed(hint, clear):
+                return
+            begun = read_begun(clear)
+        except Unreadable:
+            await self._refuse(hint, reply.answer, "content")
+            return
         except (PacelineError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             words = f"the stored operation cannot be sent: {type(error).__name__}: {error}"
             broken = Verdict("finish", "rejected", code="unsendable", words=words)
@@ -125,6 +133,8 @@ class Courier:
             verdict, elapsed_us = await self._attempt(hint, begun, reply, questions, delivery)
             if verdict is None:
                 return
+            if clear is not reply.answer:
+                verdict = verdict.closed(lambda result: payloads.closed_result(hint.id, result))
             done = await self._settle(hint, verdict, elapsed_us, begun.account, begun.kind, patient=not begun.hurried)
             delivery.settled(done, verdict.reason)
 
@@ -134,6 +144,15 @@ class Courier:
         log.error("not what was accepted: it is not sent", operation=hint.id, reason=why)
         refused = Verdict("finish", "rejected", code="tampered", words=f"not what a worker accepted ({WORDS[why]})")
         await self._settle(hint, refused, 0, answer["account"], answer["kind"])
+
+    async def _ended_as_suppressed(self, hint: Hint, clear: dict[str, Any]) -> bool:
+        """Ask the suppression lists for a recipient that state has encrypted, and end its operation if one has it."""
+        words: str = await self._insist(lambda: self._state.barred(clear["account"], clear["to"]))
+        if not words:
+            return False
+        suppressed = Verdict("finish", "suppressed", code="listed", words=words)
+        await self._settle(hint, suppressed, 0, clear["account"], clear["kind"])
+        return True
 
     async def _seal_campaign(self, name: str, seal: str) -> None:
         try:

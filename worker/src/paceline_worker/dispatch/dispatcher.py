@@ -112,6 +112,7 @@ class Dispatcher:
         outage: Outage | None = None,
         on_beat: Callable[[], None] = lambda: None,
     ) -> None:
+        self._admission = admission
         self._way = way
         self._outage = outage or Outage()
         self._state = state
@@ -315,7 +316,9 @@ class Dispatcher:
         fleet = self._member.fleet
         broker_away = time.monotonic() < self._no_broker_before_s
         workers = 1 if fleet is None or broker_away else fleet.workers
-        here, batches = shares(grants.hints, own=self._own(), in_flight=grants.in_flight, workers=workers)
+        here, batches = shares(
+            grants.hints, own=self._own(), in_flight=grants.in_flight, workers=workers, few=self._admission.few
+        )
         if here:
             self._deliver(here, grants.granted_us)
         for batch in batches:

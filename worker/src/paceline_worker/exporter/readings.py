@@ -1,42 +1,27 @@
 """What gauges.lua tells, as values: accounts, their open campaigns, and what concerns all of them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import json
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import redis
 import structlog
 
 from paceline.literals import OUTCOMES
-from paceline.lua.fields import CAMPAIGN
 from paceline.state.campaigns import CampaignSnapshot
 from paceline.state.scripts import Script
 from paceline.status.audit import Balance
 from paceline_worker.exporter.late import Allowed, Waiting, late_operations
+from paceline_worker.exporter.rows import AccountRow, FleetRow
 from paceline_worker.exporter.wanted import Demand
-from paceline_worker.pacing.bucket import HEARD
 
 log = structlog.get_logger(__name__)
 
-# In the order of gauges.lua.
-_ACCOUNT: Final = (
-    *("interval", "slow", "slow_at", "ramp", "variation", "suspended", "paused_until", "probe", "recheck", "breaker"),
-    *("taken", "info_every", "reserve", "quotas", "learn", "heard", "spread"),
-    *("pacing", "credits_left", "expires_at", "info_read_at"),
-)
-_COUNTS: Final = ("received", "duplicate", "refused", "inbox", *OUTCOMES)
-_CAMPAIGN: Final = (
-    *(CAMPAIGN.code("sender"), "hold", "sealed", "received", "duplicate", "refused", "inbox", "written", *OUTCOMES),
-    *("recent", CAMPAIGN.code("valid_until"), "cap", "cap_next", "window", "opens", "closes", "openings", "zoned"),
-    *(CAMPAIGN.code("weighted_senders"), "receipt_sent", "receipt_not_sent", "receipt_received", "receipt_read"),
-)
 # A page takes the server a few milliseconds: so many accounts, and no more lanes and campaigns.
 _PAGE: Final = 100
 _PAGE_LANES: Final = 300
 _NAMES: Final = 1000
-_HOUR_US: Final = 3_600_000_000
-# Times given back by an hour without a 429, in thousandths of the interval (account.lua).
-_FASTER_AN_HOUR: Final = 50
 # A quota that is used up for longer than this lets nothing leave now.
 _SOON_US: Final = 1_000_000
 # A worker whose operations are later than this on average takes fewer on.
@@ -189,22 +174,23 @@ class Reader:
 
     def accounts(self) -> list[AccountReading]:
         """All accounts. One whose fields cannot be understood is left out, and logged."""
-        found = []
+        accounts = []
         for names in self._pages():
             left = names
             while left:
                 now, read, rows = self._script.run(self._client, "accounts", _PAGE_LANES, *left)
                 left = left[max(1, int(read)) :]
-                for row in rows:
+                for text in rows:
+                    stored = json.loads(text)
                     try:
-                        found.append(account_of(row, int(now)))
-                    except (ValueError, TypeError, ArithmeticError):
-                        log.exception("an account cannot be read and shows no figures", account=row[0])
-        return found
+                        accounts.append(account_of(AccountRow.read(stored), int(now)))
+                    except (KeyError, ValueError, TypeError, ArithmeticError):
+                        log.exception("an account cannot be read and shows no figures", account=stored["name"])
+        return accounts
 
     def fleet(self) -> FleetReading:
         """What concerns all accounts."""
-        return fleet_of(self._script.run(self._client, "fleet"))
+        return fleet_of(FleetRow.read(self._script.run(self._client, "fleet")))
 
     def _pages(self) -> Iterator[list[str]]:
         cursor, known = "0", set[str]()
@@ -218,66 +204,62 @@ class Reader:
                 return
 
 
-def account_of(row: Sequence[Any], now_us: int) -> AccountReading:
+def account_of(row: AccountRow, now_us: int) -> AccountReading:
     """An account from its row.
 
     Args:
-        row: see gauges.lua.
+        row: as gauges.lua tells it.
         now_us: server time at which it was read.
     """
-    name, values, counted, numbers, times, sending, quotas, campaigns = row
-    a = {field: value for field, value in zip(_ACCOUNT, values, strict=True) if value}
-    transactional, single, parked, in_campaigns, timed, in_flight, held, dead = numbers
-    interval = int(a["interval"])
-    interval_now = _interval_now(a, interval, now_us)
-    plain = interval - int(a.get("variation", 0)) if a.get("pacing", "spacing") == "spacing" else interval
-    waiting = transactional + single + in_campaigns + timed + parked
-    opened = [_campaign_of(one) for one in campaigns]
-    paused_until, breaker = int(a.get("paused_until", 0)), a.get("breaker", "")
-    read_at = int(a.get("info_read_at", 0)) if int(a.get("info_every", 0)) else 0
+    account, backlog = row.account, row.backlog
+    plain_us = account.interval_us - account.variation_us if account.pacing == "spacing" else account.interval_us
+    read_at_us = account.info_read_at_us if account.info_every_us else None
+
     return AccountReading(
-        name=name,
-        slots_per_s=1e6 / interval_now,
-        plain_per_s=1e6 / (plain if plain > 0 else interval),
-        variation_s=_variation_now(a, _slowness(a, now_us)) / 1e6,
-        transactional=transactional,
-        bulk=single + in_campaigns,
-        scheduled=timed + parked,
-        oldest_age_s=max(0.0, (now_us - int(times[0])) / 1e6) if times[0] else 0.0,
-        late=_late(a, numbers, times, quotas, opened, now_us=now_us, interval_now=interval_now) if waiting else 0,
-        suspended=a.get("suspended", ""),
-        paused=paused_until > now_us and breaker != "open",
-        breaker=breaker,
-        credits=float(a["credits_left"]) if "credits_left" in a else None,
-        expires_s=float(a["expires_at"]) / 1e6 if "expires_at" in a else None,
-        info_age_s=max(0.0, (now_us - read_at) / 1e6) if read_at else None,
-        held=held,
-        dead=dead,
-        taken=int(a.get("taken", 0)),
-        unaccounted=_unaccounted(name, counted, waiting, in_flight),
-        demand=_demand(a, sending, now_us, interval_now),
-        campaigns=[campaign for campaign, _ in opened],
+        name=row.name,
+        slots_per_s=1e6 / account.interval_now_us,
+        plain_per_s=1e6 / (plain_us if plain_us > 0 else account.interval_us),
+        variation_s=account.variation_now_us / 1e6,
+        transactional=backlog.transactional,
+        bulk=backlog.single + backlog.in_campaigns,
+        scheduled=backlog.timed + backlog.parked,
+        oldest_age_s=max(0.0, (now_us - backlog.oldest_at_us) / 1e6) if backlog.oldest_at_us else 0.0,
+        late=_late(row, now_us) if backlog.waiting else 0,
+        suspended=account.suspended or "",
+        paused=account.paused_until_us > now_us and account.breaker != "open",
+        breaker=account.breaker or "",
+        credits=None if account.credits_left is None else float(account.credits_left),
+        expires_s=None if account.expires_at_us is None else account.expires_at_us / 1e6,
+        info_age_s=max(0.0, (now_us - read_at_us) / 1e6) if read_at_us else None,
+        held=backlog.held,
+        dead=backlog.dead,
+        taken=account.taken,
+        unaccounted=_unaccounted(row),
+        demand=_demand(row, now_us),
+        campaigns=[
+            CampaignReading(each.name, each.campaign, max(0, each.campaign.remaining), each.timed)
+            for each in row.campaigns
+        ],
     )
 
 
-def fleet_of(reply: Sequence[Any]) -> FleetReading:
-    """The fleet from its reply.
+def fleet_of(row: FleetRow) -> FleetReading:
+    """The fleet from its row.
 
     Args:
-        reply: see gauges.lua.
+        row: as gauges.lua tells it.
     """
-    now, memory, limit, enabled, wrote, inbox, in_flight, accounts, breaker, workers = reply
     return FleetReading(
-        now_us=int(now),
-        memory=int(memory),
-        memory_limit=int(limit),
-        aof_enabled=enabled == "1",
-        aof_last_write_ok=wrote == "1",
-        inbox=int(inbox),
-        in_flight=max(0, int(in_flight)),
-        accounts=int(accounts),
-        breaker_open=breaker == "1",
-        workers=[worker for text in workers if (worker := worker_of(text, int(now)))],
+        now_us=row.now_us,
+        memory=row.memory,
+        memory_limit=row.memory_limit,
+        aof_enabled=row.aof_enabled,
+        aof_last_write_ok=row.aof_last_write_ok,
+        inbox=row.inbox,
+        in_flight=max(0, row.in_flight),
+        accounts=row.accounts,
+        breaker_open=row.breaker_open,
+        workers=[worker for text in row.workers if (worker := worker_of(text, row.now_us))],
     )
 
 
@@ -297,79 +279,50 @@ def worker_of(text: str, now_us: int) -> WorkerReading | None:
     )
 
 
-def _slowness(a: Mapping[str, str], now_us: int) -> int:
-    """What 429s made of the interval, in thousandths; the arithmetic of account.lua."""
-    slow = int(a.get("slow", 1000))
-    if slow > 1000:
-        slow = max(1000, slow - _FASTER_AN_HOUR * max(0, (now_us - int(a.get("slow_at", 0))) // _HOUR_US))
-    return slow
-
-
-def _interval_now(a: Mapping[str, str], interval: int, now_us: int) -> int:
-    slow = _slowness(a, now_us)
-    measured = _variation_now(a, slow) - int(a.get("variation", 0))
-    return -(-interval * slow // 1000) * int(a.get("ramp", 1)) + measured
-
-
-def _variation_now(a: Mapping[str, str], slow: int) -> int:
-    """J in us: what bucket.lua measures, or as it was set."""
-    measured = a.get("learn") == "spacing" and slow == 1000 and "ramp" not in a and int(a.get("heard", 0)) >= HEARD
-    return int(a["spread"] if measured else a.get("variation", 0))
-
-
-def _unaccounted(name: str, counted: Sequence[str | None], waiting: int, in_flight: int) -> int:
-    n = {field: int(value or 0) for field, value in zip(_COUNTS, counted, strict=True)}
+def _unaccounted(row: AccountRow) -> int:
+    counts = row.counts
     return Balance(
-        account=name,
-        received=n["received"],
-        refused=n["duplicate"] + n["refused"],
-        inbox=n["inbox"],
-        waiting=waiting,
-        in_flight=in_flight,
-        outcomes={outcome: n[outcome] for outcome in OUTCOMES},
+        account=row.name,
+        received=counts.get("received", 0),
+        refused=counts.get("duplicate", 0) + counts.get("refused", 0),
+        inbox=counts.get("inbox", 0),
+        waiting=row.backlog.waiting,
+        in_flight=row.backlog.in_flight,
+        outcomes={outcome: counts.get(outcome, 0) for outcome in OUTCOMES},
     ).unaccounted
 
 
-def _campaign_of(row: Sequence[Any]) -> tuple[CampaignReading, int]:
-    """A campaign, and how many are in its list."""
-    name, _, values, waiting, timed = row
-    stored = {code: value for code, value in zip(_CAMPAIGN, values, strict=True) if value}
-    campaign = CampaignSnapshot.read(stored)
-    return CampaignReading(name, campaign, max(0, campaign.remaining), timed), waiting
-
-
-def _demand(a: Mapping[str, str], sending: Sequence[Any], now_us: int, interval_now: int) -> Demand | None:
-    senders, capped, capped_rate, bulk_only, slot_from = sending
-    if not int(senders) or a.get("suspended") or a.get("probe") or a.get("breaker") == "open":
+def _demand(row: AccountRow, now_us: int) -> Demand | None:
+    account, sending = row.account, row.sending
+    if not sending.senders or account.suspended or account.probe or account.breaker == "open":
         return None
-    if max(int(slot_from), int(a.get("recheck", 0))) > now_us + max(interval_now, _SOON_US):
+    if max(sending.slot_from_us, account.recheck_us) > now_us + max(account.interval_now_us, _SOON_US):
         return None
-    share = 100 - int(a.get("reserve", 0)) if bulk_only == "1" else 100
-    return Demand(1e6 / interval_now * share / 100, int(senders), int(capped), float(capped_rate))
+
+    share = 100 - account.reserve if sending.bulk_only else 100
+    return Demand(1e6 / account.interval_now_us * share / 100, sending.senders, sending.capped, sending.capped_rate)
 
 
-def _late(
-    a: Mapping[str, str],
-    numbers: Sequence[int],
-    times: Sequence[str],
-    quotas: Sequence[Any],
-    opened: Sequence[tuple[CampaignReading, int]],
-    *,
-    now_us: int,
-    interval_now: int,
-) -> int:
+def _late(row: AccountRow, now_us: int) -> int:
     """Campaigns on hold are left out: it is not the rate that keeps them."""
-    transactional, single, *_ = numbers
-    lists = [Waiting(n, int(until)) for n, until in ((transactional, times[1]), (single, times[2])) if n and until]
-    for reading, waiting in opened:
-        campaign = reading.campaign
-        if waiting and not campaign.hold and campaign.valid_until_us:
-            lists.append(Waiting(waiting, campaign.valid_until_us, campaign.cap_us, campaign.openings))
-    share = 100 if transactional else 100 - int(a.get("reserve", 0))
-    flat = iter(quotas)
+    account, backlog = row.account, row.backlog
+    lists = [
+        Waiting(number, until_us)
+        for number, until_us in (
+            (backlog.transactional, backlog.transactional_until_us),
+            (backlog.single, backlog.single_until_us),
+        )
+        if number and until_us
+    ]
+    for each in row.campaigns:
+        campaign = each.campaign
+        if each.waiting and not campaign.hold and campaign.valid_until_us:
+            lists.append(Waiting(each.waiting, campaign.valid_until_us, campaign.cap_us, campaign.openings))
+
+    share = 100 if backlog.transactional else 100 - account.reserve
     allowed = Allowed(
-        from_us=max(now_us, int(a.get("paused_until", 0))),
-        interval_us=-(-interval_now * 100 // share),
-        quotas=[(int(n), int(window), int(used)) for n, window, used in zip(flat, flat, flat, strict=True)],
+        from_us=max(now_us, account.paused_until_us),
+        interval_us=-(-account.interval_now_us * 100 // share),
+        quotas=[(quota.n, quota.window_us, quota.used) for quota in account.quota_use],
     )
     return late_operations(lists, allowed)

@@ -6,10 +6,8 @@ import json
 import re
 from typing import Any, Final
 
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-
 from paceline.lua.fields import OPERATION
+from paceline_worker.integrity.payloads import Payloads, derived
 
 KEY_BYTES: Final = 32
 # 120 bits, which are 20 characters without padding.
@@ -18,6 +16,8 @@ LENGTH: Final = 20
 _VERSION: Final = re.compile("[0-9]{1,18}")
 # In place of the seals of a record that cannot be read: accept.lua refuses the record.
 UNREADABLE: Final = "-"
+# Likewise, of a record in an envelope that this state cannot open.
+FOREIGN: Final = "x"
 _KIND, _PAYLOAD, _FOLLOWS = map(OPERATION.code, ("kind", "payload", "follows"))
 
 
@@ -26,14 +26,18 @@ class Seals:
 
     Args:
         key: `KEY_BYTES` random bytes; each purpose has a key of its own, derived from them.
+
+    Attributes:
+        payloads: encrypts what must not be read in state.
     """
 
-    __slots__ = ("_campaigns", "_floors", "_operations")
+    __slots__ = ("_campaigns", "_floors", "_operations", "payloads")
 
     def __init__(self, key: bytes) -> None:
-        self._operations = _derived(key, b"paceline: seal of an operation")
-        self._campaigns = _derived(key, b"paceline: seal of a campaign")
-        self._floors = _derived(key, b"paceline: seal of the version of an API key")
+        self.payloads = Payloads(key)
+        self._operations = derived(key, b"paceline: seal of an operation")
+        self._campaigns = derived(key, b"paceline: seal of a campaign")
+        self._floors = derived(key, b"paceline: seal of the version of an API key")
 
     def __repr__(self) -> str:
         return "Seals(redacted)"
@@ -120,10 +124,6 @@ class Seals:
 
 # Why something is refused: the label of a metric.
 REASONS: Final = ("missing", "content", "campaign", "key")
-
-
-def _derived(key: bytes, purpose: bytes) -> bytes:
-    return HKDF(SHA256(), length=KEY_BYTES, salt=None, info=purpose).derive(key)
 
 
 def _sealed(key: bytes, *parts: str) -> str:

@@ -71,6 +71,19 @@ class StoredSeals:
         self._raw = key + _COMPLETE
         return Seals(key)
 
+    def seen(self) -> Seals | None:
+        """The seals for a person who looks; None while there are none. Makes nothing.
+
+        Raises:
+            ConfigurationError: the secret key is another one.
+        """
+        stored = str(self._script.run(self._client, "key"))
+        return Seals(self._opened(stored)[0]) if stored else None
+
+    def publish(self, seals: Seals) -> bool:
+        """Let producers know the public key; False when another one stood in state, which nobody with the secret key writes."""
+        return self._script.run(self._client, "publish", seals.payloads.public) in ("", seals.payloads.public)
+
     def seal_all(self, on_progress: Callable[[int], None] | None = None) -> int:
         """Seal what was accepted before there were seals: once, by a person, while no worker is alive. May be run again.
 

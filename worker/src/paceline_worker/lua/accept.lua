@@ -2,7 +2,8 @@
 --
 -- KEYS  1 root
 -- ARGV  1 retention of settled operations (ms), then per record, as records.lua read it: its id, account, campaign, number of operations, body, then the seals of its rows (20
---       characters each), '-' where the body cannot be read, or '' where nothing is sealed
+--       characters each), '-' where the body cannot be read, 'x' where it was in an envelope that no worker can open, or '' where nothing is
+--       sealed; then, where recipients are encrypted, their numbers as they were given, a line for each row
 -- reply how many of them are done with (at least one, unless one is behind; the rest is for the next run: a script must not hold up
 --       the others), the ids of those of its account that come before the next one and were not given ({} when there are none), then
 --       per record taken: written, duplicates, account, kind, the trace of its first row, how many of those written were suppressed;
@@ -25,6 +26,7 @@ local epoch = current_epoch()
 -- Of an account, so many records that come before another are told at once.
 local MOST_BEHIND = 100
 local SEAL = 20
+local FOREIGN = 'the record was encrypted to a key that is not that of the workers'
 local reply = { 0, {} }
 
 -- From when an operation may leave, by its not_before and by its own window.
@@ -64,7 +66,7 @@ end
 
 -- Of the rows of a record: place -> { code, words } why nobody may write to its recipient; nil when there is none. Each list is asked once
 -- for all of them. A million rows pass here: no function is called for a row, and a row that no list concerns asks for ''.
-local function suppressed_rows(a, record, kind)
+local function suppressed_rows(a, record, kind, clear)
   local why, numbers = nil, suppression.concerns_kind(a, kind) and {} or nil
   for place, row in ipairs(record.rows) do
     local ids, to = row.excluded_ids, row.to
@@ -73,7 +75,7 @@ local function suppressed_rows(a, record, kind)
       why = why or {}
       why[place] = { 'campaign', 'its recipient is in campaign ' .. reached_by .. ', which this one leaves out' }
     end
-    if numbers then numbers[place] = not row.exempt and string.byte(to) == 43 and to or '' end
+    if numbers then numbers[place] = not row.exempt and string.byte(to) == 43 and (clear and clear[place] or to) or '' end
   end
   for place, words in pairs(numbers and suppression.of(a, numbers) or {}) do
     why = why or {}
@@ -100,6 +102,22 @@ local function count_suppressed(tally, number)
   if tally.c and not campaign.of(tally.c).forgets_at then campaign.write(tally.c, 'forgets_at', int(now + retention * 1000)) end
 end
 
+-- Whether two digests tell of two contents. A keyed one (k) says nothing beside one from before contents were encrypted.
+local function differs(one, other)
+  return one ~= other and (string.byte(one) == 107) == (string.byte(other) == 107)
+end
+
+-- Place of a row -> its number as it was given, of rows whose recipient is encrypted.
+local function clear_numbers(text)
+  if text == '' then return nil end
+  local clear, place = {}, 0
+  for number in string.gmatch(text .. '\n', '(.-)\n') do
+    place = place + 1
+    if number ~= '' then clear[place] = number end
+  end
+  return clear
+end
+
 local function accept(rid, held)
   local account = held.account
   local name = held.campaign ~= '' and held.campaign or nil
@@ -107,7 +125,7 @@ local function accept(rid, held)
   local record = record_of.decode(held.body)
   if record then record.campaign = name end
   local a = load_account(account, now, epoch)
-  local why = record_of.objection(record, held, a, name)
+  local why = held.seals == 'x' and FOREIGN or record_of.objection(record, held, a, name)
   if not why and held.seals ~= '' and #held.seals ~= SEAL * #record.rows then why = 'the record is not readable text' end
   if a then count(tally, 'inbox', 0 - record_of.counted(held)) end
   if why then
@@ -129,7 +147,7 @@ local function accept(rid, held)
     end
     table.insert(parts[name].ids, id)
   end
-  local why_not, suppressed = suppressed_rows(a, record, kind), 0
+  local why_not, suppressed = suppressed_rows(a, record, kind, clear_numbers(held.numbers)), 0
   -- Into the lane of its sender, or into a timer.
   local function enter(row, own)
     local from = earliest(row, common)
@@ -148,7 +166,7 @@ local function accept(rid, held)
   for place, row in ipairs(record.rows) do
     local o = key.operation(row.id)
     if redis.call('EXISTS', o) == 1 then
-      if row.content_digest and (redis.call('HGET', o, field.o.content_digest) or row.content_digest) ~= row.content_digest then
+      if row.content_digest and differs(redis.call('HGET', o, field.o.content_digest) or row.content_digest, row.content_digest) then
         other_content = other_content + 1
       else
         duplicates = duplicates + 1
@@ -265,9 +283,9 @@ local function place_of(rid, account)
 end
 
 local taken = 0
-for i = 2, #ARGV, 6 do
+for i = 2, #ARGV, 7 do
   local rid = ARGV[i]
-  local held = { account = ARGV[i + 1], campaign = ARGV[i + 2], count = ARGV[i + 3], body = ARGV[i + 4], seals = ARGV[i + 5] }
+  local held = { account = ARGV[i + 1], campaign = ARGV[i + 2], count = ARGV[i + 3], body = ARGV[i + 4], seals = ARGV[i + 5], numbers = ARGV[i + 6] }
   local place, index = 'none', nil
   if held.body ~= '' then place, index = place_of(rid, held.account) end
   if place == 'behind' then

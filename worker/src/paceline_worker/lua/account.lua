@@ -211,8 +211,8 @@ elseif verb == 'remove' then
   end
   forget_digest(name)
   for _, sender in ipairs(senders) do redis.call('DEL', key.lane(name, sender), key.lane(name, sender) .. ':w') end
-  for _, quota in ipairs(bucket.parse_quotas(redis.call('HGET', k, 'quotas'))) do
-    redis.call('DEL', bucket.log({ key = k }, quota))
+  for _, quota in ipairs(slots.quotas(redis.call('HGET', k, 'quotas'))) do
+    redis.call('DEL', slots.log(k, quota))
   end
   redis.call('DEL', k, k .. ':n', k .. ':ln', k .. ':in', k .. ':r', key.about(name), key.pools(name), key.secret(name), key.hook(name), key.contacts(name), key.contacts(name) .. ':old', k .. ':sp', k .. ':c', k .. ':dead', k .. ':rc', k .. ':er')
   redis.call('HDEL', key.receipts, 'sent|' .. name, 'not_sent|' .. name, 'received|' .. name, 'read|' .. name)

@@ -136,6 +136,8 @@ local function begin(id, token, question)
     template = o.campaign and campaign.of(o.campaign).template or nil, priority = o.priority, accepted_at = o.accepted_at, max_attempts = o.max_attempts, on_unknown = o.on_unknown,
     -- Which of several senders it is was chosen after its record was sealed.
     sealed_sender = o.campaign and campaign.of(o.campaign).weighted_senders and campaign.of(o.campaign).sender or nil,
+    -- The recipient is encrypted: the worker asks the lists when it has the number.
+    listed = string.sub(o.to, 1, 2) == '+x' and not o.look_up and suppression.concerns(a, o.to, o.kind, o.exempt) and '1' or nil,
     seal = o.seal, follows = o.follows, campaign_seal = o.campaign and campaign.of(o.campaign).seal or nil, unsealed = o.campaign and campaign.of(o.campaign).unsealed or nil,
     attempts = o.attempts or '0', slot = o.slot, tolerance = int(tolerance), window = a.window, moved = o.moved,
     hurried = a.base <= FAST and '1' or nil,

@@ -1,7 +1,7 @@
 -- Forget a person: whatever state holds of one number.
 --
 -- KEYS  1 root
--- ARGV  1 verb, 2 the number's digits, then
+-- ARGV  1 verb, 2 the number's digits, or what stands for them after the plus where the number is encrypted, then
 --         page:    3 cursor ('0' first), 4 about how many operations to look at
 --         end:     3 retention (ms), then ids
 --         inbox:   3 from, 4 to: places of the index of inbox records
@@ -12,7 +12,7 @@
 --         swap:    3, 4 likewise
 -- reply page:  { next cursor ('0' after the last page), then id, '1' when the number is its recipient ... of those that name the number }
 --       end:   per id 'deleted' | 'cancelled' (and deleted) | 'under way' | 'waits' (the number is not its recipient) | 'gone'
---       inbox: how many records name the number
+--       inbox: how many records name the number, then the ids of those in envelopes, which may
 --       hooks: ids; events: { next cursor, how many dead letters were deleted, how many events wait to be posted }
 --       look:  { last entry id looked at or '', how many entries name the number }
 --       copy:  { last entry id copied or '', how many were left out }
@@ -58,12 +58,16 @@ if verb == 'page' then
 end
 
 if verb == 'inbox' then
-  local number = 0
+  local reply = { 0 }
   for _, rid in ipairs(redis.call('ZRANGE', key.inbox, ARGV[3], ARGV[4])) do
     local body = redis.call('HGET', key.record(rid), 'body')
-    if body and names_it(body) then number = number + 1 end
+    if body and string.sub(body, 1, 4) == 'pe1.' then
+      reply[#reply + 1] = rid
+    elseif body and names_it(body) then
+      reply[1] = reply[1] + 1
+    end
   end
-  return number
+  return reply
 end
 
 local function delete(o)

@@ -3,43 +3,40 @@
 -- KEYS  1 root
 -- ARGV  1 verb, then
 --         names:    2 cursor ('0' first), 3 about how many       -> { next cursor ('0': that was the last), names }
---         accounts: 2 most lanes and campaigns to visit, 3 names -> { server time, how many of the names were read, rows }
---         fleet:                                                 -> { server time, memory used, memory limit (0 none), '1' AOF on,
---                   '1' its last write went well, inbox records, operations in flight, accounts, '1' the provider's breaker is open,
---                   values of `workers` }
---       A row of an account that is there:
---         { name, values of ACCOUNT, values of COUNTS,
---           { transactional, single bulk, parked, in campaigns, scheduled, in flight, held, dead letters },
---           { accepted when, the oldest that may leave ('' none); valid until, the last transactional and the last single bulk one },
---           { senders that may send now, those of them that have nothing but campaigns with a rate of their own, calls a second that
---             such rates allow in all, '1' when nothing but bulk work may leave, from when the account's pauses and quotas allow a slot },
---           { N, window (us), used, per quota, in one list }, rows of campaigns }
---       A row of an open campaign: { name, sender, values of CAMPAIGN, waiting, scheduled }
+--         accounts: 2 most lanes and campaigns to visit, 3 names -> { server time, how many of the names were read, JSON of each account }
+--         fleet:                                                 -> JSON {now, memory, memory_limit, aof_enabled, aof_last_write_ok, inbox,
+--                                                                   in_flight, accounts, breaker_open, workers}
+--       An account is {name, account, counts, backlog, sending, campaigns}: `account` its hashes as they are stored, with interval_now,
+--       variation_now, next_slot and quota_use as look.lua tells them; `counts` a hash as it is stored.
+--       The backlog of an account is {transactional, single, parked, in_campaigns, timed, in_flight, held, dead, oldest_at,
+--       transactional_until, single_until}: since when the oldest that may leave is there, and until when the last of both lists are valid.
+--       What an account is sending is {senders, capped, capped_rate, bulk_only, slot_from}: senders that may send now, those of them that have
+--       nothing but campaigns with a rate of their own, calls a second that such rates allow in all, whether nothing but bulk work may leave,
+--       from when the account's pauses and quotas allow a slot.
+--       A row of a campaign is {name, campaign, waiting, timed}.
+--       Python makes values of these replies (exporter/rows.py); a test compares the names.
 -- keys  accounts, a:<acct> and its sets, lanes, c:<name>, o:<id> of heads and tails, workers, meta, inbox; read only
 -- Each account is read in one step, so its books balance. Cost: O(senders + open campaigns) of the accounts of a page.
 --@include keys.lua
+--@include slots.lua
 --@include zones.lua
 local verb = ARGV[1]
 local now = server_time()
 
--- `readings.py` names them in the same order: those of a:<acct>, then those of about:<acct>.
 local ACCOUNT = {
   'interval', 'slow', 'slow_at', 'ramp', 'variation', 'suspended', 'paused_until', 'probe', 'recheck', 'breaker', 'taken', 'info_every',
-  'reserve', 'quotas', 'learn', 'heard', 'spread',
+  'reserve', 'quotas', 'learn', 'heard', 'spread', 'next', 'floor',
 }
 local ABOUT = { 'pacing', 'credits_left', 'expires_at', 'info_read_at' }
-local PAUSED_UNTIL, QUOTAS = 7, 14
 local COUNTS = { 'received', 'duplicate', 'refused', 'inbox', 'accepted', 'rejected', 'expired', 'cancelled', 'dead', 'held', 'suppressed' }
 local CAMPAIGN = {
   field.c.sender, 'hold', 'sealed', 'received', 'duplicate', 'refused', 'inbox', 'written', 'accepted', 'rejected', 'expired', 'cancelled', 'dead',
-  'held', 'suppressed', 'recent', 'vu', 'cap', 'cap_next', 'window', 'opens', 'closes', 'openings', 'zoned', 'fs',
-  'receipt_sent', 'receipt_not_sent', 'receipt_received', 'receipt_read',
+  'held', 'suppressed', 'recent', field.c.valid_until, 'cap', 'cap_next', 'window', 'opens', 'closes', 'openings', 'zoned',
+  field.c.weighted_senders, 'receipt_sent', 'receipt_not_sent', 'receipt_received', 'receipt_read',
 }
-local at = {}
-for place, name in ipairs(CAMPAIGN) do at[name] = place end
 
 local function accepted_at(id) return id and tonumber(redis.call('HGET', key.operation(id), field.o.accepted_at) or nil) end
-local function valid_until(id) return id and redis.call('HGET', key.operation(id), field.o.valid_until) or '' end
+local function valid_until(id) return id and redis.call('HGET', key.operation(id), field.o.valid_until) or nil end
 local function older(a, b) return a and b and math.min(a, b) or a or b end
 
 -- Of a campaign in its recipients' hours: how many wait in a lane, and the oldest of the heads of its sets of zones.
@@ -54,10 +51,10 @@ end
 
 -- From when a campaign that is not on hold may send; nil: its window is closed. Its dispatcher may not have attended to it yet.
 local function open_since(c)
-  if not c[at.window] then return 0 end
-  local opens, closes = tonumber(c[at.opens] or 0), tonumber(c[at.closes] or 0)
+  if not c.window then return 0 end
+  local opens, closes = tonumber(c.opens or 0), tonumber(c.closes or 0)
   if closes > now then return opens <= now and opens or nil end
-  for from, till in string.gmatch(c[at.openings] or '', '(%d+)%-(%d+)') do
+  for from, till in string.gmatch(c.openings or '', '(%d+)%-(%d+)') do
     if tonumber(till) > now then return tonumber(from) <= now and tonumber(from) or nil end
   end
   return nil
@@ -67,31 +64,33 @@ end
 local function campaigns_of(name, k)
   local rows, sending, waiting, timed, oldest = {}, {}, 0, 0, nil
   for _, campaign in ipairs(redis.call('SMEMBERS', k .. ':c')) do
-    local c = redis.call('HMGET', key.campaign(campaign), unpack(CAMPAIGN))
-    local sender = c[at[field.c.sender]]
+    local c = fields(key.campaign(campaign), CAMPAIGN)
+    local sender = c.sender
     if sender then
       local lane = key.lane(name, sender)
       local list = key.bulk(lane, campaign)
       local length, later = redis.call('LLEN', list), redis.call('ZCARD', key.campaign(campaign) .. ':tm')
       local first
-      if c[at.zoned] then length, first = in_zones(lane, campaign) end
-      for other in string.gmatch(c[at.fs] or '', '(%+%d+):') do
+      if c.zoned then length, first = in_zones(lane, campaign) end
+
+      for other in string.gmatch(c.weighted_senders or '', '(%+%d+):') do
         if other ~= sender then
-          local more = c[at.zoned] and in_zones(key.lane(name, other), campaign) or redis.call('LLEN', key.bulk(key.lane(name, other), campaign))
+          local more = c.zoned and in_zones(key.lane(name, other), campaign) or redis.call('LLEN', key.bulk(key.lane(name, other), campaign))
           length = length + more
-          if more > 0 and not c[at.hold] then sending[other] = sending[other] or { free = true, rate = 0 } end
+          if more > 0 and not c.hold then sending[other] = sending[other] or { free = true, rate = 0 } end
         end
       end
       local woken = redis.call('ZSCORE', k .. ':tm', 'c:0:' .. campaign) and 1 or 0
       waiting, timed = waiting + length, timed + later - woken
-      rows[#rows + 1] = { campaign, sender, c, length, later }
-      local since = length > 0 and not c[at.hold] and (c[at.zoned] and zone.is_open(lane, campaign, now) and 0 or open_since(c))
-      if c[at.zoned] and since ~= 0 then since = nil end
+      rows[#rows + 1] = { name = campaign, campaign = c, waiting = length, timed = later }
+
+      local since = length > 0 and not c.hold and (c.zoned and zone.is_open(lane, campaign, now) and 0 or open_since(c))
+      if c.zoned and since ~= 0 then since = nil end
       if since then
         local head = first or accepted_at(redis.call('LINDEX', list, 0))
         oldest = older(oldest, head and math.max(head, since))
         local own = sending[sender] or { free = false, rate = 0 }
-        if c[at.cap] then own.rate = own.rate + 1000000 / tonumber(c[at.cap]) else own.free = true end
+        if c.cap then own.rate = own.rate + 1000000 / tonumber(c.cap) else own.free = true end
         sending[sender] = own
       end
     end
@@ -99,40 +98,36 @@ local function campaigns_of(name, k)
   return rows, sending, waiting, timed, oldest
 end
 
--- How many slots lie within a quota's window: the log is in order.
-local function used_of(log, span)
-  local length = redis.call('LLEN', log)
-  local low, high = 0, length
-  while low < high do
-    local middle = math.floor((low + high) / 2)
-    if tonumber(redis.call('LINDEX', log, middle)) <= now - span then low = middle + 1 else high = middle end
-  end
-  return length - low
-end
+-- The hashes of an account, with what its limits and 429s make of them now; nil when there is none. Then from when its pauses and
+-- quotas allow a slot.
+local function account_of(name)
+  local k = key.account(name)
+  local a = fields(k, ACCOUNT)
+  if not a.interval then return nil end
+  for field, value in pairs(fields(key.about(name), ABOUT)) do a[field] = value end
 
--- Quotas, and from when they and the account's pauses allow a slot.
-local function quotas_of(k, text, paused_until)
-  local flat, from = {}, math.max(now, tonumber(paused_until or 0))
-  for n, window, variation in string.gmatch(text or '', '(%d+):(%d+):(%d+)') do
-    local span = tonumber(window) + tonumber(variation)
-    local log = k .. ':q:' .. window
-    flat[#flat + 1], flat[#flat + 2], flat[#flat + 3] = tonumber(n), int(span), used_of(log, span)
-    local nth_last = redis.call('LINDEX', log, -tonumber(n))
-    if nth_last then from = math.max(from, tonumber(nth_last) + span) end
-  end
-  return flat, from
+  local _, interval, variation = slots.present(a, now)
+  a.interval_now, a.variation_now = int(interval), int(variation)
+  local quotas = slots.quotas(a.quotas)
+  a.quota_use = slots.quota_use(k, quotas, now)
+  local slot_from = slots.next({ key = k, next = 0, floor = 0, quotas = quotas }, math.max(now, tonumber(a.paused_until or 0)))
+  a.next_slot = int(math.max(slot_from, tonumber(a.next or 0), tonumber(a.floor or 0)))
+  return a, slot_from
 end
 
 local visited = 0
 
+-- A number that is absent is 0: most accounts have few of them, and thousands are read at once.
+local function some(number) return number > 0 and number or nil end
+
 local function row_of(name)
   local k = key.account(name)
-  local a = redis.call('HMGET', k, unpack(ACCOUNT))
-  if not a[1] then return nil end
-  for _, value in ipairs(redis.call('HMGET', key.about(name), unpack(ABOUT))) do a[#a + 1] = value end
+  local a, slot_from = account_of(name)
+  if not a then return nil end
+
   local rows, sending, in_campaigns, timed, oldest = campaigns_of(name, k)
   local transactional, single, parked, in_flight, may_send, capped, capped_rate = 0, 0, 0, 0, 0, 0, 0
-  local last_transactional, last_single = '', ''
+  local last_transactional, last_single = nil, nil
   local due_transactional = false
   local senders = redis.call('SMEMBERS', k .. ':ln')
   for _, sender in ipairs(senders) do
@@ -162,16 +157,19 @@ local function row_of(name)
     end
   end
   visited = visited + #senders + #rows
-  local quotas, from = quotas_of(k, a[QUOTAS], a[PAUSED_UNTIL])
-  timed = timed + redis.call('ZCARD', k .. ':tm')
-  local numbers = {
-    transactional, single, parked, in_campaigns, timed, in_flight, redis.call('ZCARD', k .. ':held'),
-    redis.call('ZCARD', k .. ':dead'),
-  }
-  return {
-    name, a, redis.call('HMGET', k .. ':n', unpack(COUNTS)), numbers, { oldest and int(oldest) or '', last_transactional, last_single },
-    { may_send, capped, string.format('%.17g', capped_rate), due_transactional and '0' or '1', int(from) }, quotas, rows,
-  }
+  return cjson.encode({
+    name = name, account = a, counts = fields(k .. ':n', COUNTS), campaigns = rows,
+    backlog = {
+      transactional = some(transactional), single = some(single), parked = some(parked), in_campaigns = some(in_campaigns),
+      timed = some(timed + redis.call('ZCARD', k .. ':tm')), in_flight = some(in_flight),
+      held = some(redis.call('ZCARD', k .. ':held')), dead = some(redis.call('ZCARD', k .. ':dead')),
+      oldest_at = oldest and int(oldest) or nil, transactional_until = last_transactional, single_until = last_single,
+    },
+    sending = {
+      senders = may_send, capped = capped, capped_rate = string.format('%.17g', capped_rate), bulk_only = not due_transactional,
+      slot_from = int(slot_from),
+    },
+  })
 end
 
 if verb == 'names' then
@@ -187,10 +185,11 @@ elseif verb == 'accounts' then
   return { int(now), read, rows }
 end
 local function info(section, pattern) return string.match(redis.call('INFO', section), pattern) end
-local breaker, in_flight = redis.call('HGET', key.meta, 'pb_until'), redis.call('ZCARD', key.in_flight)
-return {
-  int(now), info('memory', '[\r\n]used_memory:(%d+)') or '0', info('memory', '[\r\n]maxmemory:(%d+)') or '0',
-  info('persistence', '[\r\n]aof_enabled:(%d)') or '0', info('persistence', '[\r\n]aof_last_write_status:ok') and '1' or '0',
-  redis.call('ZCARD', key.inbox), in_flight, redis.call('SCARD', key.accounts), breaker and '1' or '0',
-  redis.call('HVALS', key.workers),
-}
+
+return cjson.encode({
+  now = int(now), memory = info('memory', '[\r\n]used_memory:(%d+)'), memory_limit = info('memory', '[\r\n]maxmemory:(%d+)'),
+  aof_enabled = info('persistence', '[\r\n]aof_enabled:(%d)'),
+  aof_last_write_ok = info('persistence', '[\r\n]aof_last_write_status:ok') and '1' or '0',
+  inbox = redis.call('ZCARD', key.inbox), in_flight = redis.call('ZCARD', key.in_flight), accounts = redis.call('SCARD', key.accounts),
+  breaker_open = redis.call('HGET', key.meta, 'pb_until') and '1' or '0', workers = redis.call('HVALS', key.workers),
+})

@@ -16,6 +16,7 @@
 --@include shared/moves.lua
 --@include shared/attend.lua
 --@include shared/work.lua
+--@include shared/leases.lua
 --@include shared/cancelled.lua
 --@include shared/suppression.lua
 local most, capacity, retention, grace = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[4], tonumber(ARGV[5])
@@ -26,57 +27,16 @@ local epoch, restarted = checked_epoch(ARGV[7] == '1')
 local jumps = current_jumps()
 -- An answer to /info that does not come is asked for again after this long.
 local INFO_AGAIN = 60000000
-local UNHEARD = 'the worker did not report back before its lease ran out'
 -- Of one visit.
-local MOST_LEASES, MOST_TIMED_ACCOUNTS, MOST_TIMERS, MOST_ACCOUNTS = 50, 50, 50, 100
+local MOST_TIMED_ACCOUNTS, MOST_TIMERS, MOST_ACCOUNTS = 50, 50, 100
 -- Waits for the number-check pool to be filled are looked at again after this long; /info says when it is.
 local POOL_PAUSE = 900000000
 local granted, infos = {}, {}
-local swept_back = 0
 local accounts, touched = {}, {}
 
 local function account_of(name)
   if accounts[name] == nil then accounts[name] = load_account(name, now, epoch) or false end
   return accounts[name]
-end
-
--- Whether the worker that began it is gone: a worker that lives says so (heartbeat.lua) more often than leases end.
-local function lost_worker(o)
-  local owner = string.match(o.question or '', '^(.*)|%d+$')
-  return owner ~= nil and redis.call('HEXISTS', key.workers, owner) == 0
-end
-
--- A lease that ran out. Before begin: nothing was sent, back to the lane. After it: unknown, unless the call only looked something
--- up.
-local function sweep(id)
-  local o = load_operation(id)
-  if not o then return redis.call('ZREM', key.in_flight, id) end
-  local a = account_of(o.account)
-  local lost = o.state == 's' and lost_worker(o)
-  if o.state == 's' and not o.look_up then
-    if lost then o.lost_workers = redis.call('HINCRBY', o.key, field.o.lost_workers, 1) end
-    moves.unknown(o, now, UNHEARD, retention, grace)
-    if breaker_awake then breaker.not_probed(id, now) end
-  elseif o.state == 's' and redis.call('HINCRBY', o.key, field.o.looks, lost and LOST_LOOK or 1) >= MOST_LOOKS then
-    outcomes.finish(o, now, 'held', { code = 'unknown', words = UNHEARD }, retention)
-    if breaker_awake then breaker.not_probed(id, now) end
-  else
-    moves.give_back(o, now, a, o.state == 'g')
-    if o.state == 'g' then swept_back = swept_back + 1 end
-  end
-  lanes.refresh(o.account, o.sender, now)
-  if a then
-    if a.probe == id then throttling.set_probe(a, 'due') end
-    touched[a.name] = a
-  end
-end
-
-local function sweep_leases()
-  for _, id in ipairs(redis.call('ZRANGEBYSCORE', key.in_flight, '-inf', int(now), 'LIMIT', 0, work.number('lease', MOST_LEASES))) do
-    work.spend('lease')
-    sweep(id)
-    if work.over() then break end
-  end
 end
 
 local function fire(a, member)
@@ -166,8 +126,7 @@ end
 local function within_budgets(a, o, slot)
   if not has_budget(a, o) then return true end
   for _, b in ipairs(budget.of(a)) do
-    local nth_last = budget.concerns(o, b) and redis.call('LINDEX', budget.log(o, b), -b.n)
-    local free = nth_last and tonumber(nth_last) + b.window + a.variation or 0
+    local free = budget.concerns(o, b) and slots.free_from(budget.log(o, b), b.n, b.window + a.variation) or 0
     if free > slot and b.kind == '*' then
       lanes.enter(o, true, now)
       lanes.pause_sender(o, free, 'budget')
@@ -262,12 +221,12 @@ local function apart() return math.floor(spread * #granted / 3) end
 local function next_operation(a)
   local soonest, latest = math.max(now + HOP + apart(), a.paused_until), now + lead_of(a) + apart()
   repeat
-    if bucket.peek(a, soonest) > latest then return nil end
+    if slots.next(a, soonest) > latest then return nil end
     -- Taken out of the ready lanes: it is either busy from now on, or put back where it belongs.
     local sender, since = unpack(redis.call('ZPOPMIN', a.key .. ':r'))
     if not sender then return nil, 'none' end
     local transactional = tonumber(since) < BULK
-    local slot = bucket.peek(a, soonest, not transactional)
+    local slot = slots.next(a, soonest, not transactional)
     if slot > latest then
       redis.call('ZADD', a.key .. ':r', since, sender)
       return nil
@@ -285,7 +244,7 @@ end
 -- The account's own figures are read at a slot of its bucket, like any call.
 local function ask_info(a)
   if not may_ask_info(a) or a.info_at > now or (breaker_awake and breaker.others_from() > now) then return end
-  local slot = bucket.peek(a, math.max(now + HOP, a.paused_until))
+  local slot = slots.next(a, math.max(now + HOP, a.paused_until))
   if slot > now + LEAD then return end
   bucket.take(a, slot)
   a.info_at = now + INFO_AGAIN
@@ -339,7 +298,7 @@ end
 -- Each part has a third of the budget, and what the parts before it left.
 local third, unfinished = math.floor(work.left / 3), false
 work.left = third
-sweep_leases()
+local swept_back = leases.sweep(now, retention, grace, account_of, touched)
 unfinished = work.over()
 work.left = work.left + third
 fire_timers()

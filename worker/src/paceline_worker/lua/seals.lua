@@ -3,6 +3,7 @@
 -- KEYS  1 root
 -- ARGV  1 verb, then
 --         look, key: nothing
+--         publish:   2 the public key to which producers seal payloads
 --         make:      2 the key, encrypted: unless there is one
 --         swap:      2 the encrypted key that is there, 3 the one to put in its place
 --         page:      2 cursor ('0' first)
@@ -10,12 +11,13 @@
 --         seal:      then id, seal per operation
 --         campaign:  2 name, 3 seal
 -- reply look: { encrypted key or '', '1' when an operation was ever accepted }; key: the first of them
+--       publish: the public key that was there before, or ''
 --       make: the encrypted key that is there now; swap: 1, or 0 when another one is there
 --       page: { next cursor ('0' after the last page), then { id, account, sender, own kind or '', target, payload, what it follows or '',
 --             campaign or '' } of each operation without a seal that may be sent }
 --       campaigns: { name, account, kind, template } of each that has begun and has no seal
 --       seal, campaign: how many were written
--- keys  seals, accounts, a:<acct>:n, o:<id>, campaigns, c:<name>
+-- keys  seals, public, accounts, a:<acct>:n, o:<id>, campaigns, c:<name>
 --@include keys.lua
 local verb = ARGV[1]
 local PAGE = 500
@@ -39,6 +41,11 @@ end
 
 if verb == 'look' then return { redis.call('HGET', key.seals, 'key') or '', some_were_written() } end
 if verb == 'key' then return redis.call('HGET', key.seals, 'key') or '' end
+if verb == 'publish' then
+  local before = redis.call('GET', key.public) or ''
+  if before ~= ARGV[2] then redis.call('SET', key.public, ARGV[2]) end
+  return before
+end
 if verb == 'make' then
   redis.call('HSETNX', key.seals, 'key', ARGV[2])
   return redis.call('HGET', key.seals, 'key')

@@ -18,12 +18,12 @@ if not a then return redis.error_reply('unknown account') end
 if a.probe == 'due' and now >= a.paused_until and not (redis.call('EXISTS', a.key .. ':r') == 1 or is_calling(a.name)) then
   throttling.set_probe(a, '')
 end
-local first = bucket.peek(a, math.max(now, a.paused_until, breaker_awake and breaker.others_from() or 0))
+local first = slots.next(a, math.max(now, a.paused_until, breaker_awake and breaker.others_from() or 0))
 local free = first <= now + horizon and not a.suspended and not (a.probe and a.probe ~= '')
 if free and verb == 'take' then
   local slot = first
   for i = 1, cost do
-    if i > 1 then slot = bucket.peek(a, slot) end
+    if i > 1 then slot = slots.next(a, slot) end
     bucket.take(a, slot)
   end
 end

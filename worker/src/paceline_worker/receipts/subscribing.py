@@ -31,7 +31,7 @@ _LONGEST_WAIT_S: Final = 5.0
 _MOST_PAGES: Final = 20
 
 
-class SubscriptionError(PacelineError):
+class SubscriptionFailed(PacelineError):
     """The provider, or the account's state, does not let it be done; the message says why."""
 
 
@@ -114,7 +114,7 @@ class Caller:
             if picture is None:
                 raise UnknownAccount(f"no account named {self._account!r}")
             if why := picture.account.suspended:
-                raise SubscriptionError(f"account {self._account!r} is suspended: {why}")
+                raise SubscriptionFailed(f"account {self._account!r} is suspended: {why}")
             await self._sleep(min(max(slot.wait_s, _SHORTEST_WAIT_S), _LONGEST_WAIT_S))
 
     @translated
@@ -159,7 +159,7 @@ class Subscriber:
             What became of each event of each number, as it is known.
 
         Raises:
-            SubscriptionError: the provider does not do it, or the account's token cannot be known.
+            SubscriptionFailed: the provider does not do it, or the account's token cannot be known.
             UnknownAccount, StateUnavailable: of the account.
         """
         webhooks = await self._webhooks()
@@ -168,7 +168,7 @@ class Subscriber:
         # Webhooks are listed with channels instead of numbers.
         channels = await self._channels() if not waba and (webhooks or not senders) else {}
         if not (senders or channels):
-            raise SubscriptionError(
+            raise SubscriptionFailed(
                 f"the provider lists no connected number of account {self._account!r}: give --sender"
             )
         for webhook in hooks.stale(webhooks, self._base_url, self._account, token):
@@ -189,13 +189,13 @@ class Subscriber:
             if token := hooks.token_of(webhooks, self._account, hook.digest):
                 return token
             if hook.shown:
-                raise SubscriptionError(
+                raise SubscriptionFailed(
                     f"the address of account {self._account!r} was shown before and is in none of the provider's "
                     f"webhooks: subscribe it by hand, or replace it with --rotate"
                 )
         token = new_token()
         if not tokens.open(self._account, digest_of(token), instead_of=hook.digest, shown=False):
-            raise SubscriptionError(f"the address of account {self._account!r} was changed meanwhile; try again")
+            raise SubscriptionFailed(f"the address of account {self._account!r} was changed meanwhile; try again")
         return token
 
     async def _webhooks(self) -> list[Webhook]:
@@ -228,9 +228,9 @@ def _object(answer: Answer, what: str) -> Mapping[str, Any]:
     """The object of an answer that did what was asked.
 
     Raises:
-        SubscriptionError: it did not.
+        SubscriptionFailed: it did not.
     """
     if answer.meaning is not Meaning.ACCEPTED:
         words = f": {answer.words}" if answer.words else ""
-        raise SubscriptionError(f"the provider did not {what} ({answer.code}){words}; repeat the command to continue")
+        raise SubscriptionFailed(f"the provider did not {what} ({answer.code}){words}; repeat the command to continue")
     return answer.value or {}

@@ -14,6 +14,7 @@ from paceline.errors import InvalidOperation, PacelineError
 from paceline.recipients.numbers import phone_number
 from paceline.state.calls import State
 from paceline.state.scripts import Script
+from paceline_worker.integrity.payloads import Payloads, Unreadable
 
 _LOOK: Final = 500
 _ENTRIES: Final = 200
@@ -55,6 +56,7 @@ class Forgetting:
         client: the state server.
         number: E.164.
         retention: of settled operations.
+        payloads: opens what is encrypted; None where nothing is.
         sleep: takes seconds.
 
     Raises:
@@ -66,17 +68,23 @@ class Forgetting:
         client: redis.Redis,
         number: str,
         retention: timedelta,
+        payloads: Payloads | None = None,
         sleep: Callable[[float], object] = time.sleep,
     ) -> None:
         try:
-            self._digits = phone_number(number).removeprefix("+")
+            whole = phone_number(number)
         except ValueError as error:
             raise InvalidOperation(f"number: {error}") from error
+        self._digits = whole.removeprefix("+")
+        self._payloads = payloads
+        # How the number stands in state, each behind a plus.
+        self._forms = [self._digits, *([payloads.number(whole).removeprefix("+")] if payloads else [])]
         self._client = client
         self._state = State(client)
         self._retention_ms = str(retention // timedelta(milliseconds=1))
         self._sleep = sleep
         self._script = Script("paceline_worker", "forget")
+        self._records = Script("paceline_worker", "records")
 
     def seen(self) -> Forgotten:
         """What there is, with nothing changed."""
@@ -116,36 +124,56 @@ class Forgetting:
 
     def _end_all(self, done: Counter[str]) -> Counter[str]:
         left: Counter[str] = Counter()
-        for op_id, _ in self._operations():
-            [end] = self._script.run(self._client, "end", self._digits, self._retention_ms, op_id)
+        for op_id, form in self._operations():
+            [end] = self._script.run(self._client, "end", form, self._retention_ms, op_id)
             (done if end in ("deleted", "cancelled") else left)[end] += 1
         return left
 
-    def _operations(self) -> Iterator[tuple[str, bool]]:
-        cursor = "0"
-        while True:
-            cursor, *flat = self._script.run(self._client, "page", self._digits, cursor, _LOOK)
-            yield from ((op_id, exact == "1") for op_id, exact in zip(flat[::2], flat[1::2], strict=True))
-            if cursor == "0":
-                return
+    def _operations(self) -> Iterator[tuple[str, str]]:
+        """Each operation that names the number, and the form in which it does."""
+        for form in self._forms:
+            cursor = "0"
+            while True:
+                cursor, *flat = self._script.run(self._client, "page", form, cursor, _LOOK)
+                yield from ((op_id, form) for op_id in flat[::2])
+                if cursor == "0":
+                    break
 
     def _in_inbox(self) -> int:
         records = self._state.fleet().inbox
         pages = range(0, records + 1, _INBOX)
-        return sum(
-            int(self._script.run(self._client, "inbox", self._digits, start, start + _INBOX - 1)) for start in pages
-        )
+        number = 0
+        for start in pages:
+            named, *closed = self._script.run(self._client, "inbox", self._digits, start, start + _INBOX - 1)
+            number += int(named) + sum(map(self._is_named_in, self._bodies(closed)))
+        return number
+
+    def _bodies(self, rids: list[str]) -> list[tuple[str, bytes]]:
+        """Account and body of each record."""
+        reply = self._records.run_in_bytes(self._client, *rids) if rids else []
+        return [(account.decode(), body) for account, _, _, body in zip(*[iter(reply)] * 4, strict=True)]
+
+    def _is_named_in(self, record: tuple[str, bytes]) -> bool:
+        """Whether a record in an envelope is to the number; what cannot be opened is refused by the next worker."""
+        account, body = record
+        if not self._payloads or not body:
+            return bool(body)
+        try:
+            return f"+{self._digits}" in self._payloads.accepted(account, body)[1].split("\n")
+        except Unreadable:
+            return False
 
     def _hooks(self) -> tuple[int, int]:
         """Deletes dead letters of webhooks; returns how many, and how many events wait to be posted."""
         dead, waiting = 0, 0
         for hook in self._script.run(self._client, "hooks", self._digits):
-            cursor = "0"
-            while True:
-                cursor, gone, left = self._script.run(self._client, "events", self._digits, hook, cursor, _LOOK)
-                dead, waiting = dead + int(gone), waiting + int(left)
-                if cursor == "0":
-                    break
+            for form in self._forms:
+                cursor = "0"
+                while True:
+                    cursor, gone, left = self._script.run(self._client, "events", form, hook, cursor, _LOOK)
+                    dead, waiting = dead + int(gone), waiting + int(left)
+                    if cursor == "0":
+                        break
         return dead, waiting
 
     def _streams(self) -> list[str]:
@@ -153,9 +181,12 @@ class Forgetting:
 
     def _named(self, name: str) -> int:
         """How many entries of a stream name the number."""
+        return sum(self._named_as(form, name) for form in self._forms)
+
+    def _named_as(self, form: str, name: str) -> int:
         begin, number = "-", 0
         while True:
-            last, some = self._script.run(self._client, "look", self._digits, name, begin, _ENTRIES)
+            last, some = self._script.run(self._client, "look", form, name, begin, _ENTRIES)
             number += int(some)
             if not last:
                 return number
@@ -163,14 +194,17 @@ class Forgetting:
 
     def _clean(self, name: str) -> int:
         """Put a copy without them in the place of a stream; returns how many entries are gone."""
-        if not self._named(name):
+        return sum(self._clean_of(form, name) for form in self._forms)
+
+    def _clean_of(self, form: str, name: str) -> int:
+        if not self._named_as(form, name):
             return 0
         begin, gone = "-", 0
         while True:
-            last, some = self._script.run(self._client, "copy", self._digits, name, begin, _ENTRIES)
+            last, some = self._script.run(self._client, "copy", form, name, begin, _ENTRIES)
             gone += int(some)
             begin = f"({last}" if last else begin
-            if not last and self._script.run(self._client, "swap", self._digits, name, begin) == "done":
+            if not last and self._script.run(self._client, "swap", form, name, begin) == "done":
                 return gone
 
     def _rewrite(self, until_s: float) -> bool:

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from paceline import names
 from paceline.state.scripts import Script
+from paceline.suppression.lists import EVERY_ACCOUNT
 from paceline_worker.state.clock import ServerClock
 from paceline_worker.state.connection import ANSWER_TIMEOUT_S, aconnect
 from paceline_worker.state.restarts import RunCheck, say_restarted
@@ -62,6 +63,7 @@ class DeliveryState:
         self._settle = Script(_PACKAGE, "settle")
         self._account = Script(_PACKAGE, "account")
         self._seal_campaign = Script(_PACKAGE, "seal_campaign")
+        self._suppress = Script("paceline", "suppress")
 
     async def _connected(self, connection: Any) -> None:
         await connection.on_connect()
@@ -106,6 +108,15 @@ class DeliveryState:
     async def seal_campaign(self, name: str, seal: str) -> None:
         """Write the seal of a campaign of which something was begun, unless it has one."""
         await self._seal_campaign.arun(self.client, name, seal)
+
+    async def barred(self, account: str, number: str) -> str:
+        """Why nobody may write to a number, as suppression.lua says it; '' when it is on no list."""
+        [entry] = await self._suppress.arun(self.client, "check", account, number)
+        if not entry:
+            return ""
+        name, _, reason = entry
+        whose = "all accounts" if name == EVERY_ACCOUNT else "the account"
+        return f"its recipient is on the suppression list of {whose}: {reason}"
 
     async def known(self, account: str) -> KnownAccount | None:
         """An account's limits as state has them; None when it was removed."""

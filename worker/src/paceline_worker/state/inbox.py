@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from paceline.state.scripts import Script
+from paceline_worker.integrity.payloads import Unreadable, is_envelope
+from paceline_worker.integrity.seals import FOREIGN, UNREADABLE
 
 if TYPE_CHECKING:
     import redis
@@ -62,10 +64,23 @@ class Record:
         """How many rows it counts as."""
         return int(self.count) if self.count.isdigit() else 0
 
-    def sealed(self, seals: "Seals | None") -> tuple[str | bytes, ...]:
-        """Its part of the arguments of accept.lua."""
-        made = "" if seals is None else seals.of_record(_text(self.account), _text(self.campaign), self.body)
-        return self.rid, self.account, self.campaign, self.count, self.body, made
+    def sealed(self, seals: "Seals | None", *, encrypts: bool = False) -> tuple[str | bytes, ...]:
+        """Its part of the arguments of accept.lua.
+
+        Args:
+            seals: seal each operation, and open envelopes.
+            encrypts: encrypt what came in the clear, too.
+        """
+        body, made, numbers = self.body, "", ""
+        if seals is not None and body:
+            account, campaign = _text(self.account), _text(self.campaign)
+            try:
+                if encrypts or is_envelope(body):
+                    body, numbers = seals.payloads.accepted(account, body)
+                made = seals.of_record(account, campaign, body)
+            except Unreadable:
+                body, made = (b"-", FOREIGN) if is_envelope(body) else (body, UNREADABLE)
+        return self.rid, self.account, self.campaign, self.count, body, made, numbers
 
 
 class Inbox:
@@ -80,13 +95,16 @@ class Inbox:
         self._records = Script("paceline_worker", "records")
         self._accept = Script("paceline_worker", "accept")
 
-    def accept(self, client: "redis.Redis", rids: Iterable[str], seals: "Seals | None") -> list[Acceptance]:
+    def accept(
+        self, client: "redis.Redis", rids: Iterable[str], seals: "Seals | None", *, encrypts: bool = False
+    ) -> list[Acceptance]:
         """Move records into their lanes; earlier ones of their accounts come first.
 
         Args:
             client: the state server.
             rids: record ids.
             seals: seal each operation; None: nothing is sealed.
+            encrypts: encrypt what came in the clear, too.
 
         Returns:
             Per record taken, what became of it.
@@ -95,16 +113,16 @@ class Inbox:
         while left:
             records, left = self._read(client, left[:_READ_TOGETHER]), left[_READ_TOGETHER:]
             while records:
-                done, behind, acceptances = self._take(client, records, seals)
+                done, behind, acceptances = self._take(client, records, seals, encrypts=encrypts)
                 accepted += acceptances
                 records = records[done:]
                 if behind:
                     # It may stay: the hint of each that comes before it takes at least one, so there are enough hints for all.
-                    accepted += self._catch_up(client, behind, records.pop(0).rid, seals)
+                    accepted += self._catch_up(client, behind, records.pop(0).rid, seals, encrypts=encrypts)
         return accepted
 
     def _catch_up(
-        self, client: "redis.Redis", behind: Sequence[str], rid: str, seals: "Seals | None"
+        self, client: "redis.Redis", behind: Sequence[str], rid: str, seals: "Seals | None", *, encrypts: bool
     ) -> list[Acceptance]:
         """The records of an account that come before one, and that one, as far as one call goes."""
         wanted = [*behind[: behind.index(rid)], rid] if rid in behind else behind
@@ -112,7 +130,7 @@ class Inbox:
         for start in range(0, len(wanted), _READ_TOGETHER):
             records = self._read(client, wanted[start : start + _READ_TOGETHER])
             while records:
-                done, still_behind, acceptances = self._take(client, records, seals)
+                done, still_behind, acceptances = self._take(client, records, seals, encrypts=encrypts)
                 accepted += acceptances
                 if still_behind or sum(max(0, one.written) for one in accepted) >= _ENOUGH_ROWS:
                     return accepted
@@ -124,13 +142,13 @@ class Inbox:
         return [Record(rid, *fields) for rid, fields in zip(rids, zip(*[iter(reply)] * 4, strict=True), strict=True)]
 
     def _take(
-        self, client: "redis.Redis", records: Sequence[Record], seals: "Seals | None"
+        self, client: "redis.Redis", records: Sequence[Record], seals: "Seals | None", *, encrypts: bool = False
     ) -> tuple[int, list[str], list[Acceptance]]:
         """How many of them are done with, what comes before the next one, and what became of them."""
         rows = 0
         flat: list[str | bytes] = [str(self._retention_ms)]
         for record in records:
-            flat += record.sealed(seals)
+            flat += record.sealed(seals, encrypts=encrypts)
             rows += record.rows
             if rows >= _ENOUGH_ROWS:
                 break

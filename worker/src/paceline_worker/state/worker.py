@@ -59,6 +59,7 @@ class WorkerState:
         self._clock = clock
         self._retention_ms = retention_s * 1000
         self.seals: Seals | None = None
+        self.encrypts = False
         self._inbox = Inbox(self._retention_ms)
         self._grant = Script(_PACKAGE, "grant")
         self._settle = Script(_PACKAGE, "settle")
@@ -71,7 +72,7 @@ class WorkerState:
 
     def accept(self, rids: Iterable[str]) -> list[Acceptance]:
         """Move inbox records into their lanes; replayable. Operations get a seal, unless there are no `seals`."""
-        return self._inbox.accept(self.client, rids, self.seals)
+        return self._inbox.accept(self.client, rids, self.seals, encrypts=self.encrypts)
 
     def overdue(self, grace_s: float, most: int) -> list[str]:
         """Inbox records that nobody accepted within the grace time."""

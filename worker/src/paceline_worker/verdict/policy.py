@@ -1,5 +1,6 @@
 """What follows from an answer. Pure: randomness is a parameter, and time comes as durations."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from random import Random
 from typing import Any, Final, Literal
@@ -67,6 +68,16 @@ class Verdict:
     def of_key(self, version: int) -> "Verdict":
         """The same verdict, with the version of the key its call was made with."""
         return replace(self, key_version=str(version)) if self.scope == "suspend" else self
+
+    def closed(self, close: Callable[[str], str]) -> "Verdict":
+        """The same verdict, with what it brought as state keeps it.
+
+        Args:
+            close: encrypts one result.
+        """
+        if not self.result and not self.results:
+            return self
+        return replace(self, result=close(self.result) if self.result else "", results=tuple(map(close, self.results)))
 
     def wire(self, op_id: str, token: str, elapsed_us: int) -> dict[str, Any]:
         """The form settle.lua reads: texts (and lists of texts) only, times in us; what is empty is left out."""

@@ -64,11 +64,11 @@ app.command(
 )(campaign_export.export)
 
 
-class NotDeletedError(PacelineError):
+class NotDeleted(PacelineError):
     """Workers have not deleted the campaign in time."""
 
 
-class NotCancelledError(PacelineError):
+class NotCancelled(PacelineError):
     """The user said no."""
 
 
@@ -238,7 +238,7 @@ def delete(
             time.sleep(_LOOK_S)
     if campaign:
         left = counted(_left(progress_of(name, campaign)), "operation")
-        raise NotDeletedError(
+        raise NotDeleted(
             f"campaign {name!r} is still being deleted by the workers ({left} left); none of its messages is sent"
         )
     if json_output:
@@ -257,7 +257,7 @@ def _ask(seen: Progress) -> None:
         return
     loss = f"{counted(_left(seen), 'operation')} without an outcome will not be sent. This is final"
     if not typer.confirm(f"Cancel campaign {seen.name}? {loss}.", err=True):
-        raise NotCancelledError(f"campaign {seen.name!r} is not cancelled")
+        raise NotCancelled(f"campaign {seen.name!r} is not cancelled")
 
 
 def _check(why: str) -> None:

@@ -8,7 +8,7 @@ from paceline.cli.render import console, counted, details, duration, local, say,
 from paceline.errors import PacelineError
 
 
-class PlanFailsError(PacelineError):
+class PlanFails(PacelineError):
     """The campaign would fail, wholly or in part."""
 
 
@@ -20,7 +20,7 @@ def tell_plan(plan: Plan, *, as_json: bool) -> None:
         as_json: one JSON document instead of a table and sentences.
 
     Raises:
-        PlanFailsError: it has problems; they were told.
+        PlanFails: it has problems; they were told.
     """
     if as_json:
         say_json(shown_in(plan.as_json()))
@@ -35,7 +35,7 @@ def tell_plan(plan: Plan, *, as_json: bool) -> None:
         if not plan.problems:
             say("Nothing was written.")
     if plan.problems:
-        raise PlanFailsError(
+        raise PlanFails(
             f"campaign {plan.name!r} cannot do its job ({counted(len(plan.problems), 'problem')}); nothing was written"
         )
 

@@ -54,7 +54,7 @@ from paceline.outbox import Outbox
 from paceline.recipients.columns import reading_of
 
 
-class NothingToSendError(PacelineError):
+class NothingToSend(PacelineError):
     """No row of the recipients file can be sent."""
 
 
@@ -266,6 +266,6 @@ def _tell(name: str, report: UploadReport, bad_rows: Path, ahead: _Ahead | None,
         if ahead and ahead.continued:
             say("Rows that the campaign had already are not sent again, so the end may be earlier.")
     if not report.written:
-        raise NothingToSendError(f"campaign {name!r} has no rows to send: {left_out}")
+        raise NothingToSend(f"campaign {name!r} has no rows to send: {left_out}")
     if ahead:
         warn_of_late(name, ahead.seen, "raise --valid-until", at_most=ahead.continued)

@@ -24,11 +24,11 @@ LONGEST_PAUSE_S: Final = 1.0
 _RESULTS: Final = {Queued: "accepted", Duplicate: "duplicate", Refused: "refused"}
 
 
-class NotAcceptedError(PacelineError):
+class NotAccepted(PacelineError):
     """The operation has its outcome, and it is not ``accepted``."""
 
 
-class NotSettledError(PacelineError):
+class NotSettled(PacelineError):
     """The operation has no outcome within the time given; it is kept and goes on."""
 
 
@@ -60,8 +60,8 @@ def tell(outbox: Outbox, receipt: Ticket, asked: Asked) -> None:
     Raises:
         NotYetAccepted: no worker accepted it in time.
         Refusal: a worker refused its record.
-        NotSettledError: it has no outcome in time.
-        NotAcceptedError: its outcome is not ``accepted``.
+        NotSettled: it has no outcome in time.
+        NotAccepted: its outcome is not ``accepted``.
     """
     telling = _Telling(receipt, as_json=asked.as_json, is_quiet=asked.is_quiet)
     try:
@@ -108,7 +108,7 @@ class _Telling:
         if not self._as_json:
             show_status(seen)
         if seen.state != "accepted":
-            raise NotAcceptedError(f"{seen.id} is not accepted by the provider: {seen.why}")
+            raise NotAccepted(f"{seen.id} is not accepted by the provider: {seen.why}")
 
     def _answer(self, wait: float) -> str:
         answer = self._receipt.wait(wait)
@@ -135,7 +135,7 @@ class _Telling:
             left = deadline - time.monotonic()
             if left <= 0:
                 where = f"it is {seen.state}: {seen.why}" if seen else "no worker has accepted it yet"
-                raise NotSettledError(f"{self._receipt.id} has no outcome after {timeout:g} s and is kept; {where}")
+                raise NotSettled(f"{self._receipt.id} has no outcome after {timeout:g} s and is kept; {where}")
             time.sleep(min(next(rhythm), left))
         return seen
 

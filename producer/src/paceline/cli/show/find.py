@@ -3,7 +3,7 @@ from typing import Annotated
 import typer
 
 from paceline.cli.acts import remember
-from paceline.cli.numbers import ShowNumbers, decide, shown_in
+from paceline.cli.numbers import ShowNumbers, decide, forms_of, shown_in
 from paceline.cli.options import Json, opened_state
 from paceline.cli.render import console, listing, say, say_json
 from paceline.cli.show.inspect import Id
@@ -67,9 +67,12 @@ def cancel(
 
 def _to(state: State, to: str, account: str) -> list[Status]:
     """The newest first."""
-    cursor, found = "0", list[Status]()
-    while True:
-        cursor, some = run(finding(cursor, to, account), state)
-        found += some
-        if cursor == "0":
-            return sorted(found, key=lambda status: status.accepted_at, reverse=True)
+    found: list[Status] = []
+    for form in forms_of(to):
+        cursor = "0"
+        while True:
+            cursor, some = run(finding(cursor, form, account), state)
+            found += some
+            if cursor == "0":
+                break
+    return sorted(found, key=lambda status: status.accepted_at, reverse=True)

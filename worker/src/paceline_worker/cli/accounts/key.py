@@ -14,7 +14,7 @@ from paceline.cli.errors import complain
 from paceline.cli.options import opened_state
 from paceline.errors import InvalidOperation
 from paceline.settings import Settings
-from paceline_worker.accounts.accounts import AccountError
+from paceline_worker.accounts.accounts import AccountRefused
 from paceline_worker.accounts.holders import SHARED, Holders
 from paceline_worker.accounts.info import INFO, Info, read_info
 from paceline_worker.accounts.secrets import ApiKey, KeyRing
@@ -57,7 +57,7 @@ def refuse_shared(key: ApiKey, ring: KeyRing, name: str = "") -> None:
         name: the account that may have it.
 
     Raises:
-        AccountError: another account has it.
+        AccountRefused: another account has it.
         StateUnavailable: Redis did not answer.
     """
 
@@ -69,7 +69,7 @@ def refuse_shared(key: ApiKey, ring: KeyRing, name: str = "") -> None:
     with opened_state() as state:
         [holder] = Holders(state.client, ring, say).of([key])
     if holder and holder != name:
-        raise AccountError(SHARED.format(holder))
+        raise AccountRefused(SHARED.format(holder))
 
 
 def asked(settings: Settings, key: ApiKey, *, needed: bool) -> Info | None:
@@ -84,18 +84,18 @@ def asked(settings: Settings, key: ApiKey, *, needed: bool) -> Info | None:
         Its figures; None when the provider does not tell them and they are not needed.
 
     Raises:
-        AccountError: the provider refuses the key, or does not tell what is needed.
+        AccountRefused: the provider refuses the key, or does not tell what is needed.
     """
     answer = asyncio.run(ask_info(settings, key))
     if answer.meaning is Meaning.BAD_KEY:
-        raise AccountError(f"the provider refuses this API key ({answer.code}): {answer.words or 'no words'}")
+        raise AccountRefused(f"the provider refuses this API key ({answer.code}): {answer.words or 'no words'}")
     if answer.meaning is Meaning.ACCEPTED and answer.value is not None:
         info = read_info(answer.value)
         if info.per_minute or not needed:
             return info
     if needed:
         why = answer.words or answer.code
-        raise AccountError(
+        raise AccountRefused(
             f"the provider does not report the account's limit ({why}): give --limit, or --no-info to wait for a report"
         )
     complain(f"the provider's /info could not be read ({answer.words or answer.code}); a worker tries again")

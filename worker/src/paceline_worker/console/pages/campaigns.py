@@ -16,6 +16,7 @@ from paceline.errors import InvalidOperation, NotFound
 from paceline.forecast.outlook import Forecast, forecast_of
 from paceline.state import questions
 from paceline.state.campaigns import CampaignSnapshot
+from paceline.state.envelopes import ENVELOPE
 from paceline.times import instant
 from paceline_worker.console.acts import note
 from paceline_worker.console.frame import View, act, done, page
@@ -67,7 +68,7 @@ def campaign_view(name: str, campaign: CampaignSnapshot) -> CampaignView:
         campaign: as it was read.
     """
     progress = progress_of(name, campaign)
-    payload = json.loads(campaign.template)
+    payload = {} if campaign.template.startswith(ENVELOPE) else json.loads(campaign.template)
     auto_pause = "" if campaign.auto_pause is None else str(campaign.auto_pause)
     weight = "" if campaign.weight == 1 else str(campaign.weight)
     return CampaignView(

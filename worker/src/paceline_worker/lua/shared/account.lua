@@ -7,27 +7,17 @@
 -- A field that is not there has its default; account_fields.lua says which fields there are.
 -- A sender's call is over before the next slot of an account with longer intervals.
 local FAST = 2000000
-local NO_QUOTAS = {}
 -- What 429s do to an account: its spacing grows, and a probe ends the pause.
 local throttling = {}
 seldom(throttling, function()
-  local HOUR = 3600000000
-
-  -- A 429 makes the spacing a quarter longer, at most twice as long; each hour without one takes a twentieth back.
-  local SLOWER, SLOWEST, FASTER_AN_HOUR = 1.25, 2000, 50
-
-  -- The factor of the spacing that 429s left, in thousandths; clean hours have reduced the factor.
-  function throttling.slowness(a, now)
-    local slow = tonumber(a.slow or 1000)
-    if slow <= 1000 then return 1000 end
-    return math.max(1000, slow - FASTER_AN_HOUR * math.max(0, math.floor((now - tonumber(a.slow_at)) / HOUR)))
-  end
+  -- A 429 makes the spacing a quarter longer, at most twice as long (clean hours take that back: slots.slowness).
+  local SLOWER, SLOWEST = 1.25, 2000
 
   -- The provider found too many calls: keep more distance, whatever the reason, until clean hours have passed.
   function throttling.incident(a, now)
     a.throttled = a.throttled + 1
-    a.slow = math.min(SLOWEST, math.floor(throttling.slowness(a, now) * SLOWER))
-    a.slow_at = now
+    a.slow = math.min(SLOWEST, math.floor(a.slowness * SLOWER))
+    a.slow_at, a.slowness = now, a.slow
     redis.call('HSET', a.key, 'slow', a.slow, 'slow_at', int(now), 'throttled', int(a.throttled))
   end
 
@@ -58,7 +48,8 @@ local function load_account(name, now, epoch)
   a.name, a.key = name, k
   a.ramp = tonumber(a.ramp or 1)
   a.base = tonumber(a.interval)
-  a.interval = math.ceil(a.base * (a.slow and throttling.slowness(a, now) or 1000) / 1000) * a.ramp
+  a.slowness = a.slow and slots.slowness(a.slow, a.slow_at, now) or 1000
+  a.interval = slots.interval(a.base, a.slowness, a.ramp)
   a.next, a.floor, a.last = tonumber(a.next), tonumber(a.floor or 0), tonumber(a.last)
   a.variation, a.reserve, a.bulk_next = tonumber(a.variation), tonumber(a.reserve or 0), tonumber(a.bulk_next)
   a.taken = tonumber(a.taken)
@@ -66,7 +57,7 @@ local function load_account(name, now, epoch)
   a.paused_until = tonumber(a.paused_until or 0)
   if a.breaker == 'open' and (a.probe or '') == '' then a.probe = 'due' end
   a.throttled = tonumber(a.throttled or 0)
-  a.quotas = a.quotas and bucket.parse_quotas(a.quotas) or NO_QUOTAS
+  a.quotas = a.quotas and slots.quotas(a.quotas) or NO_QUOTAS
   a.due = tonumber(a.due)
   if a.learn == 'spacing' then
     a.least, a.excess, a.spread = tonumber(a.least), tonumber(a.excess), tonumber(a.spread)
@@ -95,7 +86,7 @@ local function grantable_from(a, now, ready)
     if not since then return nil end
     bulk_only = tonumber(since) >= BULK
   end
-  return math.max(bucket.peek(a, a.paused_until, bulk_only) - lead_of(a), a.recheck, now)
+  return math.max(slots.next(a, a.paused_until, bulk_only) - lead_of(a), a.recheck, now)
 end
 
 -- The instant from which the account may have a slot, into the due index. Its timers are another index (`wait_until`), and so are
@@ -105,7 +96,7 @@ local function reschedule(a, now, ready, looked)
   local probing = a.probe and a.probe ~= '' and a.probe ~= 'due'
   local at = not a.suspended and not probing and grantable_from(a, now, ready) or nil
   if may_ask_info(a) then
-    local asked_from = math.max(bucket.peek(a, a.paused_until) - LEAD, a.info_at, breaker_awake and breaker.others_from() or 0, now)
+    local asked_from = math.max(slots.next(a, a.paused_until) - LEAD, a.info_at, breaker_awake and breaker.others_from() or 0, now)
     at = at and math.min(at, asked_from) or asked_from
   end
 

@@ -13,9 +13,10 @@
 --                                 `excess` what calls lately took longer, `spread` what J was lately, `heard` how many answers, `answered` the slot of the last one
 --@include keys.lua
 --@include shared/meta.lua
+--@include slots.lua
 local bucket = {}
--- What J is at least, us; and how many answers there must be before it is believed.
-local LEAST_SPREAD, HEARD = 5000, 16
+-- What J is at least, us.
+local LEAST_SPREAD = 5000
 local LEARNED = { 'least', 'excess', 'spread', 'heard', 'answered' }
 
 -- A bucket of another generation starts empty: one whole interval passes before its first slot, counted from now or from a slot
@@ -43,8 +44,8 @@ function bucket.push(a, slot, elapsed)
   end
 end
 
--- Whether J is measured. After a 429 it is not, until the spacing has recovered; with `window` it would gain next to nothing.
-function bucket.measures(a) return a.learn == 'spacing' and not a.slow and a.ramp == 1 end
+-- Whether J of the account is measured now.
+function bucket.measures(a) return slots.measures(a.learn, a.slowness, a.ramp) end
 
 -- Whether the last slot's call may still be under way: the distance to the next one is not known yet.
 function bucket.is_open(a) return a.next > (a.last or 0) and (a.last or 0) > (a.answered or 0) end
@@ -72,19 +73,6 @@ function bucket.answer(a, slot, elapsed)
   end
 end
 
--- The earliest slot at or after `earliest`. A quota of N per W admits slot k no sooner than W + J after slot k - N. Bulk work leaves
--- the account's reserve alone: it keeps more distance, and sees smaller quotas.
-function bucket.peek(a, earliest, bulk)
-  local slot = math.max(a.next, a.floor, earliest)
-  local share = bulk and 100 - (a.reserve or 0) or 100
-  if share < 100 then slot = math.max(slot, a.bulk_next or 0) end
-  for _, quota in ipairs(a.quotas) do
-    local nth_last = redis.call('LINDEX', bucket.log(a, quota), -math.max(1, math.floor(quota.n * share / 100)))
-    if nth_last then slot = math.max(slot, tonumber(nth_last) + quota.window + quota.variation) end
-  end
-  return slot
-end
-
 -- Take one slot: all limits or none, because `slot` satisfies all of them.
 function bucket.take(a, slot)
   a.next, a.last = slot + a.interval, slot
@@ -92,7 +80,7 @@ function bucket.take(a, slot)
   if (a.reserve or 0) > 0 then a.bulk_next = slot + math.ceil(a.interval * 100 / (100 - a.reserve)) end
   a.bucket_changed = true
   for _, quota in ipairs(a.quotas) do
-    local log = bucket.log(a, quota)
+    local log = slots.log(a.key, quota)
     redis.call('RPUSH', log, int(slot))
     redis.call('LTRIM', log, -quota.n, -1)
     redis.call('PEXPIRE', log, math.ceil((quota.window + quota.variation) / 1000) + 60000)
@@ -128,7 +116,7 @@ seldom(bucket, function()
     if (a.reserve or 0) > 0 then a.bulk_next = slot end
     a.bucket_changed = true
     for _, quota in ipairs(a.quotas) do
-      local log = bucket.log(a, quota)
+      local log = slots.log(a.key, quota)
       if redis.call('LINDEX', log, -1) == int(slot) then redis.call('RPOP', log) end
     end
   end
@@ -137,22 +125,11 @@ seldom(bucket, function()
   -- back to the bucket when no later one was taken; it counts no longer against a quota in any case. Returns the new slot.
   function bucket.move(a, slot, earliest, bulk)
     local taken = a.taken
-    for _, quota in ipairs(a.quotas) do redis.call('LREM', bucket.log(a, quota), -1, int(slot)) end
+    for _, quota in ipairs(a.quotas) do redis.call('LREM', slots.log(a.key, quota), -1, int(slot)) end
     bucket.give_back(a, slot)
-    local later = bucket.peek(a, earliest, bulk)
+    local later = slots.next(a, earliest, bulk)
     bucket.take(a, later)
     a.taken = taken
     return later
   end
-
-  function bucket.parse_quotas(text)
-    local quotas = {}
-    for n, window, variation in string.gmatch(text or '', '(%d+):(%d+):(%d+)') do
-      quotas[#quotas + 1] = { n = tonumber(n), window = tonumber(window), variation = tonumber(variation) }
-    end
-    return quotas
-  end
-
-  -- Named after its window, so that a changed quota keeps what was counted.
-  function bucket.log(a, quota) return a.key .. ':q:' .. int(quota.window) end
 end)

@@ -1,0 +1,236 @@
+"""PACELINE_ENCRYPT_PAYLOADS: everything works, and neither state nor its files show a number or a text."""
+
+import json
+import threading
+import urllib.request
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from paceline import Conflict, CreateGroup, Outbox, SendMessage
+from paceline.errors import ConfigurationError
+from paceline.settings import Settings
+from paceline_worker.accounts.accounts import Accounts
+from tests.support.processes import Sandbox, free_port
+from tests.support.servers import start_server
+from tests.support.shell import paceline
+from tests.support.stack import PATIENCE, Stack
+from tests.support.wait import wait_until
+
+pytestmark = [pytest.mark.system]
+
+ON = {"PACELINE_ENCRYPT_PAYLOADS": "1"}
+SENDER = "+15550100001"
+NUMBERS = [f"+155598877{n:02d}" for n in range(20)]
+TEXT = "canary text 5c1a"
+
+
+class Closed:
+    """A stack whose worker and services encrypt."""
+
+    def __init__(self, stack: Stack, port: int) -> None:
+        self.stack = stack
+        self.port = port
+        self.outbox = Outbox(settings=Settings(broker_url=stack.server.url, encrypt_payloads=True))
+        self.environment = {**stack.environment, **ON}
+
+    def hello(self, number: int, **fields: Any) -> SendMessage:
+        values = {"sender": SENDER, "to": NUMBERS[number], "text": f"{TEXT} {number}", **fields}
+        return SendMessage(account=self.stack.name, **values)
+
+    def metric(self, start: str) -> float:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=10) as answer:
+            lines = answer.read().decode().splitlines()
+        return float(next(line for line in lines if line.startswith(start)).split()[-1])
+
+
+@pytest.fixture(scope="module")
+def closed(sandbox: Sandbox) -> Iterator[Closed]:
+    port = free_port()
+    with start_server() as server, Stack(server, sandbox) as stack:
+        stack.client.config_set("rdbcompression", "no")  # so that a file shows what is in it
+        stack.sandbox.reset()
+        stack.scenario()
+        stack.add_account()
+        early = Outbox(settings=Settings(broker_url=server.url, encrypt_payloads=True))
+        with early, pytest.raises(ConfigurationError, match="start a worker"):
+            early.send(SendMessage(account=stack.name, sender=SENDER, to=NUMBERS[0], text=TEXT))
+        stack.start_worker(PACELINE_METRICS_PORT=str(port), **ON)
+        built = Closed(stack, port)
+        yield built
+        built.outbox.close()
+
+
+def rewritten(stack: Stack) -> None:
+    """Let the append-only file hold what is there now, and nothing of before."""
+    stack.client.bgrewriteaof()
+
+    def done() -> bool:
+        seen = stack.client.info("persistence")
+        return not seen["aof_rewrite_in_progress"] and not seen["aof_rewrite_scheduled"]
+
+    wait_until(done, PATIENCE, "the file is rewritten")
+
+
+def shown(stack: Stack) -> list[str]:
+    """Files of the server, dump included, and keys that hold a canary."""
+    stack.client.save()
+    folder = Path(str(stack.client.config_get("dir")["dir"]))
+    canaries = [TEXT.encode(), *(number[1:].encode() for number in NUMBERS)]
+    found = []
+    for path in folder.rglob("*"):
+        if path.is_file():
+            content = path.read_bytes()
+            found += [f"{path.name}: {canary.decode()}" for canary in canaries if canary in content]
+    for key in stack.client.scan_iter("*"):
+        value = stack.client.dump(key) or b""
+        raw = value if isinstance(value, bytes) else str(value).encode("utf-8", "surrogateescape")
+        found += [f"{key}: {canary.decode()}" for canary in canaries if canary in raw]
+    return found
+
+
+def test_nothing_of_a_person_is_in_state_or_its_files(closed: Closed) -> None:
+    """Messages, a campaign, a group of people, a lost answer that is looked up: each arrives as it was written, once."""
+    stack = closed.stack
+    rewritten(stack)  # other tests write numbers on purpose
+    stack.sandbox.reset()
+    stack.scenario(
+        faults=[{"kind": "answer_after_accepting", "status": 500, "from_request": 2, "count": 1}],
+    )
+    tickets = [closed.outbox.send(closed.hello(n)) for n in range(5)]
+    group = closed.outbox.send(
+        CreateGroup(account=stack.name, sender=SENDER, name=f"Team {TEXT}", participants=NUMBERS[5:17])
+    )
+    after = closed.outbox.send(SendMessage(account=stack.name, sender=SENDER, group=group.id, text=f"Welcome {TEXT}"))
+    rows = [{"to": number, "key": f"c-{n}", "name": f"Ann {n}"} for n, number in enumerate(NUMBERS)]
+    campaign = closed.outbox.start_campaign(
+        f"spring-{stack.name}", account=stack.name, sender=SENDER, template=f"Hi {{name}}, {TEXT}", recipients=rows
+    )
+    for ticket in [*tickets, group, after]:
+        assert "accepted" == ticket.wait_settled(60).state
+    wait_until(lambda: campaign.progress().outcomes["accepted"] == 20, PATIENCE, "the campaign is sent")
+    accepted = [arrival["body"] for arrival in stack.arrivals() if arrival["accepted"] and arrival["method"] == "POST"]
+    texts = sorted(body["text"] for body in accepted if "text" in body and "to_number" in body)
+    assert sorted([f"{TEXT} {n}" for n in range(5)] + [f"Hi Ann {n}, {TEXT}" for n in range(20)]) == texts
+    assert {body["to_number"] for body in accepted if str(body.get("text", "")).startswith("Hi ")} == set(NUMBERS)
+    assert [] == shown(stack)
+    assert 0 == stack.balance().unaccounted
+
+
+def test_the_search_finds_what_is_there(sandbox: Sandbox) -> None:
+    """In the dump, in the append-only file, and in the value of a key."""
+    with start_server() as server, Stack(server, sandbox) as stack:
+        stack.client.config_set("rdbcompression", "no")
+        stack.client.set("probe", f"to {NUMBERS[0]}")
+        assert 3 == len(shown(stack))
+
+
+def test_people_with_the_secret_see_whom_it_went_to(closed: Closed) -> None:
+    """The command line opens numbers where it has the secret key, masks them as others, and finds by number."""
+    op_id = closed.outbox.send(closed.hello(1, idempotency_key="inv-7")).id
+    closed.stack.status_when(closed.outbox.send(closed.hello(2)), "accepted")
+    command = ("status", op_id, "--json")
+    assert NUMBERS[1] == json.loads(paceline(closed.environment, *command, "--show-numbers").out)["to"]
+    assert f"+15*******{NUMBERS[1][-2:]}" == json.loads(paceline(closed.environment, *command).out)["to"]
+    found = json.loads(paceline(closed.environment, "find", "--to", NUMBERS[1], "--json").out)
+    assert op_id in {one["id"] for one in found}
+    without = {name: value for name, value in closed.environment.items() if "SECRET" not in name}
+    assert json.loads(paceline(without, *command, "--show-numbers").out)["to"].startswith("+x")
+    public = paceline(closed.environment, "secret", "public").out.strip()
+    assert public == closed.stack.client.get("paceline:{0}:public")
+
+
+def test_a_key_of_another_content_is_told_by_the_worker(closed: Closed) -> None:
+    """The digest of a content is keyed, so `send` cannot compare; whoever waits is told."""
+    first = closed.outbox.send(closed.hello(3, idempotency_key="inv-8"))
+    first.wait_settled(60)
+    again = closed.outbox.send(closed.hello(3, idempotency_key="inv-8"))
+    assert first.id == getattr(again.wait(20), "id")  # noqa: B009 - of one of several types
+    with pytest.raises(Conflict):
+        closed.outbox.send(closed.hello(4, idempotency_key="inv-8")).wait(20)
+
+
+def test_suppression_works_by_the_number(closed: Closed) -> None:
+    """On a list before acceptance, and put there while the message waits."""
+    stack = closed.stack
+    other = stack.another()
+    other.add_account()
+    message = {"account": other.name, "sender": SENDER, "text": TEXT}
+    Accounts(stack.client).suspend(other.name)
+    waits = closed.outbox.send(SendMessage(to=NUMBERS[18], **message))
+    other.wait_for(lambda books: books.waiting == 1, "it waits")
+    for number in (NUMBERS[18], NUMBERS[19]):
+        assert 0 == paceline(stack.environment, "suppress", "add", number, "--account", other.name).code
+    refused = closed.outbox.send(SendMessage(to=NUMBERS[19], **message))
+    Accounts(stack.client).resume(other.name)
+    for ticket in (waits, refused):
+        assert "suppressed" == ticket.wait_settled(60).state
+    assert [] == other.arrivals()
+    assert (
+        0 == paceline(stack.environment, "suppress", "remove", NUMBERS[18], NUMBERS[19], "--account", other.name).code
+    )
+
+
+def test_another_public_key_is_replaced_and_told(closed: Closed) -> None:
+    """Who writes state may put a key of their own: workers count it and put theirs back; what was sealed to it is refused."""
+    stack = closed.stack
+    foreign = "pk1." + "A" * 42 + "E"
+    genuine = stack.client.get("paceline:{0}:public")
+    before = closed.metric('paceline_tampering_refused_total{reason="key"}')
+    stack.client.set("paceline:{0}:public", foreign)
+    with Outbox(settings=Settings(broker_url=stack.server.url, encrypt_payloads=True)) as fooled:
+        told = fooled.send(closed.hello(6)).wait(20)
+    assert "a key that is not that of the workers" in str(told)
+    wait_until(lambda: stack.client.get("paceline:{0}:public") == genuine, PATIENCE, "the key is back")
+    assert before + 1 == closed.metric('paceline_tampering_refused_total{reason="key"}')
+    with Outbox(
+        settings=Settings(broker_url=stack.server.url, encrypt_payloads=True, payload_key=str(genuine))
+    ) as pinned:
+        stack.client.set("paceline:{0}:public", foreign)
+        assert "accepted" == pinned.send(closed.hello(7)).wait_settled(60).state
+    wait_until(lambda: stack.client.get("paceline:{0}:public") == genuine, PATIENCE, "the key is back")
+
+
+def test_a_person_is_forgotten_by_number(closed: Closed) -> None:
+    """While others are sent to: no operation and no entry of outcomes stands for the number any more, and the books balance."""
+    stack = closed.stack
+    number, stop = NUMBERS[0], threading.Event()
+    before = closed.outbox.send(closed.hello(0)).id
+    stack.status_when(closed.outbox.send(closed.hello(0)), "accepted")
+    encrypted = stack.client.hget(f"paceline:{{0}}:o:{before}", "to")
+    assert encrypted
+
+    def go_on() -> None:
+        while not stop.wait(0.05):
+            closed.outbox.send(closed.hello(1))
+
+    load = threading.Thread(target=go_on)
+    load.start()
+    try:
+        done = paceline(closed.environment, "forget", "--number", number, "--yes", "--wait", "60", "--json")
+    finally:
+        stop.set()
+        load.join()
+    assert 0 == done.code, done
+    assert json.loads(done.out)["operations"] >= 2
+    stack.wait_for(
+        lambda books: books.inbox == 0 and books.waiting == 0 and books.in_flight == 0,
+        "all is sent",
+        timedelta(seconds=60),
+    )
+    needle = str(encrypted)[1:].encode()
+    assert [] == [
+        key for key in stack.client.scan_iter("*") if needle in (stack.client.dump(key) or b"").__repr__().encode()
+    ]
+    assert 0 == stack.balance().unaccounted
+
+
+def test_what_was_accepted_in_the_clear_is_still_sent(closed: Closed) -> None:
+    """Services that do not encrypt yet: the worker encrypts what they send, and opens what was there before."""
+    stack = closed.stack
+    plain = stack.send(1, to=NUMBERS[17], text=TEXT)
+    assert "accepted" == plain.wait_settled(60).state
+    assert str(stack.client.hget(f"paceline:{{0}}:o:{plain.id}", "to")).startswith("+x")
