@@ -90,6 +90,7 @@ def export(
                 for row in rows:
                     write(_line(row, own, slots, values.get(row[0] or "", {})))
                 number += len(rows)
+
     if path is not None:
         say(f"{counted(number, 'recipient')} written to {path}.")
 
