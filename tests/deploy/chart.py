@@ -33,6 +33,8 @@ FULL: Final[Values] = {
         "optOutWords": "stop, ende",
         "optInWords": "start",
         "allowVolatile": True,
+        "encryptPayloads": True,
+        "payloadKey": "public",
     },
     "bindAddress": "::",
     "pod": {

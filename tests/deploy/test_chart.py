@@ -11,6 +11,7 @@ from typing import Any, Final
 import jsonschema
 import kubernetes_validate
 import pytest
+import redis
 from kubernetes_validate import utils as validation
 from ruamel.yaml import YAML
 
@@ -19,6 +20,7 @@ from paceline.cli import main
 from paceline.cli.show.health import GATEWAY_PORT
 from paceline.gateway.app import build
 from paceline.settings import _ENVIRONMENT, FROM_FILES, Settings
+from paceline_worker.checks import check_state_server
 from paceline_worker.hooks import process as hooks
 from paceline_worker.state.values import LEASE_MARGIN_S
 from paceline_worker.telemetry.health import LIVE, READY
@@ -41,6 +43,7 @@ from tests.deploy.chart import (
 )
 from tests.deploy.names import COUNTERS, HISTOGRAMS, NAMED_GAUGES, WORKER_GAUGES
 from tests.support.promtool import promtool
+from tests.support.servers import start_server
 
 DEPLOY: Final = CHART.parents[1]
 COMPOSE: Final[Object] = YAML(typ="safe").load(DEPLOY.parent / "docker-compose.yml")
@@ -198,6 +201,7 @@ def test_programs_read_what_the_values_say(tmp_path: Path) -> None:
     assert (values["reconcileGrace"], True) == (settings.reconcile_grace_s, settings.allow_volatile)
     assert (values["apiBase"], values["namespace"]) == (settings.api_base, settings.namespace)
     assert (values["brokerOptions"], "stop, ende") == (settings.broker_options, settings.opt_out_words)
+    assert (True, "public") == (settings.encrypt_payloads, settings.payload_key)
     assert ("::", "::", "json") == (settings.metrics_address, settings.receipts_address, settings.log_format)
 
 
@@ -421,10 +425,15 @@ def test_a_release_fits_into_its_secret() -> None:
     assert len(packed) * 4 / 3 < 500_000
 
 
-def test_the_trial_has_the_server_of_the_compose_file() -> None:
-    """The same image and the same configuration, with the file that forgets nothing."""
+def test_the_trials_server_keeps_what_it_is_given() -> None:
+    """The image of the compose file, started so that a worker accepts the server; off unless asked for."""
     server = of_kind(TRIAL, "StatefulSet")["demo-paceline-valkey"]
     assert COMPOSE["services"]["valkey"]["image"] == container_of(server)["image"]
-    configuration = of_kind(TRIAL, "ConfigMap")["demo-paceline-valkey"]["data"]["valkey.conf"]
-    assert (DEPLOY / "valkey" / "valkey.conf").read_text(encoding="utf-8") == configuration
+    program, *words = container_of(server)["command"]
+    assert ("valkey-server", 0) == (program, len(words) % 2)
+    options = dict(zip(words[::2], words[1::2], strict=True))
+    extra = [word for name, value in options.items() if name != "--dir" for word in (name, value)]
+    with start_server(extra=extra) as started, redis.Redis.from_url(started.url) as client:
+        check_state_server(client, allow_volatile=False)
+        assert "always" == client.config_get("appendfsync")["appendfsync"]
     assert {} == of_kind({}, "StatefulSet")

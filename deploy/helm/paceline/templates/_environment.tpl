@@ -69,6 +69,8 @@
     "PACELINE_OPT_OUT_WORDS" $v.settings.optOutWords
     "PACELINE_OPT_IN_WORDS" $v.settings.optInWords
     "PACELINE_ALLOW_VOLATILE" $v.settings.allowVolatile
+    "PACELINE_ENCRYPT_PAYLOADS" $v.settings.encryptPayloads
+    "PACELINE_PAYLOAD_KEY" $v.settings.payloadKey
     "PACELINE_LOG_FORMAT" $v.settings.logFormat }}
 {{- if not (kindIs "invalid" $value) }}
 - {name: {{ $variable }}, value: {{ if kindIs "string" $value }}{{ $value | quote }}{{ else }}{{ $value | toJson | quote }}{{ end }}}

@@ -94,6 +94,7 @@ def open_campaign(
     existing = state.campaign(name)
     if existing and (conflict := key_conflict(existing, keys)):
         raise CampaignConflict(f"campaign {name!r}: {conflict}")
+
     common = common_fields(
         account=account,
         sender=described.sender,
@@ -107,14 +108,18 @@ def open_campaign(
     if described.senders:
         _check_senders(state, described)
         common |= CAMPAIGN.coded(weighted_senders=as_field(described.senders), identity=described.identity)
+
     options = described.options.texts() | noted(described.compiled.slots, existing, keys)
     how = {"paused": paused, "uploading": uploading, "needs_approval": needs_approval}
     reply = state.open_campaign(name, common, described.digest, options, **how)
+
     if reply == "continued" and existing and existing.zoned and described.options.window is not None:
         hours = RecipientHours(described.options.window)
         state.control_campaign("zones", name, hours.again(state.campaign_zones(name)))
+
     if reply == "unknown account":
         raise UnknownAccount(f"no account named {account!r}: add it with `paceline accounts add {account}`")
+
     if reply not in ("opened", "continued"):
         existing = state.campaign(name)
         differing = differences(described, existing) if existing else "content"

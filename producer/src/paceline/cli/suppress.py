@@ -177,6 +177,7 @@ def import_(
         reading = reading_of(
             to_column, country=default_country, delimiter=delimiter, encoding=encoding, bare=to_column is None
         )
+
     with _opened(account, all_accounts=all_accounts) as (state, name):
         bad = _Bad(BadRows(invalid or place_of_bad_rows(file.stem or "stdin", file), file))
         rows = with_bar(rows_of(file, reading), file, console(stderr=True), what="importing")
@@ -185,14 +186,17 @@ def import_(
         finally:
             rows.close()
         bad.rows.close()
+
     _remember("suppress import", name, added, reason)
     known = bad.good - added
     where = str(bad.rows.path) if bad.number else None
+
     if json_output:
         counts = {"rows": bad.good + bad.number, "added": added, "known": known, "invalid": bad.number}
         say_json(counts | {"invalid_file": where})
     else:
         _tell(added, known, name, json_output=False)
+
     if bad.number:
         complain(f"{counted(bad.number, 'row')} left out, with line and reason in {where}: correct it, and import it")
         raise typer.Exit(FAILURE)

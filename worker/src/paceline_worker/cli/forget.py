@@ -58,12 +58,14 @@ def forget(
             done = forgetting.run(wait)
         finally:
             remember("forget", on=f"a number that ends in {number[-2:]}")
+
     _show(done, json_output=json_output, sentence=f"{_counts(done)} deleted.")
     if not done.rewritten:
         complain(
             "the append-only file was not rewritten: let the server do so (BGREWRITEAOF), for it holds what was deleted"
         )
         raise typer.Exit(FAILURE)
+
     if not json_output:
         say("Backups, snapshots and replicas' files made before this still hold the number.")
 

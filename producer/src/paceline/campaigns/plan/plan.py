@@ -53,6 +53,7 @@ def plan_campaign(
         InvalidOperation: the recipients cannot be read.
         StateUnavailable: Redis did not answer.
     """
+    # Long, because state is asked in the order in which an upload would be refused, and each answer is needed below.
     now = instant(_account(state, described.account, described.sender).now_us)
     existing = state.campaign(described.name)
     try:

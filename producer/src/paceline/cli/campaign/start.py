@@ -75,6 +75,7 @@ class NothingToSend(PacelineError):
     """No row of the recipients file can be sent."""
 
 
+# Long, because every option of the command is passed on by its name.
 def start(
     name: Name,
     *,

@@ -45,6 +45,7 @@ def history(
         while True:
             for act in acts:
                 say_json(act.as_json()) if json_output else say(_line(act))
+
             sys.stdout.flush()
             time.sleep(_LOOK_S)
             page = state.ask(reading(f"({place}", 500))
