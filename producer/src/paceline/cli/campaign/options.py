@@ -56,6 +56,43 @@ ExcludeCampaign = Annotated[
 ]
 
 
+Sms = Annotated[bool, typer.Option("--sms", help="Send the text as an SMS, at most 1,600 characters.")]
+WabaTemplate = Annotated[
+    str | None,
+    typer.Option(
+        "--waba-template", metavar="TEMPLATE", help="Uuid of an approved template, TMP..., instead of --template."
+    ),
+]
+Body = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--body",
+        metavar="VALUE",
+        help='Value of {{1}}, then of {{2}} ... of that template, such as "{name}"; repeatable.',
+    ),
+]
+Header = Annotated[
+    list[str] | None,
+    typer.Option("--header", metavar="VALUE", help="Value of its header's variable, with placeholders."),
+]
+Button = Annotated[
+    list[str] | None,
+    typer.Option("--button", metavar="VALUE", help="Value of a button's variable, with placeholders; repeatable."),
+]
+HeaderMediaUrl = Annotated[
+    str | None,
+    typer.Option("--header-media-url", metavar="URL", help="Address of its header's file, with placeholders."),
+]
+HeaderMediaFilename = Annotated[
+    str | None,
+    typer.Option("--header-media-filename", metavar="NAME", help="Name of its header's file, with placeholders."),
+]
+Content = Annotated[
+    str | None,
+    typer.Option("--content", metavar="WORDS", help="Text of that template; a missing --body is then refused at once."),
+]
+
+
 class SenderFailure(StrEnum):
     """What becomes of the recipients of a sender that fails."""
 
