@@ -18,7 +18,7 @@ READY := $(VENV)/.ready
 SITE := $(VENV)/.site
 RELEASE := $(VENV)/.release
 
-.PHONY: demo test test-fast check format docs texts site release rehearsal pictures fuzz faults bench clean help prometheus chromium
+.PHONY: demo test test-fast check format docs texts site release audit hashes rehearsal pictures fuzz faults bench clean help prometheus chromium
 
 help:            ## list the verbs
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -55,6 +55,19 @@ site: $(SITE)    ## the documents as a web site, in build/site/html; a dead link
 
 release: $(RELEASE) ## wheel, sdist and bill of materials in build/release: built twice, the same byte for byte, and checked
 	$(BIN)/python -m deploy.release
+
+# Advisories on this machine (a folder or .zip in OSV's form); without, pip-audit asks the registry of pip's configuration.
+ADVISORIES ?=
+
+audit: $(RELEASE) ## known weaknesses of what constraints.txt pins; ADVISORIES=FILE.zip works without a network
+ifeq ($(ADVISORIES),)
+	$(BIN)/pip-audit --strict --no-deps --disable-pip -r constraints.txt $(ARGS)
+else
+	$(BIN)/python -m deploy.advisories $(ADVISORIES) $(ARGS)
+endif
+
+hashes: $(READY) ## build/requirements.txt: what a deployment runs, with hashes, for pip install --require-hashes
+	$(BIN)/python -m deploy.hashes $(ARGS)
 
 rehearsal: $(READY) prometheus ## incidents on a small fleet for four minutes: every query of the dashboards is asked of a real Prometheus
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m deploy.rehearsal $(ARGS)
