@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 # Test processes: most tests wait for workers and servers of their own, so more than there are cores.
 JOBS ?= 4
-# Of the fault suite: short or full.
+# Of the fault suite and of fuzzing: short or full.
 PROFILE ?= short
 # Python compiles a module when it first imports the module; compiling all packages doubles the CPU of an installation.
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt
@@ -72,8 +72,10 @@ hashes: $(READY) ## build/requirements.txt: what a deployment runs, with hashes,
 rehearsal: $(READY) prometheus ## incidents on a small fleet for four minutes: every query of the dashboards is asked of a real Prometheus
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m deploy.rehearsal $(ARGS)
 
-fuzz: $(READY)   ## 1,000,000 broker messages, 100,000 records, receipts, answers and files each, at random: hours
-	$(BIN)/python -m pytest -n 2 --hypothesis-profile=long tests/unit/project/test_fuzz.py \
+FUZZ := $(if $(filter full,$(PROFILE)),--hypothesis-profile=long,)
+
+fuzz: $(READY)   ## what comes from outside, at random; PROFILE=full: 1,000,000 broker messages, 100,000 of all else: hours
+	$(BIN)/python -m pytest -n 2 $(FUZZ) tests/unit/project/test_fuzz.py \
 		tests/scripts/accept/test_records.py::test_random_records_do_no_harm \
 		tests/system/broker/test_hostile_broker.py::test_random_messages_do_no_harm $(ARGS)
 

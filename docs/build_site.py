@@ -31,6 +31,8 @@ MENU: Final = {
         "docs/console.md",
         "docs/operating.md",
         "docs/infrastructure.md",
+        "docs/kubernetes.md",
+        "deploy/helm/paceline/README.md",
         "docs/configuration.md",
         "docs/tracing.md",
         "docs/threat-model.md",
@@ -49,7 +51,13 @@ MENU: Final = {
         "producer/src/paceline/forecast/README.md",
     ),
     "Decisions": ("docs/decisions/*.md",),
-    "Develop": ("CONTRIBUTING.md", "sandbox/README.md", "tests/contract/README.md", "tests/faults/README.md"),
+    "Develop": (
+        "CONTRIBUTING.md",
+        "sandbox/README.md",
+        "tests/contract/README.md",
+        "tests/deploy/crds/README.md",
+        "tests/faults/README.md",
+    ),
 }
 
 _LINK: Final = re.compile(r"(?P<text>!?\[(?:[^\[\]]|\[[^\]]*\])*\])\((?P<target>[^)\s#]+)(?P<anchor>#[^)\s]*)?\)")

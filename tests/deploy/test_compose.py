@@ -242,9 +242,9 @@ def test_signals_reach_the_worker() -> None:
 
 
 def test_the_image_has_what_programs_of_ours_need() -> None:
-    """Worker, command line, hooks, sandbox and traces: dependencies are fetched for the same extras as are installed then."""
+    """Every program: dependencies are fetched for the same extras as are installed then."""
     text = DOCKERFILE.read_text()
-    extras = ["worker", "cli", "hooks", "otel", "sandbox"]
+    extras = ["worker", "cli", "gateway", "console", "hooks", "otel", "sandbox"]
     assert [f"({', '.join(map(repr, extras))})"] == re.findall(r" for e in (\(.+?\)) ", text)
     assert [",".join(extras)] == re.findall(r"whl\)\[(.+?)\]", text)
 

@@ -10,7 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError, URLError
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 from urllib.request import urlopen
 
 import pytest
@@ -18,6 +18,8 @@ from deploy.grafana.queries import expressions
 
 from paceline_sandbox.embedded import free_port
 from tests.conftest import Servers
+from tests.deploy import keda
+from tests.deploy.chart import FULL, NAMESPACE, TRIAL, container_of, of_kind, programs
 from tests.support.processes import spawn, start_sandbox
 from tests.support.promtool import found
 from tests.support.servers import SERVER_KINDS
@@ -37,11 +39,13 @@ class Watched:
 
     Args:
         origin: Prometheus' address.
+        exporter: the exporter's address.
         account: the account that sends.
         campaign: its campaign, half done and paused.
     """
 
     origin: str
+    exporter: str
     account: str
     campaign: str
 
@@ -74,20 +78,25 @@ def watched(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Itera
         program = [prometheus, f"--config.file={folder / 'prometheus.yml'}", f"--storage.tsdb.path={folder / 'data'}"]
         program += [f"--web.listen-address=127.0.0.1:{ports[2]}", "--log.level=warn"]
         stack.enter_context(spawn(program, {}, folder / "prometheus.log"))
-        seen = Watched(f"http://127.0.0.1:{ports[2]}", built.name, f"{built.name}-spring")
+        _, shown_by, origin = (f"http://127.0.0.1:{port}" for port in ports)
+        seen = Watched(origin, shown_by, built.name, f"{built.name}-spring")
         load(built, seen)
         yield seen
 
 
 def configuration(worker: int, exporter: int) -> str:
-    """The jobs of deploy/prometheus/prometheus.yml, looked at every second, with its rules."""
+    """The jobs of deploy/prometheus/prometheus.yml, looked at every second, with its rules; in a namespace, as Kubernetes has."""
     jobs = {"paceline-worker": worker, "paceline-exporter": exporter}
     return json.dumps(  # JSON is YAML
         {
             "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
             "rule_files": [str(RULES / "*.yml")],
             "scrape_configs": [
-                {"job_name": job, "static_configs": [{"targets": [f"127.0.0.1:{port}"]}]} for job, port in jobs.items()
+                {
+                    "job_name": job,
+                    "static_configs": [{"targets": [f"127.0.0.1:{port}"], "labels": {"namespace": NAMESPACE}}],
+                }
+                for job, port in jobs.items()
             ],
         }
     )
@@ -152,3 +161,36 @@ def test_every_alerts_condition_is_about_numbers(watched: Watched, rules: list[d
     """Whatever it compares is finite."""
     for rule in rules:
         assert all(map(math.isfinite, values(watched.ask(rule["query"])))), rule
+
+
+def test_kedas_scalers_read_the_number_of_workers(watched: Watched) -> None:
+    """The chart's triggers, asked as KEDA asks: of the exporter's page and of Prometheus; both say how many are wanted."""
+    (asks_exporter,), (asks_prometheus,) = (
+        next(iter(of_kind(values, "ScaledObject").values()))["spec"]["triggers"] for values in (FULL, TRIAL)
+    )
+    path = urlsplit(asks_exporter["metadata"]["url"]).path
+    with urlopen(f"{watched.exporter}{path}", timeout=10) as page:
+        wanted = keda.value_of(page.read().decode(), asks_exporter["metadata"])
+    (sample,) = watched.ask(asks_prometheus["metadata"]["query"])
+    assert [wanted] == values([sample])
+    assert 1 <= keda.replicas(wanted, float(asks_exporter["metadata"]["targetValue"]), least=1, most=20) == wanted
+
+
+def test_a_selector_that_names_nothing_is_no_number(watched: Watched) -> None:
+    """Another name, another label or another format would leave KEDA without a value: the check above can fail."""
+    with urlopen(f"{watched.exporter}/metrics", timeout=10) as answer:
+        page = answer.read().decode()
+    metadata = {"format": "prometheus", "valueLocation": "paceline_workers_wanted"}
+    for other in ({"valueLocation": "paceline_workers"} | {"format": "json"}, {"valueLocation": "paceline_wanted"}):
+        with pytest.raises(keda.NotScalable):
+            keda.value_of(page, metadata | other)
+    with pytest.raises(keda.NotScalable):
+        keda.value_of(page, metadata | {"valueLocation": 'paceline_workers_wanted{account="acme"}'})
+
+
+def test_the_exporter_answers_the_charts_probes(watched: Watched) -> None:
+    """Each probe's path answers 200 on the program itself."""
+    container = container_of(programs(FULL)["exporter"])
+    for kind in ("startup", "liveness", "readiness"):
+        with urlopen(f"{watched.exporter}{container[f'{kind}Probe']['httpGet']['path']}", timeout=10) as answer:
+            assert 200 == answer.status

@@ -27,6 +27,7 @@ from tests.faults.witness import Account, Sent, account_for, forgotten
 from tests.support.processes import Process, free_port, start_sandbox, start_worker
 from tests.support.sandbox_client import SandboxClient
 from tests.support.servers import start_server
+from tests.support.stack import SHARING
 
 SECRET: Final = "A" * 43 + "="
 # What nobody but the provider and the state server may read: it stands in each message, key and number of a run.
@@ -104,7 +105,7 @@ class Fleet:
         """A worker; the first place has metrics."""
         metrics = {names.ENV_METRICS_PORT: str(self.metrics_port)} if place == 0 else {}
         more = self.more[place] if self.more else {}
-        worker = start_worker({**self.environment, **metrics, **more})
+        worker = start_worker({**SHARING, **self.environment, **metrics, **more})
         self.all_ever.append(worker)
         return worker
 

@@ -284,6 +284,7 @@ SCOPES = {
     ("POST", "/v1/campaigns/{name}/resume"): "campaigns",
     ("POST", "/v1/campaigns/{name}/cancel"): "campaigns",
     ("POST", "/v1/campaigns/{name}/approve"): "campaigns",
+    ("POST", "/v1/campaigns/{name}/delete-messages"): "campaigns",
     ("GET", "/v1/suppressions"): "read",
     ("POST", "/v1/suppressions"): "suppress",
     ("POST", "/v1/suppressions/remove"): "suppress",

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from copy import copy
 from datetime import datetime, timedelta
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Final, Protocol, Self
 
 from paceline import Outbox, SendMessage, Status, Ticket
 from paceline.state import connect
@@ -26,6 +26,8 @@ from tests.support.wait import wait_until
 
 SECRET = "A" * 43 + "="  # 32 zero bytes
 PATIENCE = timedelta(seconds=60)
+# A worker keeps three quarters of what it takes on: so few that the others have their part in small tests, too.
+SHARING: Final = {"PACELINE_CAPACITY": "20"}
 UNLIMITED: dict[str, Any] = {"defaults": {"limits": []}}
 
 
@@ -103,8 +105,8 @@ class Stack:
         return other
 
     def start_worker(self, *, options: Iterable[str] = (), **environment: str) -> Process:
-        """Start one more worker and wait until it takes work."""
-        worker = start_worker({**self.environment, **environment}, options=tuple(options))
+        """Start one more worker, which shares what it grants as soon as it can, and wait until it takes work."""
+        worker = start_worker({**SHARING, **self.environment, **environment}, options=tuple(options))
         self.workers.append(worker)
         return worker
 

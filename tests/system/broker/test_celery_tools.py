@@ -24,7 +24,7 @@ from paceline_worker.state.worker import WorkerState
 from tests.support.celery_tools import CELERY, ask, by_tool, celery, figures_when, node
 from tests.support.processes import Process, free_port, spawn
 from tests.support.servers import start_server
-from tests.support.stack import PATIENCE, SECRET, Stack, canary_environment
+from tests.support.stack import PATIENCE, SECRET, SHARING, Stack, canary_environment
 from tests.support.wait import wait_until
 
 pytestmark = [pytest.mark.system]
@@ -84,12 +84,12 @@ def test_a_worker_says_how_it_stands(stack: Stack) -> None:
     assert isinstance(found["state_clock_ahead_ms"], int)
     assert {
         "version": VERSION,
-        "capacity": 200,
+        "capacity": int(SHARING[names.ENV_CAPACITY]),
         "load": 0,
         "granting": True,
         "paused": False,
         "fleet_workers": 1,
-        "fleet_capacity": 200,
+        "fleet_capacity": int(SHARING[names.ENV_CAPACITY]),
         "state_answers": True,
         "metrics": f"http://127.0.0.1:{port}/metrics",
     }.items() <= found.items()
@@ -288,7 +288,7 @@ def test_flower_shows_workers_queues_and_tasks(lasting: Stack, flower: str) -> N
     )[worker]
     assert [names.ACCEPT_TASK, names.DELIVER_TASK] == sorted(shown["registered"])
     assert {names.ACCEPT_QUEUE, names.DELIVER_QUEUE} == {queue["name"] for queue in shown["active_queues"]}
-    assert 200 == shown["stats"]["paceline"]["capacity"]
+    assert int(SHARING[names.ENV_CAPACITY]) == shown["stats"]["paceline"]["capacity"]
     other = lasting.another()
     other.add_account()
 

@@ -13,18 +13,20 @@ from paceline_sandbox.embedded import EmbeddedServer
 from paceline_worker.delivery.lateness import Way
 from paceline_worker.delivery.traces import Traces
 from paceline_worker.dispatch.admission import Admission
+from paceline_worker.dispatch.deafness import DeafnessCheck
 from paceline_worker.dispatch.dispatcher import Dispatcher
-from paceline_worker.dispatch.progress import ProgressCheck
 from paceline_worker.state.clock import ServerClock
 from paceline_worker.state.values import Beat, Hint
 from paceline_worker.state.worker import WorkerState
 from paceline_worker.telemetry.metrics import Metrics
 from tests.support.celery_tools import ask, by_tool, figures_when
 from tests.support.processes import Process
-from tests.support.stack import PATIENCE, Stack
+from tests.support.stack import PATIENCE, SHARING, Stack
 from tests.support.wait import wait_until
 
 pytestmark = [pytest.mark.system]
+
+CAPACITY = int(SHARING[names.ENV_CAPACITY])
 
 
 def test_a_paused_worker_takes_nothing_and_is_counted_by_nobody(stack: Stack) -> None:
@@ -36,14 +38,14 @@ def test_a_paused_worker_takes_nothing_and_is_counted_by_nobody(stack: Stack) ->
         stack.send(number)
     assert "ok" in by_tool(stack, paused, "control", "paceline_pause")
     figures_when(stack, paused, paused=True, granting=False, fleet_workers=None, load=0)
-    assert (1, 200) == fleet_of(figures_when(stack, other, fleet_workers=1))
+    assert (1, CAPACITY) == fleet_of(figures_when(stack, other, fleet_workers=1))
     before = delivered(stack, paused)
     for number in range(20, 60):
         stack.send(number)
     assert 60 == stack.settled(60).outcomes["accepted"]
     assert (before, None) == (delivered(stack, paused), paused.exit_code)
     assert "ok" in by_tool(stack, paused, "control", "paceline_resume")
-    assert (2, 400) == fleet_of(figures_when(stack, paused, paused=False, granting=True, fleet_workers=2))
+    assert (2, 2 * CAPACITY) == fleet_of(figures_when(stack, paused, paused=False, granting=True, fleet_workers=2))
     assert 0 == other.stop()
     for number in range(60, 80):
         stack.send(number)
@@ -85,7 +87,7 @@ class Resting:
             publish=lambda hints, _: self.published.extend(hints),
             metrics=Metrics(CollectorRegistry()),
             traces=Traces(clock),
-            progress=ProgressCheck(0.0),
+            progress=DeafnessCheck(0.0),
             on_info=lambda _: None,
             on_stalled=self.deaf.set,
             random=Random(1),

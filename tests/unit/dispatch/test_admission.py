@@ -59,3 +59,20 @@ def test_the_intake_is_never_above_the_capacity_and_never_none(
     admission = Admission(capacity)
     for lateness_s, samples, load in told:
         assert 1 <= admission.beat(lateness_s=lateness_s, samples=samples, load=load) <= capacity
+
+
+def test_it_keeps_for_itself_what_is_nothing_to_it() -> None:
+    """A hundred operations; three quarters of its intake when that is less, so that a small or a late worker shares."""
+    assert [100, 15, 0] == [Admission(capacity).few for capacity in (1000, 20, 1)]
+    late = Admission(200)
+    beats(late, 50, lateness_s=LATE)
+    assert 12 == late.few
+
+
+def test_a_worker_that_was_late_once_keeps_its_few_again() -> None:
+    """What it keeps is enough for its intake to grow."""
+    admission = Admission(200)
+    beats(admission, 50, lateness_s=LATE)
+    for _ in range(100):
+        admission.beat(lateness_s=0.0, samples=100, load=admission.few)
+    assert 100 == admission.few

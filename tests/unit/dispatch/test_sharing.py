@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 from paceline_worker.dispatch.sharing import shares
 from paceline_worker.state.values import Hint
 
+FEW = 16
+
 
 def hints(number: int) -> list[Hint]:
     return [Hint(str(n), "1", n) for n in range(number)]
@@ -20,34 +22,34 @@ def sizes(found: tuple[Sequence[Hint], list[Sequence[Hint]]]) -> tuple[int, list
 
 def test_a_lone_worker_keeps_everything() -> None:
     """No message through the broker, whatever it has already."""
-    assert (27, []) == sizes(shares(hints(27), own=500, in_flight=600, workers=1))
+    assert (27, []) == sizes(shares(hints(27), own=500, in_flight=600, workers=1, few=FEW))
 
 
 def test_two_workers_have_equal_shares() -> None:
     """What the granter has already counts."""
-    assert (20, [20]) == sizes(shares(hints(40), own=0, in_flight=40, workers=2))
-    assert (0, [20]) == sizes(shares(hints(20), own=30, in_flight=60, workers=2))
+    assert (20, [20]) == sizes(shares(hints(40), own=0, in_flight=40, workers=2, few=FEW))
+    assert (0, [20]) == sizes(shares(hints(20), own=30, in_flight=60, workers=2, few=FEW))
 
 
 def test_a_few_operations_are_not_worth_the_way_through_the_broker() -> None:
     """At fifty a second one worker sends them all."""
-    assert (6, []) == sizes(shares(hints(6), own=9, in_flight=15, workers=10))
+    assert (6, []) == sizes(shares(hints(6), own=9, in_flight=15, workers=10, few=FEW))
 
 
 def test_the_others_get_batches_of_equal_size() -> None:
     """One for each of them."""
-    assert (20, [20, 20, 20]) == sizes(shares(hints(80), own=0, in_flight=80, workers=4))
+    assert (20, [20, 20, 20]) == sizes(shares(hints(80), own=0, in_flight=80, workers=4, few=FEW))
 
 
 def test_no_batch_is_larger_than_a_hint_may_be() -> None:
     """A hint that is too large would make one worker late."""
-    assert (0, [100, 100, 50]) == sizes(shares(hints(250), own=250, in_flight=500, workers=2))
+    assert (0, [100, 100, 50]) == sizes(shares(hints(250), own=250, in_flight=500, workers=2, few=FEW))
 
 
 @given(st.integers(0, 500), st.integers(0, 500), st.integers(0, 5000), st.integers(1, 60))
 def test_every_operation_goes_to_one_place_in_order(number: int, own: int, others: int, workers: int) -> None:
     """None is lost, none is doubled, none overtakes."""
     granted = hints(number)
-    here, batches = shares(granted, own=own, in_flight=own + others + number, workers=workers)
+    here, batches = shares(granted, own=own, in_flight=own + others + number, workers=workers, few=FEW)
     assert granted == [*here, *(hint for batch in batches for hint in batch)]
     assert all(batches)

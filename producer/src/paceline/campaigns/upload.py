@@ -94,6 +94,7 @@ def open_campaign(
     existing = state.campaign(name)
     if existing and (conflict := key_conflict(existing, keys)):
         raise CampaignConflict(f"campaign {name!r}: {conflict}")
+
     common = common_fields(
         account=account,
         sender=described.sender,
@@ -107,14 +108,18 @@ def open_campaign(
     if described.senders:
         _check_senders(state, described)
         common |= CAMPAIGN.coded(weighted_senders=as_field(described.senders), identity=described.identity)
+
     options = described.options.texts() | noted(described.compiled.slots, existing, keys)
     how = {"paused": paused, "uploading": uploading, "needs_approval": needs_approval}
     reply = state.open_campaign(name, common, described.digest, options, **how)
+
     if reply == "continued" and existing and existing.zoned and described.options.window is not None:
         hours = RecipientHours(described.options.window)
         state.control_campaign("zones", name, hours.again(state.campaign_zones(name)))
+
     if reply == "unknown account":
         raise UnknownAccount(f"no account named {account!r}: add it with `paceline accounts add {account}`")
+
     if reply not in ("opened", "continued"):
         existing = state.campaign(name)
         differing = differences(described, existing) if existing else "content"
@@ -135,7 +140,7 @@ def _check_senders(state: State, described: Draft) -> None:
 _CONFLICTS = {
     "different": "a campaign named {name!r} exists with another {differing}. While no message has left, `paceline "
     "campaign change` corrects its template, and `paceline campaign delete` frees the name; else use another name",
-    "no memory": "account {account!r} does not remember for {span} whom it wrote to: `paceline accounts change {account} "
+    "no memory": "account {account!r} does not remember its recipients for {span}: `paceline accounts change {account} "
     "--remember {span}` lets it do so from now on",
     "cancelled": "campaign {name!r} was cancelled, which is final: upload under another name",
     "deleted": "campaign {name!r} is being deleted: try again when `paceline campaign list` no longer shows it",

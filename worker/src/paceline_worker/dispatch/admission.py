@@ -15,6 +15,9 @@ _MORE: Final = 0.08
 _FEWEST: Final = 16
 # Beginning with everything at once would be late before it was measured.
 _AT_FIRST: Final = 200
+# So many operations are nothing to one event loop, and not worth the way through the broker: ten workers that shared 50 operations
+# a second cost the state server 1.4 times the commands of one.
+_FEW: Final = 100
 # The intake grows only while it is what binds.
 _IN_USE: Final = 0.7
 
@@ -32,6 +35,11 @@ class Admission:
 
     def __post_init__(self) -> None:
         self.intake = min(self.capacity, _AT_FIRST)
+
+    @property
+    def few(self) -> int:
+        """So many operations this worker sends alone: three quarters of its intake at the most, so that the intake can grow."""
+        return min(_FEW, self.intake * 3 // 4)
 
     def beat(self, *, lateness_s: float, samples: int, load: int) -> int:
         """Decide for the next beat.

@@ -6,13 +6,10 @@ from typing import Final
 from paceline_worker.state.values import Hint
 
 _LARGEST_HINT: Final = 100
-# So few operations are nothing to one event loop, and not worth the way through the broker: at 50 a second ten workers that
-# shared them cost the state server 1.4 times what one did.
-_FEW: Final = 16
 
 
 def shares(
-    hints: Sequence[Hint], *, own: int, in_flight: int, workers: int
+    hints: Sequence[Hint], *, own: int, in_flight: int, workers: int, few: int
 ) -> tuple[Sequence[Hint], list[Sequence[Hint]]]:
     """Divide granted operations.
 
@@ -24,13 +21,14 @@ def shares(
         own: operations that this worker has.
         in_flight: operations in flight in the whole fleet, these included.
         workers: how many workers live, this one included.
+        few: operations that this worker keeps before it shares (`Admission.few`).
 
     Returns:
         What this worker sends, and batches for any worker.
     """
     if workers <= 1:
         return hints, []
-    fair = max(_FEW, -(-in_flight // workers))
+    fair = max(few, -(-in_flight // workers))
     here = max(0, min(len(hints), fair - own))
     others = hints[here:]
     size = max(1, min(_LARGEST_HINT, -(-len(others) // (workers - 1))))

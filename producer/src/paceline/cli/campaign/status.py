@@ -77,20 +77,25 @@ def list_(
     """
     with opened_state() as state:
         campaigns = {name: campaign for name in state.campaigns() if (campaign := state.campaign(name))}
+
     wanted = {str(one) for one in state_ or ListedState}
     campaigns = {
         name: campaign
         for name, campaign in campaigns.items()
         if account in (None, campaign.account) and progress_of(name, campaign).state in wanted
     }
+
     if json_output:
         say_json([_numbers(name, campaign) for name, campaign in campaigns.items()])
         return
+
     if not campaigns:
         say("No campaigns.")
         return
+
     headers = ("campaign", "account", "state", "done", "total", "left", "rejected", "created")
     rows = []
+
     for name, campaign in campaigns.items():
         seen = progress_of(name, campaign)
         created = instant(campaign.created_at_us).astimezone().date().isoformat()
@@ -98,6 +103,7 @@ def list_(
         done = f"{seen.settled / seen.total:.0%}" if seen.total else "-"
         rejected = seen.outcomes["rejected"] + seen.outcomes["dead"]
         rows.append((name, campaign.account, word, done, seen.total, seen.remaining, rejected, created))
+
     console().print(listing(headers, rows))
 
 
