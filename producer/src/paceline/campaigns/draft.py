@@ -1,7 +1,7 @@
 """A campaign as it is described, before anything is written: checked, and compared with one of its name."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from hashlib import blake2b
@@ -286,12 +286,14 @@ def differences(described: Draft, existing: CampaignSnapshot) -> str:
     return " and ".join(differing) or ("template" if existing.template.startswith(ENVELOPE) else "options")
 
 
-def noted(slots: Sequence[Slot], existing: CampaignSnapshot | None, keys: str) -> dict[str, str]:
+def noted(template: Template, existing: CampaignSnapshot | None, keys: str) -> dict[str, str]:
     """What a campaign's hash holds besides its options: whether its rows have keys, and what its template's places mean."""
     noted = {}
     if keys:
         earlier = existing.keys if existing else ""
         noted["keys"] = keys if earlier in {"", keys} else "some"
-    if any(slot.name != slot.column for slot in slots):
+    slots = template.slots
+    # The slots of a text say themselves what they mean; those of an official template are in several texts.
+    if any(slot.name != slot.column for slot in slots) or (slots and "params" in template.fields):
         noted["slots"] = compact([[slot.name, slot.column, slot.default, slot.place] for slot in slots])
     return noted

@@ -109,7 +109,7 @@ def open_campaign(
         _check_senders(state, described)
         common |= CAMPAIGN.coded(weighted_senders=as_field(described.senders), identity=described.identity)
 
-    options = described.options.texts() | noted(described.compiled.slots, existing, keys)
+    options = described.options.texts() | noted(described.compiled, existing, keys)
     how = {"paused": paused, "uploading": uploading, "needs_approval": needs_approval}
     reply = state.open_campaign(name, common, described.digest, options, **how)
 
