@@ -7,7 +7,7 @@ from typing import Final
 from benchmarks.arrivals import Pacing
 from benchmarks.rig import VARIATION
 from paceline_sandbox.embedded import Source
-from paceline_worker.pacing.bucket import parse_rates, plan
+from paceline_worker.pacing.bucket import pace_of, parse_rates
 
 # Seconds of backlog beyond what the plan of a run needs: acceptance may be slow.
 _SLACK_S: Final = 30
@@ -63,7 +63,7 @@ class Run:
     @property
     def interval_s(self) -> float:
         """Between the slots of one account."""
-        return plan(self.rate, self.pacing, VARIATION).interval_us / 1e6
+        return pace_of(self.rate, self.pacing, VARIATION).interval_us / 1e6
 
     @property
     def tail_s(self) -> float:

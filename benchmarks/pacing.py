@@ -11,7 +11,7 @@ import time
 from typing import Final
 
 from benchmarks.stack import running
-from paceline_worker.pacing.bucket import Pacing, plan
+from paceline_worker.pacing.bucket import Pacing, pace_of
 
 ALGORITHMS: Final[dict[str, Pacing]] = {"spacing": "spacing", "sliding_log": "window", "fixed_window": "window"}
 RATES: Final = (10, 80, 600)
@@ -53,7 +53,7 @@ def main() -> int:
     failed = False
     for name, (algorithm, rate) in accounts.items():
         found = report["keys"][name]
-        interval_s = plan(f"{rate}/minute", ALGORITHMS[algorithm]).interval_us / 1e6
+        interval_s = pace_of(f"{rate}/minute", ALGORITHMS[algorithm]).interval_us / 1e6
         formula = 60 / rate / interval_s
         seconds = (found["last_accepted_us"] - found["first_accepted_us"]) / 1e6
         share = (found["accepted"] - 1) / seconds / (rate / 60)

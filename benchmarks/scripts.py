@@ -22,7 +22,7 @@ from paceline.state.scripts import Script
 from paceline_worker.accounts.account import NewAccount
 from paceline_worker.accounts.accounts import Accounts
 from paceline_worker.accounts.secrets import ApiKey, KeyRing
-from paceline_worker.pacing.bucket import plan
+from paceline_worker.pacing.bucket import pace_of
 from paceline_worker.state.clock import ServerClock
 from paceline_worker.state.values import LARGEST_BATCH, Hint
 from paceline_worker.state.worker import WorkerState
@@ -82,7 +82,7 @@ class Bench:
         self.begin_script = Script("paceline_worker", "begin")
         self.settle_script = Script("paceline_worker", "settle")
         self.longest_ms = dict.fromkeys(("accept", "grant", "begin", "settle"), 0.0)
-        self.interval_s = plan(rate, "window").interval_us / 1e6
+        self.interval_s = pace_of(rate, "window").interval_us / 1e6
 
     def close(self) -> None:
         """Close the connection."""

@@ -37,7 +37,7 @@ dc() { "${compose[@]}" --env-file "$settings" -p "$project" "${files[@]}" --prof
 
 # Neither .env nor the caller's own settings take part.
 base=${PACELINE_BASE_IMAGE:-python:3.11.15-slim-bookworm}
-while read -r name; do unset "$name"; done < <(compgen -e | grep -E '^(PACELINE|OTEL|GRAFANA|PROMETHEUS|ALERTMANAGER|SANDBOX|RECEIPTS)_|^COMPOSE_(FILE|PROFILES|PROJECT_NAME)$')
+while read -r name; do unset "$name"; done < <(compgen -e | grep -E '^(PACELINE|OTEL|GRAFANA|PROMETHEUS|ALERTMANAGER|ALERTS|RUNBOOKS|SANDBOX|RECEIPTS)_|^COMPOSE_(FILE|PROFILES|PROJECT_NAME)$')
 settings_with() {
   # Port 0 is any free one: two runs, and a deployment beside them, do not meet.
   cat >"$settings" <<END
@@ -57,7 +57,7 @@ END
   if [[ -n $1 ]]; then
     ENV_FILE=$settings PRIVATE=$scratch/private deploy/first-start.sh >/dev/null
   else
-    for role in WORKER OPERATOR PRODUCER EXPORTER RECEIVER HOOKS READER; do
+    for role in WORKER OPERATOR PRODUCER EXPORTER RECEIVER HOOKS GATEWAY READER; do
       printf 'PACELINE_%s_URL=rediss://valkey:6379/0\n' "$role" >>"$settings"
     done
   fi

@@ -98,9 +98,9 @@ def test_a_message_may_have_hours(outbox: Outbox) -> None:
     """Local hours with a zone; outside of them it waits, and its status says until when."""
     opens = datetime.now(UTC) + timedelta(hours=2)
     window = f"{opens:%H:00}-{opens + timedelta(hours=1):%H:00} UTC"
-    receipt = outbox.send(SendMessage(account="acme", sender=SENDER, to="+15550600001", text="Hi", window=window))
-    receipt.wait(10)
-    status = outbox.status(receipt.id)
+    ticket = outbox.send(SendMessage(account="acme", sender=SENDER, to="+15550600001", text="Hi", window=window))
+    ticket.wait(10)
+    status = outbox.status(ticket.id)
     assert opens.replace(minute=0, second=0, microsecond=0) == status.expected_at
     assert "outside its window until" in status.why
 

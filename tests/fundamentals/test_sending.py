@@ -21,9 +21,9 @@ def hello(**fields: object) -> SendMessage:
 
 def test_a_message_is_written_and_then_accepted(outbox: Outbox) -> None:
     """`send` returns a receipt at once; `wait` tells what a worker made of it, and when it is expected to leave."""
-    receipt = outbox.send(hello())
-    answer = receipt.wait(timeout=10)
-    assert Queued(receipt.id, answer.expected_at if isinstance(answer, Queued) else None) == answer
+    ticket = outbox.send(hello())
+    answer = ticket.wait(timeout=10)
+    assert Queued(ticket.id, answer.expected_at if isinstance(answer, Queued) else None) == answer
 
 
 def test_its_status_follows_it_to_the_provider(outbox: Outbox, stack: Stack) -> None:
@@ -75,9 +75,9 @@ def test_an_interrupted_upload_is_simply_repeated(outbox: Outbox, stack: Stack) 
 
 def test_a_scheduled_message_waits_for_its_time(outbox: Outbox) -> None:
     """`not_before` is kept, and the status says so."""
-    receipt = outbox.send(hello(not_before=datetime.now(UTC) + timedelta(hours=1)))
-    receipt.wait(10)
-    status = outbox.status(receipt.id)
+    ticket = outbox.send(hello(not_before=datetime.now(UTC) + timedelta(hours=1)))
+    ticket.wait(10)
+    status = outbox.status(ticket.id)
     assert ("waiting", True) == (status.state, "not to be sent before" in status.why)
 
 

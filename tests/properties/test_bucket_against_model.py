@@ -20,7 +20,7 @@ from paceline.state.scripts import Script
 from paceline_sandbox.embedded import EmbeddedServer
 from paceline_worker.accounts.accounts import Accounts
 from paceline_worker.accounts.secrets import ApiKey, KeyRing
-from paceline_worker.pacing.bucket import DEFAULT_VARIATION, Bucket, Pacing, Quota, Variation, plan
+from paceline_worker.pacing.bucket import DEFAULT_VARIATION, Bucket, Pacing, Quota, Variation, pace_of
 from tests.conftest import SECRET
 from tests.support.drive import ACCEPTED, Drive
 from tests.support.machines import run
@@ -60,7 +60,7 @@ class BucketMachine(RuleBasedStateMachine):
             variation=variation,
             info_every=timedelta(0),
         )
-        self.model = Bucket.empty(plan(rates, pacing, self.variation), self.drive.now_us)
+        self.model = Bucket.empty(pace_of(rates, pacing, self.variation), self.drive.now_us)
         self.paused_until_us = 0
 
     @rule(seconds=st.one_of(st.floats(0, 30), st.floats(3600, 90_000), st.sampled_from([0.000001, 6.0, 6.01, 6.1])))
@@ -122,7 +122,7 @@ class BucketMachine(RuleBasedStateMachine):
             self._moved_too_far(slot, notice_us, answer)
             return
         expected = slot
-        if late_us + notice_us > max(self.model.plan.variation_us / 2, 5000) / 2:
+        if late_us + notice_us > max(self.model.pace.variation_us / 2, 5000) / 2:
             expected = self.model.move(slot, max(self.drive.now_us + notice_us, self.paused_until_us))
         assert expected == int(answer["slot"])
         if answer["s"] == "go":
@@ -141,14 +141,14 @@ class BucketMachine(RuleBasedStateMachine):
             self.model.give_back(slot)
 
     @rule(rates=st.sampled_from(["10/minute", "600/minute"]))
-    @precondition(lambda self: not self.model.plan.quotas)
+    @precondition(lambda self: not self.model.pace.quotas)
     def change_the_rate(self, rates: str) -> None:
         """A changed limit keeps the bucket's time."""
-        new = plan(rates, self.pacing, self.variation)
+        new = pace_of(rates, self.pacing, self.variation)
         self.account_script.run(
             self.client, "limits", "acme", "", "interval", new.interval_us, "quotas", "", "variation", new.variation_us
         )
-        self.model.plan = new
+        self.model.pace = new
         self.taken.clear()
 
     @rule(seconds=st.integers(1, 600))
@@ -157,11 +157,11 @@ class BucketMachine(RuleBasedStateMachine):
         self.client.hset("paceline:{0}:a:acme", "paused_until", self.paused_until_us)
 
     @rule()
-    @precondition(lambda self: not self.model.plan.quotas)
+    @precondition(lambda self: not self.model.pace.quotas)
     def lose_the_bucket(self) -> None:
         """A lost bucket starts empty."""
         self.client.hdel("paceline:{0}:a:acme", "next")
-        empty = Bucket.empty(self.model.plan, self.drive.now_us)
+        empty = Bucket.empty(self.model.pace, self.drive.now_us)
         self.model = replace(
             empty, least_us=self.model.least_us, excess_us=self.model.excess_us, heard=self.model.heard
         )
@@ -170,7 +170,7 @@ class BucketMachine(RuleBasedStateMachine):
     @invariant()
     def no_quota_is_broken(self) -> None:
         if hasattr(self, "model"):
-            for quota in self.model.plan.quotas:
+            for quota in self.model.pace.quotas:
                 self._check(quota)
 
     def _check(self, quota: Quota) -> None:
@@ -193,7 +193,7 @@ def test_lua_and_model_agree(server: EmbeddedServer, monkeypatch: pytest.MonkeyP
 
 def test_the_models_log_keeps_only_what_the_quota_needs() -> None:
     """The log of a quota holds at most n slots."""
-    bucket = Bucket.empty(plan("10/minute; 3/day"), 0)
+    bucket = Bucket.empty(pace_of("10/minute; 3/day"), 0)
     for _ in range(10):
         bucket.take(bucket.peek(0))
     assert [deque] == [type(log) for log in bucket.logs]

@@ -10,7 +10,7 @@ from typing import Final
 from paceline.operations import SendMessage
 from paceline.operations.requests import Work
 from paceline_sandbox.accounts.limits import Algorithm
-from paceline_worker.pacing.bucket import Bucket, Pacing, plan
+from paceline_worker.pacing.bucket import Bucket, Pacing, pace_of
 from paceline_worker.state.sleep import may_leave
 from paceline_worker.verdict.breaker import Breaker
 from paceline_worker.verdict.meaning import Answer, Meaning
@@ -108,7 +108,7 @@ class Fleet:
         self.late = draw.choice([0.0, 0.05, 0.2])
         self.lost = draw.choice([0.0, 0.02, 0.1])
         variation = timedelta(microseconds=self.variation_us if self.rules.variation else 0)
-        self.plan = plan(f"{count} per {window_s} seconds", pacing, variation)
+        self.plan = pace_of(f"{count} per {window_s} seconds", pacing, variation)
         self.now_us = START_US
         self.bucket = Bucket.empty(self.plan, START_US)
         self.breaker = Breaker()

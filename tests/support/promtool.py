@@ -1,4 +1,4 @@
-"""Prometheus and promtool, its own checker: where `make test` put them, or on the search path."""
+"""Prometheus, Alertmanager and their own checkers: where `make test` put them, or on the search path."""
 
 import os
 import shutil
@@ -12,12 +12,10 @@ _PLACES: Final = os.pathsep.join((os.path.join(sys.prefix, "bin"), os.environ.ge
 
 
 def found(program: str) -> str:
-    """Where ``prometheus`` or ``promtool`` is; without, the test is skipped, or fails where ``CI=true``."""
+    """Where ``prometheus`` or another of these programs is; without, the test is skipped, or fails where ``CI=true``."""
     path = shutil.which(program, path=_PLACES)
     if path is None:
-        missing = (
-            f"{program} is missing: `make test` fetches it from Debian's package prometheus where there is apt-get"
-        )
+        missing = f"{program} is missing: `make test` fetches it from Debian's packages where there is apt-get"
         if os.environ.get("CI", "").lower() in {"1", "true"}:
             pytest.fail(missing)
         pytest.skip(missing)

@@ -5,8 +5,8 @@
     from paceline import Outbox, SendMessage
 
     outbox = Outbox()
-    receipt = outbox.send(SendMessage(account="acme", sender="+15550100001", to="+15550100002", text="Hello"))
-    receipt.wait(timeout=5)
+    ticket = outbox.send(SendMessage(account="acme", sender="+15550100001", to="+15550100002", text="Hello"))
+    ticket.wait(timeout=5)
 """
 
 import warnings

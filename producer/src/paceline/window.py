@@ -123,18 +123,22 @@ class Window:
         parts, _, key = " ".join(text.split()).rpartition(" ")
         if not key or ":" in key:
             raise _refusal("names no zone")
+
         key = RECIPIENT if key.lower() == RECIPIENT else key
         zone = None if key == RECIPIENT else zone_named(key)
         if not parts:
             raise _refusal("names no hours")
+
         texts = [part.strip() for part in parts.split(",")]
         hours = tuple(map(Hours.parse, texts))
         if len({text[0].isalpha() for text in texts}) > 1:
             raise _refusal("names days for some hours only")
+
         every_day = all(part.count == _WEEK for part in hours)
         written = (str(part).removeprefix("Mon-Sun ") if every_day else str(part) for part in hours)
         canonical = f"{', '.join(written)} {key}"
         _check_length(canonical)  # it may have spaces that the given text did without
+
         return cls(canonical, hours, zone)
 
     def __str__(self) -> str:

@@ -334,8 +334,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--dir", type=Path, help="folder for the data (default: a temporary folder, removed at the end)"
     )
     options = parser.parse_args(arguments)
+
     for ending in (signal.SIGINT, signal.SIGTERM):
         signal.signal(ending, signal.default_int_handler)
+
     try:
         with EmbeddedServer.start(options.dir, options.port) as server:
             sys.stdout.write(f"{server.kind} {server.version} listening on {server.url} (data in {server.directory})\n")
@@ -347,6 +349,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     except (EmbeddedServerError, OSError) as error:
         sys.stderr.write(f"{error}\n")
+
     return 1
 
 

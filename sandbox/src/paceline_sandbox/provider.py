@@ -169,15 +169,19 @@ class Provider:
         account = call.account
         if account is None:
             return 0
+
         call.request = self._understood(call, account, raw_body)
         if isinstance(call.request, Request):
             call.arrival.operation = call.request.operation
+
         ordinal = account.count_operation(call.arrival.operation)
         if call.refused is not None:
             return 0
+
         call.fault = fault = self._faults.choose(call, account.key, ordinal, self.clock() - self._began_us)
         if fault is None:
             return 0
+
         call.arrival.injected = True
         call.arrival.fault = fault.kind
         return microseconds(fault.seconds or 0, "seconds") if fault.before else 0
@@ -212,20 +216,25 @@ class Provider:
         account, fault = call.account, call.fault
         if call.refused is not None or account is None:
             return Reply(call.refused)
+
         moment = self._moment(account)
         if fault is not None and strikes_first(fault):
             return Reply(instead(fault, call.route.operation, moment))
+
         if call.route.operation.kind != "info":
             turned_away = account.standing(moment.now_us)
             if turned_away is not None:
                 return Reply(turned_away)
             account.credits_used += call.request.cost if isinstance(call.request, Request) else 1
+
         if not isinstance(call.request, Request):
             return Reply(call.request)
+
         latency_us = self._drawn(self._latency_us)
         answer = self._operate(call, call.request, moment, moment.now_us + latency_us)
         if not answer.good:
             return Reply(answer)
+
         return spoilt(answer, fault, latency_us, moment.now_us)
 
     def _operate(self, call: Call, request: Request[Any], moment: Moment, free_us: int) -> Answer:
@@ -235,20 +244,24 @@ class Provider:
             turned_away = self._turned_away(operation, sender, moment)
             if turned_away is not None:
                 return turned_away
+
         try:
             answer = self.subjects.services[operation.name].perform(request, moment)
         except Refused as refused:
             answer = refused.answer
+
         if not answer.good or not operation.takes_effect:
             return answer
         if sender is not None and operation.occupies:
             self._senders.occupy(sender, free_us)
+
         arrival = call.arrival
         arrival.accepted = True
         arrival.message_uuid = _message_id(answer)
         sent = isinstance(request.content, SendRequest) and operation.kind == "send"
         content = hash(request.content) if sent else fingerprint(arrival.method, arrival.path, arrival.raw_body)
         account.accept(arrival.operation, content, arrival.at_us)
+
         return answer
 
     def _turned_away(self, operation: Operation, sender: str, moment: Moment) -> Answer | None:

@@ -67,6 +67,7 @@ async def serving(settings: Settings) -> AsyncIterator[str]:
     app.add_routes(api_routes(provider, webhooks))
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS)
     await runner.setup()
+
     try:
         site = web.TCPSite(runner, settings.host, settings.port, backlog=1024)
         await site.start()

@@ -93,18 +93,22 @@ def _target(given: dict[str, str]) -> str:
         raise _missing("to_number")
     if len(given) > 1:
         raise _Refused(refusal(400, f"{' and '.join(given)} cannot be used together"))
+
     ((name, value),) = given.items()
     if name == "to_group_uuid":
         if not is_group(value):
             raise _Refused(refusal(422, "to_group_uuid is not a group id"))
         return value
+
     if name == "to_remote_id":
         if not is_remote_id(value):
             raise _Refused(refusal(422, "to_remote_id is not of the form <digits>@lid"))
         return value
+
     number = normalized(value)
     if number is None:
         raise _Refused(refusal(422, "to_number is not a phone number in E.164 format"))
+
     return number
 
 

@@ -102,7 +102,7 @@ def test_add_takes_the_limit_that_the_provider_tells(cli: Cli, provider: Emulate
     for words in (
         "limit 80/minute (from /info)",
         f"credits {found['credits_left']} left",
-        "plan paid",
+        "subscription paid",
         "expires 2030-01-31",
     ):
         assert words in text

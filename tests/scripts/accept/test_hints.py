@@ -26,9 +26,9 @@ def test_send_does_not_wait_for_a_broker_that_never_answers(server: EmbeddedServ
     add_account(client, "acme")
     hole = socket.create_server(("127.0.0.1", 0))
     with hole, Outbox(broker_url=f"redis://127.0.0.1:{hole.getsockname()[1]}/0", state_url=server.url) as outbox:
-        receipts = [outbox.send(HELLO) for _ in range(20)]
+        tickets = [outbox.send(HELLO) for _ in range(20)]
         assert 20 == client.zcard(f"{names.STATE_ROOT}:inbox")
-        assert 20 == len({receipt.id for receipt in receipts})
+        assert 20 == len({ticket.id for ticket in tickets})
     client.flushall()
 
 

@@ -18,8 +18,8 @@ from paceline_sandbox.embedded import EmbeddedServer
 from paceline_worker.delivery.lateness import Way
 from paceline_worker.delivery.traces import Traces
 from paceline_worker.dispatch.admission import Admission
+from paceline_worker.dispatch.deafness import DeafnessCheck
 from paceline_worker.dispatch.dispatcher import Dispatcher
-from paceline_worker.dispatch.progress import ProgressCheck
 from paceline_worker.state.clock import ServerClock
 from paceline_worker.state.delivery import DeliveryState
 from paceline_worker.state.values import Hint
@@ -82,7 +82,7 @@ def test_a_malformed_record_does_not_stop_the_dispatcher(server: EmbeddedServer,
     dispatcher = Dispatcher(
         worker="w", admission=Admission(10), way=Way(), state=state, clock=clock, own=lambda: 0,
         deliver=lambda hints, _: published.extend(hints), publish=lambda hints, _: published.extend(hints),
-        metrics=Metrics(CollectorRegistry()), traces=Traces(clock), progress=ProgressCheck(time.monotonic()),
+        metrics=Metrics(CollectorRegistry()), traces=Traces(clock), progress=DeafnessCheck(time.monotonic()),
         on_info=lambda _: None, on_stalled=threading.Event().set, random=Random(1),
     )  # fmt: skip
     State(client).submit("poison", "acme", SENDER, 1, json.dumps({"v": 1, "sender": SENDER, "rows": ["x"]}))
@@ -90,10 +90,10 @@ def test_a_malformed_record_does_not_stop_the_dispatcher(server: EmbeddedServer,
     try:
         time.sleep(4)  # beyond the grace of the sweeper
         with Outbox(broker_url="memory://", state_url=server.url) as outbox:
-            receipt = outbox.send(SendMessage(account="acme", sender=SENDER, to="+15550100002", text="Hello"))
+            ticket = outbox.send(SendMessage(account="acme", sender=SENDER, to="+15550100002", text="Hello"))
             state.accept([str(row) for row in client.zrange("paceline:{0}:inbox", 0, -1) if row != "poison"])
         wait_until(lambda: published, timedelta(seconds=8), "a grant")
-        assert receipt.id == published[0].id
+        assert ticket.id == published[0].id
     finally:
         dispatcher.stop()
         state.client.close()

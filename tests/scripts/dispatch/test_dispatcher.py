@@ -15,8 +15,8 @@ from paceline_sandbox.embedded import EmbeddedServer
 from paceline_worker.delivery.lateness import Way
 from paceline_worker.delivery.traces import Traces
 from paceline_worker.dispatch.admission import Admission
+from paceline_worker.dispatch.deafness import DeafnessCheck
 from paceline_worker.dispatch.dispatcher import Dispatcher
-from paceline_worker.dispatch.progress import ProgressCheck
 from paceline_worker.state.clock import ServerClock
 from paceline_worker.state.values import Beat, Hint
 from paceline_worker.state.worker import WorkerState
@@ -51,7 +51,7 @@ def dispatching(
         publish=lambda hints, _: publish(hints),
         metrics=Metrics(CollectorRegistry()),
         traces=Traces(clock),
-        progress=ProgressCheck(patience_s),
+        progress=DeafnessCheck(patience_s),
         on_info=lambda _: None,
         on_stalled=deaf.set,
         random=Random(1),
@@ -78,10 +78,10 @@ def hello(number: int = 0) -> SendMessage:
 def test_a_record_whose_hint_was_lost_is_accepted_and_granted(server: EmbeddedServer, outbox: Outbox) -> None:
     """No Celery at all: the sweeper finds the record after its grace, and the operation is granted."""
     published: list[Hint] = []
-    receipt = outbox.send(hello())
+    ticket = outbox.send(hello())
     with dispatching(server.url, published.extend):
         wait_until(lambda: published, PATIENCE, "a grant")
-    assert [receipt.id] == [hint.id for hint in published[:1]]
+    assert [ticket.id] == [hint.id for hint in published[:1]]
     outbox.state.client.flushall()
 
 
@@ -103,7 +103,7 @@ def test_what_the_broker_does_not_take_this_worker_sends(
     ]
     with dispatching(server.url, taken.extend, publish=no_broker, own=lambda: 16):
         wait_until(lambda: len(taken) >= 10, PATIENCE, "as many grants as this worker takes on")
-    assert {receipt.id for receipt in receipts} >= {hint.id for hint in taken}
+    assert {ticket.id for ticket in receipts} >= {hint.id for hint in taken}
     assert {1} == {int(hint.token) for hint in taken}
     assert len(attempts) == 1  # a broker that is away is not asked for each of them: an attempt may last seconds
     client.flushall()
@@ -119,26 +119,26 @@ def test_a_worker_that_hears_nothing_ends(server: EmbeddedServer, outbox: Outbox
 
 def test_an_idle_night_is_not_deafness() -> None:
     """Nothing was due for hours; then one hint is lost: this worker is well."""
-    check = ProgressCheck()
+    check = DeafnessCheck()
     assert not check.stalled(0, 8 * 3600.0)
     assert not check.stalled(1, 8 * 3600.0 + 1)
 
 
 def test_hints_that_run_out_for_longer_than_the_patience_are_deafness() -> None:
     """Patience begins when the first hint goes unheard."""
-    check = ProgressCheck()
+    check = DeafnessCheck()
     assert [False, False, True] == [check.stalled(1, at) for at in (1000.0, 1015.0, 1031.0)]
 
 
 def test_two_lost_hints_far_apart_are_not_deafness() -> None:
     """Between them nothing ran out, so the second begins a new count."""
-    check = ProgressCheck()
+    check = DeafnessCheck()
     assert [False, False] == [check.stalled(1, at) for at in (1000.0, 5000.0)]
 
 
 def test_hearing_a_hint_forgives_what_was_unheard() -> None:
     """A worker that is reached again is well."""
-    check = ProgressCheck()
+    check = DeafnessCheck()
     check.stalled(3, 10.0)
     check.heard()
     assert not check.stalled(1, 50.0)

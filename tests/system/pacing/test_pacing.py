@@ -7,7 +7,7 @@ import pytest
 
 from paceline_worker.accounts.accounts import Accounts
 from paceline_worker.accounts.secrets import ApiKey, KeyRing
-from paceline_worker.pacing.bucket import Pacing, plan
+from paceline_worker.pacing.bucket import Pacing, pace_of
 from tests.support.stack import SECRET, Stack
 from tests.support.wait import wait_until
 
@@ -37,7 +37,7 @@ def test_no_limit_is_broken_however_the_provider_counts(stack: Stack) -> None:
         timedelta(seconds=100),
         "calls for more than one window of each account",
     )
-    intervals = {name: plan(RATE, COUNTED[algorithm]).interval_us for name, algorithm in names.items()}
+    intervals = {name: pace_of(RATE, COUNTED[algorithm]).interval_us for name, algorithm in names.items()}
     # Some gap is the formula's, to within the lateness allowed: slots are used one after another. How many are is a matter of the
     # machine's load; benchmarks/pacing.py gives the share.
     wait_until(

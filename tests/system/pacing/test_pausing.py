@@ -13,8 +13,8 @@ from paceline_sandbox.embedded import EmbeddedServer
 from paceline_worker.delivery.lateness import Way
 from paceline_worker.delivery.traces import Traces
 from paceline_worker.dispatch.admission import Admission
+from paceline_worker.dispatch.deafness import DeafnessCheck
 from paceline_worker.dispatch.dispatcher import Dispatcher
-from paceline_worker.dispatch.progress import ProgressCheck
 from paceline_worker.state.clock import ServerClock
 from paceline_worker.state.values import Beat, Hint
 from paceline_worker.state.worker import WorkerState
@@ -87,7 +87,7 @@ class Resting:
             publish=lambda hints, _: self.published.extend(hints),
             metrics=Metrics(CollectorRegistry()),
             traces=Traces(clock),
-            progress=ProgressCheck(0.0),
+            progress=DeafnessCheck(0.0),
             on_info=lambda _: None,
             on_stalled=self.deaf.set,
             random=Random(1),

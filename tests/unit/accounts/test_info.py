@@ -20,10 +20,10 @@ from paceline_worker.accounts.info import (
     effective_rates,
     info_fields,
     next_read,
-    plan_fields,
+    pace_fields,
     read_info,
 )
-from paceline_worker.pacing.bucket import Pacing, plan
+from paceline_worker.pacing.bucket import Pacing, pace_of
 from tests.unit.samples import NOON
 
 J = timedelta(milliseconds=100)
@@ -209,13 +209,13 @@ def test_both_limits_hold(expected: str, by_hand: str, told: str) -> None:
 @given(st.integers(1, 1000), st.integers(1, 1000), PACINGS)
 def test_the_limit_set_by_hand_is_the_ceiling(by_hand: int, told: int, pacing: Pacing) -> None:
     """Of the two the lower one decides, whatever the other is."""
-    both = plan(effective_rates(f"{by_hand}/minute", str(told)), pacing, J)
-    assert plan(f"{min(by_hand, told)}/minute", pacing, J) == both
+    both = pace_of(effective_rates(f"{by_hand}/minute", str(told)), pacing, J)
+    assert pace_of(f"{min(by_hand, told)}/minute", pacing, J) == both
 
 
 def test_a_ceiling_over_a_day_stays_a_quota() -> None:
     """The provider's limit paces, the hand-set quota counts."""
-    fields = plan_fields(effective_rates("1000/day", "80"), "spacing", J)
+    fields = pace_fields(effective_rates("1000/day", "80"), "spacing", J)
     expected = {"interval": "850000", "window": "60000000", "quotas": "1000:86400000000:100000", "variation": "100000"}
     assert expected == fields
 
@@ -240,8 +240,8 @@ def test_the_fields_of_an_account_are_pinned() -> None:
 def test_what_is_not_told_stays() -> None:
     """An answer that lacks the limit leaves the one told before in force, and writes nothing else."""
     fields = info_fields(Info(), by_hand="", told_before="30", pacing="spacing", variation=J)
-    assert {"told": "30"} | plan_fields("30/minute", "spacing", J) == fields
-    assert plan_fields(SAFE_RATE, "spacing", J) == info_fields(
+    assert {"told": "30"} | pace_fields("30/minute", "spacing", J) == fields
+    assert pace_fields(SAFE_RATE, "spacing", J) == info_fields(
         Info(), by_hand="", told_before="", pacing="spacing", variation=J
     )
 
@@ -290,8 +290,8 @@ def test_a_lowered_limit_is_kept_from_its_first_call_on(
     later ones, for the provider does not forget it.
     """
     variation = timedelta(microseconds=j_us)
-    old = plan(f"{old_n}/minute", old_pacing, variation)
-    fields = plan_fields(f"{new_n}/minute", pacing, variation)
+    old = pace_of(f"{old_n}/minute", old_pacing, variation)
+    fields = pace_fields(f"{new_n}/minute", pacing, variation)
     if old.interval_us >= int(fields["interval"]):
         return  # not lowered
     arrivals, first = logged(old.interval_us, fields, late)
@@ -301,7 +301,7 @@ def test_a_lowered_limit_is_kept_from_its_first_call_on(
 
 def test_without_the_pause_it_would_not_be_kept() -> None:
     """The proof that the test above could fail: at the new distance alone 80 and then some are in the window."""
-    fields = plan_fields("10/minute", "spacing", J)
+    fields = pace_fields("10/minute", "spacing", J)
     arrivals = [*range(-60 * SECOND, 1, 850_000), *range(6_100_000, 60 * SECOND, 6_100_000)]
     assert all(later > earlier for earlier, later in pairwise(arrivals))
     assert most_in_a_window_that_ends_from(6_100_000, arrivals, 60 * SECOND) > 10
@@ -323,7 +323,7 @@ def test_without_the_pause_it_would_not_be_kept() -> None:
 )
 def test_the_pause_is_what_is_missing_to_a_window(expected_us: int, new: str, old_us: int) -> None:
     """The last calls at the old distance must be a window old, but for the time that lay between them."""
-    assert expected_us == catch_up_us(plan_fields(new, "spacing", J), old_us)
+    assert expected_us == catch_up_us(pace_fields(new, "spacing", J), old_us)
 
 
 # -- when it is read again ------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from paceline.campaigns.progress import Progress
-from paceline.cli.campaign.watch import Pace, drawing, line
+from paceline.cli.campaign.watch import Throughput, drawing, line
 from paceline.cli.render import styled
 from paceline.forecast.outlook import Forecast
 from paceline.literals import OUTCOMES
@@ -84,7 +84,7 @@ def test_colours_mean_something() -> None:
 
 def test_the_rate_is_of_the_last_minute() -> None:
     """Not measured before two seconds have passed; a count that falls (a replay) begins again."""
-    pace = Pace()
+    pace = Throughput()
     pace.note(0.0, 0)
     assert pace.per_minute is None
     pace.note(1.0, 100)

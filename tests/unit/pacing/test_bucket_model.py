@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paceline_worker.pacing.bucket import Bucket, Pacing, plan
+from paceline_worker.pacing.bucket import Bucket, Pacing, pace_of
 
 START = 1_769_860_800_000_000
 SECOND = 1_000_000
@@ -39,7 +39,7 @@ def test_slots_are_never_closer_than_the_interval(
     gaps: list[int], limit: tuple[int, int], variation: int, pacing: Pacing
 ) -> None:
     """However calls come, consecutive slots keep their distance, and none lies before its call."""
-    planned = plan(f"{limit[0]} per {limit[1]} seconds", pacing, timedelta(microseconds=variation))
+    planned = pace_of(f"{limit[0]} per {limit[1]} seconds", pacing, timedelta(microseconds=variation))
     slots = slots_for(Bucket.empty(planned, START), gaps)
     assert all(later - earlier >= planned.interval_us for earlier, later in pairwise(slots))
     assert all(slot >= START + sum(gaps[: place + 1]) for place, slot in enumerate(slots))
@@ -51,7 +51,7 @@ def test_no_window_holds_more_than_the_limit(
 ) -> None:
     """No window of W + J, wherever it begins, holds more than N slots."""
     n, window = limit
-    bucket = Bucket.empty(plan(f"{n} per {window} seconds", pacing, timedelta(microseconds=variation)), START)
+    bucket = Bucket.empty(pace_of(f"{n} per {window} seconds", pacing, timedelta(microseconds=variation)), START)
     assert most_within(slots_for(bucket, gaps), window * SECOND + variation) <= n
 
 
@@ -61,7 +61,7 @@ def test_late_arrivals_never_overfill_a_window(
 ) -> None:
     """With `window` pacing, arrivals up to J after their slots never exceed N in any window of W."""
     n, window = limit
-    bucket = Bucket.empty(plan(f"{n} per {window} seconds", "window", timedelta(microseconds=variation)), START)
+    bucket = Bucket.empty(pace_of(f"{n} per {window} seconds", "window", timedelta(microseconds=variation)), START)
     slots = slots_for(bucket, gaps)
     late = data.draw(st.lists(st.integers(0, variation), min_size=len(slots), max_size=len(slots)))
     arrivals = sorted(slot + delay for slot, delay in zip(slots, late, strict=True))
@@ -74,7 +74,7 @@ def test_late_arrivals_are_never_closer_than_the_limit_allows(
 ) -> None:
     """With `spacing`, arrivals up to J after their slots are never closer than W/N."""
     n, window = limit
-    bucket = Bucket.empty(plan(f"{n} per {window} seconds", "spacing", timedelta(microseconds=variation)), START)
+    bucket = Bucket.empty(pace_of(f"{n} per {window} seconds", "spacing", timedelta(microseconds=variation)), START)
     slots = slots_for(bucket, gaps)
     late = data.draw(st.lists(st.integers(0, variation), min_size=len(slots), max_size=len(slots)))
     arrivals = [slot + delay for slot, delay in zip(slots, late, strict=True)]
@@ -84,7 +84,7 @@ def test_late_arrivals_are_never_closer_than_the_limit_allows(
 @given(GAPS, st.integers(1, 5), VARIATIONS)
 def test_a_quota_holds_in_every_window(gaps: list[int], quota: int, variation: int) -> None:
     """A quota of N per W lets no window of W + J hold more than N, besides the paced limit."""
-    planned = plan(f"10/minute; {quota} per 2 hours", variation=timedelta(microseconds=variation))
+    planned = pace_of(f"10/minute; {quota} per 2 hours", variation=timedelta(microseconds=variation))
     slots = slots_for(Bucket.empty(planned, START), [gap * 20 for gap in gaps])
     assert most_within(slots, 7200 * SECOND + variation) <= quota
     assert all(later - earlier >= planned.interval_us for earlier, later in pairwise(slots))
@@ -93,7 +93,7 @@ def test_a_quota_holds_in_every_window(gaps: list[int], quota: int, variation: i
 @given(GAPS, VARIATIONS)
 def test_peeking_changes_nothing(gaps: list[int], variation: int) -> None:
     """A bucket may be looked at any number of times."""
-    planned = plan("10/minute; 5 per 2 hours", variation=timedelta(microseconds=variation))
+    planned = pace_of("10/minute; 5 per 2 hours", variation=timedelta(microseconds=variation))
     looked_at = Bucket.empty(planned, START)
     for ahead in gaps:
         looked_at.peek(START + ahead)
@@ -103,7 +103,7 @@ def test_peeking_changes_nothing(gaps: list[int], variation: int) -> None:
 @pytest.mark.parametrize("rates", ["10/minute", "1/second", "80/minute; 1000/day"])
 def test_a_new_bucket_starts_empty(rates: str) -> None:
     """One whole interval passes before the first slot, so a lost bucket cannot cause a burst."""
-    planned = plan(rates)
+    planned = pace_of(rates)
     assert START + planned.interval_us == Bucket.empty(planned, START).peek(START)
 
 
@@ -119,12 +119,12 @@ def test_a_new_bucket_starts_empty(rates: str) -> None:
 )
 def test_a_schedule_of_slots(slots_s: list[float], calls_s: list[float]) -> None:
     """An idle bucket gives one slot at once and never saves up more."""
-    bucket = Bucket.empty(plan("10/minute"), 0)
+    bucket = Bucket.empty(pace_of("10/minute"), 0)
     gaps = [round((later - earlier) * SECOND) for earlier, later in pairwise([0.0, *calls_s])]
     assert [round(slot * SECOND) for slot in slots_s] == slots_for(bucket, gaps, now=0)
 
 
 def test_a_used_up_quota_waits_for_its_window() -> None:
     """2 per 2 hours: the third slot is two hours and J after the first."""
-    bucket = Bucket.empty(plan("10/minute; 2 per 2 hours"), 0)
+    bucket = Bucket.empty(pace_of("10/minute; 2 per 2 hours"), 0)
     assert [6_100_000, 12_200_000, 7_206_200_000] == slots_for(bucket, [0, 0, 0], now=0)

@@ -155,8 +155,8 @@ def test_its_methods_are_those_of_the_real_outbox() -> None:
 def test_no_public_method_needs_a_server() -> None:
     """Every public method answers or raises an error of ours, though there is no Redis."""
     outbox = RecordingOutbox()
-    receipt, campaign = outbox.send(message()), upload(outbox, [ADA])
-    assert (campaign.name, receipt.id) == (outbox.find_campaign("spring").name, outbox.status(receipt.id).id)
+    ticket, campaign = outbox.send(message()), upload(outbox, [ADA])
+    assert (campaign.name, ticket.id) == (outbox.find_campaign("spring").name, outbox.status(ticket.id).id)
     outbox.close()
 
 

@@ -30,15 +30,15 @@ def test_what_was_sent_can_be_compared() -> None:
 def test_a_receipt_says_accepted() -> None:
     """What is sent counts as accepted at once, to leave at once."""
     outbox = RecordingOutbox(clock=lambda: NOON)
-    receipt = outbox.send(message())
-    assert receipt.wait() == Queued(receipt.id, NOON)
+    ticket = outbox.send(message())
+    assert ticket.wait() == Queued(ticket.id, NOON)
 
 
-def test_a_receipt_knows_the_time_before_which_nothing_leaves() -> None:
+def test_a_ticket_knows_the_time_before_which_nothing_leaves() -> None:
     """An operation for later is expected then."""
     later = NOON + timedelta(hours=3)
-    receipt = RecordingOutbox(clock=lambda: NOON).send(message(not_before=later))
-    assert receipt.wait() == Queued(receipt.id, later)
+    ticket = RecordingOutbox(clock=lambda: NOON).send(message(not_before=later))
+    assert ticket.wait() == Queued(ticket.id, later)
 
 
 def test_a_repeated_key_is_a_duplicate() -> None:
@@ -107,10 +107,10 @@ def test_every_operation_is_recorded(model: type[Operation]) -> None:
     """Not only messages: each comes out of `sent` as it went in, is accepted, and waits under its own kind."""
     outbox = RecordingOutbox(clock=lambda: NOON)
     operation = make(model, metadata={"order": "7"})
-    receipt = outbox.send(operation)
-    status = outbox.status(receipt.id)
+    ticket = outbox.send(operation)
+    status = outbox.status(ticket.id)
     assert outbox.sent == [operation]
-    assert receipt.wait() == Queued(receipt.id, NOON)
+    assert ticket.wait() == Queued(ticket.id, NOON)
     assert (operation.kind, "waiting", {}) == (status.kind, status.state, status.result)
     assert [event.what for event in status.history] == ["enqueued"]
 
@@ -128,22 +128,22 @@ def test_an_operation_may_follow_one_that_was_sent_before() -> None:
     outbox = RecordingOutbox()
     group = outbox.send(make(CreateGroup)).id
     hello = message(to=None, group=group)
-    receipt = outbox.send(hello)
-    assert receipt.wait() == Queued(receipt.id, None)
-    assert group in outbox.status(receipt.id).why
+    ticket = outbox.send(hello)
+    assert ticket.wait() == Queued(ticket.id, None)
+    assert group in outbox.status(ticket.id).why
     assert outbox.sent[1:] == [hello]
 
 
 def test_an_operation_may_not_follow_what_was_never_sent() -> None:
     """A worker would refuse it, so its receipt says so and it is not in `sent`."""
     outbox = RecordingOutbox()
-    receipt = outbox.send(make(DeleteMessage, to=None, message=OPERATION_ID))
-    answer = receipt.wait()
+    ticket = outbox.send(make(DeleteMessage, to=None, message=OPERATION_ID))
+    answer = ticket.wait()
     assert isinstance(answer, Refused)
     assert f"operation {OPERATION_ID}, its predecessor, is unknown" in answer.reason
     assert outbox.sent == []
     with pytest.raises(NotFound):
-        outbox.status(receipt.id)
+        outbox.status(ticket.id)
 
 
 def test_it_closes_as_a_context_manager() -> None:

@@ -28,8 +28,8 @@ from paceline_worker.delivery.engine import Closing, Engine
 from paceline_worker.delivery.lateness import Way
 from paceline_worker.delivery.traces import Traces
 from paceline_worker.dispatch.admission import Admission
+from paceline_worker.dispatch.deafness import DeafnessCheck
 from paceline_worker.dispatch.dispatcher import Dispatcher
-from paceline_worker.dispatch.progress import ProgressCheck
 from paceline_worker.integrity.seals import KEY_BYTES, Seals
 from paceline_worker.integrity.stored import StoredSeals
 from paceline_worker.integrity.tampering import Tampering
@@ -76,79 +76,34 @@ class Runtime:
         step: Callable[[bool], None] = lambda _: None,
     ) -> None:
         self._settings = settings
+        self._takes_hints = takes_hints
         self._step = step
         self._way_out: WayOut | None = None
         self._owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
-        self._ring = ring = KeyRing(settings.secret_key.get_secret_value())
-        clock = ServerClock()
-        traces = Traces(clock)
-        admission, way = Admission(settings.capacity), Way()
-        outage = Outage()
-        self._progress = ProgressCheck()
+        self._ring = KeyRing(settings.secret_key.get_secret_value())
+        self._clock = ServerClock()
+        self._traces = Traces(self._clock)
+        self._admission, self._way = Admission(settings.capacity), Way()
+        self._outage = Outage()
+        self._progress = DeafnessCheck()
         self.metrics = metrics.Metrics(CollectorRegistry())  # our own: a host's metrics and ours do not mix
+        # Nothing is genuine until the key of the seals is read from state.
+        self._tampering = Tampering(Seals(os.urandom(KEY_BYTES)))
+        self._tend_at_s = 0.0
+
         self._state = WorkerState(
             settings.state_url,
-            clock,
+            self._clock,
             retention_s=settings.retention_s,
             grace_s=settings.reconcile_grace_s,
             namespace=settings.namespace,
             longest_lease_s=settings.http_deadline_s + LEASE_MARGIN_S,
             on_forgotten=self.metrics.state_forgot,
         )
-        self._dispatcher = Dispatcher(
-            worker=self._owner,
-            admission=admission,
-            way=way,
-            state=self._state,
-            own=lambda: self._engine.load,
-            deliver=self._deliver_here,
-            clock=clock,
-            publish=publish,
-            metrics=self.metrics,
-            traces=traces,
-            progress=self._progress,
-            on_info=self._ask_info,
-            on_stalled=self._end_deaf,
-            random=random.Random(),  # noqa: S311 - jitter, no secret
-            takes_hints=lambda: takes_hints() and self.reaches_provider,
-            outage=outage,
-            on_beat=self._tend_seals,
-        )
-        self._tend_at_s = 0.0
-        # Nothing is genuine until the key of the seals is read from state.
-        self._tampering = Tampering(Seals(os.urandom(KEY_BYTES)))
-        self._engine = Engine(
-            make_state=lambda: DeliveryState(
-                settings.state_url,
-                clock,
-                owner=self._owner,
-                lease_s=settings.http_deadline_s + LEASE_MARGIN_S,
-                tolerance_floor_s=_TOLERANCE_FLOOR_S,
-                retention_s=settings.retention_s,
-                grace_s=settings.reconcile_grace_s,
-                namespace=settings.namespace,
-            ),
-            make_provider=self._make_provider,
-            ring=ring,
-            tampering=self._tampering,
-            clock=clock,
-            metrics=self.metrics,
-            traces=traces,
-            admission=admission,
-            way=way,
-            on_due=self._dispatcher.due,
-            random=random.Random(),  # noqa: S311 - jitter, no secret
-            outage=outage,
-        )
-        self.metrics.in_flight.set_function(lambda: self._engine.load)
-        self.metrics.capacity.set(settings.capacity)
-        self.metrics.intake.set_function(lambda: admission.intake)
-        self.metrics.way.set_function(lambda: way.most_s)
-        self.metrics.reaches_provider.set_function(lambda: self.reaches_provider)
-        self.metrics.state_answers.set_function(lambda: self._dispatcher.standing().answered is not False)
-        ProcessCollector(registry=self.metrics.registry)
-        self._admission = admission
-        self._clock = clock
+        self._dispatcher = self._make_dispatcher(publish)
+        self._engine = self._make_engine()
+        self._show_figures()
+
         self._started_s = time.monotonic()
         self._heard_s: float | None = None
         self.health = Health(
@@ -160,6 +115,65 @@ class Runtime:
         )
         self._end_traces: Callable[[], None] | None = None
         self.exit_code = 0
+
+    def _make_dispatcher(self, publish: Callable[[Sequence[Hint], int], None]) -> Dispatcher:
+        return Dispatcher(
+            worker=self._owner,
+            admission=self._admission,
+            way=self._way,
+            state=self._state,
+            own=lambda: self._engine.load,
+            deliver=self._deliver_here,
+            clock=self._clock,
+            publish=publish,
+            metrics=self.metrics,
+            traces=self._traces,
+            progress=self._progress,
+            on_info=self._ask_info,
+            on_stalled=self._end_deaf,
+            random=random.Random(),  # noqa: S311 - jitter, no secret
+            takes_hints=lambda: self._takes_hints() and self.reaches_provider,
+            outage=self._outage,
+            on_beat=self._tend_seals,
+        )
+
+    def _make_engine(self) -> Engine:
+        return Engine(
+            make_state=self._make_delivery_state,
+            make_provider=self._make_provider,
+            ring=self._ring,
+            tampering=self._tampering,
+            clock=self._clock,
+            metrics=self.metrics,
+            traces=self._traces,
+            admission=self._admission,
+            way=self._way,
+            on_due=self._dispatcher.due,
+            random=random.Random(),  # noqa: S311 - jitter, no secret
+            outage=self._outage,
+        )
+
+    def _make_delivery_state(self) -> DeliveryState:
+        settings = self._settings
+        return DeliveryState(
+            settings.state_url,
+            self._clock,
+            owner=self._owner,
+            lease_s=settings.http_deadline_s + LEASE_MARGIN_S,
+            tolerance_floor_s=_TOLERANCE_FLOOR_S,
+            retention_s=settings.retention_s,
+            grace_s=settings.reconcile_grace_s,
+            namespace=settings.namespace,
+        )
+
+    def _show_figures(self) -> None:
+        self.metrics.in_flight.set_function(lambda: self._engine.load)
+        self.metrics.capacity.set(self._settings.capacity)
+        self.metrics.intake.set_function(lambda: self._admission.intake)
+        self.metrics.way.set_function(lambda: self._way.most_s)
+        self.metrics.reaches_provider.set_function(lambda: self.reaches_provider)
+        self.metrics.state_answers.set_function(lambda: self._dispatcher.standing().answered is not False)
+        ProcessCollector(registry=self.metrics.registry)
 
     def start(self) -> None:
         """Check the state server, then start engine, dispatcher and metrics.

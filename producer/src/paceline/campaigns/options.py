@@ -135,11 +135,14 @@ class CampaignOptions(Refusing):
             texts |= {"window": self.window} | _openings_of(self.window, now or datetime.now(UTC))
         if self.auto_pause is not None:
             texts["auto_pause"] = str(self.auto_pause)
+
         if self.not_within is not None:
             us = span(self.not_within) // timedelta(microseconds=1) if self.not_within else ""
             texts |= CAMPAIGN.coded(not_within=self.not_within, silence=str(us))
+
         if self.on_sender_failure is not None:
             texts["on_failure"] = "stop" if self.on_sender_failure == "stop" else ""
         if self.valid_until is not None:
             texts[CAMPAIGN.code("valid_until")] = str(microseconds(self.valid_until))
+
         return texts

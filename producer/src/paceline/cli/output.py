@@ -37,6 +37,7 @@ def opened_output(path: Path | None, *, append: bool = False) -> Iterator[IO[str
     if path is None:
         yield sys.stdout
         return
+
     part: Path | None = None
     try:
         target = path.resolve()

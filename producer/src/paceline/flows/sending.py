@@ -121,6 +121,7 @@ def waiting(
             raise Conflict(op_id)
         if record.refused:
             return Refused(record.refused)
+
         if not record.waiting:
             if not record.created_here:
                 return Duplicate(op_id)
@@ -129,9 +130,11 @@ def waiting(
             if status and status.state == "suppressed":
                 return Refused(status.words or status.state)
             return Queued(op_id, status.expected_at if status else None)
+
         left = deadline - clock()
         if left <= 0:
             raise NotYetAccepted(f"no worker accepted {op_id} within {timeout:g} s; it is kept")
+
         yield Pause(min(next(rhythm), left))
 
 
@@ -160,15 +163,18 @@ def settling(op_id: str, rid: str, timeout: float, clock: Callable[[], float] = 
             raise Conflict(op_id)
         if record.refused:
             raise Refusal(f"{op_id} is refused: {record.refused}")
+
         picture = None if record.waiting else (yield questions.operation(op_id))
         if picture:
             status = status_of(picture)
             if status.settled_at:
                 return status
             where = f"it is {status.state}: {status.why}"
+
         left = deadline - clock()
         if left <= 0:
             raise NotYetSettled(f"{op_id} has no outcome after {timeout:g} s and is kept; {where}")
+
         yield Pause(min(next(rhythm), left))
 
 

@@ -195,6 +195,7 @@ class _Account:
         for lane, transactional, bulk in self._lanes:
             queues[lane.sender, None] = transactional
             queues |= {(lane.sender, queue.source.name): queue for queue in bulk}
+
         pending = {
             number: (queue, place.position)
             for number, place in enumerate(places)
@@ -216,6 +217,7 @@ class _Account:
             if end == inf:
                 break
             self._advance(end)
+
         return found
 
     def _next_event(self) -> float:
@@ -227,14 +229,17 @@ class _Account:
         rates = self._rates(ready, limit)
         if not rates and self._finish_slot():
             return self._next_event()
+
         for queue in self._queues:
             queue.rate = rates.get(queue, 0.0)
+
         drained = (self._now + queue.left / rate for queue, rate in rates.items())
         closed = (end for queue, (_, end) in stretches if queue in ready)
         end = min((*waits, *drained, *closed), default=inf)
         changes = min((changes, *self._used_up(sum(rates.values()))))
         if changes < end and self._quotas:
             self._quota_events += 1
+
         return min(end, changes, self._next_of_ramps() if self._ramps else inf)
 
     def _next_of_ramps(self) -> float:
@@ -287,8 +292,10 @@ class _Account:
             self._interval = max(self._interval, *(quota.average_interval_us for quota in self._quotas))
             self._quotas = []
             self._quota_events = 0
+
         if self._now < self._free_at:
             return 0.0, self._free_at
+
         limit, until = 1 / self._interval, inf
         for quota in self._quotas if busy else ():
             most, slope, changes = quota.ceiling(self._now)
@@ -298,6 +305,7 @@ class _Account:
                 until = min(until, self._now + (self._total - most) / slope) if slope else until
             elif self._total >= most - _CRUMB:
                 limit = min(limit, slope)
+
         return limit, until
 
     def _used_up(self, rate: float) -> Iterator[float]:

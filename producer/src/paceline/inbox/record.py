@@ -125,11 +125,13 @@ def single(operation: Operation, op_id: str, now: datetime, traced: str = "") ->
         row["follows"] = operation.follows
     if operation.not_before:
         row["not_before"] = str(microseconds(operation.not_before))
+
     starts = max(now, operation.not_before) if operation.not_before else now
     if operation.window:
         openings = openings_of(operation, starts)
         row["openings"] = as_text(openings)
         starts = max(starts, openings[0][0])
+
     if operation.metadata:
         row["metadata"] = compact(operation.metadata)
     if operation.idempotency_key is not None:
@@ -138,6 +140,7 @@ def single(operation: Operation, op_id: str, now: datetime, traced: str = "") ->
         row["exempt"] = operation.exempt
     if traced:
         row["trace"] = traced
+
     return compact(
         {
             "v": names.INBOX_VERSION,

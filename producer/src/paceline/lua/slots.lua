@@ -48,7 +48,7 @@ seldom(slots, function()
     return slowness, interval - variation + tonumber(a.spread), tonumber(a.spread)
   end
 
-  -- Quotas in the form that Plan.quotas_text of bucket.py writes.
+  -- Quotas in the form that Pace.quotas_text of bucket.py writes.
   function slots.quotas(text)
     if not text then return NO_QUOTAS end
     local quotas = {}

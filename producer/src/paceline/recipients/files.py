@@ -158,9 +158,11 @@ def _encoding(file: BinaryIO, head: bytes, given: str | None) -> str:
                 f"no encoding is called {given!r}; known are utf-8, utf-16, windows-1252 and others"
             ) from None
         encoding = encoding if encoding.replace("-sig", "") == wanted else wanted
+
     wrong = _first_wrong(file, encoding)
     if wrong is None:
         return encoding
+
     byte, line, near = wrong
     what = given or ("UTF-8" if encoding in _UTF8 else encoding.upper())
     where = f"is not {what} text (line {line}, byte {byte})"
@@ -168,6 +170,7 @@ def _encoding(file: BinaryIO, head: bytes, given: str | None) -> str:
         raise InvalidOperation(
             f'{where}. In Windows-1252 it reads "{guess}": if that is correct, add --encoding windows-1252'
         )
+
     raise InvalidOperation(f"{where}: name its encoding with --encoding, or save it as UTF-8")
 
 
@@ -195,8 +198,10 @@ def _first_wrong(file: BinaryIO, encoding: str) -> tuple[int, int, bytes] | None
                 offset = len(whole) - len(error.object) + error.start
                 before = block[: max(0, place - read)]
                 return place, line + before.count(b"\n"), _word(whole, offset)
+
             if not block:
                 return None
+
             read += len(block)
             line += block.count(b"\n")
             behind = block[-20:]

@@ -108,10 +108,12 @@ def _document(text: str, number: int) -> Iterator[FileRow]:
         if in_array and text[place : place + 1] == "]":
             place, done = _after_blanks(text, place + 1), True
             line, counted = line + text.count("\n", counted, place), place
+
         if place >= len(text) and (done or not in_array):
             return
         if done or place >= len(text):
             raise _broken(line, "text behind the end of the array" if done else "the array does not end")
+
         try:
             value, end = _DECODER.raw_decode(text, place)
         except _NamedTwice as error:
@@ -126,6 +128,7 @@ def _document(text: str, number: int) -> Iterator[FileRow]:
             raise _broken(where, getattr(error, "msg", "")) from None
         else:
             yield _row(value, line)
+
         place = _after_blanks(text, end)
         if in_array and text[place : place + 1] == ",":
             place += 1

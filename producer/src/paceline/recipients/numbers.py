@@ -92,20 +92,24 @@ def cleaned(value: str, country: str) -> str:
         return text
     if not _WRITTEN.fullmatch(text) or text.count("+") > 1 or "+" in text[1:]:
         raise ValueError(f"{_WORDS}: {_shape_objection(text)}")
+
     digits = re.sub(r"[^0-9]", "", text)
     if text.startswith(("+", "00")):
         text = "+" + digits.removeprefix("00")
         if is_phone_number(text):
             return text
+
     try:
         parsed = phonenumbers.parse(text, country)
     except phonenumbers.NumberParseException:
         raise ValueError(f"{_WORDS}, nor a number of {country}") from None
+
     normal = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
     # A number that is put together in another way than by leaving something out in front may be somebody else's.
     national = normal.removeprefix(f"+{parsed.country_code}")
     if not is_phone_number(normal) or not digits.endswith(national):
         raise ValueError(f"{_WORDS}, nor a number of {country}")
+
     return normal
 
 

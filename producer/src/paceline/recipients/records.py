@@ -95,9 +95,11 @@ def cells_of(text: str, delimiter: str) -> list[str] | str:
             found = _QUOTED.match(text, place)
             if not found:
                 return OPEN
+
             place = found.end()
             if place < end and text[place] != delimiter:
                 return _WITHIN
+
             cells.append(found[1].replace('""', '"'))
         else:
             stop = text.find(delimiter, place)

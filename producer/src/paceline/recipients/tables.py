@@ -54,6 +54,7 @@ def table_rows(found: Iterable[Record], header: Sequence[str]) -> Iterator[FileR
     names = tuple(header)
     width, plain = len(names), all(name.strip() for name in names)
     ours = any(marks <= set(names) for marks in _OURS)
+
     for record in found:
         cells = record.cells
         if cells is None:
@@ -94,11 +95,14 @@ def _header(lines: Lines, reading: Reading) -> tuple[list[str], str]:
     first = next((line for line in lines if visible(line.replace("\ufeff", ""))), None)
     if first is None:
         raise MissingColumn("has no rows, and no header")
+
     first = first.lstrip("\ufeff")
     given = reading.delimiter
+
     if separator := _SEPARATOR.fullmatch(first.strip("\r\n")):
         given = given or separator[1]
         first = next(lines, "")
+
     found = (
         [(given, _cells(first, lines, given))]
         if given
@@ -106,6 +110,7 @@ def _header(lines: Lines, reading: Reading) -> tuple[list[str], str]:
     )
     seen = [(mark, cells, taken) for mark, (cells, taken) in found]
     best, error = max(seen, key=lambda one: len(one[1])), None
+
     for mark, cells, taken in seen:
         try:
             find_to(cells, reading)
@@ -114,9 +119,11 @@ def _header(lines: Lines, reading: Reading) -> tuple[list[str], str]:
         else:
             _skip(lines, taken)
             return cells, mark
+
     if reading.bare and _NUMBER.fullmatch(visible(best[1][0])):
         lines.put_back([first])
         return ["to"], best[0]
+
     raise _no_header(best[1], error) from None
 
 
@@ -133,6 +140,7 @@ def _cells(first: str, lines: Lines, delimiter: str) -> tuple[list[str], int]:
     ahead: list[str] = []
     whole = first
     cells = cells_of(whole.rstrip("\r\n"), delimiter)
+
     while cells == OPEN and len(ahead) < _MOST_HEADER_LINES:
         more = list(islice(lines, 1))
         if not more:
@@ -140,11 +148,14 @@ def _cells(first: str, lines: Lines, delimiter: str) -> tuple[list[str], int]:
         ahead += more
         whole += more[0]
         cells = cells_of(whole.rstrip("\r\n"), delimiter)
+
     lines.put_back(ahead)
     if isinstance(cells, str):
         return [first.rstrip("\r\n")], 0
+
     while len(cells) > 1 and not cells[-1].strip():
         cells.pop()
+
     return [cell.strip() for cell in cells], len(ahead)
 
 

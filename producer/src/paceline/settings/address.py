@@ -229,6 +229,7 @@ def _read(text: str) -> Address:
     is_cut = bool(authority) and "@" in path + query
     if "#" in rest or is_cut or re.search(r"%(?![0-9A-Fa-f]{2})|[\[\]]", userinfo):
         raise ValueError(_ENCODE)
+
     options = _options(query, kind)
     username, _, password = userinfo.partition(":")
     address = Address(
@@ -239,13 +240,16 @@ def _read(text: str) -> Address:
         more={name: value for name, value in options.items() if name not in _TLS and name not in _DATABASE},
     )
     _ = address.verifies  # refuses a word that is none
+
     if address.is_socket:
         if place or len(path) < 2:
             raise ValueError("must name the file of a socket with three slashes, such as unix:///run/redis.sock")
         return replace(address, path=unquote(path), database=_database("", options))
+
     host, port = _place(place)
     if kind == "amqp":
         return replace(address, host=host, port=port, path=unquote(path[1:]))
+
     return replace(address, host=host, port=port, database=_database(unquote(path), options))
 
 

@@ -57,15 +57,18 @@ def trouble(error: Exception, server: str = "the state server") -> str:
         return f"{server} is loading its data, and takes no commands yet"
     if isinstance(error, RedisConnectionError | RedisTimeoutError) or not isinstance(error, RedisError):
         return _of_connection(error, words, server)
+
     for pattern, ours in _WORDS:
         if re.search(pattern, words):
             return f"{server} {ours}"
+
     if "executing the script can't" in words:
         return f"{server} refused us: {words}"
     if "unknown command" in words:
         return f"{server} lacks a command that is needed: {words}"
     if "DB index" in words:
         return f"{server} has no database of that number: {words}"
+
     return f"{server} did not take the command: {words}"
 
 

@@ -151,21 +151,27 @@ class MemoryState(State):
             return "unknown account"
         if self._operations.get(op_id, {}).get("content_digest", digest) != digest:
             return "other content"
+
         record: dict[str, Any] = json.loads(body)
         common = OPERATION.named(record.get("common") or {})
+
         if campaign:
             held = self._campaigns[campaign]
             common = {name: held[name] for name in _SHARED if name in held} | {"campaign": campaign}
+
         rows = [OPERATION.named(row) | {"id": row["id"]} for row in record["rows"]]
         missing = [row["follows"] for row in rows if "follows" in row and row["follows"] not in self._operations]
+
         if missing:
             self._refusals[rid] = (
                 f"operation {missing[0]}, its predecessor, is unknown or was deleted after its retention time"
             )
             return "written"
+
         written = sum(self._write(rid, common | row) for row in rows)
         if campaign:
             self._count(campaign, received=count, written=written, duplicate=count - written)
+
         return "written"
 
     def open_campaign(

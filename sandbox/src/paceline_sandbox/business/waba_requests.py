@@ -43,6 +43,7 @@ def parse_waba(asked: Asked, _: Moment) -> Request[WabaMessage]:
         raise Refused(refusal(400, "template_uuid, text or url, and payload cannot be used together"))
     if not any(kinds):
         raise Refused(refusal(400, "One of template_uuid, text, url or payload is required"))
+
     if template_uuid:
         message = WabaMessage(template_uuid, _variables(needed_object(body, "params")))
         name = "waba.template"
@@ -52,6 +53,7 @@ def parse_waba(asked: Asked, _: Moment) -> Request[WabaMessage]:
     else:
         message = WabaMessage(text=_interactive(needed_object(body, "payload")))
         name = "waba.interactive"
+
     return Request(name, message, sender, target, (target,))
 
 

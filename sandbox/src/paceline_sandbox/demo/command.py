@@ -40,8 +40,10 @@ def demo(
         remedy = "pip install 'paceline[cli,worker,embedded,sandbox]'"
         sys.stderr.write(f"paceline: the demo needs {missing[0]!r}, which is not installed: {remedy}\n")
         raise typer.Exit(1)
+
     directory = Path(tempfile.mkdtemp(prefix="paceline-demo-"))
     code = 1
+
     try:
         with Interrupts() as interrupts, Display(console(stderr=as_json)) as display, ExitStack() as resources:
             stack = resources.enter_context(Stack(directory, interrupts.shield))
@@ -53,10 +55,12 @@ def demo(
         raise typer.Exit(ended.exit_code) from None
     except PacelineError as error:
         sys.stderr.write(f"paceline: {error}\n")
+
     if code and any(directory.iterdir()):
         sys.stderr.write(f"paceline: the logs of this run are in {directory}\n")
     else:
         shutil.rmtree(directory, ignore_errors=True)
+
     raise typer.Exit(code)
 
 

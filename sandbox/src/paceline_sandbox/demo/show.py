@@ -117,17 +117,22 @@ class Show:
             self._stack.check()
             fleet.scrape()
             views, events = watch.look()
+
             for event in events:
                 self._display.say(event)
+
             if not fleet.hit and sum(view.sent for view in views) * 3 >= self._plan.to_send:
                 fleet.hit_one()
+
             self._display.show(views, fleet.in_words())
             if all(outbox.find_campaign(campaign.name).progress().complete for campaign in self._campaigns):
                 self._display.say("every message has its outcome")
                 return ""
+
             if time.monotonic() > deadline_s:
                 left = sum(view.open for view in views)
                 return f"after {self._plan.deadline.total_seconds():.0f} s {left} messages still had no outcome"
+
             time.sleep(_LOOK_EVERY_S)
 
     def _report(self, sandbox: RunningSandbox, outbox: Outbox, seconds: float, given_up: str) -> Report:

@@ -118,8 +118,10 @@ def _participants(body: Body, within: str, moment: Moment) -> Participants:
         if moment.scenario.too_many_participants_status == 400:
             raise Refused(refusal(400, f"participants: {words}"))
         raise Refused(invalid_field(f"{within}participants", words, "value_error.list.max_items"))
+
     numbers: dict[str, None] = {}
     malformed: dict[str, None] = {}
+
     for one in given:
         if not isinstance(one, str):
             raise mistyped(f"{within}participants", "str")
@@ -128,4 +130,5 @@ def _participants(body: Body, within: str, moment: Moment) -> Participants:
             malformed[one] = None
         else:
             numbers[number] = None
+
     return Participants(tuple(numbers), tuple(malformed))

@@ -50,9 +50,11 @@ class Inbound:
         """
         if not isinstance(body, dict) or (unknown := body.keys() - _FIELDS):
             raise BadInbound(f"unknown field {min(unknown)!r}" if isinstance(body, dict) else "not a JSON object")
+
         remote, number, text = _number(body.get("from")), _number(body.get("to")), body.get("text")
         if not isinstance(text, str):
             raise BadInbound("text must be a text")
+
         waba = bool(body.get("waba"))
         family = _CHANNELS[waba][2]
         events = (f"{family}.received", f"{family}.new")
@@ -60,10 +62,12 @@ class Inbound:
         message = _shown(remote, number, text, message_uuid, now_us, waba=waba)
         named = body.get("named", True) is not False
         errands = [Errand(url, event, message | ({"event": event} if named else {})) for event, url in wanted]
+
         if errands:
             notice = Notice("received", message_uuid, now_us, now_us)
             attempts = 1 + rules.retries
             self._carrier.carry(Parcel(message_uuid, deque([notice]), lambda _: errands, rules.timeout_ms, attempts))
+
         return len(errands)
 
     def _hooks(self, number: str, event: str, rules: ReceiptRules) -> list[str]:

@@ -147,17 +147,21 @@ def _parse_wish(asked: Asked, _: Moment) -> Request[Wish]:
     if event not in _WHATSAPP | _WABA | _PHONE:
         words = "value is not the name of an event"
         raise Refused(invalid_field("event_name", words, "value_error.const", inside="path"))
+
     body = json_object(asked.raw_body)
     hook_url = needed_text(body, "hook_url")
     if not is_web_address(hook_url):
         raise Refused(invalid_field("hook_url", "value is not an http or https address", "value_error.url"))
+
     if event in _PHONE:
         channel_uuid = needed_text(body, "channel_uuid")
         return Request("other", Wish(event, channel_uuid, channel_uuid, hook_url, _options(body)))
+
     number = needed_number(body, "on_number")
     prefix, name = ("WAN", "waba_uuid") if event in _WABA else ("WPN", "waweb_uuid")
     channel_uuid = stable_id(prefix, number)
     wish = Wish(event, number, channel_uuid, hook_url, {name: channel_uuid, **_options(body)})
+
     return Request("other", wish, sender=number)
 
 

@@ -13,9 +13,9 @@ from paceline.kinds import KINDS
 from paceline.operations import SendMessage
 from paceline.recipients.numbers import phone_number
 from paceline_worker.accounts.holders import digests_text
-from paceline_worker.accounts.info import INFO_EVERY, Info, effective_rates, info_fields, plan_fields
+from paceline_worker.accounts.info import INFO_EVERY, Info, effective_rates, info_fields, pace_fields
 from paceline_worker.accounts.secrets import ApiKey, KeyRing
-from paceline_worker.pacing.bucket import DEFAULT_VARIATION, Pacing, Variation, parse_rates, plan
+from paceline_worker.pacing.bucket import DEFAULT_VARIATION, Pacing, Variation, pace_of, parse_rates
 
 Treat503 = Literal["overloaded", "unknown"]
 
@@ -96,7 +96,7 @@ def usable(key: ApiKey) -> ApiKey:
 def limit_fields(
     rates: str, pacing: Pacing, variation: Variation, told: str, info: Info | None = None
 ) -> dict[str, str]:
-    """The fields of an account's limits: what was set by hand, and the plan that follows from it and from /info.
+    """The fields of an account's limits: what was set by hand, and the pace that follows from it and from /info.
 
     Args:
         rates: limits set by hand, or ''.
@@ -112,12 +112,12 @@ def limit_fields(
     if not timedelta(0) <= j <= LONGEST_VARIATION:
         raise InvalidOperation("variation: between 0 and 10 seconds, or auto")
     if rates:
-        plan(rates)  # alone first, so that its errors speak of what was given
+        pace_of(rates)  # alone first, so that its errors speak of what was given
 
     own = {"rate": rates, "pacing": pacing, "learn": pacing if variation == "auto" else ""}
     if info is not None:
         return own | info_fields(info, by_hand=rates, told_before=told, pacing=pacing, variation=j)
-    return own | plan_fields(effective_rates(rates, told), pacing, j)
+    return own | pace_fields(effective_rates(rates, told), pacing, j)
 
 
 def cap_text(recipient_cap: str) -> str:

@@ -223,11 +223,14 @@ class Accounts:
             fields["reserve"] = reserve_text(reserve)
         if senders is not None:
             fields["senders"] = " ".join(sender_text(number) for number in senders)
+
         if recipient_cap is not None:
             fields |= {"recipient_cap": recipient_cap.strip()}
             fields |= ACCOUNT.coded(recipient_limit=cap_text(recipient_cap))
+
         if remember is not None:
             fields["keeps"] = memory_text(remember)
+
         self._known(self._run("limits", name, "", *(text for pair in fields.items() for text in pair)), name)
 
     def rotate(self, name: str, key: ApiKey | None, *, ring: KeyRing) -> None:

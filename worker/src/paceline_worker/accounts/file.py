@@ -140,14 +140,17 @@ def _json_row(row: int, line: str) -> RawRow:
         value = json.loads(line)
     except (ValueError, RecursionError):
         value = None
+
     if not isinstance(value, dict):
         return RawRow(
             row, {}, 'is not a JSON object. Write one object a line, such as {"name": "acme", "key_env": "VAR"}'
         )
+
     unknown = [column for column in value if column not in COLUMNS]
     if unknown:
         hint = next(filter(None, map(_hint, unknown)), "")
         return RawRow(row, {}, hint or f"has an unknown column. Remove it; columns are {_COLUMNS_IN_WORDS}")
+
     cells: dict[str, str] = {}
     for column, cell in value.items():
         if cell is None:
@@ -158,6 +161,7 @@ def _json_row(row: int, line: str) -> RawRow:
             cells[column] = cell if isinstance(cell, str) else compact(cell)
         except ValueError:  # a number of thousands of digits
             return RawRow(row, {}, f"{column}: is too long a number")
+
     return RawRow(row, cells)
 
 

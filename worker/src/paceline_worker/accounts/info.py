@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from paceline.operations.requests import ProviderRequest
 from paceline.times import microseconds
-from paceline_worker.pacing.bucket import Pacing, Plan, plan
+from paceline_worker.pacing.bucket import Pace, Pacing, pace_of
 
 INFO: Final = ProviderRequest("GET", "/info", None, "/info")
 INFO_EVERY: Final = timedelta(minutes=15)
@@ -71,14 +71,14 @@ def effective_rates(by_hand: str, told: str) -> str:
     """The limits an account keeps: those set by hand are the ceiling of what the provider tells.
 
     Args:
-        by_hand: rates as `bucket.plan` takes them, or ''.
+        by_hand: rates as `bucket.pace_of` takes them, or ''.
         told: requests a minute, as text, or ''.
     """
     by_provider = f"{told}/minute" if told else ""
     return "; ".join(filter(None, (by_hand, by_provider))) or SAFE_RATE
 
 
-def plan_fields(rates: str, pacing: Pacing, variation: timedelta) -> dict[str, str]:
+def pace_fields(rates: str, pacing: Pacing, variation: timedelta) -> dict[str, str]:
     """The fields of an account that its limits decide.
 
     Args:
@@ -89,7 +89,7 @@ def plan_fields(rates: str, pacing: Pacing, variation: timedelta) -> dict[str, s
     Raises:
         InvalidOperation: the text is not a rate.
     """
-    return _fields(plan(rates, pacing, variation))
+    return _fields(pace_of(rates, pacing, variation))
 
 
 def info_fields(info: Info, *, by_hand: str, told_before: str, pacing: Pacing, variation: timedelta) -> dict[str, str]:
@@ -112,7 +112,7 @@ def info_fields(info: Info, *, by_hand: str, told_before: str, pacing: Pacing, v
         "expires_at": None if info.expires_at is None else microseconds(info.expires_at),
     }
     fields = {name: str(value) for name, value in known.items() if value is not None}
-    return fields | plan_fields(effective_rates(by_hand, told), pacing, variation)
+    return fields | pace_fields(effective_rates(by_hand, told), pacing, variation)
 
 
 def catch_up_us(fields: Mapping[str, str], old_interval_us: int) -> int:
@@ -140,12 +140,12 @@ def next_read(every: timedelta, random: Random) -> timedelta:
     return every * (1 + random.uniform(-_SPREAD, _SPREAD))
 
 
-def _fields(planned: Plan) -> dict[str, str]:
+def _fields(pace: Pace) -> dict[str, str]:
     return {
-        "interval": str(planned.interval_us),
-        "window": str(planned.window_us),
-        "quotas": planned.quotas_text(),
-        "variation": str(planned.variation_us),
+        "interval": str(pace.interval_us),
+        "window": str(pace.window_us),
+        "quotas": pace.quotas_text(),
+        "variation": str(pace.variation_us),
     }
 
 

@@ -103,8 +103,10 @@ class Rotation:
                 f"{len(behind)} live workers do not have the newest secret ({behind[0]}): restart them with both,"
                 " the newer first, before anything is encrypted under it"
             )
+
         done = int(self._seals.encrypt_anew())
         on_progress(done)
+
         for account, text, version in self._stored():
             if self._ring.is_encrypted_under_the_newest(text, account, version):
                 continue
@@ -116,12 +118,14 @@ class Rotation:
             arguments = ("reseal", account, text, sealed, digests_text(key, self._ring))
             done += self._script.run(self._client, *arguments) == "done"
             on_progress(done)
+
         for name, text, serial in self._of_hooks():
             hook = name.removeprefix(_HOOK)
             if not self._ring.is_encrypted_under_the_newest(text, name, serial) and self._opens(text, name, serial):
                 sealed = self._ring.encrypt(self._ring.decrypt(text, name, serial), name, serial + 1)
                 done += self._hooks.seal(hook, serial, sealed)
                 on_progress(done)
+
         return done
 
     def _of_hooks(self) -> Iterator[tuple[str, str, int]]:

@@ -13,7 +13,7 @@ from paceline_worker.accounts.account import LARGEST_RESERVE, LONGEST_VARIATION,
 from paceline_worker.accounts.file import RawRow
 from paceline_worker.accounts.secrets import ApiKey
 from paceline_worker.cli.accounts.view import by_kind
-from paceline_worker.pacing.bucket import Pacing, Variation, parse_rates, plan
+from paceline_worker.pacing.bucket import Pacing, Variation, pace_of, parse_rates
 
 # What takes a limit or a budget away; an empty cell leaves it as it is. `ANY` does so for senders.
 NONE: Final = "none"
@@ -198,7 +198,7 @@ def _rates(text: str) -> str:
         return ""
     if not _is_rate(text):
         raise InvalidOperation("limit: is not a rate such as 10/minute, or 10/minute; 1000/day")
-    plan(text)  # refuses what is a rate, and too large a quota
+    pace_of(text)  # refuses what is a rate, and too large a quota
     return text
 
 

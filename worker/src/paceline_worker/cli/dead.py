@@ -68,12 +68,15 @@ def list_(
     match = _match(account, campaign, code, older_than, newer_than)
     with _opened() as dead, named_as_options():
         found = dead.list(match, limit=limit)
+
     if json_output:
         say_json([letter.as_json() for letter in found.letters])
         return
+
     if not found.letters:
         say("No dead letters." if match == Match() else "No dead letters match the filters.")
         return
+
     rows = [
         (o.id, o.account, o.outcome, o.code or "", f"{duration(found.now - o.since)} ago", o.words)
         for o in found.letters
@@ -81,6 +84,7 @@ def list_(
     table = listing(("operation", "account", "outcome", "code", "since", "words"), rows)
     table.columns[0].no_wrap = True  # to be copied
     console().print(table)
+
     if found.more:
         of_all = "" if found.total is None else f" of {counted(found.total, 'operation')}"
         say(f"The oldest {len(rows):,}{of_all}; --limit lists more.")
@@ -133,14 +137,17 @@ def replay(
         raise InvalidOperation("give operations or filters, not both")
     if not ids and not everything and match == Match():
         raise InvalidOperation("no operation is named: give operations, filters such as --account, or --all")
+
     until = moment("--valid-until", valid_until)
     if not ids and not dry_run and not yes and not sys.stdin.isatty():
         raise InvalidOperation("--yes: is required without a terminal; --dry-run prints what would be replayed")
+
     with _opened() as dead, named_as_options():
         if ids:
             done = _all_of(dead.replay(ids, valid_until=until, dry_run=dry_run), len(set(ids)))
         else:
             done = _by_filter(dead, dead.select(match), until, dry_run=dry_run, ask=not yes)
+
     if done.replayed and not dry_run:
         filters = ", ".join(part for part in (campaign or "", code or "") if part)
         on = (
@@ -149,6 +156,7 @@ def replay(
             else counted(done.replayed, "operation") + (f" ({filters})" if filters else "")
         )
         remember("dead replay", account=account or "", on=on)
+
     if json_output:
         refused = [{"id": one.id, "reason": one.reason} for one in done.refused]
         say_json({"replayed": done.replayed, "refused": refused, "gone": done.gone, "dry_run": dry_run})
@@ -160,6 +168,7 @@ def replay(
                 say(f"Operation {op_id} {what} at the tail of its lane.")
     else:
         say(f"{counted(done.replayed, 'operation')} {'would be replayed' if dry_run else 'replayed'}.")
+
     _complain_of(done, by_id=bool(ids))
 
 

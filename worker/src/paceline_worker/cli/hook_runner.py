@@ -55,15 +55,19 @@ def run(
         from paceline_worker.hooks.serving import Rules  # noqa: PLC0415 - likewise
     except ImportError as error:
         raise MissingExtra("hooks need their extra: pip install 'paceline[cli,worker,hooks]'") from error
+
     waits = BACKOFF if backoff == _BACKOFF else tuple(span("--backoff", one) for one in backoff.split(","))
     deadline, held = span("--timeout", timeout), span("--lease", lease)
+
     for option, value in (("--timeout", deadline), ("--lease", held)):
         if not value:
-            raise InvalidOperation(f"{option}: must be longer than nothing")
+            raise InvalidOperation(f"{option}: must be longer than 0 s")
+
     settings = Settings.from_environment()
     options = Options(
         Rules(waits, span("--breaker-wait", breaker_wait), places), deadline, held, allow_private, metrics_port
     )
+
     try:
         serve(settings, options)
     except OSError as error:

@@ -217,13 +217,16 @@ def rotate(
             following = before if same_secret else before.rotated(kept, now)
             if book.seal(hook, stored.serial, seal(ring, hook, stored.serial + 1, following)):
                 break
+
     remember("hooks rotate --same-secret" if same_secret else "hooks rotate", on=hook)
     if same_secret:
         say(f"The secret of {hook} is sealed again.")
         return
+
     if json_output:
         say_json({"id": hook, "secret": following.current, "both_until": iso(now + kept)})
         return
+
     say(f"{hook} has a new secret, shown once; the old one signs as well until {local(now + kept)}:")
     say(following.current)
 
@@ -293,12 +296,15 @@ def dead_list(
     with _opened() as book:
         found = book.dead(hook, 0, limit)
         total = book.one(hook).dead
+
     if json_output:
         say_json([one.as_json() for one in found])
         return
+
     if not found:
         say("No dead events.")
         return
+
     now = datetime.now(UTC)
     rows = [
         (one.id, one.as_json()["event"]["type"], f"{duration(now - one.since)} ago", one.tries, one.words)

@@ -48,8 +48,10 @@ async def sign_in(request: Request) -> Response:
     desk: Desk = request.app.state.desk
     async with request.form(max_files=0, max_fields=5, max_part_size=4096) as given:
         token_text, wanted = str(given.get("token", "")).strip(), str(given.get("next", ""))
+
     if not same_site(request):
         return _form(request, "", "The form does not come from this page. Open the page again.", 403)
+
     try:
         token = await desk.gate.token(token_text[:_LONGEST_TOKEN])
     except RequestRefused as refusal:
@@ -60,9 +62,11 @@ async def sign_in(request: Request) -> Response:
         return _form(request, wanted, words, refusal.status)
     except PacelineError as error:
         return trouble(request, None, error)
+
     if not token.may("read"):
         audit.info("sign-in refused by %s: no scope read", token.name)
         return _form(request, wanted, f"The token {token.name!r} lacks the scope read.", 403)
+
     secret, lifetime = await desk.sessions.open(token)
     audit.info("sign-in by %s", token.name)
     answer = RedirectResponse(safe_path(wanted), 303)
@@ -75,6 +79,7 @@ async def sign_in(request: Request) -> Response:
         httponly=True,
         samesite="lax",
     )
+
     return answer
 
 

@@ -109,6 +109,7 @@ def guarded(handler: Handler, scope: Scope) -> Endpoint:
         desk: Desk = request.app.state.desk
         secret = request.cookies.get(COOKIE, "")
         view: View | None = None
+
         try:
             viewer = await desk.sessions.viewer(secret)
             if viewer is None:
@@ -204,6 +205,7 @@ async def _beats(
     streams.add(id(view))
     last = ""
     closing: asyncio.Event = view.request.app.state.closing
+
     try:
         for _ in range(_BEATS):
             # Whoever signed out, or whose token was revoked, sees nothing more.

@@ -55,10 +55,12 @@ class Pulse:
         """
         if self._monotonic() - self._read_at < _REFRESH_S:
             return
+
         self._read_at = self._monotonic()
         first = int(self._clock()) // STEP_S - STEPS
         self._steps = {at: step for at, step in self._steps.items() if at > first}
         begin = self._next or str((first + 1) * STEP_S * 1000)
+
         with suppress(OutcomesTrimmed):
             for _ in range(_LOOKS):
                 page = await arun(reading(None, begin, _PAGE), self._state)
@@ -67,6 +69,7 @@ class Pulse:
                 if not page.more:
                     self._next = begin if begin.startswith("(") else ""
                     return
+
         # More came than was read: go on at the end of the stream.
         newest = await arun(reading(None, "+", 1), self._state)
         self._next = newest.next if newest.next.startswith("(") else ""

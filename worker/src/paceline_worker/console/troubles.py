@@ -84,6 +84,7 @@ def _of_fleet(accounts: Sequence[AccountReading], fleet: FleetReading, reach: Fl
             (),
             "InboxStuck",
         )
+
     if fleet.breaker_open:
         yield Trouble(
             "bad",
@@ -92,15 +93,18 @@ def _of_fleet(accounts: Sequence[AccountReading], fleet: FleetReading, reach: Fl
             (),
             "BreakerOpen",
         )
+
     if not fleet.aof_enabled:
         yield Trouble("warn", "The state server keeps no append-only file.", "Set appendonly yes.", (), "StateAofOff")
     elif not fleet.aof_last_write_ok:
         yield Trouble(
             "bad", "The state server cannot write its append-only file.", "Look at its disk.", (), "AofWriteFailing"
         )
+
     if fleet.memory_limit and fleet.memory > _FULL * fleet.memory_limit:
         share = round(100 * fleet.memory / fleet.memory_limit)
         yield Trouble("bad", f"The state server's memory is {share} % full.", "Raise maxmemory.", (), "StateMemory")
+
     if lost := sum(abs(account.unaccounted) for account in accounts):
         yield Trouble(
             "bad",
@@ -111,11 +115,13 @@ def _of_fleet(accounts: Sequence[AccountReading], fleet: FleetReading, reach: Fl
         )
 
 
+# Long, because what troubles accounts is told here in one order, the worst first.
 def _of_accounts(accounts: Sequence[AccountReading], now_s: float) -> Iterator[Trouble]:
     by_why: dict[str, list[AccountReading]] = {}
     for account in accounts:
         if account.suspended:
             by_why.setdefault(account.suspended, []).append(account)
+
     for why, suspended in by_why.items():
         kept = sum(account.backlog + account.scheduled for account in suspended)
         by_hand = why == "by hand"
@@ -126,6 +132,7 @@ def _of_accounts(accounts: Sequence[AccountReading], now_s: float) -> Iterator[T
             _links(suspended),
             "AccountSuspended",
         )
+
     yield from _grouped(
         [account for account in accounts if account.breaker == "open" and not account.suspended],
         "bad",

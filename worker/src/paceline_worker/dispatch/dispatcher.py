@@ -13,8 +13,8 @@ from redis.exceptions import RedisError, ResponseError
 from paceline_worker.delivery.lateness import Way
 from paceline_worker.delivery.traces import Traces
 from paceline_worker.dispatch.admission import Admission
+from paceline_worker.dispatch.deafness import DeafnessCheck
 from paceline_worker.dispatch.membership import Member
-from paceline_worker.dispatch.progress import ProgressCheck
 from paceline_worker.dispatch.sharing import shares
 from paceline_worker.state.clock import ServerClock
 from paceline_worker.state.inbox import REFUSED
@@ -104,7 +104,7 @@ class Dispatcher:
         publish: Callable[[Sequence[Hint], int], None],
         metrics: Metrics,
         traces: Traces,
-        progress: ProgressCheck,
+        progress: DeafnessCheck,
         on_info: Callable[[InfoTurn], None],
         on_stalled: Callable[[], None],
         random: Random,
@@ -127,6 +127,7 @@ class Dispatcher:
         self._on_stalled = on_stalled
         self._takes_hints = takes_hints
         self._on_beat = on_beat
+
         self._member = Member(
             worker=worker,
             admission=admission,
@@ -141,6 +142,7 @@ class Dispatcher:
             on_rest=progress.heard,  # it is deaf on purpose
             outage=self._outage,
         )
+
         self._thread = threading.Thread(target=self._run, name="paceline-dispatcher", daemon=True)
         self._wake = threading.Event()
         self._stopping = False
@@ -215,6 +217,7 @@ class Dispatcher:
             except Exception:
                 log.exception("the dispatcher failed and tries again")
                 pause_s = _ERROR_PAUSE_S[-1]
+
             if pause_s > 0:
                 self._wake.wait(pause_s)
             self._wake.clear()
@@ -227,15 +230,18 @@ class Dispatcher:
             return _IDLE_SLEEP_S
         if not fleet.grants:
             return self._stand_by(fleet)
+
         grants = self._look(fleet)
         if grants.unfinished or len(grants.hints) >= _MOST_GRANTS:
             return 0.0
+
         next_us = min(grants.next_us or float("inf"), self._own_due_us)
         longest_s = _BUSY_SLEEP_S if grants.in_flight else _IDLE_SLEEP_S
         self._sleeping_until_us = next_us
         until_due_s = self._until_s(next_us)
         if until_due_s > 0 or grants.room > 0:
             return min(longest_s, max(_LOOK_GAP_S, until_due_s))
+
         self._sleeping_until_us = 0.0  # what is settled meanwhile makes room for one look together
         return _FULL_PAUSE_S
 
@@ -298,9 +304,11 @@ class Dispatcher:
         for account, kind, outcome, number in grants.settled:
             self._metrics.settled(account, kind, outcome, number)
         self._metrics.given_back(grants.given_back)
+
         if self._progress.stalled(grants.given_back, time.monotonic()) and not self._stopping:
             self._stopping = True
             self._on_stalled()
+
         if grants.server_restarted:
             say_restarted()
         if grants.clock_jumped:
@@ -308,6 +316,7 @@ class Dispatcher:
             self._state.restart_buckets()
             self._state.give_back(grants.hints, "the state server's clock jumped")
             return
+
         for turn in grants.infos:
             self._on_info(turn)
         self._hand_out(grants)

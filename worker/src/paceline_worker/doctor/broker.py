@@ -51,11 +51,13 @@ def _looks(app: App, kind: str) -> Iterator[Finding]:
             yield failure("broker", _words(error))
             return
         yield ok("broker", f"the broker ({kind}) lets us in, and queues can be declared")
+
     try:
         answers = app.control.ping(timeout=_PATIENCE_S)
     except Exception as error:  # noqa: BLE001 - any broker, any error
         yield failure("broker control", _words(error))
         return
+
     yield ok("broker control", f"control commands pass; {len(answers)} answered within {_PATIENCE_S:g} s")
 
 

@@ -43,6 +43,7 @@ def _keys(settings: Settings) -> Finding:
         ring = KeyRing(settings.secret_key.get_secret_value())
     except PacelineError as error:
         return failure("secret key", str(error))
+
     try:
         with closing(connect_to(settings)) as client:
             names = State(client).accounts()
@@ -56,10 +57,12 @@ def _keys(settings: Settings) -> Finding:
             "secret key",
             "the value is well formed; without the state server nobody can tell whether it fits the API keys",
         )
+
     if wrong:
         return failure("secret key", f"PACELINE_SECRET_KEY does not decrypt the API key of {', '.join(wrong[:3])}")
     if not names:
         return warning("secret key", "no account exists: add one with `paceline accounts add`")
+
     return ok("secret key", f"the value decrypts the API keys of {min(len(names), _SAMPLE)} of {len(names)} accounts")
 
 

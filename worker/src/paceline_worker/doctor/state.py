@@ -36,11 +36,13 @@ def findings(settings: Settings) -> Iterator[Finding]:
         except (RedisError, OSError) as error:
             yield failure("state", f"{trouble(error)} ({address.shown()})")
             return
+
         yield _version(info, address.shown())
         if address.is_encrypted and address.verifies != "required":
             yield warning(
                 "state TLS", "the server's certificate is not verified: remove ssl_cert_reqs from PACELINE_STATE_URL"
             )
+
         yield from _role(info)
         yield _persistence(info, allow_volatile=settings.allow_volatile)
         yield _memory(info)
@@ -48,6 +50,7 @@ def findings(settings: Settings) -> Iterator[Finding]:
         yield rights
         if rights.level != "ok":
             return
+
         yield _schema(client)
         yield _distance(client)
         yield _clock(client)

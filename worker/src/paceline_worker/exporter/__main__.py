@@ -37,28 +37,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Kept for `sigwait`: an end that is asked for while it starts is in order, too.
     if not options.once:
         signal.pthread_sigmask(signal.SIG_BLOCK, _ENDS)
+
     try:
         settings = Settings.from_environment(exporter_port=options.port, metrics_address=options.address)
         logs.configure(settings.log_format)
         client = connect_to(settings, repeat=True)
     except PacelineError as error:
         return _refuse(str(error))
+
     registry = CollectorRegistry()
     gauges = StateGauges(Reader(client), State(client), capacity=settings.capacity)
     registry.register(gauges)
     ProcessCollector(registry=registry)
+
     if options.once:
         sys.stdout.write(generate_latest(registry).decode())
         return int(not gauges.up)
+
     try:
         stop = _serve(registry, Health(ready=[state_answers(settings)]), settings)
     except OSError as error:
         return _refuse(
             f"nothing can be served at {settings.metrics_address}:{settings.exporter_port}: {error.strerror}"
         )
+
     log.info("metrics", address=f"{origin(settings.metrics_address, settings.exporter_port)}/metrics")
     signal.sigwait(_ENDS)
     stop()
+
     return 0
 
 

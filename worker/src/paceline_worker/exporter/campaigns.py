@@ -123,6 +123,7 @@ def _shown(
     last = _family("paceline_campaign_ends_timestamp_seconds", "campaign")
     rejected = _family("paceline_campaign_rejected_ratio", "campaign")
     receipts = _family("paceline_campaign_receipts", "campaign", "status")
+
     for one in campaigns:
         progress = progress_of(one.name, one.campaign)
         scheduled = min(one.scheduled, one.remaining)
@@ -140,11 +141,13 @@ def _shown(
         if one.rejected_ratio is not None:
             rejected.add_metric([one.name], one.rejected_ratio)
         _add_receipts(receipts, progress)
+
     for name, campaign in recent.items():
         progress = progress_of(name, campaign)
         _add_receipts(receipts, progress)
         for outcome, number in progress.outcomes.items():
             operations.add_metric([name, str(outcome)], number)
+
     yield from (operations, states, last, rejected, receipts)
 
 

@@ -129,6 +129,7 @@ class StateGauges(Collector):
         except Exception:
             self.up = False
             log.exception("the state could not be read; the exporter shows no gauges of the state")
+
         took_s = time.perf_counter() - began
         return (
             *families,
@@ -154,12 +155,14 @@ class StateGauges(Collector):
         suspended = _family("paceline_account_suspended", "account", "reason")
         named = [(one.name, (one,)) for one in shown]
         groups: list[tuple[str, Sequence[AccountReading]]] = [*named, *([(OTHER_ACCOUNTS, rest)] if rest else [])]
+
         for label, members in groups:
             backlog.add_metric([label, "transactional"], sum(one.transactional for one in members))
             backlog.add_metric([label, "bulk"], sum(one.bulk for one in members))
             reasons = Counter(suspension_label(one.suspended) for one in members if one.suspended)
             for reason, number in sorted(reasons.items()) or [("", 0)]:
                 suspended.add_metric([label, reason], number)
+
         yield backlog
         yield suspended
         plain: Mapping[str, Callable[[Sequence[AccountReading]], float | None]] = {
@@ -176,6 +179,7 @@ class StateGauges(Collector):
             "paceline_held_operations": lambda members: sum(one.held for one in members),
             "paceline_dead_letters": lambda members: sum(one.dead for one in members),
         }
+
         for name, value_of in plain.items():
             family = _family(name, "account")
             for label, members in groups:

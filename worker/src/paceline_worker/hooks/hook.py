@@ -104,6 +104,7 @@ def checked_url(url: str, *, allow_private: bool) -> str:
         _ = parts.port  # raises for what is no port
     except ValueError:
         parts = urlsplit("")
+
     if not parts.hostname or parts.scheme not in ("http", "https") or not url.isascii() or re.search(r"\s", url):
         raise InvalidOperation("URL: is not an address such as https://example.com/paceline")
     if len(url) > _LONGEST_URL:
@@ -114,12 +115,15 @@ def checked_url(url: str, *, allow_private: bool) -> str:
         return url
     if parts.scheme != "https":
         raise InvalidOperation("URL: is not https; --allow-private takes http, for test set-ups")
+
     try:
         literal = ip_address(parts.hostname)
     except ValueError:
         return url
+
     if not is_public(literal):
         raise InvalidOperation(
             f"URL: {literal} is no public address; --allow-private takes such addresses, for test set-ups"
         )
+
     return url

@@ -67,15 +67,19 @@ class Runner:
                 log.warning("the state server does not answer; hooks wait", error=str(error))
             self.answers = False
             return
+
         if not self.answers:
             log.info("hooks are served", hooks=len(look.hooks))
+
         self.answers = True
         for hook, serving in list(self._served.items()):
             if serving.is_over or hook not in look.hooks:
                 del self._served[hook]
                 await serving.close()
+
         for stored in look.hooks.values():
             self._serve(stored, look)
+
         self._metrics.show(list(look.hooks.values()), look.now_ms)
 
     def _serve(self, stored: StoredHook, look: Look) -> None:

@@ -152,6 +152,7 @@ class Serving:
         """Keep the events of the next page of the stream; whether there is more."""
         if self._place == self._head or self._waiting >= MOST_WAITING:
             return False
+
         hook = self._stored.id
         try:
             page = await self._state.page(self._place, _PAGE)
@@ -162,13 +163,16 @@ class Serving:
             await self._state.put(hook, self._place, _START, (), gap=True)
             self._place = _START
             return True
+
         after = page.next.removeprefix("(") if page.next.startswith("(") else self._place
         if after == self._place:
             self._head = self._place  # what the stream had is gone, or was never there
             return False
+
         events = [event for entry in page.entries if (event := event_of(entry, self._stored.hook))]
         await self._state.put(hook, self._place, after, events)
         self._place, self._waiting = after, self._waiting + len(events)
+
         return page.more
 
     async def _post(self) -> float:
@@ -199,8 +203,10 @@ class Serving:
         done = [task for task in self._posting if task.done()]
         if not done:
             return
+
         hook, noted, breaker = self._stored.id, [], self._breaker
         fields: dict[str, str] = {}
+
         for task in done:
             taken, answer = task.result()
             if answer.result == "gone":
@@ -212,9 +218,11 @@ class Serving:
             noted.append(Noted(taken.id, following, answer.words))
             if answer.result != "delivered":
                 fields["words"] = answer.words
+
         await self._state.note(hook, fields | breaker.as_fields(), noted)
         for task in done:
             del self._posting[task]
+
         self._tell_of(breaker, fields, noted)
 
     def _tell_of(self, breaker: Breaker, fields: dict[str, str], noted: list[Noted]) -> None:

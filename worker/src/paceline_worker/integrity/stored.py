@@ -100,9 +100,11 @@ class StoredSeals:
         key, complete = self._opened(stored)
         if complete:
             return 0
+
         seals, sealed, cursor = Seals(key), 0, "0"
         for name, *shared in self._script.run(self._client, "campaigns"):
             self._script.run(self._client, "campaign", name, seals.campaign(name, *shared))
+
         while True:
             cursor, *page = self._script.run(self._client, "page", cursor)
             pairs = [text for op in page for text in (op[0], seals.operation(*op))]
@@ -112,6 +114,7 @@ class StoredSeals:
                 on_progress(sealed)
             if cursor == "0":
                 break
+
         self._script.run(self._client, "swap", stored, self._ring.seal(key + _COMPLETE, self._associated))
         return sealed
 

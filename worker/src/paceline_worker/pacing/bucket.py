@@ -45,7 +45,7 @@ class Quota:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class Pace:
     """What an account's limits mean for its bucket.
 
     Args:
@@ -65,7 +65,7 @@ class Plan:
         return " ".join(f"{quota.n}:{quota.window_us}:{quota.variation_us}" for quota in self.quotas)
 
 
-def plan(rates: str, pacing: Pacing = "spacing", variation: timedelta = DEFAULT_VARIATION) -> Plan:
+def pace_of(rates: str, pacing: Pacing = "spacing", variation: timedelta = DEFAULT_VARIATION) -> Pace:
     """Turn rate limits into slot arithmetic.
 
     With N per W and a variation J, consecutive slots are W/N + J apart (``spacing``: safe however the provider counts) or
@@ -78,7 +78,7 @@ def plan(rates: str, pacing: Pacing = "spacing", variation: timedelta = DEFAULT_
         variation: J, lateness plus transit.
 
     Returns:
-        The plan.
+        The pace.
 
     Raises:
         InvalidOperation: the text is not a rate.
@@ -92,7 +92,7 @@ def plan(rates: str, pacing: Pacing = "spacing", variation: timedelta = DEFAULT_
     if any(quota.n > _LARGEST_QUOTA for quota in quotas):
         raise InvalidOperation(f"limit: a quota above {_LARGEST_QUOTA} is not supported")
     interval, window = max((_interval(window, n, j, pacing), window) for window, n in paced)
-    return Plan(interval, window, quotas, j)
+    return Pace(interval, window, quotas, j)
 
 
 def variation_from(text: str, learns: str | None) -> Variation:
@@ -144,7 +144,7 @@ class Bucket:
     """The model of bucket.lua: GCRA with burst 1 and quotas, on integer microseconds.
 
     Args:
-        plan: what it enforces.
+        pace: what it enforces.
         next_us: earliest next slot.
         floor_us: no slot before: a slow call may have arrived as late as it was answered.
         logs: per quota, the slots of its last n grants.
@@ -154,7 +154,7 @@ class Bucket:
         heard: how many answers, up to `HEARD`.
     """
 
-    plan: Plan
+    pace: Pace
     next_us: int
     floor_us: int = 0
     logs: Sequence[deque[int]] = field(default_factory=list)
@@ -164,28 +164,28 @@ class Bucket:
     heard: int = 0
 
     @classmethod
-    def empty(cls, plan: Plan, now_us: int) -> "Bucket":
+    def empty(cls, pace: Pace, now_us: int) -> "Bucket":
         """A new or lost bucket: never full, so one interval passes before its first slot."""
-        return cls(plan, now_us + plan.interval_us, 0, [deque(maxlen=quota.n) for quota in plan.quotas])
+        return cls(pace, now_us + pace.interval_us, 0, [deque(maxlen=quota.n) for quota in pace.quotas])
 
     def peek(self, earliest_us: int) -> int:
         """The first slot at or after a time, us."""
         slot = max(self.next_us, self.floor_us, earliest_us)
-        for quota, log in zip(self.plan.quotas, self.logs, strict=True):
+        for quota, log in zip(self.pace.quotas, self.logs, strict=True):
             if len(log) >= quota.n:
                 slot = max(slot, log[0] + quota.window_us + quota.variation_us)
         return slot
 
     def take(self, slot_us: int) -> None:
         """Use a slot that `peek` gave."""
-        self.next_us, self.last_us = slot_us + self.plan.interval_us, slot_us
+        self.next_us, self.last_us = slot_us + self.pace.interval_us, slot_us
         for log in self.logs:
             log.append(slot_us)
 
     def push(self, slot_us: int, elapsed_us: int) -> None:
         """A call took so long from its slot to its answer; beyond J, slots after it keep their distance from its end."""
-        if elapsed_us > self.plan.variation_us:
-            self.floor_us = max(self.floor_us, slot_us + elapsed_us - self.plan.variation_us + self.plan.interval_us)
+        if elapsed_us > self.pace.variation_us:
+            self.floor_us = max(self.floor_us, slot_us + elapsed_us - self.pace.variation_us + self.pace.interval_us)
 
     def answer(self, slot_us: int, elapsed_us: int) -> None:
         """A call was answered, so it is known how late it can have arrived: by what it took longer than a quick one.
@@ -206,8 +206,8 @@ class Bucket:
             self.push(slot_us, elapsed_us)
             return
         spread = excess + self.excess_us // 4 + max(LEAST_SPREAD_US, quick // 4)
-        earliest = slot_us + self.plan.interval_us - self.plan.variation_us + spread
-        if self.last_us == slot_us and self.next_us == slot_us + self.plan.interval_us:
+        earliest = slot_us + self.pace.interval_us - self.pace.variation_us + spread
+        if self.last_us == slot_us and self.next_us == slot_us + self.pace.interval_us:
             self.next_us = earliest
         else:
             self.floor_us = max(self.floor_us, earliest)
@@ -232,7 +232,7 @@ class Bucket:
 
     def give_back(self, slot_us: int) -> None:
         """Return a slot in which nothing was sent, unless a later one was taken meanwhile."""
-        if self.next_us != slot_us + self.plan.interval_us:
+        if self.next_us != slot_us + self.pace.interval_us:
             return
         self.next_us = slot_us
         for log in self.logs:

@@ -30,17 +30,21 @@ def proxy_for(base: str) -> httpx.Proxy | None:
     name = parts.scheme if parts.scheme in found else "all"
     if not found.get(name) or _is_direct(host, found):
         return None
+
     address = found[name] if "://" in found[name] else f"http://{found[name]}"
     variable = f"{name.upper()}_PROXY"
+
     try:
         proxy = httpx.Proxy(address)
         usable = proxy.url.scheme in ("http", "https") and bool(proxy.url.host) and bool(urlsplit(address).hostname)
     except (ValueError, httpx.InvalidURL):
         usable = False
+
     if not usable:
         raise ConfigurationError(f"{variable}: must be an address such as http://user:password@proxy.example:3128")
     if proxy.raw_auth is None:
         return proxy
+
     # As a header: aiohttp has deprecated its own form of a user name and a password.
     basic = base64.b64encode(b":".join(proxy.raw_auth)).decode()
     return httpx.Proxy(proxy.url, headers={AUTHORIZATION: f"Basic {basic}"})

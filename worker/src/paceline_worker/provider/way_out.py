@@ -96,6 +96,7 @@ class WayOut:
                     break
         finally:
             self._opened_s, self.is_open = time.monotonic(), True
+
         if told:
             log.warning("this worker reaches the provider again", away_s=round(time.monotonic() - began_s, 1))
             await asyncio.to_thread(self._on_step, "")

@@ -171,9 +171,11 @@ class Subscriber:
             raise SubscriptionFailed(
                 f"the provider lists no connected number of account {self._account!r}: give --sender"
             )
+
         for webhook in hooks.stale(webhooks, self._base_url, self._account, token):
             await self._remove(webhook)
             webhooks.remove(webhook)
+
         wanted = list(hooks.wishes(senders or channels, hooks.events(waba=waba, inbound=inbound)))
         for number, wish in enumerate(wanted, 1):
             there = hooks.goes_to(webhooks, wish, channels)

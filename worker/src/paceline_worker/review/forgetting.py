@@ -115,10 +115,12 @@ class Forgetting:
             if time.monotonic() >= until_s:
                 break
             self._sleep(_PAUSE_S)
+
         entries = sum(self._clean(name) for name in self._streams())
         rewritten = self._rewrite(max(until_s, time.monotonic() + patience_s))
         if left["under way"] or left["waits"] or inbox or events:
             raise NotForgotten(_words(left, inbox, events))
+
         counts = {"operations": done["deleted"], "cancelled": done["cancelled"], "events": done["events"]}
         return Forgotten(**counts, entries=entries, rewritten=rewritten)
 

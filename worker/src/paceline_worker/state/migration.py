@@ -77,6 +77,7 @@ class Migration:
         if form.schema == "":
             self.claim_empty()
             return []
+
         if form.schema not in (*_EARLIER, form.ours):
             raise MigrationRefused(
                 f"the state has schema {form.schema}; this release converts {' and '.join(_EARLIER)}"
@@ -87,14 +88,17 @@ class Migration:
             )
         if form.schema == form.ours:
             return self._balanced("after")
+
         self._balanced("before")
         cursor, pages = "0", 0
+
         while True:
             cursor, pages = str(self._script.run(self._client, "page", cursor)), pages + 1
             if on_progress:
                 on_progress(pages)
             if cursor == "0":
                 break
+
         self._script.run(self._client, "done")
         return self._balanced("after")
 

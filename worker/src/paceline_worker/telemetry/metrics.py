@@ -28,6 +28,7 @@ class Metrics:
         registry: where they are registered.
     """
 
+    # Long, because every metric of a worker is declared in this one place; nothing here decides anything.
     def __init__(self, registry: CollectorRegistry) -> None:
         prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = registry
@@ -95,8 +96,10 @@ class Metrics:
             ["reason"],
             registry=registry,
         )
+
         for reason in REASONS:
             self._refused.labels(reason)
+
         self._forgot = Counter(
             "paceline_state_forgotten",
             "Times the state server came back without writes that it had acknowledged, as this worker's heartbeats tell.",
@@ -113,8 +116,10 @@ class Metrics:
             ["reason"],
             registry=registry,
         )
+
         for reason in seals.REASONS:
             self._tampered.labels(reason)
+
         self.intake = Gauge(
             "paceline_worker_intake_operations",
             "Operations this worker takes on now; fewer than its capacity while it is late.",

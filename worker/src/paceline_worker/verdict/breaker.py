@@ -65,19 +65,24 @@ class Breaker:
         """
         if self.state == "open" and self.paused_until_us > now_us:
             return False  # a call of before it opened
+
         if self.state == "open" and good:
             self.state, self.ramp, self.left = "ramp", _FIRST_RAMP, RAMP_CALLS
             return False
+
         self.run = 0 if good else self.run + 1
         if self.window or not good:
             self.window = (self.window + ("0" if good else "1"))[-WINDOW:]
+
         if not good and (self.state == "open" or self.run >= RUN or self.window.count("1") >= SHARE):
             self._open(now_us)
             return True
+
         if "1" not in self.window:
             self.window = ""
         if self.state == "ramp":
             self._climb()
+
         return False
 
     def _open(self, now_us: int) -> None:

@@ -76,6 +76,7 @@ def read_answer(
             return Answer(Meaning.ACCEPTED, code, "accepted, but the answer could not be read")
         if value.get("success") is not False and value.get("error") is not True:
             return Answer(Meaning.ACCEPTED, code, uuid=_uuid(value), value=value, date=_date(headers))
+
     # Before they are cut: half a key at the end would not be found.
     words = clean(redact(words_of(value) if value is not None else body[: 2 * WORDS_KEPT].decode("utf-8", "replace")))
     if 200 <= status < 300:
@@ -92,6 +93,7 @@ def read_answer(
         return Answer(Meaning.UNPAID, code, words)
     if status >= 500:
         return Answer(Meaning.UNKNOWN, code, words)
+
     return Answer(Meaning.REJECTED, code, words or f"unexpected answer {status}")
 
 

@@ -143,6 +143,7 @@ def decide(answer: Answer, situation: Situation, random: Random) -> Verdict:
     match answer.meaning:
         case Meaning.ACCEPTED:
             return Verdict("finish", "accepted", code=answer.code, uuid=answer.uuid, words=answer.words)
+
         case Meaning.REJECTED if answer.code == "404" and _may_still_show(situation.group_age_s):
             pause = random.uniform(*GROUP_PAUSE_S)
             return Verdict(
@@ -152,16 +153,19 @@ def decide(answer: Answer, situation: Situation, random: Random) -> Verdict:
                 words=f"the new group does not show yet: {words}",
                 reason="new_group",
             )
+
         case Meaning.REJECTED if answer.code == "404" and situation.is_deletion and situation.was_unknown:
             return Verdict("finish", "accepted", code=answer.code, words="it is gone: an earlier call took effect")
         case Meaning.REJECTED:
             return Verdict("finish", "rejected", code=answer.code, words=words)
+
         case Meaning.THROTTLED:
             pause = answer.retry_after_s or min(
                 situation.window_s * 2.0 ** min(situation.throttled, 32), LONGEST_THROTTLE_S
             )
             pause *= 1 + random.random() * _THROTTLE_JITTER
             return Verdict("defer", scope="account", delay_s=pause, code=answer.code, words=words, reason="throttled")
+
         case Meaning.SENDER_BUSY:
             pause = random.uniform(*SENDER_PAUSE_S)
             return Verdict("defer", scope="sender", delay_s=pause, code=answer.code, words=words, reason="sender_busy")
@@ -170,16 +174,19 @@ def decide(answer: Answer, situation: Situation, random: Random) -> Verdict:
         case Meaning.NOT_SENT:
             # A way that a worker does not have says nothing of the operation: another worker may have it.
             return Verdict("defer", code=answer.code, words=words, reason=answer.meaning.value)
+
         case Meaning.OVERLOADED:
             if situation.attempts + 1 >= situation.max_attempts:
                 return Verdict("finish", "dead", code=answer.code, words=words)
             delay = retry_delay(situation.attempts, random)
             return Verdict("retry", delay_s=delay, code=answer.code, words=words, reason=answer.meaning.value)
+
         case Meaning.BAD_KEY | Meaning.UNPAID:
             reason = answer.meaning.value
             return Verdict(
                 "defer", scope="suspend", code=answer.code, words=f"{reason} ({answer.code}): {words}", reason=reason
             )
+
         case Meaning.UNKNOWN:
             return Verdict("unknown", code=answer.code, words=f"{answer.code}: {words}", reason="unknown")
 

@@ -91,20 +91,25 @@ def found_out(  # noqa: PLR0917 - each is what one look-up knows
         case Meaning.OVERLOADED | Meaning.UNKNOWN:
             words = f"the look-up of an unknown outcome failed: {answer.words or answer.code}"
             return Verdict("wait", delay_s=retry_delay(3, random), code=answer.code, words=words, reason="lookup")
+
         case Meaning.REJECTED if answer.code == "404":
             return _absent(
                 answer, _when_absent(phase, is_fresh=False, is_group=is_group)
             )  # nothing was ever said there
+
         case Meaning.REJECTED:
             return _held(answer, f"the look-up was refused: {answer.words or answer.code}")
+
     listed = (answer.value or {}).get("data" if is_group else "messages")
     if not isinstance(listed, list):
         return _held(answer, "the look-up's answer could not be read")
+
     entries = [entry for entry in listed if isinstance(entry, dict)]
     since = _provider_time(sent_us, now_us, answer.date)
     recent = [entry for entry in entries if _since(entry, since)]
     if is_group:
         return _groups(work, recent, answer, sent_us)
+
     uuids = tuple(uuid for entry in reversed(recent) if (uuid := _uuid(entry)) and _is_same(entry, work.payload))
     if phase == CANARY:
         latest = since + 2 * _uncertainty(now_us, answer.date) + longest_call
@@ -113,9 +118,11 @@ def found_out(  # noqa: PLR0917 - each is what one look-up knows
             return _absent(answer, FRESH if is_fresh else STALE)
         if not is_fresh and not uuids:
             return _absent(answer, STALE)
+
     is_full = len(recent) >= (_GROUP_PAGE if work.recipient.startswith("W") else _CONVERSATION_PAGE)
     if is_full and not uuids:
         return _held(answer, "the conversation has too many later messages to find it")
+
     # All of a full page's may turn out to be of other operations; then this one's may stand on the next page.
     words = "the conversation has too many later messages to find it" if is_full else "not found in the conversation"
     outcome = "held" if is_full or phase == LAST else ""

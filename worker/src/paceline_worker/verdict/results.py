@@ -98,6 +98,7 @@ def numbers_in(value: Mapping[str, Any], asked: Iterable[str]) -> dict[str, dict
     # An answer that names numbers names all accepted numbers; an answer that names none means all.
     silence_is_consent = not listed and not any(name.isdigit() for name in told)
     found: dict[str, dict[str, Any]] = {}
+
     for number in asked:
         digits = _digits(number)
         one = told.get(digits)
@@ -111,6 +112,7 @@ def numbers_in(value: Mapping[str, Any], asked: Iterable[str]) -> dict[str, dict
         found[number] = {"accepted": digits not in no and (digits in yes or good)} | _told(one)
         if found[number]["accepted"]:
             found[number].pop("words", None)
+
     return found
 
 

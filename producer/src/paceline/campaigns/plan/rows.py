@@ -70,20 +70,24 @@ class Rows:
         """Count recipients that are alike, the next ones in order."""
         if not number:
             return
+
         if part is not None:
             own = self.parts.setdefault(part, Rows(ends_us=self.ends_us, now_us=self.now_us))
             own.take(number, ends_us=ends_us, begins_us=begins_us)
             own.numbers.extend(range(self.recipients, self.recipients + number))
+
         self.recipients += number
         if begins_us > self.now_us:
             self.first_begin_us = min(self.first_begin_us or begins_us, begins_us)
             self.last_begin_us = max(self.last_begin_us, begins_us)
         else:
             self.begun += number
+
         end = ends_us or self.ends_us
         if self._ends and self._ends[-1] == end:
             self._counts[-1] += number
             return
+
         self._ends.append(end)
         self._counts.append(number)
         if len(self._different) < _MOST_ENDS:

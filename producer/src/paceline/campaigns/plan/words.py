@@ -175,11 +175,13 @@ def warnings(
         yield pause
     if not workers:
         yield "no worker is running; the times assume that one starts now"
+
     if plan.credits_left is None:
         yield "the account's /info was never read, so its credits are unknown"
     elif plan.credits <= plan.credits_left < plan.credits + subject.others:
         others = counted(subject.others, "operation")
         yield f"the remaining credits do not also cover {others} already waiting on this account"
+
     if campaign.ramp:
         yield f"the ramp lets each number send {campaign.ramp.replace(',', ', ')} messages a day"
     if slow := cap_words(campaign, account.interval_now_us):

@@ -60,7 +60,7 @@ def export(
 ) -> None:
     """Export a campaign: one line per recipient with its outcome, and when the message was delivered and read.
 
-    A file of --output holds whole numbers.
+    A file of --output holds whole numbers. Columns of encrypted payloads stay empty.
 
     The table can be uploaded again: under the same name nobody gets the message twice, and under another name the
     table is a list of recipients. Recipients without an outcome are left out.
@@ -90,6 +90,7 @@ def export(
                 for row in rows:
                     write(_line(row, own, slots, values.get(row[0] or "", {})))
                 number += len(rows)
+
     if path is not None:
         say(f"{counted(number, 'recipient')} written to {path}.")
 
@@ -128,13 +129,13 @@ def _pages(store: sqlite3.Connection, outcomes: Sequence[str]) -> Iterator[list[
 
 
 def _values(state: State, ids: Sequence[Any]) -> Mapping[str, Mapping[str, str]]:
-    """What rows brought for the template, by operation, as long as the operation is kept."""
+    """What rows brought for the template, by operation: as long as the operation is kept, and not encrypted."""
     root, payload = root_of(state.client), OPERATION.code("payload")
     with state.client.pipeline(transaction=False) as pipeline:
         for op_id in ids:
             pipeline.hget(f"{root}:o:{op_id}", payload)
         texts = pipeline.execute()
-    return {op_id: json.loads(text) for op_id, text in zip(ids, texts, strict=True) if text}
+    return {op_id: json.loads(text) for op_id, text in zip(ids, texts, strict=True) if (text or "").startswith("{")}
 
 
 def _line(

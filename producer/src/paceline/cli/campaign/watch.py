@@ -40,7 +40,7 @@ def watch(name: Name, *, json_output: Json = False) -> None:
 
 
 @dataclass
-class Pace:
+class Throughput:
     """Outcomes a minute, from the counts of the last minute."""
 
     _samples: deque[tuple[float, int]] = field(default_factory=deque)
@@ -83,7 +83,8 @@ def follow(state: State, name: str, *, json_output: bool) -> None:
     if screen.is_terminal and not json_output:
         _draw(state, name, screen)
         return
-    pace, last = Pace(), None
+
+    pace, last = Throughput(), None
     while True:
         picture = status.read(state, name)
         seen = progress_of(name, picture.campaign)
@@ -103,7 +104,7 @@ def follow(state: State, name: str, *, json_output: bool) -> None:
 def _draw(state: State, name: str, screen: Any) -> None:
     from rich.live import Live  # noqa: PLC0415 - JSON and lines do without rich's screen
 
-    pace = Pace()
+    pace = Throughput()
     with Live(console=screen, auto_refresh=False) as live:
         while True:
             picture = status.read(state, name)

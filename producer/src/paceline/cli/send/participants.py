@@ -62,8 +62,10 @@ def participants_of(given: list[str] | None, path: Path | None, sender: str | No
         if len(found) == MOST_PARTICIPANTS:
             raise InvalidOperation(f"{place}: names more than {MOST_PARTICIPANTS:,} numbers, the largest group")
         found[number] = None
+
     if not found:
         raise InvalidOperation(f"{OPTIONS}: give at least one number")
+
     return tuple(found)
 
 

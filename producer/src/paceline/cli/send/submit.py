@@ -74,8 +74,8 @@ def submits(**spelled: str) -> Callable[[Callable[..., Operation]], Callable[...
                 operation = make(**_of(own, values), **_common(**_of(shared, values)))
             with Outbox() as outbox:
                 with named_as_options(**spelled):  # whether its window opens in time depends on when it is written
-                    receipt = outbox.send(operation)
-                tell(outbox, receipt, wanted)
+                    ticket = outbox.send(operation)
+                tell(outbox, ticket, wanted)
 
         # In the order of the help.
         parameters = {name: shared[name] for name in ("account", "sender")} | own | shared | asked

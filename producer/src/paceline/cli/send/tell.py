@@ -49,12 +49,12 @@ class Asked:
     is_quiet: bool = False
 
 
-def tell(outbox: Outbox, receipt: Ticket, asked: Asked) -> None:
+def tell(outbox: Outbox, ticket: Ticket, asked: Asked) -> None:
     """Say what becomes of a written operation; its id is said whatever happens.
 
     Args:
         outbox: where to ask.
-        receipt: of the operation.
+        ticket: of the operation.
         asked: how long to wait for what, and in which form it is told.
 
     Raises:
@@ -63,7 +63,7 @@ def tell(outbox: Outbox, receipt: Ticket, asked: Asked) -> None:
         NotSettled: it has no outcome in time.
         NotAccepted: its outcome is not ``accepted``.
     """
-    telling = _Telling(receipt, as_json=asked.as_json, is_quiet=asked.is_quiet)
+    telling = _Telling(ticket, as_json=asked.as_json, is_quiet=asked.is_quiet)
     try:
         telling.acceptance(asked.wait)
         if asked.until_settled is not None:
@@ -84,16 +84,16 @@ def pauses() -> Iterator[float]:
 class _Telling:
     """Sentences as they come true; for JSON, the document that holds what is known."""
 
-    def __init__(self, receipt: Ticket, *, as_json: bool, is_quiet: bool) -> None:
-        self.document: dict[str, Any] = {"id": receipt.id, "result": "written", "expected_at": None, "reason": None}
-        self._receipt = receipt
+    def __init__(self, ticket: Ticket, *, as_json: bool, is_quiet: bool) -> None:
+        self.document: dict[str, Any] = {"id": ticket.id, "result": "written", "expected_at": None, "reason": None}
+        self._ticket = ticket
         self._as_json = as_json
         self._is_quiet = is_quiet
-        self._id = receipt.id
+        self._id = ticket.id
 
     def acceptance(self, wait: float | None) -> None:
         """Say that it is written, or a worker's answer within so many seconds."""
-        sentence = f"{self._receipt.id} is written."
+        sentence = f"{self._ticket.id} is written."
         try:
             if wait is not None:
                 sentence = self._answer(wait)
@@ -111,7 +111,7 @@ class _Telling:
             raise NotAccepted(f"{seen.id} is not accepted by the provider: {seen.why}")
 
     def _answer(self, wait: float) -> str:
-        answer = self._receipt.wait(wait)
+        answer = self._ticket.wait(wait)
         self.document["result"] = _RESULTS[type(answer)]
         if isinstance(answer, Duplicate):
             self._id = answer.id
@@ -127,7 +127,7 @@ class _Telling:
 
     def _refusal(self, reason: str) -> Refusal:
         self.document |= {"result": "refused", "reason": reason}
-        return Refusal(f"{self._receipt.id} is refused: {reason}")
+        return Refusal(f"{self._ticket.id} is refused: {reason}")
 
     def _settled(self, outbox: Outbox, timeout: float) -> Status:
         deadline, rhythm = time.monotonic() + timeout, pauses()
@@ -135,17 +135,17 @@ class _Telling:
             left = deadline - time.monotonic()
             if left <= 0:
                 where = f"it is {seen.state}: {seen.why}" if seen else "no worker has accepted it yet"
-                raise NotSettled(f"{self._receipt.id} has no outcome after {timeout:g} s and is kept; {where}")
+                raise NotSettled(f"{self._ticket.id} has no outcome after {timeout:g} s and is kept; {where}")
             time.sleep(min(next(rhythm), left))
         return seen
 
     def _look(self, outbox: Outbox) -> Status | None:
         """Where it is; None before a worker has accepted it."""
         try:
-            seen = outbox.status(self._receipt.id)
+            seen = outbox.status(self._ticket.id)
         except NotFound:
             with suppress(NotYetAccepted):
-                answer = self._receipt.wait(0)
+                answer = self._ticket.wait(0)
                 if isinstance(answer, Refused):
                     raise self._refusal(answer.reason) from None
             return None

@@ -33,6 +33,7 @@ def find(
     decide(show=show_numbers)
     if sum(value is not None for value in (to, key, row)) != 1:
         raise InvalidOperation("--to, --key, --row: give exactly one of them")
+
     with opened_state() as state:
         if to is not None:
             found = _to(state, to, account or "")
@@ -44,10 +45,12 @@ def find(
             if campaign is None:
                 raise InvalidOperation("--campaign: is missing")
             found = [run(looking_up_row(campaign, row or ""), state)]
+
     if not found:
         raise NotFound(f"no operation to {to} is kept")
     if json_output:
         return say_json(shown_in([status.as_json() for status in found]))
+
     rows = [(one.id, one.state, one.account, one.campaign or "") for one in found]
     console().print(listing(("operation", "state", "account", "campaign"), rows))
     return None

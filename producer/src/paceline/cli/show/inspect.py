@@ -43,21 +43,25 @@ def explain(op_id: Id, *, json_output: Json = False) -> None:
     with opened_state() as state:
         picture = _read(state, op_id)
         fleet = state.fleet()
+
     workers, unreachable = fleet.workers, fleet.unreachable
     seen = status_of(picture)
     if json_output:
         return say_json(explained(picture, fleet))
+
     say(f"{seen.id} is {seen.state}: {seen.why}.")
     if when := _expected(seen, picture):
         say(f"Expected to leave {when}.")
     if seen.settled_at:
         return None
+
     if unreachable:
         who = "No worker" if not workers else counted(unreachable, "worker") + " of the fleet"
         verb = "can" if not workers else "cannot"
         say(f"{who} {verb} reach the provider ({fleet.unreachable_why}); each keeps trying.")
     elif not workers:
         say("No worker is alive. Nothing leaves until you start one.")
+
     return None
 
 

@@ -120,7 +120,7 @@ def change(
         typer.Option(
             "--remember",
             metavar="SPAN",
-            help="Remember for 7d whom it wrote to in bulk, for `campaign start --not-within`.",
+            help="Span for which the account remembers bulk recipients: 7d, for `--not-within`.",
         ),
     ] = None,
 ) -> None:
@@ -235,19 +235,25 @@ def rotate(
             raise InvalidOperation("--same-key: leave --api-key-env out")
         _encrypt_anew(name)
         return
+
     if name is None:
         raise InvalidOperation("NAME: is missing (all accounts only with --same-key)")
+
     settings = Settings.from_environment()
     ring = KeyRing(settings.secret_key.get_secret_value())
+
     with opened_state() as state:
         if state.account(name) is None:  # before a key is asked for
             raise UnknownAccount(f"no account named {name!r}")
+
     key = usable(key_from(name, api_key_env))
     refuse_shared(key, ring, name)
     if not no_info:
         asked(settings, key, needed=False)
+
     with _opened() as accounts:
         accounts.rotate(name, key, ring=ring)
+
     remember("accounts rotate", account=name)
     say(f"Account {name} has its new key.")
 

@@ -84,17 +84,21 @@ def import_(
     with named_as_options():
         options = {"limit": limit, "pacing": pacing, "variation": variation, "reserve": reserve}
         defaults = wanted({column: str(value) for column, value in options.items() if value is not None})
+
     raws = read_rows(*_content(file))
     rows = account_rows(raws, os.environ, defaults)
     client = connect_to(settings)
     told = _Told(len(raws), quiet=json_output)
+
     try:
         with nullcontext() if no_info else opened_inquiry(settings) as ask, told.shown(), _interruptible(told):
             done = import_accounts(client, rows, ring=ring, ask=ask, dry_run=dry_run, on_progress=told.note)
     finally:
         client.close()
+
     if not dry_run and done.added + done.changed:
         remember("accounts import", on=f"{done.added:,} added, {done.changed:,} changed")
+
     _tell(done, dry_run=dry_run, json_output=json_output)
 
 

@@ -67,7 +67,7 @@ def show(name: Name, *, json_output: Json = False) -> None:
                 ("credits", plainly(account["credits_left"])),
                 ("number checks", plainly(account["number_checks_left"])),
                 ("expires", local(_at) if (_at := time_of(snapshot.expires_at_us)) else None),
-                ("plan", {True: "trial", False: "paid", None: None}[account["on_trial"]]),
+                ("subscription", {True: "trial", False: "paid", None: None}[account["on_trial"]]),
                 ("budgets", ", ".join(f"{kind} {rate}" for kind, rate in account["budgets"].items()) or None),
                 (
                     "reserve",

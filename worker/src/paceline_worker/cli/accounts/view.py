@@ -30,6 +30,7 @@ def described(picture: AccountPicture) -> dict[str, Any]:
     Args:
         picture: the account with all that waits on it.
     """
+    # Long, because one table shows every key of the JSON in its order.
     account, balance, now_us = picture.account, balance_of(picture), picture.now_us
     interval = timedelta(microseconds=account.interval_now_us)
     budgets = stored_budgets(account.budgets)

@@ -93,17 +93,21 @@ async def _to(view: View) -> dict[str, Any]:
         to = phone_number(view.asked("to")) if view.asked("to").startswith("+") else view.asked("to")
     except ValueError as error:
         raise InvalidOperation(f"to: {error}") from None
+
     cursor, looked = view.asked("after") or "0", view.number("looked", 0, 10**9, 0)
     if not cursor.isdecimal() or len(cursor) > 19:
-        raise InvalidOperation("after: is no place of a search")
+        raise InvalidOperation("after: is not a place in a search")
+
     found: list[Status] = []
     began = time.monotonic()
+
     while True:
         cursor, statuses = await arun(finding(cursor, to, view.asked("account")), view.desk.outbox.state)
         found += [status for status in statuses if view.viewer.sees(status.account)]
         looked += _PAGE
         if cursor == "0" or len(found) >= _MOST_FOUND or time.monotonic() - began > _PART_S:
             break
+
     rest = {"by": "recipient", "to": to, "account": view.asked("account"), "after": cursor, "looked": looked}
     return {
         "found": found,
@@ -116,10 +120,12 @@ async def _with_outcome(view: View) -> dict[str, Any]:
     outcome, campaign, account = view.asked("outcome"), view.asked("campaign"), view.asked("account")
     begin, looked = view.asked("after") or "-", view.number("looked", 0, 10**9, 0)
     if begin != "-" and not re.fullmatch(r"[0-9]{1,18}-[0-9]{1,18}", begin):
-        raise InvalidOperation("after: is no place of a search")
+        raise InvalidOperation("after: is not a place in a search")
+
     begin = begin if begin == "-" else f"({begin}"
     entries: list[OutcomeEntry] = []
     began = time.monotonic()
+
     try:
         while True:
             part = await arun(reading(campaign or None, begin, _PAGE), view.desk.outbox.state)
@@ -129,6 +135,7 @@ async def _with_outcome(view: View) -> dict[str, Any]:
                 break
     except OutcomesTrimmed as error:
         raise InvalidOperation(f"after: {error}; search again") from None
+
     rest = {"by": "outcome", "outcome": outcome, "campaign": campaign, "account": account}
     rest |= {"after": begin.removeprefix("("), "looked": str(looked)}
     return {

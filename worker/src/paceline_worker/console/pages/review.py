@@ -38,8 +38,10 @@ async def decide(view: View) -> Response:
     ids, verb = _chosen(view), view.given("act")
     if verb not in {"release", "drop"}:
         raise InvalidOperation("act: is neither release nor drop")
+
     desk, decided, kept = view.desk, 0, 0
     reason = view.given("reason")
+
     for op_id in ids:
         try:
             status = await _visible(view, op_id)
@@ -56,6 +58,7 @@ async def decide(view: View) -> Response:
             continue
         await note(view, f"held {verb}", op_id, account=status.account, why=reason)
         decided += 1
+
     return done(view, "/held", "released" if verb == "release" else "dropped", n=decided, kept=kept)
 
 

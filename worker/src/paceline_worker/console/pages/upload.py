@@ -70,6 +70,7 @@ async def _submitted(view: View, pressed: str) -> Response:
     seen(view.viewer.token, described["account"])
     name, outbox = view.given("name"), view.desk.outbox
     bad = _BadRows()
+
     with tempfile.TemporaryDirectory(prefix="paceline-console-") as folder:
         path = await _kept(view, Path(folder))
         if pressed in {"start", "upload"}:
@@ -81,8 +82,10 @@ async def _submitted(view: View, pressed: str) -> Response:
             written = campaign.report.written if campaign.report else 0
             return done(view, f"/campaigns/{name}", "uploaded" if waits else "started", n=written, bad=bad.total)
         plan = await outbox.plan_campaign(name or "unnamed", recipients=path, on_invalid=bad.note, **described)
+
     if pressed == "test":
         await _test(view, plan)
+
     context = await _form(view) | {"plan": plan, "bad": bad, "tested": pressed == "test"}
     return _answered(view, context, 200)
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from paceline.errors import InvalidOperation
-from paceline_worker.pacing.bucket import DEFAULT_VARIATION, Pacing, Plan, Quota, plan
+from paceline_worker.pacing.bucket import DEFAULT_VARIATION, Pace, Pacing, Quota, pace_of
 
 MINUTE, HOUR, DAY, MONTH = 60_000_000, 3_600_000_000, 86_400_000_000, 2_592_000_000_000
 J = 100_000
@@ -31,7 +31,7 @@ def test_slots_are_as_far_apart_as_the_formula_says(
     interval_us: int, percent: float, rates: str, pacing: Pacing
 ) -> None:
     """W/N + J apart, or (W + J)/N, rounded up; what that leaves of the limit is in the second column."""
-    found = plan(rates, pacing)
+    found = pace_of(rates, pacing)
     number, _, unit = rates.partition("/")
     ideal_us = {"minute": MINUTE, "second": 1_000_000}[unit] / int(number)
     assert interval_us == found.interval_us
@@ -50,7 +50,7 @@ def test_slots_are_as_far_apart_as_the_formula_says(
 )
 def test_the_variation_is_the_callers(interval_us: int, pacing: Pacing, variation: timedelta) -> None:
     """J may be set; without any, both formulas give W/N."""
-    found = plan("10/minute", pacing, variation)
+    found = pace_of("10/minute", pacing, variation)
     assert (interval_us, variation // timedelta(microseconds=1)) == (found.interval_us, found.variation_us)
 
 
@@ -62,35 +62,35 @@ def test_the_default_variation_is_a_tenth_of_a_second() -> None:
 @pytest.mark.parametrize(
     ("expected", "rates"),
     [
-        (Plan(6_100_000, MINUTE, (), J), "10/minute"),
-        (Plan(6_100_000, MINUTE, (), J), "10 per minute"),
-        (Plan(12_100_000, 2 * MINUTE, (), J), "10 per 2 minutes"),
+        (Pace(6_100_000, MINUTE, (), J), "10/minute"),
+        (Pace(6_100_000, MINUTE, (), J), "10 per minute"),
+        (Pace(12_100_000, 2 * MINUTE, (), J), "10 per 2 minutes"),
         # The strictest of several paced limits wins, and gives its window.
-        (Plan(36_100_000, HOUR, (), J), "10/minute; 100/hour"),
-        (Plan(6_100_000, MINUTE, (), J), "10/minute; 3000/hour"),
-        (Plan(6_100_000, MINUTE, (), J), "3000/hour, 10/minute"),
+        (Pace(36_100_000, HOUR, (), J), "10/minute; 100/hour"),
+        (Pace(6_100_000, MINUTE, (), J), "10/minute; 3000/hour"),
+        (Pace(6_100_000, MINUTE, (), J), "3000/hour, 10/minute"),
         # An hour is paced, anything longer is a quota.
-        (Plan(6_100_000, MINUTE, (Quota(1000, DAY, J),), J), "10/minute; 1000/day"),
-        (Plan(6_100_000, MINUTE, (Quota(1000, DAY, J),), J), "1000/day; 10/minute"),
-        (Plan(6_100_000, MINUTE, (Quota(500, 2 * HOUR, J),), J), "10/minute; 500 per 2 hours"),
+        (Pace(6_100_000, MINUTE, (Quota(1000, DAY, J),), J), "10/minute; 1000/day"),
+        (Pace(6_100_000, MINUTE, (Quota(1000, DAY, J),), J), "1000/day; 10/minute"),
+        (Pace(6_100_000, MINUTE, (Quota(500, 2 * HOUR, J),), J), "10/minute; 500 per 2 hours"),
         (
-            Plan(6_100_000, MINUTE, (Quota(1000, DAY, J), Quota(20_000, MONTH, J)), J),
+            Pace(6_100_000, MINUTE, (Quota(1000, DAY, J), Quota(20_000, MONTH, J)), J),
             "10/minute; 20000/month; 1000/day",
         ),
         # Something has to be paced: without a short limit the shortest one is.
-        (Plan(86_500_000, DAY, (), J), "1000/day"),
-        (Plan(86_500_000, DAY, (Quota(20_000, MONTH, J),), J), "20000/month; 1000/day"),
+        (Pace(86_500_000, DAY, (), J), "1000/day"),
+        (Pace(86_500_000, DAY, (Quota(20_000, MONTH, J),), J), "20000/month; 1000/day"),
     ],
 )
-def test_limits_of_an_hour_or_less_are_paced_and_longer_ones_are_quotas(expected: Plan, rates: str) -> None:
+def test_limits_of_an_hour_or_less_are_paced_and_longer_ones_are_quotas(expected: Pace, rates: str) -> None:
     """Spread evenly, "1000/day" would be a message every 86 seconds: next to a short limit it is a quota."""
-    assert expected == plan(rates)
+    assert expected == pace_of(rates)
 
 
 def test_quotas_have_a_text_for_lua() -> None:
     """``N:W:J``, separated by spaces, in microseconds."""
-    assert plan("10/minute").quotas_text() == ""
-    text = plan("10/minute; 1000/day; 20000/month").quotas_text()
+    assert pace_of("10/minute").quotas_text() == ""
+    text = pace_of("10/minute; 1000/day; 20000/month").quotas_text()
     assert text == f"1000:{DAY}:{J} 20000:{MONTH}:{J}"
 
 
@@ -116,12 +116,12 @@ def test_quotas_have_a_text_for_lua() -> None:
 def test_what_is_no_rate_is_refused(rates: str) -> None:
     """The refusal says that it is the limit that is wrong."""
     with pytest.raises(InvalidOperation, match=r"^limit: "):
-        plan(rates)
+        pace_of(rates)
 
 
 @pytest.mark.parametrize("field", ["interval_us", "window_us", "quotas"])
 def test_a_plan_is_a_value(field: str) -> None:
     """Plans cannot be changed."""
-    found: Any = plan("10/minute")
+    found: Any = pace_of("10/minute")
     with pytest.raises(AttributeError):
         setattr(found, field, 1)

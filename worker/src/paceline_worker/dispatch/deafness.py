@@ -6,7 +6,7 @@ PATIENCE_S: Final = 30.0
 
 
 @dataclass(slots=True)
-class ProgressCheck:
+class DeafnessCheck:
     """Notices a worker that is alive but deaf: hints run out unheard, again and again, and none reaches it.
 
     Celery's consumer can lose its broker connection for good without the process ending; a supervisor can only help
