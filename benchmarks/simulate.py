@@ -21,7 +21,7 @@ from typing import Final
 
 from paceline_worker.dispatch.membership import _HEARTBEAT_S, _STANDBY_S, GRANT_LEASE_S
 from paceline_worker.exporter.wanted import LEAD_S, Demand, workers_wanted
-from paceline_worker.pacing.bucket import Bucket, plan
+from paceline_worker.pacing.bucket import Bucket, pace_of
 
 SECOND_US: Final = 1_000_000
 LEAD_US: Final = int(LEAD_S * SECOND_US)
@@ -187,7 +187,7 @@ class _Run:
     def __init__(self, setup: Setup) -> None:
         random = Random(setup.seed)
         self._setup, self._fleet, self._report = setup, _Fleet(setup, random), Report()
-        self._limits = plan(setup.rate, "window")
+        self._pace = pace_of(setup.rate, "window")
         self._end_us = int(setup.seconds * SECOND_US)
         self._events: list[tuple[int, int, int]] = []
         self._numbers, self._turn = count(), count()
@@ -198,7 +198,7 @@ class _Run:
         self._accounts = []
         for number in range(setup.accounts):
             # Accounts begin at any time; the first slot comes after one interval.
-            bucket = Bucket.empty(self._limits, random.randrange(-self._limits.interval_us, 0))
+            bucket = Bucket.empty(self._pace, random.randrange(-self._pace.interval_us, 0))
             self._accounts.append(_Account(_shard(number, setup.shards), bucket))
             self._look(number, bucket.next_us - LEAD_US)
 
@@ -220,7 +220,7 @@ class _Run:
         if fleet.fails(shard) and served_us >= fleet.back_us and number not in self._restarted:
             # The replica is another server: what was taken lately may be forgotten, so every bucket starts empty.
             self._restarted.add(number)
-            account.bucket, account.granted = Bucket.empty(self._limits, served_us), False
+            account.bucket, account.granted = Bucket.empty(self._pace, served_us), False
             return account.bucket.next_us - LEAD_US
         if served_us > now_us:
             return served_us
@@ -258,7 +258,7 @@ class _Run:
         return cores[core]
 
     def _call(self, account: _Account, worker: int, slot_us: int) -> None:
-        fleet, interval_us = self._fleet, self._limits.interval_us
+        fleet, interval_us = self._fleet, self._pace.interval_us
         call_us = int(self._setup.call_s * SECOND_US)
         self._report.unknown += fleet.killed(worker) and slot_us < fleet.killed_us < slot_us + call_us
         if interval_us <= slot_us < self._end_us:
@@ -269,7 +269,7 @@ class _Run:
 
     def _summed(self) -> Report:
         report, fleet, setup = self._report, self._fleet, self._setup
-        interval_us = self._limits.interval_us
+        interval_us = self._pace.interval_us
         allowed = (self._end_us - interval_us) / interval_us
         shares = {number: account.sent / allowed for number, account in enumerate(self._accounts)}
         failed = [share for number, share in shares.items() if fleet.fails(self._accounts[number].shard)]
