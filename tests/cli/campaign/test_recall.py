@@ -9,8 +9,9 @@ import pytest
 from paceline.campaigns.recall import deletion_of
 from paceline.errors import NotFound
 from paceline.outbox import Outbox
+from paceline.testing import RecordingOutbox
 from paceline.times import microseconds
-from tests.cli.conftest import Cli, Inbox, Worker, campaign_arguments, people
+from tests.cli.conftest import SENDER, Cli, Inbox, Worker, campaign_arguments, people
 from tests.support.wait import wait_until
 
 pytestmark = pytest.mark.usefixtures("acme")
@@ -89,5 +90,12 @@ def test_what_is_no_campaign_of_messages_is_refused(cli: Cli, quick: str, tmp_pa
     assert "NAME: 'texts' sent operations of kind sms.send" in cli("campaign", "delete-messages", "texts").refusal(2)
     with Outbox() as outbox, pytest.raises(NotFound, match="no campaign named 'other'"):
         outbox.delete_messages("other")
+    recorder = RecordingOutbox()
+    recorder.start_campaign(
+        "spring", account="acme", sender=SENDER, template="Hi", recipients=[{"to": "+15550100002", "key": "a"}]
+    )
+    recorder.settle(recorder.id_of_row("spring", "a"), "accepted")
+    counted = recorder.delete_messages("spring", dry_run=True)
+    assert (1, 0) == (counted.sent, counted.written)
     assert deletion_of("x" * 64).endswith("x.deletion")
     assert 64 == len(deletion_of("x" * 64))

@@ -12,7 +12,7 @@ from paceline.campaigns.campaign import Campaign
 from paceline.campaigns.draft import Draft, draft
 from paceline.campaigns.plan.plan import plan_campaign, plan_rest
 from paceline.campaigns.upload import open_campaign, upload
-from paceline.errors import UnknownAccount, UnknownSender
+from paceline.errors import CampaignConflict, UnknownAccount, UnknownSender
 from paceline.ids import new_id
 from paceline.inbox.record import compact
 from paceline_sandbox.embedded import EmbeddedServer
@@ -361,3 +361,35 @@ def test_the_rest_of_a_campaign_is_foreseen_with_what_else_waits(drive: Drive) -
     assert alone.ends_at
     assert shared.ends_at
     assert abs((shared.ends_at - alone.ends_at) / INTERVAL - 20) <= 2
+
+
+def test_rows_that_are_accepted_between_two_looks_count_once(drive: Drive) -> None:
+    """The plan of the rest looks at one moment: what lay in the inbox then and lies in a lane now is not there twice."""
+    start(drive, numbers(10), accept=False)
+    picture = drive.state.campaign_picture("spring")
+    assert picture
+    drive.accept_all()
+    assert 10 == plan_rest(drive.state, "spring", picture).recipients
+    later = drive.state.campaign_picture("spring")
+    assert later
+    assert 10 == plan_rest(drive.state, "spring", later).recipients
+
+
+@pytest.mark.parametrize("template", ["Hi {name}", "Bye {name}"], ids=["same content", "another content"])
+@pytest.mark.parametrize("command", ["", "pause", "cancel", "delete"])
+@pytest.mark.parametrize("rows", [0, 2], ids=["no rows", "rows"])
+def test_a_plan_foresees_what_an_upload_under_a_taken_name_meets(
+    drive: Drive, rows: int, command: str, template: str
+) -> None:
+    """The same refusal in the same words, or none."""
+    people = [{"to": f"+1555020000{number}", "name": "Ada"} for number in range(3)]
+    start(drive, people[:rows], template="Hi {name}")
+    if command:
+        drive.state.control_campaign(command, "spring", "by hand")
+    foreseen = plan(drive, people, template=template).problems
+    refusals: list[str] = []
+    try:
+        open_campaign(drive.state, described(drive, "spring", {"template": template}))
+    except CampaignConflict as error:
+        refusals.append(str(error))
+    assert refusals == list(foreseen)

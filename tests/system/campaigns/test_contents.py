@@ -97,6 +97,9 @@ def test_a_campaign_of_an_official_template(stack: Stack, capsys: pytest.Capture
         "header_media_url": "https://cdn.example.com/2.pdf",
         "header_media_filename": "B 2.pdf",
     } == sent["+15550600002"]["params"]
+    assert 0 == main(["campaign", "export", "weekly", "--output", "weekly.csv"])
+    with Path("weekly.csv").open(newline="") as file:
+        assert {("Ana", "A-1"), ("friend", "B 2")} == {(row["name"], row["code"]) for row in csv.DictReader(file)}
     assert 0 == start(stack, "empty", "--waba-template", WEEKLY, "--body", "{name}", "--body", "{code}")
     with Path("empty.invalid.csv").open(newline="") as file:
         [bad] = csv.DictReader(file)

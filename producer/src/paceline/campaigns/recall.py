@@ -167,4 +167,4 @@ def _row(entry: OutcomeEntry, op_id: str, campaign: CampaignSnapshot) -> dict[st
 
 def _sent(state: State, campaign: str) -> Iterator[OutcomeEntry]:
     """Messages of a campaign that the provider accepted; that outcome is an operation's last one."""
-    return (entry for entry in Outcomes(state.client).each(campaign) if entry.outcome == "accepted")
+    return (entry for entry in Outcomes(state=state).each(campaign) if entry.outcome == "accepted")

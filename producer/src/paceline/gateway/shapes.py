@@ -49,7 +49,7 @@ class Explanation(BaseModel):
     why: str
     expected_at: datetime | None
     account: str
-    ahead: int | None = Field(description="Operations that leave before it.")
+    ahead: int | None = Field(description="Operations that leave before this one.")
     workers: int = Field(description="Alive.")
     unreachable: int = Field(description="Workers that cannot reach the provider.")
 

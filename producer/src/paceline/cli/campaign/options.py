@@ -45,13 +45,17 @@ AutoPause = Annotated[
 NotWithin = Annotated[
     str | None,
     typer.Option(
-        "--not-within", metavar="SPAN", help="Leave out who had a bulk message of the account within 7d. Or none."
+        "--not-within",
+        metavar="SPAN",
+        help="Leave out recipients of bulk messages within a span such as 7d; `none` removes it.",
     ),
 ]
 ExcludeCampaign = Annotated[
     list[str] | None,
     typer.Option(
-        "--exclude-campaign", metavar="NAME", help="Leave out whom this campaign reached, or may reach; repeatable."
+        "--exclude-campaign",
+        metavar="NAME",
+        help="Leave out recipients that this campaign reached or may reach; repeatable.",
     ),
 ]
 
@@ -103,7 +107,7 @@ class SenderFailure(StrEnum):
 FailingSender = Annotated[
     SenderFailure | None,
     typer.Option(
-        "--on-sender-failure", help="Recipients of a number that fails go to the others, or wait. At first: hand-over."
+        "--on-sender-failure", help="Handling of recipients whose number fails: hand over, or wait. Default: hand-over."
     ),
 ]
 ToColumn = Annotated[

@@ -36,7 +36,7 @@ def tell_plan(plan: Plan, *, as_json: bool) -> None:
             say("Nothing was written.")
     if plan.problems:
         raise PlanFails(
-            f"campaign {plan.name!r} cannot do its job ({counted(len(plan.problems), 'problem')}); nothing was written"
+            f"campaign {plan.name!r} cannot be uploaded as planned ({counted(len(plan.problems), 'problem')}); nothing was written"
         )
 
 

@@ -85,7 +85,7 @@ def start(
         typer.Option("--from", metavar="+NUMBER[=WEIGHT]", help="The number that sends, E.164; several share it."),
     ] = None,
     pool: Annotated[
-        str | None, typer.Option("--pool", metavar="POOL", help="Instead of --from: the numbers of a pool.")
+        str | None, typer.Option("--pool", metavar="POOL", help="Pool whose numbers send, instead of --from.")
     ] = None,
     on_sender_failure: FailingSender = None,
     recipients: Annotated[
