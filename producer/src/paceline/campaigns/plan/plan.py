@@ -7,15 +7,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from paceline.campaigns.content import credits_of
-from paceline.campaigns.draft import Draft, differences, key_conflict
+from paceline.campaigns.draft import Draft, conflict_words, foreseen_conflict, key_conflict
 from paceline.campaigns.plan.parts import openings_by_id, parts_of, planned_sources
 from paceline.campaigns.plan.rows import Rows, foresee, foresee_parts, read
-from paceline.campaigns.plan.words import Plan, Subject, counted, problems, remarks, warnings
+from paceline.campaigns.plan.words import Plan, Subject, counted, problems, remarks, too_few_checks, warnings
 from paceline.campaigns.recipients import Row
 from paceline.campaigns.upload import keys_of, peeked
 from paceline.errors import CampaignConflict, UnknownAccount, UnknownSender
 from paceline.forecast.backlog import Lane
-from paceline.forecast.outlook import lanes_of, pace_of, with_more, with_source
+from paceline.forecast.outlook import lanes_of, pace_of, with_budget, with_more, with_source
 from paceline.inbox.record import compact
 from paceline.operations import DEFAULT_VALIDITY
 from paceline.state import questions
@@ -86,6 +86,7 @@ def plan_campaign(
         base.changed(described.options.texts(now)),
         account=described.account,
         sender=described.sender,
+        kind=described.kind,
         template=compact(dict(described.template)),
     )
     own = next((source for source in picture.sources if source.name == described.name and not conflict), None)
@@ -188,7 +189,8 @@ def _planned(
         openings=subject.openings,
     ):
         free_at_us = max(source.free_at_us, begins)
-        lanes = with_source(lanes, sender, replace(source, paused=False, free_at_us=free_at_us))
+        own = with_budget(source, campaign.kind, account.budgets)
+        lanes = with_source(lanes, sender, replace(own, paused=False, free_at_us=free_at_us))
 
     pace = pace_of(account)
     if rows.parts:
@@ -222,7 +224,7 @@ def _planned(
     )
     return replace(
         plan,
-        problems=(*objections, *problems(plan, rows)),
+        problems=(*objections, *problems(plan, rows), *too_few_checks(plan, campaign.kind, account)),
         warnings=tuple(warnings(plan, rows, subject, picture=picture, account=account, workers=workers)),
     )
 
@@ -239,19 +241,11 @@ def _account(state: State, name: str, sender: str) -> AccountPicture:
 
 
 def _conflict(described: Draft, existing: CampaignSnapshot, keys: str) -> str | None:
-    """Why an upload of that name is refused, in words; None when it is not. The same rules as campaign.lua's."""
-    if existing.digest != described.digest:
-        if existing.fresh and not existing.received:
-            return None
-        return f"a campaign of this name exists with another {differences(described, existing)}"
-    if existing.hold == "cancelled":
-        return "the campaign of this name was cancelled, which is final"
-    if existing.forgets_at_us and existing.forgets_at_us <= existing.now_us:
-        return (
-            "outcomes of the campaign of this name are past their retention time, so nobody knows who got its message"
-        )
+    """Why an upload of that name is refused, in words; None when it is not."""
+    if reply := foreseen_conflict(described, existing):
+        return conflict_words(reply, described, existing)
     if conflict := key_conflict(existing, keys):
-        return f"of the campaign of this name: {conflict}"
+        return f"campaign {described.name!r}: {conflict}"
     return None
 
 
