@@ -2,7 +2,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -52,6 +52,7 @@ from paceline.errors import InvalidOperation, NotFound, PacelineError, StateUnav
 from paceline.operations import DEFAULT_MAX_ATTEMPTS
 from paceline.outbox import Outbox
 from paceline.recipients.columns import reading_of
+from paceline.recipients.rows import Row
 
 
 class NothingToSend(PacelineError):
@@ -93,7 +94,8 @@ def start(
     encoding: Encoding = None,
     literal_braces: LiteralBraces = False,
     not_before: Annotated[
-        str | None, typer.Option("--not-before", metavar="TIME", help="Earliest time to send, ISO 8601 with a zone.")
+        str | None,
+        typer.Option("--not-before", "--start-at", metavar="TIME", help="Earliest time to send, ISO 8601 with a zone."),
     ] = None,
     valid_until: ValidUntil = None,
     window: CampaignHours = None,
@@ -182,8 +184,9 @@ def start(
                 tell(outbox, ticket, Asked(None, None, json_output))
                 return
             if dry_run:
-                plan = outbox.plan_campaign(name, recipients=rows, on_invalid=bad.add if invalid else None, **campaign)
-                tell_plan(plan, as_json=json_output)
+                first = _FirstBadRows(bad if invalid else None)
+                plan = outbox.plan_campaign(name, recipients=rows, on_invalid=first.add, **campaign)
+                tell_plan(plan, as_json=json_output, bad=first.sentences)
                 return
             with _interruptible(name) as written:
                 started = outbox.start_campaign(
@@ -199,6 +202,22 @@ def start(
     if started.report:
         remember("campaign start", account=account, on=f"{name}: {counted(started.report.written, 'row')}")
         _tell(name, started.report, bad.path, ahead, json_output=json_output)
+
+
+class _FirstBadRows:
+    """The first bad rows of a dry run, in sentences; all of them go into a file when one is named."""
+
+    _MOST: Final = 5
+
+    def __init__(self, file: BadRows | None) -> None:
+        self.sentences: list[str] = []
+        self._file = file
+
+    def add(self, row: Row, reason: str) -> None:
+        if len(self.sentences) < self._MOST:
+            self.sentences.append(f"line {row.line}: {reason}")
+        if self._file:
+            self._file.add(row, reason)
 
 
 class _Written:
