@@ -66,12 +66,14 @@ def cli_server(request: pytest.FixtureRequest) -> Iterator[EmbeddedServer]:
 
 
 @pytest.fixture
-def server(cli_server: EmbeddedServer) -> EmbeddedServer:
-    """An empty state server."""
+def server(cli_server: EmbeddedServer) -> Iterator[EmbeddedServer]:
+    """An empty state server, on which no worker of others appears: one whose own server had this port would take work."""
     client = connect(cli_server.url)
     client.flushall()
+    yield cli_server
+    strangers = client.hkeys(f"{names.STATE_ROOT}:workers")
     client.close()
-    return cli_server
+    assert [] == strangers, f"workers that no test here started have found this server's port: {strangers}"
 
 
 @pytest.fixture

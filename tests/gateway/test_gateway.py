@@ -234,6 +234,32 @@ def test_a_campaign_over_http(gateway: Gateway) -> None:
         assert 404 == client.get("/v1/campaigns/nobody").status_code
 
 
+def test_contents_ramps_and_deletions_over_http(gateway: Gateway) -> None:
+    """A campaign of SMS with a ramp, one of an official template, a number check; deletions are counted before they are made."""
+    about = {"account": "acme", "sender": SENDER, "recipients": [{"to": RECIPIENT, "name": "Ada"}]}
+    with gateway.client() as client:
+
+        def put(name: str, **options: Any) -> httpx.Response:
+            return client.put(f"/v1/campaigns/{name}", json=about | options)
+
+        assert 202 == put("texts", template="Hi {name}", sms=True, ramp="20,40").status_code
+        assert 204 == client.patch("/v1/campaigns/texts", json={"ramp": ""}).status_code
+        assert (
+            202 == put("weekly", waba_template="TMP11111111-2222-4333-8444-555555555555", body=["{name}"]).status_code
+        )
+        assert 202 == put("check", number_check=True).status_code
+        assert 422 == put("none").status_code
+        wrong = put("wrong", template="Hi", ramp="0")
+        assert (422, True) == (wrong.status_code, "messages a day" in wrong.text)
+        assert 202 == put("spring", template="Hi {name}").status_code
+        counted = client.post("/v1/campaigns/spring/delete-messages?dry_run=true")
+        assert (202, 0, "spring.deletion") == (counted.status_code, counted.json()["deletable"], counted.json()["name"])
+        assert 409 == client.post("/v1/campaigns/spring/delete-messages").status_code
+        assert 404 == client.post("/v1/campaigns/nobody/delete-messages").status_code
+        refused = client.post("/v1/campaigns/texts/delete-messages")
+        assert (422, True) == (refused.status_code, "only WhatsApp messages can be deleted" in refused.text)
+
+
 def test_outcomes_in_pages_and_as_events(gateway: Gateway) -> None:
     """A page says where the next begins; a stream goes on after Last-Event-ID."""
     with gateway.client() as client:
@@ -275,6 +301,7 @@ SCOPES = {
     ("POST", "/v1/campaigns/{name}/resume"): "campaigns",
     ("POST", "/v1/campaigns/{name}/cancel"): "campaigns",
     ("POST", "/v1/campaigns/{name}/approve"): "campaigns",
+    ("POST", "/v1/campaigns/{name}/delete-messages"): "campaigns",
     ("GET", "/v1/suppressions"): "read",
     ("POST", "/v1/suppressions"): "suppress",
     ("POST", "/v1/suppressions/remove"): "suppress",

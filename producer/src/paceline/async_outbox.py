@@ -15,6 +15,7 @@ from paceline.campaigns.draft import draft
 from paceline.campaigns.options import CampaignOptions
 from paceline.campaigns.plan.plan import Plan
 from paceline.campaigns.progress import Progress
+from paceline.campaigns.recall import Recall
 from paceline.campaigns.recipients import Row
 from paceline.campaigns.spec import CampaignSpec, reading, with_pool
 from paceline.campaigns.trial import first_message
@@ -258,6 +259,10 @@ class AsyncOutbox(AsyncSuppressing):
         finally:
             bridge.stop()
         return await self.send(operation)
+
+    async def delete_messages(self, campaign: str, *, dry_run: bool = False) -> Recall:
+        """As `Outbox.delete_messages`."""
+        return await self.in_thread(lambda blocking: blocking.delete_messages(campaign, dry_run=dry_run))
 
     async def list_campaigns(self) -> list[AsyncCampaign]:
         """As `Outbox.list_campaigns`."""

@@ -29,6 +29,7 @@ Errors of single rooms, declared where they are raised; a test compares this lis
     ├── MissingExtra                  cli/plugins: the command needs an extra that is not installed
     ├── NothingToSend                 cli/campaign/start: no row of the upload can be sent
     ├── NotDeleted                    cli/campaign/commands
+    ├── NothingDeleted                cli/campaign/recall: no message can be deleted
     ├── NotCancelled                  cli/campaign/commands
     ├── PlanFails                     cli/campaign/plan: the plan names problems
     ├── NotAccepted                   cli/send/tell: no worker accepted it in the time given

@@ -10,6 +10,7 @@ from paceline.campaigns.abandoned import abandoned
 from paceline.campaigns.campaign import Campaign
 from paceline.campaigns.draft import draft
 from paceline.campaigns.plan.plan import Plan, plan_campaign
+from paceline.campaigns.recall import Recall, recall
 from paceline.campaigns.recipients import Row
 from paceline.campaigns.spec import CampaignSpec, with_pool
 from paceline.campaigns.trial import first_message
@@ -244,6 +245,18 @@ class Outbox(Suppressing):
         """
         described = draft(name, **with_pool(campaign, self.state.pools))
         return self.send(first_message(described.continuing(None), rows_of(recipients, described.reading), to))
+
+    def delete_messages(self, campaign: str, *, dry_run: bool = False) -> Recall:
+        """Delete what a campaign sent in the last 60 hours, at the account's pace, as a campaign ``NAME.deletion``.
+
+        Args:
+            campaign: one that is paused, cancelled or complete. Asking again writes only the missing deletions.
+            dry_run: count, and write nothing.
+
+        Raises:
+            NotFound, InvalidOperation, CampaignConflict: there is none, it sent no WhatsApp messages, or it goes on sending.
+        """
+        return recall(self.state, campaign, submit=None if dry_run else self._submit_chunk)
 
     def campaign(self, name: str, **arguments: Any) -> Campaign:
         """The former name of `start_campaign`, until 1.0."""

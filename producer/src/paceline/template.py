@@ -5,10 +5,10 @@ the value that belongs there. What state holds, and a worker renders, has plain 
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from paceline.errors import InvalidOperation
 
@@ -21,6 +21,9 @@ _PLAIN: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _COLUMN: Final = re.compile(r"[^\W\d](?:[\w\u0300-\u036f \-/'\u2019&#()%°º]*[\w)%°º#])?")
 # What other tools take for a placeholder, and this one would send.
 _DOUBLED: Final = re.compile(r"(?<!\{)\{\{(\s*\w[\w .\-|]*)\}\}(?!\})")
+
+# The provider's own name of an official template, which holds no placeholder.
+_UNFILLED: Final = "template_uuid"
 
 Place = Literal["text", "part", "address"]
 
@@ -47,12 +50,14 @@ class Template:
     """A compiled template.
 
     Args:
-        fields: payload fields as they are stored: ``text``, ``url``.
+        fields: payload fields as they are stored: ``text``, ``url``; or ``params`` with texts and addresses in it.
         slots: what a row has to bring.
+        longest: most characters of a filled text; None: of a WhatsApp message.
     """
 
-    fields: Mapping[str, str]
+    fields: Mapping[str, Any]
     slots: tuple[Slot, ...] = field(default=())
+    longest: int | None = None
 
     @property
     def columns(self) -> frozenset[str]:
@@ -88,6 +93,38 @@ def compiled(
     if url is not None:
         fields["url"] = _compiled_address(url, names)
     return Template(fields, tuple(names.slots.values()))
+
+
+def compiled_params(params: Mapping[str, str | Sequence[str]], *, literal_braces: bool = False) -> Template:
+    """Compile the variables of an official template.
+
+    Args:
+        params: texts by name, some of them several; a name that ends in ``_url`` is an address.
+        literal_braces: as for `compiled`.
+
+    Returns:
+        What is stored as ``params``, and what rows have to bring.
+
+    Raises:
+        InvalidOperation: names the field and the place that is wrong.
+    """
+    names = _Names(" ".join(text for given in params.values() for text in _texts(given)), None)
+
+    def made(name: str, text: str) -> str:
+        if name.endswith("_url"):
+            return _compiled_address(text, names, name)
+        return _compiled_text(text, names, literal_braces=literal_braces, what=name)
+
+    fields = {
+        name: made(name, given) if isinstance(given, str) else [made(name, text) for text in given]
+        for name, given in params.items()
+        if given
+    }
+    return Template({"params": fields}, tuple(names.slots.values()))
+
+
+def _texts(given: str | Sequence[str]) -> Sequence[str]:
+    return [given] if isinstance(given, str) else given
 
 
 def placeholders(template: str, *, literal_braces: bool = False) -> frozenset[str]:
@@ -133,6 +170,26 @@ def render_address(template: str, values: Mapping[str, str]) -> str:
     return _SLOT.sub(lambda match: values.get(match[1], match[0]), template) if "{" in template else template
 
 
+def filled(payload: Any, values: Mapping[str, str], name: str = "") -> Any:
+    """A stored payload with one row's values put in: texts at any depth, addresses percent-encoded as their slots say.
+
+    Args:
+        payload: of `Template.fields`, or a part of it.
+        values: at least the names of its slots.
+        name: of the part.
+
+    Raises:
+        InvalidOperation: a value is missing; the message names it.
+    """
+    if isinstance(payload, Mapping):
+        return {key: filled(part, values, key) for key, part in payload.items()}
+    if isinstance(payload, list):
+        return [filled(part, values, name) for part in payload]
+    if not isinstance(payload, str) or name == _UNFILLED:
+        return payload
+    return render_address(payload, values) if name.endswith("url") else render(payload, values)
+
+
 class _Names:
     """Gives slots their names: a column's own, where that can be one.
 
@@ -164,32 +221,32 @@ class _Names:
         return self.slots[wanted]
 
 
-def _compiled_text(text: str, names: _Names, *, literal_braces: bool) -> str:
+def _compiled_text(text: str, names: _Names, *, literal_braces: bool, what: str = "template") -> str:
     if not literal_braces and (doubled := _DOUBLED.search(text)):
         inner = doubled[1].strip()
         raise InvalidOperation(
-            f"template: {{{{{inner}}}}} would be sent as {{{inner}}}: write {{{inner}}} to fill in the column, or add "
+            f"{what}: {{{{{inner}}}}} would be sent as {{{inner}}}: write {{{inner}}} to fill in the column, or add "
             "--literal-braces (literal_braces) if the braces are meant"
         )
 
     def place(match: re.Match[str]) -> str:
         if match[0] in ("{{", "}}"):
             return match[0]
-        column, default = _read("template", match)
+        column, default = _read(what, match)
         return f"{{{names.slot(column, default, 'text').name}}}"
 
     return _TOKEN.sub(place, text)
 
 
-def _compiled_address(url: str, names: _Names) -> str:
+def _compiled_address(url: str, names: _Names, what: str = "url") -> str:
     def place(match: re.Match[str]) -> str:
-        column, default = _read("url", match)
+        column, default = _read(what, match)
         kind: Place = "address" if match[0] == url else "part"
         return f"{{{names.slot(column, default, kind).name}}}"
 
     if "{{" in url or "}}" in url:
         raise InvalidOperation(
-            "url: holds a doubled brace; a placeholder is {name}, and a brace in an address is %7B or %7D"
+            f"{what}: holds a doubled brace; a placeholder is {{name}}, and a brace in an address is %7B or %7D"
         )
     return _TOKEN.sub(place, url)
 

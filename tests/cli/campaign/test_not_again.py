@@ -42,7 +42,7 @@ def test_a_dry_run_counts_who_will_be_left_out(cli: Cli, worker: Worker, people:
 def test_an_account_remembers_when_it_is_told_to(cli: Cli, people: Path) -> None:
     """Before, a campaign that asks for it is refused with what to do, and nothing is written."""
     refusal = cli(*start("spring", people, "--not-within", "7d")).refusal(1)
-    assert "account 'quick' does not remember for 7d whom it wrote to" in refusal
+    assert "account 'quick' does not remember its recipients for 7d" in refusal
     assert "paceline accounts change quick --remember 7d" in refusal
     assert 1 == cli("campaign", "status", "spring").code
     assert 0 == cli("accounts", "change", "quick", "--recipient-cap", "2/week", "--remember", "30d").code

@@ -59,7 +59,7 @@ def test_a_row_that_tells_no_zone_is_a_bad_row(cli: Cli, inbox: Inbox, tmp_path:
         reasons = [row["reason"] for row in csv.DictReader(file)]
     assert 'zone: the number tells no time zone; name the zone in a column "zone"' == reasons[0]
     assert "zone: 'Mars/Olympus' is not a zone in the time zone data of this machine" == reasons[1]
-    assert reasons[2].startswith("zone: the hours 09:00-18:00 recipient never come at once in America/Adak")
+    assert reasons[2].startswith("zone: the hours 09:00-18:00 recipient never overlap in America/Adak")
     assert 'name one zone in a column "zone"' in reasons[2]
 
 

@@ -97,7 +97,7 @@ def test_a_hook_that_is_not_there_is_named(cli: Cli, command: str) -> None:
         ("--overlap: 'soon' is not a time", ["rotate", "hook-0", "--overlap", "soon"]),
         ("--since: 'ever' is not a time", ["replay", "hook-0", "--since", "ever"]),
         ("--backoff: 'x' is not a time", ["run", "--backoff", "5s,x"]),
-        ("--timeout: must be longer than nothing", ["run", "--timeout", "0s"]),
+        ("--timeout: must be longer than 0 s", ["run", "--timeout", "0s"]),
     ],
 )
 def test_what_cannot_be_is_refused(cli: Cli, words: str, arguments: list[str]) -> None:

@@ -101,7 +101,7 @@ def test_what_a_person_decides(cli: Cli, worker: Worker) -> None:
 
 def test_what_is_shown(cli: Cli) -> None:
     """A table, an empty history, and times."""
-    assert "Nobody did anything" in cli("history").out
+    assert "The history holds no acts" in cli("history").out
     assert [] == acts(cli)
     cli("tokens", "create", "shop", "--scope", "read", "--account", "acme", "--json")
     assert "tokens create" in cli("history").out

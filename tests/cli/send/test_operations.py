@@ -190,7 +190,7 @@ REFUSED: list[tuple[Sequence[str], str]] = [
     (["sms", *TO, "--text", "x" * 1601], "--text: "),
     (["sms", "--to", GROUP, "--text", "x"], f"--to: {NO_NUMBER}"),
     (["number", "check", "12"], f"NUMBER: {NO_NUMBER}"),
-    (["number", "check"], "missing argument 'NUMBER'"),
+    (["number", "check"], "NUMBER, --recipients: give one of them"),
 ]  # fmt: skip
 
 

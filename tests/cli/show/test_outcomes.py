@@ -401,20 +401,20 @@ def an_entry(entry_id: str, op_id: str) -> OutcomeEntry:
 
 
 @pytest.mark.parametrize("bits", [3, 6, 27])
-def test_the_last_of_each_is_exact(monkeypatch: pytest.MonkeyPatch, bits: int) -> None:
+def test_thelast_of_each_is_exact(monkeypatch: pytest.MonkeyPatch, bits: int) -> None:
     """However often the filter takes an operation for one that it has seen."""
     monkeypatch.setattr(command._Repeated, "_BITS", bits)  # noqa: SLF001 - a smaller one than any test could fill
     dice = random.Random(7)
     entries = [an_entry(f"{place}-0", str(dice.randrange(150))) for place in range(1, 301)]
     last = {entry.id: entry.entry_id for entry in entries}
-    kept = list(command._last_of_each(lambda: iter(entries)))  # noqa: SLF001
+    kept = list(command.last_of_each(lambda: iter(entries)))
     assert [entry for entry in entries if last[entry.id] == entry.entry_id] == kept
 
 
-def test_the_last_of_each_ends_where_it_began(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_thelast_of_each_ends_where_it_began(monkeypatch: pytest.MonkeyPatch) -> None:
     """What comes between the two readings is of the next export, so that no operation has two lines."""
     first = [an_entry("1-0", "a"), an_entry("2-0", "b")]
     second = [*first, an_entry("3-0", "a"), an_entry("4-0", "c")]
     readings = iter([first, second])
     monkeypatch.setattr(command._Repeated, "_BITS", 10)  # noqa: SLF001
-    assert first == list(command._last_of_each(lambda: iter(next(readings))))  # noqa: SLF001
+    assert first == list(command.last_of_each(lambda: iter(next(readings))))

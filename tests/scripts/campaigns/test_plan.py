@@ -361,3 +361,15 @@ def test_the_rest_of_a_campaign_is_foreseen_with_what_else_waits(drive: Drive) -
     assert alone.ends_at
     assert shared.ends_at
     assert abs((shared.ends_at - alone.ends_at) / INTERVAL - 20) <= 2
+
+
+def test_rows_that_are_accepted_between_two_looks_count_once(drive: Drive) -> None:
+    """The plan of the rest looks at one moment: what lay in the inbox then and lies in a lane now is not there twice."""
+    start(drive, numbers(10), accept=False)
+    picture = drive.state.campaign_picture("spring")
+    assert picture
+    drive.accept_all()
+    assert 10 == plan_rest(drive.state, "spring", picture).recipients
+    later = drive.state.campaign_picture("spring")
+    assert later
+    assert 10 == plan_rest(drive.state, "spring", later).recipients

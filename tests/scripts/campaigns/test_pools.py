@@ -206,3 +206,24 @@ def test_a_cancelled_campaign_gives_back_what_every_sender_has(drive: Drive, upl
     uploads.settle_down()
     assert 200 == uploads.counted("c1", "accepted") + uploads.counted("c1", "cancelled")
     assert uploads.completed("c1") is not None
+
+
+def test_where_the_other_number_left_the_pool_recipients_wait_and_cost_nothing(drive: Drive, uploads: Uploads) -> None:
+    """Nobody takes them over, so nobody looks at them time and again; a number more takes them."""
+    pair, alone = POOL[:2], as_field([replace(POOL[0]), replace(POOL[1], weight=0)])
+    start(uploads, "c1", 200, pool=pair)
+    drive.client.hset("paceline:{0}:c:c1", "fs", alone)
+    while "failed" not in uploads.fields("c1"):
+        drive.set_time(max(drive.now_us, drive.next_due_us() or 0))
+        for hint in drive.grant().hints:
+            if drive.begin_at_slot(hint)["s"] == "go":
+                drive.settle(hint, BUSY if (field(drive, hint.id, "f") or NUMBERS[0]) == NUMBERS[0] else ACCEPTED)
+    list(answered(drive, set(), stop_after=400))
+    waiting = uploads.fields("c1")["left"]
+    assert int(waiting) > 0
+    due = drive.next_due_us()
+    assert due is None or due > drive.now_us + 1_000_000
+    uploads.open("c1", account="fast", sender=NUMBERS[0], fs=as_field(POOL[:3]))
+    list(answered(drive, {NUMBERS[0]}))
+    assert "0" == uploads.fields("c1")["left"]
+    assert 200 == uploads.counted("c1", "accepted")

@@ -4,6 +4,7 @@ import csv
 import re
 import shlex
 import subprocess
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -60,11 +61,20 @@ def test_a_campaign_from_the_list_to_the_export(
         for line in lines():
             assert run(line) == 0, (line, capsys.readouterr())
         stack.wait_for(lambda books: books.inbox == 0 and books.waiting == 0, "everything has left")
-        texts = [(arrival["body"]["to_number"], arrival["body"]["text"]) for arrival in stack.arrivals()[before:]]
+        arrivals = stack.arrivals()[before:]
+    bodies = [arrival["body"] for arrival in arrivals if arrival["path"].endswith("/whatsapp/send-message")]
+    texts = [(body["to_number"], body["text"]) for body in bodies]
+    other = Counter(f"{one['method']} {one['path'].split('/open/')[-1].split('/')[0]}" for one in arrivals)
     names = {"+15550600001": "Ana", "+15550600002": "there", "+15550600003": "Cy", "+15550600004": "Di"}
     expected = sorted((to, f"Hello {name}, sale until Friday!") for to, name in names.items())
     assert expected == sorted((to, text) for to, text in texts if text.startswith("Hello"))
     assert not [text for _, text in texts if "{" in text]
+    # A check and an SMS and an official template for each row, and a deletion for each message of spring.
+    assert (4, 4) == (other["POST sms"], other["POST waba"])
+    assert 4 == sum("/check-number/" in one["path"] for one in arrivals)
+    assert 4 == other["DELETE whatsapp"]
+    with (tmp_path / "who.csv").open(newline="") as file:
+        assert ["true"] * 4 == [row["on_whatsapp"] for row in csv.DictReader(file)]
     with (tmp_path / "spring.csv").open(newline="") as file:
         assert [(f"c-100{number}", "accepted") for number in range(1, 5)] == sorted(
             (row["key"], row["outcome"]) for row in csv.DictReader(file)

@@ -1,13 +1,13 @@
 """A campaign as it is described, before anything is written: checked, and compared with one of its name."""
 
 import json
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from hashlib import blake2b
-from typing import Unpack
+from typing import Any, Unpack
 
+from paceline.campaigns.content import WITH_TEXT, check_text, content_of, operation_of, sample_address
 from paceline.campaigns.excluding import Exclusions
 from paceline.campaigns.hours import RecipientHours, check_hours
 from paceline.campaigns.options import CampaignOptions
@@ -17,7 +17,7 @@ from paceline.campaigns.spec import CampaignSpec, changeable, check_names, readi
 from paceline.errors import InvalidOperation
 from paceline.inbox.record import compact
 from paceline.operations import DEFAULT_MAX_ATTEMPTS, OnUnknown, SendMessage
-from paceline.recipients.cells import CONTROL, is_blank
+from paceline.recipients.cells import is_blank
 from paceline.recipients.columns import Reading
 from paceline.state.campaigns import CampaignSnapshot
 from paceline.state.envelopes import ENVELOPE
@@ -26,10 +26,6 @@ from paceline.window import Window
 
 # For checking the options of a campaign with the model of a single message.
 _ANY_RECIPIENT = "+15550100000"
-_ANY_ADDRESS = "https://example.com/x"
-_PLACEHOLDER = re.compile(r"\{[^{}]*\}")
-_WHOLE_ADDRESS = re.compile(r"\{[^{}]*\}")
-_HOST_FIRST = re.compile(r"https://[^/?#{}]+[/?#]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +67,7 @@ class Draft:
     pool: str | None = None
 
     @property
-    def template(self) -> Mapping[str, str]:
+    def template(self) -> Mapping[str, Any]:
         """The payload all its messages are made of, as it is stored."""
         return self.compiled.fields
 
@@ -147,16 +143,13 @@ def draft(name: str, **campaign: Unpack[CampaignSpec]) -> Draft:
     check_names(campaign)
     given = campaign.get("sender", ())
     senders = senders_of([given] if isinstance(given, str) else given)
-    template, url = campaign["template"], campaign.get("url")
-    made = _compiled(template, url, literal_braces=campaign.get("literal_braces", False))
 
-    # The model of one message checks every option; `account` has the same grammar as a campaign's name.
-    sample = SendMessage(
+    # The model of one operation checks every option; `account` has the same grammar as a campaign's name.
+    made, sample = content_of(
+        campaign,
         account=campaign["account"],
         sender=senders[0].number,
         to=_ANY_RECIPIENT,
-        text=template if "text" in made.fields else None,
-        url=_sample_address(url) if url is not None else None,
         priority="bulk",
         not_before=campaign.get("not_before"),
         valid_until=campaign.get("valid_until"),
@@ -186,30 +179,6 @@ def draft(name: str, **campaign: Unpack[CampaignSpec]) -> Draft:
     )
 
 
-def _compiled(template: str, url: str | None, *, literal_braces: bool) -> Template:
-    """The template, checked for what no row can mend."""
-    _check_text(template, has_url=url is not None)
-    return compiled(None if is_blank(template) else template, url, literal_braces=literal_braces)
-
-
-def _check_text(template: str, *, has_url: bool) -> None:
-    if CONTROL.search(template):
-        raise InvalidOperation("template: holds a control character")
-    if is_blank(template) and not has_url:
-        raise InvalidOperation("template: is empty")
-
-
-def _sample_address(url: str) -> str:
-    """An address as a row could make it: a placeholder stands behind the host, or is the whole address."""
-    if "{" not in url:
-        return url
-    if _WHOLE_ADDRESS.fullmatch(url):
-        return _ANY_ADDRESS
-    if not _HOST_FIRST.match(url):
-        raise InvalidOperation("url: a placeholder may stand behind the host, or be the whole address")
-    return _PLACEHOLDER.sub("x", url)
-
-
 def corrected(
     campaign: CampaignSnapshot, template: str | None, url: str | None, *, literal_braces: bool = False
 ) -> tuple[str, str]:
@@ -227,23 +196,24 @@ def corrected(
     Raises:
         InvalidOperation: they cannot be, or ask for what the rows do not bring.
     """
+    if campaign.kind not in WITH_TEXT:
+        raise InvalidOperation(
+            "template: the campaign has no text of its own; delete it (`paceline campaign delete`) and start it again"
+        )
+    if campaign.kind == "sms.send" and url:
+        raise InvalidOperation("url: an SMS has no attachment; write the address into the text")
     if campaign.template.startswith(ENVELOPE):
         raise InvalidOperation(
             "template: the stored template is encrypted, so a change cannot be compared with it; delete the campaign, and"
             " upload it with the new template"
         )
-    stored: dict[str, str] = json.loads(campaign.template)
+    stored: dict[str, Any] = json.loads(campaign.template)
     if template is not None:
-        _check_text(template, has_url=bool(stored.get("url") if url is None else url))
+        check_text(template, has_url=bool(stored.get("url") if url is None else url))
     text = None if template is None or is_blank(template) else template
     made = compiled(text, url or None, literal_braces=literal_braces, brought=_brought(campaign, stored))
-    SendMessage(
-        account=campaign.account,
-        sender=campaign.sender,
-        to=_ANY_RECIPIENT,
-        text=text or "x",
-        url=_sample_address(url) if url else None,
-    )
+    sample = {"text": text or "x"} | ({"url": sample_address(url)} if url else {})
+    operation_of(campaign.kind, sample, account=campaign.account, sender=campaign.sender, to=_ANY_RECIPIENT)
     kept = {
         name: stored[name] for name, given in (("text", template), ("url", url)) if given is None and name in stored
     }
@@ -269,7 +239,7 @@ def slots_of(campaign: CampaignSnapshot) -> list[Slot]:
     return _brought(campaign, json.loads(campaign.template))
 
 
-def _brought(campaign: CampaignSnapshot, stored: Mapping[str, str]) -> list[Slot]:
+def _brought(campaign: CampaignSnapshot, stored: Mapping[str, Any]) -> list[Slot]:
     """What the rows of a campaign bring; where its hash does not say, its text does."""
     if campaign.slots:
         return [Slot(*slot) for slot in json.loads(campaign.slots)]
@@ -308,6 +278,7 @@ def differences(described: Draft, existing: CampaignSnapshot) -> str:
         "account": (described.account, existing.account),
         "sender": (described.identity, existing.identity or existing.sender),
         "template": (template, template if existing.template.startswith(ENVELOPE) else existing.template),
+        "kind": (described.kind, existing.kind),
         "max_attempts": (str(described.max_attempts), existing.max_attempts),
         "on_unknown": (described.on_unknown, existing.on_unknown),
     }
@@ -315,12 +286,14 @@ def differences(described: Draft, existing: CampaignSnapshot) -> str:
     return " and ".join(differing) or ("template" if existing.template.startswith(ENVELOPE) else "options")
 
 
-def noted(slots: Sequence[Slot], existing: CampaignSnapshot | None, keys: str) -> dict[str, str]:
+def noted(template: Template, existing: CampaignSnapshot | None, keys: str) -> dict[str, str]:
     """What a campaign's hash holds besides its options: whether its rows have keys, and what its template's places mean."""
     noted = {}
     if keys:
         earlier = existing.keys if existing else ""
         noted["keys"] = keys if earlier in {"", keys} else "some"
-    if any(slot.name != slot.column for slot in slots):
+    slots = template.slots
+    # The slots of a text say themselves what they mean; those of an official template are in several texts.
+    if any(slot.name != slot.column for slot in slots) or (slots and "params" in template.fields):
         noted["slots"] = compact([[slot.name, slot.column, slot.default, slot.place] for slot in slots])
     return noted

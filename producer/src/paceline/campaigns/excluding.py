@@ -56,7 +56,7 @@ class Exclusions:
             CampaignConflict: its recipients are told apart in another way, or are forgotten.
         """
         if len(self.names) > MOST:
-            raise InvalidOperation(f"exclude_campaigns: are more than {MOST}")
+            raise InvalidOperation(f"exclude_campaigns: names more than {MOST} campaigns")
         for name in self.names:
             campaign = state.campaign(name)
             if not campaign or campaign.account != account:
@@ -73,5 +73,5 @@ class Exclusions:
             if forgets_at_us and forgets_at_us <= microseconds(datetime.now(UTC)):
                 raise CampaignConflict(
                     f"campaign {name!r}: its first outcomes are past their retention time since "
-                    f"{instant(forgets_at_us).isoformat(timespec='seconds')}, so it cannot be told who had its message"
+                    f"{instant(forgets_at_us).isoformat(timespec='seconds')}, so nobody knows who had its message"
                 )

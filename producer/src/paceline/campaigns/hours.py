@@ -50,7 +50,7 @@ class RecipientHours:
             raise ValueError(str(error) if column else f'{error}; name the zone in a column "zone"') from None
         if not self.openings(zones):
             raise ValueError(
-                f'the hours {self._window} never come at once in {_named(zones)}; name one zone in a column "zone"'
+                f'the hours {self._window} never overlap in {_named(zones)}; name one zone in a column "zone"'
             )
         return zone_id(zones)
 

@@ -14,11 +14,12 @@ from paceline.ids import derived_ids
 from paceline.inbox.record import compact
 from paceline.lua.fields import OPERATION
 from paceline.operations.values import LONGEST_ADDRESS, LONGEST_TEXT, media_url
+from paceline.operations.waba import LONGEST_FILENAME, LONGEST_VARIABLE
 from paceline.recipients.cells import CONTROL, SPREADSHEET_ERRORS, is_blank, is_given, moment_of, text_of, value_of
 from paceline.recipients.columns import Layout, MissingColumn, Reading, layout_of, named
 from paceline.recipients.numbers import cleaned, is_phone_number, phone_number, visible
 from paceline.recipients.rows import PROBLEM, FileRow, Row, numbered
-from paceline.template import Slot, Template, render
+from paceline.template import Slot, Template, render, render_address
 from paceline.times import microseconds, utc
 
 __all__ = ["Encoder", "FileRow", "Row", "numbered"]
@@ -73,14 +74,17 @@ class Encoder:
         self._by_number = derived_ids("campaign", campaign)
         self._by_key = derived_ids("campaign", campaign, "key")
         self._text = _fixed(template.fields.get("text", ""), template.slots)
-        self._longest = LONGEST_TEXT if "text" in template.fields else 0
+        self._longest = (template.longest or LONGEST_TEXT) if "text" in template.fields else 0
+        self._params = template.fields.get("params")
         self._may_be_empty = "text" not in template.fields or "url" in template.fields
         self._layouts: dict[tuple[str, ...], Layout | InvalidOperation] = {}
         uses = [(slot, _uses(template.fields.get("text", ""), slot)) for slot in template.slots]
         # Of each value: its column, its beginning in JSON, its default, and how often the text uses it.
         self._values = [(slot.column, compact(slot.name) + ":", slot.default, times) for slot, times in uses]
-        self._is_plain = all(slot.place == "text" for slot in template.slots) and (
-            self._text.is_seen or self._may_be_empty
+        self._is_plain = (
+            not self._params
+            and all(slot.place == "text" for slot in template.slots)
+            and (self._text.is_seen or self._may_be_empty)
         )
 
     def check(self, values: Mapping[str, Any]) -> None:
@@ -251,18 +255,14 @@ class Encoder:
         fields = self._template.fields
         if "text" in fields:
             text = render(fields["text"], values)
-            if len(text) > LONGEST_TEXT:
-                raise InvalidRow(row.line, f"text: would have {len(text)} characters, more than {LONGEST_TEXT}")
+            if len(text) > self._longest:
+                raise InvalidRow(row.line, f"text: would have {len(text)} characters, more than {self._longest}")
             if not self._may_be_empty and is_blank(text):
                 raise InvalidRow(row.line, "text: would be empty")
         if "url" in fields and "{" in fields["url"]:
-            url = render(fields["url"], values)
-            if len(url) > LONGEST_ADDRESS:
-                raise InvalidRow(row.line, f"url: would have {len(url)} characters, more than {LONGEST_ADDRESS}")
-            try:
-                media_url(url)
-            except ValueError as error:
-                raise InvalidRow(row.line, f"url: {error}") from None
+            _check_address(row, "url", render(fields["url"], values))
+        if self._params:
+            _check_params(row, self._params, values)
 
     def _zones(self, row: Row, layout: Layout, to: str) -> dict[str, str]:
         """The zones of a row, of a campaign in its recipients' own hours."""
@@ -293,6 +293,33 @@ class Encoder:
         if end:
             fields[VALID_UNTIL] = str(microseconds(end))
         return fields
+
+
+def _check_address(row: Row, name: str, url: str) -> None:
+    if len(url) > LONGEST_ADDRESS:
+        raise InvalidRow(row.line, f"{name}: would have {len(url)} characters, more than {LONGEST_ADDRESS}")
+    try:
+        media_url(url)
+    except ValueError as error:
+        raise InvalidRow(row.line, f"{name}: {error}") from None
+
+
+def _check_params(row: Row, params: Mapping[str, Any], values: Mapping[str, str]) -> None:
+    """The variables of an official template: none may be empty."""
+    for name, stored in params.items():
+        if name.endswith("_url"):
+            _check_address(row, name, render_address(stored, values))
+            continue
+        several = isinstance(stored, list)
+        most = LONGEST_VARIABLE if several else LONGEST_FILENAME
+        for place, text in enumerate(stored if several else [stored], start=1):
+            filled, what = render(text, values), f"{name} {place}" if several else name
+            if is_blank(filled):
+                raise InvalidRow(
+                    row.line, f"{what}: would be empty, which the provider refuses; give a default, {{column|default}}"
+                )
+            if len(filled) > most:
+                raise InvalidRow(row.line, f"{what}: would have {len(filled)} characters, more than {most}")
 
 
 def _told(row: Row, column: str | None, read: Callable[[Any], str], name: str | None = None) -> str:

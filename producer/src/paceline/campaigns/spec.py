@@ -23,7 +23,18 @@ class CampaignSpec(TypedDict, total=False):
         pool: name of a pool of senders of the account, instead of ``sender``.
         on_sender_failure: what becomes of the recipients of a sender that fails, where there are several: ``hand-over`` gives
             them to the others, ``stop`` lets them wait. Default: ``hand-over``.
-        template: text with ``{column}`` and ``{column|default}`` placeholders. Required.
+        template: text with ``{column}`` and ``{column|default}`` placeholders. Required, unless there is a ``waba_template`` or
+            a ``number_check``.
+        sms: send the text as an SMS, at most 1,600 characters.
+        waba_template: uuid of an approved template of the Business API, ``TMP...``, instead of ``template``.
+        body: values of ``{{1}}``, ``{{2}}`` ... of that template, each a text with placeholders.
+        header: values of the header's variables, likewise.
+        buttons: values of the buttons' variables, likewise.
+        header_media_url: address of the header's file, with placeholders as ``url``.
+        header_media_filename: what the header's document is called, with placeholders.
+        content: the words of the template, when known: a wrong number of values in ``body`` is refused at once.
+        number_check: send nothing, and ask of each number whether it is on WhatsApp.
+        extra_information: of a number check: ask for more, which costs a second credit.
         url: attachment of every message. Placeholders are filled in, percent-encoded unless a placeholder is the whole address.
         not_before: nothing is sent earlier; a row may have its own.
         valid_until: nothing is sent later. Default: 24 hours from now, or from ``not_before`` on.
@@ -52,7 +63,17 @@ class CampaignSpec(TypedDict, total=False):
     sender: str | Sequence[str]
     pool: str | None
     on_sender_failure: OnSenderFailure | None
-    template: Required[str]
+    template: str
+    sms: bool
+    waba_template: str | None
+    body: Sequence[str]
+    header: Sequence[str]
+    buttons: Sequence[str]
+    header_media_url: str | None
+    header_media_filename: str | None
+    content: str | None
+    number_check: bool
+    extra_information: bool
     url: str | None
     not_before: datetime | None
     valid_until: datetime | None
@@ -86,6 +107,8 @@ def check_names(given: Mapping[str, Any]) -> None:
     missing = sorted(CampaignSpec.__required_keys__ - given.keys())
     if "sender" not in given and not given.get("pool"):
         missing.append("sender")
+    if "template" not in given and not given.get("waba_template") and not given.get("number_check"):
+        missing.append("template")
     if missing:
         raise TypeError(f"a campaign needs {', '.join(map(repr, missing))}")
 

@@ -4,10 +4,11 @@ import json
 from collections.abc import Iterable, Mapping
 from itertools import islice
 
+from paceline.campaigns.content import operation_of
 from paceline.campaigns.draft import Draft
 from paceline.campaigns.recipients import PAYLOAD, numbered
 from paceline.errors import InvalidOperation, InvalidRow
-from paceline.operations import Operation, SendMessage
+from paceline.operations import Operation
 from paceline.operations.requests import merged
 
 # Rows looked at for one that can be sent.
@@ -36,12 +37,12 @@ def first_message(described: Draft, recipients: Iterable[Mapping[str, object]], 
             reasons.append(f"line {row.line}: {error.reason}")
             continue
         payload = merged(described.template, json.loads(fields[PAYLOAD]))
-        return SendMessage(
+        return operation_of(
+            described.kind,
+            payload,
             account=described.account,
             sender=described.sender,
             to=to,
-            text=payload.get("text"),
-            url=payload.get("url"),
             metadata={"test_of": described.name},
         )
     raise InvalidOperation(f"recipients: {f'no row can be sent; {reasons[0]}' if reasons else 'there are none'}")

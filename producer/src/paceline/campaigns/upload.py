@@ -109,7 +109,7 @@ def open_campaign(
         _check_senders(state, described)
         common |= CAMPAIGN.coded(weighted_senders=as_field(described.senders), identity=described.identity)
 
-    options = described.options.texts() | noted(described.compiled.slots, existing, keys)
+    options = described.options.texts() | noted(described.compiled, existing, keys)
     how = {"paused": paused, "uploading": uploading, "needs_approval": needs_approval}
     reply = state.open_campaign(name, common, described.digest, options, **how)
 
@@ -140,7 +140,7 @@ def _check_senders(state: State, described: Draft) -> None:
 _CONFLICTS = {
     "different": "a campaign named {name!r} exists with another {differing}. While no message has left, `paceline "
     "campaign change` corrects its template, and `paceline campaign delete` frees the name; else use another name",
-    "no memory": "account {account!r} does not remember for {span} whom it wrote to: `paceline accounts change {account} "
+    "no memory": "account {account!r} does not remember its recipients for {span}: `paceline accounts change {account} "
     "--remember {span}` lets it do so from now on",
     "cancelled": "campaign {name!r} was cancelled, which is final: upload under another name",
     "deleted": "campaign {name!r} is being deleted: try again when `paceline campaign list` no longer shows it",

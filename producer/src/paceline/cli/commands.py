@@ -115,7 +115,7 @@ COMMANDS: Final[dict[str, Command]] = {
     ),
     "profile": Command("paceline.cli.send.profile:app", "Profile of a connected number.", panel="Send"),
     "group": Command("paceline.cli.send.groups:app", "Groups.", panel="Send"),
-    "number": Command("paceline.cli.send.others:numbers", "Number checks.", panel="Look"),
+    "number": Command("paceline.cli.send.checks:numbers", "Number checks.", panel="Look"),
     "campaign": Command(
         "paceline.cli.campaign.commands:app", "Campaigns: one template, many recipients.", panel="Campaigns"
     ),

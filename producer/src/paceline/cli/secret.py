@@ -42,8 +42,8 @@ def rotate(
 ) -> None:
     """Encrypt everything again under the first value of PACELINE_SECRET_KEY, while workers send.
 
-    Every live worker must have that value: restart them with PACELINE_SECRET_KEY=NEW,OLD before. What is under NEW already is
-    left alone, so an interrupted rotation goes on when it is run again. Exit code 1 when an API key cannot be opened.
+    Every live worker must have that value: restart them with PACELINE_SECRET_KEY=NEW,OLD first. Keys that are under NEW
+    already stay as they are, so repeat an interrupted rotation to finish it. Exit code 1 when an API key cannot be opened.
 
     JSON: newest, older (how many), unreadable (accounts), workers (how many), behind (live workers without the value), complete,
     encrypted_anew (how many; not with --status).

@@ -38,9 +38,9 @@ _IMPORTED: Final = "imported"
 app = typer.Typer(help="Suppression lists: numbers that nobody may write to.", rich_markup_mode=None)
 
 Numbers = Annotated[list[str], typer.Argument(metavar="+NUMBER...", help="Numbers, E.164.")]
-Account = Annotated[str | None, typer.Option("--account", metavar="NAME", help="The list of this account.")]
-AllAccounts = Annotated[bool, typer.Option("--all-accounts", help="The list of all accounts, instead.")]
-Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Shown beside the number.")]
+Account = Annotated[str | None, typer.Option("--account", metavar="NAME", help="Account of the list.")]
+AllAccounts = Annotated[bool, typer.Option("--all-accounts", help="List of all accounts, instead.")]
+Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Reason to show beside the number.")]
 
 
 @app.command(
@@ -57,7 +57,7 @@ def add(
     reason: Reason = BY_HAND,
     json_output: Json = False,
 ) -> None:
-    """Put numbers on a suppression list: nothing begins to them from now on, of waiting campaigns neither.
+    """Put numbers on a suppression list: from now on no message to them starts, waiting campaigns included.
 
     JSON: added (how many are new), known (how many were there).
     """
@@ -72,7 +72,7 @@ def add(
 def remove(
     numbers: Numbers, *, account: Account = None, all_accounts: AllAccounts = False, json_output: Json = False
 ) -> None:
-    """Take numbers off a suppression list. What ended as `suppressed` stays so.
+    """Take numbers off a suppression list. Operations that ended as `suppressed` stay so.
 
     JSON: removed (how many were on the list).
     """
@@ -89,7 +89,7 @@ def check(
     numbers: Numbers,
     *,
     account: Annotated[
-        str | None, typer.Option("--account", metavar="NAME", help="For this account. Default: for each account.")
+        str | None, typer.Option("--account", metavar="NAME", help="Account to check. Default: every account.")
     ] = None,
     show_numbers: ShowNumbers = False,
     json_output: Json = False,
@@ -121,7 +121,7 @@ def show(
     show_numbers: ShowNumbers = False,
     json_output: Json = False,
 ) -> None:
-    """Print a suppression list, in no order; a number of two forms stands there twice.
+    """Print a suppression list, in no order; a number with two forms appears twice.
 
     JSON: a document for each entry, on a line of its own: number, account (null: all accounts), since, reason.
     """
@@ -151,7 +151,10 @@ def show(
 )
 def import_(
     file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="A file as for campaigns, or one number in each line; - is stdin.")
+        Path,
+        typer.Argument(
+            metavar="FILE", help="File of numbers as for campaigns, or one number in each line; - is stdin."
+        ),
     ],
     *,
     account: Account = None,
@@ -159,7 +162,7 @@ def import_(
     reason: Reason = _IMPORTED,
     invalid: Annotated[
         Path | None,
-        typer.Option("--invalid", metavar="FILE", help="For bad rows. Default: FILE.invalid.csv beside it."),
+        typer.Option("--invalid", metavar="FILE", help="File for bad rows. Default: FILE.invalid.csv beside FILE."),
     ] = None,
     to_column: ToColumn = None,
     default_country: DefaultCountry = None,

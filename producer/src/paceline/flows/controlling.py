@@ -108,7 +108,7 @@ def _conclude(reply: str, verb: str, name: str) -> None:
     """Raise what a refusing reply means."""
     if reply == "no memory":
         raise CampaignConflict(
-            f"the account of campaign {name!r} does not remember for so long whom it wrote to: `paceline accounts change "
+            f"the account of campaign {name!r} does not remember its recipients for so long: `paceline accounts change "
             "NAME --remember` lets it do so from now on"
         )
     if reply == "begun":

@@ -352,7 +352,7 @@ def zone_closed_words(zones: ZonesSnapshot, window: str, now_us: int) -> str | N
     """
     coming = [opening for opening in zones.openings if opening[1] > now_us]
     if not coming:
-        return f"the hours of its recipient ({window}, {_zone_words(zones.words)}) do not open any more"
+        return f"the hours of its recipient ({window}, {_zone_words(zones.words)}) never open again"
     if coming[0][0] <= now_us:
         return None
     return f"the hours of its recipient ({window}, {_zone_words(zones.words)}) open at {clock(coming[0][0])}"

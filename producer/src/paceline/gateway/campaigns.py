@@ -13,7 +13,7 @@ from paceline.campaigns.recipients import Row
 from paceline.errors import NotFound
 from paceline.gateway.answers import Box, Limit, problems
 from paceline.gateway.guard import Reads, RequestRefused, Runs, remember, seen
-from paceline.gateway.shapes import Approval, CampaignIn, Campaigns, CampaignView, Uploaded, Why
+from paceline.gateway.shapes import Approval, CampaignIn, Campaigns, CampaignView, Recalled, Uploaded, Why
 from paceline.gateway.tokens import Token
 from paceline.state import questions
 from paceline.state.campaigns import CampaignSnapshot
@@ -142,6 +142,20 @@ async def cancel(name: Named, token: Runs, outbox: Box, why: Why | None = None) 
     campaign, account = await _campaign(outbox, name, token)
     await campaign.cancel(given)
     await remember(outbox, token, "campaign cancel", account=account, on=name, why=given)
+
+
+@routes.post(
+    "/campaigns/{name}/delete-messages", status_code=202, response_model=Recalled, responses=problems(404, 409)
+)
+async def delete_messages(name: Named, token: Runs, outbox: Box, *, dry_run: bool = False) -> dict[str, Any]:
+    """Delete what it sent in the last 60 hours: deletions are a campaign of their own, `name` of the answer."""
+    _, account = await _campaign(outbox, name, token)
+    done = await outbox.delete_messages(name, dry_run=dry_run)
+    if done.written:
+        await remember(
+            outbox, token, "campaign delete-messages", account=account, on=f"{name}: {done.written:,} messages"
+        )
+    return done.as_json()
 
 
 @routes.patch("/campaigns/{name}", status_code=204, responses=problems(404, 409))

@@ -49,7 +49,7 @@ class Explanation(BaseModel):
     why: str
     expected_at: datetime | None
     account: str
-    ahead: int | None = Field(description="Operations that leave before it.")
+    ahead: int | None = Field(description="Operations that leave before this one.")
     workers: int = Field(description="Alive.")
     unreachable: int = Field(description="Workers that cannot reach the provider.")
 
@@ -131,7 +131,19 @@ class CampaignIn(CampaignOptions):
         description="One number, or several, each perhaps with a weight: +15550100001=3.",
     )
     pool: str | None = Field(default=None, description="Instead of `sender`: the numbers of a pool.")
-    template: str = Field(examples=["Hi {name}"])
+    template: str = Field(
+        default="", examples=["Hi {name}"], description="Required without `waba_template` or `number_check`."
+    )
+    sms: bool = Field(default=False, description="Send the text as an SMS.")
+    waba_template: str | None = Field(default=None, description="An approved template of the Business API, `TMP...`.")
+    body: list[str] = Field(default_factory=list, description="Values of its variables, with placeholders.")
+    header: list[str] = Field(default_factory=list)
+    buttons: list[str] = Field(default_factory=list)
+    header_media_url: str | None = None
+    header_media_filename: str | None = None
+    content: str | None = None
+    number_check: bool = Field(default=False, description="Ask of each number whether it is on WhatsApp.")
+    extra_information: bool = False
     recipients: list[dict[str, Any]] = Field(
         min_length=1, max_length=10_000, examples=[[{"to": "+15550100002", "name": "Ada", "key": "customer-7"}]]
     )
@@ -145,6 +157,19 @@ class CampaignIn(CampaignOptions):
         if bool(self.sender) == bool(self.pool):
             raise ValueError("sender: give either a number, several, or a pool")
         return self
+
+
+class Recalled(BaseModel):
+    """What becomes of the messages of a campaign that are to be deleted."""
+
+    name: str = Field(description="The campaign of deletions.")
+    campaign: str
+    sent: int
+    deletable: int
+    too_old: int = Field(description="Sent more than 60 hours ago.")
+    unknown: int = Field(description="Without a uuid of the provider.")
+    asked_before: int
+    written: int
 
 
 class Approval(BaseModel):

@@ -95,7 +95,7 @@ async def listing(  # noqa: PLR0917 - FastAPI passes by name
     token: Reads,
     outbox: Box,
     account: Annotated[str | None, Query(pattern=_ACCOUNT)] = None,
-    all_accounts: Annotated[bool, Query(description="The list of all accounts, instead.")] = False,  # noqa: FBT002 - likewise
+    all_accounts: Annotated[bool, Query(description="List of all accounts, instead.")] = False,  # noqa: FBT002 - likewise
     number: Annotated[
         str | None, Query(description="Only the entry that keeps the account from writing to this number.")
     ] = None,

@@ -1,11 +1,14 @@
 """Operations of other channels: SMS, and the check of a number (docs/provider.md, 2.3 and 2.5)."""
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from pydantic import Field
 
 from paceline.operations.base import Operation
 from paceline.operations.values import PhoneNumber
+
+# Ten segments.
+LONGEST_SMS: Final = 1600
 
 
 class SendSms(Operation):
@@ -21,7 +24,7 @@ class SendSms(Operation):
     kinds: ClassVar = ("sms.send",)
 
     to: PhoneNumber
-    text: str = Field(min_length=1, max_length=1600)
+    text: str = Field(min_length=1, max_length=LONGEST_SMS)
 
     @property
     def target(self) -> str:

@@ -14,9 +14,10 @@ from paceline.errors import InvalidOperation
 from paceline.ids import is_id
 from paceline.kinds import KINDS
 from paceline.operations.groups import PARTICIPANTS_A_CALL
-from paceline.template import render, render_address
+from paceline.template import filled
 
 NUMBERS_A_PAGE: Final = 200
+_OF_A_ROW: Final = ("message_uuid",)
 
 Step = Literal["only", "channel", "conversation", "create", "participants"]
 
@@ -140,7 +141,7 @@ def merged(template: Mapping[str, Any], values: Mapping[str, str]) -> dict[str, 
     """A campaign's payload with one recipient's values put in.
 
     Args:
-        template: the campaign's payload; its text and its address may hold placeholders.
+        template: the campaign's payload; its texts and its addresses may hold placeholders.
         values: the recipient's columns.
 
     Returns:
@@ -149,12 +150,9 @@ def merged(template: Mapping[str, Any], values: Mapping[str, str]) -> dict[str, 
     Raises:
         InvalidOperation: a value is missing.
     """
-    payload = dict(template)
-    if "text" in payload:
-        payload["text"] = render(payload["text"], values)
-    if "url" in payload:
-        payload["url"] = render_address(payload["url"], values)
-    return payload
+    # What a row brings besides values of the template is for its call alone: which message is to be deleted.
+    own = {name: values[name] for name in _OF_A_ROW if name in values}
+    return dict(filled(template, values)) | own
 
 
 def session_key(channel: str, conversation: str) -> str:

@@ -14,8 +14,10 @@ _NAMED: Final = re.compile(r"\{\{\s*[^0-9\s{}][^{}]*\}\}")
 _VARIABLE: Final = re.compile(r"\{\{\s*([0-9]{1,3})\s*\}\}")
 # WhatsApp's own limits.
 _MOST_ROWS: Final = 10
+LONGEST_VARIABLE: Final = 1024
+LONGEST_FILENAME: Final = 240
 
-Variable = Annotated[str, StringConstraints(min_length=1, max_length=1024)]
+Variable = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_VARIABLE)]
 # Any sequence is taken; a model keeps a tuple, because it is a value.
 Variables = Annotated[Sequence[Variable], AfterValidator(tuple)]
 Short = Annotated[str, StringConstraints(min_length=1, max_length=60)]
@@ -57,7 +59,7 @@ class SendTemplate(_ToNumber):
     header: Variables = ()
     buttons: Variables = ()
     header_media_url: MediaUrl | None = None
-    header_media_filename: str | None = Field(default=None, min_length=1, max_length=240)
+    header_media_filename: str | None = Field(default=None, min_length=1, max_length=LONGEST_FILENAME)
     content: str | None = Field(default=None, min_length=1, max_length=LONGEST_TEXT)
 
     @model_validator(mode="after")

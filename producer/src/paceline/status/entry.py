@@ -11,6 +11,8 @@ from paceline.times import instant
 
 # The kind of a campaign's final entry, which is about no single operation.
 FINAL_KIND: Final = "campaign"
+# Fields of few entries: they are in the JSON of those.
+_WHERE_GIVEN: Final = ("sender", "result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,8 @@ class OutcomeEntry:
         metadata: as it was given.
         version: of the entry's form (docs/outcomes.md).
         first: in a final entry: whether the campaign is complete for the first time.
+        sender: the number that sent it, of a campaign with several.
+        result: of a number check: ``check`` with the provider's answer.
     """
 
     entry_id: str
@@ -59,6 +63,8 @@ class OutcomeEntry:
     metadata: Mapping[str, str] = field(default_factory=dict, hash=False)
     version: int = 1
     first: bool = False
+    sender: str | None = None
+    result: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     @property
     def is_final(self) -> bool:
@@ -67,11 +73,13 @@ class OutcomeEntry:
 
     def as_json(self) -> dict[str, Any]:
         """Plain values, times in ISO 8601."""
-        return {
+        plain = {
             name: value.isoformat() if isinstance(value, datetime) else value
             for name in self.__slots__
             for value in (getattr(self, name),)
+            if name not in _WHERE_GIVEN
         } | {"metadata": dict(self.metadata)}
+        return plain | {name: value for name in _WHERE_GIVEN if (value := getattr(self, name))}
 
 
 def entry_of(entry_id: str, found: Mapping[str, str]) -> OutcomeEntry:
@@ -104,6 +112,8 @@ def entry_of(entry_id: str, found: Mapping[str, str]) -> OutcomeEntry:
         metadata=json.loads(found.get("metadata") or "{}"),
         version=int(found.get("v", 1)),
         first=found.get("first") == "1",
+        sender=found.get("sender") or None,
+        result=json.loads(found.get("result") or "{}"),
     )
 
 

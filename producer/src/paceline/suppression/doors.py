@@ -26,7 +26,8 @@ class Suppressing:
     ) -> int:
         """Put numbers on a suppression list: what has not begun to them ends as ``suppressed``, and nothing new leaves.
 
-        Groups, stories and number checks are not concerned. A transactional operation with ``exempt`` leaves all the same.
+        Groups, stories, deletions and number checks are not concerned. A transactional operation with ``exempt`` leaves
+        all the same.
 
         Args:
             numbers: one number, or any iterable, which is streamed; E.164. Numbers of Mexico, Argentina, Brazil and Benin are

@@ -25,10 +25,10 @@ from paceline_worker.review.forgetting import Forgetting, Forgotten
 def forget(
     *,
     number: Annotated[str, typer.Option("--number", metavar="+NUMBER", help="Number of the person, E.164.")],
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what there is, and change nothing.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what state holds, and change nothing.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Delete without asking.")] = False,
     wait: Annotated[
-        float, typer.Option("--wait", metavar="SECONDS", min=0, help="Time for calls under way to end. Default: 30.")
+        float, typer.Option("--wait", metavar="SECONDS", min=0, help="Seconds for calls under way to end. Default: 30.")
     ] = 30.0,
     json_output: Json = False,
 ) -> None:

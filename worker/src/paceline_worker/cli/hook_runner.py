@@ -61,7 +61,7 @@ def run(
 
     for option, value in (("--timeout", deadline), ("--lease", held)):
         if not value:
-            raise InvalidOperation(f"{option}: must be longer than nothing")
+            raise InvalidOperation(f"{option}: must be longer than 0 s")
 
     settings = Settings.from_environment()
     options = Options(

@@ -135,7 +135,7 @@ async def _of_routing(request: Request, error: Exception) -> Response:
 
 
 async def _of_defects(request: Request, _: Exception) -> Response:
-    words = "The console met a defect; its log tells more."
+    words = "The console failed; its log says why."
     return HTMLResponse(whole("problem.html", request, None, {"words": words, "status": 500}), 500)
 
 

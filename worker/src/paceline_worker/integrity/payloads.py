@@ -76,7 +76,8 @@ class Payloads:
             text = body.decode()
             record = json.loads(self._opened(text, record_of(account)) if text.startswith(ENVELOPE) else text)
             rows = record["rows"]
-            numbers = [row["to"] if _is_personal(row["to"]) else "" for row in rows]
+            # A deletion names the recipient as the outcome of its message did: encrypted already.
+            numbers = [self.opened_number(row["to"]) if _is_personal(row["to"]) else "" for row in rows]
             for row in rows:
                 self._close(row)
             return compact(record).encode(), "\n".join(numbers)
@@ -91,7 +92,7 @@ class Payloads:
 
     def number(self, number: str) -> str:
         """A recipient as it stands in state; groups and operations stay as they are."""
-        if not _is_personal(number):
+        if not _is_personal(number) or number.startswith(NUMBER):
             return number
         return NUMBER + _coded(self._numbers.encrypt(number.encode(), None))
 

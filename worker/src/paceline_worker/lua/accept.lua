@@ -194,8 +194,8 @@ local function accept(rid, held)
       local own = sender
       local barred = why_not and why_not[place]
       if pooled and not barred then
-        own = pool.sender_of(account, record.campaign, row.to) or sender
-        pool.note(account, row.to, own)
+        own = row.sender or pool.sender_of(account, record.campaign, row.to) or sender
+        if not row.sender then pool.note(account, row.to, own) end
         if own ~= sender then flat[#flat + 1], flat[#flat + 2] = field.o.sender, own end
       elseif a.pooled and common.kind == 'message.to_number' and not barred then
         pool.note(account, row.to, sender)

@@ -110,7 +110,7 @@ local function may_follow(o)
   elseif other and other.account == o.account and other.outcome == 'accepted' then
     return true
   end
-  local why = other and other.account == o.account and ('ended as ' .. other.outcome) or 'is not known any more'
+  local why = other and other.account == o.account and ('ended as ' .. other.outcome) or 'is no longer known'
   outcomes.finish(o, now, 'rejected', { code = 'follows', words = 'the operation that it follows ' .. why }, retention)
   return false
 end

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from paceline.campaigns.content import shown
 from paceline.lua.fields import OPERATION
 from paceline.recipients.numbers import twins
-from paceline.template import Template, render, render_address
+from paceline.template import Template
 
 MOST_SAMPLES: Final = 3
 # Countries in which one person's number is commonly written in two ways.
@@ -84,9 +85,7 @@ class Inspection:
         """
         if len(self.samples) < MOST_SAMPLES:
             stored, values = self.template.fields, json.loads(fields[OPERATION.code("payload")])
-            text = render(stored["text"], values) if "text" in stored else None
-            url = render_address(stored["url"], values) if "url" in stored else None
-            self.samples.append(Sample(fields["to"], text, url))
+            self.samples.append(Sample(fields["to"], *shown(stored, values)))
         for column in empty:
             self.empty[column] = self.empty.get(column, 0) + 1
         to = fields["to"]

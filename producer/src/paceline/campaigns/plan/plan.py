@@ -3,10 +3,10 @@
 Nothing is written: state is only asked, and the recipients are read once (rows.py). words.py tells problems and warnings.
 """
 
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from paceline.campaigns.content import credits_of
 from paceline.campaigns.draft import Draft, differences, key_conflict
 from paceline.campaigns.plan.parts import openings_by_id, parts_of, planned_sources
 from paceline.campaigns.plan.rows import Rows, foresee, foresee_parts, read
@@ -17,7 +17,7 @@ from paceline.errors import CampaignConflict, UnknownAccount, UnknownSender
 from paceline.forecast.backlog import Lane
 from paceline.forecast.outlook import lanes_of, pace_of, with_more, with_source
 from paceline.inbox.record import compact
-from paceline.operations import DEFAULT_VALIDITY, Operation, SendMessage
+from paceline.operations import DEFAULT_VALIDITY
 from paceline.state import questions
 from paceline.state.calls import State
 from paceline.state.campaigns import CampaignSnapshot, SourceSnapshot
@@ -178,7 +178,7 @@ def _planned(
     objections: Sequence[str],
     workers: int,
 ) -> Plan:
-    message, campaign = _sample(subject.campaign), subject.campaign
+    campaign = subject.campaign
     begins = rows.first_begin_us if rows.all_begin_later and not subject.before else 0
     for sender, source in planned_sources(
         rows,
@@ -206,8 +206,8 @@ def _planned(
         duplicates=rows.duplicates,
         known=rows.known,
         invalid=rows.invalid,
-        requests=rows.recipients * message.requests,
-        credits=rows.recipients * message.credits,
+        requests=rows.recipients,
+        credits=rows.recipients * credits_of(campaign.template),
         credits_left=account.credits_left,
         account_expires_at=instant(account.expires_at_us) if account.expires_at_us else None,
         valid_until=subject.ends,
@@ -253,18 +253,6 @@ def _conflict(described: Draft, existing: CampaignSnapshot, keys: str) -> str | 
     if conflict := key_conflict(existing, keys):
         return f"of the campaign of this name: {conflict}"
     return None
-
-
-def _sample(campaign: CampaignSnapshot) -> Operation:
-    """One message of the campaign: all of them take the same calls and credits."""
-    template = json.loads(campaign.template)
-    return SendMessage(
-        account=campaign.account,
-        sender=campaign.sender,
-        to=campaign.sender,
-        text=template.get("text"),
-        url="https://example.com/x" if "url" in template else None,
-    )
 
 
 def _not_accepted(state: State, picture: AccountPicture | CampaignPicture) -> dict[str, int]:

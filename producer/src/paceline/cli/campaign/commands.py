@@ -11,6 +11,7 @@ from paceline.campaigns.campaign import Campaign, Progress, progress_of
 from paceline.campaigns.options import CampaignOptions
 from paceline.cli.acts import remember
 from paceline.cli.campaign import export as campaign_export
+from paceline.cli.campaign import recall as campaign_recall
 from paceline.cli.campaign import start as campaign_start
 from paceline.cli.campaign import status as campaign_status
 from paceline.cli.campaign import watch as campaign_watch
@@ -53,6 +54,9 @@ app.command(
         '  --window "Mon-Fri 09:00-18:00 Europe/Berlin"',
     )
 )(campaign_start.start)
+app.command("delete-messages", epilog=example("paceline campaign delete-messages spring --dry-run"))(
+    campaign_recall.delete_messages
+)
 app.command("list", epilog=example("paceline campaign list --json"))(campaign_status.list_)
 app.command(epilog=example("paceline campaign status spring --watch"))(campaign_status.status)
 app.command(epilog=example("paceline campaign watch spring"))(campaign_watch.watch)

@@ -45,14 +45,55 @@ AutoPause = Annotated[
 NotWithin = Annotated[
     str | None,
     typer.Option(
-        "--not-within", metavar="SPAN", help="Leave out who had a bulk message of the account within 7d. Or none."
+        "--not-within",
+        metavar="SPAN",
+        help="Leave out recipients of bulk messages within a span such as 7d; `none` removes it.",
     ),
 ]
 ExcludeCampaign = Annotated[
     list[str] | None,
     typer.Option(
-        "--exclude-campaign", metavar="NAME", help="Leave out whom this campaign reached, or may reach; repeatable."
+        "--exclude-campaign",
+        metavar="NAME",
+        help="Leave out recipients that this campaign reached or may reach; repeatable.",
     ),
+]
+
+
+Sms = Annotated[bool, typer.Option("--sms", help="Send the text as an SMS, at most 1,600 characters.")]
+WabaTemplate = Annotated[
+    str | None,
+    typer.Option(
+        "--waba-template", metavar="TEMPLATE", help="Uuid of an approved template, TMP..., instead of --template."
+    ),
+]
+Body = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--body",
+        metavar="VALUE",
+        help='Value of {{1}}, then of {{2}} ... of that template, such as "{name}"; repeatable.',
+    ),
+]
+Header = Annotated[
+    list[str] | None,
+    typer.Option("--header", metavar="VALUE", help="Value of its header's variable, with placeholders."),
+]
+Button = Annotated[
+    list[str] | None,
+    typer.Option("--button", metavar="VALUE", help="Value of a button's variable, with placeholders; repeatable."),
+]
+HeaderMediaUrl = Annotated[
+    str | None,
+    typer.Option("--header-media-url", metavar="URL", help="Address of its header's file, with placeholders."),
+]
+HeaderMediaFilename = Annotated[
+    str | None,
+    typer.Option("--header-media-filename", metavar="NAME", help="Name of its header's file, with placeholders."),
+]
+Content = Annotated[
+    str | None,
+    typer.Option("--content", metavar="WORDS", help="Text of that template; a missing --body is then refused at once."),
 ]
 
 
@@ -66,7 +107,7 @@ class SenderFailure(StrEnum):
 FailingSender = Annotated[
     SenderFailure | None,
     typer.Option(
-        "--on-sender-failure", help="Recipients of a number that fails go to the others, or wait. At first: hand-over."
+        "--on-sender-failure", help="Handling of recipients whose number fails: hand over, or wait. Default: hand-over."
     ),
 ]
 ToColumn = Annotated[

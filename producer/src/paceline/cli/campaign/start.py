@@ -1,4 +1,4 @@
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,19 +14,27 @@ from paceline.cli.campaign import status as campaign_status
 from paceline.cli.campaign.expectation import Expectation, expect, in_words, warn_of_late
 from paceline.cli.campaign.options import (
     AutoPause,
+    Body,
+    Button,
     CampaignHours,
+    Content,
     DefaultCountry,
     Delimiter,
     Encoding,
     ExcludeCampaign,
     FailingSender,
+    Header,
+    HeaderMediaFilename,
+    HeaderMediaUrl,
     IgnoreColumn,
     LiteralBraces,
     Name,
     NotWithin,
     Ramp,
     Rate,
+    Sms,
     ToColumn,
+    WabaTemplate,
     Weight,
     campaign_hours,
     campaign_ramp,
@@ -54,6 +62,15 @@ from paceline.outbox import Outbox
 from paceline.recipients.columns import reading_of
 from paceline.recipients.rows import Row
 
+# Option of a campaign to what the user types, where that is not --option.
+SPELLED: Final = {
+    "name": "NAME",
+    "sender": "--from",
+    "exclude_campaigns": "--exclude-campaign",
+    "buttons": "--button",
+    "number_check": "number check",
+}
+
 
 class NothingToSend(PacelineError):
     """No row of the recipients file can be sent."""
@@ -69,7 +86,7 @@ def start(
         typer.Option("--from", metavar="+NUMBER[=WEIGHT]", help="The number that sends, E.164; several share it."),
     ] = None,
     pool: Annotated[
-        str | None, typer.Option("--pool", metavar="POOL", help="Instead of --from: the numbers of a pool.")
+        str | None, typer.Option("--pool", metavar="POOL", help="Pool whose numbers send, instead of --from.")
     ] = None,
     on_sender_failure: FailingSender = None,
     recipients: Annotated[
@@ -81,12 +98,20 @@ def start(
         ),
     ],
     template: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--template", help="Text of the messages; {column} and {column|default} are filled in, {{ is a brace."
         ),
-    ],
+    ] = None,
     url: Url = None,
+    sms: Sms = False,
+    waba_template: WabaTemplate = None,
+    body: Body = None,
+    header: Header = None,
+    button: Button = None,
+    header_media_url: HeaderMediaUrl = None,
+    header_media_filename: HeaderMediaFilename = None,
+    content: Content = None,
     to_column: ToColumn = None,
     ignore_column: IgnoreColumn = None,
     default_country: DefaultCountry = None,
@@ -131,6 +156,9 @@ def start(
 ) -> None:
     """Upload a campaign, or continue an interrupted upload: the same command again adds only what is missing.
 
+    The text is --template, as a WhatsApp message or, with --sms, as an SMS; or --waba-template sends an approved template of
+    the Business API, whose variables --body, --header and --button fill.
+
     FILE has a column `to` and those the template names; optional are `key` (what tells recipients apart, else `to`),
     `not_before` and `valid_until`, in any case and spacing. Of a campaign that is continued, the window, rate, ramp, weight
     and auto-pause given change. Bad rows go whole into NAME.invalid.csv, to be corrected and uploaded.
@@ -147,20 +175,24 @@ def start(
     """
     if not sender and not pool:
         raise InvalidOperation("--from: is missing; give the number that sends, or --pool")
-    with named_as_options(name="NAME", sender="--from", exclude_campaigns="--exclude-campaign"):
-        reading = reading_of(to_column, ignore_column or (), default_country, delimiter=delimiter, encoding=encoding)
-        place = invalid or place_of_bad_rows(name, recipients)
-        bad = BadRows(place, recipients, is_wanted=(not dry_run and test is None) or invalid is not None)
-        rows = with_bar(
-            rows_of(recipients, reading), recipients, console(stderr=True), what="reading" if dry_run else "uploading"
-        )
+    if template is None and waba_template is None:
+        raise InvalidOperation("--template: is missing; give the text, or --waba-template")
+    with named_as_options(**SPELLED):
         campaign = CampaignSpec(
             account=account,
             sender=sender or (),
             pool=pool,
             on_sender_failure=on_sender_failure.value if on_sender_failure else None,
-            template=template,
+            template=template or "",
             url=url,
+            sms=sms,
+            waba_template=waba_template,
+            body=body or (),
+            header=header or (),
+            buttons=button or (),
+            header_media_url=header_media_url,
+            header_media_filename=header_media_filename,
+            content=content,
             to_column=to_column,
             ignore_columns=ignore_column or (),
             default_country=default_country,
@@ -177,47 +209,113 @@ def start(
             not_within=campaign_span(not_within),
             exclude_campaigns=exclude_campaign or (),
         )
-        with Outbox() as outbox, closing(bad), closing(rows):
-            if test is not None:
-                with named_as_options(to="--test"):
-                    ticket = outbox.test_campaign(name, to=test, recipients=rows, **campaign)
-                tell(outbox, ticket, Asked(None, None, json_output))
-                return
-            if dry_run:
-                first = _FirstBadRows(bad if invalid else None)
-                plan = outbox.plan_campaign(name, recipients=rows, on_invalid=first.add, **campaign)
-                tell_plan(plan, as_json=json_output, bad=first.sentences)
-                return
-            with _interruptible(name) as written:
-                started = outbox.start_campaign(
-                    name,
-                    recipients=rows,
-                    paused=paused,
-                    needs_approval=needs_approval,
-                    on_invalid=bad.add,
-                    on_progress=written.note,
-                    **campaign,
-                )
-            ahead = _look_ahead(outbox, started)
+        source = Source(recipients, delimiter, encoding, invalid)
+        how = How(dry_run=dry_run, paused=paused, needs_approval=needs_approval, test=test, json_output=json_output)
+        carry_out(name, source, campaign, how)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The file of recipients, as a command names it.
+
+    Args:
+        path: the file.
+        delimiter: of its cells; None: it is detected.
+        encoding: likewise.
+        invalid: where bad rows go; None: beside the file.
+    """
+
+    path: Path
+    delimiter: str | None
+    encoding: str | None
+    invalid: Path | None
+
+
+@dataclass(frozen=True, slots=True)
+class How:
+    """What becomes of an upload, and how it is told.
+
+    Args:
+        dry_run: nothing is written.
+        paused: see `Outbox.start_campaign`.
+        needs_approval: likewise.
+        test: the first message goes to this number, and nothing else is written.
+        json_output: one JSON document.
+    """
+
+    dry_run: bool = False
+    paused: bool = False
+    needs_approval: bool = False
+    test: str | None = None
+    json_output: bool = False
+
+
+def carry_out(name: str, source: Source, campaign: CampaignSpec, how: How) -> None:
+    """Plan, test or upload a campaign, and say what became of it.
+
+    Args:
+        name: of the campaign.
+        source: its recipients.
+        campaign: its options.
+        how: what is to be done.
+    """
+    reading = reading_of(
+        campaign.get("to_column"),
+        campaign.get("ignore_columns", ()),
+        campaign.get("default_country"),
+        delimiter=source.delimiter,
+        encoding=source.encoding,
+    )
+    place = source.invalid or place_of_bad_rows(name, source.path)
+    bad = BadRows(place, source.path, is_wanted=(not how.dry_run and how.test is None) or source.invalid is not None)
+    what = "reading" if how.dry_run else "uploading"
+    rows = with_bar(rows_of(source.path, reading), source.path, console(stderr=True), what=what)
+    with Outbox() as outbox, closing(bad), closing(rows):
+        if how.test is not None:
+            with named_as_options(to="--test"):
+                ticket = outbox.test_campaign(name, to=how.test, recipients=rows, **campaign)
+            tell(outbox, ticket, Asked(None, None, how.json_output))
+            return
+        if how.dry_run:
+            taker = bad.add if source.invalid else None
+            first = _FirstBadRows(taker)
+            plan = outbox.plan_campaign(name, recipients=rows, on_invalid=first.add, **campaign)
+            tell_plan(plan, as_json=how.json_output, bad=first.sentences)
+            return
+        with _interruptible(name) as written:
+            started = outbox.start_campaign(
+                name,
+                recipients=rows,
+                paused=how.paused,
+                needs_approval=how.needs_approval,
+                on_invalid=bad.add,
+                on_progress=written.note,
+                **campaign,
+            )
+        ahead = _look_ahead(outbox, started)
     if started.report:
-        remember("campaign start", account=account, on=f"{name}: {counted(started.report.written, 'row')}")
-        _tell(name, started.report, bad.path, ahead, json_output=json_output)
+        remember("campaign start", account=campaign["account"], on=f"{name}: {counted(started.report.written, 'row')}")
+        _tell(name, started.report, bad.path, ahead, json_output=how.json_output)
 
 
 class _FirstBadRows:
-    """The first bad rows of a dry run, in sentences; all of them go into a file when one is named."""
+    """The first bad rows of a dry run, in sentences.
+
+    Args:
+        taker: takes all of them; None: nobody wants more.
+    """
 
     _MOST: Final = 5
 
-    def __init__(self, file: BadRows | None) -> None:
+    def __init__(self, taker: Callable[[Row, str], object] | None) -> None:
         self.sentences: list[str] = []
-        self._file = file
+        self._taker = taker
 
     def add(self, row: Row, reason: str) -> None:
         if len(self.sentences) < self._MOST:
             self.sentences.append(f"line {row.line}: {reason}")
-        if self._file:
-            self._file.add(row, reason)
+        if self._taker:
+            self._taker(row, reason)
 
 
 class _Written:

@@ -1,14 +1,11 @@
-"""Other channels: SMS, and the check of a number."""
+"""Other channels: SMS."""
 
 from typing import Annotated, Unpack
 
 import typer
 
-from paceline.cli.commands import example
 from paceline.cli.send.submit import Common, submits
-from paceline.operations import CheckNumber, SendSms
-
-numbers = typer.Typer(help="Number checks.")
+from paceline.operations import SendSms
 
 
 @submits()
@@ -20,26 +17,3 @@ def sms(
 ) -> SendSms:
     """Send an SMS from a number that supports SMS."""
     return SendSms(to=to, text=text, **common)
-
-
-@numbers.callback()
-def _numbers() -> None:
-    """Number checks."""
-
-
-@submits(number="NUMBER")
-def check(
-    *,
-    number: Annotated[str, typer.Argument(metavar="NUMBER", help="Number to check, E.164.")],
-    extra_information: Annotated[
-        bool, typer.Option("--extra-information", help="Ask for carrier and region too. Costs a second credit.")
-    ] = False,
-    **common: Unpack[Common],
-) -> CheckNumber:
-    """Ask whether a number is on WhatsApp; the answer is shown by `paceline status`, and with --until-settled here."""
-    return CheckNumber(number=number, extra_information=extra_information, **common)
-
-
-numbers.command(
-    epilog=example("paceline number check +15550100002 --account acme --from +15550100001 --until-settled 30")
-)(check)

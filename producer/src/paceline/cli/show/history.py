@@ -17,13 +17,14 @@ def history(
     account: Annotated[str | None, typer.Option("--account", metavar="NAME", help="Account of the acts.")] = None,
     since: Annotated[
         str | None,
-        typer.Option("--since", metavar="TIME", help="Time of the first outcome: 30min, 2h, 7d (ago), or ISO 8601."),
+        typer.Option("--since", metavar="TIME", help="Time of the first act: 30min, 2h, 7d (ago), or ISO 8601."),
     ] = None,
     limit: Annotated[
-        int | None, typer.Option("--limit", min=1, help="The last so many. Default: 50; with --since, all.")
+        int | None,
+        typer.Option("--limit", min=1, help="Number of latest acts to show. Default: 50; with --since, all."),
     ] = None,
     follow: Annotated[
-        bool, typer.Option("--follow", help="Go on with what comes, until Ctrl-C; JSON Lines with --json.")
+        bool, typer.Option("--follow", help="Print new acts as they come, until Ctrl-C; JSON Lines with --json.")
     ] = False,
     json_output: Json = False,
 ) -> None:
@@ -60,7 +61,7 @@ def _show(acts: list[Act], *, json_output: bool) -> None:
         rows = [(local(act.at) if act.at else "", act.who, act.what, act.account, act.on, act.why) for act in acts]
         console().print(listing(("when", "who", "what", "account", "on", "why"), rows))
     else:
-        say("Nobody did anything, as far as the history goes.")
+        say("The history holds no acts.")
 
 
 def _line(act: Act) -> str:

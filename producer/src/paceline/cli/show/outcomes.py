@@ -115,7 +115,7 @@ def outcomes(
 
         wanted = _Wanted(account, frozenset(outcome or ()), finals=form is Form.jsonl and not last and not outcome)
         reader.read(campaign, start, 1)  # what is wrong with the question is told before anything is written
-        entries = _last_of_each(read) if last else read()
+        entries = last_of_each(read) if last else read()
         with opened_output(path, append=follow) as file:
             added = follow and path is not None and file.seekable() and file.tell() > 0
             write = _json_writer(file) if form is Form.jsonl else _csv_writer(file, header=not added)
@@ -166,7 +166,7 @@ class _Repeated:
         return self._last.get(entry.id, entry.entry_id) == entry.entry_id
 
 
-def _last_of_each(read: Callable[[], Iterator[OutcomeEntry]]) -> Iterator[OutcomeEntry]:
+def last_of_each(read: Callable[[], Iterator[OutcomeEntry]]) -> Iterator[OutcomeEntry]:
     """The last entry of each operation; reads the stream twice, up to where it ends now."""
     repeated, end = _Repeated(), "0"
     for entry in read():

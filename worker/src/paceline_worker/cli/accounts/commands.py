@@ -120,7 +120,7 @@ def change(
         typer.Option(
             "--remember",
             metavar="SPAN",
-            help="Remember for 7d whom it wrote to in bulk, for `campaign start --not-within`.",
+            help="Span for which the account remembers bulk recipients: 7d, for `--not-within`.",
         ),
     ] = None,
 ) -> None:

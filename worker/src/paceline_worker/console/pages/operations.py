@@ -96,7 +96,7 @@ async def _to(view: View) -> dict[str, Any]:
 
     cursor, looked = view.asked("after") or "0", view.number("looked", 0, 10**9, 0)
     if not cursor.isdecimal() or len(cursor) > 19:
-        raise InvalidOperation("after: is no place of a search")
+        raise InvalidOperation("after: is not a place in a search")
 
     found: list[Status] = []
     began = time.monotonic()
@@ -120,7 +120,7 @@ async def _with_outcome(view: View) -> dict[str, Any]:
     outcome, campaign, account = view.asked("outcome"), view.asked("campaign"), view.asked("account")
     begin, looked = view.asked("after") or "-", view.number("looked", 0, 10**9, 0)
     if begin != "-" and not re.fullmatch(r"[0-9]{1,18}-[0-9]{1,18}", begin):
-        raise InvalidOperation("after: is no place of a search")
+        raise InvalidOperation("after: is not a place in a search")
 
     begin = begin if begin == "-" else f"({begin}"
     entries: list[OutcomeEntry] = []

@@ -37,6 +37,10 @@ seldom(outcomes, function()
       if detail.first then told[#told + 1], told[#told + 2] = 'first', '1' end
     else
       entry.add_given(told, o)
+      -- Which of several numbers sent it.
+      if o.campaign and campaign.of(o.campaign).weighted_senders then told[#told + 1], told[#told + 2] = 'sender', o.sender end
+      -- Who reads the answers of many checks does not ask for each of them.
+      if o.kind == 'number.check' and (detail.result or '') ~= '' then told[#told + 1], told[#told + 2] = 'result', detail.result end
     end
     redis.call('XADD', key.outcomes, 'MAXLEN', '~', entry.MOST_KEPT, '*', unpack(told))
     if not o.campaign then return end

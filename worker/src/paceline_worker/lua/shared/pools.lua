@@ -91,8 +91,18 @@ seldom(pool, function()
     campaign.write(name, 'hold_why', 'all its senders fail, the last one: ' .. words)
   end
 
-  -- Some of what waits for a sender that fails, to the others; true when more is left.
+  -- Whether another sender than a failing one takes new recipients.
+  local function has_other(name, failing)
+    for sender, weight in string.gmatch(campaign.of(name).weighted_senders, '(%+%d+):(%d+)') do
+      if sender ~= failing and weight ~= '0' and not pool.has_failed(name, sender) then return true end
+    end
+    return false
+  end
+
+  -- Some of what waits for a sender that fails, to the others; true when more is left. Where the others were taken out of the pool, the
+  -- recipients wait until somebody resumes the campaign or adds a number.
   function pool.hand_over_some(account, name, sender, most, now)
+    if not has_other(name, sender) then return false end
     local lane = key.lane(account, sender)
     local ids = campaign.of(name).zoned and zone.pop_any(lane, name, most) or redis.call('LPOP', key.bulk(lane, name), most) or {}
     for _, id in ipairs(ids) do
@@ -103,8 +113,8 @@ seldom(pool, function()
     return #ids > 0 and campaign.has_work(lane, name)
   end
 
-  -- Whether a campaign of an operation has several senders, so that another one may send it.
-  local function of_pool(o) return o.campaign ~= nil and campaign.of(o.campaign).weighted_senders ~= nil end
+  -- Whether a campaign of an operation has several senders, so that another one may send it. A message is deleted by the number that sent it.
+  local function of_pool(o) return o.campaign ~= nil and o.kind ~= 'message.delete' and campaign.of(o.campaign).weighted_senders ~= nil end
 
   -- A call was answered by a refusal that may be the sender's own fault (no such number, not supported): the first time the recipient is
   -- tried once more, by another sender. Whether that is so; else the refusal stands.

@@ -12,7 +12,7 @@ local ROW = {
   id = 64, to = 128, [field.o.payload] = LARGEST_PAYLOAD, [field.o.metadata] = LARGEST_PAYLOAD, [field.o.follows] = 64,
   [field.o.not_before] = 17, [field.o.valid_until] = 17, [field.o.openings] = 4096, [field.o.trace] = 512,
   [field.o.idempotency_key] = 1040, [field.o.content_digest] = 128, [field.o.row_key] = 4096, [field.o.zones] = 16,
-  [field.o.exempt] = 1024, [field.o.excluded_ids] = 1024,
+  [field.o.exempt] = 1024, [field.o.excluded_ids] = 1024, [field.o.sender] = 32,
 }
 local COMMON = {
   [field.o.account] = 128, [field.o.sender] = 32, [field.o.priority] = 1, [field.o.kind] = 64, [field.o.max_attempts] = 4,
@@ -134,6 +134,14 @@ local function wrong_zone(row, name)
   return not known_zones[row.zones] and 'a row of the record has zones that its campaign does not know' or nil
 end
 
+-- A row may name one of the several senders of its campaign: a deletion leaves from the number that sent the message.
+local function wrong_sender(row, name)
+  if not row.sender then return nil end
+  local senders = name and campaign.of(name).weighted_senders
+  if senders and string.find(' ' .. senders, ' ' .. row.sender .. ':', 1, true) then return nil end
+  return 'a row of the record names a sender that its campaign does not have'
+end
+
 -- The senders that an account lists, between spaces, or nil. Read once for each account of a run.
 local senders_of = {}
 function record_of.senders(account)
@@ -153,7 +161,7 @@ function record_of.objection(record, held, a, name)
   local why = objection_to_whole(record, held, name) or objection_to_common(record, held)
   if why then return why end
   for _, row in ipairs(record.rows) do
-    why = objection_to_row(row, record.common or {}) or wrong_zone(row, name)
+    why = objection_to_row(row, record.common or {}) or wrong_zone(row, name) or wrong_sender(row, name)
     if why then return why end
   end
 end

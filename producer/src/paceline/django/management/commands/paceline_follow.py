@@ -40,7 +40,7 @@ class Command(BaseCommand):
                     continue
                 except OutcomesTrimmed as gap:
                     raise CommandError(
-                        f"{gap}; look the missing ones up, then delete the place {options['name']!r}"
+                        f"{gap}; look up the missing outcomes, then delete the cursor {options['name']!r}"
                     ) from gap
                 if options["once"]:
                     return
