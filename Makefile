@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 # Test processes: most tests wait for workers and servers of their own, so more than there are cores.
 JOBS ?= 4
-# Of the fault suite: short or full.
+# Of the fault suite and of fuzzing: short or full.
 PROFILE ?= short
 # Python compiles a module when it first imports the module; compiling all packages doubles the CPU of an installation.
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt
@@ -18,7 +18,7 @@ READY := $(VENV)/.ready
 SITE := $(VENV)/.site
 RELEASE := $(VENV)/.release
 
-.PHONY: demo test test-fast check format docs texts site release rehearsal pictures fuzz faults bench clean help prometheus chromium
+.PHONY: demo test test-fast check format docs texts site release audit hashes rehearsal pictures fuzz faults bench clean help prometheus chromium
 
 help:            ## list the verbs
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -56,11 +56,26 @@ site: $(SITE)    ## the documents as a web site, in build/site/html; a dead link
 release: $(RELEASE) ## wheel, sdist and bill of materials in build/release: built twice, the same byte for byte, and checked
 	$(BIN)/python -m deploy.release
 
+# Advisories on this machine (a folder or .zip in OSV's form); without, pip-audit asks the registry of pip's configuration.
+ADVISORIES ?=
+
+audit: $(RELEASE) ## known weaknesses of what constraints.txt pins; ADVISORIES=FILE.zip works without a network
+ifeq ($(ADVISORIES),)
+	$(BIN)/pip-audit --strict --no-deps --disable-pip -r constraints.txt $(ARGS)
+else
+	$(BIN)/python -m deploy.advisories $(ADVISORIES) $(ARGS)
+endif
+
+hashes: $(READY) ## build/requirements.txt: what a deployment runs, with hashes, for pip install --require-hashes
+	$(BIN)/python -m deploy.hashes $(ARGS)
+
 rehearsal: $(READY) prometheus ## incidents on a small fleet for four minutes: every query of the dashboards is asked of a real Prometheus
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m deploy.rehearsal $(ARGS)
 
-fuzz: $(READY)   ## 1,000,000 broker messages, 100,000 records, receipts, answers and files each, at random: hours
-	$(BIN)/python -m pytest -n 2 --hypothesis-profile=long tests/unit/project/test_fuzz.py \
+FUZZ := $(if $(filter full,$(PROFILE)),--hypothesis-profile=long,)
+
+fuzz: $(READY)   ## what comes from outside, at random; PROFILE=full: 1,000,000 broker messages, 100,000 of all else: hours
+	$(BIN)/python -m pytest -n 2 $(FUZZ) tests/unit/project/test_fuzz.py \
 		tests/scripts/accept/test_records.py::test_random_records_do_no_harm \
 		tests/system/broker/test_hostile_broker.py::test_random_messages_do_no_harm $(ARGS)
 

@@ -57,7 +57,7 @@ END
   if [[ -n $1 ]]; then
     ENV_FILE=$settings PRIVATE=$scratch/private deploy/first-start.sh >/dev/null
   else
-    for role in WORKER OPERATOR PRODUCER EXPORTER RECEIVER HOOKS READER; do
+    for role in WORKER OPERATOR PRODUCER EXPORTER RECEIVER HOOKS GATEWAY READER; do
       printf 'PACELINE_%s_URL=rediss://valkey:6379/0\n' "$role" >>"$settings"
     done
   fi

@@ -14,11 +14,12 @@ import pytest
 
 from paceline.gateway import tokens
 from paceline.operations import OPERATIONS
-from paceline.state import questions
+from paceline.state import connect, questions
 from paceline_sandbox.embedded import EmbeddedServer
 from tests.conftest import Servers, add_account
 from tests.doors.conftest import server
 from tests.doors.exam import Worker
+from tests.support import roles
 from tests.support.gateway import running
 from tests.support.servers import SERVER_KINDS
 from tests.support.wait import wait_until
@@ -59,9 +60,17 @@ class Gateway:
 
 @pytest.fixture(scope="module")
 def origin(servers: Servers) -> Iterator[str]:
-    """One gateway for all tests: it keeps nothing that they could meet."""
-    with running(servers.get(SERVER_KINDS[0]).url, rate=100_000) as url:
-        yield url
+    """One gateway for all tests: it keeps nothing that they could meet. It comes to the server in its role."""
+    plain = servers.get(SERVER_KINDS[0]).url
+    with connect(plain) as client:
+        roles.create(client)
+        roles.acl(client, "LOG", "RESET")
+        with running(roles.url_of(plain, "gateway"), rate=100_000) as url:
+            yield url
+        # redis-py tells its name where it may; nobody needs that.
+        refused = [str(entry) for entry in roles.acl(client, "LOG") if "client|setinfo" not in str(entry)]
+        roles.remove(client)
+    assert [] == refused
 
 
 @pytest.fixture

@@ -58,3 +58,6 @@ ENV_SHOW_NUMBERS: Final = "PACELINE_SHOW_NUMBERS"
 
 INBOX_VERSION: Final = 1
 CHUNK_ROWS: Final = 250
+
+# What a number begins with that stands encrypted in state (state/envelopes.py); nothing is imported to know it.
+SEALED_NUMBER: Final = "+x"

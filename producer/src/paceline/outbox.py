@@ -21,10 +21,6 @@ from paceline.flows.sending import (
     Queued,
     Refused,
     cancelling,
-    finding,
-    keyed_id,
-    looking_up,
-    looking_up_row,
     raise_refusal,
     sending,
 )
@@ -40,7 +36,7 @@ from paceline.settings import Settings
 from paceline.state import connect_to
 from paceline.state.calls import State
 from paceline.state.envelopes import envelopes_of
-from paceline.status.view import Status
+from paceline.status.doors import Looking
 from paceline.suppression.doors import Suppressing
 from paceline.tracing import spans
 
@@ -61,7 +57,7 @@ if not TYPE_CHECKING:
         return globals()[_FORMERLY[name]]
 
 
-class Outbox(Suppressing):
+class Outbox(Looking, Suppressing):
     """Where other services put outbound work.
 
     From the moment `send` returns, the operation cannot be lost: it is in state, not in the broker. One instance may be
@@ -319,63 +315,6 @@ class Outbox(Suppressing):
         if not follow:
             return reader.each(campaign, after or "0", receipts=receipts)
         return reader.follow(campaign, after or "0", receipts=receipts, stopped=stopped)
-
-    def status(self, op_id: str) -> Status:
-        """Where an operation is, and why it waits.
-
-        Args:
-            op_id: from a ticket.
-
-        Returns:
-            State, times, outcome, forecast.
-
-        Raises:
-            NotFound: unknown, not accepted yet, or already deleted after its retention time.
-        """
-        return self._run(looking_up(op_id))
-
-    def status_by_key(self, account: str, idempotency_key: str) -> Status:
-        """Where the operation of an idempotency key is.
-
-        Args:
-            account: account name.
-            idempotency_key: as it was given.
-
-        Raises:
-            NotFound: no such operation, or the operation was deleted after its retention time.
-        """
-        return self._run(looking_up(keyed_id(account, idempotency_key), f"of key {idempotency_key!r}"))
-
-    def status_of_row(self, campaign: str, key: str) -> Status:
-        """Where the message of one row of a campaign is.
-
-        Args:
-            campaign: its name.
-            key: the row's ``key``, or its ``to`` where it has none.
-
-        Raises:
-            NotFound: no such operation, or the operation was deleted after its retention time.
-        """
-        return self._run(looking_up_row(campaign, key))
-
-    def find(self, to: str, account: str | None = None) -> Iterator[Status]:
-        """All operations to one recipient that are kept, of campaigns too, in no order.
-
-        All operations in state are looked at, 500 at a time: a million take some seconds.
-
-        Args:
-            to: the number, group or remote id.
-            account: account name; all of them by default.
-
-        Yields:
-            Where each of them is.
-        """
-        cursor = "0"
-        while True:
-            cursor, found = self._run(finding(cursor, to, account or ""))
-            yield from found
-            if cursor == "0":
-                return
 
     def cancel(self, op_id: str, why: str = "by hand") -> None:
         """Let an operation never begin. From the moment this returns no worker makes its call; its outcome, ``cancelled``, follows.

@@ -12,7 +12,7 @@ from paceline.campaigns.campaign import Campaign
 from paceline.campaigns.draft import Draft, draft
 from paceline.campaigns.plan.plan import plan_campaign, plan_rest
 from paceline.campaigns.upload import open_campaign, upload
-from paceline.errors import UnknownAccount, UnknownSender
+from paceline.errors import CampaignConflict, UnknownAccount, UnknownSender
 from paceline.ids import new_id
 from paceline.inbox.record import compact
 from paceline_sandbox.embedded import EmbeddedServer
@@ -373,3 +373,23 @@ def test_rows_that_are_accepted_between_two_looks_count_once(drive: Drive) -> No
     later = drive.state.campaign_picture("spring")
     assert later
     assert 10 == plan_rest(drive.state, "spring", later).recipients
+
+
+@pytest.mark.parametrize("template", ["Hi {name}", "Bye {name}"], ids=["same content", "another content"])
+@pytest.mark.parametrize("command", ["", "pause", "cancel", "delete"])
+@pytest.mark.parametrize("rows", [0, 2], ids=["no rows", "rows"])
+def test_a_plan_foresees_what_an_upload_under_a_taken_name_meets(
+    drive: Drive, rows: int, command: str, template: str
+) -> None:
+    """The same refusal in the same words, or none."""
+    people = [{"to": f"+1555020000{number}", "name": "Ada"} for number in range(3)]
+    start(drive, people[:rows], template="Hi {name}")
+    if command:
+        drive.state.control_campaign(command, "spring", "by hand")
+    foreseen = plan(drive, people, template=template).problems
+    refusals: list[str] = []
+    try:
+        open_campaign(drive.state, described(drive, "spring", {"template": template}))
+    except CampaignConflict as error:
+        refusals.append(str(error))
+    assert refusals == list(foreseen)

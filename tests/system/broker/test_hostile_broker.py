@@ -5,6 +5,7 @@ import gzip
 import json
 import random
 import re
+import time
 import urllib.request
 from collections.abc import Iterator
 from datetime import timedelta
@@ -182,14 +183,57 @@ def test_only_our_two_tasks_exist(lasting: Stack, worker: Process) -> None:
     assert [names.ACCEPT_TASK, names.DELIVER_TASK] == ask(lasting, worker, "registered", "", "True")
 
 
+class Pace:
+    """How many messages a second leave of a campaign of an account that may send ten, while something else goes on.
+
+    Args:
+        stack: its server and workers.
+    """
+
+    def __init__(self, stack: Stack) -> None:
+        self._stack = stack.another()
+        self._stack.add_account("600/minute")
+        rows = [{"to": f"+1555{n:07d}"} for n in range(30_000 if profiles.is_long() else 100)]
+        self._campaign = stack.outbox.start_campaign(
+            f"pace-{self._stack.name}", account=self._stack.name, sender="+15550100001", template="Hi", recipients=rows
+        )
+        self._stack.wait_for(lambda books: books.outcomes["accepted"] > 0, "the first has left")
+        self.begin()
+
+    def begin(self) -> None:
+        """Count from now."""
+        self._since, self._sent = time.monotonic(), self._accepted()
+
+    def end(self) -> float:
+        """Messages a second since `begin`; the rest is cancelled."""
+        pace = self._pace()
+        self._campaign.cancel()
+        return pace
+
+    def over(self, seconds: float) -> float:
+        """Messages a second in the next so many seconds."""
+        self.begin()
+        time.sleep(seconds)
+        return self._pace()
+
+    def _pace(self) -> float:
+        return (self._accepted() - self._sent) / (time.monotonic() - self._since)
+
+    def _accepted(self) -> int:
+        return self._stack.balance().outcomes["accepted"]
+
+
 @pytest.mark.timeout(0 if profiles.is_long() else 120)
 def test_random_messages_do_no_harm(lasting: Stack, worker: Process) -> None:
-    """From a grammar of real messages: no death, no hang, no growth, nothing left; what is sent meanwhile is sent."""
+    """From a grammar of real messages: no death, no hang, no growth, nothing left; what is sent meanwhile is sent, at its pace."""
     total, seed = (1_000_000 if profiles.is_long() else 2_000), 20
+    pace = Pace(lasting)
+    usual = pace.over(60 if profiles.is_long() else 1)
     chance, process = random.Random(seed), psutil.Process(worker.pid)
     other = lasting.another()
     other.add_account("600000/minute")
     before = process.memory_info().rss
+    pace.begin()
     for done in range(0, total, 500):
         with lasting.client.pipeline(transaction=False) as pipe:
             for _ in range(500):
@@ -199,7 +243,10 @@ def test_random_messages_do_no_harm(lasting: Stack, worker: Process) -> None:
             pipe.execute()
         other.send(done // 500)
         wait_until(lambda: lasting.client.llen(names.ACCEPT_QUEUE) < 2_000, PATIENCE * 5, "the queue to shrink")
+    beside = pace.end()
     assert total // 500 == other.settled(total // 500, timedelta(minutes=2)).outcomes["accepted"]
     wait_until(lambda: not left(lasting), PATIENCE * 5, lambda: f"nothing left: {left(lasting)}")
     works(lasting, worker)
     assert process.memory_info().rss - before < 100_000_000
+    # Of the short run nothing can be said but that the work went on: it ends before ten messages have their turn.
+    assert beside >= (0.9 * usual if profiles.is_long() else 0)

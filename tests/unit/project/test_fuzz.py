@@ -1,7 +1,7 @@
 """What comes from outside, at random: bodies of receipts, answers of the provider, files of recipients and accounts.
 
 A grammar of real documents with parts replaced, cut, doubled or turned into other bytes. Nothing may be raised but what a user is
-told; nothing may hang. A few hundred of each in CI; `make fuzz` tries 100,000 of each.
+told; nothing may hang. A few hundred of each in CI; `make fuzz PROFILE=full` tries 100,000 of each.
 """
 
 import json

@@ -159,6 +159,7 @@ def test_names_that_cross_processes_are_pinned() -> None:
         "ENV_SHOW_NUMBERS": "PACELINE_SHOW_NUMBERS",
         "INBOX_VERSION": 1,
         "CHUNK_ROWS": 250,
+        "SEALED_NUMBER": "+x",
     }
 
 

@@ -71,6 +71,7 @@ def test_the_distribution_has_its_extras() -> None:
         "gateway",
         "console",
         "site",
+        "encryption",
         "release",
         "hooks",
         "dev",

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from hashlib import blake2b
-from typing import Any, Unpack
+from typing import Any, Final, Unpack
 
 from paceline.campaigns.content import WITH_TEXT, check_text, content_of, operation_of, sample_address
 from paceline.campaigns.excluding import Exclusions
@@ -297,3 +297,48 @@ def noted(template: Template, existing: CampaignSnapshot | None, keys: str) -> d
     if any(slot.name != slot.column for slot in slots) or (slots and "params" in template.fields):
         noted["slots"] = compact([[slot.name, slot.column, slot.default, slot.place] for slot in slots])
     return noted
+
+
+# Why an upload under a name that is taken is refused; the keys are replies of campaign.lua. Upload and plan say the same.
+CONFLICTS: Final[Mapping[str, str]] = {
+    "different": "a campaign named {name!r} exists with another {differing}. While no message has left, `paceline "
+    "campaign change` corrects its template, and `paceline campaign delete` frees the name; else use another name",
+    "no memory": "account {account!r} does not remember its recipients for {span}: `paceline accounts change {account} "
+    "--remember {span}` lets it do so from now on",
+    "cancelled": "campaign {name!r} was cancelled, which is final: upload under another name",
+    "deleted": "campaign {name!r} is being deleted: try again when `paceline campaign list` no longer shows it",
+    "forgotten": "the first outcomes of campaign {name!r} are past their retention time, so nobody knows who got its "
+    "message: upload the rest under another name",
+}
+
+
+def conflict_words(reply: str, described: Draft, existing: CampaignSnapshot | None) -> str:
+    """A refusal of campaign.lua in words.
+
+    Args:
+        reply: of the script, or of `foreseen_conflict`.
+        described: the campaign that is to be.
+        existing: the one that is.
+    """
+    differing = differences(described, existing) if existing else "content"
+    span = described.options.not_within
+    return CONFLICTS[reply].format(name=described.name, differing=differing, account=described.account, span=span)
+
+
+def foreseen_conflict(described: Draft, existing: CampaignSnapshot) -> str:
+    """The reply that campaign.lua would give to an upload now, in the order in which the script asks; '' when it takes the upload.
+
+    Args:
+        described: the campaign that is to be.
+        existing: the one that is.
+    """
+    if existing.doomed:
+        return "deleted"
+    is_other = existing.digest != described.digest
+    if is_other and (not existing.fresh or existing.hold == "cancelled" or existing.received):
+        return "different"
+    if is_other:
+        return ""
+    if existing.hold == "cancelled":
+        return "cancelled"
+    return "forgotten" if existing.forgets_at_us and existing.forgets_at_us <= existing.now_us else ""

@@ -7,7 +7,7 @@ from itertools import chain, islice
 from typing import Any, Final
 
 from paceline import names
-from paceline.campaigns.draft import Draft, differences, key_conflict, noted
+from paceline.campaigns.draft import Draft, conflict_words, key_conflict, noted
 from paceline.campaigns.given import given_back
 from paceline.campaigns.hours import RecipientHours
 from paceline.campaigns.recipients import Row, numbered
@@ -121,10 +121,7 @@ def open_campaign(
         raise UnknownAccount(f"no account named {account!r}: add it with `paceline accounts add {account}`")
 
     if reply not in ("opened", "continued"):
-        existing = state.campaign(name)
-        differing = differences(described, existing) if existing else "content"
-        span = described.options.not_within
-        raise CampaignConflict(_CONFLICTS[reply].format(name=name, differing=differing, account=account, span=span))
+        raise CampaignConflict(conflict_words(reply, described, state.campaign(name)))
 
 
 def _check_senders(state: State, described: Draft) -> None:
@@ -135,18 +132,6 @@ def _check_senders(state: State, described: Draft) -> None:
         if sender.number not in listed:
             account = described.account
             raise UnknownSender(f"account {account!r} lists its senders, and {sender.number} is not among them")
-
-
-_CONFLICTS = {
-    "different": "a campaign named {name!r} exists with another {differing}. While no message has left, `paceline "
-    "campaign change` corrects its template, and `paceline campaign delete` frees the name; else use another name",
-    "no memory": "account {account!r} does not remember its recipients for {span}: `paceline accounts change {account} "
-    "--remember {span}` lets it do so from now on",
-    "cancelled": "campaign {name!r} was cancelled, which is final: upload under another name",
-    "deleted": "campaign {name!r} is being deleted: try again when `paceline campaign list` no longer shows it",
-    "forgotten": "the first outcomes of campaign {name!r} are past their retention time, so nobody knows who got its "
-    "message: upload the rest under another name",
-}
 
 
 def upload(

@@ -12,7 +12,6 @@ import typer
 
 from paceline import names
 from paceline.errors import PacelineError
-from paceline.state.envelopes import NUMBER
 
 # E.164, or the remote id of a chat. Digits alone are rather an order or a customer.
 _NUMBER: Final = re.compile(r"(\+[0-9]{2}|[0-9]{2}(?=[0-9]+@))[0-9]{3,14}([0-9]{2})(@[\w.]+)?", re.ASCII)
@@ -95,7 +94,7 @@ def forms_of(number: str) -> list[str]:
 
 
 def _opened(text: str) -> str:
-    if not text.startswith(NUMBER):
+    if not text.startswith(names.SEALED_NUMBER):
         return text
     opening = _opening()
     return opening.opened(text) if opening else text

@@ -53,6 +53,7 @@ class CampaignSnapshot:
         invalid: rows of its last upload that were left out.
         created_at_us: when it was made.
         fresh: whether nothing of it was ever begun.
+        doomed: whether it is being deleted.
         completed_at_us: when its numbers became final.
         forgets_at_us: when its first outcome is deleted.
         received: rows written.
@@ -107,6 +108,7 @@ class CampaignSnapshot:
     invalid: int = 0
     created_at_us: int = field(default=0, metadata={"stored": "created"})
     fresh: bool = False
+    doomed: bool = False
     completed_at_us: int | None = None
     forgets_at_us: int | None = None
     received: int = 0

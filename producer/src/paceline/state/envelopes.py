@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 ENVELOPE: Final = "pe1."
 PUBLIC_KEY: Final = "pk1."
 # Before a number that stands encrypted in state: a plus as before other numbers, and a letter that no number has.
-NUMBER: Final = "+x"
+NUMBER: Final = names.SEALED_NUMBER
 KEY_BYTES: Final = 32
 # So long a producer relies on a key that it has read.
 _KEPT_S: Final = 60.0

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from paceline.campaigns.content import credits_of
-from paceline.campaigns.draft import Draft, differences, key_conflict
+from paceline.campaigns.draft import Draft, conflict_words, foreseen_conflict, key_conflict
 from paceline.campaigns.plan.parts import openings_by_id, parts_of, planned_sources
 from paceline.campaigns.plan.rows import Rows, foresee, foresee_parts, read
 from paceline.campaigns.plan.words import Plan, Subject, counted, problems, remarks, warnings
@@ -239,19 +239,11 @@ def _account(state: State, name: str, sender: str) -> AccountPicture:
 
 
 def _conflict(described: Draft, existing: CampaignSnapshot, keys: str) -> str | None:
-    """Why an upload of that name is refused, in words; None when it is not. The same rules as campaign.lua's."""
-    if existing.digest != described.digest:
-        if existing.fresh and not existing.received:
-            return None
-        return f"a campaign of this name exists with another {differences(described, existing)}"
-    if existing.hold == "cancelled":
-        return "the campaign of this name was cancelled, which is final"
-    if existing.forgets_at_us and existing.forgets_at_us <= existing.now_us:
-        return (
-            "outcomes of the campaign of this name are past their retention time, so nobody knows who got its message"
-        )
+    """Why an upload of that name is refused, in words; None when it is not."""
+    if reply := foreseen_conflict(described, existing):
+        return conflict_words(reply, described, existing)
     if conflict := key_conflict(existing, keys):
-        return f"of the campaign of this name: {conflict}"
+        return f"campaign {described.name!r}: {conflict}"
     return None
 
 

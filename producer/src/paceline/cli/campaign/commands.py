@@ -12,6 +12,7 @@ from paceline.campaigns.options import CampaignOptions
 from paceline.cli.acts import remember
 from paceline.cli.campaign import export as campaign_export
 from paceline.cli.campaign import recall as campaign_recall
+from paceline.cli.campaign import show as campaign_show
 from paceline.cli.campaign import start as campaign_start
 from paceline.cli.campaign import status as campaign_status
 from paceline.cli.campaign import watch as campaign_watch
@@ -57,8 +58,8 @@ app.command(
 app.command("delete-messages", epilog=example("paceline campaign delete-messages spring --dry-run"))(
     campaign_recall.delete_messages
 )
-app.command("list", epilog=example("paceline campaign list --json"))(campaign_status.list_)
-app.command(epilog=example("paceline campaign status spring --watch"))(campaign_status.status)
+app.command("list", epilog=example("paceline campaign list --json"))(campaign_show.list_)
+app.command(epilog=example("paceline campaign status spring --watch"))(campaign_show.status)
 app.command(epilog=example("paceline campaign watch spring"))(campaign_watch.watch)
 app.command(
     epilog=example(

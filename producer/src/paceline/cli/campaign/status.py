@@ -1,110 +1,17 @@
 from collections.abc import Mapping
-from enum import StrEnum
-from typing import Annotated, Any
-
-import typer
+from typing import Any
 
 from paceline.campaigns.campaign import Progress, progress_of
 from paceline.campaigns.options import DEFAULT_AUTO_PAUSE
 from paceline.campaigns.senders import from_field
 from paceline.cli.campaign.expectation import when
-from paceline.cli.campaign.options import Name
-from paceline.cli.options import Json, opened_state
-from paceline.cli.render import console, details, iso, listing, local, say, say_json
+from paceline.cli.render import details, iso, local
 from paceline.errors import NotFound
 from paceline.forecast.outlook import forecast_of, ramp_use
 from paceline.state.calls import State
 from paceline.state.campaigns import CampaignSnapshot
 from paceline.state.pictures import CampaignPicture
 from paceline.times import instant
-
-
-class ListedState(StrEnum):
-    """See `paceline.literals.CampaignState`."""
-
-    uploading = "uploading"
-    running = "running"
-    paused = "paused"
-    cancelling = "cancelling"
-    cancelled = "cancelled"
-    complete = "complete"
-
-
-def status(
-    name: Name,
-    *,
-    watch: Annotated[
-        bool,
-        typer.Option("--watch", help="Watch until every operation is settled, as `campaign watch` does."),
-    ] = False,
-    json_output: Json = False,
-) -> None:
-    """Show how far a campaign is, why nothing leaves if so, and when its last operation is expected to leave.
-
-    JSON: name, state (uploading, running, paused, cancelling, cancelled, complete), why (of a pause or a cancellation),
-    approval (needed, given or null), approved_by, approved_at, account, sender, created_at, completed_at, valid_until,
-    weight, rate, ramp, window, auto_pause (percent), uploaded, complete, total, settled, remaining, received, duplicates,
-    refused, in_inbox, invalid, senders (number, waiting, failed; with a ramp also
-    ramp: day, sent, most), outcomes (by name), receipts (sent,
-    not_sent, delivered, read), forecast (starts_at, ends_at, remaining, why). With --watch, one document whenever a
-    number or the state changed.
-    """
-    with opened_state() as state:
-        if watch:
-            from paceline.cli.campaign.watch import follow  # noqa: PLC0415 - it imports this module
-
-            follow(state, name, json_output=json_output)
-        elif json_output:
-            say_json(described(name, read(state, name)))
-        else:
-            console().print(_facts(name, read(state, name)))
-
-
-def list_(
-    *,
-    account: Annotated[
-        str | None, typer.Option("--account", metavar="NAME", help="Account whose campaigns are listed.")
-    ] = None,
-    state_: Annotated[
-        list[ListedState] | None,
-        typer.Option("--state", metavar="STATE", help=f"One of {', '.join(ListedState)}; repeatable. Default: all."),
-    ] = None,
-    json_output: Json = False,
-) -> None:
-    """List campaigns.
-
-    JSON: a list of what `campaign status --json` prints, without senders and forecast.
-    """
-    with opened_state() as state:
-        campaigns = {name: campaign for name in state.campaigns() if (campaign := state.campaign(name))}
-
-    wanted = {str(one) for one in state_ or ListedState}
-    campaigns = {
-        name: campaign
-        for name, campaign in campaigns.items()
-        if account in (None, campaign.account) and progress_of(name, campaign).state in wanted
-    }
-
-    if json_output:
-        say_json([_numbers(name, campaign) for name, campaign in campaigns.items()])
-        return
-
-    if not campaigns:
-        say("No campaigns.")
-        return
-
-    headers = ("campaign", "account", "state", "done", "total", "left", "rejected", "created")
-    rows = []
-
-    for name, campaign in campaigns.items():
-        seen = progress_of(name, campaign)
-        created = instant(campaign.created_at_us).astimezone().date().isoformat()
-        word = "unapproved" if seen.approval == "needed" and seen.state == "paused" else seen.state
-        done = f"{seen.settled / seen.total:.0%}" if seen.total else "-"
-        rejected = seen.outcomes["rejected"] + seen.outcomes["dead"]
-        rows.append((name, campaign.account, word, done, seen.total, seen.remaining, rejected, created))
-
-    console().print(listing(headers, rows))
 
 
 def read(state: State, name: str) -> CampaignPicture:
@@ -127,7 +34,7 @@ def described(name: str, picture: CampaignPicture) -> dict[str, Any]:
         picture: from `read`.
     """
     ahead = {"forecast": forecast_of(name, picture).as_json()}
-    return _numbers(name, picture.campaign) | {"senders": _senders(name, picture)} | ahead
+    return numbers(name, picture.campaign) | {"senders": _senders(name, picture)} | ahead
 
 
 def _senders(name: str, picture: CampaignPicture) -> list[dict[str, Any]]:
@@ -157,7 +64,8 @@ def _ramp_of(row: Mapping[str, Any]) -> str:
     return f", day {use['day']}: {use['sent']:,} of {use['most']:,} sent" if use else ""
 
 
-def _numbers(name: str, campaign: CampaignSnapshot) -> dict[str, Any]:
+def numbers(name: str, campaign: CampaignSnapshot) -> dict[str, Any]:
+    """The document of ``campaign list --json``: without senders and forecast."""
     seen = progress_of(name, campaign)
     return {
         "name": name,
@@ -221,7 +129,8 @@ def _approval(seen: Progress) -> str | None:
     return f"by {seen.approved_by}, {local(seen.approved_at)}" if seen.approved_at else None
 
 
-def _facts(name: str, picture: CampaignPicture) -> Any:
+def facts(name: str, picture: CampaignPicture) -> Any:
+    """The table of ``campaign status``."""
     campaign, auto_pause = picture.campaign, _auto_pause(picture.campaign)
     seen, forecast = progress_of(name, campaign), forecast_of(name, picture)
     waits = bool(forecast.remaining) and not seen.hold
