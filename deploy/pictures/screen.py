@@ -17,6 +17,7 @@ from paceline.cli.render import duration
 _UNIT_PX: Final = 38
 _GAP_PX: Final = 8
 _WIDTH_PX: Final = 1440
+_LONG: Final = 7
 _COLORS: Final[Mapping[str, str]] = {
     "green": "#73bf69", "red": "#f2495c", "orange": "#ff9830", "blue": "#5794f2", "purple": "#b877d9", "text": "#ccccdc",
     "dark-red": "#c4162a", "dark-green": "#37872d", "dark-blue": "#1f60c4",
@@ -90,7 +91,7 @@ def _stat(panel: Mapping[str, Any], answers: Sequence[tuple[Any, Sequence[Series
         for one in series:
             text, color = _value(one.points[-1][1], defaults)
             label = target.get("legendFormat", "") if len(answers) > 1 else ""
-            size = " words" if text[:1].isalpha() else ""
+            size = "words" if text[:1].isalpha() or len(text) > _LONG else ""
             shown.append(
                 f'<span class="{size}" style="color:{color}">{html.escape(text)}</span> <small>{html.escape(label)}</small>'
             )
