@@ -18,7 +18,7 @@ READY := $(VENV)/.ready
 SITE := $(VENV)/.site
 RELEASE := $(VENV)/.release
 
-.PHONY: demo test test-fast check format docs texts site release audit hashes rehearsal pictures fuzz faults bench clean help prometheus chromium rabbitmq
+.PHONY: demo test test-fast check format docs texts site release audit hashes rehearsal pictures troubles fuzz faults bench clean help prometheus chromium rabbitmq
 
 help:            ## list the verbs
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -81,6 +81,9 @@ fuzz: $(READY)   ## what comes from outside, at random; PROFILE=full: 1,000,000 
 
 pictures: $(READY) chromium ## docs/images: each page of the console and of the sandbox, by a real browser (a minute)
 	$(BIN)/python -m deploy.pictures $(ARGS)
+
+troubles: $(READY) chromium prometheus ## docs/images: the Overview in five troubles of real fleets (some minutes)
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m deploy.pictures.troubles $(ARGS)
 
 faults: $(READY) ## workers, servers and networks fail; at most five minutes, PROFILE=full takes hours
 	$(BIN)/python -m tests.faults --profile $(PROFILE) --jobs 2 $(ARGS)

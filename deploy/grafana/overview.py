@@ -17,11 +17,11 @@ from deploy.grafana.panels import (
     Column,
     Query,
     graph,
-    labels_table,
     stat,
     table,
 )
-from deploy.grafana.promql import NAMED, each, or_none, or_zero, quantile, rate, select, top, total
+from deploy.grafana.promql import NAMED, each, or_none, or_zero, quantile, rate, top, total
+from deploy.grafana.trouble import wrong
 
 _BACKLOG = "paceline_backlog_operations"
 _BACKLOG_BY_ACCOUNT = total(_BACKLOG, "account", "priority", by="account", where=NAMED)
@@ -35,7 +35,7 @@ def page() -> sdk.dashboard.Dashboard:
     return pages.page(
         pages.OVERVIEW,
         "What is wrong, and where: all accounts, campaigns and workers together.",
-        [_wrong(), _health(), _sending(), _waiting(), _accounts(), _campaigns(), _workers()],
+        [wrong(), _health(), _sending(), _waiting(), _accounts(), _campaigns(), _workers()],
         annotations=(
             pages.pauses(),
             pages.suspensions(),
@@ -44,54 +44,6 @@ def page() -> sdk.dashboard.Dashboard:
             pages.breaker(),
             pages.new_release(),
         ),
-    )
-
-
-def _why(metric: str, why: str, *labels: str, where: str = NAMED) -> str:
-    """1 for each account about which a gauge is above zero, with the reason as label ``why``."""
-    found = f"max by ({', '.join(('account', *labels))}) ({select(metric, where)}) > bool 0 == 1"
-    source, pattern = (labels[0], "(.*)") if labels else ("", "")
-    return f'max by (account, why) (label_replace({found}, "why", "{why}", "{source}", "{pattern}"))'
-
-
-def _in_trouble() -> str:
-    """Accounts that something keeps from sending, or whose messages need a person; one series for each reason."""
-    broken = (
-        'label_replace(max by (scope) (paceline_breaker_open{scope!="provider"}) > bool 0 == 1, '
-        '"account", "$1", "scope", "(.*)")'
-    )
-    reasons = (
-        _why("paceline_account_suspended", "suspended: $1", "reason"),
-        _why("paceline_account_paused", "paused: 2Chat answered 429"),
-        f'max by (account, why) (label_replace({broken}, "why", "breaker open: 2Chat fails", "", ""))',
-        _why("paceline_held_operations", "messages are held"),
-        _why("paceline_backlog_late_operations", "messages will expire"),
-    )
-    return " or ".join(reasons)
-
-
-def _wrong() -> Section:
-    firing = 'max by (alertname, severity, account, campaign) (ALERTS{alertstate="firing", alertname!="Watchdog"})'
-    return Section(
-        "What is wrong?",
-        [
-            labels_table(
-                "Alerts that fire",
-                "Each alert has a runbook of its name: what users feel, where to look, what to do first.",
-                firing,
-                {"alertname": "Alert", "severity": "Severity", "account": "Account", "campaign": "Campaign"},
-                links={"Alert": pages.RUNBOOK_OF_ROW, "Account": pages.ACCOUNT_OF_ROW},
-                empty="No alert fires",
-            ),
-            labels_table(
-                "Accounts in trouble",
-                "Accounts that do not send, or whose messages wait for a person, and why. The first 50.",
-                f"topk(50, {_in_trouble()})",
-                {"account": "Account", "why": "Why"},
-                links={"Account": pages.ACCOUNT_OF_ROW},
-                empty="No account is in trouble",
-            ),
-        ],
     )
 
 

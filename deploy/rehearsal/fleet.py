@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from deploy.rehearsal.errors import RehearsalError
-from deploy.rehearsal.prometheus import Prometheus
+from deploy.rehearsal.prometheus import RULES, Prometheus
 from paceline import names
 from paceline.outbox import Outbox
 from paceline.settings import Settings
@@ -28,10 +28,13 @@ class Fleet:
         folder: for logs and data.
         interrupts: turns signals into an exception, and leaves starting and stopping alone.
         workers: names of the workers it begins with.
+        rules: the alerting rules. Default: those of the deployment.
     """
 
-    def __init__(self, folder: Path, interrupts: Interrupts, workers: tuple[str, ...]) -> None:
-        self.prometheus = Prometheus(folder, free_port())
+    def __init__(
+        self, folder: Path, interrupts: Interrupts, workers: tuple[str, ...], *, rules: Path | None = None
+    ) -> None:
+        self.prometheus = Prometheus(folder, free_port(), rules or RULES / "*.yml")
         self.stack = Stack(folder, interrupts.shield)
         self.receipts_base = ""
         self._workers = workers

@@ -36,9 +36,11 @@ class Prometheus:
     Args:
         folder: for its configuration and data.
         port: where it will listen.
+        rules: alerting rules; a path that may hold ``*``.
     """
 
-    def __init__(self, folder: Path, port: int) -> None:
+    def __init__(self, folder: Path, port: int, rules: Path) -> None:
+        self._rules = rules
         self.command: Final = (
             program(),
             f"--config.file={folder / 'prometheus.json'}",
@@ -66,7 +68,7 @@ class Prometheus:
         ]
         configuration = {
             "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "5s"},
-            "rule_files": [str(RULES / "*.yml")],
+            "rule_files": [str(self._rules)],
             "scrape_configs": jobs,
         }
         # JSON is YAML.

@@ -24,7 +24,7 @@ _VALUES: Final[Mapping[str, tuple[str, ...]]] = {
     "status": ("sent", "not_sent", "delivered", "read"),
     "result": ("moved", "early"),
     "hook": ("hook-1", "hook-2"),
-    "version": ("0.1.0",),
+    "version": ("0.2.0",),
     "state": ("waiting", "scheduled", "accepted", "rejected", "expired", "held", "running", "paused"),
 }
 _BOUNDS: Final = ("0.01", "0.1", "1", "+Inf")

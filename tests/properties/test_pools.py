@@ -22,7 +22,6 @@ SENDERS = st.lists(
 
 
 @given(SENDERS, st.sets(NUMBERS, max_size=30), st.data())
-@settings(max_examples=60)
 def test_a_number_less_moves_its_own_recipients_only(
     senders: tuple[Sender, ...], people: set[str], data: st.DataObject
 ) -> None:
@@ -36,7 +35,6 @@ def test_a_number_less_moves_its_own_recipients_only(
 
 
 @given(SENDERS, st.sets(NUMBERS, max_size=30), st.data())
-@settings(max_examples=60)
 def test_a_greater_weight_draws_recipients_to_its_number_only(
     senders: tuple[Sender, ...], people: set[str], data: st.DataObject
 ) -> None:

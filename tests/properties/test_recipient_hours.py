@@ -35,7 +35,6 @@ def is_open(zone: ZoneInfo, at: datetime, first: int, last: int) -> bool:
     st.datetimes(datetime(2026, 1, 2), datetime(2026, 12, 28)),  # noqa: DTZ001 - of UTC
     st.lists(st.integers(0, 3 * 24 * 12), min_size=1, max_size=20),
 )
-@settings(max_examples=60, deadline=None)
 def test_openings_are_what_all_clocks_show(
     names: list[str], first: int, last: int, begin: datetime, moments: list[int]
 ) -> None:

@@ -35,6 +35,8 @@ _DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _HOURS: Final = re.compile(r"(?:([A-Za-z]+)(?:-([A-Za-z]+))? )?([0-9]{2}:[0-9]{2})-([0-9]{2}:[0-9]{2})")
 # A key becomes a path below the zone data, so it is names and inner slashes only. What follows is in some such folders
 # but no zone: copies (posix), the same counting leap seconds (right), and whatever the machine is set to.
+# What people write for hours, and is read as a zone: 9-18, 9:00-18.
+_LOOSE_HOURS: Final = re.compile(r"[0-9]{1,2}(:[0-9]{2})?\s*-\s*[0-9]{1,2}(:[0-9]{2})?")
 _ZONE: Final = re.compile(r"(?!posix|right|localtime)[A-Za-z][A-Za-z0-9_+-]*(?:/[A-Za-z][A-Za-z0-9_+-]*)*")
 _WHOLE_DAY: Final = 24 * 60
 _WEEK: Final = 7
@@ -297,6 +299,10 @@ def zone_named(key: str) -> ZoneInfo:
             return ZoneInfo(key)
     except (KeyError, OSError, ValueError):  # no such file; a folder; a file of another kind
         pass
+    if _LOOSE_HOURS.fullmatch(key):
+        raise InvalidOperation(
+            f'window: {key!r}: write hours as 09:00-18:00, for example "Mon-Fri 09:00-18:00 Europe/Berlin"'
+        )
     raise _refusal(f"{key!r:.40} is not a zone in the time zone data of this machine")
 
 

@@ -280,8 +280,8 @@ def test_change_leaves_what_the_provider_tells_in_force(cli: Cli, provider: Emul
         ("'message.by_pigeon' is no kind of operation", ["--budget", "message.by_pigeon=1/day"]),
         ("--budget: group.create: 'often' is not a rate", ["--budget", "group.create=often"]),
         ("--budget: above 100000", ["--budget", "group.create=100001/day"]),
-        ("'--treat-503-as'", ["--treat-503-as", "well"]),
-        ("'--pacing'", ["--pacing", "fast"]),
+        ("--treat-503-as: ", ["--treat-503-as", "well"]),
+        ("--pacing: ", ["--pacing", "fast"]),
     ],
 )
 def test_change_refuses_bad_usage(cli: Cli, acme: str, words: str, options: list[str]) -> None:

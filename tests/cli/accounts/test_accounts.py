@@ -105,7 +105,7 @@ def test_a_variation_has_a_unit_or_is_milliseconds(cli: Cli, text: str, seconds:
         (["acme", "--limit", "10/minute", "--sender", "0049"], "--sender: 0049 is not a phone number"),
         (["a b", "--limit", "10/minute"], "NAME: letters, digits"),
         (["acme", "--limit", "10/minute", "--api-key-env", "NOT_THERE"], "variable NOT_THERE is not set"),
-        (["acme", "--limit", "10/minute", "--pacing", "fast"], "'--pacing'"),
+        (["acme", "--limit", "10/minute", "--pacing", "fast"], "--pacing: "),
         ([], "missing argument 'NAME'"),
     ],
 )

@@ -147,7 +147,7 @@ def test_an_unusable_file_makes_no_campaign(cli: Cli, tmp_path: Path, content: b
         (["--from", "me"], "--from: is not a phone number"),
         (["--url", "ftp://example.com"], "--url: must start with https://"),
         (["--valid-until", "soon"], "--valid-until: is not a time"),
-        (["--on-unknown", "guess"], "'--on-unknown'"),
+        (["--on-unknown", "guess"], "--on-unknown: "),
         (["--max-attempts", "1000"], "--max-attempts: "),
     ],
 )

@@ -26,9 +26,9 @@ REFUSED: list[tuple[Sequence[str], str]] = [
     (["--weight", "0"], "--weight: "),
     (["--weight", "-1"], "--weight: "),
     (["--weight", "1001"], "--weight: "),
-    (["--weight", "heavy"], "'--weight'"),
-    (["--weight", "1.5"], "'--weight'"),
-    (["--weight", ""], "'--weight'"),
+    (["--weight", "heavy"], "--weight: "),
+    (["--weight", "1.5"], "--weight: "),
+    (["--weight", ""], "--weight: "),
     *(
         (["--rate", rate], "--rate: is not a rate such as 100/minute")
         for rate in (
@@ -44,8 +44,8 @@ REFUSED: list[tuple[Sequence[str], str]] = [
     (["--window", "25:00-26:00 UTC"], "--window: "),
     (["--auto-pause", "101"], "--auto-pause: "),
     (["--auto-pause", "-1"], "--auto-pause: "),
-    (["--auto-pause", "20%"], "'--auto-pause'"),
-    (["--auto-pause", ""], "'--auto-pause'"),
+    (["--auto-pause", "20%"], "--auto-pause: "),
+    (["--auto-pause", ""], "--auto-pause: "),
 ]  # fmt: skip
 
 
@@ -212,7 +212,7 @@ class TestDryRun:
         arguments = campaign_arguments(people(tmp_path / "people.csv", 5))
         answer = cli(*arguments, "--dry-run", "--rate", "1/day")
         assert "Problem: 1 of 5 recipients leave in time" in answer.out
-        assert "nothing was written" in answer.refusal()
+        assert "Nothing was written" in answer.refusal()
 
     @pytest.mark.parametrize(("options", "words"), [(["--weight", "0"], "--weight: "), (["--from", "me"], "--from: ")])
     def test_bad_options(self, cli: Cli, tmp_path: Path, options: list[str], words: str) -> None:
@@ -250,3 +250,39 @@ class TestDryRun:
         os.close(ours)
         assert "reading" in seen
         assert "uploading" not in seen
+
+
+def test_a_dry_run_says_why_rows_are_bad(cli: Cli, tmp_path: Path) -> None:
+    """The first five with their lines; how many more there are, and how to have all of them."""
+    path = tmp_path / "people.csv"
+    path.write_text("to,name\n+15550100001,Ann\n" + "".join(f"1555010{number:04},Bob\n" for number in range(7)))
+    answer = cli(*campaign_arguments(path), "--dry-run")
+    bad = [line for line in answer.out.splitlines() if line.startswith("Bad row: ")]
+    assert 5 == len(bad)
+    assert bad[0].startswith("Bad row: line 3: to: is not a phone number in E.164 form")
+    assert "2 more bad rows: --invalid FILE writes all of them." in answer.out
+    assert [path] == list(tmp_path.iterdir())
+
+
+def test_a_column_that_is_not_there_is_guessed(cli: Cli, tmp_path: Path) -> None:
+    """Before anything is written, so the name stays free."""
+    arguments = campaign_arguments(people(tmp_path / "people.csv", 2))
+    arguments[arguments.index("Hi {name}")] = "Hi {nmae}"
+    assert cli(*arguments).refusal(2).endswith("(found: to, name). Did you mean {name}?")
+    assert [] == cli("campaign", "list", "--json").json
+
+
+def test_a_start_time_keeps_a_campaign_waiting(cli: Cli, tmp_path: Path) -> None:
+    """`--start-at` is another name of `--not-before`."""
+    at = "2099-01-01T09:00:00+00:00"
+    arguments = [*campaign_arguments(people(tmp_path / "people.csv", 2)), "--start-at", at, "--dry-run", "--json"]
+    assert at == cli(*arguments, "--valid-until", "2099-01-02T09:00:00+00:00").json["starts_at"]
+
+
+def test_a_campaigns_name_is_no_id(cli: Cli, tmp_path: Path) -> None:
+    """`status` says which command shows it; a list can be cut to an account and a state."""
+    cli(*campaign_arguments(people(tmp_path / "people.csv", 2)))
+    assert "'spring' is a campaign: `paceline campaign status spring`" == cli("status", "spring").refusal()
+    assert ["spring"] == [one["name"] for one in cli("campaign", "list", "--state", "running", "--json").json]
+    assert [] == cli("campaign", "list", "--state", "paused", "--account", "acme", "--json").json
+    assert [] == cli("campaign", "list", "--account", "other", "--json").json

@@ -1,12 +1,16 @@
 """Campaigns of SMS, official templates and number checks: options that do not go together, and corrections."""
 
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from paceline import names
 from paceline.errors import InvalidOperation
 from paceline.outbox import Outbox
+from paceline.state import connect
 from paceline.testing import RecordingOutbox
+from paceline_sandbox.embedded import EmbeddedServer
 from tests.cli.conftest import SENDER, Cli, Inbox, people
 
 pytestmark = pytest.mark.usefixtures("acme")
@@ -105,6 +109,23 @@ def test_a_check_of_a_file_costs_what_it_says(cli: Cli, tmp_path: Path) -> None:
     plan = cli("number", "check", *common, "--dry-run", "--json").json
     assert ("check-my-people", 3, 3, 6) == (plan["name"], plan["recipients"], plan["requests"], plan["credits"])
     assert "check-my-people" == cli("number", "check", *common, "--json").json["name"]
+
+
+def test_a_plan_of_checks_knows_their_rate_and_their_pool(
+    cli: Cli, quick: str, server: EmbeddedServer, tmp_path: Path
+) -> None:
+    """50 a minute of a number, whatever the account may; and no more than the account has left."""
+    file = people(tmp_path / "people.csv", 200)
+    words = ("number", "check", "--account", quick, "--from", SENDER, "--recipients", str(file), "--dry-run", "--json")
+    plan = cli(*words).json
+    took = datetime.fromisoformat(plan["ends_at"]) - datetime.fromisoformat(plan["starts_at"])
+    assert timedelta(seconds=230) < took < timedelta(seconds=250)
+    client = connect(server.url)
+    client.hset(f"{names.STATE_ROOT}:a:{quick}", "checks_left", 3)
+    client.close()
+    answer = cli(*words[:-1])
+    assert 1 == answer.code
+    assert "the campaign needs 200 number checks, and the account has 3 left" in " ".join(answer.out.split())
 
 
 def test_a_program_has_the_same_contents() -> None:

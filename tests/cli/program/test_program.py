@@ -21,6 +21,8 @@ from paceline.state.calls import State
 from paceline_sandbox.embedded import EmbeddedServer, free_port
 from tests.cli.conftest import PROGRAM, RECIPIENT, SENDER, Cli, Inbox, Worker, sent
 
+_SEND = ("send", "--account", "acme", "--from", SENDER, "--to", RECIPIENT)
+
 FROM = ["--account", "acme", "--from", SENDER]
 OP_ID = "0123456789abcdefghjkmnpqrs"
 # One way to use each command that makes an operation.
@@ -397,3 +399,19 @@ def test_durations_read_like_speech(seconds: float, words: str) -> None:
 def test_one_line_shows_what_is_hidden() -> None:
     """Line breaks become spaces, control characters are written out, letters stay."""
     assert one_line("a\r\nb\x1b[0m\u202eé\x00") == "a b\\x1b[0m\\u202eé\\x00"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "sentence"),
+    [
+        ([*_SEND, "--text", "hi", "--priority", "high"], 2, "--priority: 'high' is not one of transactional, bulk (try"),
+        ([*_SEND, "--text", ""], 2, "--text: is empty"),
+        ([*_SEND, "--text", "hi", "--window", "9-18"], 2, "'9-18': write hours as 09:00-18:00, for example \"Mon-Fri"),
+        ([*_SEND, "--text", "hi", "--valid-until", "2020-01-01T00:00:00Z"], 2, "--valid-until: 2020-01-01"),
+        (["accounts", "add", "acme", "--limit", "1/minute", "--no-info"], 1, "exists. New key: `paceline accounts rotate"),
+    ],
+)  # fmt: skip
+@pytest.mark.usefixtures("acme")
+def test_a_refusal_says_what_to_type(cli: Cli, arguments: list[str], code: int, sentence: str) -> None:
+    """The option first, the value as it was typed, and a form that is taken."""
+    assert sentence in cli(*arguments, stdin="another-key\n").refusal(code)

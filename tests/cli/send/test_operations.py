@@ -137,7 +137,7 @@ REFUSED: list[tuple[Sequence[str], str]] = [
     (["send", "--group", "Team", "--text", "x"], "--group: is neither a group uuid"),
     (["send", *TO, "--url", URL, "--size", "16777217"], "--size: "),
     (["send", *TO, "--url", URL, "--size", "0"], "--size: "),
-    (["send", *TO, "--url", URL, "--size", "16MB"], "'--size'"),
+    (["send", *TO, "--url", URL, "--size", "16MB"], "--size: "),
     (["send", *TO, "--text", "x", "--size", "5"], "--size: needs url"),
     (["send", *TO, "--text", "x", "--metadata", "order"], "--metadata: is not NAME=VALUE"),
     (["send", *TO, "--text", "x", "--metadata", "=17"], "--metadata: is not NAME=VALUE"),
@@ -145,7 +145,7 @@ REFUSED: list[tuple[Sequence[str], str]] = [
     (["send", *TO, "--text", "x", "--metadata", f"order-id={'x' * 513}"], "--metadata (order-id): "),
     (["send", *TO, "--text", "x", "--metadata", f"17={'x' * 513}"], "--metadata (17): "),
     (["send", *TO, "--text", "x", *(f"--metadata={n}=x" for n in range(17))], "--metadata: "),
-    (["send", *TO, "--text", "x", "--until-settled", "-1"], "'--until-settled'"),
+    (["send", *TO, "--text", "x", "--until-settled", "-1"], "--until-settled: "),
     (["delete", MESSAGE], ONE_TARGET),
     (["delete", MESSAGE, *TO, "--group", GROUP], ONE_TARGET),
     (["delete", MESSAGE, "--group", OP_ID], "--group: is not a group uuid"),
@@ -199,7 +199,7 @@ REFUSED: list[tuple[Sequence[str], str]] = [
 def test_a_command_refuses_bad_usage(cli: Cli, inbox: Inbox, words: list[str], sentence: str) -> None:
     """What cannot be sent is exit 2 and one sentence that begins with what was typed; nothing is written."""
     said = cli(*words, *FROM).refusal(2)
-    assert said.startswith(sentence) or (sentence.startswith("'") and sentence in said)
+    assert said.startswith(sentence)
     assert inbox.records == []
 
 

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from paceline_worker.receipts.reading import Unread, Wrote, read_body
@@ -73,6 +73,18 @@ def test_anything_else_is_no_word(text: str) -> None:
     assert None is Words().meaning(text)
 
 
+def test_letters_of_a_style_are_letters() -> None:
+    """Bold, italic and wide ones, as phones offer them."""
+    for text in (
+        "\U0001d412\U0001d413\U0001d40e\U0001d40f",
+        "\uff33\uff34\uff2f\uff30",
+        "\U0001d608\U0001d629\U0001d629\U0001d626\U0001d635",
+    ):
+        found = Words(["stop", "ahhet"]).meaning(text)
+        assert found
+        assert "out" == found.way
+
+
 def test_every_word_means_one_thing() -> None:
     """Each configured word is found, and none is both."""
     assert [("out", word) for word in OPT_OUT] == [
@@ -97,6 +109,7 @@ def test_a_word_without_letters_is_refused(text: str) -> None:
 
 
 @given(st.text(max_size=80))
+@example("\U0001d412\U0001d413\U0001d40e\U0001d40f")
 def test_any_text_is_looked_at(text: str) -> None:
     """Without a fault, and folding twice is folding once."""
     Words().meaning(text)

@@ -4,9 +4,11 @@ import codecs
 import csv
 import gzip
 import io
+import json
 import os
 import sys
 import threading
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,12 +18,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paceline.campaigns.recipients import Encoder, numbered
+from paceline.campaigns.recipients import PAYLOAD, Encoder, numbered
 from paceline.errors import InvalidOperation, InvalidRow
+from paceline.operations.requests import merged
 from paceline.recipients.columns import Reading, folded, reading_of
 from paceline.recipients.files import read_file
 from paceline.recipients.rows import PROBLEM, RAW
-from paceline.template import compiled
+from paceline.template import Template, compiled, compiled_params
 from tests.support.workbooks import workbook
 
 Found = list[tuple[int, dict[str, Any]]]
@@ -350,14 +353,19 @@ CONTENTS = st.one_of(
 )
 NAMES = st.sampled_from(["r.csv", "r.jsonl", "r.json", "r", "r.csv.gz", "r.xlsx"])
 COUNTRIES = st.sampled_from([None, "BR", "US"])
+_OFFICIAL = {"body": ["{name|there}", "{key|none}!"], "header_media_url": "https://example.com/{name|x}.pdf"}
+# A message, an SMS, an official template, a number check.
+CONTENTS_OF_CAMPAIGNS = st.sampled_from(
+    [compiled("Hi {name|there}"), replace(compiled("{name|x}"), longest=20), compiled_params(_OFFICIAL), Template({})]
+)
 
 
-@given(CONTENTS, NAMES, COUNTRIES)
+@given(CONTENTS, NAMES, COUNTRIES, CONTENTS_OF_CAMPAIGNS)
 def test_whatever_a_file_holds_no_message_goes_to_a_number_that_is_not_in_its_row(
-    content: bytes, name: str, country: str | None
+    content: bytes, name: str, country: str | None, template: Template
 ) -> None:
     """Never a traceback; each row is read or bad; and the digits of a number stand in the row's own cell."""
-    encoder = Encoder("spring", compiled("Hi {name|there}"), reading=Reading(country=country))
+    encoder = Encoder("spring", template, reading=Reading(country=country))
     with TemporaryDirectory() as folder:
         path = Path(folder) / name
         path.write_bytes(content)
@@ -378,6 +386,7 @@ def test_whatever_a_file_holds_no_message_goes_to_a_number_that_is_not_in_its_ro
             fields = encoder(read)
         except InvalidRow:
             continue
+        merged(template.fields, json.loads(fields[PAYLOAD]))
         [cell] = [str(cell) for column, cell in read.cells.items() if folded(column) == "to"]
         digits = "".join(character for character in cell if character.isdecimal())
         whole = fields["to"].removeprefix("+")

@@ -22,6 +22,7 @@ def recording(monkeypatch: pytest.MonkeyPatch, sampler: Sampler = ALWAYS_ON) -> 
     provider = TracerProvider(sampler=sampler)
     provider.add_span_processor(SimpleSpanProcessor(kept))
     monkeypatch.setattr(trace, "get_tracer", provider.get_tracer)
+    monkeypatch.setattr(trace, "get_tracer_provider", lambda: provider)
     return kept
 
 
@@ -88,6 +89,7 @@ def test_a_processor_of_spans_that_fails_fails_nobody_else(monkeypatch: pytest.M
     provider = TracerProvider()
     provider.add_span_processor(Failing(at))
     monkeypatch.setattr(trace, "get_tracer", provider.get_tracer)
+    monkeypatch.setattr(trace, "get_tracer_provider", lambda: provider)
     done = []
     with spans.sending("send", TOLD) as written:
         done.append(written)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from difflib import get_close_matches
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -110,8 +111,10 @@ class Encoder:
             raise InvalidOperation(f"recipients: {error}") from None
         missing = sorted(self._template.columns - layout.values.keys())
         if missing and header is not None:
+            near = get_close_matches(missing[0], names, 1)
             raise InvalidOperation(
                 f'recipients: there is no column "{missing[0]}", which the template names (found: {named(names)})'
+                + (f". Did you mean {{{near[0]}}}?" if near else "")
             )
 
     def __call__(self, row: Row, *, now: datetime | None = None) -> dict[str, str]:
@@ -191,6 +194,7 @@ class Encoder:
         to = to.strip()
         if not is_phone_number(to):
             return None
+
         length, values = self._text.length, []
         for name, beginning, default, times in self._values:
             text = columns.get(layout.values.get(name, name))
@@ -204,6 +208,7 @@ class Encoder:
             values.append(beginning + compact(text))
         if length > self._longest:
             return None
+
         payload = "{" + ",".join(values) + "}"
         try:
             if not payload.isascii():

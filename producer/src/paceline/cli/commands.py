@@ -100,7 +100,7 @@ COMMANDS: Final[dict[str, Command]] = {
     ),
     "outcomes": Command(
         "paceline.cli.show.outcomes:outcomes",
-        "Print outcomes of operations, in the order in which they became known.",
+        "Print outcomes of operations (accepted, rejected, expired, ...), oldest first; --follow prints new ones.",
         example(
             "paceline outcomes --campaign spring --format csv --output spring.csv",
             "paceline outcomes --follow --outcome rejected --outcome dead",

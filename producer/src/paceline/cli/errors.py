@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import sys
 import traceback
 from collections.abc import Iterator
@@ -12,6 +13,17 @@ from paceline import names
 from paceline.cli.render import one_line
 from paceline.errors import ConfigurationError, InvalidOperation, PacelineError
 
+# As click says it.
+_BAD_VALUE: Final = re.compile(
+    r"Invalid value for '(?P<option>--[\w-]+)[^']*': (?:Value error, )?(?P<rest>.+)", re.DOTALL
+)
+_PLAIN: Final = {
+    "Input should be a valid integer, .*": "is not a whole number",
+    "Input should be a valid number, .*": "is not a number",
+    r"Input should be greater than or equal to (\S+)": r"is less than \1",
+    r"Input should be less than or equal to (\S+)": r"is more than \1",
+}
+_CHOICE: Final = re.compile(r"is not one of '.*'")
 FAILURE: Final = 1
 BAD_USAGE: Final = 2
 INTERRUPTED: Final = 130
@@ -57,6 +69,12 @@ def _usage_sentence(error: Exception) -> str:
     words = str(error.format_message()).strip().rstrip(".")  # type: ignore[attr-defined]
     if words.startswith("Got unexpected extra argument"):
         words = "Unexpected extra argument"  # which may be an API key: it is not repeated
+    if found := _BAD_VALUE.fullmatch(words):
+        words = f"{found['option']}: {found['rest']}"
+    for pattern, plain in _PLAIN.items():
+        words = re.sub(pattern, plain, words)
+    if found := _CHOICE.search(words):
+        words = words[: found.start()] + found[0].replace("'", "")
     context = getattr(error, "ctx", None)
     command = context.command_path if context else "paceline"
     return f"{words[:1].lower()}{words[1:]} (try '{command} --help')"

@@ -15,6 +15,7 @@ from paceline.times import instant
 
 # Single bulk operations of a sender are a source like a campaign.
 SINGLE: Final = "-"
+_SHORT_BUDGET_US: Final = 3_600_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +137,22 @@ def source_of(name: str, campaign: CampaignSnapshot, waiting: int) -> Source:
     )
 
 
+def with_budget(source: Source, kind: str, budgets: str) -> Source:
+    """The same source at the average rate that budgets of its kind, of an hour at the most, leave to its sender.
+
+    Args:
+        source: of a campaign.
+        kind: of its operations.
+        budgets: of the account, "kind:N:window ...".
+    """
+    parsed = [budget.split(":") for budget in budgets.split()]
+    # A budget of a day may be used up in its first minutes; of a short one the average is what counts.
+    gaps = [
+        -(-int(window) // int(n)) for one, n, window in parsed if one in (kind, "*") and int(window) <= _SHORT_BUDGET_US
+    ]
+    return replace(source, interval_us=max(source.interval_us, *gaps)) if gaps else source
+
+
 def with_source(lanes: Iterable[Lane], sender: str, source: Source) -> list[Lane]:
     """The same lanes with a source that was not there, or in place of the one of its name.
 
@@ -203,6 +220,7 @@ def forecast_of(name: str, picture: CampaignPicture) -> Forecast:
 
     timed = sum(source.timed for source in picture.sources if source.name == name)
     scheduled_from = picture.first_timed_us if waiting == timed else 0
+    own = [(sender, with_budget(source, campaign.kind, account.budgets)) for sender, source in own]
     lanes = lanes_of(picture.lanes)
     for sender, source in own:
         lanes = with_source(lanes, sender, replace(source, free_at_us=max(source.free_at_us, scheduled_from)))

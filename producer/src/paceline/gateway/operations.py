@@ -2,9 +2,9 @@
 
 import re
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
-from fastapi import APIRouter, Header, Path, Query, Response
+from fastapi import APIRouter, Header, Path, Query, Request, Response
 
 from paceline.errors import InvalidOperation, NotFound
 from paceline.flows.sending import finding
@@ -16,6 +16,9 @@ from paceline.operations import OPERATIONS, Operation
 from paceline.state import questions
 from paceline.status.explanation import explained
 from paceline.status.view import Status
+
+if TYPE_CHECKING:
+    from paceline.async_outbox import AsyncOutbox
 
 Id = Annotated[str, Path(pattern="^[0-9a-hjkmnp-tv-z]{26}$", examples=["01k0zxw5d3v8m2c7r4q9n6t1ea"])]
 Key = Annotated[
@@ -55,7 +58,10 @@ def routes() -> APIRouter:
 
 
 def _sending(model: type[Operation]) -> Callable[..., Awaitable[Written]]:
-    async def send(operation: Any, token: Any, outbox: Any, response: Response, idempotency_key: Any = None) -> Written:
+    async def send(
+        operation: Any, token: Any, request: Request, response: Response, idempotency_key: Any = None
+    ) -> Written:
+        outbox: AsyncOutbox = request.app.state.outbox
         seen(token, operation.account)
         if idempotency_key is not None:
             if operation.idempotency_key not in (None, idempotency_key):
@@ -66,7 +72,7 @@ def _sending(model: type[Operation]) -> Callable[..., Awaitable[Written]]:
         return Written(id=ticket.id)
 
     # FastAPI reads the types; each route has its own model.
-    send.__annotations__ |= {"operation": model, "token": Sends, "outbox": Box, "idempotency_key": Key}
+    send.__annotations__ |= {"operation": model, "token": Sends, "idempotency_key": Key}
     return send
 
 

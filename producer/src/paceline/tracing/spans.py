@@ -50,7 +50,7 @@ def sending(name: str, attributes: Mapping[str, str]) -> Iterator[str]:
     Yields:
         What is to be written down for those who go on: a traceparent, `UNSAMPLED`, or '' where nothing records.
     """
-    if not INSTALLED:
+    if not recorded() and not (INSTALLED and trace.get_current_span().get_span_context().is_valid):
         yield ""
         return
     span = _started(name, attributes)

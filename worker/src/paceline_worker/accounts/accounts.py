@@ -33,7 +33,9 @@ from paceline_worker.pacing.bucket import Pacing, Variation, variation_from
 
 # Accounts of one round trip: few enough that a broken connection leaves little in doubt, many enough that latency costs little.
 PIPELINED: Final = 200
-_TAKEN: Final = "an account named {!r} exists; remove it first, or choose another name"
+_TAKEN: Final = (
+    "an account named {0!r} exists. New key: `paceline accounts rotate {0}`. New limits: `paceline accounts change {0}`"
+)
 
 
 class AccountRefused(PacelineError):

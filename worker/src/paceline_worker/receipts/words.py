@@ -57,7 +57,8 @@ class Words:
 
 def folded(text: str) -> str:
     """A text as it is compared: letters and digits without case and accents, single blanks between words."""
-    plain = unicodedata.normalize("NFKD", text.casefold())
+    # Letters of a style (a bold S) become plain ones first: only those have a case to fold.
+    plain = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
     letters = (
         character if character.isalnum() else " "
         for character in plain

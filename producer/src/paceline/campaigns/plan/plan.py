@@ -10,12 +10,12 @@ from paceline.campaigns.content import credits_of
 from paceline.campaigns.draft import Draft, conflict_words, foreseen_conflict, key_conflict
 from paceline.campaigns.plan.parts import openings_by_id, parts_of, planned_sources
 from paceline.campaigns.plan.rows import Rows, foresee, foresee_parts, read
-from paceline.campaigns.plan.words import Plan, Subject, counted, problems, remarks, warnings
+from paceline.campaigns.plan.words import Plan, Subject, counted, problems, remarks, too_few_checks, warnings
 from paceline.campaigns.recipients import Row
 from paceline.campaigns.upload import keys_of, peeked
 from paceline.errors import CampaignConflict, UnknownAccount, UnknownSender
 from paceline.forecast.backlog import Lane
-from paceline.forecast.outlook import lanes_of, pace_of, with_more, with_source
+from paceline.forecast.outlook import lanes_of, pace_of, with_budget, with_more, with_source
 from paceline.inbox.record import compact
 from paceline.operations import DEFAULT_VALIDITY
 from paceline.state import questions
@@ -86,6 +86,7 @@ def plan_campaign(
         base.changed(described.options.texts(now)),
         account=described.account,
         sender=described.sender,
+        kind=described.kind,
         template=compact(dict(described.template)),
     )
     own = next((source for source in picture.sources if source.name == described.name and not conflict), None)
@@ -188,7 +189,8 @@ def _planned(
         openings=subject.openings,
     ):
         free_at_us = max(source.free_at_us, begins)
-        lanes = with_source(lanes, sender, replace(source, paused=False, free_at_us=free_at_us))
+        own = with_budget(source, campaign.kind, account.budgets)
+        lanes = with_source(lanes, sender, replace(own, paused=False, free_at_us=free_at_us))
 
     pace = pace_of(account)
     if rows.parts:
@@ -222,7 +224,7 @@ def _planned(
     )
     return replace(
         plan,
-        problems=(*objections, *problems(plan, rows)),
+        problems=(*objections, *problems(plan, rows), *too_few_checks(plan, campaign.kind, account)),
         warnings=tuple(warnings(plan, rows, subject, picture=picture, account=account, workers=workers)),
     )
 

@@ -147,6 +147,19 @@ def problems(plan: Plan, rows: Rows) -> Iterator[str]:
         yield f"the account expires at {clock(microseconds(plan.account_expires_at))}, before all messages have left"
 
 
+def too_few_checks(plan: Plan, kind: str, account: AccountSnapshot) -> Iterator[str]:
+    """Why a check of numbers would stand still: the account's pool of checks is too small.
+
+    Args:
+        plan: without its problems and warnings.
+        kind: of the campaign's operations.
+        account: its account.
+    """
+    left = account.checks_left
+    if kind == "number.check" and left is not None and plan.recipients > left:
+        yield f"the campaign needs {counted(plan.recipients, 'number check')}, and the account has {left:,} left"
+
+
 def warnings(
     plan: Plan,
     rows: Rows,

@@ -1,6 +1,6 @@
 """What a dry run tells: the numbers and times of a campaign's plan, and in sentences what stands in its way."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from paceline.campaigns.plan.plan import Plan
 from paceline.cli.numbers import shown, shown_in
@@ -12,12 +12,13 @@ class PlanFails(PacelineError):
     """The campaign would fail, wholly or in part."""
 
 
-def tell_plan(plan: Plan, *, as_json: bool) -> None:
+def tell_plan(plan: Plan, *, as_json: bool, bad: Sequence[str] = ()) -> None:
     """Say what would become of a campaign.
 
     Args:
         plan: from `Outbox.plan_campaign` or `Campaign.plan`.
         as_json: one JSON document instead of a table and sentences.
+        bad: the first bad rows, in sentences.
 
     Raises:
         PlanFails: it has problems; they were told.
@@ -28,6 +29,10 @@ def tell_plan(plan: Plan, *, as_json: bool) -> None:
         console().print(details(_facts(plan)))
         for sample in plan.samples:
             say(f"To {shown(sample.to)}: {' '.join(part for part in (sample.text, sample.url) if part)}")
+        for sentence in bad:
+            say(f"Bad row: {sentence}")
+        if plan.invalid > len(bad) > 0:
+            say(f"{counted(plan.invalid - len(bad), 'more bad row')}: --invalid FILE writes all of them.")
         for sentence in plan.problems:
             say(f"Problem: {sentence}.")
         for sentence in plan.warnings:
@@ -36,7 +41,7 @@ def tell_plan(plan: Plan, *, as_json: bool) -> None:
             say("Nothing was written.")
     if plan.problems:
         raise PlanFails(
-            f"campaign {plan.name!r} cannot be uploaded as planned ({counted(len(plan.problems), 'problem')}); nothing was written"
+            f"campaign {plan.name!r} has {counted(len(plan.problems), 'problem')} (above). Nothing was written"
         )
 
 

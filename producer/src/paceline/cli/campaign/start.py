@@ -1,4 +1,4 @@
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,6 +60,7 @@ from paceline.errors import InvalidOperation, NotFound, PacelineError, StateUnav
 from paceline.operations import DEFAULT_MAX_ATTEMPTS
 from paceline.outbox import Outbox
 from paceline.recipients.columns import reading_of
+from paceline.recipients.rows import Row
 
 # Option of a campaign to what the user types, where that is not --option.
 SPELLED: Final = {
@@ -118,7 +119,8 @@ def start(
     encoding: Encoding = None,
     literal_braces: LiteralBraces = False,
     not_before: Annotated[
-        str | None, typer.Option("--not-before", metavar="TIME", help="Earliest time to send, ISO 8601 with a zone.")
+        str | None,
+        typer.Option("--not-before", "--start-at", metavar="TIME", help="Earliest time to send, ISO 8601 with a zone."),
     ] = None,
     valid_until: ValidUntil = None,
     window: CampaignHours = None,
@@ -276,8 +278,9 @@ def carry_out(name: str, source: Source, campaign: CampaignSpec, how: How) -> No
             return
         if how.dry_run:
             taker = bad.add if source.invalid else None
-            plan = outbox.plan_campaign(name, recipients=rows, on_invalid=taker, **campaign)
-            tell_plan(plan, as_json=how.json_output)
+            first = _FirstBadRows(taker)
+            plan = outbox.plan_campaign(name, recipients=rows, on_invalid=first.add, **campaign)
+            tell_plan(plan, as_json=how.json_output, bad=first.sentences)
             return
         with _interruptible(name) as written:
             started = outbox.start_campaign(
@@ -293,6 +296,26 @@ def carry_out(name: str, source: Source, campaign: CampaignSpec, how: How) -> No
     if started.report:
         remember("campaign start", account=campaign["account"], on=f"{name}: {counted(started.report.written, 'row')}")
         _tell(name, started.report, bad.path, ahead, json_output=how.json_output)
+
+
+class _FirstBadRows:
+    """The first bad rows of a dry run, in sentences.
+
+    Args:
+        taker: takes all of them; None: nobody wants more.
+    """
+
+    _MOST: Final = 5
+
+    def __init__(self, taker: Callable[[Row, str], object] | None) -> None:
+        self.sentences: list[str] = []
+        self._taker = taker
+
+    def add(self, row: Row, reason: str) -> None:
+        if len(self.sentences) < self._MOST:
+            self.sentences.append(f"line {row.line}: {reason}")
+        if self._taker:
+            self._taker(row, reason)
 
 
 class _Written:

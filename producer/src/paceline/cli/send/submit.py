@@ -3,7 +3,7 @@
 import inspect
 import math
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Final, TypedDict
 
 import typer
@@ -127,13 +127,20 @@ def _common(
         "priority": priority.value,
         "idempotency_key": key,
         "not_before": moment("--not-before", not_before),
-        "valid_until": moment("--valid-until", valid_until),
+        "valid_until": _to_come("--valid-until", moment("--valid-until", valid_until)),
         "window": hours(window),
         "on_unknown": on_unknown.value,
         "max_attempts": max_attempts,
         "metadata": _pairs(metadata or ()),
         "exempt": exempt,
     }
+
+
+def _to_come(option: str, at: datetime | None) -> datetime | None:
+    """A time that has not passed; one without a zone is refused by the operation."""
+    if at is not None and at.tzinfo is not None and at <= datetime.now(UTC):
+        raise InvalidOperation(f"{option}: {at.isoformat()} has passed, so the message would expire unsent")
+    return at
 
 
 def _asked(

@@ -69,6 +69,8 @@ def _read(state: State, op_id: str) -> OperationPicture:
     picture = state.operation(op_id)
     if picture is not None:
         return picture
+    if state.campaign(op_id) is not None:
+        raise NotFound(f"{op_id!r} is a campaign: `paceline campaign status {op_id}`")
     waiting = state.fleet().inbox
     hint = f" ({counted(waiting, 'record')} not yet accepted by a worker)" if waiting else ""
     raise NotFound(f"no operation {op_id!r}: never accepted, or deleted after its retention time{hint}")
