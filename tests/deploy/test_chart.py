@@ -3,6 +3,7 @@
 import gzip
 import json
 import re
+import tomllib
 from dataclasses import fields
 from functools import cache
 from pathlib import Path
@@ -15,7 +16,6 @@ import redis
 from kubernetes_validate import utils as validation
 from ruamel.yaml import YAML
 
-import paceline
 from paceline.cli import main
 from paceline.cli.show.health import GATEWAY_PORT
 from paceline.gateway.app import build
@@ -176,9 +176,10 @@ def test_every_value_is_explained() -> None:
 
 def test_the_chart_is_of_this_release() -> None:
     """Chart, image and package have one version."""
+    version = tomllib.loads((DEPLOY.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
     about = YAML(typ="safe").load(CHART / "Chart.yaml")
-    assert (paceline.__version__, paceline.__version__) == (about["version"], str(about["appVersion"]))
-    assert f"paceline:{paceline.__version__}" == container_of(programs({})["workers"])["image"]
+    assert (version, version) == (about["version"], str(about["appVersion"]))
+    assert f"paceline:{version}" == container_of(programs({})["workers"])["image"]
 
 
 def test_every_setting_can_be_given() -> None:
