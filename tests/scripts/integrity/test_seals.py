@@ -135,10 +135,10 @@ def test_records_that_come_before_are_taken_first(drive: Drive) -> None:
 
 
 def test_acceptance_costs_what_it_did(drive: Drive) -> None:
-    """Sealing takes no command more: the record is read once, by another script."""
+    """Sealing takes no command more: the record is read once, by another script. Nor does encryption."""
 
-    def commands(sealed: bool) -> int:
-        drive.worker.seals = SEALS if sealed else None
+    def commands(sealed: bool, *, encrypts: bool = False) -> int:
+        drive.worker.seals, drive.worker.encrypts = SEALS if sealed else None, encrypts
         for number in range(3):
             drive.send(to=f"+1555010{number:04}", accept=False)
         drive.client.config_resetstat()
@@ -147,7 +147,7 @@ def test_acceptance_costs_what_it_did(drive: Drive) -> None:
         return sum(int(of["calls"]) for name, of in stats.items() if "eval" not in name)
 
     commands(sealed=True)
-    assert commands(sealed=True) == commands(sealed=False)
+    assert commands(sealed=True) == commands(sealed=False) == commands(sealed=True, encrypts=True)
 
 
 # -- the key -----------------------------------------------------------------------------------------------------------
@@ -161,8 +161,40 @@ def test_the_key_is_made_once_and_opened_by_the_secret(client: redis.Redis) -> N
     with pytest.raises(ConfigurationError, match="does not decrypt the key of the seals"):
         StoredSeals(client, KeyRing(OTHER_SECRET)).open()
     both = KeyRing(f"{OTHER_SECRET},{SECRET}")
+    number = first.payloads.number("+15550100002")
     assert [True, False] == [StoredSeals(client, both).encrypt_anew() for _ in range(2)]
-    assert first.floor("acme", 1) == StoredSeals(client, KeyRing(OTHER_SECRET)).open().floor("acme", 1)
+    rotated = StoredSeals(client, KeyRing(OTHER_SECRET)).open()
+    assert first.floor("acme", 1) == rotated.floor("acme", 1)
+    assert ("+15550100002", first.payloads.public) == (rotated.payloads.opened_number(number), rotated.payloads.public)
+
+
+def test_the_public_key_is_published_and_put_back(client: redis.Redis) -> None:
+    """A worker says whether another one stood there; nothing and its own are no reason to complain."""
+    stored = StoredSeals(client, KeyRing(SECRET))
+    seals = stored.open()
+    assert [True, True] == [stored.publish(seals) for _ in range(2)]
+    client.set(f"{R}:public", "pk1.another")
+    assert [False, True] == [stored.publish(seals) for _ in range(2)]
+    assert seals.payloads.public == client.get(f"{R}:public")
+    assert StoredSeals(client, KeyRing(SECRET)).seen() is not None
+
+
+def test_nobody_who_only_looks_makes_a_key(client: redis.Redis) -> None:
+    """A command that opens numbers finds nothing to open, and leaves nothing behind."""
+    assert StoredSeals(client, KeyRing(SECRET)).seen() is None
+    assert not client.exists(f"{R}:seals")
+
+
+def test_a_key_used_before_and_after_encryption_is_a_duplicate(drive: Drive) -> None:
+    """The digest of the content was plain, and is keyed now: they say nothing of each other."""
+    ids = []
+    for encrypts in (False, True, True):
+        drive.worker.encrypts = encrypts
+        ids.append(drive.send(idempotency_key="inv-1", accept=False))
+        drive.accept_all()
+    assert 1 == len(set(ids))
+    counts = drive.client.hgetall(f"{R}:a:acme:n")
+    assert ("1", "2", None) == (counts["written"], counts["duplicate"], counts.get("refused"))
 
 
 def test_state_that_was_emptied_gets_the_key_back(client: redis.Redis) -> None:

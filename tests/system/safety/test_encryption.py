@@ -98,7 +98,12 @@ def test_nothing_of_a_person_is_in_state_or_its_files(closed: Closed) -> None:
     rewritten(stack)  # other tests write numbers on purpose
     stack.sandbox.reset()
     stack.scenario(
-        faults=[{"kind": "answer_after_accepting", "status": 500, "from_request": 2, "count": 1}],
+        faults=[
+            {"kind": "answer_after_accepting", "status": 500, "from_request": 2, "count": 1},
+            {"kind": "answer", "status": 503, "from_request": 4, "count": 1},
+            {"kind": "answer", "status": 429, "from_request": 6, "count": 1, "retry_after": 1},
+            {"kind": "answer", "status": 486, "from_request": 8, "count": 1},
+        ],
     )
     tickets = [closed.outbox.send(closed.hello(n)) for n in range(5)]
     group = closed.outbox.send(
@@ -116,6 +121,12 @@ def test_nothing_of_a_person_is_in_state_or_its_files(closed: Closed) -> None:
     texts = sorted(body["text"] for body in accepted if "text" in body and "to_number" in body)
     assert sorted([f"{TEXT} {n}" for n in range(5)] + [f"Hi Ann {n}, {TEXT}" for n in range(20)]) == texts
     assert {body["to_number"] for body in accepted if str(body.get("text", "")).startswith("Hi ")} == set(NUMBERS)
+
+    stack.sandbox.reset()
+    quoting = f"number {NUMBERS[0]} is bad, and so is '{TEXT} 0'"
+    stack.scenario(faults=[{"kind": "answer", "status": 422, "from_request": 1, "count": 1, "message": quoting}])
+    rejected = closed.outbox.send(closed.hello(0)).wait_settled(60)
+    assert ("rejected", True) == (rejected.state, "[removed]" in str(rejected.words))
     assert [] == shown(stack)
     assert 0 == stack.balance().unaccounted
 

@@ -1,4 +1,4 @@
-"""A canary key, number and text: in no log, no metric, no broker key, no process list."""
+"""A canary key, number and text: in no log, no traceback, no metric, no span, no broker key, no process list, on no terminal."""
 
 import json
 import re
@@ -6,6 +6,7 @@ import urllib.request
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
+from unittest.mock import patch
 
 import psutil
 import pytest
@@ -14,6 +15,7 @@ from paceline import names
 from paceline.state import connect
 from paceline_worker.accounts.accounts import Accounts
 from paceline_worker.accounts.secrets import ApiKey, KeyRing
+from tests.support.collector import collecting
 from tests.support.processes import free_port
 from tests.support.promtool import promtool
 from tests.support.servers import start_server
@@ -54,13 +56,14 @@ def test_the_canary_leaves_no_trace(stack: Stack, log_format: str) -> None:
         stack.name, ApiKey(KEY), ring=KeyRing(SECRET), rates="6000/minute", pacing="window", info_every=timedelta(0)
     )
     port = free_port()
-    with start_server() as broker:
+    with start_server() as broker, collecting() as collector:
         worker = stack.start_worker(
             PACELINE_METRICS_PORT=str(port),
             PACELINE_LOG_FORMAT=log_format,
             PACELINE_BROKER_URL=broker.url,
             PACELINE_STATE_URL=stack.server.url,
             options=["--loglevel", "DEBUG"],
+            **collector.environment,
         )
         stack.outbox.close()
         for number in range(8):
@@ -72,11 +75,35 @@ def test_the_canary_leaves_no_trace(stack: Stack, log_format: str) -> None:
         broken = broker_dump(broker.url)
         worker.stop()
         everything = {"log": worker.log_text(), "metrics": metrics, "ps": command_line, "broker": broken}
+        everything["spans"] = "\n".join(map(str, collector.spans()))
+        assert "paceline" in everything["spans"]
+    everything |= on_terminals(stack)
+    everything["history"] = str(stack.client.xrange(f"{names.STATE_ROOT}:trail"))
     for place, text in everything.items():
         for canary in (KEY, NUMBER, NUMBER[1:], TEXT, SECRET):
             assert canary not in text, f"{canary} in {place}"
     assert_no_key(stack)
     assert re.search(r"^paceline_operations_settled_total\{.*outcome=\"rejected\"\} 1\.0$", metrics, re.MULTILINE)
+
+
+def on_terminals(stack: Stack) -> dict[str, str]:
+    """What commands print of operations to the number, errors and tracebacks of the program's own included."""
+    entries: Any = stack.client.xrange(f"{names.STATE_ROOT}:outcomes")
+    ids = sorted({entry["id"] for _, entry in entries})
+    assert ids
+    commands = [("status", op_id, *form) for op_id in ids for form in ((), ("--json",))]
+    commands += [("explain", ids[0]), ("dead", "list", "--json"), ("held", "list"), ("history",), ("outcomes",)]
+    told = {" ".join(command): (ended := paceline(stack.environment, *command)).out + ended.err for command in commands}
+    nobody = {**stack.environment, "PACELINE_BROKER_URL": f"redis://127.0.0.1:{free_port()}", "PACELINE_DEBUG": "1"}
+    arguments = ("--account", stack.name, "--from", "+15550100001", "--to", NUMBER, "--text", TEXT)
+    unreachable = paceline(nobody, "send", *arguments)
+    assert 1 == unreachable.code
+    told["an unreachable server"] = unreachable.out + unreachable.err
+    with patch("paceline.cli.send.submit.Outbox.send", side_effect=ZeroDivisionError):
+        broken = paceline({**stack.environment, "PACELINE_DEBUG": "1"}, "send", *arguments)
+    assert "Traceback" in broken.err
+    told["a fault of the program"] = broken.out + broken.err
+    return told
 
 
 def assert_no_key(stack: Stack) -> None:

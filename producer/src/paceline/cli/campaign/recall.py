@@ -30,9 +30,9 @@ def delete_messages(
 ) -> None:
     """Delete the messages that a campaign sent in the last 60 hours, for their recipients too.
 
-    WhatsApp deletes no older message. The deletions leave at the account's pace, as a campaign NAME.deletion: `campaign
-    status`, `pause` and `cancel` command it. The same command again adds only what is missing. A campaign that goes on
-    sending has to be paused or cancelled first. On a terminal the command asks. Exit code 1 when no message can be deleted.
+    WhatsApp deletes no older message. The deletions leave at the account's pace. They are a campaign NAME.deletion:
+    `campaign status`, `pause` and `cancel` take this name. The same command again adds only the missing deletions. Pause or
+    cancel a campaign that goes on sending first. On a terminal the command asks. Exit code 1 when no message can be deleted.
 
     JSON: name (of the deletions), campaign, sent, deletable, too_old, unknown, asked_before, written.
     """

@@ -59,7 +59,7 @@ def _numbers() -> None:
 
 def _check(
     *,
-    number: Annotated[str | None, typer.Argument(metavar="[NUMBER]", help="Number to check, E.164.")] = None,
+    number: Annotated[str | None, typer.Argument(metavar="NUMBER", help="Number to check, E.164.")] = None,
     extra_information: Annotated[
         bool, typer.Option("--extra-information", help="Ask for carrier and region too. Costs a second credit.")
     ] = False,
@@ -67,9 +67,10 @@ def _check(
 ) -> CheckNumber:
     """Ask whether a number is on WhatsApp; the answer is shown by `paceline status`, and with --until-settled here.
 
-    With --recipients, each number of a file is checked, at the account's pace: a campaign in all but the message, which
-    `campaign status`, `pause` and `cancel` command under its name. `paceline number results` tells who is on WhatsApp. The
-    same command again checks only what is missing; bad rows go whole into NAME.invalid.csv.
+    With --recipients, the account checks each number of a file at its pace. Such a check is a campaign in all but the
+    message: `campaign status`, `pause` and `cancel` take its name, and `paceline number results` tells who is on WhatsApp.
+    The same command again checks only the missing numbers; bad rows go whole into NAME.invalid.csv. JSON: as of `campaign
+    start`.
     """
     if number is None:
         raise InvalidOperation("NUMBER, --recipients: give one of them")

@@ -87,7 +87,7 @@ def outcomes(
 ) -> None:
     """Print outcomes of operations (accepted, rejected, expired, ...), oldest first; --follow prints new ones.
 
-    Of all operations about the last 100,000 outcomes are kept, without recipients; of a campaign all of them, until its
+    Of all operations about the last 100,000 outcomes are kept; of a campaign all of them, until its
     retention time after its completion is over.
 
     JSON: entry_id, id, account, campaign, kind, outcome, code, message_uuid, words, accepted_at, settled_at, to, count, key. A
