@@ -5,7 +5,7 @@ import pytest
 
 from paceline import names
 from paceline_sandbox.embedded import EmbeddedServer, free_port
-from tests.cli.conftest import RECIPIENT, SENDER, Cli, Worker, sent
+from tests.cli.conftest import RECIPIENT, SENDER, Cli, Inbox, Worker, sent
 
 ADDRESSED = ("send", "--account", "acme", "--from", SENDER, "--to", RECIPIENT)
 GROUP = "WAG11111111-2222-4333-8444-555555555555"
