@@ -39,15 +39,19 @@ def content_of(campaign: CampaignSpec, **common: Any) -> tuple[Template, Operati
     if campaign.get("number_check"):
         fields = {"extra_information": True} if campaign.get("extra_information") else {}
         return Template(fields), CheckNumber(number=to, extra_information=bool(fields), **common)
+
     if uuid := campaign.get("waba_template"):
         return _official(campaign, uuid, to=to, **common)
+
     template, url = campaign.get("template", ""), campaign.get("url")
     literal_braces = campaign.get("literal_braces", False)
     check_text(template, has_url=url is not None)
+
     if campaign.get("sms"):
         made = compiled(template, literal_braces=literal_braces)
         sms = Template(made.fields, made.slots, LONGEST_SMS)
         return sms, SendSms(to=to, text=template, **common)
+
     made = compiled(None if is_blank(template) else template, url, literal_braces=literal_braces)
     text = template if "text" in made.fields else None
     return made, SendMessage(to=to, text=text, url=sample_address(url) if url is not None else None, **common)
@@ -81,18 +85,22 @@ def _official(campaign: CampaignSpec, uuid: str, *, to: str, **common: Any) -> t
     for name in _SEVERAL:
         if isinstance(given.get(name), str):
             given[name] = [given[name]]
+
     for name, texts in given.items():
         for text in [texts] if isinstance(texts, str) else texts:
             if CONTROL.search(text):
                 raise InvalidOperation(f"{name}: holds a control character")
+
     made = compiled_params(given, literal_braces=campaign.get("literal_braces", False))
     sample: dict[str, Any] = dict(given)
     if url := given.get("header_media_url"):
         sample["header_media_url"] = sample_address(url, "header_media_url")
+
     try:
         operation = SendTemplate(to=to, template=uuid, content=content, **sample, **common)
     except InvalidOperation as error:  # of a campaign, `template` is the text
         raise InvalidOperation(re.sub(r"^template:", "waba_template:", str(error))) from error
+
     params = {name: made.fields["params"][name] for name in operation.payload()["params"]}
     return Template({"template_uuid": uuid, "params": params}, made.slots), operation
 

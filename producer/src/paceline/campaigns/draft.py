@@ -207,9 +207,11 @@ def corrected(
             "template: the stored template is encrypted, so a change cannot be compared with it; delete the campaign, and"
             " upload it with the new template"
         )
+
     stored: dict[str, Any] = json.loads(campaign.template)
     if template is not None:
         check_text(template, has_url=bool(stored.get("url") if url is None else url))
+
     text = None if template is None or is_blank(template) else template
     made = compiled(text, url or None, literal_braces=literal_braces, brought=_brought(campaign, stored))
     sample = {"text": text or "x"} | ({"url": sample_address(url)} if url else {})
@@ -227,6 +229,7 @@ def corrected(
         max_attempts=campaign.max_attempts,
         on_unknown=campaign.on_unknown,
     )
+
     return payload, digest
 
 

@@ -194,6 +194,7 @@ class Encoder:
         to = to.strip()
         if not is_phone_number(to):
             return None
+
         length, values = self._text.length, []
         for name, beginning, default, times in self._values:
             text = columns.get(layout.values.get(name, name))
@@ -207,6 +208,7 @@ class Encoder:
             values.append(beginning + compact(text))
         if length > self._longest:
             return None
+
         payload = "{" + ",".join(values) + "}"
         try:
             if not payload.isascii():

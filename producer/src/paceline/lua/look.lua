@@ -66,16 +66,19 @@ local function sources_of(account)
         for field, value in pairs(shared) do c[field] = value end
         c.sender, c.zones = sender, nil
       end
+
       local timers, list = key.campaign(name) .. ':tm', key.bulk(key.lane(account, c.sender), name)
       c.name, c.waiting, c.timed = name, redis.call('LLEN', list), sender == first and redis.call('ZCARD', timers) or 0
       c.fails = string.find(c.failed or '', ' ' .. sender .. ' ', 1, true) and redis.call('HGET', key.campaign(name), 'failed:' .. sender) or nil
       c.woken = sender == first and redis.call('ZSCORE', key.account(account) .. ':tm', 'c:0:' .. name) and true or false
       c.oldest = redis.call('LINDEX', list, 0) or nil
+
       if c.zoned then
         c.zones = zones_of(key.lane(account, c.sender), name)
         for _, one in ipairs(c.zones) do c.waiting = c.waiting + one.waiting end
         c.oldest = c.zones[1] and c.zones[1].oldest
       end
+
       by_sender[c.sender] = by_sender[c.sender] or {}
       table.insert(by_sender[c.sender], c)
     end
@@ -92,10 +95,12 @@ local function lanes_of(account)
   for sender in pairs(campaigns) do
     if not known[sender] then senders[#senders + 1] = sender end  -- no operation was accepted yet
   end
+
   for _, sender in ipairs(senders) do
     local lane = key.lane(account, sender)
     local state = redis.call('HMGET', lane, field.l.in_flight, field.l.paused_until, field.l.paused_because, field.l.call_time, field.l.ramp_began, field.l.ramp_day,
       field.l.ramp_sent)
+
     local sources, bulk, parked = campaigns[sender] or {}, 0, 0
     local oldest = older(nil, redis.call('LINDEX', lane .. ':t', 0))
     sources[#sources + 1] = {
@@ -105,6 +110,7 @@ local function lanes_of(account)
       bulk = bulk + one.waiting
       oldest = older(oldest, one.oldest)
     end
+
     for _, pair in ipairs(redis.call('HKEYS', lane .. ':h')) do parked = parked + redis.call('LLEN', lane .. ':k:' .. pair) end
     lanes[#lanes + 1] = {
       paused_because = state[3] or nil, sender = sender, transactional = redis.call('LLEN', lane .. ':t'), bulk = bulk, sources = sources, parked = parked,

@@ -115,19 +115,23 @@ def request_for(work: Work) -> ProviderRequest:
         return _deletion(work)
     if kind.startswith(("status.", "profile.")):
         return _post(kind, dict(work.payload), sender=work.sender)
+
     if kind == "group.create" and not work.group:
         first = work.payload["participants"][:PARTICIPANTS_A_CALL]
         return _post(
             kind, {"from_number": work.sender, "group": {**work.payload, "participants": first}}, step="create"
         )
+
     if "participants" in work.payload:
         return _change_of_participants(work)
     if kind.startswith("group."):
         return _post(kind, {"from_number": work.sender, **work.payload}, target=work.group)
+
     if kind == "number.check":
         path = _filled(kind, sender=work.sender, target=work.target)
         query = {"extra-information": "true"} if work.payload.get("extra_information") else {}
         return ProviderRequest("GET", path, None, KINDS[kind].path, query)
+
     return _post(kind, {"from_number": work.sender, "to_number": work.target, **work.payload})
 
 
@@ -197,19 +201,23 @@ def _deletion(work: Work) -> ProviderRequest:
     if work.followed:
         uuid = work.followed.uuid
         conversation = str(work.followed.result.get("recipient", work.followed.target))
+
     # Of anything else the provider could only say that it is not there, after calls that look for it.
     if not uuid.startswith("MSG"):
         raise InvalidOperation("message: the operation that sent it has no message uuid")
+
     channel = work.channel or str(work.result.get("channel", ""))
     if not channel:
         page = str(work.result.get("page", 0))
         query = {"status": "all", "page_number": page, "results_per_page": str(NUMBERS_A_PAGE)}
         return ProviderRequest("GET", "/whatsapp/get-numbers", None, "/whatsapp/get-numbers", query, "channel")
+
     if conversation.startswith("W"):
         group = str(work.result.get("wa_group_id", ""))
         if not group:
             path = f"/whatsapp/group/{_escaped(conversation)}"
             return ProviderRequest("GET", path, None, "/whatsapp/group/{target}", step="conversation")
         conversation = group
+
     path = _filled(work.kind, session_key=session_key(channel, conversation), message_uuid=uuid)
     return ProviderRequest("DELETE", path, None, KINDS[work.kind].path)

@@ -86,6 +86,7 @@ class Engine:
         self._way = way
         self._on_due = on_due
         self._random = random
+
         self._thread = threading.Thread(target=self._run, name="paceline-engine", daemon=True)
         self._room = threading.Condition()
         self._load = 0

@@ -122,21 +122,25 @@ local function accept(rid, held)
   local account = held.account
   local name = held.campaign ~= '' and held.campaign or nil
   local tally = { [field.o.account] = account, [field.o.campaign] = record_of.campaign(held) }
+
   local record = record_of.decode(held.body)
   if record then record.campaign = name end
   local a = load_account(account, now, epoch)
   local why = held.seals == 'x' and FOREIGN or record_of.objection(record, held, a, name)
   if not why and held.seals ~= '' and #held.seals ~= SEAL * #record.rows then why = 'the record is not readable text' end
+
   if a then count(tally, 'inbox', 0 - record_of.counted(held)) end
   if why then
     if a and why == record_of.CANCELLED then campaign.tell_unreached(account, name, record_of.unreached(record), now) end
     return refuse(rid, held, a, why)
   end
+
   local common, sender = record.common or {}, record.sender
   local kind = common.kind or name and campaign.of(name).kind or ''
   local lane = key.lane(account, sender)
   redis.call('SADD', a.key .. ':ln', sender)
   local pooled = record.campaign and campaign.of(record.campaign).weighted_senders
+
   -- `parts`: of each sender and set of zones its operations, in the order in which they come first.
   local written, duplicates, other_content, transactional, bulk, parts = 0, 0, 0, {}, {}, {}
   local function into_part(own, z, id)
@@ -147,7 +151,9 @@ local function accept(rid, held)
     end
     table.insert(parts[name].ids, id)
   end
+
   local why_not, suppressed = suppressed_rows(a, record, kind, clear_numbers(held.numbers)), 0
+
   -- Into the lane of its sender, or into a timer.
   local function enter(row, own)
     local from = earliest(row, common)
@@ -174,6 +180,7 @@ local function accept(rid, held)
     else
       written = written + 1
       local flat = { field.o.state, 'w', field.o.accepted_at, int(now) }
+
       for code, value in pairs(row) do
         if code ~= 'id' and code ~= field.o.not_before and code ~= field.o.excluded_ids then
           flat[#flat + 1] = code
@@ -184,6 +191,7 @@ local function accept(rid, held)
         flat[#flat + 1] = code
         flat[#flat + 1] = value
       end
+
       if record.campaign then
         flat[#flat + 1] = field.o.campaign
         flat[#flat + 1] = record.campaign
@@ -191,6 +199,7 @@ local function accept(rid, held)
         flat[#flat + 1] = field.o.record
         flat[#flat + 1] = rid
       end
+
       local own = sender
       local barred = why_not and why_not[place]
       if pooled and not barred then
@@ -200,10 +209,12 @@ local function accept(rid, held)
       elseif a.pooled and common.kind == 'message.to_number' and not barred then
         pool.note(account, row.to, sender)
       end
+
       if held.seals ~= '' then
         flat[#flat + 1] = field.o.seal
         flat[#flat + 1] = string.sub(held.seals, SEAL * (place - 1) + 1, SEAL * place)
       end
+
       redis.call('HSET', o, unpack(flat))
       if barred then
         suppressed = suppressed + 1
@@ -213,12 +224,14 @@ local function accept(rid, held)
       end
     end
   end
+
   -- A list that held something is in its place already.
   local was_empty = #transactional > 0 and redis.call('RPUSH', lane .. ':t', unpack(transactional)) == #transactional
   if #bulk > 0 and redis.call('RPUSH', key.bulk(lane, record.campaign or '-'), unpack(bulk)) == #bulk then
     was_empty = true
     campaign.offer(account, lane, record.campaign or '-', now)
   end
+
   for _, part in ipairs(parts) do
     local own = key.lane(account, part.sender)
     local was_filled
@@ -236,6 +249,7 @@ local function accept(rid, held)
       end
     end
   end
+
   count(tally, 'written', written)
   if record.campaign then campaign.count_left(account, record.campaign, written - suppressed, now) end
   if suppressed > 0 then count_suppressed(tally, suppressed) end
@@ -244,6 +258,7 @@ local function accept(rid, held)
     redis.call('SET', key.refusal(rid), OTHER_CONTENT, 'EX', REFUSAL_KEPT_S)
     count(tally, 'refused', other_content)
   end
+
   if was_empty or not a.due then
     reschedule(a, now, lanes.refresh(account, sender, now))
   else

@@ -109,18 +109,22 @@ local function begin(id, token, question)
   if not o or o.token ~= token or (o.state ~= 'g' and o.state ~= 's') then return { s = 'no', why = 'stale' } end
   local last = o.state == 's' and answered(o)
   if o.state == 's' and (not last or question < last) then return { s = 'no', why = 'stale' } end
+
   local a = account_of(o.account)
   local tolerance = a and math.max(a.variation / 2, floor) or floor
+
   if question ~= last then
     local why = objection(o, a)
     if why then return refuse(o, a, why) end
     local slot = final_slot(o, a, tolerance)
     if not slot then return refuse(o, a, 'far') end
+
     if slot > now + notice + EARLY then
       redis.call('HSET', o.key, field.o.state, 'g')
       redis.call('ZADD', key.in_flight, int(slot + GRANT_LEASE), id)
       return { s = 'wait', slot = int(slot), account = o.account, moved = o.moved }
     end
+
     redis.call('HSET', o.key, field.o.state, 's', field.o.question, owner .. '|' .. question)
     if o.campaign then
       campaign.begun(o.campaign)
@@ -128,6 +132,7 @@ local function begin(id, token, question)
     end
     redis.call('ZADD', key.in_flight, int(now + lease), id)
   end
+
   local followed, made_at = followed_of(o)
   return {
     followed = followed, made_at = made_at, result = o.result, phase = o.look_up, sent_at = o.unknown_slot, was_unknown = o.was_unknown,

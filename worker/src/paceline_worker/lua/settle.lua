@@ -165,6 +165,7 @@ local function looked(a, o, v)
       return accept(a, o, detail)
     end
   end
+
   story.tell(o, now, 'looked up', v.code, v.words)
   if o.look_up == 'l1' then
     lanes.release(o, now)
@@ -180,6 +181,7 @@ local function looked(a, o, v)
     outcomes.finish(o, now, 'dead', { code = 'unknown', words = moves.exhausted(o, v.words) }, retention)
     return 'dead'
   end
+
   moves.end_look_up(o)
   redis.call('HINCRBY', o.key, field.o.attempts, 1)
   if o.ramp_day then ramp.give_back(o) end
@@ -204,6 +206,7 @@ local function settle(v)
   local was_calling, sender = o.state == 's' or o.state == 'g', o.sender
   local a = account_of(o.account)
   if not a then return 'stale' end
+
   if o.slot then
     local elapsed = tonumber(v.elapsed or 0)
     -- Of a call without an answer nobody knows when it arrived.
@@ -214,6 +217,7 @@ local function settle(v)
     end
     note_cycle(a, o, tonumber(v.elapsed or 0))
   end
+
   local opened = false
   if v.health and v.health ~= '' then
     local good = v.health == 'good'
@@ -221,12 +225,14 @@ local function settle(v)
   elseif breaker_awake then
     breaker.not_probed(o.id, now)
   end
+
   if o.state == 'w' then
     lanes.withdraw(o)
     moves.end_look_up(o)
   end
   if o.state == 'd' and v.verb ~= 'finish' then moves.unhold(o) end
   if o.ramp_day and sent_nothing(v) then ramp.give_back(o) end
+
   local result
   if v.verb == 'finish' and v.outcome == 'rejected' and o.campaign and was_calling and pool.tries_again(o, v, now) then
     story.tell(o, now, 'another sender', v.code, v.words)
@@ -250,6 +256,7 @@ local function settle(v)
   else
     result = defer(a, o, v)
   end
+
   if a.probe == v.id then
     -- Only an answer of the provider says anything about its limit; a status code is one, `connect` or `timeout` is not.
     -- While it was under way another call may have brought a new pause.
@@ -257,6 +264,7 @@ local function settle(v)
     throttling.set_probe(a, answered and '' or 'due')
   end
   if opened then throttling.want_probe(a) end
+
   if o.sender ~= sender then lanes.refresh(o.account, sender, now, was_calling) end  -- it was handed over
   local lane_ready = lanes.refresh(o.account, o.sender, now, was_calling and o.sender == sender)
   if lane_ready == 't' or not ready[o.account] then ready[o.account] = lane_ready end

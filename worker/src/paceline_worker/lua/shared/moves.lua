@@ -61,6 +61,7 @@ seldom(outcomes, function()
   function outcomes.finish(o, now, outcome, detail, retention_ms)
     lanes.release(o, now)
     lanes.unpark(o, now)
+
     local written = {
       field.o.state, 'd', field.o.outcome, outcome, field.o.settled_at, int(now), field.o.code, detail.code or '', field.o.handle, detail.uuid or '',
     }
@@ -68,6 +69,7 @@ seldom(outcomes, function()
     redis.call('HSET', o.key, unpack(written))
     -- Without its seal no worker sends it again, whatever is written into it.
     redis.call('HDEL', o.key, field.o.question, field.o.jumps, field.o.set_aside, SENT_AGAIN[outcome] and field.o.set_aside or field.o.seal)
+
     count(o, outcome, 1)
     settled[#settled + 1] = { o.account, o.kind, outcome }
     if o.outcome then
@@ -76,10 +78,12 @@ seldom(outcomes, function()
     elseif o.campaign then
       campaign.count_left(o.account, o.campaign, -1, now)
     end
+
     if o.campaign then
       campaign.note_outcome(o.campaign, outcome, now)
       if not campaign.of(o.campaign).forgets_at then campaign.write(o.campaign, 'forgets_at', int(now + retention_ms * 1000)) end
     end
+
     if outcome == 'rejected' or outcome == 'dead' then bury(o, now, retention_ms) end
     if outcome == 'held' then
       redis.call('ZADD', key.account(o.account) .. ':held', int(now), o.id)
@@ -88,9 +92,11 @@ seldom(outcomes, function()
       redis.call('PEXPIRE', o.key, retention_ms)
       if o.has_followers then moves.release_followers(o.id, now, RELEASED_AT_ONCE) end
     end
+
     if o.counted_at and outcome ~= 'accepted' and outcome ~= 'held' then contacts.give_back(o) end
     if o.look_up then redis.call('HDEL', o.key, field.o.look_up, field.o.looks) end
     if detail.result and detail.result ~= '' then redis.call('HSET', o.key, field.o.result, detail.result) end
+
     claim(o, detail.uuid, retention_ms)
     outcomes.announce(o, now, outcome, detail, retention_ms)
   end

@@ -50,20 +50,24 @@ seldom(receipt, function()
     local o = fields(key.operation(id), { field.o.account, field.o.campaign, field.o.kind, field.o.accepted_at, field.o.follows, field.o.sent_at, field.o.not_sent_at, field.o.received_at, field.o.read_at, field.o.outcome, field.o.handle, 'to', field.o.idempotency_key, field.o.row_key, field.o.metadata })
     local common = o.campaign and fields(key.campaign(o.campaign), { field.c.account, field.c.kind }) or {}
     local kind = o.kind or common.kind or ''
+
     if not o.accepted_at or (o.account or common.account) ~= account then return 'unknown' end
     -- An account of the same name that was added later has no trace of the message, and has not counted it.
     if tonumber(o.accepted_at) < tonumber(redis.call('HGET', key.about(account), 'added_at') or 0) then return 'unknown' end
     -- The message that was deleted has the same handle.
     if kind == 'message.delete' and o.follows then return receipt.note(account, o.follows, status, at, now) end
     if not has_receipts(kind) then return 'unknown' end
+
     local field = TOLD_AT[status]
     if o[field] or (status == 'not_sent' and (o.received_at or o.read_at)) then return 'known' end
+
     -- What no clock can have said is replaced by the time it came.
     if not at or at < tonumber(o.accepted_at) or at > now then at = now end
     local before = counted(o)
     redis.call('HSET', key.operation(id), field, int(at))
     o[field] = at
     announce(id, account, o, kind, status, at)
+
     local after = counted(o)
     for _, name in ipairs(receipt.STATUSES) do
       local by = (after[name] and 1 or 0) - (before[name] and 1 or 0)
