@@ -36,6 +36,9 @@ _PAGES: Final = {
     "held": "/held",
     "dead-letters": "/dead",
     "outcomes": "/outcomes",
+    "suppression": "/suppression?account=acme",
+    "hooks": "/hooks",
+    "hook": "/hooks/hook-3f2a91bc",
 }
 _MESSAGES: Final = (
     ("+15550200001", "Hi Ada, your order 17 is on its way."),

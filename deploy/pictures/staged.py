@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from tests.conftest import add_account
+from tests.console.hooked import add_hook, event, give_up
 from tests.doors.exam import Worker
 
 from paceline import Outbox, SendMessage
@@ -58,11 +59,15 @@ def stage(url: str, worker: Worker) -> str:
             for number in range(len(_STORY))
         ]
         worker.accept()
+        outbox.suppress(["+15550200091", "+15550200092"], account="acme", reason="answered STOP")
     Accounts(worker.state.client).change("initech", rates="1000/second")
     for op_id, (outcome, code, words) in zip(ids, _STORY, strict=True):
         worker.settle(op_id, outcome, code=code, words=words)
     Accounts(worker.state.client).change("initech", rates="10/minute")
     Accounts(worker.state.client).suspend("umbrella", "the provider refused the key (401)")
+    add_hook(worker.state.client, "hook-3f2a91bc", "acme", url="https://shop.example.com/paceline")
+    add_hook(worker.state.client, "hook-91d04c7e", url="https://warehouse.example.com/events")
+    give_up(url, worker.state.client, "hook-3f2a91bc", [event(number) for number in range(3)], "HTTP 500")
     kept, token = tokens.make("anna", tokens.SCOPES, ["*"], None, datetime.now(UTC))
     worker.plain.ask(questions.add_token(kept.id, tokens.written(kept)))
     return token

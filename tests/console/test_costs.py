@@ -39,6 +39,11 @@ def commands(console: Console, person: Person, path: str) -> int:
     return sum(int(of["calls"]) for name, of in stats.items() if not any(word in name for word in left_out))
 
 
+def least(console: Console, person: Person) -> dict[str, int]:
+    """The fewest commands that each page took in three requests: what looks after connections comes by time."""
+    return {path: min(commands(console, person, path) for _ in range(3)) for path in PAGES}
+
+
 def fill(console: Console, most: int) -> None:
     """A campaign of so many rows, and as many single messages."""
     rows = [{"to": f"+1555020{number:04d}", "name": "Ada"} for number in range(most)]
@@ -60,11 +65,11 @@ def test_a_page_costs_the_same_at_any_backlog(console: Console, monkeypatch: pyt
     console.worker.accept()
     for path in PAGES:
         person.client.get(f"/console{path}")
-    few = {path: commands(console, person, path) for path in PAGES}
+    few = least(console, person)
     for number in range(ROWS):
         console.outbox.send(SendMessage(account="acme", sender=SENDER, to=f"+1555022{number:04d}", text="Hello"))
     rows = [{"to": f"+1555021{number:04d}", "name": "Ada"} for number in range(ROWS)]
     console.outbox.start_campaign("c3", account="acme", sender=SENDER, template="Hi {name}", recipients=rows)
     console.worker.accept()
-    many = {path: commands(console, person, path) for path in PAGES}
+    many = least(console, person)
     assert {} == {path: (few[path], number) for path, number in many.items() if number > few[path]}

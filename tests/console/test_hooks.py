@@ -46,7 +46,7 @@ def test_now_tells_of_hooks_that_fail(console: Console, client: Any) -> None:
     book.change("hook-2", book.one("hook-2").hook, enabled=False)
     text = console.signed_in().page("/")
     titles = re.findall(r'class="trouble-title">([^<]+)<', text)
-    assert "1 events of hook hook-1 were given up." in titles
+    assert "1 event of hook hook-1 given up." in titles
     assert "Hook hook-2 is disabled: by hand. 0 events wait." in titles
     assert 'href="/console/hooks/hook-1"' in text
 

@@ -415,3 +415,34 @@ def test_one_line_shows_what_is_hidden() -> None:
 def test_a_refusal_says_what_to_type(cli: Cli, arguments: list[str], code: int, sentence: str) -> None:
     """The option first, the value as it was typed, and a form that is taken."""
     assert sentence in cli(*arguments, stdin="another-key\n").refusal(code)
+
+
+@pytest.mark.parametrize(
+    ("variables", "words"),
+    [
+        ({"_PACELINE_COMPLETE": "complete_bash", "COMP_WORDS": "paceline campaign wa", "COMP_CWORD": "2"}, "watch"),
+        ({"_PACELINE_COMPLETE": "complete_zsh", "_TYPER_COMPLETE_ARGS": "paceline camp"}, "campaign"),
+        (
+            {
+                "_PACELINE_COMPLETE": "complete_fish",
+                "_TYPER_COMPLETE_ARGS": "paceline send --acc",
+                "_TYPER_COMPLETE_FISH_ACTION": "get-args",
+            },
+            "--account",
+        ),
+    ],
+    ids=["bash", "zsh", "fish"],
+)
+def test_shells_complete_commands_and_options(
+    environment: Mapping[str, str], variables: Mapping[str, str], words: str
+) -> None:
+    """As the script asks that `--install-completion` puts in place."""
+    asked = {**os.environ, **environment, **variables}
+    done = subprocess.run(
+        [sys.executable, "-c", "from paceline.cli import main; raise SystemExit(main([]))"],
+        env=asked,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert words in done.stdout, done

@@ -12,10 +12,10 @@ import pytest
 from paceline.errors import StateUnavailable
 from paceline_worker.review import dead
 from paceline_worker.review.dead import DeadLetters, Replayed
-from tests.cli.conftest import PROGRAM, RECIPIENT, SENDER, Cli, Worker, campaign_arguments, people, sent
+from tests.cli.conftest import PROGRAM, RECIPIENT, Cli, Worker, campaign_arguments, people, sent
 
 WORDS = "no such number"
-KEYS = {"id", "account", "campaign", "kind", "outcome", "since", "code", "words"}
+KEYS = {"id", "account", "campaign", "kind", "outcome", "since", "code", "words", "to", "sender"}
 FOREVER = ("--valid-until", "2100-01-01T00:00:00+00:00")
 
 
@@ -52,16 +52,17 @@ def test_there_are_none(cli: Cli) -> None:
 
 @pytest.mark.usefixtures("quick")
 def test_dead_letters_are_listed(cli: Cli, worker: Worker) -> None:
-    """Operation, account, outcome, code, since when, words; no numbers, no texts; ids whole, to be copied."""
+    """Operation, recipient (masked), account, code, since when, words; no texts; ids whole, to be copied."""
     ops = [die(cli, worker), die(cli, worker, "503", "dead")]
     answer = cli("dead", "list")
     assert (answer.code, answer.err) == (0, "")
     header, _, *rows = answer.out.splitlines()
-    assert header.split() == ["operation", "account", "outcome", "code", "since", "words"]
+    assert header.split() == ["operation", "to", "account", "code", "since", "words"]
     told = [row.split()[:4] for row in rows if row[:1].strip()]
-    assert told == [[ops[0], "quick", "rejected", "422"], [ops[1], "quick", "dead", "503"]]
+    to = "+15*******02"
+    assert told == [[ops[0], to, "quick", "422"], [ops[1], to, "quick", "503"]]
     assert max(map(len, answer.out.splitlines())) <= 80
-    for private in (SENDER, RECIPIENT, "Hello"):
+    for private in (RECIPIENT, "Hello"):
         assert private not in answer.out
     listed = cli("dead", "list", "--json").json
     assert [set(one) for one in listed] == [KEYS] * 2

@@ -29,18 +29,20 @@ def test_nothing_is_held(cli: Cli) -> None:
 
 @pytest.mark.usefixtures("quick")
 def test_what_is_held_is_listed(cli: Cli, worker: Worker) -> None:
-    """Operation, account, kind, since when, last words; no numbers, no texts; ids whole, to be copied."""
+    """Operation, recipient (masked), account, since when, last words; no texts; ids whole, to be copied."""
     ops = [hold(cli, worker) for _ in range(3)]
     answer = cli("held", "list")
     assert (answer.code, answer.err) == (0, "")
     header, _, *rows = answer.out.splitlines()
-    assert header.split() == ["operation", "account", "kind", "since", "last", "words"]
-    assert [row.split()[:2] for row in rows if row[:1].strip()] == [[op, "quick"] for op in ops]
-    assert " ago " in rows[0]
-    for private in (SENDER, RECIPIENT, "Hello"):
+    assert header.split() == ["operation", "to", "account", "since", "last", "words"]
+    assert [row.split()[:2] for row in rows if row[:1].strip()] == [[op, "+15*******02"] for op in ops]
+    for private in (RECIPIENT, "Hello"):
         assert private not in answer.out
     listed = cli("held", "list", "--account", "quick", "--json").json
-    assert [set(one) for one in listed] == [{"id", "account", "kind", "since", "words"}] * 3
+    assert [set(one) for one in listed] == [{"id", "account", "kind", "since", "words", "to", "sender"}] * 3
+    assert {(RECIPIENT, SENDER)} == {
+        (one["to"], one["sender"]) for one in cli("--show-numbers", "held", "list", "--json").json
+    }
     assert [(one["id"], one["kind"], one["words"]) for one in listed] == [
         (op, "message.to_number", WORDS) for op in ops
     ]

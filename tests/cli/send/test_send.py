@@ -5,7 +5,7 @@ import pytest
 
 from paceline import names
 from paceline_sandbox.embedded import EmbeddedServer, free_port
-from tests.cli.conftest import RECIPIENT, SENDER, Cli, Worker, sent
+from tests.cli.conftest import RECIPIENT, SENDER, Cli, Inbox, Worker, sent
 
 ADDRESSED = ("send", "--account", "acme", "--from", SENDER, "--to", RECIPIENT)
 GROUP = "WAG11111111-2222-4333-8444-555555555555"
@@ -239,3 +239,16 @@ def test_an_unknown_operation(cli: Cli, command: str) -> None:
 def test_an_operation_that_is_not_accepted_yet(cli: Cli, acme: str, command: str) -> None:
     """Before a worker accepts it, an operation cannot be found; the sentence says that records wait."""
     assert "(1 record not yet accepted" in cli(command, sent(cli, acme)).refusal()
+
+
+@pytest.mark.usefixtures("acme")
+def test_account_and_sender_may_stand_in_the_environment(
+    cli: Cli, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`PACELINE_ACCOUNT` and `PACELINE_SENDER`; an option that is given counts. `-q` prints the id and nothing else."""
+    monkeypatch.setenv("PACELINE_ACCOUNT", "acme")
+    monkeypatch.setenv("PACELINE_SENDER", "+15550100009")
+    answer = cli("send", "--to", RECIPIENT, "--text", "Hello", "-q")
+    assert (0, 27) == (answer.code, len(answer.out))
+    assert inbox.only["id"] == answer.out.strip()
+    assert "nobody" in cli("send", "--account", "nobody", "--to", RECIPIENT, "--text", "Hello", "--wait", "0").refusal()

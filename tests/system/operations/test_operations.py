@@ -377,7 +377,7 @@ class Shell:
 
     def __init__(self, stack: Stack) -> None:
         self._account = stack.name
-        self._environment = {"PACELINE_BROKER_URL": stack.server.url}
+        self._environment = {"PACELINE_BROKER_URL": stack.server.url, "PACELINE_SHOW_NUMBERS": "1"}
 
     def settled(self, row: Row, names: Mapping[str, str]) -> dict[str, Any]:
         words = [replaced(word, names) for word in row.words]

@@ -5,6 +5,7 @@ import threading
 
 import pytest
 
+from paceline_worker.telemetry import health
 from paceline_worker.telemetry.health import FORMER, LIVE, READY, Health, answer, turning
 
 
@@ -65,3 +66,8 @@ def test_a_blocked_loop_is_trouble() -> None:
         thread.join()
         loop.close()
     assert "the event loop has ended" == turning(loop, 10)
+
+
+def test_trouble_is_told_within_five_seconds() -> None:
+    """An answer is kept for a second; then the loop takes one wait, a server one, and a broker that is asked again two."""
+    assert health._KEPT_S + max(health.TURN_S, health.PATIENCE_S, 2 * health.PATIENCE_S) <= 5  # noqa: SLF001

@@ -19,6 +19,7 @@ from paceline.cli.render import console, counted, duration, listing, say, say_js
 from paceline.errors import InvalidOperation, StateUnavailable
 from paceline.settings import Settings
 from paceline.state import connect_to
+from paceline_worker.cli.whom import whom
 from paceline_worker.review.dead import MOST_LISTED, DeadLetters, Match, Replayed, Selection
 
 _ID: Final = "01k0zxw5d3v8m2c7r4q9n6t1ea"
@@ -63,14 +64,16 @@ def list_(
 ) -> None:
     """List dead letters, oldest first.
 
-    JSON: a list of id, account, campaign, kind, outcome (rejected, dead), since, code, words (the provider's, or ours).
+    JSON: a list of id, account, campaign, kind, outcome (rejected, dead), since, code, words (the provider's, or ours),
+    to, sender.
     """
     match = _match(account, campaign, code, older_than, newer_than)
     with _opened() as dead, named_as_options():
         found = dead.list(match, limit=limit)
 
+    people = whom(letter.id for letter in found.letters)
     if json_output:
-        say_json([letter.as_json() for letter in found.letters])
+        say_json([letter.as_json() | people[letter.id].as_json() for letter in found.letters])
         return
 
     if not found.letters:
@@ -78,11 +81,12 @@ def list_(
         return
 
     rows = [
-        (o.id, o.account, o.outcome, o.code or "", f"{duration(found.now - o.since)} ago", o.words)
+        (o.id, people[o.id].to, o.account, o.code or "", f"{duration(found.now - o.since)} ago", o.words)
         for o in found.letters
     ]
-    table = listing(("operation", "account", "outcome", "code", "since", "words"), rows)
-    table.columns[0].no_wrap = True  # to be copied
+    table = listing(("operation", "to", "account", "code", "since", "words"), rows)
+    for column in table.columns[:-1]:
+        column.no_wrap = True  # to be copied, and read at a glance; words may break
     console().print(table)
 
     if found.more:

@@ -15,6 +15,7 @@ from paceline.cli.render import console, counted, duration, listing, say, say_js
 from paceline.errors import InvalidOperation, NotFound
 from paceline.settings import Settings
 from paceline.state import connect_to
+from paceline_worker.cli.whom import whom
 from paceline_worker.review.held import MOST_LISTED, CampaignCancelled, Held, NotHeld
 
 _ID: Final = "01k0zxw5d3v8m2c7r4q9n6t1ea"
@@ -38,19 +39,23 @@ def list_(
 ) -> None:
     """List held operations, oldest first.
 
-    JSON: a list of id, account, kind, since, words (the last report).
+    JSON: a list of id, account, kind, since, words (the last report), to, sender.
     """
     with _opened() as held, named_as_options():
         found = held.list(account, limit=limit)
+    people = whom(operation.id for operation in found.operations)
     if json_output:
-        say_json([operation.as_json() for operation in found.operations])
+        say_json([operation.as_json() | people[operation.id].as_json() for operation in found.operations])
         return
     if not found.total:
         say("No operation is held.")
         return
-    rows = [(o.id, o.account, o.kind, f"{duration(found.now - o.since)} ago", o.words) for o in found.operations]
-    table = listing(("operation", "account", "kind", "since", "last words"), rows)
-    table.columns[0].no_wrap = True  # to be copied
+    rows = [
+        (o.id, people[o.id].to, o.account, f"{duration(found.now - o.since)} ago", o.words) for o in found.operations
+    ]
+    table = listing(("operation", "to", "account", "since", "last words"), rows)
+    for column in table.columns[:-1]:
+        column.no_wrap = True  # to be copied, and read at a glance; words may break
     console().print(table)
     if found.total > len(rows):
         say(f"The oldest {len(rows):,} of {counted(found.total, 'operation')}; --limit lists more.")

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from paceline.campaigns.progress import progress_of
+from paceline.cli.render import counted
 from paceline.state.pictures import FleetSnapshot
 from paceline_worker.exporter.readings import AccountReading, FleetReading
 from paceline_worker.hooks.review import BY_HAND, state_of
@@ -235,7 +236,7 @@ def _of_hooks(hooks: Sequence[StoredHook]) -> Iterator[Trouble]:
         if hook.dead:
             yield Trouble(
                 "quiet",
-                f"{hook.dead:,} events of hook {hook.id} were given up.",
+                f"{counted(hook.dead, 'event')} of hook {hook.id} given up.",
                 "Mend the receiver, then replay them.",
                 link,
                 "HookEventsDead",
