@@ -127,7 +127,7 @@ class Play:
                 campaign.name,
                 account=campaign.account,
                 sender=campaign.sender,
-                template="Hi {name}, your order has left our house.",
+                template="Hi {name}, your order is on its way.",
                 recipients=campaign.rows(),
                 weight=campaign.weight,
             )

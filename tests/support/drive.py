@@ -231,4 +231,4 @@ UNSENDABLE = Verdict("finish", "rejected", code="unsendable", words="cannot be s
 ABSENT = Verdict("looked", code="200", words="not found in the conversation", reason="lookup")
 ABSENT_GROUP = Verdict("looked", "held", code="200", words="no such group", reason="lookup")
 LOOK_UP_FAILED = Verdict("wait", delay_s=20.0, code="503", words="the look-up failed", reason="lookup")
-NEW_GROUP = Verdict("wait", delay_s=10.0, code="404", words="the new group does not show yet", reason="new_group")
+NEW_GROUP = Verdict("wait", delay_s=10.0, code="404", words="the new group is not visible yet", reason="new_group")

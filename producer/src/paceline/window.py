@@ -170,7 +170,9 @@ class Window:
             ValueError: a time without a zone, or outside the years that state can hold.
         """
         if self.zone is None:
-            raise _refusal(f"{RECIPIENT} is no zone here, because there is no number to tell one")
+            raise _refusal(
+                f"{RECIPIENT} is not possible as a zone here, because there is no number to derive a zone from"
+            )
         begin, end = utc(begin), utc(end)
         return list(islice(self._openings(begin, end, self.zone), most)) if begin < end else []
 

@@ -279,7 +279,9 @@ def test_a_provider_that_is_away_matters_where_a_limit_is_needed(cli: Cli, book:
     answer = cli("accounts", "import", str(book))
     assert 1 == answer.code
     error, warning = answer.err.splitlines()
-    assert error.startswith("paceline: row 3 (beta): the provider does not tell the account's limit (connect). Give a ")
+    assert error.startswith(
+        "paceline: row 3 (beta): the provider does not report the account's limit (connect). Give a "
+    )
     assert "paceline: the provider's /info could not be read for 1 new account; a worker tries again" == warning
     assert "2 rows: 1 added, 0 changed, 0 unchanged, 1 failed.\n" == answer.out
 

@@ -101,7 +101,7 @@ def test_an_undone_campaign_may_be_started_again(cli: Cli, spring: list[str], wo
     worker.accept_all()
     [hint] = worker.grant()  # granted, and given back: it had a turn, and nothing left
     refused = cli("campaign", "delete", "spring", "--wait", "0").refusal()
-    assert refused.startswith("campaign 'spring' is still being deleted by the workers (3 operations left)")
+    assert refused.startswith("campaign 'spring' is not deleted yet (3 operations left): workers continue")
     assert "is being deleted: try again" in cli(*spring).refusal()
     worker.state.give_back([hint], "the test gives it back")
 

@@ -120,7 +120,7 @@ SENT: list[tuple[str, str, bytes | str, Sequence[str], Messages, Sequence[str]]]
     ),
     (
         "46", "f.csv", f"to,name,valid_until\n{ANA},Ana,2020-11-28T12:00:00Z\n{BO},Bo,\n", [], [(BO, "Hi Bo")],
-        ["valid_until: is over"],
+        ["valid_until: has passed"],
     ),
 ]  # fmt: skip
 

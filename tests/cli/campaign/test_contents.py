@@ -30,15 +30,15 @@ def words(tmp_path: Path) -> tuple[str, ...]:
         ((), "--template: is missing; give the text, or --waba-template"),
         (("--template", ""), "--template: is empty"),
         (("--template", "Hi", "--waba-template", WEEKLY), "--waba-template: excludes template; give one of them"),
-        (("--template", "Hi", "--body", "x"), "--body: goes with waba_template"),
-        (("--waba-template", WEEKLY, "--sms"), "--sms: goes with template"),
-        (("--waba-template", WEEKLY, "--url", "https://example.com/a"), "--url: goes with template"),
+        (("--template", "Hi", "--body", "x"), "--body: needs waba_template"),
+        (("--waba-template", WEEKLY, "--sms"), "--sms: needs template"),
+        (("--waba-template", WEEKLY, "--url", "https://example.com/a"), "--url: needs template"),
         (("--waba-template", "weekly"), "--waba-template: is not a template uuid, which begins with TMP"),
         (("--waba-template", WEEKLY, "--body", "{{1}}"), "--body: {{1}} would be sent as {1}"),
         (("--waba-template", WEEKLY, "--body", "{city}"), 'there is no column "city", which the template names'),
         (("--waba-template", WEEKLY, "--button", ""), "--button (number 1): is empty"),
         (("--waba-template", WEEKLY, "--header-media-url", "http://a.example"), "--header-media-url: "),
-        (("--waba-template", WEEKLY, "--header-media-filename", "{name}"), "goes with header_media_url"),
+        (("--waba-template", WEEKLY, "--header-media-filename", "{name}"), "needs header_media_url"),
         (("--template", "x" * 1601, "--sms"), "--text: "),
     ],
 )
@@ -98,7 +98,7 @@ def test_a_check_of_a_file_says_what_is_wrong(
     common = ("--account", "acme", "--from", SENDER)
     assert sentence in cli("number", "check", *options, "--recipients", str(file), *common).refusal(2)
     assert "NUMBER, --recipients: give one of them" in cli("number", "check", *common).refusal(2)
-    assert "--dry-run: goes with --recipients" in cli("number", "check", "+1", *common, "--dry-run").refusal(2)
+    assert "--dry-run: needs --recipients" in cli("number", "check", "+1", *common, "--dry-run").refusal(2)
     assert [] == inbox.records
 
 
@@ -141,7 +141,7 @@ def test_a_program_has_the_same_contents() -> None:
     assert 1 == recorded.progress().total
     with Outbox() as outbox:
         for wrong in ({"template": "Hi", "number_check": True}, {"waba_template": WEEKLY, "extra_information": True}):
-            with pytest.raises(InvalidOperation, match=r"excludes template|goes with number_check"):
+            with pytest.raises(InvalidOperation, match=r"excludes template|needs number_check"):
                 outbox.start_campaign("x", account="acme", sender=SENDER, recipients=[{"to": SENDER}], **wrong)  # type: ignore[arg-type]
         with pytest.raises(TypeError, match="a campaign needs 'template'"):
             outbox.start_campaign("x", account="acme", sender=SENDER, recipients=[{"to": SENDER}])

@@ -40,7 +40,7 @@ def test_a_campaign_that_goes_on_sending_has_to_stop_first(cli: Cli, running: Wo
         in cli("campaign", "delete-messages", "spring", "--dry-run").out
     )
     words = cli("campaign", "delete-messages", "spring").refusal(1)
-    assert "goes on sending: `paceline campaign pause spring`" in words
+    assert "is still sending: `paceline campaign pause spring`" in words
     assert [] == inbox.records
     cli("campaign", "pause", "spring")
     done = cli("campaign", "delete-messages", "spring", "--json").json

@@ -57,7 +57,7 @@ def test_a_row_that_tells_no_zone_is_a_bad_row(cli: Cli, inbox: Inbox, tmp_path:
     assert [BERLIN] == list(zones_of(inbox))
     with bad.open(newline="") as file:
         reasons = [row["reason"] for row in csv.DictReader(file)]
-    assert 'zone: the number tells no time zone; name the zone in a column "zone"' == reasons[0]
+    assert 'zone: the number does not reveal a time zone; name the zone in a column "zone"' == reasons[0]
     assert "zone: 'Mars/Olympus' is not a zone in the time zone data of this machine" == reasons[1]
     assert reasons[2].startswith("zone: the hours 09:00-18:00 recipient never overlap in America/Adak")
     assert 'name one zone in a column "zone"' in reasons[2]
@@ -114,7 +114,7 @@ def test_a_single_message_waits_for_the_hours_of_its_number(cli: Cli, inbox: Inb
     assert from_text(inbox.only["wi"])
     for target in (("--to", NOWHERE), ("--group", "WAG11111111-2222-4333-8444-555555555555")):
         sentence = cli(*words, *target).refusal(2)
-        assert "--window: its recipient tells no time zone: name a zone instead of `recipient`" == sentence
+        assert "--window: the recipient's time zone is unknown: name a zone instead of `recipient`" == sentence
     assert 1 == len(inbox.records)
 
 
@@ -126,7 +126,7 @@ def test_a_recording_outbox_takes_the_recipients_hours() -> None:
         "spring", account="acme", sender=SENDER, template="Hi", recipients=rows, window=DAYTIME
     )
     assert 2 == campaign.progress().total
-    with pytest.raises(InvalidOperation, match="tells no time zone"):
+    with pytest.raises(InvalidOperation, match="does not reveal a time zone"):
         outbox.start_campaign(
             "summer", account="acme", sender=SENDER, template="Hi", recipients=[{"to": NOWHERE}], window=DAYTIME
         )

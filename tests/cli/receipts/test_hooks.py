@@ -93,7 +93,7 @@ def test_a_hook_that_is_not_there_is_named(cli: Cli, command: str) -> None:
         ("URL: is not https", ["add", "http://shop.example.com", "--account", "acme", "--events", "settled"]),
         ("no public address", ["add", "https://10.0.0.1/", "--account", "acme", "--events", "settled"]),
         ("is not one of settled, sent", ["add", URL, "--account", "acme", "--events", "delivred"]),
-        ("is no account's name", ["add", URL, "--account", "a c", "--events", "settled"]),
+        ("is not the name of an account", ["add", URL, "--account", "a c", "--events", "settled"]),
         ("--overlap: 'soon' is not a time", ["rotate", "hook-0", "--overlap", "soon"]),
         ("--since: 'ever' is not a time", ["replay", "hook-0", "--since", "ever"]),
         ("--backoff: 'x' is not a time", ["run", "--backoff", "5s,x"]),

@@ -138,11 +138,11 @@ def test_what_cannot_be_replayed_keeps_none_of_the_others(cli: Cli, worker: Work
         "paceline: operation 'nobody' is not replayed: the operation was never accepted, or was deleted after its retention time\n"
     )
     assert cli("dead", "replay", op).refusal() == (
-        f"operation '{op}' is not replayed: it is waiting, and no dead letter"
+        f"operation '{op}' is not replayed: it is waiting, not a dead letter"
     )
     answer = cli("dead", "replay", op, other, "--json")
     assert answer.code == 1
-    assert f'"replayed": 1, "refused": [{{"id": "{op}", "reason": "it is waiting, and no dead letter"}}]' in answer.out
+    assert f'"replayed": 1, "refused": [{{"id": "{op}", "reason": "it is waiting, not a dead letter"}}]' in answer.out
 
 
 @pytest.mark.usefixtures("quick")

@@ -182,7 +182,7 @@ REFUSED: list[tuple[Sequence[str], str]] = [
     (["template", TEMPLATE, *TO, "--content", "Hi", "--body", "a"], "--body: has 1 values, and the template 0 variables"),
     (["template", TEMPLATE, *TO, "--body", "a", "--body", ""], "--body (number 2): "),
     (["template", TEMPLATE, *TO, "--button", ""], "--button (number 1): "),
-    (["template", TEMPLATE, *TO, "--header-media-filename", "a"], "--header-media-filename: goes with header_media_url"),
+    (["template", TEMPLATE, *TO, "--header-media-filename", "a"], "--header-media-filename: needs header_media_url"),
     (["waba", *TO], "--text, --url, --interactive: give at least one of them"),
     (["waba", *TO, "--url", URL, "--size", "16777217"], "--size: "),
     (["waba", *TO, "--interactive", "not-there.json"], "--interactive: not-there.json cannot be read: No such file"),

@@ -128,7 +128,7 @@ def test_a_banned_sender_hands_its_recipients_over(drive: Drive, uploads: Upload
     after = senders_by_recipient(drive, ids)
     assert {to: sender for to, sender in before.items() if sender != NUMBERS[2]}.items() <= after.items()
     failed = uploads.fields("c1")[f"failed:{NUMBERS[2]}"]
-    assert "it could not send what other senders could" in failed
+    assert "the number could not send messages that other senders could" in failed
     assert uploads.completed("c1") is not None
 
 

@@ -43,7 +43,7 @@ def test_only_dead_letters_can_be_replayed(drive: Drive, dead: DeadLetters) -> N
     drive.deliver(Verdict("finish", "held", code="400", words="refused"))
     reasons.append(reason(dead, op))
     states = ["waiting", "granted", "sending", "accepted", "held"]
-    assert [f"it is {state}, and no dead letter" for state in states] == reasons
+    assert [f"it is {state}, not a dead letter" for state in states] == reasons
     assert "the operation was never accepted, or was deleted after its retention time" == reason(dead, "x")
 
 
@@ -64,7 +64,7 @@ def test_a_second_replay_changes_nothing(drive: Drive, dead: DeadLetters) -> Non
     drive.deliver(DEAD)
     replay(dead, *ops)
     before = everything(drive)
-    assert ["it is waiting, and no dead letter"] * 2 == [one.reason for one in replay(dead, *ops, *ops).refused]
+    assert ["it is waiting, not a dead letter"] * 2 == [one.reason for one in replay(dead, *ops, *ops).refused]
     assert Replayed() == replay_all(dead)
     assert before == everything(drive)
 
@@ -74,7 +74,7 @@ def test_a_dry_run_tells_and_changes_nothing(drive: Drive, dead: DeadLetters) ->
     ops = [die(drive) for _ in range(3)]
     waiting = drive.send()
     before = everything(drive)
-    assert Replayed(3, (NotReplayed(waiting, "it is waiting, and no dead letter"),)) == replay(
+    assert Replayed(3, (NotReplayed(waiting, "it is waiting, not a dead letter"),)) == replay(
         dead, *ops, waiting, dry_run=True
     )
     drive.advance(1)

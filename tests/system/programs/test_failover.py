@@ -94,10 +94,10 @@ STATES = {
     "replica": (replica, "", "is a replica, which takes no writes: name the primary"),
     "replica without its primary": (blind_replica, "", "is a replica whose primary is away"),
     "cannot save": (without_a_disk, "", "cannot save its data to disk"),
-    "keys of others": (restricted("resetkeys", "~other:*"), "guest:pass@", "refused us: "),
-    "no scripts": (restricted("-@scripting"), "guest:pass@", "refused us: "),
-    "no info": (restricted("-info"), "guest:pass@", "refused us: "),
-    "wrong password": (restricted(), "guest:s3cr3t@", "refused us: "),
+    "keys of others": (restricted("resetkeys", "~other:*"), "guest:pass@", "refused access: "),
+    "no scripts": (restricted("-@scripting"), "guest:pass@", "refused access: "),
+    "no info": (restricted("-info"), "guest:pass@", "refused access: "),
+    "wrong password": (restricted(), "guest:s3cr3t@", "refused access: "),
 }
 
 
@@ -124,7 +124,7 @@ def test_each_state_of_the_server_is_one_sentence(
             runtime.stop()
             assert "s3cr3t" not in str(refused.value)
             assert not re.search(r"\n|Traceback", str(refused.value))
-            if login != "guest:pass@" or words != "refused us: ":
+            if login != "guest:pass@" or words != "refused access: ":
                 with pytest.raises(StateUnavailable, match=f"^the state server {words}"):
                     outbox.send(hello)
         finally:

@@ -264,9 +264,9 @@ ANSWERS: list[tuple[Info | str | None, bool, Answer]] = [
     (Info(per_minute=80), True, Answer(Meaning.ACCEPTED, "200", "", value=TOLD)),
     (Info(per_minute=80), False, Answer(Meaning.ACCEPTED, "200", "", value=TOLD)),
     (Info(), False, Answer(Meaning.ACCEPTED, "200", "", value={})),
-    ("the provider does not tell the account's limit (200)", True, Answer(Meaning.ACCEPTED, "200", "", value={})),
+    ("the provider does not report the account's limit (200)", True, Answer(Meaning.ACCEPTED, "200", "", value={})),
     ("the provider refuses this API key (401)", False, Answer(Meaning.BAD_KEY, "401", f"who is {CANARY}?")),
-    ("the provider does not tell the account's limit (503)", True, Answer(Meaning.OVERLOADED, "503", CANARY)),
+    ("the provider does not report the account's limit (503)", True, Answer(Meaning.OVERLOADED, "503", CANARY)),
     (None, False, Answer(Meaning.OVERLOADED, "503", CANARY)),
     (None, False, Answer(Meaning.NOT_SENT, "connect", CANARY)),
 ]

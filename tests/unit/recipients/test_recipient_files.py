@@ -31,7 +31,7 @@ Found = list[tuple[int, dict[str, Any]]]
 QUOTE = "a quote opens a cell and does not close it before the next row"
 WITHIN = "a quote closes in the middle of a cell: double the quotes that belong to the text"
 WIDE = "has more cells than the header"
-ASTRAY = "a quote in it belongs to no cell: an earlier row lacks one"
+ASTRAY = "a quote in this row belongs to no cell: an earlier row lacks a quote"
 
 
 def rows(
@@ -91,10 +91,10 @@ def test_a_row_of_a_table_has_its_cells_and_its_line(tmp_path: Path, expected: F
     ("notes", "content", "options"),
     [
         ([], "to,name\n+1,Ana\n", {}),
-        (["columns are divided by semicolons"], "to;name\n+1;Ana\n", {}),
-        (["columns are divided by semicolons"], "sep=;\nto;name\n+1;Ana\n", {}),
-        (["columns are divided by tabs"], "to\tname\n+1\tAna\n", {}),
-        (["columns are divided by bars"], "to|name\n+1|Ana\n", {}),
+        (["columns are separated by semicolons"], "to;name\n+1;Ana\n", {}),
+        (["columns are separated by semicolons"], "sep=;\nto;name\n+1;Ana\n", {}),
+        (["columns are separated by tabs"], "to\tname\n+1\tAna\n", {}),
+        (["columns are separated by bars"], "to|name\n+1|Ana\n", {}),
         ([], "to;name\n+1;Ana\n", {"delimiter": ";"}),
         ([], "to;name\n+1;Ana\n", {"delimiter": "semicolon"}),
         (["it is UTF-16 text"], "to,name\n+1,Ana\n".encode("utf-16"), {}),

@@ -171,7 +171,7 @@ def test_an_empty_cell_is_not_given(column: str, cell: object) -> None:
         ("valid_until: needs a time zone", {"name": "A", "valid_until": "2026-01-31"}),
         ("valid_until: is not a time", {"name": "A", "valid_until": "2026-02-30T00:00:00Z"}),
         ("valid_until: must lie between", {"name": "A", "valid_until": "0001-01-01T00:00:00+14:00"}),
-        ("valid_until: is over", {"name": "A", "valid_until": "2025-01-31T12:00:00Z"}),
+        ("valid_until: has passed", {"name": "A", "valid_until": "2025-01-31T12:00:00Z"}),
         ("not_before: must lie between", {"name": "A", "not_before": "9999-12-31T23:59:59-14:00"}),
         ("name: the template needs", {"name": None}),
         ("name: the template needs", {"name": NAN}),

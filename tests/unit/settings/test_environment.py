@@ -70,7 +70,7 @@ def test_a_file_that_cannot_be_used_is_named_by_its_variable(tmp_path: Path) -> 
         "missing": "cannot be read: No such file",
         ".": "cannot be read: Is a directory",
         "empty": "the file is empty",
-        "binary": "it is no UTF-8 text",
+        "binary": "it is not UTF-8 text",
         "lines": "holds a line break",
     }.items():
         with pytest.raises(ConfigurationError, match=f"^PACELINE_SECRET_KEY_FILE: .*{words}"):

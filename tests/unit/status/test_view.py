@@ -96,8 +96,8 @@ def seconds(status: Status) -> float | None:
         ),
         (
             30,
-            "it waits (the new group does not show yet) until 2026-01-31 12:00:30 UTC",
-            found({"le": "the new group does not show yet"}, backoff_until=str(NOON_US + 30 * SECOND)),
+            "it waits (the new group is not visible yet) until 2026-01-31 12:00:30 UTC",
+            found({"le": "the new group is not visible yet"}, backoff_until=str(NOON_US + 30 * SECOND)),
         ),
         (
             30,
@@ -158,8 +158,8 @@ def test_states_have_names(state: str, code: str) -> None:
     [
         ("accepted", "the provider accepted it", ""),
         ("rejected", "rejected: not a WhatsApp number", "not a WhatsApp number"),
-        ("expired", "expired: no words", ""),
-        ("cancelled", "cancelled: no words", None),
+        ("expired", "expired: no reason given", ""),
+        ("cancelled", "cancelled: no reason given", None),
         ("dead", "dead: 503", "503"),
         (
             "held",

@@ -66,8 +66,8 @@ def slow_disk(info: dict[str, object]) -> str | None:
     if times < _OFTEN_DELAYED:
         return None
     return (
-        f"the state server's disk is slow: {times} times an fsync took longer than a second, and a server that is killed then may "
-        "forget two seconds. Use a faster disk, or set `appendfsync always`"
+        f"the state server's disk is slow: {times} times an fsync took longer than a second, and a server "
+        "killed at that moment may lose two seconds of writes. Use a faster disk, or set `appendfsync always`"
     )
 
 

@@ -223,7 +223,7 @@ class Runtime:
         seals = self._state.seals
         if self._settings.encrypt_payloads and seals and not self._stored_seals.publish(seals):
             self.metrics.tampered("key")
-            log.error("another public key stood in state; the key of the workers is in its place again")
+            log.error("state held another public key; the key of the workers is restored")
 
     def _tend_seals(self) -> None:
         """Now and then, with a heartbeat: state may have been emptied, or the secret rotated."""

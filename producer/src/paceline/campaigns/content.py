@@ -68,12 +68,12 @@ def check_together(campaign: CampaignSpec) -> None:
         raise InvalidOperation(f"{given[1]}: excludes {given[0]}; give one of them")
     for name in _OF_OFFICIAL:
         if campaign.get(name) and not campaign.get("waba_template"):
-            raise InvalidOperation(f"{name}: goes with waba_template")
+            raise InvalidOperation(f"{name}: needs waba_template")
     if campaign.get("extra_information") and not campaign.get("number_check"):
-        raise InvalidOperation("extra_information: goes with number_check")
+        raise InvalidOperation("extra_information: needs number_check")
     for name in ("sms", "url"):
         if campaign.get(name) and (campaign.get("waba_template") or campaign.get("number_check")):
-            raise InvalidOperation(f"{name}: goes with template")
+            raise InvalidOperation(f"{name}: needs template")
     if campaign.get("sms") and campaign.get("url"):
         raise InvalidOperation("url: an SMS has no attachment; write the address into the text")
 
@@ -129,7 +129,7 @@ def sample_address(url: str, name: str = "url") -> str:
     if _WHOLE_ADDRESS.fullmatch(url):
         return _ANY_ADDRESS
     if not _HOST_FIRST.match(url):
-        raise InvalidOperation(f"{name}: a placeholder may stand behind the host, or be the whole address")
+        raise InvalidOperation(f"{name}: a placeholder may stand after the host, or be the whole address")
     return _PLACEHOLDER.sub("x", url)
 
 

@@ -306,8 +306,8 @@ def noted(template: Template, existing: CampaignSnapshot | None, keys: str) -> d
 CONFLICTS: Final[Mapping[str, str]] = {
     "different": "a campaign named {name!r} exists with another {differing}. While no message has left, `paceline "
     "campaign change` corrects its template, and `paceline campaign delete` frees the name; else use another name",
-    "no memory": "account {account!r} does not remember its recipients for {span}: `paceline accounts change {account} "
-    "--remember {span}` lets it do so from now on",
+    "no memory": "account {account!r} does not remember its recipients for {span}: change that with `paceline "
+    "accounts change {account} --remember {span}`",
     "cancelled": "campaign {name!r} was cancelled, which is final: upload under another name",
     "deleted": "campaign {name!r} is being deleted: try again when `paceline campaign list` no longer shows it",
     "forgotten": "the first outcomes of campaign {name!r} are past their retention time, so nobody knows who got its "

@@ -60,18 +60,16 @@ class Exclusions:
         for name in self.names:
             campaign = state.campaign(name)
             if not campaign or campaign.account != account:
-                raise NotFound(
-                    f"account {account!r} has no campaign named {name!r}, whose recipients are to be left out"
-                )
+                raise NotFound(f"exclude_campaigns: account {account!r} has no campaign named {name!r}")
             if {campaign.keys, keys} == {"all", "none"}:
                 other = "have a `key`, and these have none" if keys == "none" else "have no `key`, and these have one"
                 raise CampaignConflict(
-                    f"campaign {name!r}: its rows {other}, so nobody can tell who had its message: "
+                    f"campaign {name!r}: its rows {other}, so nobody can tell who got its message: "
                     "use a list with the same column"
                 )
             forgets_at_us = campaign.forgets_at_us
             if forgets_at_us and forgets_at_us <= microseconds(datetime.now(UTC)):
                 raise CampaignConflict(
                     f"campaign {name!r}: its first outcomes are past their retention time since "
-                    f"{instant(forgets_at_us).isoformat(timespec='seconds')}, so nobody knows who had its message"
+                    f"{instant(forgets_at_us).isoformat(timespec='seconds')}, so nobody knows who got its message"
                 )

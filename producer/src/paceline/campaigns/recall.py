@@ -131,7 +131,7 @@ def _checked(name: str, campaign: CampaignSnapshot | None, *, writes: bool) -> C
         )
     if writes and campaign.hold is None and campaign.completed_at_us is None:
         raise CampaignConflict(
-            f"campaign {name!r} goes on sending: `paceline campaign pause {name}` or `cancel` stops it, then delete what it sent"
+            f"campaign {name!r} is still sending: `paceline campaign pause {name}` (or `cancel`) first, then delete its messages"
         )
     return campaign
 

@@ -283,7 +283,7 @@ class Encoder:
         now = now or datetime.now(UTC)
         begin, end = _instant(row, layout.not_before, "not_before"), _instant(row, layout.valid_until, "valid_until")
         if end and end <= now:
-            raise InvalidRow(row.line, "valid_until: is over")
+            raise InvalidRow(row.line, "valid_until: has passed")
         begin, last = begin or self._begins, end or self._ends
         if begin and last and last <= begin:
             raise InvalidRow(row.line, "valid_until: must be later than not_before")

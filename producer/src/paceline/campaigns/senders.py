@@ -45,7 +45,7 @@ class Sender:
         except ValueError as error:
             raise InvalidOperation(f"sender: {error}") from None
         if equals and not (weight.isascii() and weight.isdecimal() and 1 <= int(weight) <= HEAVIEST):
-            raise InvalidOperation(f"sender: the weight of {number} is no whole number from 1 to {HEAVIEST}")
+            raise InvalidOperation(f"sender: the weight of {number} is not a whole number from 1 to {HEAVIEST}")
         return cls(number, int(weight) if equals else 1)
 
     def __str__(self) -> str:

@@ -121,7 +121,7 @@ COMMANDS: Final[dict[str, Command]] = {
     ),
     "health": Command(
         "paceline.cli.show.health:health",
-        "Ask a running program if it is well.",
+        "Check the health of a running program.",
         example(
             "paceline health", "paceline health exporter --live", "paceline health gateway --url http://10.0.0.7:9811"
         ),

@@ -18,7 +18,7 @@ from paceline.state.calls import State
 
 app = typer.Typer(help="Pools of senders: several numbers of an account share its campaigns.")
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="The pool.")]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of the pool.")]
 _NUMBER = "+NUMBER[=WEIGHT]"
 
 
@@ -29,11 +29,15 @@ def create(
     account: Account,
     sender: Annotated[
         list[str],
-        typer.Option("--from", metavar=_NUMBER, help="A number, and its share of new recipients; repeatable."),
+        typer.Option(
+            "--from",
+            metavar=_NUMBER,
+            help="Number, perhaps with its share of new recipients, NUMBER=WEIGHT; repeatable.",
+        ),
     ],
     json_output: Json = False,
 ) -> None:
-    """Make a pool. A campaign takes it with `campaign start --pool NAME`.
+    """Create a pool. `campaign start --pool NAME` uses the pool.
 
     Exit code 1 when the account has a pool of this name.
 
@@ -91,10 +95,11 @@ def change(
     *,
     account: Account,
     add: Annotated[
-        list[str] | None, typer.Option("--add", metavar=_NUMBER, help="A number, or another weight; repeatable.")
+        list[str] | None,
+        typer.Option("--add", metavar=_NUMBER, help="Number to add, or to give another weight; repeatable."),
     ] = None,
     drop: Annotated[
-        list[str] | None, typer.Option("--drop", metavar="+NUMBER", help="A number that leaves; repeatable.")
+        list[str] | None, typer.Option("--drop", metavar="+NUMBER", help="Number to take out; repeatable.")
     ] = None,
     json_output: Json = False,
 ) -> None:

@@ -39,7 +39,9 @@ app = typer.Typer(help="Suppression lists: numbers that nobody may write to.", r
 
 Numbers = Annotated[list[str], typer.Argument(metavar="+NUMBER...", help="Numbers, E.164.")]
 Account = Annotated[str | None, typer.Option("--account", metavar="NAME", help="Account of the list.")]
-AllAccounts = Annotated[bool, typer.Option("--all-accounts", help="List of all accounts, instead.")]
+AllAccounts = Annotated[
+    bool, typer.Option("--all-accounts", help="List of all accounts, instead of the list of one account.")
+]
 Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Reason to show beside the number.")]
 
 
@@ -94,9 +96,9 @@ def check(
     show_numbers: ShowNumbers = False,
     json_output: Json = False,
 ) -> None:
-    """Say which list keeps an account from writing to a number.
+    """Show which list keeps an account from writing to a number.
 
-    JSON: a list of number, suppressed, and of those on a list account (null: all accounts), since, reason.
+    JSON: a list of number, suppressed; for a number on a list also account (null: all accounts), since, reason.
     """
     decide(show=show_numbers)
     given = _checked(numbers)
@@ -121,7 +123,7 @@ def show(
     show_numbers: ShowNumbers = False,
     json_output: Json = False,
 ) -> None:
-    """Print a suppression list, in no order; a number with two forms appears twice.
+    """Print a suppression list, in no particular order; a number with two forms appears twice.
 
     JSON: a document for each entry, on a line of its own: number, account (null: all accounts), since, reason.
     """

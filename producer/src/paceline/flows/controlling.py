@@ -108,8 +108,8 @@ def _conclude(reply: str, verb: str, name: str) -> None:
     """Raise what a refusing reply means."""
     if reply == "no memory":
         raise CampaignConflict(
-            f"the account of campaign {name!r} does not remember its recipients for so long: `paceline accounts change "
-            "NAME --remember` lets it do so from now on"
+            f"the account of campaign {name!r} does not remember its recipients for so long: change that with "
+            "`paceline accounts change NAME --remember SPAN`"
         )
     if reply == "begun":
         raise CampaignConflict(

@@ -330,7 +330,7 @@ def _ramp_of(lane: LaneSnapshot) -> LaneRamp:
 def held_words(campaign: CampaignSnapshot) -> str:
     """Why a campaign on hold lets nothing leave."""
     since = f" since {clock(campaign.hold_at_us)}" if campaign.hold_at_us else ""
-    return f"the campaign is {campaign.hold}{since}: {campaign.hold_why or 'no words'}"
+    return f"the campaign is {campaign.hold}{since}: {campaign.hold_why or 'no reason given'}"
 
 
 def closed_words(campaign: CampaignSnapshot, now_us: int) -> str | None:
@@ -355,7 +355,7 @@ def _zones_closed(name: str, picture: CampaignPicture) -> str | None:
             return None
         opens += [(coming[0][0], zones.words)] if coming else []
     if not opens:
-        return f"the hours of no recipient ({window}) open any more" if window else None
+        return f"no recipient's hours ({window}) open again" if window else None
     at, words = min(opens)
     return f"the hours of its recipients ({window}) open first at {clock(at)}, in {_zone_words(words)}"
 

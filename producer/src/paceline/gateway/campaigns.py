@@ -68,7 +68,7 @@ async def upload(  # noqa: PLR0917 - FastAPI passes by name
     seen(token, account)
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind not in _SUFFIXES:
-        raise RequestRefused(415, "unsupported-media-type", f"the content type is none of {', '.join(_SUFFIXES)}")
+        raise RequestRefused(415, "unsupported-media-type", f"the content type is not one of {', '.join(_SUFFIXES)}")
     with tempfile.NamedTemporaryFile(suffix=_SUFFIXES[kind]) as file:
         async for part in request.stream():
             file.write(part)

@@ -26,9 +26,9 @@ def gateway(
     port: Annotated[int, typer.Option("--port", min=1, max=65535, help="Port to listen on. Default: 9811.")] = 9811,
     address: Annotated[str, typer.Option("--address", help="Interface to bind to. Default: 127.0.0.1.")] = "127.0.0.1",
     rate: Annotated[
-        float, typer.Option("--rate", min=0.1, help="Requests a second of one token. Default: 100.")
+        float, typer.Option("--rate", min=0.1, help="Requests a second allowed to one token. Default: 100.")
     ] = 100.0,
-    largest: Annotated[int, typer.Option("--largest", min=1024, help="Bytes of a request. Default: 8388608.")] = 8
+    largest: Annotated[int, typer.Option("--largest", min=1024, help="Largest request in bytes. Default: 8388608.")] = 8
     * 1024
     * 1024,
     with_console: Annotated[bool, typer.Option("--console", help="Serve the console at /console/ as well.")] = False,

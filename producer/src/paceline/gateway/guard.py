@@ -78,7 +78,7 @@ class Gate:
         token = await self._look_up(found[0]) if found else None
         if found is None or token is None or not token.fits(found[1], datetime.now(UTC)):
             raise RequestRefused(
-                401, "unauthorized", "the token is not known, or has expired", {"WWW-Authenticate": "Bearer"}
+                401, "unauthorized", "the token is unknown or has expired", {"WWW-Authenticate": "Bearer"}
             )
         self.count(token)
         return token

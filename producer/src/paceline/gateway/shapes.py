@@ -155,7 +155,7 @@ class CampaignIn(CampaignOptions):
     @model_validator(mode="after")
     def _says_who_sends(self) -> Self:
         if bool(self.sender) == bool(self.pool):
-            raise ValueError("sender: give either a number, several, or a pool")
+            raise ValueError("sender: give one number, several numbers, or a pool")
         return self
 
 

@@ -95,13 +95,13 @@ async def listing(  # noqa: PLR0917 - FastAPI passes by name
     token: Reads,
     outbox: Box,
     account: Annotated[str | None, Query(pattern=_ACCOUNT)] = None,
-    all_accounts: Annotated[bool, Query(description="List of all accounts, instead.")] = False,  # noqa: FBT002 - likewise
+    all_accounts: Annotated[bool, Query(description="List of all accounts instead.")] = False,  # noqa: FBT002 - likewise
     number: Annotated[
         str | None, Query(description="Only the entry that keeps the account from writing to this number.")
     ] = None,
     after: Annotated[str, Query(pattern="^[0-9]{1,19}$", description="`next` of the last answer.")] = "0",
 ) -> dict[str, Any]:
-    """A list, page by page, in no order. A page may be empty though others follow: `next` says so."""
+    """A list, page by page, in no particular order. A page may be empty though others follow: `next` says so."""
     name = named_list(account, all_accounts=all_accounts)
     _seen(token, account)
     if number is not None:

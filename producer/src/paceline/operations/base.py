@@ -131,7 +131,7 @@ class Operation(Refusing):
                 zones_of_number(self.target)
             except (ValueError, NumberParseException):
                 raise ValueError(
-                    "window: its recipient tells no time zone: name a zone instead of `recipient`"
+                    "window: the recipient's time zone is unknown: name a zone instead of `recipient`"
                 ) from None
         return self
 

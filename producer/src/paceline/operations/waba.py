@@ -73,7 +73,7 @@ class SendTemplate(_ToNumber):
             if needed < len(self.body):
                 raise ValueError(f"body: has {len(self.body)} values, and the template {needed} variables")
         if self.header_media_filename and not self.header_media_url:
-            raise ValueError("header_media_filename: goes with header_media_url")
+            raise ValueError("header_media_filename: needs header_media_url")
         return self
 
     def payload(self) -> dict[str, Any]:

@@ -122,7 +122,7 @@ def _read(file: BinaryIO, path: Path, reading: Reading, note: Callable[[str], No
         yield from read_workbook(file, reading, note)
         return
     if head.startswith(_OLD_OFFICE):
-        raise InvalidOperation("is a workbook of an old Excel: save it as .xlsx, or as CSV (UTF-8)")
+        raise InvalidOperation("is a workbook of an old version of Excel: save it as .xlsx, or as CSV (UTF-8)")
     encoding = _encoding(file, head, reading.encoding)
     if encoding not in _UTF8 and reading.encoding is None:
         note(f"it is {encoding.upper()} text")

@@ -37,7 +37,7 @@ def _number(text: str) -> str:
 
 
 def _no_constant(name: str) -> None:
-    raise _NamedTwice(f"{NO_OBJECT}: {name} is no JSON")
+    raise _NamedTwice(f"{NO_OBJECT}: {name} is not JSON")
 
 
 _DECODER: Final = json.JSONDecoder(

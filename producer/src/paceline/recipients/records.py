@@ -14,7 +14,7 @@ _QUOTED: Final = re.compile(r'"((?:[^"]|"")*+)"[ \u00a0]*')
 
 OPEN: Final = "a quote opens a cell and does not close it before the next row"
 _WITHIN: Final = "a quote closes in the middle of a cell: double the quotes that belong to the text"
-_ASTRAY: Final = "a quote in it belongs to no cell: an earlier row lacks one"
+_ASTRAY: Final = "a quote in this row belongs to no cell: an earlier row lacks a quote"
 
 
 @dataclass(frozen=True, slots=True)

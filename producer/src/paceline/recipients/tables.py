@@ -1,4 +1,4 @@
-"""Tables of text: columns divided by commas, semicolons, tabs or bars, with a header."""
+"""Tables of text: columns separated by commas, semicolons, tabs or bars, with a header."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -39,7 +39,7 @@ def read_table(lines: Iterable[str], reading: Reading, note: Callable[[str], Non
     source = Lines(lines)
     header, delimiter = _header(source, reading)
     if delimiter != "," and reading.delimiter is None:
-        note(f"columns are divided by {NAMES.get(delimiter, repr(delimiter))}")
+        note(f"columns are separated by {NAMES.get(delimiter, repr(delimiter))}")
     to = header.index(find_to(header, reading))
     yield from table_rows(_records(source, delimiter, len(header), to), header)
 

@@ -39,7 +39,7 @@ def zones_of_number(number: str) -> Zones:
             _by_prefix.clear()
         zones = _by_prefix[known] = _looked_up(number)
     if not zones:
-        raise ValueError("the number tells no time zone")
+        raise ValueError("the number does not reveal a time zone")
     return zones
 
 

@@ -61,7 +61,7 @@ class Settings(BaseModel):
         metrics_address: the interface both bind to; loopback unless told otherwise.
         receipts_port: where the receiver of receipts listens, its own metrics included.
         receipts_address: the interface it binds to; loopback unless told otherwise.
-        opt_out_words: messages that put their sender on the account's suppression list, divided by commas, instead of the usual
+        opt_out_words: messages that put their sender on the account's suppression list, separated by commas, instead of the usual
             ones; ``none`` switches that off. Read by the receiver.
         opt_in_words: messages that take their sender off the list, likewise.
         log_format: ``console`` or ``json``.

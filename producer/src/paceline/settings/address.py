@@ -190,7 +190,7 @@ def _sentinel(addresses: list[Address]) -> Broker:
     for address in addresses:
         more |= address.more
     if not more.get("master_name"):
-        raise ValueError("names no group of servers: add ?master_name=NAME, the group's name in Sentinel")
+        raise ValueError("names no Sentinel group: add ?master_name=NAME, the group's name in Sentinel")
     login = {name: more[f"sentinel_{name}"] for name in ("username", "password") if f"sentinel_{name}" in more}
     options = {"master_name": more["master_name"]} | ({"sentinel_kwargs": login} if login else {})
     return Broker(";".join(address.for_kombu() for address in addresses), "sentinel", options)

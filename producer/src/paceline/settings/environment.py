@@ -63,7 +63,7 @@ def _from_file(path: str, variable: str) -> str:
         with Path(path).open(encoding="utf-8") as file:
             text = file.read(_LARGEST_FILE).strip()
     except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or "it is no UTF-8 text"
+        why = getattr(error, "strerror", None) or "it is not UTF-8 text"
         raise ConfigurationError(f"{variable}: the file cannot be read: {why}") from error
     if not text:
         raise ConfigurationError(f"{variable}: the file is empty")

@@ -24,7 +24,7 @@ _WORDS: Final = (
     (r"\bOOM\b|used memory > ", "is full: it reached its maxmemory and takes no writes until memory is free"),
     (
         r"MISCONF|unable to persist",
-        "cannot save its data to disk, and takes no writes until then: look at its log",
+        "cannot save its data to disk, and takes no writes until then: check its log",
     ),
     (
         "NOREPLICAS|Not enough good replicas",
@@ -50,9 +50,9 @@ def trouble(error: Exception, server: str = "the state server") -> str:
     """
     words = str(error).strip()
     if isinstance(error, AuthenticationError):
-        return f"{server} refused us: {words or 'wrong user name or password'}"
+        return f"{server} refused access: {words or 'wrong user name or password'}"
     if isinstance(error, NoPermissionError):
-        return f"{server} refused us: {words}"
+        return f"{server} refused access: {words}"
     if isinstance(error, BusyLoadingError):
         return f"{server} is loading its data, and takes no commands yet"
     if isinstance(error, RedisConnectionError | RedisTimeoutError) or not isinstance(error, RedisError):
@@ -63,7 +63,7 @@ def trouble(error: Exception, server: str = "the state server") -> str:
             return f"{server} {ours}"
 
     if "executing the script can't" in words:
-        return f"{server} refused us: {words}"
+        return f"{server} refused access: {words}"
     if "unknown command" in words:
         return f"{server} lacks a command that is needed: {words}"
     if "DB index" in words:

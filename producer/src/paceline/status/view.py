@@ -200,7 +200,7 @@ def _what_became(operation: OperationSnapshot, result: Mapping[str, Any]) -> str
             "nobody knows whether the call took effect, so a person decides: "
             f"`paceline held release {operation.id}` or `drop {operation.id}`"
         )
-    return f"{outcome}: {operation.words or 'no words'}"
+    return f"{outcome}: {operation.words or 'no reason given'}"
 
 
 def _forecast(picture: OperationPicture) -> tuple[int | None, str]:
@@ -215,7 +215,10 @@ def _forecast(picture: OperationPicture) -> tuple[int | None, str]:
     if operation.cancelled_because:
         return None, f"it is being cancelled: {operation.cancelled_because}"
     if picture.suppressed is not None:
-        return None, f"its recipient is on a suppression list ({picture.suppressed}): its turn ends it without a call"
+        return (
+            None,
+            f"its recipient is on a suppression list ({picture.suppressed}): it will end without a call when its turn comes",
+        )
     if account.suspended:
         return None, f"the account is suspended: {account.suspended}"
     if campaign and campaign.hold and not operation.look_up:

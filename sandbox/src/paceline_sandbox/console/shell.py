@@ -97,7 +97,7 @@ def inbox_part(provider: Provider, to: str) -> str:
     shown = [message for message in every if not to or message.to == to][:_MESSAGES_SHOWN]
     counts = _tiles(provider, every)
     if not every:
-        words = "Point Paceline, or any client, at this sandbox: the guide tells how."
+        words = "Point Paceline, or any client, at this sandbox: the guide shows how."
         return (
             f'{counts}<div class="empty"><p class="empty-title">No messages yet</p><p>{words}</p>'
             '<p><a class="button" href="/guide">Guide</a></p></div>'
@@ -168,7 +168,7 @@ def _buttons(provider: Provider) -> str:
         f'<input id="latency" name="typed" inputmode="numeric" value="{escaped(latency)}"></div>'
         '<button class="button" name="act" value="latency">Set</button></form>'
         '<form method="post" action="/sandbox/press" class="knob"><div class="field">'
-        '<label for="ban">Sender that is banned</label><input id="ban" name="typed" placeholder="+15550100001"></div>'
+        '<label for="ban">Sender to ban</label><input id="ban" name="typed" placeholder="+15550100001"></div>'
         '<button class="button danger" name="act" value="ban">Ban</button></form>'
         '<form method="post" action="/sandbox/press" class="knob"><button class="button danger" name="act" value="reset">'
         "Forget everything</button></form></div></section>"

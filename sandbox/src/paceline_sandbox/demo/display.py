@@ -81,7 +81,7 @@ class Display:
         self.print_lines(["", *(line for account in report.accounts for line in _pace_in_words(account))])
         if any(account.held for account in report.accounts):
             self.print_lines(_ABOUT_HELD)
-        self.print_lines([f"paceline audit: {report.audit or 'no words'}", ""])
+        self.print_lines([f"paceline audit: {report.audit or 'no reason given'}", ""])
         if report.problems:
             self.print_lines(["This must not happen:", *(f"  {problem}" for problem in report.problems)])
         else:

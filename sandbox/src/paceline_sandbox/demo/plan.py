@@ -9,7 +9,7 @@ from pathlib import Path
 from random import Random
 from typing import Final, Literal
 
-TEMPLATE: Final = "Hi {name}, your order has left our house."
+TEMPLATE: Final = "Hi {name}, your order is on its way."
 
 _NAMES: Final = ("Ada", "Björn", "Chloé", "Dmitri", "Esi", "Fatima", "Goran", "Hana", "Inês", "Juan", "Kofi", "Linh")
 

@@ -167,7 +167,5 @@ def info_of(answer: Answer, *, needed: bool) -> Info | str | None:
         if info.per_minute or not needed:
             return info
     if needed:
-        return (
-            f"the provider does not tell the account's limit ({answer.code}). Give a limit, or --no-info to wait for it"
-        )
+        return f"the provider does not report the account's limit ({answer.code}). Give a limit, or --no-info to wait for it"
     return None

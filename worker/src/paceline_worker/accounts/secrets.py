@@ -111,7 +111,9 @@ class KeyRing:
             raw = _unsealed(cipher, text, associated)
             if raw is not None:
                 return raw
-        raise ConfigurationError(f"it cannot be decrypted: {names.ENV_SECRET_KEY} differs, or the text was changed")
+        raise ConfigurationError(
+            f"the text cannot be decrypted: {names.ENV_SECRET_KEY} differs, or the text was changed"
+        )
 
     def is_newest(self, text: str, associated: bytes) -> bool:
         """Whether a text is encrypted under the newest secret."""

@@ -64,7 +64,7 @@ def list_(
 ) -> None:
     """List dead letters, oldest first.
 
-    JSON: a list of id, account, campaign, kind, outcome (rejected, dead), since, code, words (the provider's, or ours),
+    JSON: a list of id, account, campaign, kind, outcome (rejected, dead), since, code, words (the provider's or Paceline's),
     to, sender.
     """
     match = _match(account, campaign, code, older_than, newer_than)
@@ -129,8 +129,8 @@ def replay(
     """Send dead letters again: the named ones, or all that match the filters.
 
     Each goes to the tail of its lane with fresh attempts, under its id and idempotency key. An operation that dies
-    again meanwhile is not replayed again. An operation with the code `unknown` may have taken effect, and may then
-    be done twice.
+    again meanwhile is not replayed again. An operation with the code `unknown` may have taken effect; a replay may
+    then repeat the effect.
 
     JSON: replayed (how many), refused (a list of id and reason), gone (deleted after their retention time), dry_run.
     """

@@ -28,7 +28,8 @@ def forget(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what state holds, and change nothing.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Delete without asking.")] = False,
     wait: Annotated[
-        float, typer.Option("--wait", metavar="SECONDS", min=0, help="Seconds for calls under way to end. Default: 30.")
+        float,
+        typer.Option("--wait", metavar="SECONDS", min=0, help="Seconds to wait for calls under way. Default: 30."),
     ] = 30.0,
     json_output: Json = False,
 ) -> None:
@@ -52,7 +53,7 @@ def forget(
             return
         if not yes:
             if not sys.stdin.isatty():
-                raise InvalidOperation("--yes: is needed where nobody can be asked; --dry-run tells what there is")
+                raise InvalidOperation("--yes: is required without a terminal; --dry-run prints what would be deleted")
             typer.confirm("Delete everything that state holds of this number? This is final.", abort=True, err=True)
         try:
             done = forgetting.run(wait)
@@ -62,12 +63,12 @@ def forget(
     _show(done, json_output=json_output, sentence=f"{_counts(done)} deleted.")
     if not done.rewritten:
         complain(
-            "the append-only file was not rewritten: let the server do so (BGREWRITEAOF), for it holds what was deleted"
+            "the append-only file was not rewritten and still holds what was deleted: run BGREWRITEAOF on the server"
         )
         raise typer.Exit(FAILURE)
 
     if not json_output:
-        say("Backups, snapshots and replicas' files made before this still hold the number.")
+        say("Earlier backups, earlier snapshots and files of replicas still hold the number.")
 
 
 def _payloads(settings: Settings, client: redis.Redis) -> Payloads | None:

@@ -41,7 +41,9 @@ def run(
     lease: Annotated[
         str,
         typer.Option(
-            "--lease", metavar=SPAN, help="Time after which others serve the hooks of a lost runner. Default: 5s."
+            "--lease",
+            metavar=SPAN,
+            help="Time after which other runners take over the hooks of a lost runner. Default: 5s.",
         ),
     ] = "5s",
     allow_private: Annotated[

@@ -99,7 +99,7 @@ def subscribe(
     inbound: Annotated[
         bool,
         typer.Option(
-            "--inbound/--no-inbound", help="Subscribe to inbound messages too, which may be opt-out words such as STOP."
+            "--inbound/--no-inbound", help="Subscribe to inbound messages too, to catch opt-out words such as STOP."
         ),
     ] = True,
     rotate: Annotated[bool, typer.Option("--rotate", help="Replace the current address.")] = False,
@@ -108,7 +108,7 @@ def subscribe(
     """Subscribe to receipts: the provider then posts them to your receivers.
 
     The command reads the provider's webhooks first, keeps existing ones, and removes outdated ones of Paceline.
-    Every call takes a slot of the account: at 10/minute one each 6 seconds. After an interruption, repeat the
+    Every call takes a slot of the account: at 10/minute, one call every 6 seconds. After an interruption, repeat the
     command.
 
     JSON: account, subscriptions (a list of sender, event, result: subscribed, there, or taken by another address).

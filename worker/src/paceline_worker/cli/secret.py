@@ -37,7 +37,7 @@ def rotate(*, status: bool, json_output: bool) -> None:
             try:
                 rotation.run(note)
             except KeyboardInterrupt:
-                complain(f"interrupted with {done:,} encrypted again; the same command goes on")
+                complain(f"interrupted with {done:,} encrypted again; repeat the command to continue")
                 raise typer.Exit(INTERRUPTED) from None
         found = rotation.standing()
     if not status:

@@ -28,7 +28,7 @@ def _group() -> None:
 def migrate(*, json_output: Json = False) -> None:
     """Convert the state of an earlier release.
 
-    All workers must be stopped. Operations that were accepted before there were seals get theirs, which needs
+    All workers must be stopped. Operations that a release without seals accepted get their seals, which needs
     PACELINE_SECRET_KEY. The books are audited before and after. After an interruption, repeat the command.
 
     JSON: accounts, operations, sealed.

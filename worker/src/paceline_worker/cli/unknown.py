@@ -79,9 +79,9 @@ def release(
         ),
     ] = None,
 ) -> None:
-    """Send held operations again that did not take effect.
+    """Send held operations again, when their calls did not take effect.
 
-    Each goes to the head of its lane with fresh attempts. If its call did take effect, the operation is done twice.
+    Each goes to the head of its lane with fresh attempts. If the call did take effect, the operation takes effect twice.
     """
     until = moment("--valid-until", valid_until)
     with _opened() as held, named_as_options():

@@ -129,7 +129,7 @@ class _Guarding:
 
 async def _of_routing(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
-    words = {404: "There is no such page.", 405: "This page is only to be read."}
+    words = {404: "There is no such page.", 405: "This page is read-only."}
     detail = words.get(status) or (str(error.detail) if isinstance(error, HTTPException) else "")
     return HTMLResponse(whole("problem.html", request, None, {"words": detail, "status": status}), status)
 

@@ -20,11 +20,11 @@ def console(
     port: Annotated[int, typer.Option("--port", min=1, max=65535, help="Port to listen on. Default: 9812.")] = 9812,
     address: Annotated[str, typer.Option("--address", help="Interface to bind to. Default: 127.0.0.1.")] = "127.0.0.1",
     session_hours: Annotated[
-        float, typer.Option("--session-hours", help="Hours until somebody has to sign in again. Default: 8.")
+        float, typer.Option("--session-hours", help="Hours until a user must sign in again. Default: 8.")
     ] = 8.0,
-    largest: Annotated[int, typer.Option("--largest", min=1024, help="Bytes of an upload. Default: 67108864.")] = 64
-    * 1024
-    * 1024,
+    largest: Annotated[
+        int, typer.Option("--largest", min=1024, help="Largest upload in bytes. Default: 67108864.")
+    ] = 64 * 1024 * 1024,
 ) -> None:
     """Serve pages for operators: accounts, campaigns, held messages, dead letters.
 

@@ -56,9 +56,7 @@ async def sign_in(request: Request) -> Response:
         token = await desk.gate.token(token_text[:_LONGEST_TOKEN])
     except RequestRefused as refusal:
         audit.info("sign-in refused: %s", refusal.kind)
-        words = (
-            "The token is not known, or has expired." if refusal.status == 401 else "Too many requests: wait a moment."
-        )
+        words = "The token is unknown or has expired." if refusal.status == 401 else "Too many requests: wait a moment."
         return _form(request, wanted, words, refusal.status)
     except PacelineError as error:
         return trouble(request, None, error)

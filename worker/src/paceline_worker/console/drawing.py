@@ -22,7 +22,7 @@ SENTENCES: Final[Mapping[str, str]] = {
     "suspended": "The account is suspended. Its backlog is kept.",
     "account-resumed": "The account sends again.",
     "paused": "The campaign is paused. Messages being sent finish; nothing new starts until it is resumed.",
-    "resumed": "The campaign goes on.",
+    "resumed": "The campaign is resumed.",
     "approved": "The campaign is approved and starts.",
     "campaign-cancelled": "The campaign is cancelled. Unsent messages are deleted and counted as cancelled.",
     "changed": "The campaign is changed, for everything not yet sent.",

@@ -68,20 +68,20 @@ def _of_fleet(accounts: Sequence[AccountReading], fleet: FleetReading, reach: Fl
     if not fleet.workers:
         waits = f": {backlog:,} messages wait" if backlog else ""
         level: Level = "bad" if backlog or fleet.inbox else "warn"
-        yield Trouble(level, f"No worker is running{waits}.", "Start a worker, and look into its log.", (), "NoWorker")
+        yield Trouble(level, f"No worker is running{waits}.", "Start a worker, and read its log.", (), "NoWorker")
     elif number := reach.unreachable:
-        why = reach.unreachable_why or "no words"
+        why = reach.unreachable_why or "no reason given"
         level = "bad" if number >= len(fleet.workers) else "warn"
         yield Trouble(
             level,
             f"{number} of {len(fleet.workers)} workers cannot reach the provider: {why}",
-            "Look at DNS, proxy and certificates of that machine with `paceline doctor`.",
+            "Check DNS, proxy and certificates of that machine with `paceline doctor`.",
         )
     elif fleet.inbox > _STUCK:
         yield Trouble(
             "warn",
             f"{fleet.inbox:,} records are written and not accepted.",
-            "Look whether workers hear the broker: `paceline doctor`.",
+            "Check with `paceline doctor` that workers hear the broker.",
             (),
             "InboxStuck",
         )
@@ -90,7 +90,7 @@ def _of_fleet(accounts: Sequence[AccountReading], fleet: FleetReading, reach: Fl
         yield Trouble(
             "bad",
             "The provider fails for all accounts; workers only try now and then.",
-            "Nothing to do but wait: sending goes on when the provider answers. Look at its status page.",
+            "Wait: sending continues when the provider answers. Check the provider's status page.",
             (),
             "BreakerOpen",
         )
@@ -99,7 +99,11 @@ def _of_fleet(accounts: Sequence[AccountReading], fleet: FleetReading, reach: Fl
         yield Trouble("warn", "The state server keeps no append-only file.", "Set appendonly yes.", (), "StateAofOff")
     elif not fleet.aof_last_write_ok:
         yield Trouble(
-            "bad", "The state server cannot write its append-only file.", "Look at its disk.", (), "AofWriteFailing"
+            "bad",
+            "The state server cannot write its append-only file.",
+            "Check the server's disk.",
+            (),
+            "AofWriteFailing",
         )
 
     if fleet.memory_limit and fleet.memory > _FULL * fleet.memory_limit:
@@ -129,7 +133,7 @@ def _of_accounts(accounts: Sequence[AccountReading], now_s: float) -> Iterator[T
         yield Trouble(
             "warn" if by_hand else "bad",
             f"{_named(suspended, 'is', 'are')} suspended: {why}. {kept:,} messages wait.",
-            "Resume the account when it may send." if by_hand else "Mend the cause or rotate the key, then resume.",
+            "Resume the account when it may send." if by_hand else "Fix the cause or rotate the key, then resume.",
             _links(suspended),
             "AccountSuspended",
         )
@@ -138,23 +142,23 @@ def _of_accounts(accounts: Sequence[AccountReading], now_s: float) -> Iterator[T
         [account for account in accounts if account.breaker == "open" and not account.suspended],
         "bad",
         (
-            "meets failures of the provider; a probe goes out now and then.",
-            "meet failures of the provider; a probe goes out now and then.",
+            "gets failures from the provider; only probes go out.",
+            "get failures from the provider; only probes go out.",
         ),
-        "Wait; look at the last answers of the account in Outcomes.",
+        "Wait, and check the account's last answers in Outcomes.",
         "BreakerOpen",
     )
     yield from _grouped(
         [account for account in accounts if account.paused and account.breaker != "open" and not account.suspended],
         "warn",
         ("pauses because the provider throttled it (429).", "pause because the provider throttled them (429)."),
-        "Look whether something else uses the same API key.",
+        "Check whether something else uses the same API key.",
         "SelfInflicted429",
     )
     yield from _grouped(
         [account for account in accounts if account.credits is not None and account.credits < max(1, account.backlog)],
         "warn",
-        ("has fewer credits than messages that wait.", "have fewer credits than messages that wait."),
+        ("has fewer credits than waiting messages.", "have fewer credits than waiting messages."),
         "Buy credits.",
         "CreditsLow",
     )
@@ -169,7 +173,7 @@ def _of_accounts(accounts: Sequence[AccountReading], now_s: float) -> Iterator[T
         yield Trouble(
             "warn",
             f"{_messages(held)} held: nobody knows whether the provider sent {'it' if held == 1 else 'them'}.",
-            "Look into the conversations, then release (send again) or drop.",
+            "Read the conversations, then release (send again) or drop.",
             (("/held", "Decide"),),
             "HeldGrowing",
         )
@@ -185,7 +189,7 @@ def _of_accounts(accounts: Sequence[AccountReading], now_s: float) -> Iterator[T
         yield Trouble(
             "quiet",
             f"{_messages(dead)} rejected or given up.",
-            "Look at the provider's words; replay what was mended.",
+            "Read the provider's reasons; replay what you have fixed.",
             (("/dead", "Dead letters"),),
             "DeadLettersGrowing",
         )
@@ -199,7 +203,7 @@ def _of_campaigns(accounts: Sequence[AccountReading]) -> Iterator[Trouble]:
             yield Trouble(
                 "warn",
                 f"Campaign {campaign.name} is paused; {share} % of its last answers are rejections.",
-                "Look at the rejections, correct the list, then resume.",
+                "Read the rejections, correct the list, then resume.",
                 ((f"/campaigns/{campaign.name}", campaign.name),),
                 "CampaignPausedByItself",
             )
@@ -213,15 +217,15 @@ def _of_hooks(hooks: Sequence[StoredHook]) -> Iterator[Trouble]:
                 yield Trouble(
                     "quiet" if hook.disabled == BY_HAND else "warn",
                     f"Hook {hook.id} is disabled: {hook.disabled}. {hook.waiting:,} events wait.",
-                    "Mend the receiver, then enable the hook.",
+                    "Fix the receiver, then enable the hook.",
                     link,
                     "HookDisabled",
                 )
             case "failing":
                 yield Trouble(
                     "warn",
-                    f"The receiver of hook {hook.id} fails: {hook.words or 'no words'}. {hook.waiting:,} events wait.",
-                    "Look into the receiver; events are tried again automatically.",
+                    f"The receiver of hook {hook.id} fails: {hook.words or 'no reason given'}. {hook.waiting:,} events wait.",
+                    "Check the receiver; the runner tries events again automatically.",
                     link,
                     "HookLate",
                 )
@@ -237,7 +241,7 @@ def _of_hooks(hooks: Sequence[StoredHook]) -> Iterator[Trouble]:
             yield Trouble(
                 "quiet",
                 f"{counted(hook.dead, 'event')} of hook {hook.id} given up.",
-                "Mend the receiver, then replay them.",
+                "Fix the receiver, then replay the events.",
                 link,
                 "HookEventsDead",
             )

@@ -141,7 +141,7 @@ class Courier:
     async def _refuse(self, hint: Hint, answer: dict[str, Any], why: str) -> None:
         """What is stored is not what a worker accepted: it is not sent, and says so."""
         self._metrics.tampered(why)
-        log.error("not what was accepted: it is not sent", operation=hint.id, reason=why)
+        log.error("the stored operation is not what a worker accepted; it is not sent", operation=hint.id, reason=why)
         refused = Verdict("finish", "rejected", code="tampered", words=f"not what a worker accepted ({WORDS[why]})")
         await self._settle(hint, refused, 0, answer["account"], answer["kind"])
 

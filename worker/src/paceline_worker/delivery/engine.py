@@ -193,7 +193,7 @@ class Engine:
         if self._tasks:
             _, left = await asyncio.wait(self._tasks, timeout=deadline_s)
             if left:
-                log.warning("left to their leases", operations=len(left))
+                log.warning("calls under way are left to their leases", operations=len(left))
             for task in left:
                 task.cancel()
             await asyncio.gather(*left, return_exceptions=True)

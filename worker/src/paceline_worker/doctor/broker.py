@@ -50,7 +50,7 @@ def _looks(app: App, kind: str) -> Iterator[Finding]:
         except Exception as error:  # noqa: BLE001 - any broker, any error
             yield failure("broker", _words(error))
             return
-        yield ok("broker", f"the broker ({kind}) lets us in, and queues can be declared")
+        yield ok("broker", f"the broker ({kind}) accepts the connection, and queues can be declared")
 
     try:
         answers = app.control.ping(timeout=_PATIENCE_S)

@@ -55,7 +55,7 @@ def _keys(settings: Settings) -> Finding:
     except (RedisError, OSError, PacelineError):
         return warning(
             "secret key",
-            "the value is well formed; without the state server nobody can tell whether it fits the API keys",
+            "the value is well formed; only with the state server can this check try it on the API keys",
         )
 
     if wrong:

@@ -70,7 +70,7 @@ def _role(info: Mapping[str, Any]) -> Iterator[Finding]:
         yield failure("state role", "the state server is a replica, which takes no writes: name the primary")
     elif int(info.get("cluster_enabled", 0)):
         yield warning(
-            "state role", "the state server is in cluster mode: state needs one shard, and a broker elsewhere"
+            "state role", "the state server is in cluster mode: state needs one shard, and the broker another server"
         )
 
 
@@ -79,7 +79,7 @@ def _persistence(info: Mapping[str, Any], *, allow_volatile: bool) -> Finding:
     if objection:
         return (warning if allow_volatile else failure)("state persistence", objection)
     if info.get("aof_last_write_status", "ok") != "ok":
-        return failure("state persistence", "the append-only file cannot be written: look at the server's disk")
+        return failure("state persistence", "the append-only file cannot be written: check the server's disk")
     if slow := slow_disk(dict(info)):
         return warning("state persistence", slow)
     return ok("state persistence", "the server keeps an append-only file and evicts nothing")
@@ -134,7 +134,7 @@ def _clock(client: redis.Redis) -> Finding:
     ahead_s = int(seconds) + int(micros) / 1e6 - time.time()
     if abs(ahead_s) > _CLOCKS_DIFFER_S:
         return warning(
-            "clock", f"the state server's clock and this machine's differ by {abs(ahead_s):.0f} s: look at NTP"
+            "clock", f"the state server's clock and this machine's differ by {abs(ahead_s):.0f} s: check NTP"
         )
     return ok("clock", "the state server and this machine agree about the time")
 

@@ -28,7 +28,7 @@ _HELP: Final = {
     "paceline_campaign_state": "1 for the state that an open campaign is in, 0 for the others.",
     "paceline_campaign_ends_timestamp_seconds": "Expected departure of a campaign's last operation.",
     "paceline_campaign_rejected_ratio": "Share of rejections among the last 100 answers of a campaign.",
-    "paceline_campaign_receipts": "Messages of a campaign that receipts tell to be sent, not sent, delivered, read.",
+    "paceline_campaign_receipts": "Messages of a campaign by what receipts report: sent, not sent, delivered, read.",
 }
 
 

@@ -52,8 +52,9 @@ _HELP: Final = {
     "paceline_variation_seconds": "Distance that an account keeps for lateness and transit; measured, unless it was set.",
     "paceline_rate_used_ratio": "Share of its plain limit that an account used in the last minute, 0 to 1.",
     "paceline_account_suspended": "1 while an account is suspended: nothing is sent until a person or /info resumes it."
-    " For account other: their number.",
-    "paceline_account_paused": "1 while an account pauses because the provider answered 429. For account other: their number.",
+    " For the account other: the number of such accounts.",
+    "paceline_account_paused": "1 while an account pauses because the provider answered 429."
+    " For the account other: the number of such accounts.",
     "paceline_credits_remaining": "Credits an account had left when /info was last read.",
     "paceline_account_expiry_timestamp_seconds": "Expiry of an account, by /info.",
     "paceline_account_info_age_seconds": "Time since an account's /info was read.",

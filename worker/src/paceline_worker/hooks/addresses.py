@@ -18,7 +18,7 @@ class PrivateAddress(OSError):
     """
 
     def __init__(self, host: str, address: str) -> None:
-        super().__init__(f"{host} leads to {address}, which is no public address")
+        super().__init__(f"{host} leads to {address}, which is not a public address")
 
 
 def is_public(address: IPv4Address | IPv6Address) -> bool:

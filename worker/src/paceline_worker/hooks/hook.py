@@ -74,7 +74,7 @@ def make(
         )
     for account in accounts:
         if account != ANY_ACCOUNT and not re.fullmatch(NAME_PATTERN, account):
-            raise InvalidOperation(f"--account: {account!r} is no account's name")
+            raise InvalidOperation(f"--account: {account!r} is not the name of an account")
     if not accounts:
         raise InvalidOperation("--account: name at least one, or * for all accounts")
     return Hook(checked_url(url, allow_private=allow_private), frozenset(accounts), frozenset(events), with_recipients)
@@ -123,7 +123,7 @@ def checked_url(url: str, *, allow_private: bool) -> str:
 
     if not is_public(literal):
         raise InvalidOperation(
-            f"URL: {literal} is no public address; --allow-private takes such addresses, for test set-ups"
+            f"URL: {literal} is not a public address; --allow-private takes such addresses, for test set-ups"
         )
 
     return url

@@ -118,7 +118,7 @@ class Serving:
         try:
             await self._task
         except Exception as error:  # noqa: BLE001 - one hook's fault does not end the others; its words may hold a body
-            log.error("a hook stopped through a fault of Paceline", hook=self._stored.id, error=type(error).__name__)  # noqa: TRY400
+            log.error("a hook stopped because of a fault in Paceline", hook=self._stored.id, error=type(error).__name__)  # noqa: TRY400
 
     async def _run(self) -> None:
         try:

@@ -193,7 +193,7 @@ def _silence(error: Exception, redact: Callable[[str], str]) -> Answer:
     cause = error.__cause__ if isinstance(error, httpx.TransportError) and error.__cause__ else error
     if isinstance(cause, aiohttp.ClientHttpProxyError):  # it names the proxy's address with all that stands in it
         return Answer(
-            Meaning.NOT_SENT, "proxy", f"the proxy refuses the way to the provider: it answers {cause.status}"
+            Meaning.NOT_SENT, "proxy", f"the proxy refuses to connect to the provider: it answers {cause.status}"
         )
     words = clean(redact(f"{type(cause).__name__}: {cause}"))
     if isinstance(cause, _NOT_SENT):

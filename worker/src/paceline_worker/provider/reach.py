@@ -56,7 +56,7 @@ async def _tunnel(
     status = head[:_LONGEST_HEAD].split(b" ", 2)[1:2]
     if status != [b"200"]:
         told = status[0].decode(errors="replace") if status else "nothing"
-        raise OSError(f"the proxy refuses the way to the provider: it answers {told}")
+        raise OSError(f"the proxy refuses to connect to the provider: it answers {told}")
     await writer.start_tls(ssl.create_default_context(), server_hostname=target.host)
 
 

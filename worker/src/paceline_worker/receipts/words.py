@@ -68,7 +68,7 @@ def folded(text: str) -> str:
 
 
 def read_words(text: str) -> tuple[str, ...]:
-    """Words of a setting, divided by commas.
+    """Words of a setting, separated by commas.
 
     Raises:
         ValueError: one has no letter, or is too long.
@@ -76,5 +76,7 @@ def read_words(text: str) -> tuple[str, ...]:
     words = tuple(dict.fromkeys(word.strip() for word in text.split(",") if word.strip()))
     for word in words:
         if not folded(word) or len(word) > _LONGEST_WORD or not word.isprintable():
-            raise ValueError(f"must be words of 1 to {_LONGEST_WORD} characters, divided by commas, such as STOP, BAJA")
+            raise ValueError(
+                f"must be words of 1 to {_LONGEST_WORD} characters, separated by commas, such as STOP, BAJA"
+            )
     return words

@@ -305,7 +305,7 @@ def _reason(why: str, more: str) -> str:
         case "unknown operation":
             return _UNKNOWN
         case "no dead letter":
-            return f"it is {WHERE.get(more, more)}, and no dead letter"
+            return f"it is {WHERE.get(more, more)}, not a dead letter"
         case "died again":
             return "it was replayed and died again meanwhile"
         case "account removed":

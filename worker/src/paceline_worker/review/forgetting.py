@@ -234,9 +234,9 @@ def _words(left: Counter[str], inbox: int, events: int) -> str:
     if left["under way"]:
         parts.append(f"{left['under way']:,} operations are under way")
     if left["waits"]:
-        parts.append(f"{left['waits']:,} operations wait that name the number and go to somebody else")
+        parts.append(f"{left['waits']:,} waiting operations name the number and go to somebody else")
     if inbox:
         parts.append(f"{inbox:,} records wait for a worker")
     if events:
         parts.append(f"{events:,} events wait to be posted to webhooks")
-    return f"{', '.join(parts)}: run the same command again when they have their outcome; all else is forgotten"
+    return f"{', '.join(parts)}: run the same command again when they have their outcome; everything else is forgotten"

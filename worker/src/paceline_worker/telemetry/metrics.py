@@ -102,7 +102,7 @@ class Metrics:
 
         self._forgot = Counter(
             "paceline_state_forgotten",
-            "Times the state server came back without writes that it had acknowledged, as this worker's heartbeats tell.",
+            "Times the state server came back without writes that it had acknowledged, as this worker's heartbeats show.",
             registry=registry,
         )
         self._records = Counter(
@@ -112,7 +112,7 @@ class Metrics:
         )
         self._tampered = Counter(
             "paceline_tampering_refused",
-            "Operations, campaigns and API keys in state that are not what was accepted, and were not used.",
+            "Operations, campaigns and API keys in state that differ from what was accepted, and were not used.",
             ["reason"],
             registry=registry,
         )

@@ -150,12 +150,14 @@ def decide(answer: Answer, situation: Situation, random: Random) -> Verdict:
                 "wait",
                 delay_s=pause,
                 code=answer.code,
-                words=f"the new group does not show yet: {words}",
+                words=f"the new group is not visible yet: {words}",
                 reason="new_group",
             )
 
         case Meaning.REJECTED if answer.code == "404" and situation.is_deletion and situation.was_unknown:
-            return Verdict("finish", "accepted", code=answer.code, words="it is gone: an earlier call took effect")
+            return Verdict(
+                "finish", "accepted", code=answer.code, words="the message is gone: an earlier call took effect"
+            )
         case Meaning.REJECTED:
             return Verdict("finish", "rejected", code=answer.code, words=words)
 

@@ -121,10 +121,10 @@ def found_out(  # noqa: PLR0917 - each is what one look-up knows
 
     is_full = len(recent) >= (_GROUP_PAGE if work.recipient.startswith("W") else _CONVERSATION_PAGE)
     if is_full and not uuids:
-        return _held(answer, "the conversation has too many later messages to find it")
+        return _held(answer, _TOO_MANY)
 
     # All of a full page's may turn out to be of other operations; then this one's may stand on the next page.
-    words = "the conversation has too many later messages to find it" if is_full else "not found in the conversation"
+    words = _TOO_MANY if is_full else "not found in the conversation"
     outcome = "held" if is_full or phase == LAST else ""
     return Verdict("looked", outcome, uuids=uuids, code=answer.code, words=words, reason="lookup")
 
@@ -166,6 +166,7 @@ def _groups(work: Work, recent: list[dict[str, Any]], answer: Answer, sent_us: i
     )
 
 
+_TOO_MANY: Final = "the message was not found: the conversation has too many later messages"
 _NO_GROUP: Final = "no such group in the sender's list, where new groups appear late"
 _NOT_THERE: Final = "not found in the conversation"
 _STALE_WORDS: Final = "not found, and the history shows no later message of the sender: the history may be stale"

@@ -159,7 +159,7 @@ def _conversation(work: Work, value: Mapping[str, Any], code: str) -> Verdict:
     data = value.get("data") or value.get("group")
     found = handle(data.get("wa_group_id")) if isinstance(data, dict) else ""
     if not found:
-        return Verdict("finish", "rejected", code=code, words="the provider does not tell the group's WhatsApp id")
+        return Verdict("finish", "rejected", code=code, words="the provider does not report the group's WhatsApp id")
     return _step({**work.result, "wa_group_id": found}, code, "the group's WhatsApp id")
 
 

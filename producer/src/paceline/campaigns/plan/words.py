@@ -183,7 +183,9 @@ def warnings(
     if account.suspended:
         yield f"the account is suspended: {account.suspended}; the times assume that it is resumed now"
     if campaign.hold == "paused":
-        yield (f"the campaign is paused: {campaign.hold_why or 'no words'}; the times assume that it is resumed now")
+        yield (
+            f"the campaign is paused: {campaign.hold_why or 'no reason given'}; the times assume that it is resumed now"
+        )
     if pause := pause_words(account, rows.now_us):
         yield pause
     if not workers:

@@ -43,9 +43,7 @@ _BY_HAND: Final = "by hand"
 _PATIENCE_S: Final = 10.0
 _LOOK_S: Final = 0.05
 
-Why = Annotated[
-    str, typer.Option("--why", metavar="TEXT", help="Reason to show wherever somebody asks why nothing leaves.")
-]
+Why = Annotated[str, typer.Option("--why", metavar="TEXT", help="Reason, which `campaign status` and `explain` show.")]
 
 app = typer.Typer(help="Campaigns: one template, many recipients.")
 app.command(
@@ -227,10 +225,10 @@ def delete(
     ] = _PATIENCE_S,
     json_output: Json = False,
 ) -> None:
-    """Delete a campaign of which no message has left, with all its rows; its name is free again.
+    """Delete a campaign that has sent no message, with all its rows; the name is free again.
 
-    Exit code 1 when a message has left or has its outcome, or when no worker deleted the campaign in time; the campaign is
-    deleted later.
+    Exit code 1 when a message has left or has its outcome, or when no worker deleted the campaign in time; a worker
+    then deletes the campaign later.
 
     JSON: name, deleted.
     """
@@ -244,7 +242,7 @@ def delete(
     if campaign:
         left = counted(_left(progress_of(name, campaign)), "operation")
         raise NotDeleted(
-            f"campaign {name!r} is still being deleted by the workers ({left} left); none of its messages is sent"
+            f"campaign {name!r} is not deleted yet ({left} left): workers continue, and send none of its messages"
         )
     if json_output:
         say_json({"name": name, "deleted": True})

@@ -39,7 +39,7 @@ AutoPause = Annotated[
     typer.Option(
         "--auto-pause",
         metavar="PERCENT",
-        help="Rejections among the last 100 answers that pause the campaign; 0: never. Default: 20.",
+        help="Pause the campaign above this number of rejections in its last 100 answers; 0: never. Default: 20.",
     ),
 ]
 NotWithin = Annotated[
@@ -47,7 +47,7 @@ NotWithin = Annotated[
     typer.Option(
         "--not-within",
         metavar="SPAN",
-        help="Leave out recipients of bulk messages within a span such as 7d; `none` removes it.",
+        help="Leave out recipients who had a bulk message within this span, such as 7d; `none` removes it.",
     ),
 ]
 ExcludeCampaign = Annotated[
@@ -55,7 +55,7 @@ ExcludeCampaign = Annotated[
     typer.Option(
         "--exclude-campaign",
         metavar="NAME",
-        help="Leave out recipients that this campaign reached or may reach; repeatable.",
+        help="Campaign whose recipients are left out: those it reached or may still reach; repeatable.",
     ),
 ]
 
@@ -72,28 +72,40 @@ Body = Annotated[
     typer.Option(
         "--body",
         metavar="VALUE",
-        help='Value of {{1}}, then of {{2}} ... of that template, such as "{name}"; repeatable.',
+        help='Value of {{1}}, then of {{2}} ... of the approved template, such as "{name}"; repeatable.',
     ),
 ]
 Header = Annotated[
     list[str] | None,
-    typer.Option("--header", metavar="VALUE", help="Value of its header's variable, with placeholders."),
+    typer.Option(
+        "--header", metavar="VALUE", help="Value of the variable in the template's header, with placeholders."
+    ),
 ]
 Button = Annotated[
     list[str] | None,
-    typer.Option("--button", metavar="VALUE", help="Value of a button's variable, with placeholders; repeatable."),
+    typer.Option(
+        "--button",
+        metavar="VALUE",
+        help="Value of the variable in a button of the template, with placeholders; repeatable.",
+    ),
 ]
 HeaderMediaUrl = Annotated[
     str | None,
-    typer.Option("--header-media-url", metavar="URL", help="Address of its header's file, with placeholders."),
+    typer.Option(
+        "--header-media-url", metavar="URL", help="Address of the file in the template's header, with placeholders."
+    ),
 ]
 HeaderMediaFilename = Annotated[
     str | None,
-    typer.Option("--header-media-filename", metavar="NAME", help="Name of its header's file, with placeholders."),
+    typer.Option(
+        "--header-media-filename", metavar="NAME", help="Name of the file in the template's header, with placeholders."
+    ),
 ]
 Content = Annotated[
     str | None,
-    typer.Option("--content", metavar="WORDS", help="Text of that template; a missing --body is then refused at once."),
+    typer.Option(
+        "--content", metavar="WORDS", help="Text of the approved template; a missing --body is then refused at once."
+    ),
 ]
 
 
@@ -107,7 +119,8 @@ class SenderFailure(StrEnum):
 FailingSender = Annotated[
     SenderFailure | None,
     typer.Option(
-        "--on-sender-failure", help="Handling of recipients whose number fails: hand over, or wait. Default: hand-over."
+        "--on-sender-failure",
+        help="Handling of recipients whose sender fails: hand over to another sender, or stop. Default: hand-over.",
     ),
 ]
 ToColumn = Annotated[

@@ -83,7 +83,11 @@ def start(
     account: Account,
     sender: Annotated[
         list[str] | None,
-        typer.Option("--from", metavar="+NUMBER[=WEIGHT]", help="The number that sends, E.164; several share it."),
+        typer.Option(
+            "--from",
+            metavar="+NUMBER[=WEIGHT]",
+            help="Number that sends, E.164; repeatable: several numbers share the campaign.",
+        ),
     ] = None,
     pool: Annotated[
         str | None, typer.Option("--pool", metavar="POOL", help="Pool whose numbers send, instead of --from.")

@@ -43,7 +43,7 @@ class BadRows:
         if not is_wanted:
             return
         if path.exists() and recipients.exists() and path.samefile(recipients):
-            raise InvalidOperation(f"--invalid: {path.name} is the recipients file itself; name another one")
+            raise InvalidOperation(f"--invalid: {path.name} is the recipients file itself; name another file")
         if path.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK):
             raise InvalidOperation(f"--invalid: {path} cannot be written; name another file")
 

@@ -81,7 +81,9 @@ def _of_a_file(
     *,
     recipients: Annotated[
         Path | None,
-        typer.Option("--recipients", metavar="FILE", help="File of numbers, as of a campaign; - is stdin."),
+        typer.Option(
+            "--recipients", metavar="FILE", help="File of numbers, in any format that campaigns read; - is stdin."
+        ),
     ] = None,
     name: Annotated[
         str | None, typer.Option("--name", metavar="NAME", help="Name of the check. Default: check-FILE.")
@@ -109,7 +111,7 @@ def _command() -> Callable[..., None]:
         of_file = {option: values.pop(option) for option in own}
         if of_file["recipients"] is None:
             if given := [option for option, value in of_file.items() if value]:
-                raise InvalidOperation(f"--{given[0].replace('_', '-')}: goes with --recipients")
+                raise InvalidOperation(f"--{given[0].replace('_', '-')}: needs --recipients")
             single(**values)
         else:
             _start({option: values[option] for option in values}, shared, **of_file)
@@ -211,7 +213,7 @@ def _answer(entry: OutcomeEntry) -> dict[str, Any]:
     """What a check told of a number."""
     if "closed" in entry.result:
         raise InvalidOperation(
-            "NAME: its answers are encrypted in state (docs/encryption.md), so no table can be made of them"
+            "NAME: its answers are encrypted in state (docs/encryption.md), so the answers cannot be written as a table"
         )
     check = entry.result.get("check") or {}
     number, info = check.get("number") or {}, check.get("whatsapp_info") or {}

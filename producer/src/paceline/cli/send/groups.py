@@ -23,7 +23,7 @@ Group = Annotated[
 ]
 Change = AddParticipants | RemoveParticipants | PromoteParticipants | DemoteParticipants
 
-app = typer.Typer(help="Groups. More than ten participants are several calls of one operation.")
+app = typer.Typer(help="Groups. An operation with more than ten participants takes several calls.")
 
 
 @submits(name="NAME", participants=OPTIONS)

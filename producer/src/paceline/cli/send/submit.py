@@ -107,16 +107,14 @@ def _common(
     max_attempts: MaxAttempts = DEFAULT_MAX_ATTEMPTS,
     metadata: Annotated[
         list[str] | None,
-        typer.Option(
-            "--metadata", metavar="NAME=VALUE", help="Short text that comes back with the outcome; repeatable."
-        ),
+        typer.Option("--metadata", metavar="NAME=VALUE", help="Short text to return with the outcome; repeatable."),
     ] = None,
     exempt: Annotated[
         str | None,
         typer.Option(
             "--exempt",
             metavar="REASON",
-            help='Send to a suppressed number as well, and why: "password reset requested". Not with --priority bulk.',
+            help='Reason for sending even to a suppressed number, such as "password reset requested". Not with --priority bulk.',
         ),
     ] = None,
 ) -> Common:

@@ -26,11 +26,13 @@ class Program(StrEnum):
 
 
 def health(
-    program: Annotated[Program, typer.Argument(help="Program on this machine to ask.")] = Program.worker,
+    program: Annotated[Program, typer.Argument(help="Program on this machine to check.")] = Program.worker,
     *,
     live: Annotated[
         bool,
-        typer.Option("--live/--ready", help="Ask if the process runs, or if it can do its work. Default: --ready."),
+        typer.Option(
+            "--live/--ready", help="Check that the process runs, or that it can do its work. Default: --ready."
+        ),
     ] = False,
     url: Annotated[
         str | None,
@@ -39,7 +41,7 @@ def health(
     timeout: Annotated[float, typer.Option("--timeout", metavar="SECONDS", help="Seconds to wait. Default: 6.")] = 6.0,
     json_output: Json = False,
 ) -> None:
-    """Ask a running program if it is well. Exit code 0: yes; 1: no, with the reason."""
+    """Check the health of a running program. Exit code 0: healthy; 1: unhealthy, with the reason."""
     address = (url or _address(program)).rstrip("/") + ("/healthz" if live else "/readyz")
     status, words = _ask(address, timeout)
     is_well = status == 200
@@ -48,7 +50,7 @@ def health(
         typer.echo(json.dumps({"program": str(program), "address": address, "well": is_well, "reason": reason}))
     else:
         state = "runs" if live else "is ready"
-        typer.echo(f"The {program} {state}." if is_well else f"The {program} is not well: {words}", err=not is_well)
+        typer.echo(f"The {program} {state}." if is_well else f"The {program} is unhealthy: {words}", err=not is_well)
     raise typer.Exit(0 if is_well else 1)
 
 

@@ -14,7 +14,9 @@ _LOOK_S = 1.0
 
 def history(
     *,
-    account: Annotated[str | None, typer.Option("--account", metavar="NAME", help="Account of the acts.")] = None,
+    account: Annotated[
+        str | None, typer.Option("--account", metavar="NAME", help="Account whose acts are shown.")
+    ] = None,
     since: Annotated[
         str | None,
         typer.Option("--since", metavar="TIME", help="Time of the first act: 30min, 2h, 7d (ago), or ISO 8601."),

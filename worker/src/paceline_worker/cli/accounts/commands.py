@@ -59,7 +59,7 @@ def add(
     ] = None,
     api_key_env: ApiKeyVariable = None,
     no_info: Annotated[
-        bool, typer.Option("--no-info", help="Skip the question to the provider; a worker asks later.")
+        bool, typer.Option("--no-info", help="Add the account without asking the provider; a worker asks later.")
     ] = False,
 ) -> None:
     """Add a 2Chat API key under a name.
@@ -112,7 +112,7 @@ def change(
         typer.Option(
             "--recipient-cap",
             metavar="RATE",
-            help="Most bulk messages to one recipient: 2/week. '' takes the cap away.",
+            help="Most bulk messages to one recipient: 2/week. '' removes the cap.",
         ),
     ] = None,
     remember_for: Annotated[
@@ -124,7 +124,7 @@ def change(
         ),
     ] = None,
 ) -> None:
-    """Change limits or options of an account, at once; its bucket keeps its time.
+    """Change limits or options of an account at once; the time of its next slot stays.
 
     Options that are not given stay, budgets of other kinds included. --limit '' removes the ceiling.
     """
@@ -185,7 +185,7 @@ def suspend(
     name: Name,
     *,
     reason: Annotated[
-        str, typer.Option("--reason", help="Reason to show wherever somebody asks why an operation waits.")
+        str, typer.Option("--reason", help="Reason, which `accounts show` and `explain` show.")
     ] = "by hand",
 ) -> None:
     """Suspend an account: nothing leaves, its backlog stays, and calls under way finish."""

@@ -88,7 +88,7 @@ def asked(settings: Settings, key: ApiKey, *, needed: bool) -> Info | None:
     """
     answer = asyncio.run(ask_info(settings, key))
     if answer.meaning is Meaning.BAD_KEY:
-        raise AccountRefused(f"the provider refuses this API key ({answer.code}): {answer.words or 'no words'}")
+        raise AccountRefused(f"the provider refuses this API key ({answer.code}): {answer.words or 'no reason given'}")
     if answer.meaning is Meaning.ACCEPTED and answer.value is not None:
         info = read_info(answer.value)
         if info.per_minute or not needed:

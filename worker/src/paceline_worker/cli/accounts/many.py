@@ -59,11 +59,11 @@ def import_(
     ] = None,
     no_info: Annotated[
         bool,
-        typer.Option("--no-info", help="Skip the questions to the provider about new accounts; workers ask later."),
+        typer.Option("--no-info", help="Add new accounts without asking the provider; workers ask later."),
     ] = False,
     dry_run: Annotated[
         bool,
-        typer.Option("--dry-run", help="Print the changes and write nothing. The provider is asked all the same."),
+        typer.Option("--dry-run", help="Print the changes and write nothing. The command still asks the provider."),
     ] = False,
     json_output: Json = False,
 ) -> None:

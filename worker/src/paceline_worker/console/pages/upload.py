@@ -130,9 +130,11 @@ async def _kept(view: View, folder: Path) -> Path:
     given = file.filename.lower()
     suffix = next((suffix for suffix in _SUFFIXES if given.endswith(suffix)), None)
     if suffix is None:
-        raise InvalidOperation("recipients: the file is none of CSV, TSV, JSON Lines, JSON, or Excel (.xlsx)")
+        raise InvalidOperation(
+            "recipients: the file is not CSV, TSV, JSON Lines, JSON or Excel (.xlsx): choose such a file"
+        )
     if (await file.read(2)) == _GZIP:
-        raise InvalidOperation("recipients: the file is packed with gzip: unpack it first")
+        raise InvalidOperation("recipients: the file is compressed with gzip: decompress it first")
     await file.seek(0)
     path = folder / f"recipients{suffix}"
     with path.open("wb") as kept:

@@ -140,7 +140,7 @@ seldom(pool, function()
     redis.call('HDEL', o.lane, field.l.suspicions, field.l.busy_since)
     if not o.refused_by or o.refused_by == o.sender then return end
     local times = redis.call('HINCRBY', key.lane(o.account, o.refused_by), field.l.suspicions, 1)
-    if times >= ENOUGH then fail(o.campaign, o.account, o.refused_by, 'it could not send what other senders could', now) end
+    if times >= ENOUGH then fail(o.campaign, o.account, o.refused_by, 'the number could not send messages that other senders could', now) end
   end
 
   -- Its sender is busy, or connecting.
