@@ -22,7 +22,7 @@ RELEASE := $(VENV)/.release
 
 help:            ## list the verbs
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
-	@echo "ARGS passes options on: make test ARGS='tests/unit -q'. PROFILE=full is for faults and fuzz."
+	@echo "ARGS passes options on: make test ARGS='tests/unit -q'. PROFILE=full is for faults and fuzz. JOBS=2 sets the number of test processes."
 
 demo: $(RUNS)    ## a campaign leaves at exactly the pace its keys allow, through 429s, 503s and a killed worker
 	@$(BIN)/python -m paceline_sandbox.demo $(ARGS)

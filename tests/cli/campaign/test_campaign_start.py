@@ -6,7 +6,7 @@ import pty
 import re
 import subprocess
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,7 @@ REFUSED: list[tuple[Sequence[str], str]] = [
             "10/minute; 1000/day", "1/0 seconds", "1" + 9 * "0" + "/second", "100/minute\n5", "100/ minute x",
         )
     ),
+    (["--valid-until", "2020-01-01T00:00:00Z"], "--valid-until: 2020-01-01T00:00:00+00:00 has passed"),
     (["--window", "Mon-Fri"], "--window: "),
     (["--window", "09:00-18:00"], "--window: "),
     (["--window", "Mon-Fri 09:00-18:00 Mars/Olympus"], "--window: "),
@@ -149,10 +150,11 @@ def test_numbers_are_checked_in_full(cli: Cli, tmp_path: Path) -> None:
 def test_what_cannot_leave_in_time_is_a_warning(cli: Cli, tmp_path: Path) -> None:
     """An end after --valid-until is told on stderr, with how many are concerned; the upload stands."""
     arguments = campaign_arguments(people(tmp_path / "people.csv", 5))
-    answer = cli(*arguments, "--rate", "1/day", "--valid-until", "2020-01-01T00:00:00Z")
+    soon = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+    answer = cli(*arguments, "--rate", "1/day", "--valid-until", soon)
     assert answer.code == 0
     assert re.fullmatch(
-        r"paceline: 5 operations of campaign 'spring' cannot be sent in time, before .+: raise --valid-until\n",
+        r"paceline: 4 operations of campaign 'spring' cannot be sent in time, before .+: raise --valid-until\n",
         answer.err,
     )
     assert status(cli)["received"] == 5

@@ -14,6 +14,7 @@ import pytest
 import paceline.cli.plugins
 from paceline import names
 from paceline.cli.commands import COMMANDS
+from paceline.cli.panels import SHARED
 from paceline.cli.plugins import FORMER, installed
 from paceline.cli.render import duration, one_line
 from paceline.state import connect
@@ -142,16 +143,28 @@ def test_version(cli: Cli) -> None:
 
 @pytest.mark.parametrize("arguments", SENDING, ids=lambda arguments: " ".join(arguments[:2]))
 def test_what_makes_an_operation_shares_its_options(cli: Cli, arguments: list[str]) -> None:
-    """Each command that makes an operation has the options of all, in its help, and says what it prints."""
+    """Each command that makes an operation has the options of all, and says what it prints."""
     command = [word for word in arguments[:2] if word.islower() and word.isalpha()]
     text = cli(*command, "--help").out
-    for option in (
-        "--account", "--from", "--priority", "--key", "--not-before", "--valid-until", "--on-unknown", "--max-attempts",
-        "--metadata", "--wait", "--until-settled", "--json",
-    ):  # fmt: skip
-        assert f"  {option} " in text
+    own, heading, shared = text.partition("\nOptions:")[2].partition("Options of every message")
+    assert heading
+    for option in ("--account", "--from", "--json"):
+        assert f"  {option} " in own
+    for parameter in SHARED:
+        option = f"--{parameter.replace('_', '-')}"
+        assert option in shared
+        assert f"  {option} " not in own
     assert "JSON: id, result (written, accepted, duplicate or refused)" in " ".join(text.split())
     assert max(map(len, text.partition("Example:")[0].splitlines())) <= 80
+
+
+def test_shared_options_are_explained_once(cli: Cli) -> None:
+    """By the first command; the others name them, and say where they are explained."""
+    assert "  --key <str>  " in cli("send", "--help").out
+    for command in (["sms"], ["group", "create"], ["profile", "about"], ["number", "check"]):
+        text = cli(*command, "--help").out
+        assert "Options of every message, explained by `paceline send --help`:" in text
+        assert "--key <str>" not in text
 
 
 @pytest.mark.parametrize("arguments", SENDING, ids=lambda arguments: " ".join(arguments[:2]))

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated
 
@@ -111,3 +111,10 @@ def opened_state() -> Iterator[State]:
         yield state
     finally:
         state.client.close()
+
+
+def to_come(option: str, at: datetime | None) -> datetime | None:
+    """A time that has not passed; one without a zone is refused by the operation."""
+    if at is not None and at.tzinfo is not None and at <= datetime.now(UTC):
+        raise InvalidOperation(f"{option}: {at.isoformat()} has passed, so nothing would be sent")
+    return at

@@ -124,7 +124,9 @@ def _as_command(name: str, found: Any, command: Command | None) -> Any:
         program.add_typer(found, name=name)
     else:
         settings = _UNREAD if command and command.passes_on else None
-        program.command(name, epilog=command.epilog if command else None, context_settings=settings)(found)
+        kind = getattr(found, "command_class", None)
+        epilog = command.epilog if command else None
+        program.command(name, cls=kind, epilog=epilog, context_settings=settings)(found)
     return get_group(program).commands[name]
 
 

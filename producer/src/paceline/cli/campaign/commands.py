@@ -34,7 +34,7 @@ from paceline.cli.campaign.options import (
 )
 from paceline.cli.commands import example
 from paceline.cli.errors import named_as_options
-from paceline.cli.options import Json, moment, opened_state
+from paceline.cli.options import Json, moment, opened_state, to_come
 from paceline.cli.render import counted, say, say_json
 from paceline.errors import InvalidOperation, PacelineError
 from paceline.state.calls import State
@@ -173,7 +173,7 @@ def change(
             auto_pause=auto_pause,
             not_within=campaign_span(not_within),
             on_sender_failure=on_sender_failure.value if on_sender_failure else None,
-            valid_until=moment("--valid-until", valid_until),
+            valid_until=to_come("--valid-until", moment("--valid-until", valid_until)),
         )
     says = template is not None or url is not None
     if options == CampaignOptions() and not says:

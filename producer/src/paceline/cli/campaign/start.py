@@ -53,6 +53,7 @@ from paceline.cli.options import (
     Url,
     ValidUntil,
     moment,
+    to_come,
 )
 from paceline.cli.render import console, counted, say, say_json
 from paceline.cli.send.tell import Asked, tell
@@ -202,7 +203,7 @@ def start(
             default_country=default_country,
             literal_braces=literal_braces,
             not_before=moment("--not-before", not_before),
-            valid_until=moment("--valid-until", valid_until),
+            valid_until=to_come("--valid-until", moment("--valid-until", valid_until)),
             on_unknown=on_unknown.value,
             max_attempts=max_attempts,
             weight=weight,

@@ -26,6 +26,7 @@ from paceline.cli.errors import named_as_options
 from paceline.cli.numbers import ShowNumbers, decide, shown_in
 from paceline.cli.options import moment, opened_state
 from paceline.cli.output import harmless, opened_output
+from paceline.cli.panels import SendingCommand
 from paceline.cli.render import counted, say
 from paceline.cli.send.submit import Common, submits
 from paceline.cli.show.outcomes import Form, last_of_each
@@ -255,6 +256,7 @@ def _cell(value: object) -> str:
 
 numbers.command(
     "check",
+    cls=SendingCommand,
     epilog=example(
         "paceline number check +15550100002 --account acme --from +15550100001 --until-settled 30",
         "paceline number check --recipients people.csv --name spring-check --account acme --from +15550100001",

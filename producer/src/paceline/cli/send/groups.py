@@ -6,6 +6,7 @@ from typing import Annotated, Unpack
 import typer
 
 from paceline.cli.commands import example
+from paceline.cli.panels import SendingCommand
 from paceline.cli.send.participants import OPTIONS, Participant, ParticipantsFile, participants_of
 from paceline.cli.send.submit import Common, submits
 from paceline.operations import (
@@ -85,15 +86,17 @@ def _example(command: str, rest: str) -> str:
 
 _WAG = "WAG11111111-2222-4333-8444-555555555555"
 
-app.command(epilog=_example('create "Team A"', "--participant +15550100002 --participants people.csv"))(create)
+app.command(
+    cls=SendingCommand, epilog=_example('create "Team A"', "--participant +15550100002 --participants people.csv")
+)(create)
 for _verb, _model, _sentence in (
     ("add", AddParticipants, "Add numbers to a group."),
     ("remove", RemoveParticipants, "Remove numbers from a group."),
     ("promote", PromoteParticipants, "Make participants admins."),
     ("demote", DemoteParticipants, "Make admins participants again."),
 ):
-    app.command(_verb, epilog=_example(f"{_verb} {_WAG}", "--participant +15550100002"))(
+    app.command(_verb, cls=SendingCommand, epilog=_example(f"{_verb} {_WAG}", "--participant +15550100002"))(
         submits(group="GROUP", participants=OPTIONS)(_changing(_model, _sentence))
     )
-app.command(epilog=_example(f"describe {_WAG}", '--text "Thursdays at six"'))(describe)
-app.command(epilog=_example(f"picture {_WAG}", "--url https://example.com/logo.jpg"))(picture)
+app.command(cls=SendingCommand, epilog=_example(f"describe {_WAG}", '--text "Thursdays at six"'))(describe)
+app.command(cls=SendingCommand, epilog=_example(f"picture {_WAG}", "--url https://example.com/logo.jpg"))(picture)

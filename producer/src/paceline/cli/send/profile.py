@@ -5,6 +5,7 @@ from typing import Annotated, Unpack
 import typer
 
 from paceline.cli.commands import example
+from paceline.cli.panels import SendingCommand
 from paceline.cli.send.submit import Common, submits
 from paceline.errors import InvalidOperation
 from paceline.operations import PostStory, SetAbout, SetProfilePicture
@@ -63,7 +64,11 @@ def picture(
     return SetProfilePicture(url=url, **common)
 
 
-app.command(epilog=example('paceline profile about --account acme --from +15550100001 --text "Open until six"'))(about)
 app.command(
-    epilog=example("paceline profile picture --account acme --from +15550100001 --url https://example.com/logo.jpg")
+    cls=SendingCommand,
+    epilog=example('paceline profile about --account acme --from +15550100001 --text "Open until six"'),
+)(about)
+app.command(
+    cls=SendingCommand,
+    epilog=example("paceline profile picture --account acme --from +15550100001 --url https://example.com/logo.jpg"),
 )(picture)

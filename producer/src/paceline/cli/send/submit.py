@@ -3,7 +3,7 @@
 import inspect
 import math
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any, Final, TypedDict
 
 import typer
@@ -22,7 +22,9 @@ from paceline.cli.options import (
     ValidUntil,
     hours,
     moment,
+    to_come,
 )
+from paceline.cli.panels import SendingCommand
 from paceline.cli.send.tell import Asked, tell
 from paceline.errors import InvalidOperation
 from paceline.operations import DEFAULT_MAX_ATTEMPTS, Operation
@@ -83,6 +85,7 @@ def submits(**spelled: str) -> Callable[[Callable[..., Operation]], Callable[...
         command.__doc__ = f"{inspect.getdoc(make)}\n\n{_TELLS}"
         command.__annotations__ = {name: parameter.annotation for name, parameter in parameters.items()}
         command.__signature__ = inspect.Signature(list(parameters.values()))  # type: ignore[attr-defined]
+        command.command_class = SendingCommand  # type: ignore[attr-defined]
         return command
 
     return decorate
@@ -125,20 +128,13 @@ def _common(
         "priority": priority.value,
         "idempotency_key": key,
         "not_before": moment("--not-before", not_before),
-        "valid_until": _to_come("--valid-until", moment("--valid-until", valid_until)),
+        "valid_until": to_come("--valid-until", moment("--valid-until", valid_until)),
         "window": hours(window),
         "on_unknown": on_unknown.value,
         "max_attempts": max_attempts,
         "metadata": _pairs(metadata or ()),
         "exempt": exempt,
     }
-
-
-def _to_come(option: str, at: datetime | None) -> datetime | None:
-    """A time that has not passed; one without a zone is refused by the operation."""
-    if at is not None and at.tzinfo is not None and at <= datetime.now(UTC):
-        raise InvalidOperation(f"{option}: {at.isoformat()} has passed, so the message would expire unsent")
-    return at
 
 
 def _asked(
