@@ -274,7 +274,7 @@ class Outbox(Looking, Suppressing):
             NotFound: there is none.
         """
         if self.state.campaign(name) is None:
-            raise NotFound(f"no campaign named {name!r}")
+            raise NotFound(f"no campaign named {name!r}: see `paceline campaign list`")
         return Campaign(name, self.state)
 
     def outcomes(

@@ -266,7 +266,10 @@ def test_list(cli: Cli, tmp_path: Path) -> None:
 def test_an_unknown_campaign(cli: Cli) -> None:
     """A campaign that is not there is exit 1."""
     for options in ([], ["--json"], ["--watch"]):
-        assert cli("campaign", "status", "winter", *options).refusal() == "no campaign named 'winter'"
+        assert (
+            cli("campaign", "status", "winter", *options).refusal()
+            == "no campaign named 'winter': see `paceline campaign list`"
+        )
 
 
 @pytest.mark.usefixtures("quick")

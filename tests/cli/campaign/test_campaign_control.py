@@ -111,7 +111,10 @@ def test_what_is_complete_is_left_alone(cli: Cli, verb: list[str]) -> None:
 def test_an_unknown_campaign(cli: Cli, verb: list[str]) -> None:
     """A campaign that is not there is exit 1."""
     for options in ([], ["--json"]):
-        assert cli(*command(verb, "winter"), *options).refusal() == "no campaign named 'winter'"
+        assert (
+            cli(*command(verb, "winter"), *options).refusal()
+            == "no campaign named 'winter': see `paceline campaign list`"
+        )
 
 
 @pytest.mark.usefixtures("spring")

@@ -110,7 +110,7 @@ def test_an_undone_campaign_may_be_started_again(cli: Cli, spring: list[str], wo
         return listed(cli) == []
 
     wait_until(is_gone, timedelta(seconds=20), "it is deleted")
-    assert cli("campaign", "status", "spring").refusal() == "no campaign named 'spring'"
+    assert cli("campaign", "status", "spring").refusal() == "no campaign named 'spring': see `paceline campaign list`"
     assert cli(*spring, "--template", "Hello {name}").code == 0
     settle(worker)
     seen = cli("campaign", "status", "spring", "--json").json
@@ -126,7 +126,7 @@ def test_a_campaign_that_no_worker_took_is_deleted_too(cli: Cli, spring: list[st
     worker.grant()
     assert [] == listed(cli)
     assert cli(*spring).code == 0
-    assert cli("campaign", "delete", "winter").refusal() == "no campaign named 'winter'"
+    assert cli("campaign", "delete", "winter").refusal() == "no campaign named 'winter': see `paceline campaign list`"
 
 
 def test_a_cancelled_campaign_is_not_deleted(cli: Cli, spring: list[str]) -> None:

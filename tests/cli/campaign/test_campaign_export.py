@@ -119,5 +119,5 @@ def test_json_lines(cli: Cli, spring: dict[str, str]) -> None:
 def test_a_campaign_that_is_not_there(cli: Cli, tmp_path: Path) -> None:
     """Exit code 1, and no file."""
     refusal = cli("campaign", "export", "winter", "--output", str(tmp_path / "x.csv")).refusal()
-    assert "no campaign named 'winter'" == refusal
+    assert "no campaign named 'winter': see `paceline campaign list`" == refusal
     assert [] == list(tmp_path.iterdir())

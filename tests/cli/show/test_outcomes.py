@@ -147,7 +147,7 @@ def test_resuming(cli: Cli, worker: Worker) -> None:
 @pytest.mark.parametrize(
     ("options", "code", "words"),
     [
-        (["--campaign", "nobody"], 1, "no campaign named 'nobody'"),
+        (["--campaign", "nobody"], 1, "no campaign named 'nobody': see `paceline campaign list`"),
         (["--after", "last"], 2, "--after: is not the id of an entry, such as 1769850000000-0"),
         (["--after", ""], 2, "--after: is not the id of an entry, such as 1769850000000-0"),
         (["--since", "soon"], 2, "--since: is not a time such as 2026-01-31T09:00:00+01:00"),

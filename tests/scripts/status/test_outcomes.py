@@ -259,7 +259,7 @@ def test_a_campaign_has_a_stream_of_its_own(drive: Drive, reader: Outcomes) -> N
 def test_a_campaign_that_nobody_knows(reader: Outcomes) -> None:
     """Its name is told; what else lies beside a campaign is none."""
     for name in ("spring", "spring:out"):
-        with pytest.raises(NotFound, match=f"^no campaign named '{name}'$"):
+        with pytest.raises(NotFound, match=f"^no campaign named '{name}': see `paceline campaign list`$"):
             reader.read(name)
     with pytest.raises(NotFound):
         next(reader.follow("spring"))

@@ -134,8 +134,8 @@ BADS = {
     "a sender that the account does not list": message(
         {"sender": STRANGER, "to": TO, "text": "Hi"},
         ("--from", STRANGER, "--to", TO, "--text", "Hi"),
-        f"account '{ACCOUNT}' lists its senders, and {STRANGER} is not among them",
-        f"account '{ACCOUNT}' lists its senders, and {STRANGER} is not among them",
+        f"account '{ACCOUNT}' lists its senders, and {STRANGER} is not among them: see `paceline accounts show {ACCOUNT}`",
+        f"account '{ACCOUNT}' lists its senders, and {STRANGER} is not among them: see `paceline accounts show {ACCOUNT}`",
         error=UnknownSender,
         code=FAILURE,
     ),

@@ -124,7 +124,7 @@ def recall(state: State, campaign: str, *, submit: Callable[[str, str, str, int,
 
 def _checked(name: str, campaign: CampaignSnapshot | None, *, writes: bool) -> CampaignSnapshot:
     if campaign is None:
-        raise NotFound(f"no campaign named {name!r}")
+        raise NotFound(f"no campaign named {name!r}: see `paceline campaign list`")
     if campaign.kind != "message.to_number":
         raise InvalidOperation(
             f"campaign: {name!r} sent operations of kind {campaign.kind}; only WhatsApp messages can be deleted"

@@ -131,7 +131,10 @@ def _check_senders(state: State, described: Draft) -> None:
     for sender in described.senders if listed else ():
         if sender.number not in listed:
             account = described.account
-            raise UnknownSender(f"account {account!r} lists its senders, and {sender.number} is not among them")
+            raise UnknownSender(
+                f"account {account!r} lists its senders, and {sender.number} is not among them: "
+                f"see `paceline accounts show {account}`"
+            )
 
 
 def upload(

@@ -151,7 +151,10 @@ def _check_listed(state: State, account: str, senders: Iterable[Sender]) -> None
     listed = known.account.senders.split() if known else []
     for sender in senders if listed else ():
         if sender.number not in listed:
-            raise UnknownSender(f"account {account!r} lists its senders, and {sender.number} is not among them")
+            raise UnknownSender(
+                f"account {account!r} lists its senders, and {sender.number} is not among them: "
+                f"see `paceline accounts show {account}`"
+            )
 
 
 def _write(state: State, verb: str, account: str, name: str, senders: Senders) -> None:

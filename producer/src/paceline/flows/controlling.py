@@ -27,7 +27,7 @@ def counting(name: str) -> Flow[Progress]:
     """
     campaign: CampaignSnapshot | None = yield questions.campaign(name)
     if campaign is None:
-        raise NotFound(f"no campaign named {name!r}")
+        raise NotFound(f"no campaign named {name!r}: see `paceline campaign list`")
     return progress_of(name, campaign)
 
 
@@ -39,7 +39,7 @@ def picturing(name: str) -> Flow[CampaignPicture]:
     """
     picture: CampaignPicture | None = yield questions.campaign_picture(name)
     if picture is None:
-        raise NotFound(f"no campaign named {name!r}")
+        raise NotFound(f"no campaign named {name!r}: see `paceline campaign list`")
     return picture
 
 
@@ -99,7 +99,7 @@ def correcting(name: str, template: str | None, url: str | None, *, literal_brac
     """
     campaign: CampaignSnapshot | None = yield questions.campaign(name)
     if campaign is None:
-        raise NotFound(f"no campaign named {name!r}")
+        raise NotFound(f"no campaign named {name!r}: see `paceline campaign list`")
     payload, digest = corrected(campaign, template, url, literal_braces=literal_braces)
     _conclude((yield questions.change_template(name, payload, digest)), "template", name)
 
@@ -122,7 +122,7 @@ def _conclude(reply: str, verb: str, name: str) -> None:
     if reply == "needs no approval":
         raise CampaignConflict(f"campaign {name!r} needs no approval: it was started without --needs-approval")
     if reply == "unknown campaign":
-        raise NotFound(f"no campaign named {name!r}")
+        raise NotFound(f"no campaign named {name!r}: see `paceline campaign list`")
     if reply == "complete":
         raise CampaignConflict(f"campaign {name!r} is complete: every operation has its outcome")
     if reply == "cancelled" and verb != "cancel":

@@ -47,7 +47,7 @@ def reading(campaign: str | None, begin: str, limit: int = PAGE, *, receipts: bo
     """
     what, *found = yield questions.outcomes(campaign or "", begin, limit)
     if what == "unknown campaign":
-        raise NotFound(f"no campaign named {campaign!r}")
+        raise NotFound(f"no campaign named {campaign!r}: see `paceline campaign list`")
     if what == "trimmed":
         raise OutcomesTrimmed(begin[1:] if begin.startswith("(") else "0", found[0] or None, campaign)
     raw = json.loads(found[1])

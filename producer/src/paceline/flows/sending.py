@@ -268,6 +268,8 @@ def raise_refusal(reply: str, account: str, sender: str) -> None:
     if reply == "unknown account":
         raise UnknownAccount(f"no account named {account!r}: add it with `paceline accounts add {account}`")
     if reply == "unknown sender":
-        raise UnknownSender(f"account {account!r} lists its senders, and {sender} is not among them")
+        raise UnknownSender(
+            f"account {account!r} lists its senders, and {sender} is not among them: see `paceline accounts show {account}`"
+        )
     if reply != "written":
         raise Refusal(reply)

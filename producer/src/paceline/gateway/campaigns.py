@@ -169,7 +169,7 @@ async def change(name: Named, options: CampaignOptions, token: Runs, outbox: Box
 async def _snapshot(outbox: AsyncOutbox, name: str, token: Token) -> CampaignSnapshot:
     campaign = await outbox.state.ask(questions.campaign(name))
     if campaign is None or not token.sees(campaign.account):
-        raise NotFound(f"no campaign named {name!r}")
+        raise NotFound(f"no campaign named {name!r}: see `paceline campaign list`")
     return campaign
 
 

@@ -203,7 +203,7 @@ class DeadLetters:
         if reply == "unknown account":
             raise UnknownAccount(f"no account named {match.account!r}")
         if reply == "unknown campaign":
-            raise NotFound(f"no campaign named {match.campaign!r}")
+            raise NotFound(f"no campaign named {match.campaign!r}: see `paceline campaign list`")
         now_us = int(reply[0])
         from_us = 0 if newer is None else max(0, now_us - newer // _MICROSECOND)
         before_us = max(0, now_us + 1 - (0 if older is None else older // _MICROSECOND))

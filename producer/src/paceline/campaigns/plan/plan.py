@@ -236,7 +236,9 @@ def _account(state: State, name: str, sender: str) -> AccountPicture:
         raise UnknownAccount(f"no account named {name!r}: add it with `paceline accounts add {name}`")
     senders = picture.account.senders.split()
     if senders and sender not in senders:
-        raise UnknownSender(f"account {name!r} lists its senders, and {sender} is not among them")
+        raise UnknownSender(
+            f"account {name!r} lists its senders, and {sender} is not among them: see `paceline accounts show {name}`"
+        )
     return picture
 
 

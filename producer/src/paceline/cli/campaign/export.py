@@ -74,7 +74,7 @@ def export(
     with opened_state() as state, closing(_store()) as store:
         campaign = state.campaign(name)
         if campaign is None:
-            raise NotFound(f"no campaign named {name!r}")
+            raise NotFound(f"no campaign named {name!r}: see `paceline campaign list`")
         _fill(store, Outcomes(state.client).each(name, receipts=True))
         slots = {slot.name: slot for slot in slots_of(campaign)}
         own = [

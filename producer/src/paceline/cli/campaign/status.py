@@ -22,7 +22,7 @@ def read(state: State, name: str) -> CampaignPicture:
     """
     picture = state.campaign_picture(name)
     if picture is None:
-        raise NotFound(f"no campaign named {name!r}")
+        raise NotFound(f"no campaign named {name!r}: see `paceline campaign list`")
     return picture
 
 

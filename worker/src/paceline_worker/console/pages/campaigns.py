@@ -134,7 +134,7 @@ async def one(view: View) -> Mapping[str, Any]:
     name = view.path["name"]
     picture = await view.desk.outbox.state.ask(questions.campaign_picture(name))
     if picture is None or not view.viewer.sees(picture.campaign.account):
-        raise NotFound(f"no campaign named {name!r}")
+        raise NotFound(f"no campaign named {name!r}: see `paceline campaign list`")
     campaign = campaign_view(name, picture.campaign)
     forecast: Forecast | None = None
     if not campaign.progress.complete and campaign.progress.hold != "cancelled":
@@ -156,7 +156,7 @@ async def visible(view: View, name: str) -> CampaignView:
     """
     campaign = await view.desk.outbox.state.ask(questions.campaign(name))
     if campaign is None or not view.viewer.sees(campaign.account):
-        raise NotFound(f"no campaign named {name!r}")
+        raise NotFound(f"no campaign named {name!r}: see `paceline campaign list`")
     return campaign_view(name, campaign)
 
 
