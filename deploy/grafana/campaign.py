@@ -173,7 +173,7 @@ def _progress() -> Section:
             ),
             graph(
                 "Receipts",
-                "Messages that receipts tell to be sent, delivered, read, or to have failed after all. None at all: "
+                "Messages that receipts report as sent, delivered, read, or failed after all. None at all: "
                 "`paceline receipts subscribe`.",
                 Query(each(_RECEIPTS, "status", where=_THIS), "{{status}}"),
                 empty=_NO_RECEIPTS,

@@ -232,7 +232,7 @@ def test_a_runner_serves_no_private_address_and_shows_metrics(rig: Rig) -> None:
     runner.wait_for_line("hooks are served")
     rig.send(1)
     wait_until(lambda: rig.shown(hook)["words"], PATIENCE, "a try")
-    assert "is no public address" in rig.shown(hook)["words"]
+    assert "is not a public address" in rig.shown(hook)["words"]
     assert 0 == rig.receiver.requests
 
     def shows_the_event() -> bool:

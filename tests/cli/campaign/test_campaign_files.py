@@ -73,7 +73,7 @@ SENT: list[tuple[str, str, bytes | str, Sequence[str], Messages, Sequence[str]]]
     ("8", "f.csv", f"to,name,key\n{BO},Bo,{ANA}\n{ANA},Ana,\n", [], [(BO, "Hi Bo"), (ANA, "Hi Ana")], []),
     (
         "10", "f.csv", f'to,name\n{ANA},"Ana\n{BO},Bo\n{CY},Cy"\n{DI},Di\n', [],
-        [(BO, "Hi Bo"), (DI, "Hi Di")], ["a quote opens a cell", "a quote in it belongs to no cell"],
+        [(BO, "Hi Bo"), (DI, "Hi Di")], ["a quote opens a cell", "a quote in this row belongs to no cell"],
     ),
     ("13", "f.jsonl", f'{{"to":"{ANA}","name":19.90}}\n', [], [(ANA, "Hi 19.90")], []),
     ("13b", "f.jsonl", f'{{"to":"{ANA}","name":123456789012345678.55}}\n', [], [(ANA, "Hi 123456789012345678.55")], []),
@@ -183,13 +183,13 @@ REFUSED: list[tuple[str, str, bytes | str, str, Sequence[str], str]] = [
     ("11", "f.csv", f"to,name,to\n{ANA},Ana,{BO}\n", "Hi", [], '2 columns mean "to"'),
     ("4", "f.csv", f"to,Not_Befor\n{ANA},2099-12-24T09:00:00Z\n", "Hi", [], 'looks like "not_before"'),
     ("4b", "f.jsonl", f'{{"to":"{ANA}","Valid_Til":"x"}}\n', "Hi", [], 'looks like "valid_until"'),
-    ("16", "f.csv", f"to,code\n{ANA},1\n", "Hi", ["--url", "https://{code}.example.com/1.jpg"], "behind the host"),
+    ("16", "f.csv", f"to,code\n{ANA},1\n", "Hi", ["--url", "https://{code}.example.com/1.jpg"], "after the host"),
     ("20", "f.csv", b"to,name\n" + b"+15550100001,a\n" * 1500 + b"+15550100001,Jos\xe9\n", "Hi", [], '"José": if that is correct'),
     ("23", "f.csv", f"to,name\n{ANA},a\n", "Hi {city}", [], 'no column "city", which the template names (found: to, name)'),
     ("32", "f.csv", f"Phone Number,name\n{ANA},Ana\n", "Hi", [], "(found: Phone Number, name). Rename the column"),
     ("49", "f.csv", f"to\n{ANA}\n", "", [], "--template: is empty"),
     ("49b", "f.csv", f"to\n{ANA}\n", " \u200b", [], "--template: is empty"),
-    ("36", "f.csv", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "Hi", [], "old Excel"),
+    ("36", "f.csv", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "Hi", [], "old version of Excel"),
 ]  # fmt: skip
 
 

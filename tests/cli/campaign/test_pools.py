@@ -47,7 +47,7 @@ def test_a_pool_is_made_shown_changed_and_removed(cli: Cli) -> None:
     ("words", "sentence"),
     [
         (("create", "sales", *QUICK, "--from", "nobody"), "--from: is not a phone number"),
-        (("create", "sales", *QUICK, "--from", f"{ONE}=0"), f"--from: the weight of {ONE} is no whole number"),
+        (("create", "sales", *QUICK, "--from", f"{ONE}=0"), f"--from: the weight of {ONE} is not a whole number"),
         (("create", "sales", *QUICK, "--from", ONE, "--from", f"{ONE}=2"), "--from: names a number twice"),
         (("create", "my pool", *QUICK, "--from", ONE), "NAME: letters, digits, dot"),
         (("change", "main", *QUICK), "there is nothing to change"),

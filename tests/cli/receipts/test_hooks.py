@@ -91,7 +91,7 @@ def test_a_hook_that_is_not_there_is_named(cli: Cli, command: str) -> None:
     ("words", "arguments"),
     [
         ("URL: is not https", ["add", "http://shop.example.com", "--account", "acme", "--events", "settled"]),
-        ("no public address", ["add", "https://10.0.0.1/", "--account", "acme", "--events", "settled"]),
+        ("not a public address", ["add", "https://10.0.0.1/", "--account", "acme", "--events", "settled"]),
         ("is not one of settled, sent", ["add", URL, "--account", "acme", "--events", "delivred"]),
         ("is not the name of an account", ["add", URL, "--account", "a c", "--events", "settled"]),
         ("--overlap: 'soon' is not a time", ["rotate", "hook-0", "--overlap", "soon"]),
@@ -120,7 +120,7 @@ def test_a_test_tells_the_answer(cli: Cli) -> None:
         assert (
             f"{receiver.url} did not take evt_test_" in cli("hooks", "test", added["id"], "--allow-private").refusal()
         )
-        assert "no public address" in cli("hooks", "test", added["id"]).refusal()
+        assert "not a public address" in cli("hooks", "test", added["id"]).refusal()
         receiver.status = 204
         told = cli("hooks", "test", added["id"], "--allow-private", "--json").json
         assert ("delivered", "HTTP 204") == (told["result"], told["words"])

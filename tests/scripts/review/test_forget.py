@@ -113,7 +113,7 @@ def test_work_for_others_that_names_the_number_is_told_of(drive: Drive) -> None:
     """A group of many is not given up for one of them; it is deleted after its outcome."""
     group = CreateGroup(account="acme", sender="+15550100001", name="Team", participants=[NUMBER, OTHER])
     op = drive.submit(group)
-    with pytest.raises(NotForgotten, match="1 operations wait that name the number"):
+    with pytest.raises(NotForgotten, match="1 waiting operations name the number"):
         forgetting(drive).run(0)
     assert drive.state.operation(op)
 

@@ -68,8 +68,8 @@ def test_other_addresses_are_public(address: str) -> None:
         ("https://user:word@shop.example.com/", "user or a fragment"),
         ("https://shop.example.com/#p", "user or a fragment"),
         ("http://shop.example.com/", "not https"),
-        ("https://127.0.0.1/", "no public address"),
-        ("https://[::ffff:10.0.0.1]/", "no public address"),
+        ("https://127.0.0.1/", "not a public address"),
+        ("https://[::ffff:10.0.0.1]/", "not a public address"),
         ("https://shop.example.com/" + "x" * 2048, "characters"),
     ],
 )
@@ -85,7 +85,7 @@ def test_a_hook_needs_events_and_accounts_that_can_be() -> None:
         (["acme"], ["setled"], "setled is not one of settled, sent"),
         (["acme"], [], "nothing is not one of"),
         ([], ["settled"], "name at least one"),
-        (["a b"], ["settled"], "no account's name"),
+        (["a b"], ["settled"], "is not the name of an account"),
     ):
         with pytest.raises(InvalidOperation, match=words):
             hooks.make(ALL.url, accounts, events, with_recipients=False, allow_private=False)

@@ -210,7 +210,7 @@ def test_what_is_packed_is_unpacked(tmp_path: Path, name: str) -> None:
         ([(1, bad("is not a JSON object")), (2, {"to": "+1"})], '{"to": \n{"to":"+1"}\n'),
         ([(1, bad("is not a JSON object"))], '["+1"]\n'),
         ([(1, bad("is not a JSON object"))], "+15550100001\n"),
-        ([(1, bad("is not a JSON object: NaN is no JSON")), (2, {"to": "+2"})], '{"to":"+1","n":NaN}\n{"to":"+2"}\n'),
+        ([(1, bad("is not a JSON object: NaN is not JSON")), (2, {"to": "+2"})], '{"to":"+1","n":NaN}\n{"to":"+2"}\n'),
         ([(1, bad("is not a JSON object: a number in it is too large"))], '{"to":"+1","n":1E400}\n'),
         ([(1, bad('names "to" twice')), (2, {"to": "+2"})], '{"to":"+1","to":"+3"}\n{"to":"+2"}\n'),
         # One array, objects over several lines.
@@ -292,7 +292,10 @@ def test_what_a_cell_may_show_in_another_way_is_a_bad_row(tmp_path: Path, cell: 
 
 @pytest.mark.parametrize(
     ("words", "content"),
-    [("save it as CSV", b"PK\x03\x04 and nothing more"), ("an old Excel", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1")],
+    [
+        ("save it as CSV", b"PK\x03\x04 and nothing more"),
+        ("an old version of Excel", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"),
+    ],
 )
 def test_other_files_of_offices_are_refused_in_words_that_help(tmp_path: Path, words: str, content: bytes) -> None:
     """They say what to save instead."""

@@ -110,7 +110,7 @@ def test_a_malformed_address_is_refused_and_not_repeated(name: str, written: str
 @pytest.mark.parametrize(
     ("words", "written"),
     [
-        ("names no group", "sentinel://host:26379/0"),
+        ("names no Sentinel group", "sentinel://host:26379/0"),
         ("several kinds", "redis://a;sentinel://b?master_name=m"),
         ("has an unknown option", "amqp://host?frame_max=1"),
     ],

@@ -99,11 +99,7 @@ def _of_fleet(accounts: Sequence[AccountReading], fleet: FleetReading, reach: Fl
         yield Trouble("warn", "The state server keeps no append-only file.", "Set appendonly yes.", (), "StateAofOff")
     elif not fleet.aof_last_write_ok:
         yield Trouble(
-            "bad",
-            "The state server cannot write its append-only file.",
-            "Check the server's disk.",
-            (),
-            "AofWriteFailing",
+            "bad", "The state server cannot write its append-only file.", "Check its disk.", (), "AofWriteFailing"
         )
 
     if fleet.memory_limit and fleet.memory > _FULL * fleet.memory_limit:

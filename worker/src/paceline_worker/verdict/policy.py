@@ -155,9 +155,7 @@ def decide(answer: Answer, situation: Situation, random: Random) -> Verdict:
             )
 
         case Meaning.REJECTED if answer.code == "404" and situation.is_deletion and situation.was_unknown:
-            return Verdict(
-                "finish", "accepted", code=answer.code, words="the message is gone: an earlier call took effect"
-            )
+            return Verdict("finish", "accepted", code=answer.code, words="deleted: an earlier call took effect")
         case Meaning.REJECTED:
             return Verdict("finish", "rejected", code=answer.code, words=words)
 
