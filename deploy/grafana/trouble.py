@@ -24,7 +24,7 @@ def _in_trouble() -> str:
     reasons = (
         _why("paceline_account_suspended", "suspended: $1", "reason"),
         _why("paceline_account_paused", "paused: 2Chat answered 429"),
-        f'max by (account, why) (label_replace({broken}, "why", "breaker open: 2Chat fails", "", ""))',
+        f'max by (account, why) (label_replace({broken}, "why", "breaker open: its calls fail", "", ""))',
         _why("paceline_held_operations", "messages are held"),
         _why("paceline_backlog_late_operations", "messages will expire"),
     )
@@ -33,7 +33,13 @@ def _in_trouble() -> str:
 
 def wrong() -> Section:
     """The section that is empty when nothing is wrong."""
-    firing = 'max by (alertname, severity, account, campaign) (ALERTS{alertstate="firing", alertname!="Watchdog"})'
+    fires = 'alertstate="firing", alertname!="Watchdog"'
+    # The alert of an account's breaker names the account as its scope.
+    firing = (
+        "max by (alertname, severity, account, campaign) "
+        f'(label_replace(ALERTS{{{fires}, scope!="provider"}}, "account", "$1", "scope", "(.+)") '
+        f'or ALERTS{{{fires}, scope="provider"}})'
+    )
     return Section(
         "What is wrong?",
         [

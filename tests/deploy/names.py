@@ -100,7 +100,7 @@ _TARGET: Final = ("job", "instance")
 
 LABELS: Final[dict[str, frozenset[str]]] = {
     # Of Prometheus: the alerts that fire or are about to.
-    "ALERTS": frozenset(("alertname", "alertstate", "severity", "account", "campaign")),
+    "ALERTS": frozenset(("alertname", "alertstate", "severity", "account", "campaign", "scope")),
     **{name: frozenset((*labels, *_TARGET)) for name, labels in (COUNTERS | WORKER_GAUGES | NAMED_GAUGES).items()},
     **{name: frozenset(_TARGET) for name in STATE_GAUGES},
     **{f"{name}_bucket": frozenset((*labels, "le", *_TARGET)) for name, labels in HISTOGRAMS.items()},
