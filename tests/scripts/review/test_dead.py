@@ -158,7 +158,10 @@ def test_filters_choose(drive: Drive, dead: DeadLetters) -> None:
 @pytest.mark.parametrize("match", [Match(account="nobody"), Match(campaign="nobody")])
 def test_a_filter_of_what_is_not_there_is_refused(dead: DeadLetters, match: Match) -> None:
     """Named, not empty."""
-    with pytest.raises((UnknownAccount, NotFound), match=r"^no (account|campaign) named 'nobody'$"):
+    with pytest.raises(
+        (UnknownAccount, NotFound),
+        match=r"^no (account named 'nobody'|campaign named 'nobody': see `paceline campaign list`)$",
+    ):
         dead.list(match)
 
 
