@@ -129,7 +129,7 @@ def test_a_mistake_is_told_and_nothing_is_written(
         (b"", "people.csv", 422, "recipients"),
         (b"phone\n+15550200001\n", "people.csv", 422, "to"),
         (b"\x1f\x8b" + b"\x00" * 50, "people.csv", 422, "gzip"),
-        (b"to\n+15550200001\n", "people.exe", 422, "none of CSV"),
+        (b"to\n+15550200001\n", "people.exe", 422, "is not CSV"),
         (b"to\n" + b"+15550200001\n" * 100_000, "people.csv", 413, "more than"),
         (b"PK\x03\x04 nonsense", "people.xlsx", 422, "recipients"),
     ],
