@@ -70,7 +70,7 @@ def test_signing_in_and_being_refused(opened: Browser, stack: tuple[Console, str
     console, origin = stack
     with window(opened, DESK, origin=origin) as page:
         sign_in(page, "pcl_wrong")
-        expect(page.get_by_role("alert")).to_contain_text("not known")
+        expect(page.get_by_role("alert")).to_contain_text("is unknown")
         sign_in(page, console.token("send"))
         expect(page.get_by_role("alert")).to_contain_text("lacks the scope read")
         page.goto("/console/held")
