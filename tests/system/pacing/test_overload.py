@@ -27,6 +27,12 @@ def nothing_is_wasted(result: Result) -> None:
     assert result.given_back < 0.01, result
 
 
+def shares_are_fair(result: Result, run: Run) -> None:
+    """The poorest accounts have at least half of what all have on average, but for the call that the edges of the window cut."""
+    each = result.sent_per_s * run.seconds / run.accounts
+    assert result.poorest * each + 1 >= 0.5 * each, result
+
+
 def test_more_due_work_is_no_less_sent_work() -> None:
     """300 accounts, due 1,500 a second, beside busy loops: at least what 40 accounts get, but for the noise; in equal shares."""
     few = measure(replace(OVERLOAD, accounts=40))
@@ -34,14 +40,14 @@ def test_more_due_work_is_no_less_sent_work() -> None:
     for result in (few, many):
         nothing_is_wasted(result)
     assert many.sent_per_s >= few.sent_per_s * 0.6, (few.sent_per_s, many.sent_per_s)
-    assert many.poorest >= 0.5
+    shares_are_fair(many, OVERLOAD)
 
 
 def test_a_large_capacity_makes_no_difference() -> None:
     """A worker takes on what it gets to its slots, however much it might: nothing waits in it until its leases run out."""
     result = measure(replace(OVERLOAD, capacity=2000))
     nothing_is_wasted(result)
-    assert result.poorest >= 0.5
+    shares_are_fair(result, OVERLOAD)
 
 
 @pytest.mark.parametrize("round_trip_ms", [(160.0, 160.0), (50.0, 300.0)], ids=["distant", "varying"])
