@@ -1,4 +1,4 @@
-"""Another secret: everything encrypted under the old one is encrypted again, by itself and only once."""
+"""Another secret: everything encrypted under the old one is encrypted under the new one, once and without a command."""
 
 import pytest
 import redis

@@ -101,7 +101,7 @@ def test_a_round_without_an_answer_tells_every_caller(server: EmbeddedServer, cl
 def test_callers_of_one_moment_share_a_round_trip(
     server: EmbeddedServer, client: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """However many they are."""
+    """Up to a hundred of them; more take further round trips, and each has its answer."""
     add_account(client, "acme")
     rounds: list[int] = []
     run = Script.arun_many
@@ -112,7 +112,9 @@ def test_callers_of_one_moment_share_a_round_trip(
 
     async def act(outbox: AsyncOutbox) -> None:
         await asyncio.gather(*(outbox.send(hello()) for _ in range(CALLS)))
+        await asyncio.gather(*(outbox.send(hello()) for _ in range(250)))
 
     monkeypatch.setattr(Script, "arun_many", counted)
     in_a_loop(server, act)
-    assert [CALLS] == rounds
+    assert [CALLS, 100, 100, 50] == rounds
+    assert written(client) == CALLS + 250

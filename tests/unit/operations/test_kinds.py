@@ -58,7 +58,7 @@ def test_paths_name_known_parts(kind: str) -> None:
 
 
 def test_what_a_repeated_call_does_is_said_in_words() -> None:
-    """Whoever chooses `resend` reads what may happen; only what doubles or makes again is looked up or held by itself."""
+    """Whoever chooses `resend` reads what may happen; only what doubles or makes again is looked up or held by default."""
     doubles = {"sends a second one", "posts a second one", "makes a second group"}
     assert all(kind.repeating for kind in KINDS.values())
     assert {name for name, kind in KINDS.items() if kind.repeating in doubles} == {

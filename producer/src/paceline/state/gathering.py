@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     import redis.asyncio
@@ -10,16 +10,18 @@ if TYPE_CHECKING:
     from paceline.state.scripts import Script
 
 _Arguments = Sequence[str | int | bytes]
+# Calls of one round trip: over a slow link a larger one could take longer than a caller is ready to wait.
+_LARGEST: Final = 100
 
 
 class Gathered:
-    """Runs a script once for each caller; those who ask in the same turn of the event loop share a round trip.
+    """Runs a script once for each caller; those who ask in the same turn of the event loop share round trips.
 
     A round trip costs the process more than the script costs the server, so an application that handles many requests at once
     sends several times as many operations a second.
 
     Args:
-        script: the script, cheap enough that nobody minds to wait for another's run.
+        script: the script, cheap enough that each caller can wait for the others.
         client: the client that runs it.
     """
 
@@ -46,9 +48,10 @@ class Gathered:
 
     def _begin(self) -> None:
         asked, self._asked = self._asked, []
-        task = asyncio.get_running_loop().create_task(self._round(asked))
-        self._rounds.add(task)
-        task.add_done_callback(self._rounds.discard)
+        for start in range(0, len(asked), _LARGEST):
+            task = asyncio.get_running_loop().create_task(self._round(asked[start : start + _LARGEST]))
+            self._rounds.add(task)
+            task.add_done_callback(self._rounds.discard)
 
     async def _round(self, asked: list[tuple[_Arguments, asyncio.Future[Any]]]) -> None:
         try:

@@ -53,7 +53,7 @@ class Standing:
 
 
 class Rotation:
-    """Encrypts again; each thing by itself, so a rotation that was interrupted goes on where it was.
+    """Encrypts under the newest secret, one thing at a time, so an interrupted rotation continues where it stopped.
 
     Args:
         client: the state server.

@@ -18,7 +18,7 @@ seldom(pool, function()
   local DIGITS, RANGE = 13, 4503599627370496
   -- So many messages that others could send, or so many refusals in a row where nobody else tries, mean that a sender has failed.
   local ENOUGH, ENOUGH_IN_A_ROW = 2, 3
-  -- A sender that answers "busy" or "connecting" for so long is not coming back by itself.
+  -- A sender that answers "busy" or "connecting" for so long does not recover.
   local LONGEST_BUSY = 600000000
   -- Before a refused recipient is tried once more by the same sender.
   local SECOND_TRY = 60000000
