@@ -74,6 +74,12 @@ def test_an_export_is_whole(cli: Cli, quick: str, worker: Worker, tmp_path: Path
     assert "+1555010" in path.read_text()
 
 
+def test_what_one_command_shows_stays_with_it(cli: Cli, tmp_path: Path) -> None:
+    """Numbers are whole until the command ends; a program that goes on afterwards masks them as before."""
+    assert cli("--show-numbers", "outcomes", "--output", str(tmp_path / "out.jsonl")).code == 0
+    assert numbers.shown(RECIPIENT) == "+15*******02"
+
+
 @pytest.mark.parametrize(
     ("given", "expected"),
     [

@@ -3,6 +3,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from contextvars import copy_context
 from typing import Annotated, Any
 
 import typer
@@ -68,6 +69,11 @@ def run(arguments: Sequence[str]) -> int:
     except UnicodeEncodeError:
         complain("the arguments are not UTF-8 text")
         return BAD_USAGE
+    return copy_context().run(_in_context, arguments)
+
+
+def _in_context(arguments: Sequence[str]) -> int:
+    """One command in a context of its own: what its options decide ends with the command."""
     numbers.begin()
     with warnings_as_complaints(), _traces():
         return _run(arguments)
