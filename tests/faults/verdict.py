@@ -9,6 +9,7 @@ from tests.faults.result import Result
 from tests.faults.world import Fleet, World
 
 _MOST_TOLD: Final = 5
+_MOST_CHARACTERS: Final = 2000
 EMPTY: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
@@ -105,4 +106,4 @@ def _whereabouts(built: World, texts: Sequence[str]) -> str:
                     "server time": built.client.time(),
                 }
             )
-    return str(told)
+    return str(told)[:_MOST_CHARACTERS]

@@ -55,11 +55,13 @@ class Fleet:
         environment: of each worker.
         size: how many run.
         more: further variables of each place.
+        name: of all of them; without it, each has its own.
     """
 
     environment: Mapping[str, str]
     size: int
     more: Sequence[Mapping[str, str]] = ()
+    name: str | None = None
     workers: list[Process] = field(default_factory=list)
     all_ever: list[Process] = field(default_factory=list)
     ended_by_themselves: int = 0
@@ -105,7 +107,7 @@ class Fleet:
         """A worker; the first place has metrics."""
         metrics = {names.ENV_METRICS_PORT: str(self.metrics_port)} if place == 0 else {}
         more = self.more[place] if self.more else {}
-        worker = start_worker({**SHARING, **self.environment, **metrics, **more})
+        worker = start_worker({**SHARING, **self.environment, **metrics, **more}, name=self.name)
         self.all_ever.append(worker)
         return worker
 
@@ -164,6 +166,7 @@ class World:
         self.slowest_send_s = 0.0
         self._witness = 1
         self.forgot_at_s: list[float] = []
+        self._calls: list[tuple[int, str]] = []
         self.separate_broker_url = ""
         self.watch = Watch(server.url, namespace)
 
@@ -319,9 +322,15 @@ class World:
         keys = self.sandbox.report()["keys"]
         return sum(int(keys[key_of(name)]["violations"]) for name in self.accounts if key_of(name) in keys)
 
+    def calls(self) -> list[tuple[int, str]]:
+        """When each call arrived (us of the provider's clock), and its key; only what is new is asked for."""
+        new = self.sandbox.arrivals(len(self._calls))
+        self._calls += [(int(arrival["at_us"]), str(arrival["key"])) for arrival in new]
+        return self._calls
+
     def arrived_after(self, at_us: int) -> list[int]:
         """When calls arrived after an instant (us of the provider's clock)."""
-        return [int(arrival["at_us"]) for arrival in self.sandbox.arrivals() if int(arrival["at_us"]) > at_us]
+        return [call_us for call_us, _ in self.calls() if call_us > at_us]
 
     def recovery_s(self, ended_s: float, patience_s: float = 60.0) -> float:
         """Seconds from the end of a fault (wall clock) until the next call arrives."""
@@ -346,6 +355,7 @@ def world(
     appendfsync: AppendFsync = "everysec",
     broker: Callable[[EmbeddedServer, ExitStack], str] | None = None,
     extra: Iterable[str] = (),
+    home: Path | None = None,
 ) -> Iterator[World]:
     """Start a state server and a provider, and end them with the block.
 
@@ -355,9 +365,10 @@ def world(
         appendfsync: of the state server.
         broker: the address that workers and producer use, made from the server; its own unless given.
         extra: further options of the state server.
+        home: where its files are; a temporary directory unless given.
     """
     with ExitStack() as stack:
-        directory = Path(stack.enter_context(TemporaryDirectory(prefix="paceline-faults-")))
+        directory = home or Path(stack.enter_context(TemporaryDirectory(prefix="paceline-faults-")))
         server = stack.enter_context(
             start_server(directory=directory / "state", appendfsync=appendfsync, extra=tuple(extra))
         )

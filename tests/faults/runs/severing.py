@@ -156,7 +156,7 @@ def disturb(built: World, proxy: Proxy, number: int, longest_s: float) -> bool:
 
 
 @contextmanager
-def proxied(seed: int) -> Iterator[tuple[World, Proxy]]:
+def proxied(seed: int, *, appendfsync: AppendFsync = "everysec") -> Iterator[tuple[World, Proxy]]:
     """A run whose workers and producer reach the state server through a proxy."""
     proxies: list[Proxy] = []
 
@@ -164,5 +164,5 @@ def proxied(seed: int) -> Iterator[tuple[World, Proxy]]:
         proxies.append(stack.enter_context(Proxy(server.port)))
         return server.url.replace(f":{server.port}/", f":{proxies[0].port}/")
 
-    with world(seed, scenario=LIMITED, broker=through) as built:
+    with world(seed, scenario=LIMITED, broker=through, appendfsync=appendfsync) as built:
         yield built, proxies[0]
