@@ -20,11 +20,12 @@ from tests.faults.backlog import (
     wait_until_taken_in,
     watch,
 )
+from tests.faults.fleet import Fleet
 from tests.faults.invariants import while_loaded
 from tests.faults.profile import Profile
 from tests.faults.result import Result
 from tests.faults.runs.load import result
-from tests.faults.world import Fleet, World, key_of, world
+from tests.faults.world import World, key_of, world
 from tests.faults.yardstick import Stretch
 
 GIANT_RATE: Final = "600/minute"

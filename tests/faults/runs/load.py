@@ -33,10 +33,11 @@ from tests.faults.backlog import (
     unfair,
     watch,
 )
+from tests.faults.fleet import Fleet
 from tests.faults.invariants import while_loaded
 from tests.faults.profile import Profile
 from tests.faults.result import Result
-from tests.faults.world import Fleet, World, world
+from tests.faults.world import World, world
 from tests.faults.yardstick import share
 from tests.support.processes import spawn
 

@@ -9,13 +9,14 @@ from typing import Final
 from paceline import AsyncOutbox, Outbox, SendMessage, Settings
 from paceline.errors import PacelineError
 from paceline.ids import derived_id
+from tests.faults.fleet import Fleet
 from tests.faults.profile import Profile
 from tests.faults.result import Result
 from tests.faults.runs.killing import PACED, RATE, SLOW
 from tests.faults.runs.severing import disturb, proxied
 from tests.faults.verdict import judged
 from tests.faults.witness import Sent
-from tests.faults.world import LEASE_S, TEXT_CANARY, Fleet, World, feed, world
+from tests.faults.world import LEASE_S, TEXT_CANARY, World, feed, world
 
 ENCRYPTED: Final = {"PACELINE_ENCRYPT_PAYLOADS": "1"}
 # Numbers of the campaign: each is a part of its own.

@@ -13,11 +13,12 @@ import redis
 from redis.exceptions import RedisError
 
 from paceline_sandbox.embedded import AppendFsync, EmbeddedServerError
+from tests.faults.fleet import Fleet
 from tests.faults.profile import Profile
 from tests.faults.result import Result
 from tests.faults.runs.severing import LIMITED, PACED, RATE
 from tests.faults.verdict import judged
-from tests.faults.world import Fleet, World, feed, world
+from tests.faults.world import World, feed, world
 
 DEBUGGING: Final = ("--enable-debug-command", "yes")
 PAUSED_MS: Final = 2500

@@ -11,12 +11,13 @@ from typing import Any, Final
 import psutil
 
 from tests.faults.backlog import BASE, LATENCY_S, SETTLING_S, Backlog, answers, capped, length_s, watch
+from tests.faults.fleet import Fleet
 from tests.faults.invariants import while_loaded
 from tests.faults.profile import Profile
 from tests.faults.result import Result
 from tests.faults.runs.load import result
 from tests.faults.verdict import judged
-from tests.faults.world import Fleet, World, feed, world
+from tests.faults.world import World, feed, world
 from tests.faults.yardstick import Stretch, share
 from tests.support.processes import Process, start_worker
 from tests.support.stack import SHARING

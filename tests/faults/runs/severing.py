@@ -10,10 +10,11 @@ from typing import Any, Final
 from paceline.state import connect
 from paceline.state.scripts import Script
 from paceline_sandbox.embedded import AppendFsync, EmbeddedServer
+from tests.faults.fleet import Fleet
 from tests.faults.profile import Profile
 from tests.faults.result import Result
 from tests.faults.verdict import judged
-from tests.faults.world import Fleet, World, feed, world
+from tests.faults.world import World, feed, world
 from tests.support.proxy import Proxy
 from tests.support.servers import start_server
 
