@@ -18,18 +18,18 @@ _PATIENCE_S: Final = 60.0
 # From the answer that suspends an account until nothing that was under way arrives any more.
 _UNDER_WAY_S: Final = 1.0
 _SILENCE_S: Final = 1.5
-# Forms of Retry-After, and so many seconds an account is silent then at least. One whole window is a second here.
+# Forms of Retry-After, and so many seconds an account is silent then at least. One whole window is three seconds here.
 FORMS: Final[dict[str, tuple[Any, float]]] = {
-    "seconds": (2, 2.0),
-    "date": ("date:3", 2.0),
-    "garbage": ("soon", 1.0),
-    "absent": (None, 1.0),
-    "past": ("date:-30", 1.0),
-    "negative": ("-5", 1.0),
-    "zero": (0, 1.0),
+    "seconds": (4, 4.0),
+    "date": ("date:5", 4.0),
+    "garbage": ("soon", 3.0),
+    "absent": (None, 3.0),
+    "past": ("date:-30", 3.0),
+    "negative": ("-5", 3.0),
+    "zero": (0, 3.0),
     "enormous": ("99999999", 600.0),
 }
-STORM_RATE: Final = "20/second"
+STORM_RATE: Final = "60 per 3 seconds"
 # The one that is silent for an hour, the longest that is believed, gets so many messages. The clock is set ahead in the end.
 PATIENT: Final = 5
 _LONGEST_S: Final = 3700.0
