@@ -9,6 +9,7 @@ import click
 from celery import bootsteps, signals
 from celery.concurrency.thread import TaskPool
 from kombu.entity import Exchange, Queue
+from redis.exceptions import RedisError
 
 from paceline import names
 from paceline.errors import PacelineError
