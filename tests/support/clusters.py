@@ -44,13 +44,10 @@ class Node:
         """The reply to a CLUSTER command."""
         return self.client.execute_command("CLUSTER", *words)  # type: ignore[no-untyped-call]
 
-    def nodes(self) -> list[list[str]]:
-        """The words of CLUSTER NODES, line by line: id, place, flags, primary, and so on."""
-        return [line.split() for line in str(self.ask("NODES")).splitlines()]
-
-    def nodes_own_flags(self) -> str:
-        """What it says of itself, such as `myself,master`."""
-        return next(line[2] for line in self.nodes() if "myself" in line[2])
+    def has_replicas(self) -> bool:
+        """Whether it is a primary that others follow."""
+        info = self.client.info("replication")
+        return bool(info["role"] == "master" and info["connected_slaves"])
 
     def knows(self, number: int) -> bool:
         """Whether it knows so many nodes, and takes the cluster for complete."""
@@ -99,10 +96,14 @@ class Cluster:
         node.server.kill()
         return node
 
+    def other(self, source: Node) -> Node:
+        """Another primary, with replicas."""
+        return next(node for node in self.running() if node is not source and node.has_replicas())
+
     def migrating(self) -> tuple[Node, Node]:
         """Begin to move the slot of our keys in the old way, key by key: the node that has it, and the one that gets it."""
         source = wait_until(self.primary, PATIENCE, "a primary")
-        target = next(node for node in self.nodes if node is not source and "master" in node.nodes_own_flags())
+        target = self.other(source)
         target.ask("SETSLOT", OUR_SLOT, "IMPORTING", source.id)
         source.ask("SETSLOT", OUR_SLOT, "MIGRATING", target.id)
         return source, target
@@ -136,14 +137,14 @@ def is_in_step(node: Node) -> bool:
 
 @contextmanager
 def start_cluster(
-    kind: Source | None = None, *, primaries: int = 3, replicas: int = 3, extra: Sequence[str] = ()
+    kind: Source | None = None, *, primaries: int = 3, replicas: int = 4, extra: Sequence[str] = ()
 ) -> Iterator[Cluster]:
     """A cluster that is complete: every primary has its slots, every replica is in step.
 
     Args:
         kind: of the servers.
         primaries: nodes with slots.
-        replicas: two for the primary of our keys, so that one remains after a failover; the others for another primary.
+        replicas: two for the primary of our keys, so that one remains after a failover; the others for the next primary.
         extra: further options of each server.
     """
     options = ("--cluster-enabled", "yes", "--cluster-node-timeout", str(NODE_TIMEOUT_MS), *extra)

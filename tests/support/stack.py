@@ -63,8 +63,9 @@ class Stack:
         }
         self._exit = ExitStack()
         state_url, replicas = environment.get("PACELINE_STATE_URL"), environment.get("PACELINE_WAIT_REPLICAS")
+        broker_url = environment.get("PACELINE_BROKER_URL", server.url) if state_url else server.url
         self.settings = Settings(
-            broker_url=server.url, state_url=state_url or server.url, wait_replicas=int(replicas or 0)
+            broker_url=broker_url, state_url=state_url or server.url, wait_replicas=int(replicas or 0)
         )
         self.outbox = self._exit.enter_context(Outbox(settings=self.settings))
         self.client = connect(self.settings.state_url)

@@ -1,4 +1,4 @@
-"""State on real clusters: three primaries and three replicas, of Redis and of Valkey."""
+"""State on real clusters: three primaries and four replicas, of Redis and of Valkey."""
 
 import asyncio
 import time
@@ -13,6 +13,7 @@ from paceline import AsyncOutbox, Outbox, SendMessage, Ticket
 from paceline.errors import StateUnavailable
 from paceline.names import STATE_ROOT
 from paceline_worker.doctor import state as looks_at_state
+from paceline_worker.limiter import PacelineStorage, SlotRateLimiter
 from tests.support import profiles
 from tests.support.clusters import OUR_SLOT, Cluster, start_cluster
 from tests.support.processes import Sandbox
@@ -75,8 +76,8 @@ def judged(stack: Stack, number: int) -> None:
     assert "Traceback" not in worker.log_text()
 
 
-def test_messages_and_a_campaign_leave_once(built: Stack) -> None:
-    """From both kinds of Outbox; a campaign is paused and goes on; the books balance."""
+def test_messages_and_a_campaign_leave_once(cluster: Cluster, built: Stack) -> None:
+    """From both kinds of Outbox; a campaign is paused and goes on; the bucket is shared; the books balance."""
     people = ({"to": f"+4915{number:09d}", "name": str(number)} for number in range(30))
     campaign = built.outbox.start_campaign(
         f"{built.name}-spring", account=built.name, sender="+15550100001", template="Hi {name}", recipients=people
@@ -90,6 +91,9 @@ def test_messages_and_a_campaign_leave_once(built: Stack) -> None:
                 await outbox.send(SendMessage(account=built.name, **values))
 
     asyncio.run(send())
+    storage = PacelineStorage(f"paceline+{cluster.url}")
+    assert SlotRateLimiter(storage).reserve(built.name, horizon=60).taken
+    storage.storage.connection_pool.disconnect()
     assert "paused" == campaign.progress().state
     campaign.resume()
     judged(built, 40)
@@ -139,7 +143,7 @@ def test_nothing_is_done_while_the_slot_moves_key_by_key(cluster: Cluster, built
 def test_a_slot_that_moves_at_once_disturbs_nobody(cluster: Cluster, built: Stack) -> None:
     """Valkey 9 moves a slot in one step: the books balance, and no message is lost or doubled."""
     source = wait_until(cluster.primary, PATIENCE, "a primary")
-    target = next(node for node in cluster.running() if node is not source and "master" in node.nodes_own_flags())
+    target = cluster.other(source)
     for number in range(20):
         send_surely(built, number)
     try:
