@@ -1,9 +1,10 @@
 """State on real clusters: three primaries and four replicas, of Redis and of Valkey."""
 
 import asyncio
+import copy
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from datetime import timedelta
 
 import pytest
@@ -12,6 +13,9 @@ import redis
 from paceline import AsyncOutbox, Outbox, SendMessage, Ticket
 from paceline.errors import StateUnavailable
 from paceline.names import STATE_ROOT
+from paceline.state import connect
+from paceline.state.calls import State
+from paceline.state.connections import pool_under
 from paceline_worker.doctor import state as looks_at_state
 from paceline_worker.limiter import PacelineStorage, SlotRateLimiter
 from tests.support import profiles
@@ -155,6 +159,19 @@ def test_a_slot_that_moves_at_once_disturbs_nobody(cluster: Cluster, built: Stac
         send_surely(built, number)
         number += 1
     judged(built, number)
+
+
+def test_another_root_is_led_to_its_own_node(cluster: Cluster, built: Stack) -> None:
+    """The same script runs under either root, over connections to the nodes that have them; of one server the pool is shared."""
+    root = "paceline:{1}"
+    with closing(copy.copy(built.client)) as other, closing(connect(built.server.url)) as single:
+        other.root, other.connection_pool = root, pool_under(built.client.connection_pool, root)
+        assert [] == State(other).accounts()
+        assert [built.name] == [name for name in State(built.client).accounts() if name == built.name]
+        ports = [int(client.info("server")["tcp_port"]) for client in (other, built.client)]
+        assert ports == [at.server.port for at in (cluster.primary(root), cluster.primary()) if at]
+        assert single.connection_pool is pool_under(single.connection_pool, root)
+        other.connection_pool.disconnect()
 
 
 def test_a_write_that_no_replica_has_is_told(built: Stack) -> None:

@@ -185,3 +185,23 @@ def guided_async(guide: Guide | None, *, is_encrypted: bool) -> dict[str, Any]:
     if guide is None:
         return {}
     return {"connection_class": AsyncGuidedSSLConnection if is_encrypted else AsyncGuidedConnection, "guide": guide}
+
+
+def pool_under(pool: Any, root: str) -> Any:
+    """A pool for another root: the same one where one server has all roots, else one whose connections go to that root's node.
+
+    Args:
+        pool: of a client, blocking or asyncio.
+        root: first part of the keys.
+    """
+    guide: Guide | None = pool.connection_kwargs.get("guide")
+    other = guide.under(root) if guide else None
+    if other is guide:
+        return pool
+    more = {"timeout": pool.timeout} if hasattr(pool, "timeout") else {}
+    return type(pool)(
+        connection_class=pool.connection_class,
+        max_connections=pool.max_connections,
+        **more,
+        **(pool.connection_kwargs | {"guide": other}),
+    )
