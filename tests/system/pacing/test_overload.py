@@ -15,7 +15,7 @@ from paceline_worker.accounts.accounts import Accounts
 from tests.support.celery_tools import figures_when
 from tests.support.stack import Stack
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.system, pytest.mark.timeout(400)]
 
 # On one worker, more than it can send by far.
 OVERLOAD: Final = Run(accounts=300, rate="300/minute", seconds=4, warm_up_s=4, busy_loops=2)
