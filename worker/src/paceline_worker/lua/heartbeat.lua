@@ -7,11 +7,12 @@
 --       9 how long it wants to be the granter (us; 0: not at all), 10 that way at the most (us)
 --       4 to 8 and 10 as it measured (0: not measured); 4 to 10 may be left out
 -- reply { server time, capacity of the fleet, its intake, workers, '1' when this worker grants, until when somebody does (us; 0 nobody),
---         mean CPU of a call (us; 0 not measured), until when this worker's last heartbeat said that it lives (us; '' unknown) }
+--         mean CPU of a call (us; 0 not measured), until when this worker's last heartbeat said that it lives (us; '' unknown),
+--         its rank: how many others stand by whose names come before its own }
 -- keys  workers, meta
 -- One worker grants at a time: the others wait until its time is over, so a large fleet asks no more than a small one. Two at a time
--- would do no harm.
---@include shared/meta.lua
+-- would do no harm. The first by rank watch the granter; the others ask more rarely.
+--@include keys.lua
 local now = server_time()
 local me = ARGV[1]
 local known = redis.call('HMGET', key.meta, 'granter', 'granter_until')
@@ -23,26 +24,32 @@ local MOST_AHEAD = 60000000
 -- A time that is over, or further away than any worker says: the server's clock was set back since.
 local function over(t) return t < now or t > now + MOST_AHEAD end
 
-local before = string.match(redis.call('HGET', key.workers, me) or '', '^%d+|(%d+)')
+local all = redis.call('HGETALL', key.workers)
+local rows, before = {}, nil
+for i = 1, #all, 2 do
+  if all[i] == me then before = string.match(all[i + 1], '^%d+|(%d+)') else rows[all[i]] = all[i + 1] end
+end
+
 if ARGV[2] == '' then
   redis.call('HDEL', key.workers, me)
   if granter == me then redis.call('HDEL', key.meta, 'granter', 'granter_until') end
 else
   local measured = { ARGV[4] or '0', ARGV[5] or '0', ARGV[6] or ARGV[2], ARGV[7] or '0', ARGV[8] or '0', ARGV[10] or '0' }
-  redis.call('HSET', key.workers, me, ARGV[2] .. '|' .. int(now + tonumber(ARGV[3])) .. '|' .. table.concat(measured, '|'))
+  rows[me] = ARGV[2] .. '|' .. int(now + tonumber(ARGV[3])) .. '|' .. table.concat(measured, '|')
+  redis.call('HSET', key.workers, me, rows[me])
 end
 
-local total, intake, workers, way, longest_way, cpu, measured = 0, 0, 0, 0, 0, 0, 0
-local all = redis.call('HGETALL', key.workers)
-for i = 1, #all, 2 do
-  local capacity, expires, cost, own, usual, most = string.match(all[i + 1], '^(%d+)|(%d+)|?%d*|?(%d*)|?(%d*)|?(%d*)|?%d*|?(%d*)')
+local total, intake, workers, rank, way, longest_way, cpu, measured = 0, 0, 0, 0, 0, 0, 0, 0
+for name, row in pairs(rows) do
+  local capacity, expires, cost, own, usual, most = string.match(row, '^(%d+)|(%d+)|?%d*|?(%d*)|?(%d*)|?(%d*)|?%d*|?(%d*)')
   if over(tonumber(expires)) then
-    redis.call('HDEL', key.workers, all[i])
+    redis.call('HDEL', key.workers, name)
   else
     -- One of the previous release tells less.
     total, intake, workers = total + tonumber(capacity), intake + (tonumber(own) or tonumber(capacity)), workers + 1
     way, longest_way = math.max(way, tonumber(usual) or 0), math.max(longest_way, tonumber(most) or 0)
     if (tonumber(cost) or 0) > 0 then cpu, measured = cpu + tonumber(cost), measured + 1 end
+    if name < me and name ~= granter then rank = rank + 1 end
   end
 end
 
@@ -53,4 +60,4 @@ if wanted > 0 and (granter == me or over(granter_until - 1)) then
   local lead = math.min(LONGEST_WAY, math.max(SHORTEST_LEAD, longest_way + MARGIN))
   redis.call('HSET', key.meta, 'granter', me, 'granter_until', int(granter_until), 'hop', int(hop), 'lead', int(lead))
 end
-return { int(now), total, intake, workers, granter == me and granter_until > now and '1' or '0', int(granter_until), measured > 0 and int(cpu / measured) or 0, before or '' }
+return { int(now), total, intake, workers, granter == me and granter_until > now and '1' or '0', int(granter_until), measured > 0 and int(cpu / measured) or 0, before or '', rank }

@@ -103,6 +103,7 @@ class Fleet:
         grants: True if this worker is the granter.
         granter_until_us: until when some worker grants, unless it says so again (server us); 0 when none does.
         cpu_us: CPU that a call costs a worker, 0 when none has measured.
+        rank: how many other workers stand by whose names come before its own.
     """
 
     capacity: int
@@ -111,6 +112,7 @@ class Fleet:
     grants: bool = True
     granter_until_us: int = 0
     cpu_us: int = 0
+    rank: int = 0
 
 
 @dataclass(frozen=True, slots=True)

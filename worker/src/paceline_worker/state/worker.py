@@ -133,7 +133,7 @@ class WorkerState:
         sent = time.monotonic()
         figures = (beat.capacity, int(ttl_s * 1e6), int(beat.latency_s * 1e6), int(beat.cpu_s * 1e6), beat.intake)
         way = (beat.way_s, beat.lateness_s, beat.wants_grant_s, beat.longest_way_s)
-        now, total, intake, workers, grants, until, cpu, before = self._heartbeat.run(
+        now, total, intake, workers, grants, until, cpu, before, rank = self._heartbeat.run(
             self.client, worker, *figures, *(int(seconds * 1e6) for seconds in way)
         )
         if self._clock.observe(sent, int(now), time.monotonic()):
@@ -143,7 +143,7 @@ class WorkerState:
             say_forgotten(forgotten_us)
             self._on_forgotten()
         self._memory.acknowledged(int(now) + int(ttl_s * 1e6))
-        return Fleet(int(total), int(intake), int(workers), grants == "1", int(until), int(cpu))
+        return Fleet(int(total), int(intake), int(workers), grants == "1", int(until), int(cpu), int(rank))
 
     def unreachable(self, worker: str, words: str) -> None:
         """Say why a worker cannot reach the provider; empty words: it can."""
