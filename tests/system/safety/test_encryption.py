@@ -50,6 +50,7 @@ ON = {"PACELINE_ENCRYPT_PAYLOADS": "1"}
 SENDER = "+15550100001"
 NUMBERS = [f"+155598877{n:02d}" for n in range(20)]
 TEXT = "canary text 5c1a"
+CANARIES = (TEXT, *(number[1:] for number in NUMBERS))
 
 
 class Closed:
@@ -99,7 +100,7 @@ def rewritten(stack: Stack) -> None:
     wait_until(done, PATIENCE, "the file is rewritten")
 
 
-def shown(stack: Stack, canaries: Sequence[str] = (TEXT, *(number[1:] for number in NUMBERS))) -> list[str]:
+def shown(stack: Stack, canaries: Sequence[str] = CANARIES) -> list[str]:
     """Files of the server, dump included, and keys that hold a canary, in their name or their value."""
     stack.client.save()
     folder = Path(str(stack.client.config_get("dir")["dir"]))
