@@ -31,6 +31,7 @@ class DeliveryState:
         retention_s: how long settled operations are kept.
         grace_s: how long an unknown outcome rests before it is looked up.
         namespace: whose state it is.
+        replicas: how many of them a script waits for after it wrote.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class DeliveryState:
         retention_s: int,
         grace_s: float,
         namespace: str = names.NAMESPACE,
+        replicas: int = 0,
     ) -> None:
         self._grace_us = int(grace_s * 1e6)
         self._check = RunCheck(names.state_root(namespace))
@@ -53,6 +55,7 @@ class DeliveryState:
             answer_timeout_s=ANSWER_TIMEOUT_S,
             connections=_CONNECTIONS,
             on_connected=self._connected,
+            replicas=replicas,
         )
         self._clock = clock
         self._owner = owner

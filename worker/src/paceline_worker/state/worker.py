@@ -35,6 +35,7 @@ class WorkerState:
         grace_s: how long an unknown outcome rests before it is looked up.
         longest_lease_s: how long a begun operation is left alone.
         namespace: whose state it is.
+        replicas: how many of them a script waits for after it wrote.
         on_forgotten: called when the state server came back without writes that it had acknowledged.
     """
 
@@ -47,6 +48,7 @@ class WorkerState:
         grace_s: float,
         longest_lease_s: float = 20.0,
         namespace: str = names.NAMESPACE,
+        replicas: int = 0,
         on_forgotten: Callable[[], None] = lambda: None,
     ) -> None:
         self._on_forgotten = on_forgotten
@@ -54,7 +56,11 @@ class WorkerState:
         self._grace_us = int(grace_s * 1e6)
         self._check = RunCheck(names.state_root(namespace))
         self.client: redis.Redis = connect(
-            url, namespace=namespace, answer_timeout_s=ANSWER_TIMEOUT_S, on_connected=self._check.connected
+            url,
+            namespace=namespace,
+            answer_timeout_s=ANSWER_TIMEOUT_S,
+            on_connected=self._check.connected,
+            replicas=replicas,
         )
         self._clock = clock
         self._retention_ms = retention_s * 1000
