@@ -31,7 +31,7 @@ ASTRAY, REPEATED, STAYS = "another connection", "repeated there", "the same conn
 )
 def test_each_answer_is_one_sentence_and_says_where_to_go(answer: str, words: str, next_one: str) -> None:
     """A server that did nothing because another is the primary is left, and the same is told to that one."""
-    error = BaseParser.parse_error(answer)
+    error = BaseParser.parse_error(answer)  # type: ignore[no-untyped-call]
     assert trouble(error).startswith("the state server ")
     assert words in trouble(error)
     assert (next_one != STAYS, next_one == REPEATED) == (isinstance(error, LEADS_ASTRAY), isinstance(error, REFUSED))
