@@ -19,6 +19,7 @@ from paceline.settings import Settings
 from paceline_worker import control
 from paceline_worker.broker import consumer
 from paceline_worker.broker.refusals import Refusals
+from paceline_worker.broker.threads import start_all
 from paceline_worker.runtime import Runtime
 from paceline_worker.state.values import LEASE_MARGIN_S, Hint
 from paceline_worker.telemetry import logs
@@ -56,6 +57,7 @@ class PacelineStep(bootsteps.StartStopStep):
             _refuse("autoscaling has no effect with --pool threads: run the worker without --autoscale")
         app = parent.app
         try:
+            start_all(parent.pool.executor, parent.pool.limit)
             settings = Settings.from_environment()
             settings = settings.model_copy(update={name: True for name, is_given in self._accepts.items() if is_given})
             self._runtime = Runtime(
