@@ -326,9 +326,12 @@ def test_an_ascii_terminal_is_no_error(environment: Mapping[str, str]) -> None:
         env={**os.environ, **environment, "PYTHONIOENCODING": "ascii:strict"},
         capture_output=True,
         check=False,
-        timeout=60,
+        timeout=200,
     )
-    assert (done.returncode, done.stderr) == (1, b"paceline: no account named 'b\\xfccher'\n")
+    assert (done.returncode, done.stderr) == (
+        1,
+        b"paceline: no account named 'b\\xfccher': see `paceline accounts list`\n",
+    )
 
 
 def test_without_the_extra_it_says_what_to_install(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:

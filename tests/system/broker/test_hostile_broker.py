@@ -117,7 +117,7 @@ def worker(lasting: Stack) -> Iterator[Process]:
 
 
 def refused(worker: Process) -> dict[str, float]:
-    with urllib.request.urlopen(worker.metrics_url, timeout=30) as answer:  # type: ignore[attr-defined]
+    with urllib.request.urlopen(worker.metrics_url, timeout=200) as answer:  # type: ignore[attr-defined]
         found = re.findall(
             r'^paceline_broker_messages_refused_total\{reason="(\w+)"\} (\S+)$', answer.read().decode(), re.MULTILINE
         )
@@ -176,6 +176,19 @@ def test_what_was_not_acknowledged_may_be_poisoned_too(lasting: Stack, worker: P
         lasting.client.hset("paceline.unacked", tag, kept)
         lasting.client.zadd("paceline.unacked_index", {tag: 1})
     wait_until(lambda: not lasting.client.zcard("paceline.unacked_index"), PATIENCE, "nothing to put back")
+    works(lasting, worker)
+
+
+@pytest.mark.parametrize("queue", [names.ACCEPT_QUEUE, names.DELIVER_QUEUE])
+def test_a_queue_that_became_something_else_is_one_again(lasting: Stack, worker: Process, queue: str) -> None:
+    """An empty queue is no key, so whoever may write there can make one of another type, and every worker would be deaf."""
+    before = refused(worker).get("envelope", 0)
+    lasting.client.delete(queue, f"_kombu.binding.{queue}")
+    lasting.client.set(queue, CANARY)
+    lasting.client.hset(f"_kombu.binding.{queue}", CANARY, CANARY)
+    wait_until(lambda: refused(worker)["envelope"] >= before + 2, PATIENCE, "both are gone")
+    lasting.client.set(f"{queue}\x06\x163", CANARY)  # a queue of another priority
+    wait_until(lambda: refused(worker)["envelope"] >= before + 3, PATIENCE, "that one, too")
     works(lasting, worker)
 
 
@@ -254,7 +267,7 @@ class Pace:
         return self._stack.balance().outcomes["accepted"]
 
 
-@pytest.mark.timeout(0 if profiles.is_long() else 120)
+@pytest.mark.timeout(0 if profiles.is_long() else 300)
 def test_random_messages_do_no_harm(lasting: Stack, worker: Process) -> None:
     """From a grammar of real messages: no death, no hang, no growth, nothing left; what is sent meanwhile is sent, at its pace."""
     total, seed = (1_000_000 if profiles.is_long() else 2_000), 20
