@@ -9,12 +9,15 @@ from redis.exceptions import NoScriptError, ReadOnlyError
 
 from paceline import names
 from paceline.lua.fields import with_codes
+from paceline.shards.routes import route_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     import redis
     import redis.asyncio
+
+    from paceline.shards.paths import Arguments
 
 _INCLUDE: Final = "--@include "
 
@@ -55,13 +58,24 @@ def root_of(client: "redis.Redis | redis.asyncio.Redis") -> str:
     return str(getattr(client, "root", names.STATE_ROOT))
 
 
-def _raw(client: "redis.Redis") -> "Callable[..., Any]":
-    execute: Callable[..., Any] = client.execute_command
-    return execute
+def is_unknown(reply: Any) -> bool:
+    """Whether a server does not know the script that was named."""
+    return isinstance(reply, NoScriptError)
+
+
+def as_bytes(in_bytes: bool) -> dict[str, bool]:  # noqa: FBT001 - a value that is passed on
+    """Options of a command whose reply is wanted as bytes."""
+    return {"NEVER_DECODE": True} if in_bytes else {}
+
+
+@cache
+def of_the_thin_package(name: str) -> "Script":
+    """A script that others need on their way."""
+    return Script("paceline", name)
 
 
 class Script:
-    """One Lua script, run under the root of the client that runs it.
+    """One Lua script, run under the root of the client that runs it, or where its route through the shards leads.
 
     Args:
         package: the package that ships it.
@@ -70,6 +84,7 @@ class Script:
 
     def __init__(self, package: str, name: str) -> None:
         self.name = name
+        self.route = route_of(package, name)
         self._text = source(package, name)
         self._sha = hashlib.sha1(self._text.encode(), usedforsecurity=False).hexdigest()
         self._known = False
@@ -78,26 +93,33 @@ class Script:
         """The words of the command, for a connection without a client, under a root."""
         return ("EVAL", self._text, 1, root, *arguments)
 
+    def words(self, root: str, arguments: "Arguments") -> "tuple[str | int | bytes, ...]":
+        """The words of the command, for a pipeline. The first ones teach the server; a server that does not know them says so."""
+        named = ("EVALSHA", self._sha) if self._known else ("EVAL", self._text)
+        self._known = True
+        return (*named, 1, root, *arguments)
+
     def run(self, client: "redis.Redis", *arguments: str | int | bytes) -> Any:
         """Run it on a blocking client; one round trip, also the first time: EVAL teaches the server what EVALSHA then names."""
-        if self._known:
-            try:
-                return client.evalsha(self._sha, 1, root_of(client), *arguments)
-            except NoScriptError:
-                pass
-        reply = client.eval(self._text, 1, root_of(client), *arguments)
-        self._known = True
-        return reply
+        if self.route and shards().layout_of(client).count > 1:
+            return shards().routed(self, client, arguments)
+        return self.run_at(client, root_of(client), arguments)
 
     def run_in_bytes(self, client: "redis.Redis", *arguments: str | int | bytes) -> Any:
         """Run it; texts of the reply are bytes, because what others wrote need not be UTF-8."""
-        words = (1, root_of(client), *arguments)
+        if self.route and shards().layout_of(client).count > 1:
+            return shards().routed(self, client, arguments, in_bytes=True)
+        return self.run_at(client, root_of(client), arguments, in_bytes=True)
+
+    def run_at(self, client: "redis.Redis", root: str, arguments: "Arguments", *, in_bytes: bool = False) -> Any:
+        """Run it under a root."""
+        execute: Callable[..., Any] = client.execute_command
         if self._known:
             try:
-                return _raw(client)("EVALSHA", self._sha, *words, NEVER_DECODE=True)
+                return execute("EVALSHA", self._sha, 1, root, *arguments, **as_bytes(in_bytes))
             except NoScriptError:
                 pass
-        reply = _raw(client)("EVAL", self._text, *words, NEVER_DECODE=True)
+        reply = execute("EVAL", self._text, 1, root, *arguments, **as_bytes(in_bytes))
         self._known = True
         return reply
 
@@ -114,6 +136,8 @@ class Script:
         Raises:
             RedisError: the server refused a call; the others are made all the same.
         """
+        if self.route and shards().layout_of(client).count > 1:
+            return [shards().routed(self, client, arguments) for arguments in calls]
         root = root_of(client)
         with client.pipeline(transaction=False) as pipeline:
             for number, arguments in enumerate(calls):
@@ -131,12 +155,18 @@ class Script:
 
     async def arun(self, client: "redis.asyncio.Redis", *arguments: str | int | bytes) -> Any:
         """The same on an asyncio client."""
+        if self.route and (await shards().alayout_of(client)).count > 1:
+            return await shards().arouted(self, client, arguments)
+        return await self.arun_at(client, root_of(client), arguments)
+
+    async def arun_at(self, client: "redis.asyncio.Redis", root: str, arguments: "Arguments") -> Any:
+        """Run it under a root on an asyncio client."""
         if self._known:
             try:
-                return await client.evalsha(self._sha, 1, root_of(client), *arguments)
+                return await client.evalsha(self._sha, 1, root, *arguments)
             except NoScriptError:
                 pass
-        reply = await client.eval(self._text, 1, root_of(client), *arguments)
+        reply = await client.eval(self._text, 1, root, *arguments)
         self._known = True
         return reply
 
@@ -152,6 +182,9 @@ class Script:
         Returns:
             The reply of each call, in their order; an exception where the server refused one.
         """
+        if self.route and (await shards().alayout_of(client)).count > 1:
+            some: list[Any] = await shards().gathered(self, client, calls)
+            return some
         root = root_of(client)
         async with client.pipeline(transaction=False) as pipeline:
             for number, arguments in enumerate(calls):
@@ -165,3 +198,11 @@ class Script:
         for number in missing:
             replies[number] = await client.eval(self._text, 1, root, *calls[number])
         return replies
+
+
+@cache
+def shards() -> Any:
+    """The module that leads calls through the shards, which needs this one."""
+    from paceline.state import shards as module  # noqa: PLC0415
+
+    return module

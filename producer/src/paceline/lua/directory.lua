@@ -1,0 +1,37 @@
+-- Over how many shards state is spread, and which accounts live on another shard than the proposed one (shards/layout.py).
+--
+-- KEYS  1 root of shard 0
+-- ARGV  1 verb, then
+--         read:   nothing
+--         create: 2 number of shards
+--         claim:  2 what, 3 shard: a name that is unique in the deployment is about to be written there
+--         move:   2 account, 3 shard on which the account lives from now on
+-- reply read:   flat: `shards`, `version`, and `=<account>` with its shard; empty when state has one shard
+--       create: how many shards there are: another number when state was created with that, 1 when it has accounts and no directory
+--       claim:  the shard that has claimed the name
+--       move:   the version of the directory
+-- keys  directory, claim:<what>, accounts (read)
+--@include keys.lua
+local directory = root .. ':directory'
+local verb = ARGV[1]
+-- Longer than a call that writes a name may take.
+local CLAIM_MS = 60000
+
+if verb == 'read' then return redis.call('HGETALL', directory) end
+
+if verb == 'create' then
+  local known = redis.call('HGET', directory, 'shards')
+  if known then return tonumber(known) end
+  if redis.call('EXISTS', key.accounts) == 1 or ARGV[2] == '1' then return 1 end
+  redis.call('HSET', directory, 'shards', ARGV[2], 'version', '0')
+  return tonumber(ARGV[2])
+end
+
+if verb == 'claim' then
+  local name = root .. ':claim:' .. ARGV[2]
+  redis.call('SET', name, ARGV[3], 'NX', 'PX', CLAIM_MS)
+  return tonumber(redis.call('GET', name))
+end
+
+redis.call('HSET', directory, '=' .. ARGV[2], ARGV[3])
+return redis.call('HINCRBY', directory, 'version', 1)

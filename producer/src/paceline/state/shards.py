@@ -1,0 +1,241 @@
+"""A client of one shard, the layout of state as a client knows it, and calls that go through the shards."""
+
+import asyncio
+import copy
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from redis.exceptions import NoPermissionError, ResponseError
+
+from paceline import names
+from paceline.errors import ConfigurationError
+from paceline.shards.layout import ALONE, Layout, read_layout
+from paceline.state import scripts
+
+if TYPE_CHECKING:
+    import redis
+    import redis.asyncio
+
+    from paceline.shards.paths import Arguments, Call, Path
+    from paceline.state.scripts import Script
+
+_Client = TypeVar("_Client", bound=Any)
+
+# State of one shard may turn out to be created with several, after it was looked at while empty.
+_ALONE_FOR_S: Final = 60.0
+# The attributes of a client: what it knows, and the clients of single shards that share its connections.
+_KNOWN: Final = "paceline_layout"
+_CLIENTS: Final = "paceline_shards"
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    layout: Layout
+    until_s: float
+
+
+_FOR_EVER: Final = _Known(ALONE, float("inf"))
+
+
+def at(client: _Client, shard: int) -> _Client:
+    """A client of one shard, over the same connections. Closing it is not needed.
+
+    Args:
+        client: of the whole state, blocking or asyncio.
+        shard: its number.
+    """
+    clients: dict[int, Any] = vars(client).setdefault(_CLIENTS, {})
+    if shard not in clients:
+        alone = copy.copy(client)
+        alone.auto_close_connection_pool = False
+        alone.root = root_at(client, shard)
+        vars(alone)[_KNOWN] = _FOR_EVER
+        vars(alone)[_CLIENTS] = {}
+        clients[shard] = alone
+    return clients[shard]  # type: ignore[no-any-return]
+
+
+def root_at(client: Any, shard: int) -> str:
+    """The root of a shard, in the namespace of a client."""
+    return names.state_root(scripts.root_of(client).rpartition(":")[0], shard)
+
+
+def each_shard(client: "redis.Redis") -> "list[redis.Redis]":
+    """A client of each shard; of state with one shard, the client."""
+    layout = layout_of(client)
+    return [at(client, shard) for shard in layout.shards] if layout.count > 1 else [client]
+
+
+def layout_of(client: "redis.Redis") -> Layout:
+    """The layout as a client knows it; asks state the first time."""
+    known: _Known | None = getattr(client, _KNOWN, None)
+    if known is None or known.until_s < time.monotonic():
+        return fresh_layout(client)
+    return known.layout
+
+
+def fresh_layout(client: "redis.Redis") -> Layout:
+    """The layout as state tells it now."""
+    try:
+        return _learnt(client, _directory().run_at(client, scripts.root_of(client), ("read",)))
+    except ResponseError as error:
+        if not _is_refusal(error):
+            raise
+        return _learnt(client, None)
+
+
+async def alayout_of(client: "redis.asyncio.Redis") -> Layout:
+    """As `layout_of`."""
+    known: _Known | None = getattr(client, _KNOWN, None)
+    if known is None or known.until_s < time.monotonic():
+        return await afresh_layout(client)
+    return known.layout
+
+
+async def afresh_layout(client: "redis.asyncio.Redis") -> Layout:
+    """As `fresh_layout`."""
+    try:
+        return _learnt(client, await _directory().arun_at(client, scripts.root_of(client), ("read",)))
+    except ResponseError as error:
+        if not _is_refusal(error):
+            raise
+        return _learnt(client, None)
+
+
+def _is_refusal(error: ResponseError) -> bool:
+    """Whether a server's user may not read the directory: it was made for one shard."""
+    return isinstance(error, NoPermissionError) or "can't access" in str(error)
+
+
+def _learnt(client: Any, flat: Sequence[Any] | None) -> Layout:
+    if flat is None:
+        vars(client)[_KNOWN] = _FOR_EVER
+        return ALONE
+    before: _Known | None = getattr(client, _KNOWN, None)
+    layout = read_layout(flat)
+    if before and before.layout.version == layout.version and before.layout.count == layout.count:
+        layout = before.layout  # with the places that it remembers
+    until_s = float("inf") if layout.count > 1 else time.monotonic() + _ALONE_FOR_S
+    vars(client)[_KNOWN] = _Known(layout, until_s)
+    return layout
+
+
+def hint_of(client: Any, rid: str) -> str:
+    """What a hint says of a record that a client wrote: its id, and its shard unless that is shard 0."""
+    known: _Known | None = getattr(client, _KNOWN, None)
+    shard = known.layout.places.get(rid, 0) if known else 0
+    return f"{rid}@{shard}" if shard else rid
+
+
+def create(client: "redis.Redis", count: int) -> int:
+    """Decide over how many shards state is spread, unless that was decided before.
+
+    Args:
+        client: the state server.
+        count: how many; 0: whatever state has.
+
+    Returns:
+        How many there are.
+
+    Raises:
+        ConfigurationError: state has another number.
+    """
+    if not count:
+        return fresh_layout(client).count
+    known = int(_directory().run_at(client, scripts.root_of(client), ("create", count)))
+    vars(client).pop(_KNOWN, None)
+    if known != count:
+        raise ConfigurationError(
+            f"state has {known:,} {'shard' if known == 1 else 'shards'}, and {names.ENV_SHARDS} says {count:,}: the number is fixed"
+            f" when state is created; set {names.ENV_SHARDS}={known}, or leave it out"
+        )
+    return known
+
+
+def require_one(client: "redis.Redis", what: str) -> None:
+    """Refuse what works with one shard only.
+
+    Raises:
+        ConfigurationError: state has several.
+    """
+    count = layout_of(client).count
+    if count > 1:
+        raise ConfigurationError(f"{what} need state of one shard, and this state has {count:,}")
+
+
+def routed(script: "Script", client: "redis.Redis", arguments: "Arguments", *, in_bytes: bool = False) -> Any:
+    """Run a script where its route leads.
+
+    Args:
+        script: one that has a route.
+        client: of the whole state.
+        arguments: after the root.
+        in_bytes: texts of the replies are bytes.
+    """
+    path: Path = script.route(arguments, layout_of(client))  # type: ignore[misc]
+    answer: Any = None
+    while True:
+        try:
+            step = path.send(answer)
+        except StopIteration as end:
+            return end.value
+        answer = fresh_layout(client) if step is None else _asked(client, script, step, in_bytes=in_bytes)
+
+
+async def arouted(script: "Script", client: "redis.asyncio.Redis", arguments: "Arguments") -> Any:
+    """As `routed`, on an event loop."""
+    path: Path = script.route(arguments, await alayout_of(client))  # type: ignore[misc]
+    answer: Any = None
+    while True:
+        try:
+            step = path.send(answer)
+        except StopIteration as end:
+            return end.value
+        answer = await (afresh_layout(client) if step is None else _aasked(client, script, step))
+
+
+def _asked(client: "redis.Redis", script: "Script", calls: "Sequence[Call]", *, in_bytes: bool) -> list[Any]:
+    """The replies of one round trip; an exception where one did not come."""
+    by_root = [(_script(call.script) if call.script else script, root_at(client, call.shard), call) for call in calls]
+    if len(calls) == 1:
+        called, root, call = by_root[0]
+        return [called.run_at(client, root, call.arguments, in_bytes=in_bytes)]
+    with client.pipeline(transaction=False) as pipeline:
+        queue: Any = pipeline.execute_command
+        for called, root, call in by_root:
+            queue(*called.words(root, call.arguments), **scripts.as_bytes(in_bytes))
+        replies: list[Any] = pipeline.execute(raise_on_error=False)
+    for number, (called, root, call) in enumerate(by_root):
+        if scripts.is_unknown(replies[number]):
+            replies[number] = called.run_at(client, root, call.arguments, in_bytes=in_bytes)
+    return replies
+
+
+async def _aasked(client: "redis.asyncio.Redis", script: "Script", calls: "Sequence[Call]") -> list[Any]:
+    by_root = [(_script(call.script) if call.script else script, root_at(client, call.shard), call) for call in calls]
+    if len(calls) == 1:
+        called, root, call = by_root[0]
+        return [await called.arun_at(client, root, call.arguments)]
+    async with client.pipeline(transaction=False) as pipeline:
+        for called, root, call in by_root:
+            pipeline.execute_command(*called.words(root, call.arguments))
+        replies: list[Any] = await pipeline.execute(raise_on_error=False)
+    for number, (called, root, call) in enumerate(by_root):
+        if scripts.is_unknown(replies[number]):
+            replies[number] = await called.arun_at(client, root, call.arguments)
+    return replies
+
+
+async def gathered(script: "Script", client: "redis.asyncio.Redis", calls: "Sequence[Arguments]") -> list[Any]:
+    """Run a script once for each of several arguments; an exception where a call failed."""
+    return list(await asyncio.gather(*(arouted(script, client, call) for call in calls), return_exceptions=True))
+
+
+def _script(name: str) -> "Script":
+    return scripts.of_the_thin_package(name)
+
+
+def _directory() -> "Script":
+    return scripts.of_the_thin_package("directory")
