@@ -19,7 +19,7 @@ from itertools import count
 from random import Random
 from typing import Final
 
-from paceline_worker.dispatch.membership import _HEARTBEAT_S, _STANDBY_S, GRANT_LEASE_S
+from paceline_worker.dispatch.membership import DEPUTIES, DEPUTY_S, GRANT_LEASE_S, HEARTBEAT_S, STANDBY_S
 from paceline_worker.exporter.wanted import LEAD_S, Demand, workers_wanted
 from paceline_worker.pacing.bucket import Bucket, pace_of
 
@@ -140,8 +140,9 @@ class _Fleet:
             if not self.killed(worker):
                 continue
             # The lease was renewed within the last heartbeat; the first that stands by and asks after its end has it.
-            ends_s = GRANT_LEASE_S - self.random.uniform(0, _HEARTBEAT_S)
-            waits_s = min(self.random.uniform(0, _STANDBY_S) for _ in living)
+            ends_s = GRANT_LEASE_S - self.random.uniform(0, HEARTBEAT_S)
+            pauses_s = (DEPUTY_S if worker < DEPUTIES else STANDBY_S for worker in living)
+            waits_s = min(self.random.uniform(0, pause_s) for pause_s in pauses_s)
             self.served_us[shard] = self.killed_us + int((ends_s + waits_s) * SECOND_US)
             # Whoever grants for many asks last.
             heir = min(living, key=lambda one: (load[one], self.random.random()))

@@ -8,6 +8,7 @@ from paceline_worker.state.values import Beat
 from tests.support.drive import Drive
 
 LEASE_S = 1.25
+GRANTER, FIRST, SECOND = "m", "a", "z"
 
 
 def beat(drive: Drive, worker: str, **measured: Any) -> bool:
@@ -49,6 +50,20 @@ def test_a_worker_that_stands_by_knows_until_when(drive: Drive) -> None:
     drive.advance(0.5)
     told = drive.worker.heartbeat("two", Beat(200, 200, wants_grant_s=LEASE_S), 5.0)
     assert (False, drive.now_us + 750_000) == (told.grants, told.granter_until_us)
+
+
+def test_those_who_stand_by_have_ranks(drive: Drive) -> None:
+    """By their names; the granter has none, and whoever falls silent has none either."""
+    told = {
+        name: drive.worker.heartbeat(name, Beat(200, 200, wants_grant_s=LEASE_S), 1.0) for name in (GRANTER, SECOND)
+    }
+    assert (0, 0) == (told[GRANTER].rank, told[SECOND].rank)
+    assert 0 == drive.worker.heartbeat(FIRST, Beat(200, 200, wants_grant_s=LEASE_S), 0.5).rank
+    assert 1 == drive.worker.heartbeat(SECOND, Beat(200, 200, wants_grant_s=LEASE_S), 1.0).rank
+
+    drive.advance(0.6)
+    drive.worker.heartbeat(GRANTER, Beat(200, 200, wants_grant_s=LEASE_S), 1.0)
+    assert 0 == drive.worker.heartbeat(SECOND, Beat(200, 200, wants_grant_s=LEASE_S), 1.0).rank
 
 
 def test_the_intake_of_the_fleet_is_what_all_workers_take_on(drive: Drive) -> None:

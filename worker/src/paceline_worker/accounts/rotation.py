@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import redis
@@ -66,7 +67,7 @@ class Rotation:
         self._seals = StoredSeals(client, ring)
         self._hooks = HookBook(client)
         self._keys = Script("paceline_worker", "account")
-        self._script = Script("paceline_worker", "rotation")
+        self._script = _script()
 
     def standing(self) -> Standing:
         """How far it is; changes nothing."""
@@ -155,6 +156,12 @@ class Rotation:
         return {worker: set(secrets.split()) for worker, secrets in zip(flat[::2], flat[1::2], strict=True)}
 
 
+@cache
+def _script() -> Script:
+    """One for all calls, so that the server knows its text after the first."""
+    return Script("paceline_worker", "rotation")
+
+
 def tell_secrets(client: redis.Redis, worker: str, ring: KeyRing, holds_s: float) -> None:
     """Say which secrets a worker has, by names that tell nothing of them.
 
@@ -164,4 +171,4 @@ def tell_secrets(client: redis.Redis, worker: str, ring: KeyRing, holds_s: float
         ring: its secrets.
         holds_s: until it says so again, at the latest; 0: it leaves.
     """
-    Script("paceline_worker", "rotation").run(client, "tell", worker, " ".join(ring.names), int(holds_s * 1e6))
+    _script().run(client, "tell", worker, " ".join(ring.names), int(holds_s * 1e6))

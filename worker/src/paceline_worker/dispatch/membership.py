@@ -19,16 +19,32 @@ from paceline_worker.telemetry.effort import Effort
 
 log = structlog.get_logger(__name__)
 
-# A heartbeat of the worker that grants, and at the latest of the others.
-_HEARTBEAT_S: Final = 0.4
-_STANDBY_S: Final = 1.0
-# So long a worker is the granter after its last heartbeat: when it dies, another takes over within two seconds.
-GRANT_LEASE_S: Final = 1.25
+# A heartbeat of the worker that grants; of its deputies at the latest; and of the others, however many they are.
+HEARTBEAT_S: Final = 0.5
+DEPUTY_S: Final = 1.0
+STANDBY_S: Final = 2.0
+# So many workers watch the granter; should all of them die with it, one of the others comes.
+DEPUTIES: Final = 2
+# So long a worker is the granter after its last heartbeat: when it dies, a deputy takes over within two seconds.
+GRANT_LEASE_S: Final = 1.5
 FLEET_TTL_S: Final = 5.0
-# Workers that stand by do not all ask at once.
+# Workers that stand by do not all ask at once: seconds of a deputy, a share of the others' pause.
 _SPREAD_S: Final = 0.05
 _REST_S: Final = 0.2
 _ERROR_PAUSE_S: Final = 0.2
+
+
+def standby_pause_s(rank: int, over_s: float, random: Random) -> float:
+    """How long a worker that stands by waits for its next heartbeat, in seconds.
+
+    Args:
+        rank: how many other workers that stand by come before it.
+        over_s: seconds until the granter's time is over, unless it says more.
+        random: keeps workers from asking all at once.
+    """
+    if rank >= DEPUTIES:
+        return STANDBY_S * (1 - _SPREAD_S * random.random())
+    return min(DEPUTY_S, max(_SPREAD_S, over_s + random.random() * _SPREAD_S))
 
 
 class OnBeat(Protocol):
@@ -118,7 +134,7 @@ class Member:
             log.info("the state server did not hear that this worker left; its heartbeat expires within seconds")
 
     def _run(self) -> None:
-        pause_s = _HEARTBEAT_S
+        pause_s = HEARTBEAT_S
         while not self._stop.wait(pause_s):
             try:
                 pause_s = self._beat() if self._takes_hints() else self._rest()
@@ -156,10 +172,10 @@ class Member:
         if self._on_beat(fleet, took_over=_took_over(before, fleet)):
             return 0.0
         if fleet.grants:
-            return _HEARTBEAT_S
+            return HEARTBEAT_S
         # When the granter falls silent, this is when its time is over.
         over_s = self._clock.monotonic_s(fleet.granter_until_us) - time.monotonic()
-        return min(_STANDBY_S, max(_SPREAD_S, over_s + self._random.random() * _SPREAD_S))
+        return standby_pause_s(fleet.rank, over_s, self._random)
 
     def _rest(self) -> float:
         """Nothing is counted on; returns how long to wait, in seconds."""

@@ -295,32 +295,43 @@ local function visit(name)
   reschedule(a, now, ready, true)
 end
 
+local function head(index) return tonumber(redis.call('ZRANGE', index, 0, 0, 'WITHSCORES')[2]) end
+local function is_over(time) return time and time <= now end
+local first_lease, first_timer, first_due, in_flight = head(key.in_flight), head(key.timers), head(key.due), redis.call('ZCARD', key.in_flight)
+
 -- Each part has a third of the budget, and what the parts before it left.
-local third, unfinished = math.floor(work.left / 3), false
+local third, unfinished, swept_back = math.floor(work.left / 3), false, 0
 work.left = third
-local swept_back = leases.sweep(now, retention, grace, account_of, touched)
+local leases_over, timers_over = is_over(first_lease), is_over(first_timer)
+if leases_over then swept_back = leases.sweep(now, retention, grace, account_of, touched) end
 unfinished = work.over()
 work.left = work.left + third
-fire_timers()
+if timers_over then fire_timers() end
 unfinished = unfinished or work.over()
 for _, a in pairs(touched) do reschedule(a, now) end
 work.left = work.left + third
 
-local full = capacity - redis.call('ZCARD', key.in_flight)
+if leases_over or timers_over then
+  first_due, in_flight = head(key.due), redis.call('ZCARD', key.in_flight)
+end
+local full = capacity - in_flight
 room = math.min(most, full)
 local provider_from = breaker_awake and breaker.provider().pause_end
-if full > 0 and not (provider_from and provider_from > now) then
+if full > 0 and is_over(first_due) and not (provider_from and provider_from > now) then
   for _, name in ipairs(redis.call('ZRANGEBYSCORE', key.due, '-inf', int(now), 'LIMIT', 0, work.number('visit', MOST_ACCOUNTS))) do
     if work.over() or (room <= 0 and most > 0) then break end
     visit(name)
   end
+  first_due = head(key.due)
 end
 
-local function head(index) return tonumber(redis.call('ZRANGE', index, 0, 0, 'WITHSCORES')[2]) end
-local following = head(key.due)
+-- What this call wrote is earlier, perhaps.
+if leases_over or #granted > 0 then first_lease = head(key.in_flight) end
+if timers_over or timers.first then first_timer = head(key.timers) end
+local following = first_due
 if following and breaker_awake and breaker.provider().pause_end then following = math.max(following, breaker.provider().pause_end) end
-for _, other in ipairs({ head(key.timers) or false, head(key.in_flight) or false }) do
+for _, other in ipairs({ first_timer or false, first_lease or false }) do
   if other and (not following or other < following) then following = other end
 end
 return { int(now), following and int(following) or '', swept_back, (#settled > 0 and cjson.encode(settled) or '[]'), provider_room(), restarted,
-  #infos > 0 and cjson.encode(infos) or '[]', (unfinished or work.over()) and '1' or '0', redis.call('ZCARD', key.in_flight), unpack(granted) }
+  #infos > 0 and cjson.encode(infos) or '[]', (unfinished or work.over()) and '1' or '0', int(in_flight + #granted / 3), unpack(granted) }

@@ -107,6 +107,7 @@ class Fleet:
         grants: True if this worker is the granter.
         granter_until_us: until when some worker grants, unless it says so again (server us); 0 when none does.
         cpu_us: CPU that a call costs a worker, 0 when none has measured.
+        rank: how many other workers stand by whose names come before its own.
         held: of several shards, those that this worker grants for.
         loads: of several shards, operations in flight on each, as their granters told last.
         hop_us: the way from a grant to its call, at least; 0: the script has written it down.
@@ -119,6 +120,7 @@ class Fleet:
     grants: bool = True
     granter_until_us: int = 0
     cpu_us: int = 0
+    rank: int = 0
     held: frozenset[int] = frozenset((0,))
     loads: Sequence[int] = ()
     hop_us: int = 0

@@ -175,7 +175,7 @@ class WorkerState:
         figures = (beat.capacity, int(ttl_s * 1e6), int(beat.latency_s * 1e6), int(beat.cpu_s * 1e6), beat.intake)
         way = (beat.way_s, beat.lateness_s, beat.wants_grant_s, beat.longest_way_s)
         of_shards = (beat.shards, " ".join(f"{shard}:{load}" for shard, load in beat.loads.items()))
-        now, total, intake, workers, grants, until, cpu, before, *more = self._heartbeat.run(
+        now, total, intake, workers, grants, until, cpu, before, rank, *more = self._heartbeat.run(
             self.client,
             worker,
             *figures,
@@ -189,7 +189,7 @@ class WorkerState:
             say_forgotten(forgotten_us)
             self._on_forgotten()
         self._memory.acknowledged(int(now) + int(ttl_s * 1e6))
-        fleet = Fleet(int(total), int(intake), int(workers), grants == "1", int(until), int(cpu))
+        fleet = Fleet(int(total), int(intake), int(workers), grants == "1", int(until), int(cpu), int(rank))
         if not more:
             return fleet
         hop, lead, held, loads = more
