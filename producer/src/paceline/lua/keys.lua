@@ -83,6 +83,8 @@ local root = KEYS[1]
 
 -- The form of these keys. State of another form is converted by `paceline state migrate` before a worker starts.
 local SCHEMA = '3'
+-- What the schema of state with several shards ends with.
+local IN_SHARDS = ' in shards'
 
 -- Before the id of an operation in the index of timers: no account's name begins like this.
 local CANCELLED = '!'

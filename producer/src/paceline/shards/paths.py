@@ -179,6 +179,24 @@ def paged(position: int) -> Route:
     return route
 
 
+def claimed(what: str, shard: int, path: Path, *, taken: Any) -> Path:
+    """Walk a path that looks for a name on all shards and writes it on one, while nobody else does so for another shard.
+
+    Args:
+        what: the name, and of what it is.
+        shard: on which the path writes.
+        path: the path; the name is claimed before its first step.
+        taken: the reply when somebody else has claimed the name.
+    """
+    [holder] = sound((yield [Call(HOME, ("claim", what, shard), "directory")]))
+    if int(holder) != shard:
+        path.close()
+        return taken
+    reply = yield from path
+    yield [Call(HOME, ("done", what, shard), "directory")]
+    return reply
+
+
 def joined(replies: Sequence[Sequence[Any]]) -> list[Any]:
     """Lists, one after the other."""
     return [item for reply in replies for item in reply]

@@ -8,7 +8,6 @@ from paceline.lua.fields import CAMPAIGN
 from paceline.shards.cursors import all_outcomes
 from paceline.shards.layout import Layout
 from paceline.shards.paths import (
-    HOME,
     REFRESH,
     Arguments,
     Call,
@@ -17,6 +16,7 @@ from paceline.shards.paths import (
     added,
     begins_with,
     by_account,
+    claimed,
     everywhere,
     home,
     is_empty,
@@ -57,19 +57,22 @@ def campaign(arguments: Arguments, layout: Layout) -> Path:
     name, account = str(arguments[1]), str(json.loads(str(arguments[2]))[_ACCOUNT])
     for _ in range(2):
         shard = layout.shard_of(account)
-        heads = sound((yield [Call(one, ("heads", name), "look") for one in layout.shards]))
-        if any(rows and one != shard for one, rows in enumerate(heads)):
-            return "different"
-        [claimed] = sound((yield [Call(HOME, ("claim", f"campaign:{name}", shard), "directory")]))
-        if int(claimed) != shard:
-            return "different"
-        [reply] = sound((yield [Call(shard, arguments)]))
+        opening = _opening(arguments, layout, shard)
+        reply = yield from claimed(f"campaign:{name}", shard, opening, taken="different")
         if reply != "unknown account":
             layout.remember(name, shard)
             return reply
         layout = yield REFRESH
         if layout.shard_of(account) == shard:
             return reply
+    return reply
+
+
+def _opening(arguments: Arguments, layout: Layout, shard: int) -> Path:
+    heads = sound((yield [Call(one, ("heads", str(arguments[1])), "look") for one in layout.shards]))
+    if any(rows and one != shard for one, rows in enumerate(heads)):
+        return "different"
+    [reply] = sound((yield [Call(shard, arguments)]))
     return reply
 
 

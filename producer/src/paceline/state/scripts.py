@@ -68,9 +68,8 @@ def as_bytes(in_bytes: bool) -> dict[str, bool]:  # noqa: FBT001 - a value that 
     return {"NEVER_DECODE": True} if in_bytes else {}
 
 
-@cache
 def of_the_thin_package(name: str) -> "Script":
-    """A script that others need on their way."""
+    """A script that others need on their way, seldom."""
     return Script("paceline", name)
 
 

@@ -122,6 +122,12 @@ def _learnt(client: Any, flat: Sequence[Any] | None) -> Layout:
     return layout
 
 
+def with_campaign(client: "redis.Redis", name: str) -> "redis.Redis":
+    """A client of the shard that has a campaign which this client has just read; of state with one shard, the client."""
+    layout = layout_of(client)
+    return at(client, layout.places.get(name, 0)) if layout.count > 1 else client
+
+
 def hint_of(client: Any, rid: str) -> str:
     """What a hint says of a record that a client wrote: its id, and its shard unless that is shard 0."""
     known: _Known | None = getattr(client, _KNOWN, None)
@@ -148,8 +154,8 @@ def create(client: "redis.Redis", count: int) -> int:
     vars(client).pop(_KNOWN, None)
     if known != count:
         raise ConfigurationError(
-            f"state has {known:,} {'shard' if known == 1 else 'shards'}, and {names.ENV_SHARDS} says {count:,}: the number is fixed"
-            f" when state is created; set {names.ENV_SHARDS}={known}, or leave it out"
+            f"state has {known:,} {'shard' if known == 1 else 'shards'}, not {count:,}, and the number is fixed when state is"
+            f" created: set {names.ENV_SHARDS}={known}, or leave it out"
         )
     return known
 

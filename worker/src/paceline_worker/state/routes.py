@@ -8,7 +8,6 @@ from typing import Any, Final
 
 from paceline.shards.layout import Layout
 from paceline.shards.paths import (
-    HOME,
     Arguments,
     Call,
     Path,
@@ -17,6 +16,7 @@ from paceline.shards.paths import (
     begins_with,
     by_account,
     by_names,
+    claimed,
     each,
     everywhere,
     home,
@@ -64,20 +64,26 @@ def _with_key(position: int) -> Route:
         digests = str(arguments[position]) if len(arguments) > position else ""
         # The same key, encrypted again, is its own.
         if digests and not (arguments[0] == "rotate" and arguments[5] != "1"):
-            holder = yield from search_key(("whose", digests), layout)
-            if holder and holder != name:
-                if arguments[0] == "digest":
-                    unread = [*arguments[:position], "", *arguments[position + 1 :]]
-                    yield [Call(layout.shard_of(name), unread)]
-                return f"taken:{holder}"
-            shard = layout.shard_of(name)
-            [claimed] = sound((yield [Call(HOME, ("claim", f"key:{digests.split()[0]}", shard), "directory")]))
-            if int(claimed) != shard:
-                return "taken:another one that is being added"
+            what, shard = f"key:{digests.split()[0]}", layout.shard_of(name)
+            writing = _of_nobody_else(arguments, layout, position, digests)
+            reply = yield from claimed(what, shard, writing, taken="taken:another one that is being added")
+            return reply
         reply = yield from by_account(1)(arguments, layout)
         return reply
 
     return route
+
+
+def _of_nobody_else(arguments: Arguments, layout: Layout, position: int, digests: str) -> Path:
+    name = str(arguments[1])
+    holder = yield from search_key(("whose", digests), layout)
+    if holder and holder != name:
+        if arguments[0] == "digest":
+            unread = [*arguments[:position], "", *arguments[position + 1 :]]
+            yield [Call(layout.shard_of(name), unread)]
+        return f"taken:{holder}"
+    reply = yield from by_account(1)(arguments, layout)
+    return reply
 
 
 def dead(arguments: Arguments, layout: Layout) -> Path:
