@@ -96,6 +96,7 @@ def missed_bars(result: Result, before: Result | None) -> list[str]:
         ),
         f"{result.violations} violations": result.violations == 0,
         f"{result.doubled} doubled": result.doubled == 0,
+        f"{result.ran_dry} accounts had nothing left to send, so its figures tell nothing": result.ran_dry == 0,
         f"{result.given_back:.1%} given back": result.given_back < GIVEN_BACK_BELOW,
         f"the poorest have {result.poorest:.2f} of the mean": result.poorest >= POOREST_AT_LEAST,
         f"{result.scripts.slowest} took {worst_ms:.1f} ms": result.scripts.over_10_ms == 0,

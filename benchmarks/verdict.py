@@ -45,6 +45,7 @@ class Result:
     scripts: SlowScripts
     not_accepted: int
     upload_s: float
+    ran_dry: int = 0
     full_pace_s: float | None = None
     all_sent_s: float | None = None
     run: dict[str, Any] = field(default_factory=dict)
@@ -95,6 +96,7 @@ def judge(
         scripts=scripts,
         not_accepted=not_accepted,
         upload_s=upload_s,
+        ran_dry=sum(len(times) >= run.rows * run.senders for times in accounts),
         **(released(run, log, begin_us, end_us) if run.released_together else {}),
         run=asdict(run),
     )
@@ -135,4 +137,6 @@ def line(run: Run, result: Result) -> str:
             told.append(f"; {what} after {after_s:.1f} s" if after_s is not None else f"; {what}: never")
     if result.not_accepted:
         told.append(f"; {result.not_accepted} records were not accepted in time")
+    if result.ran_dry:
+        told.append(f"; {result.ran_dry} accounts had nothing left to send: their upload took {result.upload_s:.0f} s")
     return " ".join(told)

@@ -10,9 +10,13 @@ import pytest
 import redis
 
 from paceline import CreateGroup
+from paceline.lua.fields import OPERATION
+from paceline_worker.accounts.accounts import Accounts
+from paceline_worker.integrity.seals import Seals
 from paceline_worker.review.forgetting import Forgetting, NotForgotten
 from tests.properties.uploads import Uploads
 from tests.support.drive import ACCEPTED, REJECTED, UNKNOWN, Drive
+from tests.support.stored import contents
 
 R = "paceline:{0}"
 NUMBER, LONGER, OTHER = "+491510000077", "+4915100000778", "+491510000078"
@@ -21,12 +25,13 @@ _WHOLE = re.compile(rb"(?<![0-9])" + DIGITS.encode() + rb"(?![0-9])")
 
 
 def traces(client: redis.Redis) -> Iterator[str]:
-    """Keys whose name or dump holds the number, deleted parts of streams included."""
+    """Keys whose name, content or dump holds the number, deleted parts of streams included."""
     dumped: Any = client.execute_command
     client.config_set("rdbcompression", "no")
-    for key in client.scan_iter(count=1000):
-        if _WHOLE.search(str(key).encode()) or _WHOLE.search(dumped("DUMP", key, NEVER_DECODE=True) or b""):
-            yield str(key)
+    for key, text in contents(client):
+        places = (key.encode(), text.encode(), dumped("DUMP", key, NEVER_DECODE=True) or b"")
+        if any(map(_WHOLE.search, places)):
+            yield key
 
 
 def entries(drive: Drive, stream: str) -> list[Any]:
@@ -34,8 +39,13 @@ def entries(drive: Drive, stream: str) -> list[Any]:
     return list(found)
 
 
-def forgetting(drive: Drive, number: str = NUMBER) -> Forgetting:
-    return Forgetting(drive.client, number, timedelta(hours=1), sleep=lambda _: drive.advance(1))
+def forgetting(drive: Drive, number: str = NUMBER, seals: Seals | None = None) -> Forgetting:
+    payloads = seals.payloads if seals else None
+    return Forgetting(drive.client, number, timedelta(hours=1), payloads, sleep=lambda _: drive.advance(1))
+
+
+def team(*participants: str) -> CreateGroup:
+    return CreateGroup(account="acme", sender="+15550100001", name="Team", participants=list(participants))
 
 
 def test_operations_in_every_state(drive: Drive) -> None:
@@ -111,8 +121,7 @@ def test_what_is_under_way_is_waited_for(drive: Drive) -> None:
 
 def test_work_for_others_that_names_the_number_is_told_of(drive: Drive) -> None:
     """A group of many is not given up for one of them; it is deleted after its outcome."""
-    group = CreateGroup(account="acme", sender="+15550100001", name="Team", participants=[NUMBER, OTHER])
-    op = drive.submit(group)
+    op = drive.submit(team(NUMBER, OTHER))
     with pytest.raises(NotForgotten, match="1 waiting operations name the number"):
         forgetting(drive).run(0)
     assert drive.state.operation(op)
@@ -126,3 +135,54 @@ def test_records_that_no_worker_took_are_told_of(drive: Drive) -> None:
     drive.accept_all()
     assert 1 == forgetting(drive).run(0).cancelled
     assert [] == list(traces(drive.client))
+
+
+def test_who_had_bulk_messages_lately_is_forgotten(drive: Drive) -> None:
+    """Recipient caps and pools of senders remember numbers, those of removed accounts too; they go on remembering others."""
+    Accounts(drive.client).change("acme", recipient_cap="5/week")
+    for to in (NUMBER, OTHER):
+        drive.send(to=to, priority="bulk")
+        drive.deliver(ACCEPTED)
+    shelf = f"{R}:a:gone:st:77"
+    drive.client.hset(shelf, mapping={number[1:]: "15550100001" for number in (NUMBER, LONGER)})
+    drive.client.expire(shelf, 60)
+    assert {f"{R}:had:acme", shelf} < set(traces(drive.client))
+    forgetting(drive).run(0)
+    assert [] == list(traces(drive.client))
+    assert [OTHER] == drive.client.hkeys(f"{R}:had:acme")
+    assert [LONGER[1:]] == drive.client.hkeys(shelf)
+
+
+def test_encrypted_contents_are_opened_and_searched(drive: Drive) -> None:
+    """Participants of groups, texts to others and what calls brought: deleted after the outcome; nothing of others is."""
+    seals = Seals(bytes(32))
+    drive.worker.seals, drive.worker.encrypts = seals, True
+    named = [
+        drive.submit(team(NUMBER, OTHER)),
+        drive.send(to=OTHER, text=f"Call {NUMBER}, please"),
+        drive.send(to=NUMBER),
+    ]
+    others = [drive.submit(team(OTHER, LONGER)), drive.send(to=LONGER, text="Hi")]
+    brought = drive.send(to=OTHER)
+    for _ in range(6):
+        drive.deliver(ACCEPTED)
+    told = seals.payloads.closed_result(brought, json.dumps({"numbers": {NUMBER: "added"}}))
+    drive.client.hset(f"{R}:o:{brought}", OPERATION.code("result"), told)
+    assert 0 == forgetting(drive, "+491510000079", seals).seen().operations
+    assert 4 == forgetting(drive, seals=seals).seen().operations
+    assert 4 == forgetting(drive, seals=seals).run(0).operations
+    assert all(drive.state.operation(op) is None for op in (*named, brought))
+    assert all(drive.state.operation(op) for op in others)
+    assert 0 == drive.balance().unaccounted
+
+
+def test_an_encrypted_group_that_waits_is_told_of(drive: Drive) -> None:
+    """As one in the clear is; and an operation to the number whose key names the number in the clear is cancelled all the same."""
+    seals = Seals(bytes(32))
+    drive.worker.seals, drive.worker.encrypts = seals, True
+    group = drive.submit(team(NUMBER, OTHER))
+    keyed = drive.send(to=NUMBER, idempotency_key=f"welcome-{NUMBER}")
+    with pytest.raises(NotForgotten, match="1 waiting operations name the number"):
+        forgetting(drive, seals=seals).run(0)
+    assert drive.state.operation(group)
+    assert drive.state.operation(keyed) is None

@@ -105,7 +105,8 @@ def test_one_operation_is_cancelled_wherever_it_is(fleet: Shards) -> None:
 def test_operations_to_a_number_are_found_on_all_shards(fleet: Shards) -> None:
     ids = {fleet.send(account, to="+15550300000") for account in ACCOUNTS}
     fleet.send("acme")
-    seen, cursor = set(), ""
+    seen: set[str] = set()
+    cursor = ""
     while cursor != "0":
         cursor, some = fleet.state.ask(questions.find(cursor or "0", "+15550300000", "", 100))
         seen |= set(some)
@@ -141,7 +142,7 @@ def test_outcomes_of_all_shards_are_read_as_one_stream(fleet: Shards) -> None:
     for number in range(3):
         for account in ACCOUNTS:
             fleet.send(account, to=f"+1555020000{number}")
-    sent = set()
+    sent: set[str] = set()
     while len(sent) < 3 * len(ACCOUNTS):
         sent |= set(fleet.deliver())
         time.sleep(0.01)
@@ -152,7 +153,8 @@ def test_outcomes_of_all_shards_are_read_as_one_stream(fleet: Shards) -> None:
     for number in (1, 4, 11):
         rest = outcomes.read(after=entries[number].entry_id)
         assert [entry.id for entry in entries[number + 1 :]] == [entry.id for entry in rest]
-    seen, after = [], "0"
+    seen: list[str] = []
+    after = "0"
     while page := outcomes.read(after=after, limit=2):
         seen += [entry.id for entry in page]
         after = page[-1].entry_id

@@ -7,6 +7,7 @@ import random
 import re
 import time
 import urllib.request
+from collections import Counter
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -181,6 +182,36 @@ def test_what_was_not_acknowledged_may_be_poisoned_too(lasting: Stack, worker: P
 def test_only_our_two_tasks_exist(lasting: Stack, worker: Process) -> None:
     """None of Celery's own, which could run others."""
     assert [names.ACCEPT_TASK, names.DELIVER_TASK] == ask(lasting, worker, "registered", "", "True")
+
+
+def test_a_flood_is_read_in_slices(lasting: Stack, worker: Process) -> None:
+    """Hints of ours among 3,000 strange messages reach their tasks, and kombu reads few of the strange ones, one at a time."""
+    calls, before = commands(lasting), refused(worker)
+    strange = [
+        as_bytes(thing) for thing, reason in POISON.values() if reason != "slot" and len(as_bytes(thing)) < 5_000
+    ]
+    hints = [as_bytes(message(body=[[[f"01nosuch{number:04d}"]], {}, {}])) for number in range(30)]
+    with lasting.client.pipeline() as pipe:
+        for number in range(3_000):
+            pipe.lpush(
+                names.ACCEPT_QUEUE,
+                strange[number % len(strange)],
+                *hints[number // 100 : number // 100 + (number % 100 == 50)],
+            )
+        pipe.execute()
+    expected = sum(before.values()) + 3_000
+    wait_until(lambda: sum(refused(worker).values()) == expected, PATIENCE, lambda: f"{expected}: {refused(worker)}")
+    wait_until(lambda: not left(lasting), PATIENCE, lambda: f"nothing left: {left(lasting)}")
+    now = commands(lasting)
+    assert now["brpop"] - calls["brpop"] < 600
+    assert now["hdel"] - calls["hdel"] >= 30  # each hint was given to its task, and acknowledged
+    works(lasting, worker)
+
+
+def commands(stack: Stack) -> Counter[str]:
+    """How often the server ran each command."""
+    stats: dict[str, Any] = stack.client.info("commandstats")
+    return Counter({name.removeprefix("cmdstat_"): int(one["calls"]) for name, one in stats.items()})
 
 
 class Pace:

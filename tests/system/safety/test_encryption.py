@@ -213,6 +213,10 @@ def test_a_person_is_forgotten_by_number(closed: Closed) -> None:
     stack.status_when(closed.outbox.send(closed.hello(0)), "accepted")
     encrypted = stack.client.hget(f"paceline:{{0}}:o:{before}", "to")
     assert encrypted
+    group = CreateGroup(account=stack.name, sender=SENDER, name="Team", participants=[number, NUMBERS[1]])
+    named = [closed.outbox.send(group), closed.outbox.send(closed.hello(1, text=f"Ask {number} about it"))]
+    for ticket in named:
+        ticket.wait_settled(60)
 
     def go_on() -> None:
         while not stop.wait(0.05):
@@ -226,7 +230,8 @@ def test_a_person_is_forgotten_by_number(closed: Closed) -> None:
         stop.set()
         load.join()
     assert 0 == done.code, done
-    assert json.loads(done.out)["operations"] >= 2
+    assert json.loads(done.out)["operations"] >= 4
+    assert [None, None] == [stack.state.operation(str(ticket.id)) for ticket in named]
     stack.wait_for(
         lambda books: books.inbox == 0 and books.waiting == 0 and books.in_flight == 0,
         "all is sent",

@@ -3,7 +3,6 @@
 import json
 import re
 import urllib.request
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 from unittest.mock import patch
@@ -21,6 +20,7 @@ from tests.support.promtool import promtool
 from tests.support.servers import start_server
 from tests.support.shell import paceline
 from tests.support.stack import SECRET, Stack
+from tests.support.stored import contents
 
 pytestmark = [pytest.mark.system]
 
@@ -143,14 +143,6 @@ def suspended(stack: Stack) -> bool:
 def broker_dump(url: str) -> str:
     """Every key and value of the broker as text."""
     client = connect(url)
-    readers: dict[str, Callable[[str], object]] = {
-        "string": client.get,
-        "list": lambda key: client.lrange(key, 0, -1),
-        "hash": client.hgetall,
-        "set": client.smembers,
-        "zset": lambda key: client.zrange(key, 0, -1),
-        "stream": client.xrange,
-    }
-    parts = [f"{key}: {readers[str(client.type(key))](str(key))}" for key in map(str, client.scan_iter("*"))]
+    parts = [f"{key}: {text}" for key, text in contents(client)]
     client.close()
     return "\n".join(parts)

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from paceline.state.scripts import root_of
+from paceline.state.shards import each_shard
 from paceline.status.audit import balance_of
 from paceline_sandbox.embedded import EmbeddedServer
 from tests.support.processes import Sandbox

@@ -65,6 +65,15 @@ def test_an_account_that_never_sent_is_the_poorest() -> None:
     assert (0, 0) == (result.p1, result.poorest)
 
 
+def test_an_account_without_backlog_spoils_the_figures() -> None:
+    """It sent all that it was given, so its share says nothing of the fleet."""
+    run = Run(accounts=2, rate="60/minute")
+    log = log_of({"a": list(range(run.rows)), "b": list(range(100))})
+    result = judged(run, log, costs(20), costs(80))
+    assert 1 == result.ran_dry
+    assert ["1 accounts had nothing left to send, so its figures tell nothing"] == missed_bars(result, None)
+
+
 def test_violations_before_the_measurement_count() -> None:
     """A limit holds also while the fleet warms up."""
     run = Run(accounts=1, rate="60/minute", pacing="spacing")

@@ -3,19 +3,24 @@
 import json
 import random
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 import pytest
+import redis
 
 from paceline import names
 from paceline.inbox.app import App
 from paceline.inbox.publisher import Publisher
 from paceline.settings import Settings
-from paceline_worker.broker import commands, envelope, hints
+from paceline_worker.broker import commands, envelope, hints, slices
+from paceline_worker.broker.allowance import Allowance
 from paceline_worker.broker.refusals import Refusals
 from paceline_worker.celery import build_app, publisher
 from paceline_worker.state.values import Hint
+from tests.conftest import Servers, emptied
 from tests.support import hostile
+from tests.support.servers import SERVER_KINDS
 
 REPLIES = "reply.celery.pidbox"
 ADDRESS = {"exchange": REPLIES, "routing_key": "adf2d53d-c811-3322-b04d-67bd6d1d168d"}
@@ -113,11 +118,76 @@ def test_no_message_makes_a_check_fail() -> None:
 def test_a_flood_is_one_line_in_ten_seconds(caplog: pytest.LogCaptureFixture) -> None:
     """Each message is counted; a line tells how many there were since the last one."""
     now = [0.0]
-    counted: list[str] = []
+    counted: list[tuple[str, int]] = []
     refusals = Refusals(lambda: now[0])
-    refusals.tell(counted.append)
+    refusals.tell(lambda reason, number: counted.append((reason, number)))
     for _ in range(50):
         refusals.add("body")
         now[0] += 0.25
-    assert ["body"] * 50 == counted
+    assert [("body", 1)] * 50 == counted
     assert ["refused 1 broker message(s): reason=body", "refused 40 broker message(s): reason=body"] == caplog.messages
+
+
+def test_refusing_takes_a_tenth_of_the_time() -> None:
+    """However dear a refusal is; a few strange messages cost no pause, and a long rest saves up no more than a little."""
+    for cost_s in (0.0001, 0.001, 0.005, 0.05):
+        allowance, now_s, spent_s = Allowance(), 1000.0, 0.0
+        for _ in range(1000):
+            spent_s, now_s = spent_s + cost_s, now_s + cost_s
+            pause_s = allowance.pause_after(cost_s, now_s)
+            assert 0 <= pause_s <= 0.1
+            now_s += pause_s
+        assert spent_s <= 0.1 * (now_s - 1000) + 0.01 or cost_s == 0.05  # a single one of that cost is none of ours
+    fresh = Allowance()
+    assert [0, 0, 0] == [fresh.pause_after(0.001, 10.0 + number) for number in range(3)]
+    fresh.pause_after(0, 10_000)
+    assert fresh.pause_after(0.02, 10_000) > 0
+
+
+def test_the_thread_that_refuses_rests() -> None:
+    """By the CPU that it used, and not for what it did between two refusals."""
+    cpu: list[float] = [0.0]
+    slept: list[float] = []
+    refusals = Refusals(lambda: 0.0, lambda: cpu[0], slept.append)
+    refusals.add("body")
+    assert [] == slept
+    cpu[0] += 3600.0
+    refusals.add("body", 100)
+    assert [] == slept  # five milliseconds are the most that one refusal, or one slice, can have taken
+    for _ in range(3):
+        cpu[0] += 0.004
+        refusals.add("body")
+    assert 2 == len(slept)
+    assert 103 + 1 == refusals.number
+
+
+def test_a_slice_says_of_a_message_what_kombu_and_the_checks_say(app: App) -> None:
+    """The same reason, whichever way a message is read, and a hint of ours passes."""
+    Publisher(app).publish(names.ACCEPT_TASK, [["01a"]], queue=names.ACCEPT_QUEUE)
+    assert "" == slices.read(json.dumps(published(app, names.ACCEPT_QUEUE)).encode())[1]
+    for raw in (b"", b"null", b"[", b"\xff\xfe", hostile.DEEP.encode()):
+        assert "envelope" == slices.read(raw)[1]
+    assert "failed" == slices.read(json.dumps(hostile.message() | {"body": "x"}).encode())[1]
+    chance, passed = random.Random(5), 0
+    for _ in range(2000):
+        raw = hostile.random_message(chance)
+        message, why = slices.read(raw)
+        if why in ("envelope", "failed") or envelope.objection(message):
+            continue
+        assert why == taken(message, app)[1]
+        passed += 1
+    assert passed > 100
+
+
+def test_a_slice_is_small_and_holds_nothing_large(servers: Servers) -> None:
+    """So many messages, so many bytes, in their order; what is larger than any of ours never leaves the server."""
+    with emptied(servers.get(SERVER_KINDS[0])) as server, closing(redis.Redis.from_url(server.url)) as client:
+        client.lpush("q", *(str(number) for number in range(150)))
+        assert [str(number).encode() for number in range(100)] == slices.popped(client, "q")
+        client.delete("q")
+        client.lpush("q", "a", b"x" * 3_000_000, *[b"y" * 60_000] * 10)
+        taken = slices.popped(client, "q")
+        assert ([b"a", b""], 7) == (taken[:2], len(taken))
+        assert 5 == client.llen("q")
+        client.delete("q")
+        assert [] == slices.popped(client, "q")

@@ -15,13 +15,15 @@ STREAMS = {
 }
 
 
-def page(begin: str, most: int, streams: Any = STREAMS) -> tuple[list[str], list[list[Any]], bool]:
+def page(begin: str, most: int, streams: Any = STREAMS) -> tuple[list[str], list[str], bool]:
     """Cursors, shard and id of the entries of a page, and whether there is more."""
     path = all_outcomes(("", begin, most), Layout(len(streams)))
     replies = []
-    for call in next(path):
+    for call in next(path) or ():
         _, begin_there, share = call.arguments
-        entries = [[entry, [f"{call.shard}:{entry}"]] for entry in streams[call.shard] if is_after(entry, begin_there)]
+        entries = [
+            [entry, [f"{call.shard}:{entry}"]] for entry in streams[call.shard] if is_after(entry, str(begin_there))
+        ]
         replies.append(["entries", "0", json.dumps(entries[: int(share)])])
     with pytest.raises(StopIteration) as end:
         path.send(replies)
@@ -47,7 +49,8 @@ def test_entries_of_all_shards_come_in_the_order_of_time() -> None:
 @pytest.mark.parametrize("most", [1, 2, 3, 4])
 def test_reading_goes_on_after_any_entry(most: int) -> None:
     """Nothing twice, nothing left out, whatever the size of a page."""
-    begin, seen, more = "-", [], True
+    seen: list[str] = []
+    begin, more = "-", True
     while more:
         cursors, entries, more = page(begin, most)
         seen += entries
@@ -57,7 +60,8 @@ def test_reading_goes_on_after_any_entry(most: int) -> None:
 
 def test_a_shard_with_many_entries_does_not_hide_earlier_ones_of_others() -> None:
     many = {0: [f"{time}-0" for time in range(1, 500)], 1: ["400-7"]}
-    begin, seen, more = "-", [], True
+    seen: list[str] = []
+    begin, more = "-", True
     while more:
         cursors, entries, more = page(begin, 200, many)
         seen += entries

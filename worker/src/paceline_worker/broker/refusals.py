@@ -1,9 +1,11 @@
-"""Counting broker messages that were refused, and saying so without a line for each of a flood."""
+"""Counting broker messages that were refused, saying so without a line for each of a flood, and resting in between."""
 
 import logging
 import time
 from collections.abc import Callable
 from typing import Final
+
+from paceline_worker.broker.allowance import Allowance
 
 logger = logging.getLogger("paceline_worker.broker")
 
@@ -26,6 +28,8 @@ REASONS: Final = (
 )
 # One line for each reason within so many seconds, whatever the flood.
 _QUIET_S: Final = 10.0
+# Whatever else the thread did since the last refusal is not for this one to pay.
+_DEAREST_S: Final = 0.005
 
 
 class Refusals:
@@ -35,30 +39,54 @@ class Refusals:
 
     Args:
         clock: monotonic seconds.
+        cpu: seconds of CPU of the thread that refuses.
+        sleep: takes seconds.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        clock: Callable[[], float] = time.monotonic,
+        cpu: Callable[[], float] = time.thread_time,
+        sleep: Callable[[float], object] = time.sleep,
+    ) -> None:
         self._clock = clock
-        self._count: Callable[[str], None] = _nobody
+        self._cpu = cpu
+        self._sleep = sleep
+        self._allowance = Allowance()
+        self._cpu_s = 0.0
+        self.number = 0
+        self._count: Callable[[str, int], None] = _nobody
         self._said_s: dict[str, float] = {}
         self._unsaid: dict[str, int] = {}
 
-    def tell(self, count: Callable[[str], None]) -> None:
+    def tell(self, count: Callable[[str, int], None]) -> None:
         """Tell a counter from now on.
 
         Args:
-            count: called with the reason of each refusal.
+            count: called with a reason, and how many messages were refused for it.
         """
         self._count = count
 
-    def add(self, reason: str) -> None:
-        """Note one refused message.
+    def add(self, reason: str, number: int = 1) -> None:
+        """Note refused messages, and let the calling thread rest when refusing took more than its share of the time.
 
         Args:
             reason: one of `REASONS`.
+            number: how many.
         """
-        self._count(reason)
-        self._unsaid[reason] = self._unsaid.get(reason, 0) + 1
+        self.number += number
+        self._count(reason, number)
+        self._say(reason, number)
+        self._rest()
+
+    def _rest(self) -> None:
+        cpu_s = self._cpu()
+        spent_s, self._cpu_s = max(0.0, cpu_s - self._cpu_s), cpu_s
+        if pause_s := self._allowance.pause_after(min(spent_s, _DEAREST_S), self._clock()):
+            self._sleep(pause_s)
+
+    def _say(self, reason: str, number: int) -> None:
+        self._unsaid[reason] = self._unsaid.get(reason, 0) + number
         now_s = self._clock()
         if now_s - self._said_s.get(reason, -_QUIET_S) < _QUIET_S:
             return
@@ -66,5 +94,5 @@ class Refusals:
         logger.warning("refused %d broker message(s): reason=%s", self._unsaid.pop(reason), reason)
 
 
-def _nobody(_: str) -> None:
+def _nobody(_: str, __: int) -> None:
     """No counter is there yet."""

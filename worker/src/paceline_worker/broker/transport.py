@@ -6,21 +6,20 @@ kombu trusts what it reads, has no hook for what it cannot read, and puts a mess
 
 import json
 import uuid
+from collections import Counter
 from functools import cache
 from queue import Empty
 from typing import TYPE_CHECKING, Any
 
 from kombu.connection import Connection
 from kombu.transport import redis, virtual
+from redis.exceptions import ResponseError
 
-from paceline_worker.broker import envelope
+from paceline_worker.broker import envelope, slices
 from paceline_worker.broker.refusals import Refusals
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-# What a message of `envelope.LARGEST_BODY` has around its body.
-_LARGEST_MESSAGE = envelope.LARGEST_BODY + 16 * 1024
 
 
 def guard(connection: Connection, refusals: Refusals) -> None:
@@ -85,6 +84,13 @@ def _redis_channel(base: Any, refusals: Refusals) -> Any:
             return _bounded(super()._get_client())
 
         def _brpop_read(self, **options: Any) -> Any:
+            before = refusals.number
+            reply = self._read_one(**options)
+            if refusals.number > before:
+                _sift(self, self.client.served, refusals)
+            return reply
+
+        def _read_one(self, **options: Any) -> Any:
             try:
                 return super()._brpop_read(**options)
             except (Empty, *self.connection_errors, self.ResponseError):
@@ -103,13 +109,37 @@ def _redis_channel(base: Any, refusals: Refusals) -> Any:
     return Channel
 
 
+def _sift(channel: Any, key: str, refusals: Refusals) -> None:
+    """Where one message was refused there may be a flood: look at those behind it together."""
+    try:
+        with channel.conn_or_acquire() as client:
+            raws = slices.popped(client, key)
+    except ResponseError:
+        return  # a server that runs no scripts: one message at a time, then
+
+    refused: Counter[str] = Counter()
+    for raw in raws:
+        message, why = slices.read(raw)
+        if why:
+            refused[why] += 1
+        else:
+            channel.connection._deliver(message, key.rsplit(channel.sep, 1)[0])  # noqa: SLF001 - as kombu's channel does
+    for why, number in refused.items():
+        refusals.add(why, number)
+
+
 def _bounded(base: Any) -> Any:
     """A Redis client that hands on no message larger than any of ours: parsing one takes twenty times its size."""
 
     class Client(base):
+        # The list that the last message came from.
+        served = ""
+
         def parse_response(self, connection: Any, command_name: str, **options: Any) -> Any:
             reply = super().parse_response(connection, command_name, **options)
-            if command_name == "BRPOP" and reply and len(reply[1]) > _LARGEST_MESSAGE:
+            if command_name == "BRPOP" and reply:
+                self.served = reply[0].decode()
+            if command_name == "BRPOP" and reply and len(reply[1]) > slices.LARGEST_MESSAGE:
                 return reply[0], b""
             return reply
 
@@ -120,7 +150,7 @@ def _is_readable(data: Any) -> bool:
     """Whether the content of an event is JSON; the number of subscribers of a confirmation is, too."""
     if isinstance(data, int):
         return True
-    if not isinstance(data, bytes | str) or len(data) > _LARGEST_MESSAGE:
+    if not isinstance(data, bytes | str) or len(data) > slices.LARGEST_MESSAGE:
         return False
     try:
         json.loads(data)

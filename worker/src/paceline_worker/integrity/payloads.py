@@ -73,8 +73,7 @@ class Payloads:
             Unreadable: the envelope was sealed to another key, or what it holds is no record.
         """
         try:
-            text = body.decode()
-            record = json.loads(self._opened(text, record_of(account)) if text.startswith(ENVELOPE) else text)
+            record = json.loads(self.record(account, body))
             rows = record["rows"]
             # A deletion names the recipient as the outcome of its message did: encrypted already.
             numbers = [self.opened_number(row["to"]) if _is_personal(row["to"]) else "" for row in rows]
@@ -82,6 +81,18 @@ class Payloads:
                 self._close(row)
             return compact(record).encode(), "\n".join(numbers)
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            raise Unreadable from None
+
+    def record(self, account: str, body: bytes) -> str:
+        """An inbox record in the clear, whether it was in an envelope or not.
+
+        Raises:
+            Unreadable: the envelope was sealed to another key.
+        """
+        try:
+            text = body.decode()
+            return self._opened(text, record_of(account)) if text.startswith(ENVELOPE) else text
+        except ValueError:
             raise Unreadable from None
 
     def _close(self, row: dict[str, str]) -> None:

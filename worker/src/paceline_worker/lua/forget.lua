@@ -1,8 +1,10 @@
 -- Forget a person: whatever state holds of one number.
 --
 -- KEYS  1 root
--- ARGV  1 verb, 2 the number's digits, or what stands for them after the plus where the number is encrypted, then
---         page:    3 cursor ('0' first), 4 about how many operations to look at
+-- ARGV  1 verb, 2 the number's digits, and behind a space what stands for them after the plus where the number is encrypted; then
+--         page:    3 cursor ('0' first), 4 about how many keys to look at
+--         closed:  3, 4 likewise
+--         marks:   3, 4 likewise
 --         end:     3 retention (ms), then ids
 --         inbox:   3 from, 4 to: places of the index of inbox records
 --         hooks:   nothing more
@@ -11,30 +13,41 @@
 --         copy:    3, 4, 5 likewise
 --         swap:    3, 4 likewise
 -- reply page:  { next cursor ('0' after the last page), then id, '1' when the number is its recipient ... of those that name the number }
+--       closed: { next cursor, then id, payload, result ... of the operations whose payload is encrypted }
+--       marks: { next cursor, how many marks of the number were deleted }
 --       end:   per id 'deleted' | 'cancelled' (and deleted) | 'under way' | 'waits' (the number is not its recipient) | 'gone'
 --       inbox: how many records name the number, then the ids of those in envelopes, which may
 --       hooks: ids; events: { next cursor, how many dead letters were deleted, how many events wait to be posted }
 --       look:  { last entry id looked at or '', how many entries name the number }
 --       copy:  { last entry id copied or '', how many were left out }
 --       swap:  'done', or 'more': there is more to copy than one call may
--- keys  o:<id>, hooks, wh:<id>, lanes, timers, inbox, in:<rid>, a:<acct>:dead, outcomes, c:<name>:out, forgetting
+-- keys  o:<id>, had:<acct>, a:<acct>:st:<n>, hooks, wh:<id>, lanes, timers, inbox, in:<rid>, a:<acct>:dead, outcomes, c:<name>:out, forgetting
 -- A deleted entry of a stream stays in the server's memory and files until its whole block is deleted. So a stream is copied without
 -- the entries that name the number, under the same ids, and the copy takes its place.
 --@include shared/moves.lua
 --@include shared/cancelled.lua
-local verb, digits = ARGV[1], ARGV[2]
+local verb, forms = ARGV[1], {}
+for form in string.gmatch(ARGV[2], '%S+') do forms[#forms + 1] = form end
 local now = server_time()
 local COPY_KEPT_MS, ENOUGH = 600000, 2000
 
--- Whether a text names the number, with or without its plus, and not as a part of a longer one.
-local function names_it(text)
+local function names_form(text, form)
   local from = 1
   while true do
-    local first, last = string.find(text, digits, from, true)
+    local first, last = string.find(text, form, from, true)
     if not first then return false end
     if not string.find(string.sub(text, first - 1, first - 1), '%d') and not string.find(string.sub(text, last + 1, last + 1), '%d') then return true end
     from = first + 1
   end
+end
+
+-- Whether a text names the number, with or without its plus, and not as a part of a longer one.
+local function names_it(text)
+  return names_form(text, forms[1]) or forms[2] ~= nil and names_form(text, forms[2])
+end
+
+local function is_recipient(to)
+  return to == '+' .. forms[1] or forms[2] ~= nil and to == '+' .. forms[2]
 end
 
 local function any_names_it(flat)
@@ -51,10 +64,39 @@ if verb == 'page' then
   for _, k in ipairs(page[2]) do
     if any_names_it(redis.call('HGETALL', k)) then
       found[#found + 1] = string.sub(k, #prefix + 1)
-      found[#found + 1] = redis.call('HGET', k, 'to') == '+' .. digits and '1' or '0'
+      found[#found + 1] = is_recipient(redis.call('HGET', k, field.o.to)) and '1' or '0'
     end
   end
   return found
+end
+
+if verb == 'closed' then
+  local prefix = key.operation('')
+  local page = redis.call('SCAN', ARGV[3], 'MATCH', prefix .. '*', 'COUNT', ARGV[4])
+  local reply = { page[1] }
+  for _, k in ipairs(page[2]) do
+    local stored = redis.call('HMGET', k, field.o.payload, field.o.result)
+    if stored[1] and string.sub(stored[1], 1, 1) == '~' then
+      reply[#reply + 1] = string.sub(k, #prefix + 1)
+      reply[#reply + 1] = stored[1]
+      reply[#reply + 1] = stored[2] or ''
+    end
+  end
+  return reply
+end
+
+-- Who had bulk messages lately, and from which sender: also of accounts that were removed.
+if verb == 'marks' then
+  local page = redis.call('SCAN', ARGV[3], 'MATCH', root .. ':*', 'COUNT', ARGV[4])
+  local had, deleted = key.contacts(''), 0
+  for _, k in ipairs(page[2]) do
+    if string.sub(k, 1, #had) == had then
+      for _, form in ipairs(forms) do deleted = deleted + redis.call('HDEL', k, '+' .. form) end
+    elseif string.find(k, ':st:%d+$') and string.sub(k, 1, #root + 3) == root .. ':a:' then
+      deleted = deleted + redis.call('HDEL', k, unpack(forms))
+    end
+  end
+  return { page[1], deleted }
 end
 
 if verb == 'inbox' then
@@ -81,7 +123,7 @@ local function end_one(id, retention)
   if not o then return 'gone' end
   if o.state == 'd' and o.outcome ~= 'held' then return delete(o) end
   if o.state == 'g' or o.state == 's' or o.look_up then return 'under way' end
-  if o.to ~= '+' .. digits then return 'waits' end
+  if not is_recipient(o.to) then return 'waits' end
   if o.outcome == 'held' then
     outcomes.finish(o, now, 'cancelled', { code = 'forgotten', words = 'its recipient is forgotten' }, retention)
     lanes.refresh(o.account, o.sender, now)

@@ -1,5 +1,6 @@
 """Forgetting a person: whatever state holds of one number, and what the append-only file holds of the past."""
 
+import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -87,9 +88,11 @@ class Forgetting:
         except ValueError as error:
             raise InvalidOperation(f"number: {error}") from error
         self._digits = whole.removeprefix("+")
+        # As forget.lua looks for it: whole, and not as a part of a longer one.
+        self._pattern = re.compile(rf"(?<!\d){self._digits}(?!\d)")
         self._payloads = payloads
         # How the number stands in state, each behind a plus.
-        self._forms = [self._digits, *([payloads.number(whole).removeprefix("+")] if payloads else [])]
+        self._forms = " ".join([self._digits, *([payloads.number(whole).removeprefix("+")] if payloads else [])])
         self._client = client
         self._state = State(client)
         self._retention_ms = str(retention // timedelta(milliseconds=1))
@@ -102,8 +105,8 @@ class Forgetting:
         return sum((shard._seen_here() for shard in self._shards()), Forgotten())  # noqa: SLF001 - of its own kind
 
     def _seen_here(self) -> Forgotten:
-        found = list(self._operations())
-        return Forgotten(operations=len(found), entries=sum(self._named(name) for name in self._streams()))
+        number = sum(1 for _ in self._operations())
+        return Forgotten(operations=number, entries=sum(self._named(name) for name in self._streams()))
 
     def _shards(self) -> "list[Forgetting]":
         """The same on each shard."""
@@ -152,6 +155,7 @@ class Forgetting:
                 break
             self._sleep(_PAUSE_S)
 
+        self._delete_marks()
         entries = sum(self._clean(name) for name in self._streams())
         is_left = left["under way"] or left["waits"] or inbox or events
         gone = Forgotten(
@@ -161,27 +165,54 @@ class Forgetting:
 
     def _end_all(self, done: Counter[str]) -> Counter[str]:
         left: Counter[str] = Counter()
-        for op_id, form in self._operations():
-            [end] = self._script.run(self._client, "end", form, self._retention_ms, op_id)
+        for op_id in self._operations():
+            [end] = self._script.run(self._client, "end", self._forms, self._retention_ms, op_id)
             (done if end in ("deleted", "cancelled") else left)[end] += 1
         return left
 
-    def _operations(self) -> Iterator[tuple[str, str]]:
-        """Each operation that names the number, and the form in which it does."""
-        for form in self._forms:
-            cursor = "0"
-            while True:
-                cursor, *flat = self._script.run(self._client, "page", form, cursor, _LOOK)
-                yield from ((op_id, form) for op_id in flat[::2])
-                if cursor == "0":
-                    break
+    def _operations(self) -> Iterator[str]:
+        """Each operation that names the number, once."""
+        known: set[str] = set()
+        for op_id in (*self._open(), *(self._closed(self._payloads) if self._payloads else ())):
+            if op_id not in known:
+                known.add(op_id)
+                yield op_id
+
+    def _open(self) -> Iterator[str]:
+        for flat in self._pages("page"):
+            yield from flat[::2]
+
+    def _closed(self, payloads: Payloads) -> Iterator[str]:
+        """Each operation whose encrypted content names the number: a participant, a text, what a call brought."""
+        for flat in self._pages("closed"):
+            for op_id, payload, result in zip(*[iter(flat)] * 3, strict=True):
+                try:
+                    texts = payloads.payload(op_id, payload), payloads.opened_result(op_id, result or "{}")
+                except Unreadable:
+                    continue
+                if any(map(self._pattern.search, texts)):
+                    yield op_id
+
+    def _delete_marks(self) -> None:
+        """Who had bulk messages lately, and from which sender."""
+        for _ in self._pages("marks"):
+            pass
+
+    def _pages(self, verb: str) -> Iterator[list[str]]:
+        """The replies of a verb that looks at all keys, without their cursor."""
+        cursor = "0"
+        while True:
+            cursor, *reply = self._script.run(self._client, verb, self._forms, cursor, _LOOK)
+            yield reply
+            if cursor == "0":
+                return
 
     def _in_inbox(self) -> int:
         records = self._state.fleet().inbox
         pages = range(0, records + 1, _INBOX)
         number = 0
         for start in pages:
-            named, *closed = self._script.run(self._client, "inbox", self._digits, start, start + _INBOX - 1)
+            named, *closed = self._script.run(self._client, "inbox", self._forms, start, start + _INBOX - 1)
             number += int(named) + sum(map(self._is_named_in, self._bodies(closed)))
         return number
 
@@ -191,26 +222,25 @@ class Forgetting:
         return [(account.decode(), body) for account, _, _, body in zip(*[iter(reply)] * 4, strict=True)]
 
     def _is_named_in(self, record: tuple[str, bytes]) -> bool:
-        """Whether a record in an envelope is to the number; what cannot be opened is refused by the next worker."""
+        """Whether a record in an envelope names the number; what cannot be opened is refused by the next worker."""
         account, body = record
         if not self._payloads or not body:
             return bool(body)
         try:
-            return f"+{self._digits}" in self._payloads.accepted(account, body)[1].split("\n")
+            return self._pattern.search(self._payloads.record(account, body)) is not None
         except Unreadable:
             return False
 
     def _hooks(self) -> tuple[int, int]:
         """Deletes dead letters of webhooks; returns how many, and how many events wait to be posted."""
         dead, waiting = 0, 0
-        for hook in self._script.run(self._client, "hooks", self._digits):
-            for form in self._forms:
-                cursor = "0"
-                while True:
-                    cursor, gone, left = self._script.run(self._client, "events", form, hook, cursor, _LOOK)
-                    dead, waiting = dead + int(gone), waiting + int(left)
-                    if cursor == "0":
-                        break
+        for hook in self._script.run(self._client, "hooks", self._forms):
+            cursor = "0"
+            while True:
+                cursor, gone, left = self._script.run(self._client, "events", self._forms, hook, cursor, _LOOK)
+                dead, waiting = dead + int(gone), waiting + int(left)
+                if cursor == "0":
+                    break
         return dead, waiting
 
     def _streams(self) -> list[str]:
@@ -218,12 +248,9 @@ class Forgetting:
 
     def _named(self, name: str) -> int:
         """How many entries of a stream name the number."""
-        return sum(self._named_as(form, name) for form in self._forms)
-
-    def _named_as(self, form: str, name: str) -> int:
         begin, number = "-", 0
         while True:
-            last, some = self._script.run(self._client, "look", form, name, begin, _ENTRIES)
+            last, some = self._script.run(self._client, "look", self._forms, name, begin, _ENTRIES)
             number += int(some)
             if not last:
                 return number
@@ -231,17 +258,14 @@ class Forgetting:
 
     def _clean(self, name: str) -> int:
         """Put a copy without them in the place of a stream; returns how many entries are gone."""
-        return sum(self._clean_of(form, name) for form in self._forms)
-
-    def _clean_of(self, form: str, name: str) -> int:
-        if not self._named_as(form, name):
+        if not self._named(name):
             return 0
         begin, gone = "-", 0
         while True:
-            last, some = self._script.run(self._client, "copy", form, name, begin, _ENTRIES)
+            last, some = self._script.run(self._client, "copy", self._forms, name, begin, _ENTRIES)
             gone += int(some)
             begin = f"({last}" if last else begin
-            if not last and self._script.run(self._client, "swap", form, name, begin) == "done":
+            if not last and self._script.run(self._client, "swap", self._forms, name, begin) == "done":
                 return gone
 
     def _rewrite(self, until_s: float) -> bool:

@@ -188,9 +188,9 @@ class Metrics:
         """An operation was late for its slot and got another."""
         self._moved.inc()
 
-    def message_refused(self, reason: str) -> None:
-        """A broker message was thrown away."""
-        self._refused.labels(reason).inc()
+    def message_refused(self, reason: str, number: int = 1) -> None:
+        """Broker messages were thrown away."""
+        self._refused.labels(reason).inc(number)
 
     def tampered(self, reason: str) -> None:
         """What state holds is not what was accepted; a reason of `seals.REASONS`."""

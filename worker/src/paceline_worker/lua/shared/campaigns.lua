@@ -162,23 +162,23 @@ seldom(campaign, function()
   end
 
   -- A message leaves: from now on the template is final.
-function campaign.begun(name)
-  if not campaign.of(name).fresh then return end
-  campaign.of(name).fresh = nil
-  redis.call('HDEL', key.campaign(name), 'fresh')
-  campaign.write(name, 'unsealed', '1')
-end
+  function campaign.begun(name)
+    if not campaign.of(name).fresh then return end
+    campaign.of(name).fresh = nil
+    redis.call('HDEL', key.campaign(name), 'fresh')
+    campaign.write(name, 'unsealed', '1')
+  end
 
--- Tell in its own record whom it did not reach, many in one entry: `recipients` is a list of { id, to, key or '' }.
-function campaign.tell_unreached(account, name, recipients, now)
-  if #recipients == 0 or campaign.of(name).doomed then return end
-  redis.call('XADD', key.campaign(name) .. ':out', '*', 'to', '', 'id', '', 'account', account, 'campaign', name, 'kind', campaign.of(name).kind,
-    'outcome', 'cancelled', 'code', '', 'message_uuid', '', 'words', 'its campaign was cancelled',
-    'accepted_at_us', redis.call('HGET', key.campaign(name), 'created') or int(now), 'settled_at_us', int(now),
-    'recipients', cjson.encode(recipients))
-end
+  -- Tell in its own record whom it did not reach, many in one entry: `recipients` is a list of { id, to, key or '' }.
+  function campaign.tell_unreached(account, name, recipients, now)
+    if #recipients == 0 or campaign.of(name).doomed then return end
+    redis.call('XADD', key.campaign(name) .. ':out', '*', 'to', '', 'id', '', 'account', account, 'campaign', name, 'kind', campaign.of(name).kind,
+      'outcome', 'cancelled', 'code', '', 'message_uuid', '', 'words', 'its campaign was cancelled',
+      'accepted_at_us', redis.call('HGET', key.campaign(name), 'created') or int(now), 'settled_at_us', int(now),
+      'recipients', cjson.encode(recipients))
+  end
 
--- A settled operation waits again.
+  -- A settled operation waits again.
   function campaign.reopen(account, name)
     redis.call('HINCRBY', key.campaign(name), 'left', 1)
     redis.call('HDEL', key.campaign(name), 'completed_at')
