@@ -6,12 +6,14 @@
 --         create: 2 number of shards
 --         claim:  2 what, 3 shard: a name that is unique in the deployment is looked for everywhere, then written there
 --         done:   2 what, 3 shard: it is written, or will not be
+--         leases: nothing
 --         move:   2 account, 3 shard on which the account lives from now on
 -- reply read:   flat: `shards`, `version`, and `=<account>` with its shard; empty when state has one shard
 --       create: how many shards there are: another number when state was created with that, 1 when it has accounts and no directory
 --       claim:  the shard that has claimed the name; done: 1
+--       leases: flat: shards and who grants for each (heartbeat.lua)
 --       move:   the version of the directory
--- keys  directory, claim:<what>, meta, accounts (read)
+-- keys  directory, claim:<what>, meta, leases (read), accounts (read)
 --@include keys.lua
 local directory = root .. ':directory'
 local verb = ARGV[1]
@@ -19,6 +21,8 @@ local verb = ARGV[1]
 local CLAIM_MS = 60000
 
 if verb == 'read' then return redis.call('HGETALL', directory) end
+
+if verb == 'leases' then return redis.call('HGETALL', root .. ':leases') end
 
 if verb == 'create' then
   local known = redis.call('HGET', directory, 'shards')

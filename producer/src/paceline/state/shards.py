@@ -25,6 +25,7 @@ _Client = TypeVar("_Client", bound=Any)
 
 # State of one shard may turn out to be created with several, after it was looked at while empty.
 _ALONE_FOR_S: Final = 60.0
+_OVER_US: Final = 2_000_000
 # The attributes of a client: what it knows, and the clients of single shards that share its connections.
 _KNOWN: Final = "paceline_layout"
 _CLIENTS: Final = "paceline_shards"
@@ -158,6 +159,19 @@ def create(client: "redis.Redis", count: int) -> int:
             f" created: set {names.ENV_SHARDS}={known}, or leave it out"
         )
     return known
+
+
+def granters(client: "redis.Redis") -> dict[int, str]:
+    """The worker that grants for each shard, as far as one does."""
+    flat = _directory().run_at(client, scripts.root_of(client), ("leases",))
+    now_us = time.time() * 1e6
+    held: dict[int, str] = {}
+    for shard, text in zip(flat[::2], flat[1::2], strict=True):
+        worker, until_us, _ = str(text).rsplit("|", 2)
+        # Clocks may differ by a second; a lease that ended is that of a worker that is gone.
+        if int(until_us) > now_us - _OVER_US:
+            held[int(shard)] = worker
+    return held
 
 
 def require_one(client: "redis.Redis", what: str) -> None:
