@@ -12,7 +12,8 @@ from paceline.errors import ConfigurationError
 from paceline.flows.steps import run
 from paceline.inbox.record import common_fields
 from paceline.outcomes import Outcomes
-from paceline.state import questions
+from paceline.state import connect, questions
+from paceline.state.calls import State
 from paceline.state.scripts import Script, root_of
 from paceline.state.shards import at, create, each_shard, fresh_layout, hint_of, layout_of, require_one
 from paceline.status.audit import balance_of
@@ -25,6 +26,7 @@ from paceline_worker.review.forgetting import Forgetting
 from paceline_worker.review.held import Held
 from tests.conftest import SENDER, add_account
 from tests.scripts.shards.fleet import PLACES, SHARDS, Shards, shards_on
+from tests.support import roles
 
 RETENTION = timedelta(hours=1)
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
@@ -227,9 +229,6 @@ def test_an_account_that_was_moved_is_found(fleet: Shards) -> None:
 
 
 def test_a_client_with_an_old_directory_asks_again(fleet: Shards, server: EmbeddedServer) -> None:
-    from paceline.state import connect  # noqa: PLC0415
-    from paceline.state.calls import State  # noqa: PLC0415
-
     late = connect(server.url)
     assert PLACES["acme"] == layout_of(late).shard_of("acme")
     Accounts(fleet.client).remove("acme")
@@ -256,6 +255,19 @@ def test_state_that_has_accounts_stays_as_it_is(client: redis.Redis) -> None:
         create(client, 5)
     assert 1 == create(client, 1) == create(client, 0)
     assert [client] == each_shard(client)
+
+
+def test_a_user_that_was_made_for_one_shard_has_one_shard(client: redis.Redis, server: EmbeddedServer) -> None:
+    """Whatever a server calls it when the user may not read the directory."""
+    roles.acl(client, "SETUSER", "plain", "reset", "on", ">secret", "~paceline:{0}", "~paceline:{0}:[^d]*", "+@all")
+    plain = connect(server.url.replace("redis://", "redis://plain:secret@"))
+    try:
+        add_account(client, "acme")
+        assert ["acme"] == State(plain).accounts()
+        assert 1 == layout_of(plain).count
+    finally:
+        plain.close()
+        roles.acl(client, "DELUSER", "plain")
 
 
 def test_clients_of_shards_share_connections(fleet: Shards) -> None:

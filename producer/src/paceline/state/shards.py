@@ -2,6 +2,7 @@
 
 import asyncio
 import copy
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ _Client = TypeVar("_Client", bound=Any)
 # State of one shard may turn out to be created with several, after it was looked at while empty.
 _ALONE_FOR_S: Final = 60.0
 _OVER_US: Final = 2_000_000
+# What Redis and Valkey say of a script whose user may not read a key.
+_REFUSED: Final = re.compile(r"can't access|[Nn]o permissions to access")
 # The attributes of a client: what it knows, and the clients of single shards that share its connections.
 _KNOWN: Final = "paceline_layout"
 _CLIENTS: Final = "paceline_shards"
@@ -107,7 +110,7 @@ async def afresh_layout(client: "redis.asyncio.Redis") -> Layout:
 
 def _is_refusal(error: ResponseError) -> bool:
     """Whether a server's user may not read the directory: it was made for one shard."""
-    return isinstance(error, NoPermissionError) or "can't access" in str(error)
+    return isinstance(error, NoPermissionError) or _REFUSED.search(str(error)) is not None
 
 
 def _learnt(client: Any, flat: Sequence[Any] | None) -> Layout:

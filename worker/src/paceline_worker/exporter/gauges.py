@@ -141,7 +141,6 @@ class StateGauges(Collector):
         )
 
     def _families(self) -> Sequence[Metric]:
-        self._reader.shards.clear()
         accounts, fleet = self._reader.accounts(), self._reader.fleet()
         self._slots.note(fleet.now_us, accounts)
         shown, rest = chosen(accounts, fleet.now_us / 1e6)

@@ -183,6 +183,7 @@ class Reader:
         Raises:
             RedisError, OSError: no shard answers.
         """
+        self.shards.clear()
         return [account for accounts in self._of_each(self._accounts_of) for account in accounts]
 
     def _of_each(self, read: Callable[[redis.Redis], _T]) -> list[_T]:

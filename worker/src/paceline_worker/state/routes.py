@@ -66,7 +66,7 @@ def _with_key(position: int) -> Route:
         if digests and not (arguments[0] == "rotate" and arguments[5] != "1"):
             what, shard = f"key:{digests.split()[0]}", layout.shard_of(name)
             writing = _of_nobody_else(arguments, layout, position, digests)
-            reply = yield from claimed(what, shard, writing, taken="taken:another one that is being added")
+            reply = yield from claimed(what, shard, writing, taken="taken:an account that somebody adds now")
             return reply
         reply = yield from by_account(1)(arguments, layout)
         return reply
