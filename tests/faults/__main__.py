@@ -27,6 +27,7 @@ def main() -> int:
         "--directory", type=Path, default=Path("build/faults"), help="of reports; default: build/faults"
     )
     parser.add_argument("--again", action="store_true", help="run also what was run on this commit before")
+    parser.add_argument("--kept", action="store_true", help="run nothing: write the report of all parts that were kept")
     options = parser.parse_args()
     for ending in (signal.SIGINT, signal.SIGTERM):  # through all blocks, so that no process is left behind
         signal.signal(ending, signal.default_int_handler)
@@ -36,6 +37,10 @@ def main() -> int:
         parser.error(f"--only: names no fault. They are {', '.join(FAULTS)}")
     about = f"Profile {profile.name}, {options.percent} %, seed {options.seed}, commit {_commit()}."
     report = Report(options.directory / profile.name, profile, options.seed, about, again=options.again)
+    if options.kept:
+        for name in chosen:
+            report.tell(name)
+        chosen = []
     try:
         with ThreadPoolExecutor(options.jobs) as pool:
             beside = [pool.submit(report.run, name) for name in chosen if not FAULTS[name].alone]

@@ -10,8 +10,9 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from paceline.state import connect
+from tests.faults.fleet import Fleet
 from tests.faults.usage import usage_of
-from tests.faults.world import KEY_CANARY, SECRET, TEXT_CANARY, Fleet, World
+from tests.faults.world import KEY_CANARY, SECRET, TEXT_CANARY, World
 from tests.support.clocks import SHIFT_KEY
 from tests.support.ownership import ownerless_keys
 

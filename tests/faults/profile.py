@@ -5,7 +5,7 @@ from typing import Final, Literal
 
 Name = Literal["short", "full"]
 # They say how long something lasts or how much waits, not how often something is done.
-_AS_THEY_ARE: Final = ("name", "longest_hole_s", "outage_s", "overload_s", "shared_s")
+_AS_THEY_ARE: Final = ("name", "longest_hole_s", "outage_s", "overload_s", "shared_s", "turns")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Profile:
         crowd: F27: small accounts, and the backlog on the one beside them.
         shared_s: F28: seconds beside another Celery application.
         producers: F29: forks, servers that fork, and programs that end at once.
-        ways: F30: turns with and without a worker that has no way out.
+        turns: F22, F23, F27, F30: how often what is compared alternates.
     """
 
     name: Name
@@ -66,7 +66,7 @@ class Profile:
     crowd: tuple[int, int]
     shared_s: float
     producers: tuple[int, int, int]
-    ways: int
+    turns: int
 
     def scaled(self, percent: int, parts: int = 1) -> "Profile":
         """The same faults, so many percent as often, or what one of several parts has of that.
@@ -113,7 +113,7 @@ SHORT: Final = Profile(
     crowd=(20, 5000),
     shared_s=20.0,
     producers=(20, 3, 20),
-    ways=1,
+    turns=1,
 )
 FULL: Final = Profile(
     name="full",
@@ -141,6 +141,6 @@ FULL: Final = Profile(
     crowd=(1000, 1_000_000),
     shared_s=600.0,
     producers=(200, 20, 1000),
-    ways=5,
+    turns=3,
 )
 PROFILES: Final = {profile.name: profile for profile in (SHORT, FULL)}

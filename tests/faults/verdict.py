@@ -4,11 +4,13 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final
 
+from tests.faults.fleet import Fleet
 from tests.faults.invariants import idle, left_over, shown
 from tests.faults.result import Result
-from tests.faults.world import Fleet, World
+from tests.faults.world import World
 
 _MOST_TOLD: Final = 5
+_MOST_CHARACTERS: Final = 2000
 EMPTY: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
@@ -43,8 +45,10 @@ def judged(
     """
     told = dict(figures)
     drained = built.drain()
+    stuck = "" if drained else _whereabouts(built, built.unsettled()[:1])
     unwell = idle(built, fleet) if alone and fleet else []
-    drained = built.drain() and drained
+    if drained and not built.drain():
+        drained, stuck = False, _whereabouts(built, built.unsettled()[:1])
     built.rest()
     found = built.judged()
     _, unaccounted = built.outcomes()
@@ -61,7 +65,7 @@ def judged(
     conditions = {
         f"{len(found.lost)} lost, such as {found.lost[:1]} {_whereabouts(built, found.lost[:1])}": not found.lost,
         f"{len(found.doubled)} doubled, such as {found.doubled[:1]}": not found.doubled,
-        "some have no outcome, and nothing more comes": drained,
+        f"some have no outcome, and nothing more comes: {stuck}": drained,
         f"{len(found.disordered)} pairs out of order": not found.disordered,
         f"the books do not account for {unaccounted}": not unaccounted,
         f"{violations} calls against the pace": not (paced and violations),
@@ -101,8 +105,8 @@ def _whereabouts(built: World, texts: Sequence[str]) -> str:
                     "due": built.client.zrange(f"{root}:due", 0, -1, withscores=True),
                     "timers": built.client.zrange(f"{root}:timers", 0, -1, withscores=True),
                     "fleet": built.state.fleet(),
-                    "accounts": [built.state.account(name) for name in built.accounts],
+                    "accounts": [found.account for name in built.accounts if (found := built.state.account(name))],
                     "server time": built.client.time(),
                 }
             )
-    return str(told)
+    return str(told)[:_MOST_CHARACTERS]

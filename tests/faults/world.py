@@ -3,14 +3,13 @@
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
-from typing import Any, Final, Self
+from typing import Any, Final
 
 from paceline import Outbox, SendMessage, Settings, names
 from paceline.errors import PacelineError
@@ -21,13 +20,12 @@ from paceline_sandbox.embedded import AppendFsync, EmbeddedServer
 from paceline_worker.accounts.accounts import Accounts
 from paceline_worker.accounts.secrets import ApiKey, KeyRing
 from paceline_worker.pacing.bucket import Pacing
-from tests.faults.usage import Usage, usage_of
+from tests.faults.pulse import Pulse
 from tests.faults.watch import Watch
 from tests.faults.witness import Account, Sent, account_for, forgotten
-from tests.support.processes import Process, free_port, start_sandbox, start_worker
+from tests.support.processes import start_sandbox
 from tests.support.sandbox_client import SandboxClient
 from tests.support.servers import start_server
-from tests.support.stack import SHARING
 
 SECRET: Final = "A" * 43 + "="
 # What nobody but the provider and the state server may read: it stands in each message, key and number of a run.
@@ -44,81 +42,6 @@ PATIENCE_S: Final = 120.0
 _CANARY_S: Final = 1.0
 _SENDS: Final = 40
 _SEND_AGAIN_S: Final = 0.25
-_WATCH_S: Final = 0.05
-
-
-@dataclass
-class Fleet:
-    """Workers that are started again when they end, as a supervisor does; started and ended from one thread of their own.
-
-    Args:
-        environment: of each worker.
-        size: how many run.
-        more: further variables of each place.
-    """
-
-    environment: Mapping[str, str]
-    size: int
-    more: Sequence[Mapping[str, str]] = ()
-    workers: list[Process] = field(default_factory=list)
-    all_ever: list[Process] = field(default_factory=list)
-    ended_by_themselves: int = 0
-    metrics_port: int = field(default_factory=free_port)
-    at_first: Mapping[int, Usage] = field(default_factory=dict)
-    _stopping: threading.Event = field(default_factory=threading.Event)
-    _asked: set[int] = field(default_factory=set)
-
-    def __enter__(self) -> Self:
-        self.workers = [self._start(place) for place in range(self.size)]
-        self.at_first = {place: usage_of(worker.pid) for place, worker in enumerate(self.workers)}
-        self._threads = [
-            threading.Thread(target=self._supervise, args=(place,), daemon=True) for place in range(self.size)
-        ]
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stopping.set()
-        for thread in self._threads:
-            thread.join()
-        for worker in self.workers:
-            worker.kill()
-
-    def kill(self, place: int) -> bool:
-        """End one worker as a crash does; it is started again. False when none is up there."""
-        worker = self.workers[place]
-        if worker.exit_code is not None:
-            return False
-        self._asked.add(worker.pid)
-        worker.kill()
-        return True
-
-    def terminate(self, place: int) -> Process:
-        """Ask one worker to end; it is started again. Returns the process that was asked."""
-        worker = self.workers[place]
-        self._asked.add(worker.pid)
-        worker.terminate()
-        return worker
-
-    def _start(self, place: int) -> Process:
-        """A worker; the first place has metrics."""
-        metrics = {names.ENV_METRICS_PORT: str(self.metrics_port)} if place == 0 else {}
-        more = self.more[place] if self.more else {}
-        worker = start_worker({**SHARING, **self.environment, **metrics, **more})
-        self.all_ever.append(worker)
-        return worker
-
-    def _supervise(self, place: int) -> None:
-        while not self._stopping.wait(_WATCH_S):
-            worker = self.workers[place]
-            if worker.exit_code is None:
-                continue
-            self.ended_by_themselves += worker.pid not in self._asked
-            try:
-                self.workers[place] = self._start(place)
-            except AssertionError:  # it ended before it was ready: the state server is away
-                self.ended_by_themselves += 1
 
 
 class World:
@@ -164,8 +87,10 @@ class World:
         self.slowest_send_s = 0.0
         self._witness = 1
         self.forgot_at_s: list[float] = []
+        self._calls: list[tuple[int, str]] = []
         self.separate_broker_url = ""
         self.watch = Watch(server.url, namespace)
+        self.pulse = Pulse().__enter__()
 
     def produce_through(self, broker_url: str, state_url: str) -> None:
         """Send from here on with a broker that is not the state server."""
@@ -175,6 +100,7 @@ class World:
 
     def close(self) -> None:
         """Close the connections."""
+        self.pulse.__exit__()
         self.watch.close()
         self.outbox.close()
         self.client.close()
@@ -208,7 +134,8 @@ class World:
         for _ in range(_SENDS):
             began_s = time.monotonic()
             op_id = self._tried(message)
-            self.slowest_send_s = max(self.slowest_send_s, time.monotonic() - began_s)
+            ended_s = time.monotonic()
+            self.slowest_send_s = max(self.slowest_send_s, ended_s - began_s - self.pulse.late_s(began_s, ended_s))
             if op_id is not None:
                 self.sent.append(Sent(op_id, text, (values["sender"], values["to"]), policy, time.time()))
                 self.watch.add(op_id)
@@ -238,8 +165,7 @@ class World:
         """
         progress, since_s, canary_s = -1, time.monotonic(), time.monotonic()
         while True:
-            found = [states.get(one.id) for states in [self.states()] for one in self.sent]
-            left = sum(state in (None, "waiting", "granted", "sending", "inbox") for state in found)
+            left = len(self.unsettled())
             if not left:
                 return True
             now_s = time.monotonic()
@@ -251,6 +177,12 @@ class World:
                 canary_s = now_s
                 self._send_canaries()
             time.sleep(0.2)
+
+    def unsettled(self) -> list[str]:
+        """Texts that have no outcome yet."""
+        states = self.states()
+        open_states = (None, "waiting", "granted", "sending", "inbox")
+        return [one.text for one in self.sent if states.get(one.id) in open_states]
 
     def _send_canaries(self) -> None:
         """Messages that nobody counts, one of each sender of the first account."""
@@ -319,9 +251,15 @@ class World:
         keys = self.sandbox.report()["keys"]
         return sum(int(keys[key_of(name)]["violations"]) for name in self.accounts if key_of(name) in keys)
 
+    def calls(self) -> list[tuple[int, str]]:
+        """When each call arrived (us of the provider's clock), and its key; only what is new is asked for."""
+        new = self.sandbox.arrivals(len(self._calls))
+        self._calls += [(int(arrival["at_us"]), str(arrival["key"])) for arrival in new]
+        return self._calls
+
     def arrived_after(self, at_us: int) -> list[int]:
         """When calls arrived after an instant (us of the provider's clock)."""
-        return [int(arrival["at_us"]) for arrival in self.sandbox.arrivals() if int(arrival["at_us"]) > at_us]
+        return [call_us for call_us, _ in self.calls() if call_us > at_us]
 
     def recovery_s(self, ended_s: float, patience_s: float = 60.0) -> float:
         """Seconds from the end of a fault (wall clock) until the next call arrives."""
@@ -346,6 +284,7 @@ def world(
     appendfsync: AppendFsync = "everysec",
     broker: Callable[[EmbeddedServer, ExitStack], str] | None = None,
     extra: Iterable[str] = (),
+    home: Path | None = None,
 ) -> Iterator[World]:
     """Start a state server and a provider, and end them with the block.
 
@@ -355,9 +294,10 @@ def world(
         appendfsync: of the state server.
         broker: the address that workers and producer use, made from the server; its own unless given.
         extra: further options of the state server.
+        home: where its files are; a temporary directory unless given.
     """
     with ExitStack() as stack:
-        directory = Path(stack.enter_context(TemporaryDirectory(prefix="paceline-faults-")))
+        directory = home or Path(stack.enter_context(TemporaryDirectory(prefix="paceline-faults-")))
         server = stack.enter_context(
             start_server(directory=directory / "state", appendfsync=appendfsync, extra=tuple(extra))
         )

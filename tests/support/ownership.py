@@ -57,5 +57,6 @@ def _ownerless_of(client: redis.Redis) -> list[str]:
             continue
         if tail.startswith(":o:") and client.hmget(key, "s", "oc") not in (["d", "accepted"], ["d", "rejected"]):
             continue
-        leaks.append(key)
+        if client.pttl(key) == -1:  # not settled, and given its expiry, since it was listed
+            leaks.append(key)
     return sorted(leaks)

@@ -23,9 +23,14 @@ class SandboxClient:
         self.origin = origin.rstrip("/")
         self._opener = build_opener(ProxyHandler({}))  # a proxy from the environment must not see local calls
 
-    def arrivals(self) -> list[dict[str, Any]]:
-        """Every request that reached the provider, in order of arrival."""
-        return [json.loads(line) for line in self._call("GET", "/sandbox/arrivals").splitlines() if line]
+    def arrivals(self, since: int = 0) -> list[dict[str, Any]]:
+        """The requests that reached the provider, in order of arrival.
+
+        Args:
+            since: Place of the first one wanted.
+        """
+        path = f"/sandbox/arrivals?since={since}"
+        return [json.loads(line) for line in self._call("GET", path).splitlines() if line]
 
     def report(self) -> dict[str, Any]:
         """Per API key: arrivals, accepted, duplicates, limit violations, answers by code."""

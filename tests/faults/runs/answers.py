@@ -6,10 +6,11 @@ from collections import Counter
 from typing import Any, Final
 
 from paceline import names
+from tests.faults.fleet import Fleet
 from tests.faults.profile import Profile
 from tests.faults.result import Result
 from tests.faults.verdict import judged
-from tests.faults.world import DEADLINE_S, Fleet, feed, world
+from tests.faults.world import DEADLINE_S, feed, world
 from tests.support.clocks import set_server_clock, shifted_server
 
 SHARE: Final = 0.05

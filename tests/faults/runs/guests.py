@@ -18,11 +18,12 @@ from celery import Celery
 
 from paceline import Settings
 from paceline_worker.celery import build_app
+from tests.faults.fleet import Fleet
 from tests.faults.profile import Profile
 from tests.faults.result import Result, merged
 from tests.faults.runs.severing import LIMITED, RATE
 from tests.faults.verdict import judged
-from tests.faults.world import Fleet, World, feed, neighbour, world
+from tests.faults.world import World, feed, neighbour, world
 from tests.support.processes import Process, free_port, spawn
 from tests.support.servers import start_server
 

@@ -13,10 +13,11 @@ from typing import Any, Final
 
 from celery import Celery
 
+from tests.faults.fleet import Fleet
 from tests.faults.profile import Profile
 from tests.faults.result import Result
 from tests.faults.verdict import judged
-from tests.faults.world import LEASE_S, Fleet, feed, world
+from tests.faults.world import LEASE_S, feed, world
 from tests.support.processes import Process, spawn
 
 # A call lasts as long as at a real provider, so that kills meet some.

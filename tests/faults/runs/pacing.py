@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from paceline_worker.pacing.bucket import Pacing
+from tests.faults.fleet import Fleet
 from tests.faults.invariants import while_loaded
 from tests.faults.profile import Profile
 from tests.faults.result import Result
-from tests.faults.world import TEXT_CANARY, Fleet, World, key_of, world
+from tests.faults.world import TEXT_CANARY, World, key_of, world
 
 # So much the way to the provider differs from call to call (ms), one of them in each part; J is that and the default's 100.
 VARIATIONS_MS: Final = (100, 0, 500, 2000)

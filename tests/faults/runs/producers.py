@@ -8,12 +8,13 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
+from tests.faults.fleet import Fleet
 from tests.faults.profile import Profile
 from tests.faults.result import Result
 from tests.faults.runs.severing import LIMITED, RATE
 from tests.faults.verdict import judged
 from tests.faults.witness import Sent
-from tests.faults.world import TEXT_CANARY, Fleet, World, world
+from tests.faults.world import TEXT_CANARY, World, world
 
 AT_ONCE: Final = 4
 CHILDREN: Final = 4

@@ -14,11 +14,12 @@ from paceline.errors import NotFound
 from paceline_worker.receipts.address import digest_of, new_token
 from paceline_worker.receipts.hooks import events
 from paceline_worker.receipts.state import Hooks
+from tests.faults.fleet import Fleet
 from tests.faults.profile import Profile
 from tests.faults.result import Result
 from tests.faults.runs.severing import PACED, RATE
 from tests.faults.verdict import judged
-from tests.faults.world import SECRET, SENDERS, Fleet, World, feed, key_of, world
+from tests.faults.world import SECRET, SENDERS, World, feed, key_of, world
 from tests.support.processes import free_port, spawn
 
 HOSTILE: Final[dict[str, Any]] = {

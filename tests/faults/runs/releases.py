@@ -15,12 +15,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
+from tests.faults.fleet import Fleet
 from tests.faults.profile import Profile
 from tests.faults.result import Result
 from tests.faults.runs.killing import PACED, RATE, SLOW
 from tests.faults.verdict import judged
 from tests.faults.witness import Sent
-from tests.faults.world import TEXT_CANARY, Fleet, World, feed, world
+from tests.faults.world import TEXT_CANARY, World, feed, world
 
 # The other release: a commit whose state has the schema of today.
 OTHER: Final = "c86f156"

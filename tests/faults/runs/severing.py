@@ -7,13 +7,17 @@ from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from typing import Any, Final
 
+from paceline.errors import PacelineError
+from paceline.ids import derived_id
 from paceline.state import connect
 from paceline.state.scripts import Script
 from paceline_sandbox.embedded import AppendFsync, EmbeddedServer
+from tests.faults.fleet import Fleet
 from tests.faults.profile import Profile
 from tests.faults.result import Result
 from tests.faults.verdict import judged
-from tests.faults.world import Fleet, World, feed, world
+from tests.faults.witness import Sent
+from tests.faults.world import TEXT_CANARY, World, feed, world
 from tests.support.proxy import Proxy
 from tests.support.servers import start_server
 
@@ -24,6 +28,9 @@ PACED_SLOWLY: Final = 10.0
 # Scripts of the way of an operation, and who runs them.
 SCRIPTS: Final = (
     ("paceline", "write_record"),
+    ("paceline", "campaign"),
+    ("paceline_worker", "overdue_records"),
+    ("paceline_worker", "records"),
     ("paceline_worker", "accept"),
     ("paceline_worker", "grant"),
     ("paceline_worker", "begin"),
@@ -31,6 +38,8 @@ SCRIPTS: Final = (
     ("paceline_worker", "heartbeat"),
 )
 EVERY_MESSAGE_S: Final = 0.05
+ROWS_FROM: Final = "+15550100199"
+_TRIES: Final = 40
 
 
 def server_kills(profile: Profile, seed: int, appendfsync: AppendFsync) -> Result:
@@ -101,7 +110,7 @@ def reply_cuts(profile: Profile, seed: int) -> Result:
                 proxy.cut_replies(digest, profile.reply_cuts)
                 deadline = time.monotonic() + 30
                 while proxy.replies_cut < profile.reply_cuts and time.monotonic() < deadline:
-                    built.send("acme")
+                    _one_row(built) if name == "campaign" else built.send("acme")
                     time.sleep(EVERY_MESSAGE_S)
                 cuts[name] = proxy.replies_cut
             proxy.cut_replies(b"-", 0)
@@ -109,6 +118,23 @@ def reply_cuts(profile: Profile, seed: int) -> Result:
             return judged(
                 built, fleet, "F8", "replies of scripts cut", f"{sum(cuts.values())} cuts", more=missed, figures=cuts
             )
+
+
+def _one_row(built: World) -> None:
+    """A campaign of one row, again under its name until it is taken."""
+    number = len(built.sent)
+    name, text, to = f"c{number}", f"{TEXT_CANARY} row {number}", f"+1555020{number:04d}"
+    for _ in range(_TRIES):
+        try:
+            built.outbox.start_campaign(
+                name, account="acme", sender=ROWS_FROM, template=text, recipients=[{"to": to, "key": "k"}]
+            )
+        except PacelineError:
+            continue
+        one = Sent(derived_id("campaign", name, "k"), text, (ROWS_FROM, to))
+        built.sent.append(one)
+        return built.watch.add(one.id)
+    raise TimeoutError(f"campaign {name} was not taken")
 
 
 def network(profile: Profile, seed: int) -> Result:
@@ -156,7 +182,7 @@ def disturb(built: World, proxy: Proxy, number: int, longest_s: float) -> bool:
 
 
 @contextmanager
-def proxied(seed: int) -> Iterator[tuple[World, Proxy]]:
+def proxied(seed: int, *, appendfsync: AppendFsync = "everysec") -> Iterator[tuple[World, Proxy]]:
     """A run whose workers and producer reach the state server through a proxy."""
     proxies: list[Proxy] = []
 
@@ -164,5 +190,5 @@ def proxied(seed: int) -> Iterator[tuple[World, Proxy]]:
         proxies.append(stack.enter_context(Proxy(server.port)))
         return server.url.replace(f":{server.port}/", f":{proxies[0].port}/")
 
-    with world(seed, scenario=LIMITED, broker=through) as built:
+    with world(seed, scenario=LIMITED, broker=through, appendfsync=appendfsync) as built:
         yield built, proxies[0]

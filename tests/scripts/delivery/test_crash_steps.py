@@ -1,12 +1,17 @@
 """A worker that crashes or freezes after each step of an operation's way, with each answer and each policy (F2)."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from itertools import count
 
 import pytest
 
+from paceline.campaigns.senders import as_field, senders_of
+from paceline.operations import OnUnknown
 from paceline_worker.accounts.accounts import Accounts
 from paceline_worker.state.values import Hint
 from paceline_worker.verdict.policy import Verdict
+from tests.properties.uploads import Uploads
 from tests.support.drive import (
     ABSENT,
     ACCEPTED,
@@ -104,15 +109,36 @@ def first_worker(run: Run, crash: str, answer: str) -> tuple[Hint, Verdict] | No
     return None
 
 
+def alone(drive: Drive, policy: str, number: int) -> str:
+    """Write a message of its own; returns its id."""
+    return drive.send(on_unknown=policy, accept=False, to=f"+1555{number:07d}")
+
+
+def of_a_campaign(drive: Drive, policy: str, number: int) -> str:
+    """Write the one row of a campaign with two senders and a ramp that has room for one more; returns its id."""
+    uploads = Uploads(drive)
+    pool = as_field(senders_of(("+15550100001", "+15550100009")))
+    policies: dict[str, OnUnknown] = {"hold": "hold", "reconcile": "reconcile", "resend": "resend"}
+    # What may have left counts, so an operation that was repeated by policy needs as much room again.
+    uploads.open(
+        f"c{number}", options={"ramp": f"{4 * (number + 1)}"}, on_unknown=policies[policy], fs=pool, max_attempts=8
+    )
+    (op_id,) = uploads.write(f"c{number}", [{"to": f"+1555{number:07d}"}], accept=False)[1]
+    uploads.seal(f"c{number}")
+    return op_id
+
+
 @pytest.mark.parametrize("late", LATE)
 @pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("write", [alone, of_a_campaign])
 def test_whatever_step_a_worker_is_lost_after_the_operation_has_one_outcome(
-    drive: Drive, policy: str, late: str
+    drive: Drive, policy: str, late: str, write: Callable[[Drive, str, int], str]
 ) -> None:
     """Hold arrives once at most, reconcile once exactly when it is accepted, and resend once more than it was unknown at most."""
+    numbers = count()
     for crash in STEPS:
         for answer in ANSWERS if crash in ("call", "settle") else ("accepted",):
-            run = Run(drive, drive.send(on_unknown=policy, accept=False))
+            run = Run(drive, write(drive, policy, next(numbers)))
             frozen = first_worker(run, crash, answer)
             if frozen and late == "before the sweep":
                 run.unknowns += frozen[1].verb == "unknown"
