@@ -29,7 +29,6 @@ from tests.scripts.shards.fleet import PLACES, SHARDS, Shards, shards_on
 from tests.support import roles
 
 RETENTION = timedelta(hours=1)
-NOW = datetime(2026, 11, 1, tzinfo=UTC)
 ACCOUNTS = ("acme", "other", "beta", "zoe")
 
 
@@ -59,7 +58,7 @@ def open_campaign(fleet: Shards, name: str, account: str) -> str:
         max_attempts=8,
         on_unknown="hold",
         valid_until=None,
-        now=NOW,
+        now=datetime.now(UTC),
     )
     return fleet.state.open_campaign(name, common | {"p": '{"text":"hi"}'}, "digest")
 

@@ -23,7 +23,7 @@ OF_ONE_SHARD = {
     "records",
     "restart_buckets",
     "restarted",
-} | {"seal_campaign", "settle", "slice", "way", "forget"}
+} | {"move", "seal_campaign", "settle", "slice", "way", "forget"}
 
 
 def asked(path: Path, *replies: Any) -> tuple[list[Any], Any]:

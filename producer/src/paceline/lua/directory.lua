@@ -7,12 +7,14 @@
 --         claim:  2 what, 3 shard: a name that is unique in the deployment is looked for everywhere, then written there
 --         done:   2 what, 3 shard: it is written, or will not be
 --         leases: nothing
+--         begin:  2 account, 3 shard on which the account shall live: its move begins, unless one has begun
 --         move:   2 account, 3 shard on which the account lives from now on
--- reply read:   flat: `shards`, `version`, and `=<account>` with its shard; empty when state has one shard
+-- reply read:   flat: `shards`, `version`, `=<account>` with its shard, `~<account>` of one that is being moved, with the shard on which it
+--               shall live; empty when state has one shard
 --       create: how many shards there are: another number when state was created with that, 1 when it has accounts and no directory
 --       claim:  the shard that has claimed the name; done: 1
 --       leases: flat: shards and who grants for each (heartbeat.lua)
---       move:   the version of the directory
+--       begin:  the shard to which it is being moved     move: the version of the directory
 -- keys  directory, claim:<what>, meta, leases (read), accounts (read)
 --@include keys.lua
 local directory = root .. ':directory'
@@ -46,5 +48,11 @@ if verb == 'done' then
   return 1
 end
 
+if verb == 'begin' then
+  if redis.call('HSETNX', directory, '~' .. ARGV[2], ARGV[3]) == 1 then redis.call('HINCRBY', directory, 'version', 1) end
+  return tonumber(redis.call('HGET', directory, '~' .. ARGV[2]))
+end
+
+redis.call('HDEL', directory, '~' .. ARGV[2])
 redis.call('HSET', directory, '=' .. ARGV[2], ARGV[3])
 return redis.call('HINCRBY', directory, 'version', 1)

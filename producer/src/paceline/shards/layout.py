@@ -8,8 +8,9 @@ from typing import Any, Final
 MOST_SHARDS: Final = 1024
 # Names (of campaigns, operations, records) whose shard a client remembers.
 _MOST_PLACES: Final = 10_000
-# Before the name of an account that was moved, in the directory.
+# Before the name of an account that was moved, and of one that is being moved, in the directory.
 _MOVED: Final = "="
+_MOVES: Final = "~"
 
 
 def proposed(account: str, count: int) -> int:
@@ -35,12 +36,14 @@ class Layout:
         count: how many shards there are.
         version: of the directory; each move of an account raises it.
         moved: accounts that live on another shard than the proposed one.
+        moving: accounts that are being moved, with the shards on which they shall live.
         places: shards of names that were looked for, as far as a client remembers.
     """
 
     count: int = 1
     version: int = 0
     moved: Mapping[str, int] = field(default_factory=dict)
+    moving: Mapping[str, int] = field(default_factory=dict)
     places: dict[str, int] = field(default_factory=dict, compare=False)
 
     def shard_of(self, account: str) -> int:
@@ -76,5 +79,8 @@ def read_layout(flat: Sequence[Any]) -> Layout:
         flat: fields and values, as directory.lua tells them; empty: state has one shard.
     """
     told = dict(zip(map(str, flat[::2]), map(str, flat[1::2]), strict=True))
-    moved = {name.removeprefix(_MOVED): int(shard) for name, shard in told.items() if name.startswith(_MOVED)}
-    return Layout(int(told.get("shards", 1)), int(told.get("version", 0)), moved)
+    moved, moving = (
+        {name.removeprefix(mark): int(shard) for name, shard in told.items() if name.startswith(mark)}
+        for mark in (_MOVED, _MOVES)
+    )
+    return Layout(int(told.get("shards", 1)), int(told.get("version", 0)), moved, moving)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from paceline.errors import StateUnavailable
 from paceline.shards.layout import Layout
 
 Arguments = Sequence[str | int | bytes]
@@ -85,6 +86,8 @@ def by_account(position: int, unknown: Sequence[Any] = ("unknown account",)) -> 
             layout = yield REFRESH
             if layout.shard_of(name) != shard:
                 [reply] = sound((yield [Call(layout.shard_of(name), arguments)]))
+            if reply in unknown and name in layout.moving:
+                raise StateUnavailable(f"account {name!r} is being moved to another shard: try again in a minute")
         return reply
 
     return route

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
+from paceline.errors import StateUnavailable
 from paceline.lua.fields import CAMPAIGN
 from paceline.shards.cursors import all_outcomes
 from paceline.shards.layout import Layout
@@ -64,6 +65,8 @@ def campaign(arguments: Arguments, layout: Layout) -> Path:
             return reply
         layout = yield REFRESH
         if layout.shard_of(account) == shard:
+            if account in layout.moving:
+                raise StateUnavailable(f"account {account!r} is being moved to another shard: try again in a minute")
             return reply
     return reply
 

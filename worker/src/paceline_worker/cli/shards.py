@@ -2,18 +2,20 @@
 
 from contextlib import closing
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from paceline.cli.acts import remember
 from paceline.cli.commands import example
 from paceline.cli.options import Json
-from paceline.cli.render import console, listing, say_json
+from paceline.cli.render import console, counted, listing, say, say_json
 from paceline.errors import StateUnavailable
 from paceline.settings import Settings
 from paceline.state import connect_to, translating
 from paceline.state.calls import State
 from paceline.state.shards import each_shard, granters, layout_of
+from paceline_worker.state.moving import Move
 
 if TYPE_CHECKING:
     import redis
@@ -67,6 +69,36 @@ def list_shards(*, json_output: Json = False) -> None:
         console().print(listing(("shard", "accounts", "in flight", "inbox", "granted by"), cells))
     if not all(row.answers for row in rows):
         raise typer.Exit(1)
+
+
+@app.command(epilog=example("paceline shards move acme 5"))
+def move(
+    account: Annotated[str, typer.Argument(help="Account name.")],
+    shard: Annotated[int, typer.Argument(help="Number of the shard on which the account shall live.", min=0)],
+    wait: Annotated[
+        float,
+        typer.Option("--wait", metavar="SECONDS", min=0, help="Seconds to wait for calls under way. Default: 60."),
+    ] = 60.0,
+    *,
+    json_output: Json = False,
+) -> None:
+    """Move an account to another shard, with everything that belongs to it.
+
+    The account is suspended meanwhile, and resumed unless it was suspended before. Services that send to the account get
+    StateUnavailable until the move ends. After an interruption, repeat the command. Exit code 1 when calls are still under
+    way; the account then stays suspended. The server's user needs the commands DUMP and RESTORE.
+
+    JSON: account, shard, keys (how many were moved).
+    """
+    with closing(connect_to(Settings.from_environment(), repeat=True)) as client, translating():
+        try:
+            keys = Move(client, account, shard).run(wait)
+        finally:
+            remember("shards move", account=account, on=str(shard))
+    if json_output:
+        say_json({"account": account, "shard": shard, "keys": keys})
+        return
+    say(f"Account {account!r} lives on shard {shard}: {counted(keys, 'key')} moved.")
 
 
 def _row(shard: int, client: "redis.Redis", worker: str | None) -> Row:

@@ -41,7 +41,7 @@ def create(
     """Create state, and fix the number of its shards.
 
     The number cannot be changed later. State that is not created here has one shard, or as many as PACELINE_SHARDS tells
-    the first worker. Exit code 1 when state exists and has another number.
+    the first worker. State that exists and has another number is refused.
 
     JSON: shards.
     """

@@ -6,8 +6,10 @@ Scripts that are not named here belong to one shard: a worker runs each with a c
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from paceline.errors import StateUnavailable
 from paceline.shards.layout import Layout
 from paceline.shards.paths import (
+    REFRESH,
     Arguments,
     Call,
     Path,
@@ -41,6 +43,12 @@ def account(arguments: Arguments, layout: Layout) -> Path:
     elif verb == "no digest":
         route = everywhere(joined)
     elif verb in _DIGESTS:
+        if verb == "add":
+            layout = yield REFRESH
+            if arguments[1] in layout.moving:
+                raise StateUnavailable(
+                    f"account {arguments[1]!r} is being moved to another shard: try again in a minute"
+                )
         route = _with_key(_DIGESTS[verb])
     else:
         route = by_account(1)
