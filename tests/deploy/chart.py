@@ -33,6 +33,8 @@ FULL: Final[Values] = {
         "optOutWords": "stop, ende",
         "optInWords": "start",
         "allowVolatile": True,
+        "assumeDurable": True,
+        "waitReplicas": 1,
         "encryptPayloads": True,
         "payloadKey": "public",
     },

@@ -200,6 +200,7 @@ def test_programs_read_what_the_values_say(tmp_path: Path) -> None:
     assert (values["httpDeadline"], values["capacity"]) == (settings.http_deadline_s, settings.capacity)
     assert (values["retention"], values["historyKept"]) == (settings.retention_s, settings.history_kept)
     assert (values["reconcileGrace"], True) == (settings.reconcile_grace_s, settings.allow_volatile)
+    assert (True, 1) == (settings.assume_durable, settings.wait_replicas)
     assert (values["apiBase"], values["namespace"]) == (settings.api_base, settings.namespace)
     assert (values["brokerOptions"], "stop, ende") == (settings.broker_options, settings.opt_out_words)
     assert (True, "public") == (settings.encrypt_payloads, settings.payload_key)

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any, Final, Protocol, Self
 
-from paceline import Outbox, SendMessage, Status, Ticket
+from paceline import Outbox, SendMessage, Settings, Status, Ticket
 from paceline.state import connect
 from paceline.state.calls import State
 from paceline.state.pictures import AccountPicture
@@ -62,8 +62,13 @@ class Stack:
             **environment,
         }
         self._exit = ExitStack()
-        self.outbox = self._exit.enter_context(Outbox(broker_url=server.url))
-        self.client = connect(server.url)
+        state_url, replicas = environment.get("PACELINE_STATE_URL"), environment.get("PACELINE_WAIT_REPLICAS")
+        broker_url = environment.get("PACELINE_BROKER_URL", server.url) if state_url else server.url
+        self.settings = Settings(
+            broker_url=broker_url, state_url=state_url or server.url, wait_replicas=int(replicas or 0)
+        )
+        self.outbox = self._exit.enter_context(Outbox(settings=self.settings))
+        self.client = connect(self.settings.state_url)
         self._exit.callback(self.client.close)
         self.state = State(self.client)
         self.workers: list[Process] = []

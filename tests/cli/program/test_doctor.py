@@ -108,7 +108,7 @@ SERVERS = [
     ("state rights", "failure", "min-replicas-to-write", configured("min-replicas-to-write", "1", "0"), ""),
     ("state role", "failure", "is a replica", a_replica, ""),
     ("state rights", "failure", "refused access", a_guest("-@scripting"), "guest:pass@"),
-    ("state", "failure", "refused access", a_guest("-info"), "guest:pass@"),
+    ("state", "failure", "forbids INFO, so its version", a_guest("-info"), "guest:pass@"),
     ("state", "failure", "refused access", a_guest(), "guest:s3cr3t@"),
     ("broker", "failure", "refused access", a_guest("-sadd"), "guest:pass@"),
     ("broker control", "failure", "refused access", a_guest("-publish"), "guest:pass@"),

@@ -23,8 +23,8 @@ from tests.faults.verdict import judged
 from tests.faults.witness import Sent
 from tests.faults.world import TEXT_CANARY, World, feed, world
 
-# The other release: a commit whose state has the schema of today.
-OTHER: Final = "c86f156"
+# The previous release, 0.2.0: its state has the schema of today.
+OTHER: Final = "c661ec2"
 _PACKAGES: Final = ("producer/src", "worker/src")
 _UPGRADES: Final = 3
 _PRODUCER: Final = """

@@ -14,7 +14,7 @@ from paceline.inbox.record import common_fields
 from paceline.outcomes import Outcomes
 from paceline.state import connect, questions
 from paceline.state.calls import State
-from paceline.state.scripts import Script, root_of
+from paceline.state.scripts import Script
 from paceline.state.shards import at, create, each_shard, fresh_layout, hint_of, layout_of, require_one
 from paceline.status.audit import balance_of
 from paceline.suppression.doors import Suppressing
@@ -64,7 +64,7 @@ def open_campaign(fleet: Shards, name: str, account: str) -> str:
 
 
 def directory(fleet: Shards, *words: str | int) -> Any:
-    return Script("paceline", "directory").run_at(fleet.client, root_of(fleet.client), words)
+    return Script("paceline", "directory").run(fleet.client, *words)
 
 
 def test_accounts_live_where_their_names_say(fleet: Shards) -> None:

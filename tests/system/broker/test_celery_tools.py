@@ -95,6 +95,8 @@ def test_a_worker_says_how_it_stands(stack: Stack) -> None:
     }.items() <= found.items()
     stats = ask(stack, worker, "stats")
     assert list(found) == list(stats["paceline"])
+    # Those that take hints start with the worker: later, the machine may refuse one.
+    assert stats["pool"]["max-concurrency"] == stats["pool"]["threads"]
     assert {names.ACCEPT_TASK} == set(stats["total"])  # alone it hands operations to itself, not through the broker
 
 

@@ -1,5 +1,6 @@
-"""A broker behind real Sentinels: the group's name leads to its primary, and to the next one when that is gone."""
+"""Broker and state behind real Sentinels: the group's name leads to its primary, and to the next one when that is gone."""
 
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from datetime import timedelta
@@ -10,11 +11,12 @@ import pytest
 import redis
 
 from paceline import Outbox, SendMessage, Settings
+from paceline.errors import StateUnavailable
 from paceline.state import connect
 from paceline_sandbox.embedded import EmbeddedServer, find_server_binary
 from paceline_worker.celery import build_app
 from tests.support.celery_tools import node
-from tests.support.processes import Process, free_port, spawn
+from tests.support.processes import Process, Sandbox, free_port, spawn
 from tests.support.servers import SERVER_KINDS, start_server
 from tests.support.stack import Stack
 from tests.support.wait import wait_until
@@ -94,3 +96,50 @@ def test_hints_go_through_the_group_and_through_its_next_primary(
         stack.settled(3)
     assert worker.exit_code is None
     assert {f"message {number}": 1 for number in (1, 2, 3)} == stack.texts_accepted()
+
+
+def test_state_goes_on_with_the_next_primary(
+    sandbox: Sandbox, group: tuple[str, redis.Redis, dict[int, EmbeddedServer]]
+) -> None:
+    """One address for broker and state; a primary is killed between acknowledged messages: none is lost, none leaves twice."""
+    url, sentinel, servers = group
+    # One replica is left after the failover.
+    with start_server() as third, closing(connect(third.url)) as client:
+        client.replicaof("127.0.0.1", str(primary_of(sentinel)))
+        wait_until(lambda: client.info("replication")["master_link_status"] == "up", PATIENCE, "a replica")
+        wait_until(lambda: len(sentinel.sentinel_slaves(GROUP)) == 2, PATIENCE, "a Sentinel that knows all")
+        with Stack(
+            third, sandbox, PACELINE_BROKER_URL=url, PACELINE_STATE_URL=url, PACELINE_WAIT_REPLICAS="1"
+        ) as built:
+            built.scenario()
+            built.add_account()
+            worker = built.start_worker()
+            for number in range(20):
+                send_surely(built, number)
+            killed, began = primary_of(sentinel), time.monotonic()
+            servers[killed].kill()
+            send_surely(built, 20)
+            print(f"messages were taken again after {time.monotonic() - began:.1f} s")  # noqa: T201 - for who asks
+            for number in range(21, 40):
+                send_surely(built, number)
+            books = built.settled(40, PATIENCE)
+            arrived = built.texts_accepted()
+            assert (0, 40) == (books.unaccounted, books.outcomes["accepted"] + books.outcomes["held"])
+            assert {} == {text: times for text, times in arrived.items() if times > 1}
+            assert books.outcomes["accepted"] == len(arrived)
+            assert worker.exit_code is None
+            assert "Traceback" not in worker.log_text()
+
+
+def send_surely(stack: Stack, number: int) -> None:
+    """As a service does: again, with the same idempotency key, until state has it."""
+    deadline = time.monotonic() + PATIENCE.total_seconds()
+    while True:
+        try:
+            stack.send(number, idempotency_key=f"{stack.name}-{number}")
+        except StateUnavailable:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+        else:
+            return

@@ -96,7 +96,6 @@ STATES = {
     "cannot save": (without_a_disk, "", "cannot save its data to disk"),
     "keys of others": (restricted("resetkeys", "~other:*"), "guest:pass@", "refused access: "),
     "no scripts": (restricted("-@scripting"), "guest:pass@", "refused access: "),
-    "no info": (restricted("-info"), "guest:pass@", "refused access: "),
     "wrong password": (restricted(), "guest:s3cr3t@", "refused access: "),
 }
 

@@ -53,6 +53,44 @@ def test_each_library_is_told_in_its_own_words(written: str, for_redis_py: str, 
         assert for_kombu == read_broker(written).url
 
 
+@pytest.mark.parametrize(
+    ("written", "shown", "for_redis_py"),
+    [
+        ("redis+cluster://a:1,b", "redis+cluster://a:1,b:6379", "redis://a:1/0"),
+        ("redis+cluster://u:p@[::1]:1,b:2/0", "redis+cluster://[::1]:1,b:2", "redis://u:p@[::1]:1/0"),
+        ("rediss+cluster://a", "rediss+cluster://a:6379", f"rediss://a/0?{TLS}"),
+        ("redis+sentinel://a,b:1/mine?db=3", "redis+sentinel://a:26379,b:1/mine", "redis://a/3"),
+        ("rediss+sentinel://u:p@a/mine", "rediss+sentinel://a:26379/mine", f"rediss://u:p@a/0?{TLS}"),
+        ("sentinel://a;sentinel://b:1/3?master_name=mine", "redis+sentinel://a:26379,b:1/mine", "redis://a/0"),
+    ],
+)
+def test_state_may_live_on_several_servers(written: str, shown: str, for_redis_py: str) -> None:
+    """All places are kept; the options of the first one hold for all."""
+    address = read_state(written)
+    assert (shown, for_redis_py) == (address.shown(), address.for_redis_py())
+
+
+def test_one_address_of_a_group_serves_broker_and_state() -> None:
+    """In either form; kombu is told in its own."""
+    written = "redis+sentinel://:p@a,b:1/mine?db=3&sentinel_password=q"
+    broker = read_broker(written)
+    assert "sentinel://:p@a:26379/3;sentinel://:p@b:1/3" == broker.url
+    assert {"master_name": "mine", "sentinel_kwargs": {"password": "q"}} == broker.options
+    assert written == Settings(broker_url=written).state_url
+    group = "sentinel://a;sentinel://b?master_name=mine"
+    assert group == Settings(broker_url=group).state_url
+    assert "CERT_REQUIRED" in read_broker("rediss+sentinel://a/mine").url
+
+
+def test_a_cluster_needs_a_broker_beside_it() -> None:
+    """Celery has none on a cluster: neither the default nor the cluster is taken for one in silence."""
+    with pytest.raises(ConfigurationError, match=r"^PACELINE_BROKER_URL must be set, .*: name RabbitMQ, or one Redis"):
+        Settings(state_url="redis+cluster://a,b")
+    with pytest.raises(ConfigurationError, match=r"^PACELINE_BROKER_URL: names a cluster, .*: name RabbitMQ, or one"):
+        Settings(broker_url="redis+cluster://a,b")
+    assert Settings(broker_url="redis://one", state_url="redis+cluster://a,b").broker_url == "redis://one"
+
+
 def test_other_brokers_keep_what_they_say() -> None:
     """AMQP takes TLS apart from the address; Sentinel needs the name of its group; of others nothing is known."""
     assert ("amqp://u:p@host:5672/%2F", None) == (
@@ -91,6 +129,15 @@ def test_other_brokers_keep_what_they_say() -> None:
         f"redis://:{PASSWORD}@host\n/0",
         f"redis://:{PASSWORD} x@host",
         f"http://:{PASSWORD}@host",
+        f"redis+cluster://:{PASSWORD}@host,:1",
+        f"redis+cluster://:{PASSWORD}@host,",
+        f"redis+cluster://:{PASSWORD}@host,other:99999",
+        f"redis+cluster://:{PASSWORD}@host/3",
+        f"redis+cluster://:{PASSWORD}@host?db=0",
+        f"redis+sentinel://:{PASSWORD}@host",
+        f"redis+sentinel://:{PASSWORD}@host/a/b",
+        f"redis+sentinel://:{PASSWORD}@host/mine?db=x",
+        f"sentinel://:{PASSWORD}@host",
     ],
 )
 @pytest.mark.parametrize("name", ["PACELINE_BROKER_URL", "PACELINE_STATE_URL"])

@@ -4,7 +4,14 @@ import pytest
 import redis
 
 from paceline.errors import ConfigurationError
-from paceline_worker.checks import check_state_server, durability_objection, in_clear, slow_disk, version_objection
+from paceline_worker.checks import (
+    UNTOLD,
+    check_state_server,
+    durability_objection,
+    in_clear,
+    slow_disk,
+    version_objection,
+)
 
 SAFE: dict[str, object] = {"redis_version": "7.4.1", "aof_enabled": 1, "maxmemory_policy": "noeviction"}
 
@@ -85,6 +92,44 @@ def test_an_old_server_is_refused_in_any_case() -> None:
     """Allowing data loss does not make an old server good enough."""
     with pytest.raises(ConfigurationError, match=r"Redis 6\.2"):
         check(SAFE | {"redis_version": "6.0.0"}, allow_volatile=True)
+
+
+class Secretive:
+    """A state server of a managed service, in which INFO is forbidden or renamed."""
+
+    def __init__(self, error: redis.RedisError) -> None:
+        self._error = error
+
+    def info(self, _section: str) -> dict[str, object]:
+        raise self._error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        redis.exceptions.NoPermissionError("no"),
+        redis.ResponseError("unknown command 'INFO', with args beginning with:"),
+    ],
+)
+def test_a_server_that_does_not_tell_needs_a_word(error: redis.RedisError) -> None:
+    """Either setting accepts that, and the sentence says what nobody can check."""
+    client = cast("redis.Redis", Secretive(error))
+    with pytest.raises(ConfigurationError, match=f"^{UNTOLD}: start with --assume-durable"):
+        check_state_server(client, allow_volatile=False)
+    assert UNTOLD == check_state_server(client, allow_volatile=False, assume_durable=True)
+    assert UNTOLD == check_state_server(client, allow_volatile=True)
+
+
+def test_trouble_of_another_kind_is_none_of_secrecy() -> None:
+    """A server that is away must not pass for one that forbids INFO."""
+    with pytest.raises(redis.ConnectionError):
+        check_state_server(cast("redis.Redis", Secretive(redis.ConnectionError("away"))), allow_volatile=True)
+
+
+def test_a_service_may_be_durable_without_a_file() -> None:
+    """Assumed durability needs no append-only file; a server that says that it evicts keys is refused all the same."""
+    assert durability_objection(SAFE | {"aof_enabled": 0}, assume_durable=True) is None
+    assert "evicts keys" in str(durability_objection(SAFE | {"maxmemory_policy": "allkeys-lru"}, assume_durable=True))
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import click
 from celery import bootsteps, signals
 from celery.concurrency.thread import TaskPool
 from kombu.entity import Exchange, Queue
+from redis.exceptions import RedisError
 
 from paceline import names
 from paceline.errors import PacelineError
@@ -18,10 +19,13 @@ from paceline.settings import Settings
 from paceline_worker import control
 from paceline_worker.broker import consumer
 from paceline_worker.broker.refusals import Refusals
+from paceline_worker.broker.threads import start_all
 from paceline_worker.runtime import Runtime
 from paceline_worker.state.values import LEASE_MARGIN_S, Hint
 from paceline_worker.telemetry import logs
 
+# A state server that is away is told by the dispatcher: Celery needs no traceback for each hint of that time.
+_AWAY = (RedisError, OSError)
 # When the operations of a hint were granted (server us): the way of hints is measured by it.
 GRANTED_HEADER = "paceline_granted_us"
 # The shard of the operations of a hint; absent: the first.
@@ -33,9 +37,16 @@ class PacelineStep(bootsteps.StartStopStep):
 
     requires = ("celery.worker.components:Pool",)
 
-    def __init__(self, parent: Any, *, paceline_allow_volatile: bool = False, **options: Any) -> None:
+    def __init__(
+        self,
+        parent: Any,
+        *,
+        paceline_allow_volatile: bool = False,
+        paceline_assume_durable: bool = False,
+        **options: Any,
+    ) -> None:
         super().__init__(parent, **options)
-        self._allow_volatile = paceline_allow_volatile
+        self._accepts = {"allow_volatile": paceline_allow_volatile, "assume_durable": paceline_assume_durable}
         self._runtime: Runtime | None = None
 
     def start(self, parent: Any) -> None:
@@ -48,9 +59,9 @@ class PacelineStep(bootsteps.StartStopStep):
             _refuse("autoscaling has no effect with --pool threads: run the worker without --autoscale")
         app = parent.app
         try:
+            start_all(parent.pool.executor, parent.pool.limit)
             settings = Settings.from_environment()
-            if self._allow_volatile:
-                settings = settings.model_copy(update={"allow_volatile": True})
+            settings = settings.model_copy(update={name: True for name, is_given in self._accepts.items() if is_given})
             self._runtime = Runtime(
                 settings,
                 publisher(app),
@@ -131,13 +142,20 @@ def build_app(settings: Settings) -> App:
             help="Start although the state server may lose data (no AOF, or an evicting memory policy).",
         )
     )
+    app.user_options["worker"].add(
+        click.Option(
+            ["--assume-durable", "paceline_assume_durable"],
+            is_flag=True,
+            help="Take the state server for durable where it cannot be asked (managed services).",
+        )
+    )
 
-    @app.task(name=names.ACCEPT_TASK, bind=True)
+    @app.task(name=names.ACCEPT_TASK, bind=True, throws=_AWAY)
     def accept(self: Any, rids: list[str]) -> None:
         """Move inbox records into their lanes."""
         self.app.paceline.accept(rids)
 
-    @app.task(name=names.DELIVER_TASK, bind=True)
+    @app.task(name=names.DELIVER_TASK, bind=True, throws=_AWAY)
     def deliver(self: Any, batch: list[list[Any]]) -> None:
         """Send granted operations at their slots."""
         headers = self.request.headers or {}

@@ -20,7 +20,7 @@ from limits.util import WindowStats
 
 from paceline import names
 from paceline.errors import UnknownAccount
-from paceline.state import read_address
+from paceline.state import connect, read_address
 from paceline.state.scripts import Script
 
 
@@ -68,11 +68,25 @@ class PacelineStorage(RedisStorage, SlotSupport):
     """
 
     # Own schemes: registering a known one would silently replace the library's storage.
-    STORAGE_SCHEME = ["paceline+redis", "paceline+rediss", "paceline+unix"]  # noqa: RUF012 - the library's own form
+    STORAGE_SCHEME = [  # noqa: RUF012 - the library's own form
+        f"paceline+{scheme}"
+        for scheme in (
+            "redis",
+            "rediss",
+            "unix",
+            "redis+cluster",
+            "rediss+cluster",
+            "redis+sentinel",
+            "rediss+sentinel",
+        )
+    ]
 
     def __init__(self, uri: str, namespace: str = names.NAMESPACE, **options: Any) -> None:
         self._root = names.state_root(namespace)
-        address = read_address(uri.removeprefix("paceline+"))
+        url = uri.removeprefix("paceline+")
+        address = read_address(url)
+        if address.kind != "redis":
+            options |= {"connection_pool": connect(url, namespace=namespace).connection_pool}
         super().__init__(address.for_redis_py(), decode_responses=True, **options)
 
     def initialize_storage(self, _uri: str) -> None:

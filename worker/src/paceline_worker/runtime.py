@@ -99,6 +99,7 @@ class Runtime:
             retention_s=settings.retention_s,
             grace_s=settings.reconcile_grace_s,
             namespace=settings.namespace,
+            replicas=settings.wait_replicas,
             longest_lease_s=settings.http_deadline_s + LEASE_MARGIN_S,
             on_forgotten=self.metrics.state_forgot,
         )
@@ -186,6 +187,7 @@ class Runtime:
             retention_s=settings.retention_s,
             grace_s=settings.reconcile_grace_s,
             namespace=settings.namespace,
+            replicas=settings.wait_replicas,
         )
 
     def _engine_trouble(self) -> str:
@@ -225,7 +227,12 @@ class Runtime:
 
     def _check_state(self) -> None:
         try:
-            check_state_server(self._state.client, allow_volatile=self._settings.allow_volatile)
+            settings = self._settings
+            untold = check_state_server(
+                self._state.client, allow_volatile=settings.allow_volatile, assume_durable=settings.assume_durable
+            )
+            if untold:
+                log.warning(untold)
             check_schema(self._state.client)
             self._spread()
             check_secret(self._state.client, self._ring)

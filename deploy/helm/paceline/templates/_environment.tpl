@@ -69,6 +69,8 @@
     "PACELINE_OPT_OUT_WORDS" $v.settings.optOutWords
     "PACELINE_OPT_IN_WORDS" $v.settings.optInWords
     "PACELINE_ALLOW_VOLATILE" $v.settings.allowVolatile
+    "PACELINE_ASSUME_DURABLE" $v.settings.assumeDurable
+    "PACELINE_WAIT_REPLICAS" $v.settings.waitReplicas
     "PACELINE_ENCRYPT_PAYLOADS" $v.settings.encryptPayloads
     "PACELINE_PAYLOAD_KEY" $v.settings.payloadKey
     "PACELINE_LOG_FORMAT" $v.settings.logFormat }}

@@ -35,6 +35,8 @@ _ENVIRONMENT: Final = {
     "capacity": names.ENV_CAPACITY,
     "http_deadline_s": names.ENV_HTTP_DEADLINE,
     "allow_volatile": names.ENV_ALLOW_VOLATILE,
+    "assume_durable": names.ENV_ASSUME_DURABLE,
+    "wait_replicas": names.ENV_WAIT_REPLICAS,
     "retention_s": names.ENV_RETENTION,
     "reconcile_grace_s": names.ENV_RECONCILE_GRACE,
     "history_kept": names.ENV_HISTORY_KEPT,
@@ -51,7 +53,7 @@ class Settings(BaseModel):
 
     Args:
         broker_url: the Celery broker, which carries hints only.
-        state_url: the Redis or Valkey server that is the record; default: the broker's.
+        state_url: the Redis or Valkey server, cluster, or group behind Sentinels that is the record; default: the broker's.
         namespace: first word of all keys, queues and exchanges, for deployments that share a server; lower-case letters, digits,
             dash and underscore.
         shards: over how many shards the first worker spreads state; later workers refuse
@@ -72,6 +74,8 @@ class Settings(BaseModel):
         capacity: calls one worker may have under way at once.
         http_deadline_s: one provider call must be over within this many seconds.
         allow_volatile: start although the state server may lose data (no AOF, or an evicting memory policy).
+        assume_durable: take the state server for durable where it does not tell (managed services without INFO).
+        wait_replicas: replicas of the state server that must have a write before it counts; 0: the primary alone decides.
         retention_s: seconds an operation is kept after its outcome.
         reconcile_grace_s: seconds after an unknown outcome until the conversation is read; then 2, 4, 8 and 16 times as long
             until the history shows something later.
@@ -103,6 +107,8 @@ class Settings(BaseModel):
     capacity: int = Field(default=200, ge=1, le=10_000)
     http_deadline_s: float = Field(default=15.0, gt=0, le=300)
     allow_volatile: bool = False
+    assume_durable: bool = False
+    wait_replicas: int = Field(default=0, ge=0, le=5)
     retention_s: int = Field(default=7 * 86_400, ge=60)
     reconcile_grace_s: float = Field(default=15.0, ge=0, le=3600)
     encrypt_payloads: bool = False
@@ -116,6 +122,11 @@ class Settings(BaseModel):
             first = error.errors(include_url=False, include_input=False)[0]
             field = str(first["loc"][0])
             raise ConfigurationError(f"{_ENVIRONMENT.get(field, field)}: {words_of(first)}") from error
+        if "broker_url" not in self.model_fields_set and read_state(self.state_url).kind == "cluster":
+            raise ConfigurationError(
+                f"{names.ENV_BROKER_URL} must be set, because {names.ENV_STATE_URL} names a cluster, and Celery has no broker on a "
+                "cluster: name RabbitMQ, or one Redis or Valkey server"
+            )
 
     @field_validator("broker_url", "state_url", "api_base", mode="before")
     @classmethod

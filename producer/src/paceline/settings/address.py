@@ -11,7 +11,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 from urllib.parse import parse_qsl, quote, unquote, urlencode
 
-Kind = Literal["redis", "sentinel", "amqp", "other"]
+Kind = Literal["redis", "cluster", "group", "sentinel", "amqp", "other"]
+Place = tuple[str, int]
 
 _ENCODE: Final = (
     "holds a character in its user name or password that must be encoded: write # as %23, / as %2F, ? as %3F, % as %25, [ as %5B "
@@ -19,8 +20,14 @@ _ENCODE: Final = (
 )
 _SOCKETS: Final = ("unix", "redis+socket")
 _PLAIN: Final = ("redis", "rediss", *_SOCKETS)
+_CLUSTERS: Final = ("redis+cluster", "rediss+cluster")
+_GROUPS: Final = ("redis+sentinel", "rediss+sentinel")
+_PORT: Final = 6379
+_SENTINEL_PORT: Final = 26379
 _KINDS: Final[Mapping[str, Kind]] = {
     **dict.fromkeys(_PLAIN, "redis"),
+    **dict.fromkeys(_CLUSTERS, "cluster"),
+    **dict.fromkeys(_GROUPS, "group"),
     "sentinel": "sentinel",
     "amqp": "amqp",
     "amqps": "amqp",
@@ -31,6 +38,8 @@ _TLS: Final = ("ssl_cert_reqs", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "
 _DATABASE: Final = ("db", "virtual_host")
 _NAMES: Final[Mapping[Kind, tuple[str, ...]]] = {
     "redis": (*_TLS, *_DATABASE),
+    "cluster": _TLS,
+    "group": (*_TLS, *_DATABASE, "sentinel_username", "sentinel_password"),
     "sentinel": (*_TLS, *_DATABASE, "master_name", "sentinel_username", "sentinel_password"),
     "amqp": (*_TLS, "heartbeat", "login_method"),
 }
@@ -50,6 +59,8 @@ class Address:
         database: of Redis.
         tls: ``ssl_...`` options as they are written.
         more: other options.
+        others: further hosts and ports of a cluster or of Sentinels.
+        service: name of the group of servers that Sentinels watch, else ''.
     """
 
     scheme: str
@@ -61,6 +72,19 @@ class Address:
     database: int = 0
     tls: Mapping[str, str] = field(default_factory=dict)
     more: Mapping[str, str] = field(default_factory=dict, repr=False)
+    others: tuple[Place, ...] = ()
+    service: str = ""
+
+    @property
+    def kind(self) -> Kind:
+        """What the address names: one server, a cluster, a group behind Sentinels, or another broker."""
+        return _KINDS.get(self.scheme, "other")
+
+    @property
+    def places(self) -> tuple[Place, ...]:
+        """Hosts and ports, in the order in which they are written."""
+        usual = _SENTINEL_PORT if self.kind in ("group", "sentinel") else _PORT
+        return ((self.host or "localhost", self.port or usual), *self.others)
 
     @property
     def is_socket(self) -> bool:
@@ -70,7 +94,7 @@ class Address:
     @property
     def is_encrypted(self) -> bool:
         """Whether the connection is under TLS."""
-        return self.scheme in ("rediss", "amqps") or (self.scheme == "sentinel" and bool(self.tls))
+        return self.scheme.startswith(("rediss", "amqps")) or (self.scheme == "sentinel" and bool(self.tls))
 
     @property
     def verifies(self) -> str:
@@ -86,20 +110,24 @@ class Address:
 
     def place(self) -> str:
         """Host and port, as they stand in an address."""
-        host = f"[{self.host}]" if ":" in self.host else self.host or "localhost"
+        host = _bracketed(self.host) or "localhost"
         return host if self.port is None else f"{host}:{self.port}"
 
     def shown(self) -> str:
         """The address without user name, password and options: fit for a log."""
         if self.is_socket:
             return f"unix://{self.path}"
-        return f"{self.scheme}://{self.place()}" + (f"/{self.database}" if _KINDS.get(self.scheme) == "redis" else "")
+        if self.kind in ("cluster", "group"):
+            places = ",".join(f"{_bracketed(host)}:{port}" for host, port in self.places)
+            return f"{self.scheme}://{places}" + (f"/{self.service}" if self.service else "")
+        return f"{self.scheme}://{self.place()}" + (f"/{self.database}" if self.kind == "redis" else "")
 
     def for_redis_py(self) -> str:
-        """In the words of redis-py."""
+        """In the words of redis-py. Of several servers the first stands for all: they share user, password and TLS."""
         if self.is_socket:
             return f"unix://{self.login()}{quote(self.path)}?{urlencode({'db': self.database})}"
-        return f"{self.scheme}://{self.login()}{self.place()}/{self.database}" + _query(self._tls_for_redis_py())
+        scheme = "rediss" if self.is_encrypted else "redis"
+        return f"{scheme}://{self.login()}{self.place()}/{self.database}" + _query(self._tls_for_redis_py())
 
     def for_kombu(self) -> str:
         """In the words of kombu."""
@@ -143,17 +171,35 @@ def read_state(text: str) -> Address:
         text: as it was written.
 
     Returns:
-        The address of one Redis or Valkey server.
+        The address of a Redis or Valkey server, of a cluster, or of a group behind Sentinels.
 
     Raises:
         ValueError: it is none; the words quote no part of the address.
     """
+    scheme = text.partition("://")[0]
+    if scheme == "sentinel":
+        _check_characters(text)
+        return _as_group([_read(part) for part in text.split(";")])
     address = _read(text)
-    if address.scheme not in _PLAIN:
+    if address.kind not in ("redis", "cluster", "group"):
         raise ValueError(
-            "must begin with redis://, rediss:// or unix://, because state lives on one Redis or Valkey server"
+            "must begin with redis://, rediss://, unix://, redis+cluster:// or redis+sentinel://, because state lives on "
+            "Redis or Valkey"
         )
     return address
+
+
+def _as_group(addresses: list[Address]) -> Address:
+    """Sentinels in kombu's form, as one address."""
+    more = _common(addresses)
+    first, *others = addresses
+    return replace(
+        first,
+        scheme="rediss+sentinel" if first.is_encrypted else "redis+sentinel",
+        others=tuple(place for address in others for place in address.places),
+        service=more.pop("master_name"),
+        more=more,
+    )
 
 
 def read_broker(text: str) -> Broker:
@@ -174,6 +220,12 @@ def read_broker(text: str) -> Broker:
     if kind == "other":
         _check_scheme(text)
         return Broker(text, kind)
+    if kind == "cluster":
+        raise ValueError(
+            "names a cluster, and Celery has no broker on a cluster: name RabbitMQ, or one Redis or Valkey server beside it"
+        )
+    if kind == "group":
+        return _sentinel(_as_sentinels(_read(text)))
     addresses = [_read(part) for part in text.split(";")]
     if {_KINDS.get(address.scheme, "other") for address in addresses} != {kind}:
         raise ValueError("names brokers of several kinds")
@@ -185,12 +237,28 @@ def read_broker(text: str) -> Broker:
     return Broker(";".join(_amqp(address) for address in bare), kind, tls=_amqp_tls(addresses[0]))
 
 
-def _sentinel(addresses: list[Address]) -> Broker:
+def _as_sentinels(group: Address) -> list[Address]:
+    """A group behind Sentinels in kombu's form."""
+    # kombu sees TLS by its options.
+    tls = dict(group.tls) | ({"ssl_cert_reqs": group.verifies} if group.is_encrypted else {})
+    more = dict(group.more) | {"master_name": group.service}
+    return [
+        replace(group, scheme="sentinel", host=host, port=port, tls=tls, more=more, others=(), service="")
+        for host, port in group.places
+    ]
+
+
+def _common(addresses: list[Address]) -> dict[str, str]:
     more: dict[str, str] = {}
     for address in addresses:
         more |= address.more
     if not more.get("master_name"):
         raise ValueError("names no Sentinel group: add ?master_name=NAME, the group's name in Sentinel")
+    return more
+
+
+def _sentinel(addresses: list[Address]) -> Broker:
+    more = _common(addresses)
     login = {name: more[f"sentinel_{name}"] for name in ("username", "password") if f"sentinel_{name}" in more}
     options = {"master_name": more["master_name"]} | ({"sentinel_kwargs": login} if login else {})
     return Broker(";".join(address.for_kombu() for address in addresses), "sentinel", options)
@@ -246,9 +314,15 @@ def _read(text: str) -> Address:
             raise ValueError("must name the file of a socket with three slashes, such as unix:///run/redis.sock")
         return replace(address, path=unquote(path), database=_database("", options))
 
-    host, port = _place(place)
+    (host, port), *others = map(_place, place.split(",") if kind in ("cluster", "group") else [place])
     if kind == "amqp":
         return replace(address, host=host, port=port, path=unquote(path[1:]))
+    if kind in ("cluster", "group"):
+        address = replace(address, others=_further(kind, others))
+    if kind == "cluster" and path.strip("/") not in ("", "0"):
+        raise ValueError("names a database, and a cluster has only database 0: leave it out")
+    if kind == "group":
+        return replace(address, host=host, port=port, service=_service(path), database=_database("", options))
 
     return replace(address, host=host, port=port, database=_database(unquote(path), options))
 
@@ -279,6 +353,26 @@ def _place(place: str) -> tuple[str, int | None]:
     if not found or (port is not None and not 0 < port < 65536):
         raise ValueError(f"names no host with a port from 1 to 65535; or it {_ENCODE}")
     return found["six"] or unquote(found["name"]), port
+
+
+def _further(kind: Kind, places: list[tuple[str, int | None]]) -> tuple[Place, ...]:
+    if not all(host for host, _ in places):
+        raise ValueError("has an empty place between its commas: separate hosts by one comma each")
+    usual = _SENTINEL_PORT if kind == "group" else _PORT
+    return tuple((host, port or usual) for host, port in places)
+
+
+def _service(path: str) -> str:
+    service = unquote(path.strip("/"))
+    if not service or "/" in service:
+        raise ValueError(
+            "must name the group that the Sentinels watch after the hosts, such as redis+sentinel://a,b/NAME?db=0"
+        )
+    return service
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
 
 
 def _database(path: str, options: Mapping[str, str]) -> int:

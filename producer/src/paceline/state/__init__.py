@@ -8,15 +8,15 @@ from typing import Any, Final, ParamSpec, TypeVar, cast
 
 import redis
 import redis.asyncio
-from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
-from redis.retry import Retry
 
 from paceline import names
 from paceline.errors import ConfigurationError, StateUnavailable
 from paceline.settings import Settings
 from paceline.settings.address import Address, read_state
+from paceline.state.connections import AsyncFollowingRetry, FollowingRetry, guided, guided_async
+from paceline.state.guides import guide_of
 from paceline.state.trouble import LEADS_ASTRAY, trouble
 
 _P = ParamSpec("_P")
@@ -40,9 +40,11 @@ class StateClient(redis.Redis):
 
     Attributes:
         root: first part of every key.
+        replicas: how many of them a script waits for after it wrote; 0: none.
     """
 
     root: str = names.STATE_ROOT
+    replicas: int = 0
 
 
 class AsyncStateClient(redis.asyncio.Redis):
@@ -50,14 +52,16 @@ class AsyncStateClient(redis.asyncio.Redis):
 
     Attributes:
         root: first part of every key.
+        replicas: how many of them a script waits for after it wrote; 0: none.
     """
 
     root: str = names.STATE_ROOT
+    replicas: int = 0
 
 
 def connect_to(settings: Settings, *, repeat: bool = False) -> StateClient:
     """A client of the state that the settings name; see `connect`."""
-    return connect(settings.state_url, namespace=settings.namespace, repeat=repeat)
+    return connect(settings.state_url, namespace=settings.namespace, repeat=repeat, replicas=settings.wait_replicas)
 
 
 def connect(
@@ -67,17 +71,19 @@ def connect(
     answer_timeout_s: float = ANSWER_TIMEOUT_S,
     repeat: bool = False,
     on_connected: Callable[[Any], None] | None = None,
+    replicas: int = 0,
 ) -> StateClient:
     """A client that fails fast.
 
     Args:
-        url: ``redis://``, ``rediss://`` or ``unix://`` address.
+        url: address of a server, of a cluster, or of a group behind Sentinels.
         namespace: whose keys its scripts see.
         answer_timeout_s: seconds to wait for one reply.
         repeat: repeat a command once when its connection turns out to be gone (a restarted server), or to lead to a server that is
             no longer the primary; only for callers all of whose scripts may be replayed. redis-py's own default is ten times,
             whatever the command.
         on_connected: called with each new connection, before its first command.
+        replicas: how many of them a script waits for after it wrote.
 
     Returns:
         A client with text replies; nothing is connected yet.
@@ -93,16 +99,17 @@ def connect(
             on_connected(connection)
 
         options["redis_connect_func"] = connected
-    address = read_address(url)
+    address, root = read_address(url), names.state_root(namespace)
     client = StateClient.from_url(
         address.for_redis_py(),
         decode_responses=True,
-        retry=Retry(NoBackoff(), int(repeat), supported_errors=LEADS_ASTRAY),
+        retry=FollowingRetry(NoBackoff(), int(repeat), supported_errors=LEADS_ASTRAY),
         **socket_options(address, answer_timeout_s),
+        **guided(guide_of(address, root), is_encrypted=address.is_encrypted),
         **options,
     )
     client = cast("StateClient", client)
-    client.root = names.state_root(namespace)
+    client.root, client.replicas = root, replicas
     return client
 
 
@@ -119,17 +126,18 @@ def connect_async(settings: Settings, *, most: int = MOST_CONNECTIONS) -> AsyncS
     Raises:
         ConfigurationError: the address is malformed.
     """
-    address = read_address(settings.state_url)
+    address, root = read_address(settings.state_url), names.state_root(settings.namespace)
     pool = redis.asyncio.BlockingConnectionPool.from_url(
         address.for_redis_py(),
         max_connections=most,
         timeout=ANSWER_TIMEOUT_S,
         decode_responses=True,
-        retry=AsyncRetry(NoBackoff(), 1, supported_errors=LEADS_ASTRAY),
+        retry=AsyncFollowingRetry(NoBackoff(), 1, supported_errors=LEADS_ASTRAY),
         **socket_options(address, ANSWER_TIMEOUT_S),
+        **guided_async(guide_of(address, root), is_encrypted=address.is_encrypted),
     )
     client = cast("AsyncStateClient", AsyncStateClient.from_pool(pool))
-    client.root = names.state_root(settings.namespace)
+    client.root, client.replicas = root, settings.wait_replicas
     return client
 
 

@@ -8,12 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from redis.exceptions import NoPermissionError, ResponseError
+from redis.exceptions import NoPermissionError, RedisError, ResponseError
 
 from paceline import names
 from paceline.errors import ConfigurationError
 from paceline.shards.layout import ALONE, Layout, read_layout
 from paceline.state import scripts
+from paceline.state.connections import pool_under
 
 if TYPE_CHECKING:
     import redis
@@ -26,6 +27,8 @@ _Client = TypeVar("_Client", bound=Any)
 
 # State of one shard may turn out to be created with several, after it was looked at while empty.
 _ALONE_FOR_S: Final = 60.0
+# In place of the reply to a call that is made alone: it waits for replicas.
+_ALONE: Final = object()
 _OVER_US: Final = 2_000_000
 # What Redis and Valkey say of a script whose user may not read a key.
 _REFUSED: Final = re.compile(r"can't access|[Nn]o permissions to access")
@@ -55,6 +58,8 @@ def at(client: _Client, shard: int) -> _Client:
         alone = copy.copy(client)
         alone.auto_close_connection_pool = False
         alone.root = root_at(client, shard)
+        # Of a cluster, connections to the node that has the shard.
+        alone.connection_pool = pool_under(client.connection_pool, alone.root)
         vars(alone)[_KNOWN] = _FOR_EVER
         vars(alone)[_CLIENTS] = {}
         clients[shard] = alone
@@ -83,7 +88,7 @@ def layout_of(client: "redis.Redis") -> Layout:
 def fresh_layout(client: "redis.Redis") -> Layout:
     """The layout as state tells it now."""
     try:
-        return _learnt(client, _directory().run_at(client, scripts.root_of(client), ("read",)))
+        return _learnt(client, _directory().run(client, "read"))
     except ResponseError as error:
         if not _is_refusal(error):
             raise
@@ -101,7 +106,7 @@ async def alayout_of(client: "redis.asyncio.Redis") -> Layout:
 async def afresh_layout(client: "redis.asyncio.Redis") -> Layout:
     """As `fresh_layout`."""
     try:
-        return _learnt(client, await _directory().arun_at(client, scripts.root_of(client), ("read",)))
+        return _learnt(client, await _directory().arun(client, "read"))
     except ResponseError as error:
         if not _is_refusal(error):
             raise
@@ -154,7 +159,7 @@ def create(client: "redis.Redis", count: int) -> int:
     """
     if not count:
         return fresh_layout(client).count
-    known = int(_directory().run_at(client, scripts.root_of(client), ("create", count)))
+    known = int(_directory().run(client, "create", count))
     vars(client).pop(_KNOWN, None)
     if known != count:
         raise ConfigurationError(
@@ -166,7 +171,7 @@ def create(client: "redis.Redis", count: int) -> int:
 
 def granters(client: "redis.Redis") -> dict[int, str]:
     """The worker that grants for each shard, as far as one does."""
-    flat = _directory().run_at(client, scripts.root_of(client), ("leases",))
+    flat = _directory().run(client, "leases")
     now_us = time.time() * 1e6
     held: dict[int, str] = {}
     for shard, text in zip(flat[::2], flat[1::2], strict=True):
@@ -220,35 +225,80 @@ async def arouted(script: "Script", client: "redis.asyncio.Redis", arguments: "A
 
 
 def _asked(client: "redis.Redis", script: "Script", calls: "Sequence[Call]", *, in_bytes: bool) -> list[Any]:
-    """The replies of one round trip; an exception where one did not come."""
-    by_root = [(_script(call.script) if call.script else script, root_at(client, call.shard), call) for call in calls]
+    """The replies of a round trip to each server; an exception where one did not come."""
     if len(calls) == 1:
-        called, root, call = by_root[0]
-        return [called.run_at(client, root, call.arguments, in_bytes=in_bytes)]
-    with client.pipeline(transaction=False) as pipeline:
-        queue: Any = pipeline.execute_command
-        for called, root, call in by_root:
-            queue(*called.words(root, call.arguments), **scripts.as_bytes(in_bytes))
-        replies: list[Any] = pipeline.execute(raise_on_error=False)
-    for number, (called, root, call) in enumerate(by_root):
-        if scripts.is_unknown(replies[number]):
-            replies[number] = called.run_at(client, root, call.arguments, in_bytes=in_bytes)
+        return [_run(_of(script, calls[0]), at(client, calls[0].shard), calls[0].arguments, in_bytes=in_bytes)]
+    replies: list[Any] = [_ALONE] * len(calls)
+    for numbers in () if script.waits(client) else _by_server(client, calls):
+        try:
+            with at(client, calls[numbers[0]].shard).pipeline(transaction=False) as pipeline:
+                queue: Any = pipeline.execute_command
+                for number in numbers:
+                    queue(*_words(client, script, calls[number]), **_as_bytes(in_bytes))
+                some: list[Any] = pipeline.execute(raise_on_error=False)
+        except (RedisError, OSError) as error:
+            some = [error] * len(numbers)
+        for number, reply in zip(numbers, some, strict=True):
+            replies[number] = reply
+
+    for number, call in enumerate(calls):
+        if replies[number] is _ALONE or scripts.is_unknown(replies[number]):
+            try:
+                replies[number] = _run(_of(script, call), at(client, call.shard), call.arguments, in_bytes=in_bytes)
+            except (RedisError, OSError) as error:
+                replies[number] = error
     return replies
 
 
 async def _aasked(client: "redis.asyncio.Redis", script: "Script", calls: "Sequence[Call]") -> list[Any]:
-    by_root = [(_script(call.script) if call.script else script, root_at(client, call.shard), call) for call in calls]
+    """As `_asked`, on an event loop."""
     if len(calls) == 1:
-        called, root, call = by_root[0]
-        return [await called.arun_at(client, root, call.arguments)]
-    async with client.pipeline(transaction=False) as pipeline:
-        for called, root, call in by_root:
-            pipeline.execute_command(*called.words(root, call.arguments))
-        replies: list[Any] = await pipeline.execute(raise_on_error=False)
-    for number, (called, root, call) in enumerate(by_root):
-        if scripts.is_unknown(replies[number]):
-            replies[number] = await called.arun_at(client, root, call.arguments)
+        return [await _of(script, calls[0]).arun(at(client, calls[0].shard), *calls[0].arguments)]
+    replies: list[Any] = [_ALONE] * len(calls)
+    for numbers in () if script.waits(client) else _by_server(client, calls):
+        try:
+            async with at(client, calls[numbers[0]].shard).pipeline(transaction=False) as pipeline:
+                for number in numbers:
+                    pipeline.execute_command(*_words(client, script, calls[number]))
+                some: list[Any] = await pipeline.execute(raise_on_error=False)
+        except (RedisError, OSError) as error:
+            some = [error] * len(numbers)
+        for number, reply in zip(numbers, some, strict=True):
+            replies[number] = reply
+
+    for number, call in enumerate(calls):
+        if replies[number] is _ALONE or scripts.is_unknown(replies[number]):
+            try:
+                replies[number] = await _of(script, call).arun(at(client, call.shard), *call.arguments)
+            except (RedisError, OSError) as error:
+                replies[number] = error
     return replies
+
+
+def _run(script: "Script", client: "redis.Redis", arguments: "Arguments", *, in_bytes: bool) -> Any:
+    return (script.run_in_bytes if in_bytes else script.run)(client, *arguments)
+
+
+def _of(script: "Script", call: "Call") -> "Script":
+    return _script(call.script) if call.script else script
+
+
+def _words(client: Any, script: "Script", call: "Call") -> "tuple[str | int | bytes, ...]":
+    return _of(script, call).words(root_at(client, call.shard), call.arguments)
+
+
+def _by_server(client: Any, calls: "Sequence[Call]") -> list[list[int]]:
+    """Numbers of calls that may share a connection: those whose shards are on one server, as far as that is known."""
+    groups: dict[Any, list[int]] = {}
+    for number, call in enumerate(calls):
+        guide = at(client, call.shard).connection_pool.connection_kwargs.get("guide")
+        place = None if guide is None else guide.place or call.shard
+        groups.setdefault(place, []).append(number)
+    return list(groups.values())
+
+
+def _as_bytes(in_bytes: bool) -> dict[str, bool]:  # noqa: FBT001 - a value that is passed on
+    return {"NEVER_DECODE": True} if in_bytes else {}
 
 
 async def gathered(script: "Script", client: "redis.asyncio.Redis", calls: "Sequence[Arguments]") -> list[Any]:

@@ -5,8 +5,11 @@ from collections.abc import Iterable
 from typing import Final
 
 from redis.exceptions import (
+    AskError,
     AuthenticationError,
     BusyLoadingError,
+    ClusterDownError,
+    MovedError,
     NoPermissionError,
     ReadOnlyError,
     RedisError,
@@ -16,7 +19,9 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 # After these a connection leads to the wrong server, or to a server that is not ready: the next command asks for the right one.
-LEADS_ASTRAY: Final = (RedisConnectionError, ReadOnlyError)
+LEADS_ASTRAY: Final = (RedisConnectionError, ReadOnlyError, MovedError, ClusterDownError)
+# The server did nothing of what it was told, because another server is the primary.
+REFUSED: Final = (ReadOnlyError, MovedError)
 
 # What stands in the server's words -> ours. redis-py takes the first word away from some.
 _WORDS: Final = (
@@ -33,9 +38,16 @@ _WORDS: Final = (
     ("MASTERDOWN|Link with MASTER is down", "is a replica whose primary is away"),
     ("UNBLOCKED", "has just changed its role"),
     ("CLUSTERDOWN", "belongs to a cluster that is down"),
-    ("MOVED", "belongs to a cluster of several shards; name one server, or a cluster of one shard"),
     ("CROSSSLOT", "belongs to a cluster, which cannot be a broker"),
+    ("cluster support disabled", "is not a cluster: begin its address with redis:// or rediss://"),
+    ("Slot is unserved|slot not served", "belongs to a cluster in which nobody serves the slot of its keys"),
 )
+_MOVED: Final = "belongs to a cluster of several shards: begin its address with redis+cluster:// or rediss+cluster://"
+_MOVING: Final = "is moving the slot of its keys to another server, and nothing is done until that is over"
+
+
+class TooFewReplicas(RedisError):
+    """A write stands on the primary, and not on as many replicas as PACELINE_WAIT_REPLICAS says."""
 
 
 def trouble(error: Exception, server: str = "the state server") -> str:
@@ -58,9 +70,16 @@ def trouble(error: Exception, server: str = "the state server") -> str:
     if isinstance(error, RedisConnectionError | RedisTimeoutError) or not isinstance(error, RedisError):
         return _of_connection(error, words, server)
 
+    if isinstance(error, AskError):
+        return f"{server} {_MOVED if isinstance(error, MovedError) else _MOVING}"
+    if isinstance(error, TooFewReplicas):
+        return words
+
     for pattern, ours in _WORDS:
         if re.search(pattern, words):
             return f"{server} {ours}"
+    if isinstance(error, ClusterDownError):
+        return f"{server} belongs to a cluster that is down"
 
     if "executing the script can't" in words:
         return f"{server} refused access: {words}"

@@ -95,9 +95,9 @@ def _of_fleet(accounts: Sequence[AccountReading], fleet: FleetReading, reach: Fl
             "BreakerOpen",
         )
 
-    if not fleet.aof_enabled:
+    if fleet.aof_enabled is False:
         yield Trouble("warn", "The state server keeps no append-only file.", "Set appendonly yes.", (), "StateAofOff")
-    elif not fleet.aof_last_write_ok:
+    elif fleet.aof_last_write_ok is False:
         yield Trouble(
             "bad", "The state server cannot write its append-only file.", "Check its disk.", (), "AofWriteFailing"
         )

@@ -6,16 +6,17 @@ from contextlib import closing
 from typing import Any, Final
 
 import redis
+from redis.crc import key_slot
 from redis.exceptions import RedisError
 
 from paceline.errors import ConfigurationError
 from paceline.settings import Settings
 from paceline.settings.address import read_state
-from paceline.state import connect_to
+from paceline.state import StateClient, connect_to
 from paceline.state.calls import State
 from paceline.state.scripts import Script
 from paceline.state.trouble import trouble
-from paceline_worker.checks import durability_objection, slow_disk, version_objection
+from paceline_worker.checks import UNTOLD, durability_objection, moving, slow_disk, told, version_objection
 from paceline_worker.doctor.finding import Finding, failure, ok, warning
 from paceline_worker.state.migration import Migration
 
@@ -32,20 +33,29 @@ def findings(settings: Settings) -> Iterator[Finding]:
     address = read_state(settings.state_url)
     with closing(connect_to(settings)) as client:
         try:
-            info = client.info("everything")
+            info = told(client)
         except (RedisError, OSError) as error:
             yield failure("state", f"{trouble(error)} ({address.shown()})")
             return
 
-        yield _version(info, address.shown())
+        if info:
+            yield _version(info, address.shown())
+        else:
+            client.ping()
+            accepted = settings.assume_durable or settings.allow_volatile
+            advice = "" if accepted else ": if the service keeps what it acknowledged, set PACELINE_ASSUME_DURABLE=1"
+            yield (warning if accepted else failure)("state", f"{UNTOLD}{advice}")
         if address.is_encrypted and address.verifies != "required":
             yield warning(
                 "state TLS", "the server's certificate is not verified: remove ssl_cert_reqs from PACELINE_STATE_URL"
             )
 
-        yield from _role(info)
-        yield _persistence(info, allow_volatile=settings.allow_volatile)
-        yield _memory(info)
+        if info:
+            yield from _role(info, is_cluster=address.kind == "cluster")
+            yield _persistence(info, settings)
+            yield _memory(info)
+        if address.kind == "cluster":
+            yield _slot(client)
         rights = _rights(client)
         yield rights
         if rights.level != "ok":
@@ -65,19 +75,34 @@ def _version(info: Mapping[str, Any], shown: str) -> Finding:
     return ok("state", f"{kind} {info.get('valkey_version', info.get('redis_version'))} at {shown}")
 
 
-def _role(info: Mapping[str, Any]) -> Iterator[Finding]:
+def _role(info: Mapping[str, Any], *, is_cluster: bool) -> Iterator[Finding]:
     if info.get("role") == "slave":
         yield failure("state role", "the state server is a replica, which takes no writes: name the primary")
-    elif int(info.get("cluster_enabled", 0)):
+    elif int(info.get("cluster_enabled", 0)) and not is_cluster:
         yield warning(
-            "state role", "the state server is in cluster mode: state needs one shard, and the broker another server"
+            "state role",
+            "the state server is in cluster mode: begin its address with redis+cluster:// or rediss+cluster://",
         )
 
 
-def _persistence(info: Mapping[str, Any], *, allow_volatile: bool) -> Finding:
-    objection = durability_objection(dict(info))
+def _slot(client: StateClient) -> Finding:
+    """Whether the slot of our keys stays where it is."""
+    try:
+        slots = moving(client)
+    except (RedisError, OSError) as error:
+        return warning("state slot", f"{trouble(error)}: this check cannot tell whether the slot of its keys moves")
+    slot = key_slot(client.root.encode())
+    if slot in slots:
+        return failure("state slot", f"slot {slot} is moving to another node: nothing is granted until that is over")
+    return ok("state slot", f"slot {slot} stays where it is")
+
+
+def _persistence(info: Mapping[str, Any], settings: Settings) -> Finding:
+    objection = durability_objection(dict(info), assume_durable=settings.assume_durable)
     if objection:
-        return (warning if allow_volatile else failure)("state persistence", objection)
+        return (warning if settings.allow_volatile else failure)("state persistence", objection)
+    if settings.assume_durable:
+        return ok("state persistence", "taken for durable, because PACELINE_ASSUME_DURABLE says so")
     if info.get("aof_last_write_status", "ok") != "ok":
         return failure("state persistence", "the append-only file cannot be written: check the server's disk")
     if slow := slow_disk(dict(info)):

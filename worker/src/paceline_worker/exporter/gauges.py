@@ -311,8 +311,9 @@ def _of_all(accounts: Sequence[AccountReading], fleet: FleetReading) -> Iterator
     yield _single("paceline_fleet_lateness_seconds", max((one.lateness_s for one in fleet.workers), default=0.0))
     yield _single("paceline_state_memory_bytes", fleet.memory)
     yield _single("paceline_state_memory_limit_bytes", fleet.memory_limit)
-    yield _single("paceline_state_aof_enabled", float(fleet.aof_enabled))
-    yield _single("paceline_state_aof_last_write_ok", float(fleet.aof_last_write_ok))
+    if fleet.aof_enabled is not None:
+        yield _single("paceline_state_aof_enabled", float(fleet.aof_enabled))
+        yield _single("paceline_state_aof_last_write_ok", float(bool(fleet.aof_last_write_ok)))
 
 
 def _shards(answered: Mapping[int, bool]) -> Iterator[Metric]:

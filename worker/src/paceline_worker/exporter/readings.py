@@ -143,7 +143,7 @@ class FleetReading:
         now_us: server time.
         memory: bytes the state server uses.
         memory_limit: bytes it may use; 0: no limit.
-        aof_enabled: it keeps an append-only file.
+        aof_enabled: it keeps an append-only file; None: it does not tell.
         aof_last_write_ok: its last write to that went well.
         inbox: records not yet accepted.
         in_flight: operations under a lease.
@@ -155,8 +155,8 @@ class FleetReading:
     now_us: int
     memory: int
     memory_limit: int
-    aof_enabled: bool
-    aof_last_write_ok: bool
+    aof_enabled: bool | None
+    aof_last_write_ok: bool | None
     inbox: int
     in_flight: int
     accounts: int

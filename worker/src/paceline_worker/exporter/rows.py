@@ -133,7 +133,7 @@ class FleetRow:
         now_us: server time.
         memory: bytes the state server uses.
         memory_limit: bytes it may use; 0: no limit.
-        aof_enabled: it keeps an append-only file.
+        aof_enabled: it keeps an append-only file; None: it does not tell.
         aof_last_write_ok: its last write to that went well.
         inbox: records not yet accepted.
         in_flight: operations under a lease.
@@ -145,8 +145,8 @@ class FleetRow:
     now_us: int
     memory: int = 0
     memory_limit: int = 0
-    aof_enabled: bool = False
-    aof_last_write_ok: bool = False
+    aof_enabled: bool | None = None
+    aof_last_write_ok: bool | None = None
     inbox: int = 0
     in_flight: int = 0
     accounts: int = 0

@@ -184,12 +184,16 @@ elseif verb == 'accounts' then
   end
   return { int(now), read, rows }
 end
-local function info(section, pattern) return string.match(redis.call('INFO', section), pattern) end
+-- A managed server may forbid INFO: then these are not told.
+local function info(section, pattern)
+  local text = redis.pcall('INFO', section)
+  return type(text) == 'string' and string.match(text, pattern) or nil
+end
+local appends = info('persistence', '[\r\n]aof_enabled:(%d)')
 
 return cjson.encode({
   now = int(now), memory = info('memory', '[\r\n]used_memory:(%d+)'), memory_limit = info('memory', '[\r\n]maxmemory:(%d+)'),
-  aof_enabled = info('persistence', '[\r\n]aof_enabled:(%d)'),
-  aof_last_write_ok = info('persistence', '[\r\n]aof_last_write_status:ok') and '1' or '0',
+  aof_enabled = appends, aof_last_write_ok = appends and (info('persistence', '[\r\n]aof_last_write_status:ok') and '1' or '0'),
   inbox = redis.call('ZCARD', key.inbox), in_flight = redis.call('ZCARD', key.in_flight), accounts = redis.call('SCARD', key.accounts),
   breaker_open = redis.call('HGET', key.meta, 'pb_until') and '1' or '0', workers = redis.call('HVALS', key.workers),
 })

@@ -284,7 +284,7 @@ class Forgetting:
                 running = int(persistence["aof_rewrite_in_progress"]) or int(persistence["aof_rewrite_scheduled"])
                 if not running or time.monotonic() >= until_s:
                     return not running and persistence["aof_last_bgrewrite_status"] == "ok"
-        except ResponseError:
+        except (ResponseError, KeyError):  # not ours to ask for, or a managed server that tells less
             return False
 
 

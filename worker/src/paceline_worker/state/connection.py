@@ -4,25 +4,16 @@ from collections.abc import Callable
 from typing import Any, Final, cast
 
 import redis.asyncio
-from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from paceline import names
-from paceline.state import read_address, socket_options
+from paceline.state import AsyncStateClient, read_address, socket_options
+from paceline.state.connections import AsyncFollowingRetry, guided_async
+from paceline.state.guides import guide_of
 from paceline.state.trouble import LEADS_ASTRAY
 
 # Seconds a worker waits for one reply of the state server.
 ANSWER_TIMEOUT_S: Final = 5.0
-
-
-class AsyncStateClient(redis.asyncio.Redis):
-    """A client of one namespace.
-
-    Attributes:
-        root: first part of every key.
-    """
-
-    root: str = names.STATE_ROOT
 
 
 def aconnect(
@@ -32,8 +23,9 @@ def aconnect(
     answer_timeout_s: float,
     connections: int | None = None,
     on_connected: Callable[[Any], Any] | None = None,
+    replicas: int = 0,
 ) -> AsyncStateClient:
-    """A client that repeats nothing.
+    """A client that repeats nothing that may have been done.
 
     Args:
         url: the state server.
@@ -41,16 +33,18 @@ def aconnect(
         answer_timeout_s: seconds to wait for one reply.
         connections: most connections at once. A pool that is full is a wait: each of its connections is busy with a call that ends.
         on_connected: makes a new connection ready.
+        replicas: how many of them a script waits for after it wrote.
 
     Raises:
         ConfigurationError: the address is malformed.
     """
-    address = read_address(url)
+    address, root = read_address(url), names.state_root(namespace)
     options: dict[str, Any] = {
         "decode_responses": True,
         # None is repeated; but a connection to the wrong server is closed.
-        "retry": Retry(NoBackoff(), 0, supported_errors=LEADS_ASTRAY),
+        "retry": AsyncFollowingRetry(NoBackoff(), 0, supported_errors=LEADS_ASTRAY),
         **socket_options(address, answer_timeout_s),
+        **guided_async(guide_of(address, root), is_encrypted=address.is_encrypted),
     }
     if on_connected:
         options["redis_connect_func"] = on_connected
@@ -61,5 +55,5 @@ def aconnect(
             address.for_redis_py(), max_connections=connections, timeout=None, **options
         )
     client = cast("AsyncStateClient", AsyncStateClient.from_pool(pool))
-    client.root = names.state_root(namespace)
+    client.root, client.replicas = root, replicas
     return client

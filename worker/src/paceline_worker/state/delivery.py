@@ -7,11 +7,12 @@ from copy import copy
 from typing import Any, Final
 
 from paceline import names
+from paceline.state import AsyncStateClient
 from paceline.state.scripts import Script, root_of
 from paceline.state.shards import at
 from paceline.suppression.lists import EVERY_ACCOUNT
 from paceline_worker.state.clock import ServerClock
-from paceline_worker.state.connection import ANSWER_TIMEOUT_S, AsyncStateClient, aconnect
+from paceline_worker.state.connection import ANSWER_TIMEOUT_S, aconnect
 from paceline_worker.state.restarts import RunCheck, say_restarted
 from paceline_worker.state.sleep import asleep_s
 from paceline_worker.state.values import Answered, KnownAccount
@@ -33,6 +34,7 @@ class DeliveryState:
         retention_s: how long settled operations are kept.
         grace_s: how long an unknown outcome rests before it is looked up.
         namespace: whose state it is.
+        replicas: how many of them a script waits for after it wrote.
     """
 
     def __init__(
@@ -46,6 +48,7 @@ class DeliveryState:
         retention_s: int,
         grace_s: float,
         namespace: str = names.NAMESPACE,
+        replicas: int = 0,
     ) -> None:
         self._grace_us = int(grace_s * 1e6)
         self._check = RunCheck(names.state_root(namespace))
@@ -55,6 +58,7 @@ class DeliveryState:
             answer_timeout_s=ANSWER_TIMEOUT_S,
             connections=_CONNECTIONS,
             on_connected=self._connected,
+            replicas=replicas,
         )
         self._clock = clock
         self._owner = owner
@@ -93,8 +97,12 @@ class DeliveryState:
         return other
 
     def _move_to(self, client: AsyncStateClient, clock: ServerClock) -> None:
-        self.client, self._clock, self._beside = client, clock, []
+        home, self.client, self._clock, self._beside = self.client, client, clock, []
         self._check = RunCheck(root_of(client))
+        if (
+            client.connection_pool is not home.connection_pool
+        ):  # connections to another server, which knows of this shard
+            client.connection_pool.connection_kwargs["redis_connect_func"] = self._connected
 
     async def begin(self, grants: Sequence[tuple[str, str, int]], notice_us: int) -> list[Answered]:
         """Ask for operations; see begin.lua for the answers.

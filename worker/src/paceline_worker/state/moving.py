@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from paceline.errors import InvalidOperation, PacelineError, UnknownAccount
-from paceline.state.scripts import Script, root_of
+from paceline.state.scripts import Script
 from paceline.state.shards import at, fresh_layout
 from paceline_worker.accounts.accounts import Accounts
 
@@ -66,7 +66,7 @@ class Move:
             return 0
         if not began and self._at(leaves, "stands") != "here":
             raise UnknownAccount(self._account)
-        target = int(self._directory.run_at(self._client, root_of(self._client), ("begin", self._account, self._shard)))
+        target = int(self._directory.run(self._client, "begin", self._account, self._shard))
         if target != self._shard:
             raise InvalidOperation(
                 f"shard: account {self._account!r} is being moved to shard {target}: finish that first"
@@ -78,7 +78,7 @@ class Move:
             moved = self._hand_over(leaves)
         self._unveil()
         self._at(self._shard, "finish")
-        self._directory.run_at(self._client, root_of(self._client), ("move", self._account, self._shard))
+        self._directory.run(self._client, "move", self._account, self._shard)
         fresh_layout(self._client)
         return moved
 
@@ -145,8 +145,7 @@ class Move:
 
     def _at(self, shard: int, verb: str, *arguments: str | int | bytes) -> Any:
         """What move.lua says on a shard: texts where they are ours, bytes of what keys hold."""
-        client = at(self._client, shard)
-        reply = self._script.run_at(client, root_of(client), (verb, self._account, *arguments), in_bytes=True)
+        reply = self._script.run_in_bytes(at(self._client, shard), verb, self._account, *arguments)
         return reply.decode() if isinstance(reply, bytes) else reply
 
 

@@ -38,6 +38,7 @@ class WorkerState:
         grace_s: how long an unknown outcome rests before it is looked up.
         longest_lease_s: how long a begun operation is left alone.
         namespace: whose state it is.
+        replicas: how many of them a script waits for after it wrote.
         on_forgotten: called when the state server came back without writes that it had acknowledged.
         shard: the shard that it works on.
         client: over the connections of another one; None: it connects.
@@ -52,6 +53,7 @@ class WorkerState:
         grace_s: float,
         longest_lease_s: float = 20.0,
         namespace: str = names.NAMESPACE,
+        replicas: int = 0,
         on_forgotten: Callable[[], None] = lambda: None,
         shard: int = 0,
         client: "redis.Redis | None" = None,
@@ -62,7 +64,11 @@ class WorkerState:
         self._grace_us = int(grace_s * 1e6)
         self._check = RunCheck(names.state_root(namespace, shard))
         self.client: redis.Redis = client or connect(
-            url, namespace=namespace, answer_timeout_s=ANSWER_TIMEOUT_S, on_connected=self._connected
+            url,
+            namespace=namespace,
+            answer_timeout_s=ANSWER_TIMEOUT_S,
+            on_connected=self._connected,
+            replicas=replicas,
         )
         # Whoever works on another shard over the same connections.
         self._beside: list[WorkerState] = []
@@ -100,9 +106,18 @@ class WorkerState:
         return other
 
     def _move_to(self, shard: int, client: "redis.Redis", clock: ServerClock) -> None:
-        self.shard, self.client, self._clock = shard, client, clock
+        home, self.shard, self.client, self._clock = self.client, shard, client, clock
         self._check, self._memory = RunCheck(root_of(client)), Memory()
         self._beside, self._way_told = [], None
+        if (
+            client.connection_pool is not home.connection_pool
+        ):  # connections to another server, which knows of this shard
+
+            def connected(connection: Any) -> None:
+                connection.on_connect()
+                self._connected(connection)
+
+            client.connection_pool.connection_kwargs["redis_connect_func"] = connected
 
     def tell_way(self, fleet: Fleet) -> None:
         """Write down the way from grants to calls as a heartbeat told it, unless it stands there."""

@@ -85,7 +85,7 @@ def state_answers(settings: Settings) -> Check:
     Raises:
         ConfigurationError: The address is malformed.
     """
-    client = connect(settings.state_url, answer_timeout_s=PATIENCE_S)
+    client = connect(settings.state_url, namespace=settings.namespace, answer_timeout_s=PATIENCE_S)
 
     def check() -> str:
         try:

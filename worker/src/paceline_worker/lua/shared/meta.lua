@@ -31,8 +31,11 @@ local function current_jumps() return shared.jumps or '0' end
 -- was just noticed.
 local function checked_epoch(check)
   if not check then return current_epoch(), '0' end
-  local run_id = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)') or ''
+  -- A managed server may forbid INFO, and then does not tell of restarts.
+  local info = redis.pcall('INFO', 'server')
+  local run_id = type(info) == 'string' and string.match(info, 'run_id:(%x+)') or ''
   local known = shared.run_id
+  if run_id == '' then return current_epoch(), '0' end
   if known == run_id then return current_epoch(), '0' end
   redis.call('HSET', key.meta, 'run_id', run_id)
   shared.run_id = run_id
