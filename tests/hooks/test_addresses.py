@@ -1,7 +1,11 @@
 """Where events go: names are looked up once, and the connection is made to what was looked up."""
 
 import asyncio
+import gzip
 import socket
+import tracemalloc
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Any
 
 import aiohttp
@@ -67,6 +71,56 @@ def test_redirects_are_not_followed(monkeypatch: pytest.MonkeyPatch) -> None:
     with receiving(status=302) as receiver:
         assert "HTTP 302" == asyncio.run(scene(receiver.url))
         assert 1 == receiver.requests
+
+
+PACKED = gzip.compress(bytes(64 << 20))
+
+
+@pytest.mark.parametrize(
+    ("result", "head", "body"),
+    [
+        ("delivered", b"200 OK\r\nContent-Encoding: gzip", PACKED),
+        ("delivered", b"200 OK\r\nContent-Encoding: gzip", b"this is no gzip"),
+        ("delivered", b"204 No Content\r\nSet-Cookie: a=b\r\nContent-Encoding: br", b""),
+        ("failed", b"200 OK\r\n" + b"X-Filler: " + b"x" * 1_000_000, b""),
+        ("failed", b"200 OK\r\n" + b"X: y\r\n" * 100_000, b""),
+        ("failed", b"200 OK\r\nContent-Length: 5\r\nContent-Length: 6", b"hello"),
+    ],
+)
+def test_a_hostile_answer_is_known_by_its_status_or_fails(result: str, head: bytes, body: bytes) -> None:
+    """A packed body is not unpacked and a broken one takes nothing back; head without end, contradictions: one failed attempt."""
+
+    async def scene() -> tuple[str, list[bytes]]:
+        requests: list[bytes] = []
+
+        async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            requests.append(await reader.readuntil(b"\r\n\r\n"))
+            size = b"" if b"Length" in head or head.startswith(b"204") else b"\r\nContent-Length: %d" % len(body)
+            writer.write(b"HTTP/1.1 " + head + size + b"\r\nConnection: close\r\n\r\n" + body)
+            with suppress(OSError):
+                await writer.drain()
+            writer.close()
+
+        server = await asyncio.start_server(answer, "127.0.0.1", 0, limit=1 << 20)
+        async with server, Poster(allow_private=True) as poster:
+            url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/events"
+            ends = [await poster.post(url, "{}", {"webhook-id": "e"}) for _ in range(2)]
+            return " ".join({end.result for end in ends}), requests
+
+    (found, requests), bytes_used = with_peak(scene)
+    assert (result, 2) == (found, len(requests))
+    assert b"a=b" not in requests[1]
+    assert bytes_used < 16 << 20
+
+
+def with_peak(scene: Callable[[], Coroutine[Any, Any, Any]]) -> tuple[Any, int]:
+    """What a scene returns, and how many bytes it had in use at most."""
+    tracemalloc.start()
+    try:
+        returned = asyncio.run(scene())
+        return returned, tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
 
 
 def test_the_client_connects_to_what_the_resolver_gave(monkeypatch: pytest.MonkeyPatch) -> None:

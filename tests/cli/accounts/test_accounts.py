@@ -308,7 +308,7 @@ def test_remove(cli: Cli, acme: str, quick: str) -> None:
 @pytest.mark.parametrize("verb", ["show", "suspend", "resume", "remove"])
 def test_an_unknown_account_is_one_sentence(cli: Cli, verb: str) -> None:
     """Every command that names an account says when there is none; exit 1."""
-    assert cli("accounts", verb, "nobody").refusal() == "no account named 'nobody'"
+    assert cli("accounts", verb, "nobody").refusal() == "no account named 'nobody': see `paceline accounts list`"
 
 
 def test_a_generated_secret_opens_the_key_ring(cli: Cli) -> None:

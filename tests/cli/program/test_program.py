@@ -328,7 +328,10 @@ def test_an_ascii_terminal_is_no_error(environment: Mapping[str, str]) -> None:
         check=False,
         timeout=60,
     )
-    assert (done.returncode, done.stderr) == (1, b"paceline: no account named 'b\\xfccher'\n")
+    assert (done.returncode, done.stderr) == (
+        1,
+        b"paceline: no account named 'b\\xfccher': see `paceline accounts list`\n",
+    )
 
 
 def test_without_the_extra_it_says_what_to_install(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -122,7 +122,9 @@ def test_what_receipts_told_is_shown(cli: Cli, worker: Worker, tmp_path: Path) -
 def test_an_account_that_is_not_there(cli: Cli, command: tuple[str, ...]) -> None:
     """Exit 1 and one sentence."""
     verb, *options = command
-    assert cli("receipts", verb, "nobody", *options).refusal() == "no account named 'nobody'"
+    assert (
+        cli("receipts", verb, "nobody", *options).refusal() == "no account named 'nobody': see `paceline accounts list`"
+    )
 
 
 @pytest.mark.usefixtures("quick")

@@ -276,7 +276,7 @@ def test_wrong_usage(cli: Cli, arguments: list[str], sentence: str) -> None:
 @pytest.mark.parametrize("verb", [("list",), ("replay", "--yes")])
 def test_of_what_is_not_there(cli: Cli, verb: tuple[str, ...]) -> None:
     """Exit 1: its absence is not the absence of dead letters."""
-    assert cli("dead", *verb, "--account", "acme").refusal() == "no account named 'acme'"
+    assert cli("dead", *verb, "--account", "acme").refusal() == "no account named 'acme': see `paceline accounts list`"
     assert (
         cli("dead", *verb, "--campaign", "spring").refusal()
         == "no campaign named 'spring': see `paceline campaign list`"

@@ -44,4 +44,6 @@ def test_what_is_not_clear_is_asked(cli: Cli, words: str, arguments: list[str]) 
 
 def test_nothing_is_found(cli: Cli) -> None:
     """A failure, in one sentence."""
-    assert "no operation to +15550109999 is kept" == cli("find", "--to", "+15550109999").refusal(1)
+    assert "no operation to +15550109999 is kept: never accepted, or deleted after its retention time" == cli(
+        "find", "--to", "+15550109999"
+    ).refusal(1)

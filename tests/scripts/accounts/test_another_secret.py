@@ -58,19 +58,28 @@ def test_secrets_of_hooks_come_along(client: redis.Redis) -> None:
 
 
 def test_an_interrupted_one_goes_on(client: redis.Redis) -> None:
-    """What is done stays done; with both secrets everything can be opened meanwhile."""
-    for number in range(5):
+    """At each of its steps: with both secrets everything can be opened meanwhile, and what is done stays done."""
+    for number in range(3):
         add_account(client, f"a{number}")
+    StoredSeals(client, OLD).open()
+    about = make("https://example.com/in", ["a0"], ["settled"], with_recipients=False, allow_private=False)
+    HookBook(client).add("hook-1", about, hook_secrets.seal(OLD, "hook-1", 0, hook_secrets.Secrets("whsec_AAAA")))
 
-    def stop(done: int) -> None:
-        if done == 2:
+    def end(done: int) -> None:
+        if done == 1:
             raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt):
-        Rotation(client, BOTH).run(stop)
-    assert (2, 3) == (Rotation(client, BOTH).standing().newest, Rotation(client, BOTH).standing().older)
-    assert [f"KEY-a{number}" for number in range(5)] == [opened(client, BOTH, f"a{number}") for number in range(5)]
-    assert 3 == Rotation(client, BOTH).run()
+    for step in range(1, 6):
+        with pytest.raises(KeyboardInterrupt):
+            Rotation(client, BOTH).run(end)
+        standing = Rotation(client, BOTH).standing()
+        assert (step, 5 - step) == (standing.newest, standing.older)
+        assert [f"KEY-a{number}" for number in range(3)] == [opened(client, BOTH, f"a{number}") for number in range(3)]
+        assert StoredSeals(client, BOTH).seen()
+
+    assert 0 == Rotation(client, BOTH).run()
+    assert Rotation(client, BOTH).standing().is_complete
+    assert StoredSeals(client, ONLY_NEW).seen()
 
 
 def test_a_worker_without_the_newest_is_in_the_way(client: redis.Redis) -> None:

@@ -179,6 +179,19 @@ def test_what_was_not_acknowledged_may_be_poisoned_too(lasting: Stack, worker: P
     works(lasting, worker)
 
 
+@pytest.mark.parametrize("queue", [names.ACCEPT_QUEUE, names.DELIVER_QUEUE])
+def test_a_queue_that_became_something_else_is_one_again(lasting: Stack, worker: Process, queue: str) -> None:
+    """An empty queue is no key, so whoever may write there can make one of another type, and every worker would be deaf."""
+    before = refused(worker).get("envelope", 0)
+    lasting.client.delete(queue, f"_kombu.binding.{queue}")
+    lasting.client.set(queue, CANARY)
+    lasting.client.hset(f"_kombu.binding.{queue}", CANARY, CANARY)
+    wait_until(lambda: refused(worker)["envelope"] >= before + 2, PATIENCE, "both are gone")
+    lasting.client.set(f"{queue}\x06\x163", CANARY)  # a queue of another priority
+    wait_until(lambda: refused(worker)["envelope"] >= before + 3, PATIENCE, "that one, too")
+    works(lasting, worker)
+
+
 def test_only_our_two_tasks_exist(lasting: Stack, worker: Process) -> None:
     """None of Celery's own, which could run others."""
     assert [names.ACCEPT_TASK, names.DELIVER_TASK] == ask(lasting, worker, "registered", "", "True")

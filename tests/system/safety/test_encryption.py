@@ -3,22 +3,46 @@
 import json
 import threading
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from paceline import Conflict, CreateGroup, Outbox, SendMessage
+from paceline import (
+    AddParticipants,
+    CheckNumber,
+    Conflict,
+    CreateGroup,
+    DeleteMessage,
+    DemoteParticipants,
+    Operation,
+    Outbox,
+    Pin,
+    PostStory,
+    PromoteParticipants,
+    RemoveParticipants,
+    SendMessage,
+    SendSms,
+    SendTemplate,
+    SendWaba,
+    SetAbout,
+    SetGroupDescription,
+    SetGroupPicture,
+    SetProfilePicture,
+)
 from paceline.errors import ConfigurationError
+from paceline.operations import Interactive, UrlButton
 from paceline.settings import Settings
 from paceline_worker.accounts.accounts import Accounts
 from tests.support.processes import Sandbox, free_port
 from tests.support.servers import start_server
 from tests.support.shell import paceline
 from tests.support.stack import PATIENCE, Stack
+from tests.support.stored import contents
 from tests.support.wait import wait_until
+from tests.unit import samples
 
 pytestmark = [pytest.mark.system]
 
@@ -26,6 +50,7 @@ ON = {"PACELINE_ENCRYPT_PAYLOADS": "1"}
 SENDER = "+15550100001"
 NUMBERS = [f"+155598877{n:02d}" for n in range(20)]
 TEXT = "canary text 5c1a"
+CANARIES = (TEXT, *(number[1:] for number in NUMBERS))
 
 
 class Closed:
@@ -75,21 +100,13 @@ def rewritten(stack: Stack) -> None:
     wait_until(done, PATIENCE, "the file is rewritten")
 
 
-def shown(stack: Stack) -> list[str]:
-    """Files of the server, dump included, and keys that hold a canary."""
+def shown(stack: Stack, canaries: Sequence[str] = CANARIES) -> list[str]:
+    """Files of the server, dump included, and keys that hold a canary, in their name or their value."""
     stack.client.save()
     folder = Path(str(stack.client.config_get("dir")["dir"]))
-    canaries = [TEXT.encode(), *(number[1:].encode() for number in NUMBERS)]
-    found = []
-    for path in folder.rglob("*"):
-        if path.is_file():
-            content = path.read_bytes()
-            found += [f"{path.name}: {canary.decode()}" for canary in canaries if canary in content]
-    for key in stack.client.scan_iter("*"):
-        value = stack.client.dump(key) or b""
-        raw = value if isinstance(value, bytes) else str(value).encode("utf-8", "surrogateescape")
-        found += [f"{key}: {canary.decode()}" for canary in canaries if canary in raw]
-    return found
+    places = [(path.name, path.read_bytes()) for path in folder.rglob("*") if path.is_file()]
+    places += [(key, f"{key}: {text}".encode()) for key, text in contents(stack.client)]
+    return [f"{name}: {canary}" for name, content in places for canary in canaries if canary.encode() in content]
 
 
 def test_nothing_of_a_person_is_in_state_or_its_files(closed: Closed) -> None:
@@ -128,6 +145,90 @@ def test_nothing_of_a_person_is_in_state_or_its_files(closed: Closed) -> None:
     rejected = closed.outbox.send(closed.hello(0)).wait_settled(60)
     assert ("rejected", True) == (rejected.state, "[removed]" in str(rejected.words))
     assert [] == shown(stack)
+    assert 0 == stack.balance().unaccounted
+
+
+# What is in the clear, as docs/encryption.md says: keys, metadata, names of campaigns.
+PLAIN = ("plain-key-8d2c", "plain-meta-8d2c", "plain-row-8d2c", "plain-name-8d2c")
+
+
+def secret(what: str) -> str:
+    """A text of one place."""
+    return f"{what} 9e4b"
+
+
+def address(what: str) -> str:
+    """A media address that tells of somebody."""
+    return f"https://files.example.com/{what}-9e4b.png"
+
+
+def of_every_kind(account: str) -> list[Operation]:
+    """Operations of every model, with every text and every number that each may have; all of them are secret."""
+    to = iter(f"+155598866{number:02d}" for number in range(30))
+    button = UrlButton(label="label 9e4b", url=address("button"))
+    interactive = Interactive(body=secret("body"), header=secret("header"), footer=secret("footer"), url_button=button)
+    pin = Pin(latitude=12.345678, longitude=98.765432, name=secret("place"), address=secret("street"))
+    with_media: dict[str, Any] = {"header_media_url": address("header"), "header_media_filename": "invoice 9e4b.pdf"}
+    fields: list[tuple[type[Operation], dict[str, Any]]] = [
+        (SendMessage, {"to": next(to), "text": secret("caption"), "url": address("media")}),
+        (SendMessage, {"to": next(to), "pin": pin}),
+        (SendMessage, {"remote_id": "155598866999999@lid", "text": secret("remote")}),
+        (SendMessage, {"group": samples.GROUP, "text": secret("group")}),
+        (DeleteMessage, {"message": samples.MESSAGE, "to": next(to)}),
+        (PostStory, {"text": secret("story")}),
+        (SetAbout, {"text": secret("about")}),
+        (SetProfilePicture, {"url": address("profile")}),
+        (CreateGroup, {"name": secret("team"), "description": secret("aim"), "participants": [next(to), next(to)]}),
+        (SetGroupDescription, {"group": samples.GROUP, "description": secret("aims")}),
+        (SetGroupPicture, {"group": samples.GROUP, "url": address("group")}),
+        (SendTemplate, {"to": next(to), "template": samples.TEMPLATE, "body": [secret("variable")], **with_media}),
+        (SendTemplate, {"to": next(to), "template": samples.TEMPLATE, "header": [secret("head")], "buttons": ["9e4b"]}),
+        (SendWaba, {"to": next(to), "text": secret("session")}),
+        (SendWaba, {"to": next(to), "interactive": interactive}),
+        (SendSms, {"to": next(to), "text": secret("sms")}),
+        (CheckNumber, {"number": next(to), "extra_information": True}),
+    ]
+    changes = (AddParticipants, RemoveParticipants, PromoteParticipants, DemoteParticipants)
+    fields += [(model, {"group": samples.GROUP, "participants": [next(to), next(to)]}) for model in changes]
+    assert {model for model, _ in fields} == set(samples.NEEDED)
+    common = {"account": account, "sender": SENDER, "metadata": {"ticket": "plain-meta-8d2c"}}
+    return [
+        model(**common, **each, idempotency_key=f"plain-key-8d2c-{number}")
+        for number, (model, each) in enumerate(fields)
+    ]
+
+
+def test_nothing_of_any_kind_of_operation_is_in_state_or_its_files(closed: Closed) -> None:
+    """Texts, captions, addresses, places, names of groups, participants, variables, rows: none; what is documented as plain is."""
+    stack = closed.stack.another()
+    stack.add_account("60000/minute", senders=[SENDER])
+    stack.sandbox.reset()
+    stack.scenario()
+    rewritten(stack)
+    operations = of_every_kind(stack.name)
+    for operation in operations:
+        closed.outbox.send(operation)
+    rows = [{"to": "+15559886690", "key": "plain-row-8d2c", "name": "Zoe 9e4b", "file": "invoice-9e4b"}]
+    common: dict[str, Any] = {"account": stack.name, "sender": SENDER, "recipients": rows}
+    address_of_rows = "https://files.example.com/{file}.pdf"
+    official = {
+        "waba_template": samples.TEMPLATE,
+        "body": ["{name}", secret("fixed")],
+        "header_media_url": address_of_rows,
+    }
+    contents_of_campaigns: list[dict[str, Any]] = [
+        {"template": f"Hi {{name}}, {secret('offer')}", "url": address_of_rows},
+        {"template": f"Hi {{name}}, {secret('short')}", "sms": True},
+        official,
+        {"number_check": True},
+    ]
+    for number, content in enumerate(contents_of_campaigns):
+        closed.outbox.start_campaign(f"plain-name-8d2c-{number}-{stack.name}", **common, **content)
+    stack.settled(len(operations) + len(contents_of_campaigns))
+
+    assert [] == shown(stack, ["9e4b", "1555988", "155598866999999", "12.345678", "98.765432"])
+    for word in PLAIN:
+        assert shown(stack, [word]), word
     assert 0 == stack.balance().unaccounted
 
 

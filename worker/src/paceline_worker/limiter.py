@@ -102,7 +102,7 @@ class PacelineStorage(RedisStorage, SlotSupport):
             taken, now, slot = self._take.run(self.get_connection(), account, cost, int(horizon_s * 1e6), verb)  # type: ignore[arg-type]
         except self.base_exceptions as error:
             if "unknown account" in str(error):
-                raise UnknownAccount(f"no account named {account!r}") from error
+                raise UnknownAccount(f"no account named {account!r}: see `paceline accounts list`") from error
             raise
         return Slot(taken == "1", max(0, int(slot) - int(now)) / 1e6)
 

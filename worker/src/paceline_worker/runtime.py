@@ -351,7 +351,7 @@ class Runtime:
     def stop(self) -> None:
         """Finish the calls under way, give back the rest, close everything. Ends within the HTTP deadline and 5 s."""
         self._dispatcher.stop()
-        with suppress(RedisError, OSError):  # what it says runs out by itself
+        with suppress(RedisError, OSError):  # its statement expires
             tell_secrets(self._state.client, self._owner, self._ring, 0)
         self._engine.close(self._settings.http_deadline_s + LEASE_MARGIN_S)
         if self._end_traces:

@@ -60,7 +60,9 @@ class Exclusions:
         for name in self.names:
             campaign = state.campaign(name)
             if not campaign or campaign.account != account:
-                raise NotFound(f"exclude_campaigns: account {account!r} has no campaign named {name!r}")
+                raise NotFound(
+                    f"exclude_campaigns: account {account!r} has no campaign named {name!r}: see `paceline campaign list`"
+                )
             if {campaign.keys, keys} == {"all", "none"}:
                 other = "have a `key`, and these have none" if keys == "none" else "have no `key`, and these have one"
                 raise CampaignConflict(

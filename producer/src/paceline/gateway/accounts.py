@@ -55,7 +55,7 @@ async def one(name: str, token: Reads, outbox: Box, response: Response) -> dict[
     seen(token, name)
     picture = await outbox.state.ask(questions.account(name))
     if picture is None:
-        raise UnknownAccount(f"no account named {name!r}")
+        raise UnknownAccount(f"no account named {name!r}: GET /v1/accounts lists those of this token")
     books, account = balance_of(picture), picture.account
     numbers: dict[str, Any] = {"received": books.received, "waiting": books.waiting, "in_flight": books.in_flight}
     response.headers.update(limits("account", rates_of(account.rate)))

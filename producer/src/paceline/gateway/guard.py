@@ -186,7 +186,7 @@ def seen(token: Token, account: str) -> None:
         UnknownAccount: always in the same words.
     """
     if not token.sees(account):
-        raise UnknownAccount(f"no account named {account!r}")
+        raise UnknownAccount(f"no account named {account!r}: GET /v1/accounts lists those of this token")
 
 
 class Audit:

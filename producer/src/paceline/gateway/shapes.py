@@ -17,7 +17,7 @@ class Problem(BaseModel):
     type: str = Field(examples=["urn:paceline:problem:unknown-account"])
     title: str = Field(examples=["Unknown account"])
     status: int = Field(examples=[404])
-    detail: str = Field(examples=["no account named 'acme'"])
+    detail: str = Field(examples=["no account named 'acme': GET /v1/accounts lists those of this token"])
 
 
 class Written(BaseModel):

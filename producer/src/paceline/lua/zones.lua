@@ -1,4 +1,4 @@
--- A campaign in its recipients' own hours: each set of time zones has a list of its own, and opens and closes by itself, so that no
+-- A campaign in its recipients' own hours: each set of time zones has a list of its own, and opens and closes on its own, so that no
 -- operation stands in the way of others that may leave. Whatever waits, a turn costs the same.
 --
 -- c:<name>:z  per set of zones `<zone>:words` its names, `<zone>:openings` those to come, `<zone>:opens` and `<zone>:closes` the one

@@ -15,7 +15,7 @@ from paceline import names
 from paceline.errors import ConfigurationError, StateUnavailable
 from paceline.settings import Settings
 from paceline.settings.address import Address, read_state
-from paceline.state.connections import AsyncFollowingRetry, FollowingRetry, guided, guided_async
+from paceline.state.connections import AsyncFollowingRetry, FollowingRetry, async_pool, guided
 from paceline.state.guides import guide_of
 from paceline.state.trouble import LEADS_ASTRAY, trouble
 
@@ -127,14 +127,15 @@ def connect_async(settings: Settings, *, most: int = MOST_CONNECTIONS) -> AsyncS
         ConfigurationError: the address is malformed.
     """
     address, root = read_address(settings.state_url), names.state_root(settings.namespace)
-    pool = redis.asyncio.BlockingConnectionPool.from_url(
-        address.for_redis_py(),
+    pool = async_pool(
+        redis.asyncio.BlockingConnectionPool,
+        address,
+        root,
         max_connections=most,
         timeout=ANSWER_TIMEOUT_S,
         decode_responses=True,
         retry=AsyncFollowingRetry(NoBackoff(), 1, supported_errors=LEADS_ASTRAY),
         **socket_options(address, ANSWER_TIMEOUT_S),
-        **guided_async(guide_of(address, root), is_encrypted=address.is_encrypted),
     )
     client = cast("AsyncStateClient", AsyncStateClient.from_pool(pool))
     client.root, client.replicas = root, settings.wait_replicas

@@ -5,14 +5,15 @@ from typing import Any, Final
 
 import redis.asyncio.connection
 import redis.connection
+from redis.asyncio.connection import parse_url
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.exceptions import AuthenticationError, NoPermissionError, RedisError, ResponseError
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
-from paceline.settings.address import Place
-from paceline.state.guides import Guide
+from paceline.settings.address import Address, Place
+from paceline.state.guides import Guide, guide_of
 from paceline.state.trouble import LEADS_ASTRAY, REFUSED
 
 # Seconds for each step of a question: several doors may be asked within the time that a caller has.
@@ -180,11 +181,22 @@ def guided(guide: Guide | None, *, is_encrypted: bool) -> dict[str, Any]:
     return {"connection_class": GuidedSSLConnection if is_encrypted else GuidedConnection, "guide": guide}
 
 
-def guided_async(guide: Guide | None, *, is_encrypted: bool) -> dict[str, Any]:
-    """The same for an event loop."""
-    if guide is None:
-        return {}
-    return {"connection_class": AsyncGuidedSSLConnection if is_encrypted else AsyncGuidedConnection, "guide": guide}
+def async_pool(kind: type[Any], address: Address, root: str, **options: Any) -> Any:
+    """A pool of an event loop for an address.
+
+    Args:
+        kind: of the pool.
+        address: of the state.
+        root: first part of the keys.
+        options: of the pool and its connections.
+    """
+    guide = guide_of(address, root)
+    named: dict[str, Any] = {**parse_url(address.for_redis_py()), **options}
+    if guide:
+        # Given to `from_url`, this class would lose against that of the scheme.
+        named["connection_class"] = AsyncGuidedSSLConnection if address.is_encrypted else AsyncGuidedConnection
+        named["guide"] = guide
+    return kind(**named)
 
 
 def pool_under(pool: Any, root: str) -> Any:

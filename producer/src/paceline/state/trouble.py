@@ -14,6 +14,7 @@ from redis.exceptions import (
     ReadOnlyError,
     RedisError,
     ResponseError,
+    TryAgainError,
 )
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
@@ -70,7 +71,7 @@ def trouble(error: Exception, server: str = "the state server") -> str:
     if isinstance(error, RedisConnectionError | RedisTimeoutError) or not isinstance(error, RedisError):
         return _of_connection(error, words, server)
 
-    if isinstance(error, AskError):
+    if isinstance(error, AskError | TryAgainError):
         return f"{server} {_MOVED if isinstance(error, MovedError) else _MOVING}"
     if isinstance(error, TooFewReplicas):
         return words

@@ -289,5 +289,5 @@ class Accounts:
     @staticmethod
     def _known(reply: Any, name: str) -> str:
         if reply == "unknown account":
-            raise UnknownAccount(f"no account named {name!r}")
+            raise UnknownAccount(f"no account named {name!r}: see `paceline accounts list`")
         return str(reply)

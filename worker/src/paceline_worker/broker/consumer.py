@@ -1,6 +1,7 @@
 """Celery's consumer and remote control, which take hints and known commands, and forget everything else."""
 
 import logging
+from contextlib import suppress
 from typing import Any, ClassVar, Final
 
 from celery.app.control import Control
@@ -10,6 +11,7 @@ from kombu import compression, pidbox
 from paceline import names
 from paceline_worker.broker import commands, hints
 from paceline_worker.broker.refusals import Refusals
+from paceline_worker.broker.strays import delete_strays
 from paceline_worker.broker.transport import guard
 
 logger = logging.getLogger(__name__)
@@ -42,10 +44,13 @@ class HintConsumer(Consumer):
         return self.app.refusals  # type: ignore[no-any-return]
 
     def connection_for_read(self, heartbeat: Any = None) -> Any:
-        """A connection whose messages pass the guard."""
+        """A connection whose messages pass the guard, to queues that can be read."""
         connection = self.app.connection_for_read(heartbeat=heartbeat)
         guard(connection, self.refusals)
-        return self.ensure_connected(connection)
+        connected = self.ensure_connected(connection)
+        with suppress(*connected.connection_errors):  # the consumer meets the same error, and connects again
+            delete_strays(connected.default_channel, (self.app.accept_queue, self.app.deliver_queue), self.refusals)
+        return connected
 
     def create_task_handler(self, *args: Any, **options: Any) -> Any:
         """A function that takes one message: a hint goes on to its task, anything else is acknowledged and forgotten."""

@@ -120,7 +120,7 @@ def subscribe(
     with opened_state() as state:
         picture = state.account(name)
     if picture is None:
-        raise UnknownAccount(f"no account named {name!r}")
+        raise UnknownAccount(f"no account named {name!r}: see `paceline accounts list`")
     numbers = numbers or picture.account.senders.split()
     if waba and not numbers:
         raise InvalidOperation("--sender: is needed with --waba")

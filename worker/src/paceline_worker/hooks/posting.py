@@ -43,7 +43,13 @@ class Poster:
             timeout=self._timeout,
             trust_env=False,
             cookie_jar=aiohttp.DummyCookieJar(),
-            headers={"User-Agent": f"paceline/{VERSION}", "Content-Type": "application/json"},
+            # Nothing of a body is used: a packed one could fill the runner, and a broken one make a failure of a success.
+            auto_decompress=False,
+            headers={
+                "User-Agent": f"paceline/{VERSION}",
+                "Content-Type": "application/json",
+                "Accept-Encoding": "identity",
+            },
         )
         return self
 

@@ -174,5 +174,5 @@ class Hooks:
 
 def _known(reply: object, account: str) -> object:
     if reply == "unknown account":
-        raise UnknownAccount(f"no account named {account!r}")
+        raise UnknownAccount(f"no account named {account!r}: see `paceline accounts list`")
     return reply

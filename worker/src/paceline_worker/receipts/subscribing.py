@@ -112,7 +112,7 @@ class Caller:
                 return
             picture = State(self._client).account(self._account)
             if picture is None:
-                raise UnknownAccount(f"no account named {self._account!r}")
+                raise UnknownAccount(f"no account named {self._account!r}: see `paceline accounts list`")
             if why := picture.account.suspended:
                 raise SubscriptionFailed(f"account {self._account!r} is suspended: {why}")
             await self._sleep(min(max(slot.wait_s, _SHORTEST_WAIT_S), _LONGEST_WAIT_S))

@@ -201,7 +201,7 @@ class DeadLetters:
             raise InvalidOperation("older_than: must be less than newer_than")
         reply = self._run("begin", match.account, match.campaign)
         if reply == "unknown account":
-            raise UnknownAccount(f"no account named {match.account!r}")
+            raise UnknownAccount(f"no account named {match.account!r}: see `paceline accounts list`")
         if reply == "unknown campaign":
             raise NotFound(f"no campaign named {match.campaign!r}: see `paceline campaign list`")
         now_us = int(reply[0])

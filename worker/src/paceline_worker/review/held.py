@@ -96,7 +96,7 @@ class Held:
             raise InvalidOperation(f"limit: must be 1 to {MOST_LISTED}")
         reply = self._run("list", limit, account)
         if reply == "unknown account":
-            raise UnknownAccount(f"no account named {account!r}")
+            raise UnknownAccount(f"no account named {account!r}: see `paceline accounts list`")
         now, total, *rows = reply
         operations = (HeldOperation(op, name, kind, instant(since), words) for op, name, kind, since, words in rows)
         return HeldList(instant(now), int(total), tuple(operations))

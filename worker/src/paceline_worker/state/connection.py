@@ -8,8 +8,7 @@ from redis.backoff import NoBackoff
 
 from paceline import names
 from paceline.state import AsyncStateClient, read_address, socket_options
-from paceline.state.connections import AsyncFollowingRetry, guided_async
-from paceline.state.guides import guide_of
+from paceline.state.connections import AsyncFollowingRetry, async_pool
 from paceline.state.trouble import LEADS_ASTRAY
 
 # Seconds a worker waits for one reply of the state server.
@@ -44,15 +43,14 @@ def aconnect(
         # None is repeated; but a connection to the wrong server is closed.
         "retry": AsyncFollowingRetry(NoBackoff(), 0, supported_errors=LEADS_ASTRAY),
         **socket_options(address, answer_timeout_s),
-        **guided_async(guide_of(address, root), is_encrypted=address.is_encrypted),
     }
     if on_connected:
         options["redis_connect_func"] = on_connected
     if connections is None:
-        pool = redis.asyncio.ConnectionPool.from_url(address.for_redis_py(), **options)
+        pool = async_pool(redis.asyncio.ConnectionPool, address, root, **options)
     else:
-        pool = redis.asyncio.BlockingConnectionPool.from_url(
-            address.for_redis_py(), max_connections=connections, timeout=None, **options
+        pool = async_pool(
+            redis.asyncio.BlockingConnectionPool, address, root, max_connections=connections, timeout=None, **options
         )
     client = cast("AsyncStateClient", AsyncStateClient.from_pool(pool))
     client.root, client.replicas = root, replicas

@@ -47,7 +47,7 @@ def find(
             found = [run(looking_up_row(campaign, row or ""), state)]
 
     if not found:
-        raise NotFound(f"no operation to {to} is kept")
+        raise NotFound(f"no operation to {to} is kept: never accepted, or deleted after its retention time")
     if json_output:
         return say_json(shown_in([status.as_json() for status in found]))
 

@@ -244,7 +244,7 @@ def rotate(
 
     with opened_state() as state:
         if state.account(name) is None:  # before a key is asked for
-            raise UnknownAccount(f"no account named {name!r}")
+            raise UnknownAccount(f"no account named {name!r}: see `paceline accounts list`")
 
     key = usable(key_from(name, api_key_env))
     refuse_shared(key, ring, name)

@@ -50,7 +50,7 @@ def show(name: Name, *, json_output: Json = False) -> None:
     with opened_state() as state:
         picture = state.account(name)
     if picture is None:
-        raise UnknownAccount(f"no account named {name!r}")
+        raise UnknownAccount(f"no account named {name!r}: see `paceline accounts list`")
     account, snapshot = described(picture), picture.account
     if json_output:
         say_json(account)

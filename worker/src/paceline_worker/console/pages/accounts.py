@@ -86,5 +86,5 @@ async def _read(view: View, name: str) -> AccountView | None:
 async def _visible(view: View, name: str) -> AccountView:
     account = await _read(view, name) if view.viewer.sees(name) else None
     if account is None:
-        raise UnknownAccount(f"no account named {name!r}")
+        raise UnknownAccount(f"no account named {name!r}: see `paceline accounts list`")
     return account

@@ -126,7 +126,7 @@ def _accounts(view: View, wanted: str) -> Sequence[str]:
     """Accounts to look at: '' is all of them."""
     if wanted:
         if not view.viewer.sees(wanted):
-            raise UnknownAccount(f"no account named {wanted!r}")
+            raise UnknownAccount(f"no account named {wanted!r}: see `paceline accounts list`")
         return (wanted,)
     if view.viewer.sees_all:
         return ("",)

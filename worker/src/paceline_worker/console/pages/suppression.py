@@ -68,7 +68,7 @@ def _chosen(view: View, account: str) -> str:
     """A list that the viewer may know of; that of all accounts needs a token for all accounts."""
     visible = view.viewer.sees_all if account == EVERY_ACCOUNT else not account or view.viewer.sees(account)
     if not visible:
-        raise UnknownAccount(f"no account named {account!r}")
+        raise UnknownAccount(f"no account named {account!r}: see `paceline accounts list`")
     return account
 
 
