@@ -44,7 +44,7 @@ def calls(*shards: int, arguments: Sequence[str] = ("x",)) -> list[Call]:
 def test_every_script_has_its_way() -> None:
     """A script that nobody thought of would see one shard, and nobody would notice."""
     thin = {path.name.removesuffix(".lua") for path in (files("paceline") / "lua").iterdir() if ".lua" in path.name}
-    included = {"fields", "keys", "listed", "slots", "sources", "zones", "contacted", "directory"}
+    included = {"fields", "keys", "listed", "slots", "sources", "zones", "contacted", "directory", "layout"}
     assert thin - included == set(routes.ROUTES)
 
     own = {

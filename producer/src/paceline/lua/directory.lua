@@ -1,30 +1,21 @@
--- Over how many shards state is spread, and which accounts live on another shard than the proposed one (shards/layout.py).
+-- Write over how many shards state is spread, and which accounts live on another shard than the proposed one (layout.lua reads).
 --
 -- KEYS  1 root of shard 0
 -- ARGV  1 verb, then
---         read:   nothing
 --         create: 2 number of shards
 --         claim:  2 what, 3 shard: a name that is unique in the deployment is looked for everywhere, then written there
 --         done:   2 what, 3 shard: it is written, or will not be
---         leases: nothing
 --         begin:  2 account, 3 shard on which the account shall live: its move begins, unless one has begun
 --         move:   2 account, 3 shard on which the account lives from now on
--- reply read:   flat: `shards`, `version`, `=<account>` with its shard, `~<account>` of one that is being moved, with the shard on which it
---               shall live; empty when state has one shard
---       create: how many shards there are: another number when state was created with that, 1 when it has accounts and no directory
+-- reply create: how many shards there are: another number when state was created with that, 1 when it has accounts and no directory
 --       claim:  the shard that has claimed the name; done: 1
---       leases: flat: shards and who grants for each (heartbeat.lua)
 --       begin:  the shard to which it is being moved     move: the version of the directory
--- keys  directory, claim:<what>, meta, leases (read), accounts (read)
+-- keys  directory, claim:<what>, meta, accounts (read)
 --@include keys.lua
 local directory = root .. ':directory'
 local verb = ARGV[1]
 -- Of whoever claimed a name and died: longer than looking and writing may take.
 local CLAIM_MS = 60000
-
-if verb == 'read' then return redis.call('HGETALL', directory) end
-
-if verb == 'leases' then return redis.call('HGETALL', root .. ':leases') end
 
 if verb == 'create' then
   local known = redis.call('HGET', directory, 'shards')

@@ -5,7 +5,7 @@
 -- State of several shards has these keys under each root. On shard 0 alone are `directory`, `claim:`, workers, rings, unreachable, tokens,
 -- session:, trail, public, and the key of the seals (docs/decisions/0066).
 --
--- directory       hash    of a state with several shards: how many, and accounts that were moved (directory.lua)
+-- directory       hash    of a state with several shards: how many, and accounts that were moved (layout.lua)
 -- claim:<what>    string  shard on which a name that is unique in the deployment is about to be written; expires
 -- leases          hash    shard -> "worker|until (us)|in flight": which worker looks for due operations there (heartbeat.lua)
 -- accounts        set     account names

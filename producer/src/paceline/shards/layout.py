@@ -76,7 +76,7 @@ def read_layout(flat: Sequence[Any]) -> Layout:
     """The layout that a directory tells.
 
     Args:
-        flat: fields and values, as directory.lua tells them; empty: state has one shard.
+        flat: fields and values, as layout.lua tells them; empty: state has one shard.
     """
     told = dict(zip(map(str, flat[::2]), map(str, flat[1::2]), strict=True))
     moved, moving = (

@@ -24,7 +24,7 @@ _INCLUDE: Final = "--@include "
 
 # Scripts that only read, and scripts whose writes may be forgotten: a lost grant is granted again, a heartbeat repeated.
 _UNCONFIRMED: Final = frozenset(
-    ("clock_set", "gauges", "grant", "heartbeat", "look", "outcomes", "overdue_records", "public", "records")
+    ("clock_set", "gauges", "grant", "heartbeat", "layout", "look", "outcomes", "overdue_records", "public", "records")
 ) | {"restart_buckets", "restarted", "take", "unreachable", "way"}
 # Milliseconds to wait for replicas: within the time that `send()` promises.
 _REPLICAS_TIMEOUT_MS: Final = 1000

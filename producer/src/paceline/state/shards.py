@@ -88,7 +88,7 @@ def layout_of(client: "redis.Redis") -> Layout:
 def fresh_layout(client: "redis.Redis") -> Layout:
     """The layout as state tells it now."""
     try:
-        return _learnt(client, _directory().run(client, "read"))
+        return _learnt(client, _layout().run(client, "read"))
     except ResponseError as error:
         if not _is_refusal(error):
             raise
@@ -106,7 +106,7 @@ async def alayout_of(client: "redis.asyncio.Redis") -> Layout:
 async def afresh_layout(client: "redis.asyncio.Redis") -> Layout:
     """As `fresh_layout`."""
     try:
-        return _learnt(client, await _directory().arun(client, "read"))
+        return _learnt(client, await _layout().arun(client, "read"))
     except ResponseError as error:
         if not _is_refusal(error):
             raise
@@ -159,7 +159,7 @@ def create(client: "redis.Redis", count: int) -> int:
     """
     if not count:
         return fresh_layout(client).count
-    known = int(_directory().run(client, "create", count))
+    known = int(_script("directory").run(client, "create", count))
     vars(client).pop(_KNOWN, None)
     if known != count:
         raise ConfigurationError(
@@ -171,7 +171,7 @@ def create(client: "redis.Redis", count: int) -> int:
 
 def granters(client: "redis.Redis") -> dict[int, str]:
     """The worker that grants for each shard, as far as one does."""
-    flat = _directory().run(client, "leases")
+    flat = _layout().run(client, "leases")
     now_us = time.time() * 1e6
     held: dict[int, str] = {}
     for shard, text in zip(flat[::2], flat[1::2], strict=True):
@@ -310,5 +310,5 @@ def _script(name: str) -> "Script":
     return scripts.of_the_thin_package(name)
 
 
-def _directory() -> "Script":
-    return scripts.of_the_thin_package("directory")
+def _layout() -> "Script":
+    return scripts.of_the_thin_package("layout")
