@@ -20,15 +20,13 @@ from tests.support.ownership import ownerless_keys
 from tests.support.processes import unignored
 from tests.support.servers import SERVER_KINDS, start_server
 
-pytest_plugins = ["tests.support.report"]
+pytest_plugins = ["tests.support.order", "tests.support.report", "tests.support.traces_left"]
 profiles.register()
 unignored()
 
 
-@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest test begins first, so that nobody waits for it alone; and who asks for many examples has time for them."""
-    items.sort(key=lambda item: item.get_closest_marker("first") is None)
+    """Who asks for many examples has time for them."""
     if profiles.is_long():
         for item in items:
             item.add_marker(pytest.mark.timeout(0), append=False)

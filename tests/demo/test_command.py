@@ -65,7 +65,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 
 @pytest.mark.system
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(400)
 def test_nothing_is_lost_nothing_doubled_and_no_limit_broken(running: Running) -> None:
     """The provider saw each message once, through an outage, a 429 and a killed worker."""
     assert running.reporting.wait(PLENTY) == 0, running.reporting.log_text()
@@ -90,7 +90,7 @@ def test_nothing_is_lost_nothing_doubled_and_no_limit_broken(running: Running) -
 
 
 @pytest.mark.system
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(400)
 def test_everything_can_be_kept_running_until_ctrl_c(running: Running) -> None:
     """The metrics answer, and Ctrl-C is the ordinary end."""
     demo = running.kept

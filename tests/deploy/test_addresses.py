@@ -25,7 +25,7 @@ DEPLOY = Path(__file__).parents[2] / "deploy"
 ALERTMANAGER = DEPLOY / "start" / "alertmanager.sh"
 ADDRESSES = DEPLOY / "start" / "addresses.sh"
 SOURCE = DEPLOY / "alertmanager" / "alertmanager.yml"
-PATIENCE = timedelta(seconds=60)
+PATIENCE = timedelta(seconds=150)
 EVERYTHING = {
     "ALERTS_PAGE_WEBHOOK": "https://on-call.example/hook?it's=1",
     "ALERTS_PAGE_PAGERDUTY": "k'e\"y: {{ # $HOME",

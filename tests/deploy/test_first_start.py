@@ -5,6 +5,7 @@ import re
 import shutil
 import stat
 import subprocess
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -178,9 +179,10 @@ def test_each_service_works_in_its_role(server: Server, tmp_path: Path) -> None:
             outbox.send(SendMessage(account="acme", sender="+15550100001", to="+15550100002", text="Hello"))
 
             def accepted() -> bool:
+                time.sleep(0.5)  # a command costs more than a look
                 return '"accepted": 1' in paceline(operator, "audit", "--json").out
 
-            wait_until(accepted, timedelta(seconds=60), "the message is accepted")
+            wait_until(accepted, timedelta(seconds=150), "the message is accepted")
         exporter = {"PACELINE_BROKER_URL": server.url_of("exporter")}
         shown = paceline(exporter, "exporter", "--once")
         assert 0 == shown.code, shown.err

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from paceline_sandbox.embedded import EmbeddedServer
 
-PLENTY = timedelta(seconds=30)
+PLENTY = timedelta(seconds=150)
 
 
 @contextmanager

@@ -69,7 +69,7 @@ def run(server: EmbeddedServer, tmp_path: Path) -> Run:
             capture_output=True,
             text=True,
             check=False,
-            timeout=100,
+            timeout=200,
         )
         assert 0 == done.returncode, done.stderr
         return done.stdout.strip()

@@ -3,7 +3,7 @@
 import pytest
 from benchmarks.gateway import campaign, faults, rigged
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.system, pytest.mark.timeout(400)]
 
 
 def test_a_key_is_one_operation_whatever_clients_and_kills_do() -> None:

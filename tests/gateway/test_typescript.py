@@ -18,7 +18,7 @@ STRICT = ("--strict", "--noEmit", "--skipLibCheck", "--module", "nodenext", "--t
 
 
 def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False, timeout=100)
+    return subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False, timeout=200)
 
 
 def test_the_typescript_client_is_generated_and_compiles(tmp_path: Path) -> None:

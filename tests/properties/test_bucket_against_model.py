@@ -185,7 +185,7 @@ class BucketMachine(RuleBasedStateMachine):
         return self.model.peek(max(self.drive.now_us, self.paused_until_us))
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(400)
 def test_lua_and_model_agree(server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """For any sequence of takes, waits, pauses, changed rates and losses, Lua and the model give the same slots."""
     run(BucketMachine, server, monkeypatch, examples=40, steps=30)

@@ -58,5 +58,5 @@ def _headers(key: str | None) -> dict[str, str]:
 
 @contextlib.contextmanager
 def connected(sandbox: RunningSandbox) -> Iterator[Client]:
-    with httpx.Client(base_url=sandbox.root, trust_env=False, timeout=30) as http:
+    with httpx.Client(base_url=sandbox.root, trust_env=False, timeout=200) as http:
         yield Client(sandbox, http)

@@ -21,7 +21,7 @@ CELERY = [sys.executable, "-m", "celery", "-A", "paceline_worker"]
 def celery(url: str, *args: str) -> subprocess.CompletedProcess[str]:
     """One of Celery's tools, which knows the broker and nothing else."""
     environment = canary_environment() | {names.ENV_BROKER_URL: url, names.ENV_STATE_URL: "redis://127.0.0.1:1/0"}
-    return subprocess.run([*CELERY, *args], env=environment, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run([*CELERY, *args], env=environment, capture_output=True, text=True, timeout=200, check=False)
 
 
 def node(worker: Process) -> str:
@@ -50,7 +50,7 @@ def ask(stack: Stack, worker: Process, *command: str) -> Any:
             connection=connection,
             reply=True,
             limit=1,
-            timeout=30,
+            timeout=200,
         )
     return answer[address]
 

@@ -30,7 +30,7 @@ def run(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
         stdin: what it reads, of ``check metrics``.
     """
     return subprocess.run(
-        [found("promtool"), *arguments], input=stdin, capture_output=True, text=True, timeout=100, check=False
+        [found("promtool"), *arguments], input=stdin, capture_output=True, text=True, timeout=200, check=False
     )
 
 

@@ -105,7 +105,7 @@ class RabbitMQ:
         self.kill()
         # Its name server, on a port of its own, outlives every node.
         command = ["epmd", "-port", str(self._epmd), "-kill"]
-        subprocess.run(command, capture_output=True, timeout=30, check=False, env={**os.environ, **self._environment})
+        subprocess.run(command, capture_output=True, timeout=200, check=False, env={**os.environ, **self._environment})
 
     @property
     def url(self) -> str:

@@ -6,16 +6,19 @@ Whatever is about the process itself (signals, terminals, pipes, what is importe
 from __future__ import annotations
 
 import io
-from contextlib import redirect_stderr, redirect_stdout
+import logging
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from unittest.mock import patch
+
+import structlog
 
 from paceline.cli import main
 from tests.support.stack import canary_environment
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,23 @@ def paceline(environment: Mapping[str, str], *arguments: str, stdin: str = "") -
         patch("sys.stdin", io.StringIO(stdin)),
         redirect_stdout(out),
         redirect_stderr(err),
+        logging_as_before(),
     ):
         code = main(arguments)
     return Ended(code, out.getvalue(), err.getvalue())
+
+
+@contextmanager
+def logging_as_before() -> Iterator[None]:
+    """A program that configures its logs does so for its process, which is that of the tests."""
+    root, configured, settings = logging.getLogger(), structlog.is_configured(), structlog.get_config()
+    handlers, level = [*root.handlers], root.level
+    try:
+        yield
+    finally:
+        root.handlers[:] = handlers
+        root.setLevel(level)
+        if configured:
+            structlog.configure(**settings)
+        else:
+            structlog.reset_defaults()

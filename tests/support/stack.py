@@ -25,9 +25,11 @@ from tests.support.sandbox_client import SandboxClient
 from tests.support.wait import wait_until
 
 SECRET = "A" * 43 + "="  # 32 zero bytes
-PATIENCE = timedelta(seconds=60)
+PATIENCE = timedelta(seconds=150)
 # A worker keeps three quarters of what it takes on: so few that the others have their part in small tests, too.
 SHARING: Final = {"PACELINE_CAPACITY": "20"}
+# A call begins at most 0.3 s before its slot, and the way to the provider on top.
+BEGUN_AHEAD: Final = timedelta(seconds=0.5)
 UNLIMITED: dict[str, Any] = {"defaults": {"limits": []}}
 
 
@@ -48,7 +50,12 @@ class Stack:
         server: an empty state server.
         sandbox: a running sandbox.
         environment: further variables of the workers.
+
+    Attributes:
+        forked: whether its workers are children of the nursery; not where a process itself is the subject.
     """
+
+    forked = True
 
     def __init__(self, server: EmbeddedServer, sandbox: Addresses, **environment: str) -> None:
         self.server = server
@@ -111,7 +118,8 @@ class Stack:
 
     def start_worker(self, *, options: Iterable[str] = (), **environment: str) -> Process:
         """Start one more worker, which shares what it grants as soon as it can, and wait until it takes work."""
-        worker = start_worker({**SHARING, **self.environment, **environment}, options=tuple(options))
+        variables = {**SHARING, **self.environment, **environment}
+        worker = start_worker(variables, options=tuple(options), forked=self.forked)
         self.workers.append(worker)
         return worker
 
@@ -168,7 +176,8 @@ class Stack:
     def begun_after(self, receipts: Iterable[Ticket], instant: datetime) -> list[int]:
         """When the last calls arrived (us) of those settled messages whose last call began after an instant, in order.
 
-        However busy the machine is, a call that was under way at that instant is none of them.
+        However busy the machine is, a call that was under way at that instant is none of them: a history has the slot of a call,
+        which begins some time ahead.
 
         Args:
             receipts: of messages 0, 1, 2 and so on.
@@ -181,7 +190,7 @@ class Stack:
             )
             for number, receipt in enumerate(receipts)
         }
-        return sorted(last[text] for text, at in begun.items() if at > instant)
+        return sorted(last[text] for text, at in begun.items() if at > instant + BEGUN_AHEAD)
 
     def texts_accepted(self) -> Counter[str]:
         """How often each text took effect at the provider."""

@@ -22,7 +22,7 @@ from tests.support.stack import Stack
 from tests.support.wait import wait_until
 
 # A call's deadline, and something for a busy machine.
-REST = timedelta(seconds=10)
+REST = timedelta(seconds=60)
 
 
 @pytest.fixture(scope="session")

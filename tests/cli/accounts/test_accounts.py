@@ -195,7 +195,7 @@ def test_a_piped_key_is_in_no_argument(environment: Mapping[str, str], server: E
         text=True,
     )
     assert API_KEY not in " ".join(psutil.Process(process.pid).cmdline())
-    out, _ = process.communicate(f"{API_KEY}\n", timeout=30)
+    out, _ = process.communicate(f"{API_KEY}\n", timeout=200)
     assert process.returncode == 0
     assert API_KEY not in out
     assert stored_key(server, "acme") == API_KEY
@@ -326,7 +326,7 @@ def test_sending_does_not_import_the_worker(environment: Mapping[str, str]) -> N
         "heavy = {'paceline_worker', 'paceline_sandbox', 'limits'}; "
         "sys.exit(not heavy.isdisjoint(sys.modules))"
     )
-    done = subprocess.run([sys.executable, "-c", code], env={**os.environ, **environment}, check=False, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code], env={**os.environ, **environment}, check=False, timeout=200)
     assert done.returncode == 0
 
 

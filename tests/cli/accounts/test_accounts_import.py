@@ -305,7 +305,7 @@ def test_ctrl_c_says_how_far_it_came(
         client.close()
         time.sleep(0.1)  # the batch is written just before its rows are counted
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=200)
     assert (130, "") == (process.returncode, out)
     assert "paceline: interrupted with 200 of 450 rows done; repeat the command to continue\n" == err
     assert counts(rows=450, added=250, unchanged=200) == cli("accounts", "import", str(book), NO_INFO, "--json").json
@@ -324,7 +324,7 @@ def test_a_terminal_gets_a_progress_bar(environment: Mapping[str, str], book: Pa
         stderr=terminal,
     )
     os.close(terminal)
-    out, _ = process.communicate(timeout=60)
+    out, _ = process.communicate(timeout=200)
     seen = os.read(ours, 100_000).decode()
     os.close(ours)
     assert 1 == process.returncode

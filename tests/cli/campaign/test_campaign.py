@@ -202,7 +202,7 @@ def test_ctrl_c_says_that_it_can_be_continued(
     client = connect(server.url)
     wait_until(lambda: client.llen(names.ACCEPT_QUEUE), timedelta(seconds=30), "the first chunk and its hint")
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=200)
     client.close()
     assert (130, "") == (process.returncode, out)
     told = re.fullmatch(
@@ -229,7 +229,7 @@ def test_a_terminal_gets_a_progress_bar(environment: Mapping[str, str], tmp_path
         stderr=terminal,
     )
     os.close(terminal)
-    out, _ = process.communicate(timeout=30)
+    out, _ = process.communicate(timeout=200)
     seen = os.read(ours, 100_000).decode()
     os.close(ours)
     assert process.returncode == 0

@@ -219,7 +219,7 @@ def on_a_terminal(environment: Mapping[str, str], typed: bytes, *arguments: str)
     )
     os.close(terminal)
     os.write(ours, typed)
-    out, _ = process.communicate(timeout=30)
+    out, _ = process.communicate(timeout=200)
     os.close(ours)
     return process.returncode, out.decode()
 
@@ -260,7 +260,7 @@ def test_watching_outlasts_a_pause(environment: Mapping[str, str], cli: Cli, wor
     first = process.stdout.readline()
     cli("campaign", "cancel", "spring")
     worker.grant()
-    rest, _ = process.communicate(timeout=30)
+    rest, _ = process.communicate(timeout=200)
     last = rest.splitlines()[-1]
     assert process.returncode == 0
     if form == "json":

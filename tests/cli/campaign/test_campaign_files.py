@@ -339,7 +339,7 @@ def test_standard_input_and_pipes(cli: Cli, inbox: Inbox, tmp_path: Path, monkey
     assert ["bad"] == [row["to"] for row in bad_rows(tmp_path / "spring.invalid.csv")]
     done = subprocess.run(
         ["bash", "-c", f"{' '.join([*PROGRAM, *map(repr, campaign_arguments(Path('X'), name='piped'))])}".replace("'X'", "<(cat)")],
-        input=content, capture_output=True, text=True, check=False, timeout=60,
+        input=content, capture_output=True, text=True, check=False, timeout=200,
     )  # fmt: skip
     assert (0, "") == (done.returncode, done.stderr)
     assert (tmp_path / "piped.invalid.csv").exists()

@@ -247,7 +247,7 @@ class TestDryRun:
             stderr=terminal,
         )
         os.close(terminal)
-        process.communicate(timeout=30)
+        process.communicate(timeout=200)
         seen = os.read(ours, 100_000).decode()
         os.close(ours)
         assert "reading" in seen

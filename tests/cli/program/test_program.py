@@ -326,7 +326,7 @@ def test_an_ascii_terminal_is_no_error(environment: Mapping[str, str]) -> None:
         env={**os.environ, **environment, "PYTHONIOENCODING": "ascii:strict"},
         capture_output=True,
         check=False,
-        timeout=60,
+        timeout=200,
     )
     assert (done.returncode, done.stderr) == (
         1,

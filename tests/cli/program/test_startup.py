@@ -46,7 +46,7 @@ def imported(environment: Mapping[str, str], *arguments: str) -> set[str]:
         capture_output=True,
         check=False,
         text=True,
-        timeout=60,
+        timeout=200,
     )
     assert 0 == done.returncode, done.stderr
     return set(done.stderr.splitlines()[-1].split())
@@ -100,7 +100,7 @@ def test_the_list_says_what_is_not_installed(environment: Mapping[str, str]) -> 
         capture_output=True,
         check=True,
         text=True,
-        timeout=60,
+        timeout=200,
     )
     for command in ("accounts", "receipts"):
         assert f"  {command:9} Not installed: pip install 'paceline[cli,worker]'\n" in done.stdout

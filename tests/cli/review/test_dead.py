@@ -212,7 +212,7 @@ def test_a_person_is_asked(
     )
     os.close(terminal)
     os.write(ours, said.encode())
-    printed, asked = process.communicate(timeout=30)
+    printed, asked = process.communicate(timeout=200)
     os.close(ours)
     assert (process.returncode, printed) == (code, out)
     assert "Replay 1 operation? [y/N]" in asked

@@ -24,7 +24,7 @@ from paceline_sandbox.embedded import EmbeddedServer
 from tests.cli.conftest import PROGRAM, Cli, Worker, campaign_arguments, people, sent
 from tests.support.wait import wait_until
 
-PATIENCE = timedelta(seconds=20)
+PATIENCE = timedelta(seconds=150)
 ALL = f"{names.STATE_ROOT}:outcomes"
 SPRING = f"{names.STATE_ROOT}:c:spring:out"
 HEADER = (
@@ -280,7 +280,7 @@ def run(environment: Mapping[str, str], *options: str) -> subprocess.CompletedPr
         env={**os.environ, **environment},
         capture_output=True,
         check=True,
-        timeout=60,
+        timeout=200,
         text=True,
     )
 
@@ -325,7 +325,7 @@ def test_following_until_ctrl_c(environment: Mapping[str, str], worker: Worker) 
     written(worker, ALL, 1, outcome="dead")
     assert json.loads(process.stdout.readline())["outcome"] == "dead"
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=200)
     assert (process.returncode, out, err) == (130, "", "")
 
 

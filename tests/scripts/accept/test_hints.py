@@ -14,7 +14,7 @@ from tests.conftest import SENDER, add_account
 from tests.support.wait import wait_until
 
 HELLO = SendMessage(account="acme", sender=SENDER, to="+15550100002", text="Hello")
-PATIENCE = timedelta(seconds=30)
+PATIENCE = timedelta(seconds=150)
 
 
 def hinted(client: redis.Redis) -> int:

@@ -107,7 +107,7 @@ def test_no_hint_is_left_behind(prepared: EmbeddedServer, client: redis.Redis, p
         env=environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=200,
         check=False,
     )
     assert (0, "") == (done.returncode, done.stderr)

@@ -184,3 +184,15 @@ def test_a_follower_stands_in_one_list_however_often_it_waits(drive: Drive) -> N
     for _ in range(3):
         drive.grant()
     assert [op] == drive.client.lrange(f"paceline:{{0}}:f:{other}", 0, -1)
+
+
+def test_an_operation_of_another_account_is_followed_by_nobody(drive: Drive) -> None:
+    """Accepted or not, that operation is not the account's own: its handle stays with its owner."""
+    add_account(drive.client, "other")
+    theirs = drive.send("other")
+    assert theirs == drive.deliver(ACCEPTED)
+    op = follow(drive, theirs)
+    while "oc" not in drive.operation(op):
+        drive.go_to_next_due()
+        assert not drive.grant().hints
+    assert ("rejected", "follows") == (drive.operation(op)["oc"], drive.operation(op)["cd"])

@@ -24,7 +24,7 @@ from paceline_worker.telemetry.metrics import Metrics
 from tests.conftest import SENDER, add_account
 from tests.support.wait import wait_until
 
-PATIENCE = timedelta(seconds=30)
+PATIENCE = timedelta(seconds=150)
 
 
 @contextmanager

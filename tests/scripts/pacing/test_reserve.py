@@ -67,3 +67,15 @@ def test_the_reserve_of_a_quota_is_there_for_transactional_work(drive: Drive) ->
         drive.send("daily", sender=OTHER)
     urgent = slots(drive, 3)
     assert urgent[-1] - bulk[-1] < 60_000_000
+
+
+def test_a_slot_that_bulk_gives_back_is_there_for_bulk(drive: Drive) -> None:
+    """Nothing was sent in that slot, so the next bulk message need not keep a distance from the slot."""
+    reserve(drive, "acme", 50)
+    for _ in range(3):
+        drive.send(priority="bulk")
+    (first,) = slots(drive, 1)
+    unused = drive.grant_next()
+    drive.worker.give_back([unused], "the worker stops")
+    assert 12_200_000 == unused.slot_us - first
+    assert 12_200_000 == drive.grant_next().slot_us - first

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+from paceline import names
 from paceline.state.scripts import Script
 from paceline_worker.accounts.accounts import Accounts
 from tests.conftest import add_account
@@ -103,3 +104,12 @@ def test_two_quotas_of_one_window_count_each_slot_once(drive: Drive) -> None:
         drive.settle(hints[0], ACCEPTED)
         slots.append(hints[0].slot_us)
     assert slots[3] - slots[0] < 60_000_000, slots[3] - slots[0]
+
+
+def test_a_quota_is_remembered_for_its_whole_window(drive: Drive) -> None:
+    """Slots of 10/day expire in the state server after a day and J; a log that went earlier would admit another ten."""
+    add_account(drive.client, "q", "60/minute; 10/day")
+    drive.send("q")
+    drive.grant_next()
+    left_ms = drive.client.pttl(f"{names.STATE_ROOT}:a:q:q:86400000000")
+    assert 86_400_000 < left_ms <= 86_400_100 + 60_000

@@ -35,7 +35,7 @@ def test_a_limit_by_hand_is_the_ceiling(served: Stack) -> None:
 
 
 @pytest.mark.first
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(400)
 def test_a_lowered_limit_is_followed_within_one_poll_or_at_the_first_429(served: Stack) -> None:
     """Two accounts fall from 600 to 12 a minute: the one that polls is never early, the other has one 429 and no second one."""
     # /info speaks of minutes, so this takes more than one.

@@ -67,7 +67,7 @@ def test_an_answer_that_cannot_be_read_is_settled_and_not_logged_with_its_messag
     """Settled within seconds, not when the lease runs out; the log shows neither numbers nor texts nor the key (I8)."""
     with stub(answer) as address, Stack(server, address, PACELINE_LOG_FORMAT=style) as stack:
         stack.add_account()
-        worker = start_worker(stack.environment)
+        worker = start_worker(stack.environment, forked=True)
         stack.workers.append(worker)
         receipt = stack.send(sender="+15550107777", to="+15550208888", text="canary text")
         status = stack.status_when(receipt, "rejected", "accepted", "held").code
@@ -83,4 +83,4 @@ def test_a_malformed_api_base_is_refused_at_the_start(server: EmbeddedServer) ->
     with stub(b"") as address, Stack(server, address, PACELINE_API_BASE="http://127.0.0.1:80a/open") as stack:
         stack.add_account()
         with pytest.raises(AssertionError, match="paceline: PACELINE_API_BASE"):
-            start_worker(stack.environment)
+            start_worker(stack.environment, forked=True)

@@ -221,7 +221,7 @@ def test_autoscaling_is_refused_in_one_sentence(stack: Stack) -> None:
     """Celery's autoscaler grows a pool that threads cannot grow, and ends the worker in the middle of its work."""
     args = [*CELERY, "worker", "--pool", "threads", "--autoscale", "8,2", "--loglevel", "WARNING"]
     environment = canary_environment() | stack.environment | {names.ENV_METRICS_PORT: "0"}
-    ended = subprocess.run(args, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    ended = subprocess.run(args, env=environment, capture_output=True, text=True, timeout=200, check=False)
     assert 1 == ended.returncode
     assert ["paceline: autoscaling has no effect with --pool threads: run the worker without --autoscale"] == [
         line for line in ended.stderr.splitlines() if line.startswith("paceline: ")
@@ -274,7 +274,7 @@ def flower(lasting: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 def asked(url: str) -> Any:
     """What its HTTP API answers; None for what it does not know yet."""
     try:
-        with urllib.request.urlopen(url, timeout=60) as answer:
+        with urllib.request.urlopen(url, timeout=200) as answer:
             return json.load(answer)
     except urllib.error.HTTPError as error:
         if error.code == 404:
@@ -316,7 +316,7 @@ def test_flower_shows_workers_queues_and_tasks(lasting: Stack, flower: str) -> N
     lengths = asked(f"{flower}/api/queues/length")["active_queues"]
     assert {names.ACCEPT_QUEUE, names.DELIVER_QUEUE} == {queue["name"] for queue in lengths}
     for page in ("/workers", f"/worker/{worker}", "/tasks", "/broker"):
-        with urllib.request.urlopen(flower + page, timeout=60) as answer:
+        with urllib.request.urlopen(flower + page, timeout=200) as answer:
             assert 200 == answer.status, page
 
 

@@ -98,7 +98,7 @@ def test_a_socket_is_an_address_in_both_spellings(sandbox: Sandbox, tmp_path: Pa
         built.scenario()
         built.add_account()
         url = f"{scheme}://{path}"
-        built.workers.append(start_worker({**built.environment, "PACELINE_BROKER_URL": url}))
+        built.workers.append(start_worker({**built.environment, "PACELINE_BROKER_URL": url}, forked=True))
         with Outbox(broker_url=url) as outbox:
             before, built.outbox = built.outbox, outbox
             built.send(1)

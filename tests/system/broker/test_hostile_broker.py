@@ -117,7 +117,7 @@ def worker(lasting: Stack) -> Iterator[Process]:
 
 
 def refused(worker: Process) -> dict[str, float]:
-    with urllib.request.urlopen(worker.metrics_url, timeout=30) as answer:  # type: ignore[attr-defined]
+    with urllib.request.urlopen(worker.metrics_url, timeout=200) as answer:  # type: ignore[attr-defined]
         found = re.findall(
             r'^paceline_broker_messages_refused_total\{reason="(\w+)"\} (\S+)$', answer.read().decode(), re.MULTILINE
         )
@@ -267,7 +267,7 @@ class Pace:
         return self._stack.balance().outcomes["accepted"]
 
 
-@pytest.mark.timeout(0 if profiles.is_long() else 120)
+@pytest.mark.timeout(0 if profiles.is_long() else 300)
 def test_random_messages_do_no_harm(lasting: Stack, worker: Process) -> None:
     """From a grammar of real messages: no death, no hang, no growth, nothing left; what is sent meanwhile is sent, at its pace."""
     total, seed = (1_000_000 if profiles.is_long() else 2_000), 20

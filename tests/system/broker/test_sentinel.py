@@ -25,7 +25,7 @@ from tests.support.wait import wait_until
 pytestmark = [pytest.mark.system]
 
 GROUP = "group-1"
-PATIENCE = timedelta(seconds=90)
+PATIENCE = timedelta(seconds=150)
 RULES = f"""
 sentinel monitor {GROUP} 127.0.0.1 %d 1
 sentinel down-after-milliseconds {GROUP} 1000

@@ -109,7 +109,7 @@ def test_two_namespaces_share_a_server(stack: Stack) -> None:
             env=canary_environment() | staging,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=200,
             check=True,
         )
         assert [node(other)] == list(json.loads(answers.stdout))

@@ -12,7 +12,7 @@ from tests.support.wait import wait_until
 
 pytestmark = [pytest.mark.system]
 
-PATIENCE = timedelta(seconds=60)
+PATIENCE = timedelta(seconds=150)
 SENDER = "+15550100001"
 
 

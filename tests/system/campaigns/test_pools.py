@@ -15,11 +15,11 @@ pytestmark = [pytest.mark.system]
 
 # The rule holds for any number; 10,000 of them take minutes.
 RECIPIENTS = int(os.environ.get("PACELINE_TEST_RECIPIENTS", "400"))
-PATIENCE = timedelta(seconds=60 + RECIPIENTS / 10)
+PATIENCE = timedelta(seconds=150 + RECIPIENTS / 10)
 SENDERS = [f"+1555010010{digit}" for digit in range(4)]
 
 
-@pytest.mark.timeout(120 + RECIPIENTS)
+@pytest.mark.timeout(300 + RECIPIENTS)
 def test_each_recipient_keeps_its_sender_and_a_banned_one_loses_nobody(servers: Servers, sandbox: Sandbox) -> None:
     """Two campaigns over four numbers; in the middle of the second one of the numbers is banned."""
     rows = [{"to": f"+1555{number:07d}"} for number in range(RECIPIENTS)]

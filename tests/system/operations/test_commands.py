@@ -30,7 +30,7 @@ def test_the_commands_of_the_readme(kind: Any, servers: Servers, sandbox: Sandbo
         ).strip()
         stack.name = shell.account
         shell("accounts", "add", shell.account, "--limit", "1200/minute", "--pacing", "window", stdin="UAKtest\n")
-        stack.workers.append(start_worker(stack.environment))
+        stack.workers.append(start_worker(stack.environment, forked=True))
         who = ("--account", shell.account, "--from", "+15550100001")
 
         sent = json.loads(shell("send", *who, "--to", "+15550100002", "--text", "Hello", "--wait", "20", "--json"))
@@ -81,7 +81,7 @@ class Shell:
             env={**canary_environment(), **self.environment},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=200,
             check=False,
         )
         assert (0, "") == (ended.returncode, ended.stderr)

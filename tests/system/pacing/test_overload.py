@@ -15,10 +15,10 @@ from paceline_worker.accounts.accounts import Accounts
 from tests.support.celery_tools import figures_when
 from tests.support.stack import Stack
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.system, pytest.mark.timeout(400)]
 
-# On one worker, more than it can send by far.
-OVERLOAD: Final = Run(accounts=300, rate="300/minute", seconds=4, warm_up_s=4, busy_loops=2)
+# On one worker, more than it can send by far. The other processes of the tests keep the second core busy.
+OVERLOAD: Final = Run(accounts=300, rate="300/minute", seconds=4, warm_up_s=4, busy_loops=1)
 
 
 def nothing_is_wasted(result: Result) -> None:
@@ -34,7 +34,7 @@ def shares_are_fair(result: Result, run: Run) -> None:
 
 
 def test_more_due_work_is_no_less_sent_work() -> None:
-    """300 accounts, due 1,500 a second, beside busy loops: at least what 40 accounts get, but for the noise; in equal shares."""
+    """300 accounts, due 1,500 a second, beside a busy loop: at least what 40 accounts get, but for the noise; in equal shares."""
     few = measure(replace(OVERLOAD, accounts=40))
     many = measure(OVERLOAD)
     for result in (few, many):

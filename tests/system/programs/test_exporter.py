@@ -26,7 +26,7 @@ from tests.support.wait import wait_until
 pytestmark = pytest.mark.system
 MODULE = [sys.executable, "-m", "paceline_worker.exporter"]
 NOWHERE = "redis://127.0.0.1:1/0"
-PLENTY = timedelta(seconds=30)
+PLENTY = timedelta(seconds=150)
 WITHOUT_PROXY = build_opener(ProxyHandler({}))
 
 
@@ -35,13 +35,13 @@ def exporter(state_url: str, log_path: Path, *options: str) -> Iterator[tuple[Pr
     """A running one, and its address."""
     port = free_port()
     environment = {"PACELINE_BROKER_URL": state_url, "PACELINE_LOG_FORMAT": "json"}
-    with spawn([*MODULE, "--port", str(port), *options], environment, log_path) as process:
+    with spawn([*MODULE, "--port", str(port), *options], environment, log_path, forked=True) as process:
         process.wait_for_line("/metrics")
         yield process, f"http://127.0.0.1:{port}"
 
 
 def fetch(address: str) -> str:
-    with WITHOUT_PROXY.open(address, timeout=20) as reply:
+    with WITHOUT_PROXY.open(address, timeout=200) as reply:
         text: str = reply.read().decode()
         return text
 
@@ -61,7 +61,7 @@ def once(*options: str, **environment: str) -> subprocess.CompletedProcess[str]:
         env={**canary_environment(), **environment},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=200,
         check=False,
     )
 

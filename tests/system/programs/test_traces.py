@@ -34,7 +34,7 @@ def paceline(stack: Stack, *arguments: str, **environment: str) -> subprocess.Co
         env={**canary_environment(), "PACELINE_BROKER_URL": stack.server.url, **environment},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=200,
         check=False,
     )
 

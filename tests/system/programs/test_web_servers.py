@@ -73,7 +73,7 @@ def test_every_request_leaves_its_hint(served: tuple[str, str, Path], client: re
     opener = build_opener(ProxyHandler({}))
 
     def ask(_: int) -> str:
-        with opener.open(address, timeout=60) as answer:
+        with opener.open(address, timeout=200) as answer:
             return str(answer.read().decode())
 
     with ThreadPoolExecutor(4) as pool:

@@ -59,7 +59,7 @@ def provider(stack: Stack, method: str, path: str, body: Mapping[str, str] | Non
     headers = {"X-User-API-Key": "somebody", "Content-Type": "application/json"}
     data = json.dumps(body).encode() if body else None
     request = Request(f"{stack.sandbox.origin}/open{path}", data=data, headers=headers, method=method)
-    with WITHOUT_PROXY.open(request, timeout=20) as reply:
+    with WITHOUT_PROXY.open(request, timeout=200) as reply:
         return json.load(reply)
 
 

@@ -36,7 +36,7 @@ from tests.system.programs.test_exporter import WITHOUT_PROXY, fetch, values
 pytestmark = pytest.mark.system
 MODULE = [sys.executable, "-m", "paceline_worker.receipts"]
 NOWHERE = "redis://127.0.0.1:1/0"
-PLENTY = timedelta(seconds=30)
+PLENTY = timedelta(seconds=150)
 SENDER = "+15550100001"
 STEPS = {"message.sent": "sent", "message.received": "received", "message.read": "read", "message.not-sent": "not_sent"}
 RANK = ("sent", "not_sent", "received", "read")
@@ -44,10 +44,10 @@ RANK = ("sent", "not_sent", "received", "read")
 
 @contextmanager
 def receiver(state_url: str, log_path: Path, *options: str, **environment: str) -> Iterator[tuple[Process, str]]:
-    """A running one, and its address."""
+    """A running one, and its address. With variables of its own it is no fork: what it shows of them is looked at."""
     port = free_port()
     variables = {"PACELINE_BROKER_URL": state_url, "PACELINE_LOG_FORMAT": "json", **environment}
-    with spawn([*MODULE, "--port", str(port), *options], variables, log_path) as process:
+    with spawn([*MODULE, "--port", str(port), *options], variables, log_path, forked=not environment) as process:
         process.wait_for_line("/receipts")
         yield process, f"http://127.0.0.1:{port}"
 
@@ -67,7 +67,7 @@ def post(address: str, body: Any, **headers: str) -> tuple[int, str]:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     request = Request(address, data=raw, headers={"Content-Type": "application/json", **headers}, method="POST")
     try:
-        with WITHOUT_PROXY.open(request, timeout=20) as reply:
+        with WITHOUT_PROXY.open(request, timeout=200) as reply:
             return reply.status, reply.read().decode()
     except HTTPError as error:
         return error.code, error.read().decode()
@@ -392,7 +392,7 @@ def run(*options: str, **environment: str) -> subprocess.CompletedProcess[str]:
         env={**canary_environment(), **environment},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=200,
         check=False,
     )
 

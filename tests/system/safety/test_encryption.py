@@ -67,7 +67,7 @@ class Closed:
         return SendMessage(account=self.stack.name, **values)
 
     def metric(self, start: str) -> float:
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=10) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=200) as answer:
             lines = answer.read().decode().splitlines()
         return float(next(line for line in lines if line.startswith(start)).split()[-1])
 

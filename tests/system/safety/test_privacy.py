@@ -57,6 +57,7 @@ def test_the_canary_leaves_no_trace(stack: Stack, log_format: str) -> None:
     )
     port = free_port()
     with start_server() as broker, collecting() as collector:
+        stack.forked = False  # the worker's command line is read
         worker = stack.start_worker(
             PACELINE_METRICS_PORT=str(port),
             PACELINE_LOG_FORMAT=log_format,
@@ -69,7 +70,7 @@ def test_the_canary_leaves_no_trace(stack: Stack, log_format: str) -> None:
         for number in range(8):
             stack.send(number, to=NUMBER, text=TEXT, sender=f"+1555010000{number}")
         stack.wait_for(lambda books: books.outcomes["rejected"] == 1 and suspended(stack), "the faults have struck")
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=200) as answer:
             metrics = answer.read().decode()
         command_line = " ".join(psutil.Process(worker.pid).cmdline())
         broken = broker_dump(broker.url)
@@ -131,7 +132,7 @@ def test_promtool_has_nothing_to_say_of_a_worker(stack: Stack) -> None:
     for number in range(3):
         stack.send(number)
     stack.settled(3)
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=200) as answer:
         assert "" == promtool("check", "metrics", stdin=answer.read().decode())
 
 

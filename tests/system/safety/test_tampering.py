@@ -40,7 +40,7 @@ def guarded(own_server: EmbeddedServer, sandbox: Sandbox) -> Iterator[tuple[Stac
 
 def refused(port: int, reason: str) -> float:
     """What the worker's metric says."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=200) as answer:
         lines = answer.read().decode().splitlines()
     [line] = [line for line in lines if line.startswith(f'paceline_tampering_refused_total{{reason="{reason}"}}')]
     return float(line.split()[1])

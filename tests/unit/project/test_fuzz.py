@@ -19,7 +19,7 @@ from paceline_worker.receipts.reading import Told, Unread, read_body
 from paceline_worker.verdict.meaning import Answer, Meaning, read_answer
 from tests.support import profiles
 
-pytestmark = pytest.mark.timeout(0 if profiles.is_long() else 120)
+pytestmark = pytest.mark.timeout(0 if profiles.is_long() else 300)
 
 TIMES: Final = 100_000 if profiles.is_long() else 300
 KEY, NUMBER, TEXT = "UAKfuzz-7f3e9d", "+15559998877", "a secret text of a customer"

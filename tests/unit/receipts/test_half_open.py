@@ -21,7 +21,7 @@ HALF = b"GET /metrics HTTP/1.1\r\nHost: x\r\n"
 
 
 def connect(port: int, said: bytes = HALF) -> socket.socket:
-    made = socket.create_connection(("127.0.0.1", port), timeout=30)
+    made = socket.create_connection(("127.0.0.1", port), timeout=200)
     made.sendall(said)
     return made
 
@@ -46,7 +46,7 @@ def scrapes(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
 
 
 def scrape(port: int) -> int:
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=200) as answer:
         return int(answer.status)
 
 

@@ -37,7 +37,7 @@ def test_all_interfaces_are_those_of_both_families(address: str, reached: list[s
         pytest.skip("this machine has no IPv6")
     with listener(address, 0) as listening:
         for host in reached:
-            socket.create_connection((host, listening.getsockname()[1]), timeout=30).close()
+            socket.create_connection((host, listening.getsockname()[1]), timeout=200).close()
 
 
 @pytest.fixture

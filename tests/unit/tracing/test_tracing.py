@@ -158,7 +158,7 @@ def test_spans_of_a_program_can_be_looked_at() -> None:
             env={"OTEL_TRACES_EXPORTER": "console", **more},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=200,
             check=True,
         )
         assert '"paceline.account": "acme"' in done.stdout
@@ -177,6 +177,6 @@ def test_without_opentelemetry_all_works() -> None:
         "try: setup.set_up('x', {'OTEL_TRACES_EXPORTER': 'otlp'})\n"
         "except Exception as error: print(type(error).__name__, error)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=200, check=True)
     assert "''" == done.stdout.splitlines()[0]
     assert "ConfigurationError no traces are sent: pip install 'paceline[otel]'" in done.stdout
