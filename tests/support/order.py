@@ -31,12 +31,17 @@ SECONDS: Final[Mapping[str, float]] = {
     "tests/hooks": 2.0,
     "tests/properties": 4.0,
     "tests/system": 3.0,
-    "tests/system/pacing/test_overload": 30.0,
+    "tests/system/accounts/test_info": 10.0,
     "tests/system/broker/test_sentinel": 40.0,
+    "tests/system/operations/test_operations": 0.1,
+    "tests/system/pacing/test_clocks": 12.0,
+    "tests/system/pacing/test_overload": 30.0,
+    "tests/system/programs/test_nursery": 0.1,
+    "tests/system/programs/test_workers": 9.0,
 }
 # The mark of a test that waits for minutes of the clock, and its seconds.
 _FIRST: Final = "first"
-_FIRST_S: Final = 60.0
+_FIRST_S: Final = 25.0
 _LONG_S: Final = 0.5
 # This part of the short tests comes after all long ones.
 _LAST: Final = 0.25

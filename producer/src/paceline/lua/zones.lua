@@ -6,6 +6,7 @@
 -- Of the sets with work in a lane, those that are open stand in one index by when they close, because what closes first leaves first;
 -- the others stand in another by when they open. A set without an opening stands among the open ones: what is in it expires.
 --@include keys.lua
+--@include openings.lua
 local zone = {}
 seldom(zone, function()
   -- After any time that there is.
@@ -25,16 +26,10 @@ seldom(zone, function()
     local home = key.campaign(name) .. ':z'
     local opens, closes = unpack(redis.call('HMGET', home, z .. ':opens', z .. ':closes'))
     if closes and (closes == '0' or tonumber(closes) > at) then return tonumber(opens), tonumber(closes) end
-    local openings = redis.call('HGET', home, z .. ':openings') or ''
-    opens, closes = '0', '0'
-    local rest = ''
-    for from, till, later in string.gmatch(openings, '(%d+)%-(%d+)()') do
-      if tonumber(till) > at then
-        opens, closes, rest = from, till, string.sub(openings, later)
-        break
-      end
-    end
-    redis.call('HSET', home, z .. ':opens', opens, z .. ':closes', closes, z .. ':openings', rest)
+    local rest
+    opens, closes, rest = next_opening(redis.call('HGET', home, z .. ':openings') or '', at)
+    opens, closes = opens or '0', closes or '0'
+    redis.call('HSET', home, z .. ':opens', opens, z .. ':closes', closes, z .. ':openings', rest or '')
     return tonumber(opens), tonumber(closes)
   end
 

@@ -20,6 +20,7 @@
 --@include keys.lua
 --@include slots.lua
 --@include zones.lua
+--@include openings.lua
 local verb = ARGV[1]
 local now = server_time()
 
@@ -54,10 +55,8 @@ local function open_since(c)
   if not c.window then return 0 end
   local opens, closes = tonumber(c.opens or 0), tonumber(c.closes or 0)
   if closes > now then return opens <= now and opens or nil end
-  for from, till in string.gmatch(c.openings or '', '(%d+)%-(%d+)') do
-    if tonumber(till) > now then return tonumber(from) <= now and tonumber(from) or nil end
-  end
-  return nil
+  local from = tonumber((next_opening(c.openings or '', now)))
+  return from and from <= now and from or nil
 end
 
 -- The bulk campaigns of an account that are not complete, and what of them may leave, by sender.

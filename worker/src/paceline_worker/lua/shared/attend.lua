@@ -3,6 +3,7 @@
 --@include shared/moves.lua
 --@include shared/work.lua
 --@include shared/pools.lua
+--@include openings.lua
 local attend = {}
 seldom(attend, function()
   -- So long is the pause after a part of a cancelled campaign was deleted.
@@ -13,16 +14,9 @@ seldom(attend, function()
   local function advance_window(name, now)
     local c = campaign.of(name)
     if not c.window or (c.closes and (c.closes == '0' or tonumber(c.closes) > now)) then return end
-    local openings = redis.call('HGET', key.campaign(name), 'openings') or ''
-    local opens, closes, rest = '0', '0', ''
-    for from, till, later in string.gmatch(openings, '(%d+)%-(%d+)()') do
-      if tonumber(till) > now then
-        opens, closes, rest = from, till, later
-        break
-      end
-    end
-    c.opens, c.closes = opens, closes
-    redis.call('HSET', key.campaign(name), 'opens', opens, 'closes', closes, 'openings', rest ~= '' and string.sub(openings, rest) or '')
+    local opens, closes, rest = next_opening(redis.call('HGET', key.campaign(name), 'openings') or '', now)
+    c.opens, c.closes = opens or '0', closes or '0'
+    redis.call('HSET', key.campaign(name), 'opens', c.opens, 'closes', c.closes, 'openings', rest or '')
   end
 
   -- The end of an operation's wait for its not_before: to the tail of its source.

@@ -18,6 +18,7 @@
 --@include keys.lua
 --@include sources.lua
 --@include zones.lua
+--@include openings.lua
 --@include shared/meta.lua
 --@include shared/ramp.lua
 local campaign = {}
@@ -44,10 +45,8 @@ seldom(campaign, function()
 
   -- The first instant at or after a slot at which a window is open, of its openings "open-close ..." (us); nil when there is none.
   function campaign.opening_at(openings, slot)
-    for opens, closes in string.gmatch(openings, '(%d+)%-(%d+)') do
-      if tonumber(closes) > slot then return math.max(slot, tonumber(opens)) end
-    end
-    return nil
+    local opens = next_opening(openings, slot)
+    return opens and math.max(slot, tonumber(opens))
   end
 
   -- Let a dispatcher attend to it at a time.
