@@ -22,12 +22,14 @@ class Fleet:
         size: how many run.
         more: further variables of each place.
         name: of all of them; without it, each has its own.
+        forked: started as forks of a process that has imported what workers import: for faults that end very many.
     """
 
     environment: Mapping[str, str]
     size: int
     more: Sequence[Mapping[str, str]] = ()
     name: str | None = None
+    forked: bool = False
     workers: list[Process] = field(default_factory=list)
     all_ever: list[Process] = field(default_factory=list)
     ended_by_themselves: int = 0
@@ -73,7 +75,7 @@ class Fleet:
         """A worker; the first place has metrics."""
         metrics = {names.ENV_METRICS_PORT: str(self.metrics_port)} if place == 0 else {}
         more = self.more[place] if self.more else {}
-        worker = start_worker({**SHARING, **self.environment, **metrics, **more}, name=self.name)
+        worker = start_worker({**SHARING, **self.environment, **metrics, **more}, name=self.name, forked=self.forked)
         self.all_ever.append(worker)
         return worker
 

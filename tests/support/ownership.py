@@ -5,10 +5,11 @@ from typing import Final
 
 import redis
 
-from paceline import names
+from paceline.state.scripts import root_of
+from paceline.state.shards import each_shard, fresh_layout
 
 _OWNED_BY_STATE: Final = re.compile(
-    r":(accounts|keys|due|timers|fl|inbox|meta|workers|outcomes|receipts|campaigns|tokens|seals|public|trail|hooks|hooks:runners|c:[^:]+|in:[^:]+|sup(?:why)?:[^:]+|supall(?:why)?)$"
+    r":(accounts|keys|due|timers|fl|inbox|meta|workers|outcomes|receipts|campaigns|tokens|seals|public|trail|hooks|hooks:runners|directory|leases|c:[^:]+|in:[^:]+|sup(?:why)?:[^:]+|supall(?:why)?)$"
 )
 _OWNED_BY_CAMPAIGN: Final = re.compile(r":c:(?P<campaign>[^:]+):(?:tm|out|z)$")
 _OWNED_BY_HOOK: Final = re.compile(r":(?:wh|signing):(?P<hook>[^:]+)(?::.*)?$")
@@ -31,7 +32,12 @@ return kept
 
 def ownerless_keys(client: redis.Redis) -> list[str]:
     """Keys of ours with neither expiry nor owner: what would stay for ever."""
-    root = getattr(client, "root", names.STATE_ROOT)
+    fresh_layout(client)
+    return [key for shard in each_shard(client) for key in _ownerless_of(shard)]
+
+
+def _ownerless_of(client: redis.Redis) -> list[str]:
+    root = root_of(client)
     accounts = client.smembers(f"{root}:accounts")
     leaks = []
     for key in client.eval(_WITHOUT_EXPIRY, 0, f"{root.replace('{', '?').replace('}', '?')}:*"):

@@ -38,6 +38,7 @@ from paceline.settings import Settings
 from paceline.state import connect_async, questions
 from paceline.state.calls import AsyncState
 from paceline.state.envelopes import envelopes_of
+from paceline.state.shards import hint_of
 from paceline.status.view import Status
 from paceline.suppression.doors import AsyncSuppressing
 from paceline.tracing import spans
@@ -341,4 +342,4 @@ class AsyncOutbox(AsyncSuppressing):
             await asyncio.wait_for(self._closed.wait(), seconds)
 
     def _hint(self, rid: str) -> None:
-        self._hints.tell(rid)
+        self._hints.tell(hint_of(self._client, rid))

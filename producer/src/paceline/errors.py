@@ -39,6 +39,7 @@ Errors of single rooms, declared where they are raised; a test compares this lis
     ├── MigrationRefused              worker state/migration
     ├── KeyPutBack                    worker delivery/keys: an older API key was put in place of a newer one
     ├── NotForgotten                  worker review/forgetting
+    ├── NotMoved                      worker state/moving
     ├── SubscriptionFailed            worker receipts/subscribing
     ├── PortTaken                     worker cli/hook_runner
     ├── Forbidden                     worker console/frame

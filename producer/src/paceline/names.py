@@ -22,9 +22,9 @@ def deliver_queue(namespace: str = NAMESPACE) -> str:
     return f"{namespace}.deliver"
 
 
-def state_root(namespace: str = NAMESPACE) -> str:
-    """The first part of every key of the state. The braces are a Redis Cluster hash tag: see lua/keys.lua."""
-    return f"{namespace}:{{0}}"
+def state_root(namespace: str = NAMESPACE, shard: int = 0) -> str:
+    """The first part of every key of a shard of the state. The braces are a Redis Cluster hash tag: see lua/keys.lua."""
+    return f"{namespace}:{{{shard}}}"
 
 
 ACCEPT_QUEUE: Final = accept_queue()
@@ -34,6 +34,7 @@ STATE_ROOT: Final = state_root()
 ENV_BROKER_URL: Final = "PACELINE_BROKER_URL"
 ENV_STATE_URL: Final = "PACELINE_STATE_URL"
 ENV_NAMESPACE: Final = "PACELINE_NAMESPACE"
+ENV_SHARDS: Final = "PACELINE_SHARDS"
 ENV_BROKER_OPTIONS: Final = "PACELINE_BROKER_OPTIONS"
 ENV_API_BASE: Final = "PACELINE_API_BASE"
 ENV_SECRET_KEY: Final = "PACELINE_SECRET_KEY"  # noqa: S105 - the name of a variable, not a secret

@@ -344,4 +344,4 @@ class Outbox(Looking, Suppressing):
         self._hint(rid)
 
     def _hint(self, rid: str) -> None:
-        self._hints.tell(rid)
+        self._hints.tell(self.state.hint_of(rid))

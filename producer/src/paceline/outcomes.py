@@ -11,6 +11,7 @@ import redis
 from paceline.errors import InvalidOperation, OutcomesTrimmed
 from paceline.flows.following import Page, Walk, looks, reading
 from paceline.flows.steps import Asked, run
+from paceline.shards.cursors import Places, is_places, read_places
 from paceline.state.calls import State
 from paceline.status.entry import FINAL_KIND, OutcomeEntry, entry_of
 from paceline.times import microseconds
@@ -142,7 +143,9 @@ def _never() -> bool:
 
 
 def is_before(one: str, other: str) -> bool:
-    """Whether an entry stands before another one of its stream, by their ids."""
+    """Whether an entry stands before another one of its stream, by their ids; of several shards, before it on every shard."""
+    if is_places(one) and is_places(other):
+        return _places(one).is_before(_places(other))
     return _order(one) < _order(other)
 
 
@@ -151,6 +154,13 @@ def _order(entry_id: str) -> tuple[int, int]:
     if not found:
         raise InvalidOperation("after: is not the id of an entry, such as 1769850000000-0")
     return int(found[1]), int(found[2] or 0)
+
+
+def _places(entry_id: str) -> Places:
+    try:
+        return read_places(entry_id)
+    except ValueError:
+        raise InvalidOperation("after: is not the id of an entry of several shards, copied whole") from None
 
 
 def place(after: str, since: datetime | None = None) -> str:
@@ -167,5 +177,8 @@ def place(after: str, since: datetime | None = None) -> str:
         if since.tzinfo is None:
             raise InvalidOperation("since: has no time zone")
         return str(max(0, microseconds(since) // 1000))
+    if is_places(after):
+        _places(after)
+        return f"({after}"
     milliseconds, number = _order(after)
     return f"({milliseconds}-{number}" if (milliseconds, number) != (0, 0) else "-"

@@ -3,14 +3,16 @@
 import threading
 import time
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from paceline import names
+from tests.faults.backlog import LEAST
 from tests.faults.fleet import Fleet
 from tests.faults.profile import Profile
 from tests.faults.result import Result
 from tests.faults.verdict import judged
-from tests.faults.world import DEADLINE_S, feed, world
+from tests.faults.world import DEADLINE_S, feed, key_of, world
 from tests.support.clocks import set_server_clock, shifted_server
 
 SHARE: Final = 0.05
@@ -28,6 +30,7 @@ AMBIGUOUS: Final[dict[str, Any]] = {
 }
 PACED: Final = 15.0
 CALLS_IN_AN_OUTAGE: Final = 15
+PER_MINUTE: Final = 300
 # Clocks that are set while messages leave: back and ahead, by a little and by much.
 JUMPS_S: Final = (-5.0, 30.0, -60.0, 3600.0, -3600.0)
 
@@ -64,11 +67,11 @@ def ambiguous(profile: Profile, seed: int, policy: str) -> Result:
 
 def outage(profile: Profile, seed: int) -> Result:
     """F12: the provider answers 503 to everything for a while, with much waiting on three accounts."""
-    accounts, each = ("a1", "a2", "a3"), max(60, int(profile.outage_s))
-    limit = {"limits": ["300/minute"], "algorithm": "spacing"}
+    accounts, each = ("a1", "a2", "a3"), max(120, int(profile.outage_s))
+    limit = {"limits": [f"{PER_MINUTE}/minute"], "algorithm": "sliding_log"}
     with world(seed, scenario={"defaults": limit, "latency_ms": 20}) as built:
         for name in accounts:
-            built.add_account(name, "300/minute")
+            built.add_account(name, f"{PER_MINUTE}/minute", "window")
         with Fleet(built.environment, 1) as fleet:
             for name in accounts * each:
                 built.send(name)
@@ -95,11 +98,20 @@ def outage(profile: Profile, seed: int) -> Result:
             wrong = [f"{most} calls of one account during the outage"] * (most > CALLS_IN_AN_OUTAGE)
             wrong += [f"the first success came after {first_s:.0f} s"] * (first_s > 60)
             wrong += ["429 after it"] * any(a["status"] == 429 for a in arrivals)
+            drained = min(_share_of_limit(arrivals, key_of(name), ended_us) for name in accounts)
+            wrong += [f"afterwards an account sends {drained:.0%} of its limit"] * (drained < LEAST)
             size = f"{profile.outage_s:g} s, {len(built.sent)} waiting"
-            figures = {"calls of an account at most": most, "first success s": first_s}
+            figures = {"calls of an account at most": float(most), "first success s": first_s, "of the limit": drained}
             return judged(
                 built, fleet, "F12", "provider answers 503 to everything", size, more=tuple(wrong), figures=figures
             )
+
+
+def _share_of_limit(arrivals: Sequence[Mapping[str, Any]], key: str, ended_us: float) -> float:
+    """How fast an account drains once it is back: the second half of what it sends after an outage."""
+    times = sorted(a["at_us"] for a in arrivals if a["key"] == key and a["accepted"] and a["at_us"] > ended_us)
+    half = times[len(times) // 2 :]
+    return (len(half) - 1) * 60e6 / PER_MINUTE / max(1, half[-1] - half[0]) if len(half) > 1 else 0.0
 
 
 def jumps(profile: Profile, seed: int) -> Result:

@@ -97,7 +97,7 @@ def kills(profile: Profile, seed: int, policy: str) -> Result:
     messages, number = profile.kills
     with world(seed, scenario=SLOW) as built:
         built.add_account("acme", RATE, "window")
-        with Fleet(built.environment, 2) as fleet:
+        with Fleet(built.environment, 2, forked=True) as fleet:
             stopping = threading.Event()
             feeder = feed(built, ["acme"], min(PACED, messages / number), stopping, 10**6, policy=policy)
             killed = 0
@@ -145,7 +145,7 @@ def terms(profile: Profile, seed: int) -> Result:
     slowest_s, codes = 0.0, Counter[int]()
     with world(seed, scenario=SLOW) as built:
         built.add_account("acme", RATE, "window")
-        with Fleet(built.environment, 2) as fleet:
+        with Fleet(built.environment, 2, forked=True) as fleet:
             stopping = threading.Event()
             feeder = feed(built, ["acme"], PACED, stopping, 10**6)
             for turn in range(profile.terms):
@@ -170,7 +170,7 @@ def poisons(profile: Profile, seed: int) -> Result:
     scenario = SLOW | {"faults": [{"kind": "delay", "seconds": 1.5, "to": poisoned}]}
     with world(seed, scenario=scenario) as built:
         built.add_account("acme", RATE, "window")
-        with Fleet(built.environment, 1) as fleet:
+        with Fleet(built.environment, 1, forked=True) as fleet:
             for _ in range(profile.poisons):
                 built.send("acme", "resend", sender="+15550100001", to=poisoned)
                 built.send("acme", sender="+15550100001")

@@ -6,7 +6,6 @@ What is sent is compared with what the same fleet sends when only as much is due
 import os
 import signal
 import sys
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -27,6 +26,7 @@ from tests.faults.backlog import (
     Backlog,
     alternating,
     answers,
+    calls_between,
     capped,
     length_s,
     let_go,
@@ -38,7 +38,7 @@ from tests.faults.invariants import while_loaded
 from tests.faults.profile import Profile
 from tests.faults.result import Result
 from tests.faults.world import World, world
-from tests.faults.yardstick import share
+from tests.faults.yardstick import Stretch, share
 from tests.support.processes import spawn
 
 _TIMES: Final = (2, 5, 20)
@@ -133,18 +133,28 @@ def _compared(
 
 def _standing_still(built: World, backlog: Backlog, profile: Profile, figures: dict[str, float]) -> list[str]:
     """The state server stands still now and then, and nobody can send then; the rest of the time is used as before."""
-    seconds = max(2 * _FREEZE_EVERY_S, profile.overload_s)
     with let_go(backlog, backlog.more):
-        before = watch(built, seconds / 2)
-        with _freezing(built.server.pid):
-            frozen = watch(built, seconds)
-        after = watch(built, seconds / 2)
-    sent = share([frozen], [before, after])
-    gap_s = max((later[0] - earlier[0] for earlier, later in pairwise(frozen.calls)), default=seconds)
+        calm, frozen = [watch(built, _FREEZE_EVERY_S)], list[Stretch]()
+        for _ in range(profile.turns + 1):
+            frozen.append(_frozen(built))
+            calm.append(watch(built, _FREEZE_EVERY_S))
+    sent = share(frozen, calm)
+    gap_s = max((later[0] - earlier[0] for one in frozen for earlier, later in pairwise(one.calls)), default=99.0)
     figures |= {"server stands still": sent, "longest gap s": gap_s}
     least = LEAST * (1 - _FROZEN_S / _FREEZE_EVERY_S)
     wrong = [f"a server that stands still: {sent:.0%} of what is sent without, {least:.0%} at least"] * (sent < least)
     return wrong + [f"nothing arrived for {gap_s:.1f} s"] * (gap_s > _LONGEST_GAP_S)
+
+
+def _frozen(built: World) -> Stretch:
+    """A stretch that begins with a state server that stands still for a second."""
+    began_s = time.time()
+    os.kill(built.server.pid, signal.SIGSTOP)
+    time.sleep(_FROZEN_S)
+    os.kill(built.server.pid, signal.SIGCONT)
+    ended_s = began_s + _FREEZE_EVERY_S
+    time.sleep(max(0.0, ended_s - time.time()))
+    return Stretch(began_s, ended_s, calls_between(built, began_s, ended_s))
 
 
 @contextmanager
@@ -165,26 +175,6 @@ def _hurt(profile: Profile, seed: int, appendfsync: AppendFsync) -> Iterator[tup
             stack.callback(spawn(syncing, {}, logs / "syncing.log").kill)
         time.sleep(SETTLING_S)
         yield built, fleet, backlog
-
-
-@contextmanager
-def _freezing(pid: int) -> Iterator[None]:
-    """A process stands still for a second in every ten."""
-    stopping = threading.Event()
-
-    def freeze() -> None:
-        while not stopping.wait(_FREEZE_EVERY_S - _FROZEN_S):
-            os.kill(pid, signal.SIGSTOP)
-            time.sleep(_FROZEN_S)
-            os.kill(pid, signal.SIGCONT)
-
-    thread = threading.Thread(target=freeze, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        stopping.set()
-        thread.join()
 
 
 def result(

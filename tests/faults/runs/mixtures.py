@@ -33,7 +33,7 @@ def mixed(profile: Profile, seed: int) -> Result:
     with proxied(seed, appendfsync="always") as (built, proxy):
         built.add_account("acme", RATE, "window")
         built.environment |= ENCRYPTED
-        with Fleet(built.environment, 2) as fleet:
+        with Fleet(built.environment, 2, forked=True) as fleet:
             url = built.environment["PACELINE_BROKER_URL"]
             sources = [_Campaign(built, url, "spring", messages // 2), _Bursts(built, url, messages // 2)]
             for number in range(kills):
@@ -61,7 +61,7 @@ def twins(profile: Profile, seed: int) -> Result:
     messages, kills = (max(1, number // 10) for number in profile.kills)
     with world(seed, scenario=SLOW) as built:
         built.add_account("acme", RATE, "window")
-        with Fleet(built.environment, 2, name="twin") as fleet:
+        with Fleet(built.environment, 2, name="twin", forked=True) as fleet:
             stopping = threading.Event()
             feeder = feed(built, ["acme"], PACED, stopping, 10**6)
             for _ in range(kills):

@@ -15,6 +15,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 # Bytes of an order: mostly the environment.
 ORDER_BYTES: Final = 1_000_000
+# Threads that ask first at the same time get one nursery.
+_FIRST: Final = threading.Lock()
 # An interpreter reads these before it runs anything.
 _READ_AT_THE_START: Final = ("PYTHON", "LD_", "MALLOC_", "OTEL_PYTHON_")
 
@@ -40,9 +43,10 @@ class Child(Protocol):
 
 
 class Nursery:
-    """The process that makes the children, and the way to it."""
+    """The process that makes the children, and the way to it. Any thread may ask."""
 
     def __init__(self) -> None:
+        self._one_at_a_time = threading.Lock()
         self._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             self._popen = subprocess.Popen(
@@ -62,13 +66,15 @@ class Nursery:
             log: where its output goes.
         """
         order = json.dumps({"args": [*args], "env": {**env}}).encode()
-        socket.send_fds(self._channel, [order], [log.fileno()])
-        return Fork(self, self._answer(), args)
+        with self._one_at_a_time:
+            socket.send_fds(self._channel, [order], [log.fileno()])
+            return Fork(self, self._answer(), args)
 
     def code(self, pid: int) -> int | None:
         """The exit code of a child, None while it runs. The number of a child is nobody else's until this was asked."""
-        self._channel.send(json.dumps({"ended": pid}).encode())
-        code: int | None = self._answer()
+        with self._one_at_a_time:
+            self._channel.send(json.dumps({"ended": pid}).encode())
+            code: int | None = self._answer()
         return code
 
     def close(self) -> None:
@@ -91,12 +97,14 @@ class Fork:
         self.args: Any = args
         self._nursery = nursery
         self._code: int | None = None
+        self._one_at_a_time = threading.Lock()
 
     def poll(self) -> int | None:
         """The exit code, None while it runs; negative when a signal ended it."""
-        if self._code is None:
-            self._code = self._nursery.code(self.pid)
-        return self._code
+        with self._one_at_a_time:  # its number is free once its end was told
+            if self._code is None:
+                self._code = self._nursery.code(self.pid)
+            return self._code
 
     def wait(self, timeout: float | None = None) -> int:
         """Wait for its end.
@@ -133,7 +141,12 @@ def makes(args: Sequence[Any], env: Mapping[str, str]) -> bool:
     return ours and plain and sys.platform == "linux"
 
 
-@cache
 def shared() -> Nursery:
     """The nursery of this process, started when somebody first asks."""
+    with _FIRST:
+        return _shared()
+
+
+@cache
+def _shared() -> Nursery:
     return Nursery()

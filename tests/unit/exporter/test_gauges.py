@@ -108,6 +108,7 @@ class Readings:
         self.outlooks = 0
         self.complete: dict[str, CampaignSnapshot] = {}
         self.looks = 0
+        self.shards: dict[int, bool] = {}
 
     def accounts(self) -> Sequence[AccountReading]:
         self.times += 1

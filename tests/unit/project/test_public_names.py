@@ -134,6 +134,7 @@ def test_names_that_cross_processes_are_pinned() -> None:
         "STATE_ROOT": "paceline:{0}",
         "NAMESPACE": "paceline",
         "ENV_NAMESPACE": "PACELINE_NAMESPACE",
+        "ENV_SHARDS": "PACELINE_SHARDS",
         "ENV_BROKER_OPTIONS": "PACELINE_BROKER_OPTIONS",
         "ENV_BROKER_URL": "PACELINE_BROKER_URL",
         "ENV_STATE_URL": "PACELINE_STATE_URL",

@@ -48,6 +48,7 @@ def test_defaults_need_no_environment() -> None:
         "broker_url": "redis://127.0.0.1:6379/0",
         "state_url": "redis://127.0.0.1:6379/0",
         "namespace": "paceline",
+        "shards": 0,
         "broker_options": "",
         "api_base": "https://api.p.2chat.io/open",
         "secret_key": pydantic.SecretStr(""),

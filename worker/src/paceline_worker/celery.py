@@ -28,6 +28,8 @@ from paceline_worker.telemetry import logs
 _AWAY = (RedisError, OSError)
 # When the operations of a hint were granted (server us): the way of hints is measured by it.
 GRANTED_HEADER = "paceline_granted_us"
+# The shard of the operations of a hint; absent: the first.
+SHARD_HEADER = "paceline_shard"
 
 
 class PacelineStep(bootsteps.StartStopStep):
@@ -96,7 +98,10 @@ def publisher(app: App) -> Any:
 
     def publish(hints: Sequence[Hint], granted_us: int) -> None:
         batch = [[hint.id, hint.token, hint.slot_us] for hint in hints]
-        door.publish(names.DELIVER_TASK, [batch], queue=app.deliver_queue, headers={GRANTED_HEADER: granted_us})
+        headers = {GRANTED_HEADER: granted_us}
+        if shard := hints[0].shard:
+            headers[SHARD_HEADER] = shard
+        door.publish(names.DELIVER_TASK, [batch], queue=app.deliver_queue, headers=headers)
 
     return publish
 
@@ -153,8 +158,9 @@ def build_app(settings: Settings) -> App:
     @app.task(name=names.DELIVER_TASK, bind=True, throws=_AWAY)
     def deliver(self: Any, batch: list[list[Any]]) -> None:
         """Send granted operations at their slots."""
-        granted = (self.request.headers or {}).get(GRANTED_HEADER)
-        hints = [Hint(str(i), str(token), int(slot)) for i, token, slot in batch]
+        headers = self.request.headers or {}
+        granted, shard = headers.get(GRANTED_HEADER), headers.get(SHARD_HEADER, 0)
+        hints = [Hint(str(i), str(token), int(slot), shard) for i, token, slot in batch]
         self.app.paceline.deliver(hints, granted if isinstance(granted, int) else None)
 
     return app

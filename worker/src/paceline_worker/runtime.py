@@ -17,6 +17,7 @@ from redis.exceptions import RedisError
 
 from paceline.errors import ConfigurationError
 from paceline.settings import Settings
+from paceline.state import shards
 from paceline.state.trouble import trouble
 from paceline.tracing import setup
 from paceline.version import VERSION
@@ -30,6 +31,7 @@ from paceline_worker.delivery.traces import Traces
 from paceline_worker.dispatch.admission import Admission
 from paceline_worker.dispatch.deafness import DeafnessCheck
 from paceline_worker.dispatch.dispatcher import Dispatcher
+from paceline_worker.dispatch.shards import ShardDispatchers
 from paceline_worker.integrity.seals import KEY_BYTES, Seals
 from paceline_worker.integrity.stored import StoredSeals
 from paceline_worker.integrity.tampering import Tampering
@@ -101,14 +103,17 @@ class Runtime:
             longest_lease_s=settings.http_deadline_s + LEASE_MARGIN_S,
             on_forgotten=self.metrics.state_forgot,
         )
-        self._dispatcher = self._make_dispatcher(publish)
+        # Of several shards, which are not known before state is asked: one of each for each shard.
+        self._states, self._clocks, self._outages = [self._state], [self._clock], [self._outage]
+        self._publish = publish
+        self._dispatcher: Dispatcher | ShardDispatchers = self._make_dispatcher()
         self._engine = self._make_engine()
         self._show_figures()
 
         self._started_s = time.monotonic()
         self._heard_s: float | None = None
         self.health = Health(
-            live=[self._engine.trouble],
+            live=[self._engine_trouble],
             ready=[state_answers(settings), broker_answers(settings), self._takes_no_part],
         )
         self._endpoint = MetricsEndpoint(
@@ -117,26 +122,36 @@ class Runtime:
         self._end_traces: Callable[[], None] | None = None
         self.exit_code = 0
 
-    def _make_dispatcher(self, publish: Callable[[Sequence[Hint], int], None]) -> Dispatcher:
-        return Dispatcher(
-            worker=self._owner,
-            admission=self._admission,
-            way=self._way,
-            state=self._state,
-            own=lambda: self._engine.load,
-            deliver=self._deliver_here,
-            clock=self._clock,
-            publish=publish,
-            metrics=self.metrics,
-            traces=self._traces,
-            progress=self._progress,
-            on_info=self._ask_info,
-            on_stalled=self._end_deaf,
-            random=random.Random(),  # noqa: S311 - jitter, no secret
-            takes_hints=lambda: self._takes_hints() and self.reaches_provider,
-            outage=self._outage,
-            on_beat=self._tend_seals,
-        )
+    def _make_dispatcher(self) -> "Dispatcher | ShardDispatchers":
+        parts: dict[str, Any] = {
+            "worker": self._owner,
+            "admission": self._admission,
+            "way": self._way,
+            "own": lambda: self._engine.load,
+            "deliver": self._deliver_here,
+            "publish": self._publish,
+            "metrics": self.metrics,
+            "traces": self._traces,
+            "progress": self._progress,
+            "on_info": self._ask_info,
+            "on_stalled": self._end_deaf,
+            "random": random.Random(),  # noqa: S311 - jitter, no secret
+            "takes_hints": lambda: self._takes_hints() and self.reaches_provider,
+            "on_beat": self._tend_seals,
+        }
+        if len(self._states) > 1:
+            return ShardDispatchers(self._states, self._clocks, self._outages, **parts)
+        return Dispatcher(state=self._state, clock=self._clock, outage=self._outage, **parts)
+
+    def _spread(self) -> None:
+        """Work on all shards that state has."""
+        count = shards.create(self._state.client, self._settings.shards)
+        if count == len(self._states):
+            return
+        self._clocks += [ServerClock(other=self._clock) for _ in range(1, count)]
+        self._outages[:] = [Outage(shard) for shard in range(count)]
+        self._states += [self._state.beside(shard, self._clocks[shard]) for shard in range(1, count)]
+        self._dispatcher, self._engine = self._make_dispatcher(), self._make_engine()
 
     def _make_engine(self) -> Engine:
         return Engine(
@@ -149,10 +164,17 @@ class Runtime:
             traces=self._traces,
             admission=self._admission,
             way=self._way,
-            on_due=self._dispatcher.due,
+            on_due=self._due,
             random=random.Random(),  # noqa: S311 - jitter, no secret
-            outage=self._outage,
+            outages=self._outages,
+            clocks=self._clocks,
         )
+
+    def _due(self, at_us: int | None, shard: int) -> None:
+        if isinstance(self._dispatcher, Dispatcher):
+            self._dispatcher.due(at_us)
+        else:
+            self._dispatcher.due(at_us, shard)
 
     def _make_delivery_state(self) -> DeliveryState:
         settings = self._settings
@@ -167,6 +189,9 @@ class Runtime:
             namespace=settings.namespace,
             replicas=settings.wait_replicas,
         )
+
+    def _engine_trouble(self) -> str:
+        return self._engine.trouble()
 
     def _show_figures(self) -> None:
         self.metrics.in_flight.set_function(lambda: self._engine.load)
@@ -209,19 +234,22 @@ class Runtime:
             if untold:
                 log.warning(untold)
             check_schema(self._state.client)
+            self._spread()
             check_secret(self._state.client, self._ring)
             self._stored_seals = StoredSeals(self._state.client, self._ring)
             self._use(self._stored_seals.open())
             tell_secrets(self._state.client, self._owner, self._ring, 4 * _TEND_EVERY_S)
-            self._state.shorten_leases()
+            for state in self._states:
+                state.shorten_leases()
             self._state.unreachable(self._owner, "it starts")  # which a server that takes no writes refuses
             self._state.unreachable(self._owner, "")
         except (RedisError, OSError) as error:
             raise ConfigurationError(trouble(error)) from error
 
     def _use(self, seals: Seals) -> None:
-        self._state.seals = self._tampering.seals = seals
-        self._state.encrypts = self._settings.encrypt_payloads
+        self._tampering.seals = seals
+        for state in self._states:
+            state.seals, state.encrypts = seals, self._settings.encrypt_payloads
         if self._settings.encrypt_payloads:
             self._stored_seals.publish(seals)
 
@@ -251,9 +279,15 @@ class Runtime:
 
     def deliver(self, hints: Sequence[Hint], granted_us: int | None = None) -> None:
         """Hand a batch that came through Celery to the engine; while it closes, give the batch back."""
+        if not all(isinstance(hint.shard, int) and 0 <= hint.shard < len(self._states) for hint in hints):
+            self.metrics.message_refused("shard")
+            return
+        if not hints:
+            return
         self._progress.heard()
         self._heard_s = time.monotonic()
-        latest_us = self._clock.server_us(self._heard_s) + _FARTHEST_US
+        state, clock = self._states[hints[0].shard], self._clocks[hints[0].shard]
+        latest_us = clock.server_us(self._heard_s) + _FARTHEST_US
         near = [hint for hint in hints if hint.slot_us <= latest_us]
         if len(near) < len(hints):
             self.metrics.message_refused("slot")
@@ -262,14 +296,14 @@ class Runtime:
         try:
             self._engine.submit(near, granted_us=granted_us)
         except Closing:
-            self._state.give_back(near, "the worker stops")
+            state.give_back(near, "the worker stops")
 
     def _deliver_here(self, hints: Sequence[Hint], granted_us: int) -> None:
         self._heard_s = time.monotonic()
         try:
             self._engine.submit(hints, granted_us=granted_us, wait=False)
         except Closing:
-            self._state.give_back(hints, "the worker stops")
+            self._states[hints[0].shard].give_back(hints, "the worker stops")
 
     @property
     def reaches_provider(self) -> bool:

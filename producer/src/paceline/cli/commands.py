@@ -213,7 +213,8 @@ BESIDE: Final[dict[str, Command]] = {
             needs=_PROVIDER,
             panel="Programs",
         ),
-        Command("paceline_worker.cli.state:app", "Schema of the state.", panel="Set up"),
+        Command("paceline_worker.cli.shards:app", "Shards of the state, and accounts between them.", panel="Set up"),
+        Command("paceline_worker.cli.state:app", "Shards and schema of the state.", panel="Set up"),
         Command(
             "paceline_worker.cli.forget:forget",
             "Forget a person: delete all data of a number, while everything runs.",

@@ -54,7 +54,9 @@ def reading(campaign: str | None, begin: str, limit: int = PAGE, *, receipts: bo
     entries = [entry for entry_id, flat in raw for entry in entries_of(entry_id, paired(flat))]
     following = f"({entries[-1].entry_id}" if entries else begin
     kept = [entry for entry in entries if receipts or entry.event == "settled"]
-    return Page(kept, following, len(raw) == limit, found[0] == "1")
+    # A page of several shards is not filled, and says whether there is more.
+    more = len(raw) == limit if len(found) == 2 else found[2] == "1"
+    return Page(kept, following, more, found[0] == "1")
 
 
 class Walk:

@@ -24,7 +24,9 @@ routes = APIRouter(tags=["outcomes"])
 _HEARTBEAT_S: Final = 15.0
 _EVENTS: Final[dict[str, Any]] = {"text/event-stream": {"schema": {"type": "string"}}}
 
-After = Annotated[str, Query(pattern=r"^[0-9]{1,18}(-[0-9]{1,18})?$", description="The last entry handled, or 0.")]
+# With several shards, an id has a part for each of them.
+_ENTRY_ID = r"^([0-9]{1,18}(-[0-9]{1,18})?|s[0-9]{1,4}(\.[0-9a-z-]{1,40}){1,1025})$"
+After = Annotated[str, Query(pattern=_ENTRY_ID, description="The last entry handled, or 0.")]
 Campaign = Annotated[str | None, Query(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 
 
@@ -55,7 +57,7 @@ async def stream(
     outbox: Box,
     campaign: Campaign = None,
     after: After = "0",
-    last_event_id: Annotated[str | None, Header(pattern=r"^[0-9]{1,18}(-[0-9]{1,18})?$")] = None,
+    last_event_id: Annotated[str | None, Header(pattern=_ENTRY_ID)] = None,
     *,
     receipts: bool = False,
     follow: bool = True,

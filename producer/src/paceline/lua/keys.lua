@@ -2,7 +2,12 @@
 --
 -- KEYS[1] is the root, `paceline:{0}`. Its braces are a Redis Cluster hash tag: all state of one shard lives in one slot, so
 -- an account, its lanes and the due index change in one atomic script (docs/decisions/0001). Python knows the root only.
+-- State of several shards has these keys under each root. On shard 0 alone are `directory`, `claim:`, workers, rings, unreachable, tokens,
+-- session:, trail, public, and the key of the seals (docs/decisions/0066).
 --
+-- directory       hash    of a state with several shards: how many, and accounts that were moved (layout.lua)
+-- claim:<what>    string  shard on which a name that is unique in the deployment is about to be written; expires
+-- leases          hash    shard -> "worker|until (us)|in flight": which worker looks for due operations there (heartbeat.lua)
 -- accounts        set     account names
 -- keys            hash    keyed digest of an API key -> the account that has it; `?<acct>` for one whose digest cannot be there
 -- due             zset    account -> server time (us) from which its slot may be granted; never later than that, perhaps earlier
@@ -78,6 +83,8 @@ local root = KEYS[1]
 
 -- The form of these keys. State of another form is converted by `paceline state migrate` before a worker starts.
 local SCHEMA = '3'
+-- What the schema of state with several shards ends with.
+local IN_SHARDS = ' in shards'
 
 -- Before the id of an operation in the index of timers: no account's name begins like this.
 local CANCELLED = '!'

@@ -12,6 +12,7 @@ from paceline.errors import ConfigurationError
 from paceline.refusals import words_of
 from paceline.settings.address import is_amqp, read_broker, read_state
 from paceline.settings.environment import checked, read_environment
+from paceline.shards.layout import MOST_SHARDS
 
 _DEFAULT_BROKER: Final = "redis://127.0.0.1:6379/0"
 
@@ -19,6 +20,7 @@ _ENVIRONMENT: Final = {
     "broker_url": names.ENV_BROKER_URL,
     "state_url": names.ENV_STATE_URL,
     "namespace": names.ENV_NAMESPACE,
+    "shards": names.ENV_SHARDS,
     "broker_options": names.ENV_BROKER_OPTIONS,
     "api_base": names.ENV_API_BASE,
     "secret_key": names.ENV_SECRET_KEY,
@@ -54,6 +56,8 @@ class Settings(BaseModel):
         state_url: the Redis or Valkey server, cluster, or group behind Sentinels that is the record; default: the broker's.
         namespace: first word of all keys, queues and exchanges, for deployments that share a server; lower-case letters, digits,
             dash and underscore.
+        shards: over how many shards the first worker spreads state; later workers refuse
+            another number. 0: as many as state has; 1 where there is none.
         broker_options: Celery's ``broker_transport_options`` as a JSON object, for brokers that need some, such as SQS; for
             RabbitMQ also ``queue_type``, ``classic`` or ``quorum``.
         api_base: the provider's base address.
@@ -88,6 +92,7 @@ class Settings(BaseModel):
     broker_url: str = Field(default=_DEFAULT_BROKER, repr=False)
     state_url: str = Field(default="", validate_default=True, repr=False)
     namespace: str = Field(default=names.NAMESPACE)
+    shards: int = Field(default=0, ge=0, le=MOST_SHARDS)
     broker_options: str = Field(default="", repr=False)
     api_base: str = "https://api.p.2chat.io/open"
     secret_key: SecretStr = SecretStr("")

@@ -13,6 +13,7 @@ from paceline.state.gathering import Gathered
 from paceline.state.pictures import AccountPicture, CampaignPicture, FleetSnapshot, OperationPicture, RecordSnapshot
 from paceline.state.questions import Question
 from paceline.state.scripts import Script
+from paceline.state.shards import hint_of
 
 _T = TypeVar("_T")
 
@@ -94,6 +95,10 @@ class State:
                     envelope = self._envelopes.learned(self._scripts["public"].run(self.client))
                 arguments = question.closed(envelope)
             return question.read(self._scripts[question.script].run(self.client, *arguments))
+
+    def hint_of(self, rid: str) -> str:
+        """What a hint says of a record that was written here: its id, and its shard unless that is shard 0."""
+        return hint_of(self.client, rid)
 
     def submit(self, rid: str, account: str, sender: str, count: int, body: str, *, campaign: str = "") -> str:
         """As `questions.submit`."""

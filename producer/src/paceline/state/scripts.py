@@ -9,6 +9,7 @@ from redis.exceptions import NoScriptError, RedisError
 
 from paceline import names
 from paceline.lua.fields import with_codes
+from paceline.shards.routes import route_of
 from paceline.state.trouble import LEADS_ASTRAY, REFUSED, TooFewReplicas
 
 if TYPE_CHECKING:
@@ -17,12 +18,14 @@ if TYPE_CHECKING:
     import redis
     import redis.asyncio
 
+    from paceline.shards.paths import Arguments
+
 _INCLUDE: Final = "--@include "
 
 # Scripts that only read, and scripts whose writes may be forgotten: a lost grant is granted again, a heartbeat repeated.
 _UNCONFIRMED: Final = frozenset(
-    ("clock_set", "gauges", "grant", "heartbeat", "look", "outcomes", "overdue_records", "public", "records")
-) | {"restart_buckets", "restarted", "take", "unreachable"}
+    ("clock_set", "gauges", "grant", "heartbeat", "layout", "look", "outcomes", "overdue_records", "public", "records")
+) | {"restart_buckets", "restarted", "take", "unreachable", "way"}
 # Milliseconds to wait for replicas: within the time that `send()` promises.
 _REPLICAS_TIMEOUT_MS: Final = 1000
 
@@ -79,8 +82,18 @@ def _check_replicas(wanted: int, reply: Any) -> None:
         )
 
 
+def is_unknown(reply: Any) -> bool:
+    """Whether a server did nothing because the script that was named is unknown there, or the shard is elsewhere."""
+    return isinstance(reply, (NoScriptError, *REFUSED))
+
+
+def of_the_thin_package(name: str) -> "Script":
+    """A script that others need on their way, seldom."""
+    return Script("paceline", name)
+
+
 class Script:
-    """One Lua script, run under the root of the client that runs it.
+    """One Lua script, run under the root of the client that runs it, or where its route through the shards leads.
 
     Args:
         package: the package that ships it.
@@ -89,6 +102,7 @@ class Script:
 
     def __init__(self, package: str, name: str) -> None:
         self.name = name
+        self.route = route_of(package, name)
         self._text = source(package, name)
         self._sha = hashlib.sha1(self._text.encode(), usedforsecurity=False).hexdigest()
         self._known = False
@@ -102,8 +116,20 @@ class Script:
         """The words of the command, for a connection without a client, under a root."""
         return ("EVAL", self._text, 1, root, *arguments)
 
+    def words(self, root: str, arguments: "Arguments") -> "tuple[str | int | bytes, ...]":
+        """The words of the command, for a pipeline. The first ones teach the server; a server that does not know them says so."""
+        named = ("EVALSHA", self._sha) if self._known else ("EVAL", self._text)
+        self._known = True
+        return (*named, 1, root, *arguments)
+
+    def waits(self, client: Any) -> bool:
+        """Whether replicas are to have what it writes, so that it runs in no pipeline with others."""
+        return self._replicas(client) > 0
+
     def run(self, client: "redis.Redis", *arguments: str | int | bytes) -> Any:
         """Run it on a blocking client; one round trip, also the first time: EVAL teaches the server what EVALSHA then names."""
+        if self.route and shards().layout_of(client).count > 1:
+            return shards().routed(self, client, arguments)
         if replicas := self._replicas(client):
             return self._run_confirmed(client, replicas, arguments)
         if self._known:
@@ -117,6 +143,8 @@ class Script:
 
     def run_in_bytes(self, client: "redis.Redis", *arguments: str | int | bytes) -> Any:
         """Run it; texts of the reply are bytes, because what others wrote need not be UTF-8."""
+        if self.route and shards().layout_of(client).count > 1:
+            return shards().routed(self, client, arguments, in_bytes=True)
         if replicas := self._replicas(client):
             return self._run_confirmed(client, replicas, arguments, NEVER_DECODE=True)
         words = (1, root_of(client), *arguments)
@@ -163,6 +191,8 @@ class Script:
         Raises:
             RedisError: the server refused a call; the others are made all the same.
         """
+        if self.route and shards().layout_of(client).count > 1:
+            return [shards().routed(self, client, arguments) for arguments in calls]
         root, replicas = root_of(client), self._replicas(client)
         with client.pipeline(transaction=False) as pipeline:
             for number, arguments in enumerate(calls):
@@ -187,6 +217,8 @@ class Script:
 
     async def arun(self, client: "redis.asyncio.Redis", *arguments: str | int | bytes) -> Any:
         """The same on an asyncio client."""
+        if self.route and (await shards().alayout_of(client)).count > 1:
+            return await shards().arouted(self, client, arguments)
         if self._replicas(client):
             [reply] = await self.arun_many(client, [arguments])
             if isinstance(reply, Exception):
@@ -213,6 +245,9 @@ class Script:
         Returns:
             The reply of each call, in their order; an exception where the server refused one.
         """
+        if self.route and (await shards().alayout_of(client)).count > 1:
+            some: list[Any] = await shards().gathered(self, client, calls)
+            return some
         root, replicas = root_of(client), self._replicas(client)
         async with client.pipeline(transaction=False) as pipeline:
             for number, arguments in enumerate(calls):
@@ -250,3 +285,11 @@ class Script:
         except RedisError as error:
             return reply if isinstance(reply, Exception) else error
         return reply
+
+
+@cache
+def shards() -> Any:
+    """The module that leads calls through the shards, which needs this one."""
+    from paceline.state import shards as module  # noqa: PLC0415
+
+    return module

@@ -13,6 +13,8 @@ MOST_RECORDS: Final = 100
 MOST_OPERATIONS: Final = 200
 _LAST_SLOT_US: Final = 1 << 53
 _ID: Final = re.compile(r"[0-9A-Za-z_-]{1,64}")
+# A record of another shard than the first names its shard.
+_RECORD: Final = re.compile(r"[0-9A-Za-z_-]{1,64}(?:@[0-9]{1,4})?", re.ASCII)
 _TOKEN: Final = re.compile(r"[0-9A-Za-z:._-]{1,64}")
 _TASK_ID: Final = re.compile(r"[0-9A-Za-z._:-]{1,128}")
 _DOCUMENT: Final = {"lang": (str,), "origin": (str,), "argsrepr": (str,), "kwargsrepr": (str,)}
@@ -21,7 +23,7 @@ _DOCUMENT: Final = {"lang": (str,), "origin": (str,), "argsrepr": (str,), "kwarg
 _KEPT: Final = frozenset(
     {"lang", "task", "id", "root_id", "parent_id", "group", "origin", "argsrepr", "kwargsrepr", "ignore_result"}
     | {"retries", "redelivered", "clock", "sentry-trace", "baggage", "traceparent", "tracestate"}
-    | {"timelimit", "eta", "expires", "paceline_granted_us"}
+    | {"timelimit", "eta", "expires", "paceline_granted_us", "paceline_shard"}
 )
 # A hint never waits inside Celery, and nothing follows it.
 _ABSENT: Final = ("eta", "expires", "shadow", "stamped_headers", "stamps", "compression")
@@ -92,7 +94,7 @@ def _body_objection(task: str, body: bytes | str) -> str:
 
 
 def _are_records(items: list[Any]) -> bool:
-    return len(items) <= MOST_RECORDS and all(isinstance(item, str) and _ID.fullmatch(item) for item in items)
+    return len(items) <= MOST_RECORDS and all(isinstance(item, str) and _RECORD.fullmatch(item) for item in items)
 
 
 def _are_operations(items: list[Any]) -> bool:

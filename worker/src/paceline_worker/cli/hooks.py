@@ -17,7 +17,8 @@ from paceline.cli.render import console, counted, details, duration, iso, listin
 from paceline.errors import NotFound
 from paceline.outcomes import Outcomes
 from paceline.settings import Settings
-from paceline.state import connect_to
+from paceline.state import connect_to, translating
+from paceline.state.shards import require_one
 from paceline_worker.accounts.secrets import KeyRing
 from paceline_worker.cli import hook_runner
 from paceline_worker.cli.spans import SPAN, span
@@ -345,6 +346,8 @@ def _outcomes() -> Outcomes:
 def _opened() -> Iterator[HookBook]:
     client = connect_to(Settings.from_environment(), repeat=True)
     try:
+        with translating():
+            require_one(client, "webhooks out")
         yield HookBook(client)
     finally:
         client.close()

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Annotated
 
 import redis
 import typer
@@ -11,17 +12,46 @@ from paceline.cli.commands import example
 from paceline.cli.options import Json
 from paceline.cli.render import counted, say, say_json
 from paceline.settings import Settings
+from paceline.shards.layout import MOST_SHARDS
 from paceline.state import connect_to, translating
+from paceline.state.shards import create as create_shards
 from paceline_worker.accounts.secrets import KeyRing
 from paceline_worker.integrity.stored import StoredSeals
-from paceline_worker.state.migration import Migration
+from paceline_worker.state.migration import Migration, check_schema
 
-app = typer.Typer(help="Schema of the state.", rich_markup_mode=None)
+app = typer.Typer(help="Shards and schema of the state.", rich_markup_mode=None)
 
 
 @app.callback()
 def _group() -> None:
-    """Schema of the state."""
+    """Shards and schema of the state."""
+
+
+@app.command(epilog=example("paceline state create --shards 64"))
+def create(
+    shards: Annotated[
+        int,
+        typer.Option(
+            "--shards", metavar="NUMBER", min=1, max=MOST_SHARDS, help="Shards over which accounts are spread."
+        ),
+    ],
+    *,
+    json_output: Json = False,
+) -> None:
+    """Create state, and fix the number of its shards.
+
+    The number cannot be changed later. State that is not created here has one shard, or as many as PACELINE_SHARDS tells
+    the first worker. State that exists and has another number is refused.
+
+    JSON: shards.
+    """
+    with _opened(Settings.from_environment()) as client, translating():
+        check_schema(client)
+        create_shards(client, shards)
+    if json_output:
+        say_json({"shards": shards})
+        return
+    say(f"State has {counted(shards, 'shard')}. Start the workers.")
 
 
 @app.command(epilog=example("paceline state migrate"))

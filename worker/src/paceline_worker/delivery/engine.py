@@ -4,6 +4,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
 from random import Random
 from typing import Any, Final
 
@@ -40,6 +41,16 @@ class Closing(Exception):
     """The engine takes no more work."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Desk:
+    """What delivers the operations of one shard."""
+
+    state: DeliveryState
+    keys: Keys
+    courier: Courier
+    info: InfoReader
+
+
 class Engine:
     """Delivers granted operations. One thread, one event loop, one HTTP client.
 
@@ -53,9 +64,10 @@ class Engine:
         traces: spans.
         admission: how many operations it takes on; `submit` blocks beyond that.
         way: told how long each part of the way to a call takes.
-        on_due: told when something may be due (server us), after each settle.
+        on_due: told when something may be due (server us) and on which shard, after each settle.
         random: for jitter.
-        outage: told when the state server does not answer.
+        outages: told when the state server of a shard does not answer.
+        clocks: of each shard's server; None: state has one shard, of the clock's server.
     """
 
     def __init__(
@@ -70,16 +82,18 @@ class Engine:
         traces: Traces,
         admission: Admission,
         way: Way,
-        on_due: Callable[[int | None], None],
+        on_due: Callable[[int | None, int], None],
         random: Random,
-        outage: Outage | None = None,
+        outages: Sequence[Outage] = (),
+        clocks: Sequence[ServerClock] | None = None,
     ) -> None:
-        self._outage = outage or Outage()
+        self._outages = outages or [Outage()]
         self._make_state = make_state
         self._make_provider = make_provider
         self._ring = ring
         self._tampering = tampering
-        self._clock = clock
+        self._clocks = clocks or [clock]
+        self._desks: dict[int, _Desk] = {}
         self._metrics = metrics
         self._traces = traces
         self._admission = admission
@@ -123,8 +137,8 @@ class Engine:
                 raise Closing
             self._load += len(hints)
             self._way.carries(self._load)
-        if granted_us is not None:
-            self._way.arrived(time.monotonic() - self._clock.monotonic_s(granted_us))
+        if granted_us is not None and hints:
+            self._way.arrived(time.monotonic() - self._clocks[hints[0].shard].monotonic_s(granted_us))
         self._loop.call_soon_threadsafe(self._spawn_all, hints)
 
     def ask_info(self, turn: InfoTurn) -> None:
@@ -170,23 +184,32 @@ class Engine:
     async def _open(self) -> None:
         self._state = self._make_state()
         self._provider = self._make_provider()
-        self._info = InfoReader(self._state, self._provider, self._metrics, self._random)
-        self._keys = Keys(self._state.keys, self._ring, self._tampering.seals, self._state.raise_floor)
-        self._courier = Courier(
-            state=self._state,
+        self._desk(0)
+
+    def _desk(self, shard: int) -> "_Desk":
+        if shard in self._desks:
+            return self._desks[shard]
+        clock = self._clocks[shard]
+        state = self._state.beside(shard, clock) if shard else self._state
+        keys = Keys(state.keys, self._ring, self._tampering.seals, state.raise_floor)
+        courier = Courier(
+            state=state,
             provider=self._provider,
-            keys=self._keys,
+            keys=keys,
             tampering=self._tampering,
-            clock=self._clock,
+            clock=clock,
             metrics=self._metrics,
             traces=self._traces,
             way=self._way,
             sleepers=self._sleepers,
             spawn=self._spawn,
-            on_due=self._on_due,
+            on_due=lambda at_us: self._on_due(at_us, shard),
             random=self._random,
-            outage=self._outage,
+            outage=self._outages[shard],
         )
+        info = InfoReader(state, self._provider, self._metrics, self._random)
+        desk = self._desks[shard] = _Desk(state, keys, courier, info)
+        return desk
 
     async def _drain(self, deadline_s: float) -> None:
         self._sleepers.stop()
@@ -210,14 +233,15 @@ class Engine:
         task.add_done_callback(self._tasks.discard)
 
     async def _ask_info(self, turn: InfoTurn) -> None:
+        desk = self._desk(turn.shard)
         try:
-            key, version = await self._keys.get(turn.account, None)
-            slot_s = self._clock.monotonic_s(turn.slot_us)
+            key, version = await desk.keys.get(turn.account, None)
+            slot_s = self._clocks[turn.shard].monotonic_s(turn.slot_us)
             if await self._sleepers.stopped_before(slot_s) or time.monotonic() - slot_s > _INFO_TOLERANCE_S:
-                await self._state.info_later(turn.account)
+                await desk.state.info_later(turn.account)
                 return
-            await self._info.read(turn.account, key, version)
-            self._on_due(0)
+            await desk.info.read(turn.account, key, version)
+            self._on_due(0, turn.shard)
         except (PacelineError, RedisError, OSError) as error:
             log.warning("/info was not read; the worker tries again", account=turn.account, error=type(error).__name__)
         except Exception:
@@ -230,7 +254,7 @@ class Engine:
                 return
             self._active.add(grant)
             try:
-                await self._courier.deliver(hint)
+                await self._desk(hint.shard).courier.deliver(hint)
             finally:
                 self._active.discard(grant)
         except Exception:

@@ -15,6 +15,7 @@ from paceline_worker.delivery.traces import Traces
 from paceline_worker.dispatch.admission import Admission
 from paceline_worker.dispatch.deafness import DeafnessCheck
 from paceline_worker.dispatch.membership import Member
+from paceline_worker.dispatch.rooms import Rooms
 from paceline_worker.dispatch.sharing import shares
 from paceline_worker.state.clock import ServerClock
 from paceline_worker.state.inbox import REFUSED
@@ -40,6 +41,10 @@ _MOST_GRANTS: Final = 500
 _BROKER_PAUSE_S: Final = 5.0
 _OVERDUE_GRACE_S: Final = 3.0
 _OVERDUE_EVERY_S: Final = 1.0
+# With several shards, most of them have nothing to do: a look at one that is idle, and at its inbox, so often only.
+_IDLE_SHARD_SLEEP_S: Final = 1.0
+_STANDBY_SLEEP_S: Final = 5.0
+_OVERDUE_OF_SHARD_EVERY_S: Final = 3.0
 _OVERDUE_RECORDS: Final = 5
 _ERROR_PAUSE_S: Final = (0.1, 0.2, 0.5, 1.0)
 
@@ -89,6 +94,8 @@ class Dispatcher:
         takes_hints: whether this worker is to take granted operations; any thread may ask.
         outage: told when the state server does not answer.
         on_beat: called after each heartbeat, in its thread.
+        rooms: operations in flight on all shards.
+        member: this worker in the fleet, when it has several dispatchers: one for each shard. None: the only one makes its own.
     """
 
     def __init__(
@@ -111,7 +118,11 @@ class Dispatcher:
         takes_hints: Callable[[], bool] = lambda: True,
         outage: Outage | None = None,
         on_beat: Callable[[], None] = lambda: None,
+        rooms: Rooms | None = None,
+        member: Member | None = None,
     ) -> None:
+        self._rooms = rooms or Rooms()
+        self._is_alone = member is None
         self._admission = admission
         self._way = way
         self._outage = outage or Outage()
@@ -128,7 +139,7 @@ class Dispatcher:
         self._takes_hints = takes_hints
         self._on_beat = on_beat
 
-        self._member = Member(
+        self._member = member or Member(
             worker=worker,
             admission=admission,
             way=way,
@@ -143,7 +154,9 @@ class Dispatcher:
             outage=self._outage,
         )
 
-        self._thread = threading.Thread(target=self._run, name="paceline-dispatcher", daemon=True)
+        self._shard = state.shard
+        name = "paceline-dispatcher" if self._is_alone else f"paceline-shard-{self._shard}"
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._wake = threading.Event()
         self._stopping = False
         # Server time (us) at which this worker has something to grant that it made due itself.
@@ -159,7 +172,8 @@ class Dispatcher:
         Raises:
             RedisError: the state server does not answer.
         """
-        self._member.start()
+        if self._is_alone:
+            self._member.start()
         self._thread.start()
 
     def stop(self) -> None:
@@ -168,7 +182,17 @@ class Dispatcher:
         self._wake.set()
         if self._thread.is_alive():
             self._thread.join()
-        self._member.stop()
+        if self._is_alone:
+            self._member.stop()
+
+    def stopping(self) -> None:
+        """Grant nothing more, soon: `stop` waits for that."""
+        self._stopping = True
+        self._wake.set()
+
+    def wake(self) -> None:
+        """Look at once: this worker grants for the shard from now on."""
+        self._wake.set()
 
     def due(self, at_us: int | None) -> None:
         """This worker made something due at a server time (us); None: nothing. Any thread may call."""
@@ -185,7 +209,7 @@ class Dispatcher:
         return Standing(
             paused=not self._takes_hints(),
             granting=takes_part and answered,
-            granter=takes_part and fleet is not None and fleet.grants,
+            granter=takes_part and fleet is not None and fleet.grants_on(self._shard),
             fleet=fleet,
             fleet_at_s=self._member.fleet_at_s,
             answered=answered if takes_part else None,
@@ -228,15 +252,18 @@ class Dispatcher:
         if fleet is None or not self._takes_hints():
             self._sleeping_until_us = 0.0
             return _IDLE_SLEEP_S
-        if not fleet.grants:
+        if not fleet.grants_on(self._shard):
             return self._stand_by(fleet)
 
+        if not self._is_alone:
+            self._state.tell_way(fleet)
+            self._tend_inbox()
         grants = self._look(fleet)
         if grants.unfinished or len(grants.hints) >= _MOST_GRANTS:
             return 0.0
 
         next_us = min(grants.next_us or float("inf"), self._own_due_us)
-        longest_s = _BUSY_SLEEP_S if grants.in_flight else _IDLE_SLEEP_S
+        longest_s = _BUSY_SLEEP_S if grants.in_flight else _IDLE_SLEEP_S if self._is_alone else _IDLE_SHARD_SLEEP_S
         self._sleeping_until_us = next_us
         until_due_s = self._until_s(next_us)
         if until_due_s > 0 or grants.room > 0:
@@ -250,7 +277,13 @@ class Dispatcher:
         if self._own_due_us <= self._clock.server_us(time.monotonic()):
             self._look(fleet)
         self._sleeping_until_us = self._own_due_us
-        return max(0.0, min(_IDLE_SLEEP_S, self._until_s(self._own_due_us)))
+        return max(0.0, min(_IDLE_SLEEP_S if self._is_alone else _STANDBY_SLEEP_S, self._until_s(self._own_due_us)))
+
+    def _tend_inbox(self) -> None:
+        """Of several shards each dispatcher takes care of its own inbox; heartbeats do where there is one."""
+        now_s = time.monotonic()
+        if now_s >= self._overdue_at_s and not self._accept_overdue():
+            self._overdue_at_s = now_s + _OVERDUE_OF_SHARD_EVERY_S
 
     def _after_beat(self, fleet: Fleet, *, took_over: bool) -> bool:
         """Wake up when this worker became the granter, and take care of the inbox; True when the inbox may hold more."""
@@ -274,8 +307,10 @@ class Dispatcher:
         self._own_due_us = float("inf")
         spread_us = fleet.cpu_us // max(1, fleet.workers)
         began_s = time.monotonic()
-        grants = self._state.grant(most=_MOST_GRANTS, fleet_capacity=fleet.intake, spread_us=spread_us)
+        capacity = self._rooms.capacity(self._shard, fleet.intake)
+        grants = self._state.grant(most=_MOST_GRANTS, fleet_capacity=capacity, spread_us=spread_us)
         self._way.looked(time.monotonic() - began_s)
+        self._rooms.looked(self._shard, grants.in_flight)
         self._handle(grants)
         return grants
 
@@ -326,7 +361,7 @@ class Dispatcher:
         broker_away = time.monotonic() < self._no_broker_before_s
         workers = 1 if fleet is None or broker_away else fleet.workers
         here, batches = shares(
-            grants.hints, own=self._own(), in_flight=grants.in_flight, workers=workers, few=self._admission.few
+            grants.hints, own=self._own(), in_flight=self._rooms.total, workers=workers, few=self._admission.few
         )
         if here:
             self._deliver(here, grants.granted_us)

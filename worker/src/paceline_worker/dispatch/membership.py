@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from random import Random
 from typing import Final, Protocol
 
@@ -70,6 +70,8 @@ class Member:
         on_beat: called after each heartbeat.
         on_rest: called now and then while it rests.
         outage: told when the state server does not answer.
+        shards: how many shards state has.
+        loads: of several shards, operations in flight on those that this worker grants for.
     """
 
     def __init__(
@@ -87,8 +89,12 @@ class Member:
         on_beat: OnBeat,
         on_rest: Callable[[], None],
         outage: Outage,
+        shards: int = 1,
+        loads: Callable[[], Mapping[int, int]] = dict,
     ) -> None:
         self._outage = outage
+        self._shards = shards
+        self._loads = loads
         self._worker = worker
         self._admission = admission
         self._way = way
@@ -123,7 +129,7 @@ class Member:
         if self._thread.is_alive():
             self._thread.join()
         try:
-            self._state.leave(self._worker)
+            self._state.leave(self._worker, self._shards)
         except (RedisError, OSError):
             log.info("the state server did not hear that this worker left; its heartbeat expires within seconds")
 
@@ -157,11 +163,13 @@ class Member:
             longest_way_s=self._way.most_s,
             lateness_s=lateness.mean_s,
             wants_grant_s=GRANT_LEASE_S,
+            shards=self._shards,
+            loads=self._loads() if self._shards > 1 else {},
         )
         before = self.fleet
         fleet = self.fleet = self._state.heartbeat(self._worker, beat, FLEET_TTL_S)
         self.fleet_at_s = time.monotonic()
-        if self._on_beat(fleet, took_over=fleet.grants and not (before and before.grants)):
+        if self._on_beat(fleet, took_over=_took_over(before, fleet)):
             return 0.0
         if fleet.grants:
             return HEARTBEAT_S
@@ -172,8 +180,12 @@ class Member:
     def _rest(self) -> float:
         """Nothing is counted on; returns how long to wait, in seconds."""
         if not self.rests:
-            self._state.leave(self._worker)
+            self._state.leave(self._worker, self._shards)
             self.fleet, self.rests = None, True
             log.info("this worker left the fleet: it receives no hints, so it grants nothing")
         self._on_rest()
         return _REST_S
+
+
+def _took_over(before: Fleet | None, fleet: Fleet) -> bool:
+    return fleet.grants and not (before and before.grants and before.held >= fleet.held)

@@ -71,6 +71,8 @@ _HELP: Final = {
     "paceline_workers_wanted": "Workers needed to send all operations that may be sent now.",
     "paceline_unaccounted_operations": "Operations that are missing from the books; anything but 0 is a fault.",
     "paceline_state_up": "1 while the state server answers; at 0 nothing else is known and nothing is sent.",
+    "paceline_state_shard_up": "1 while a shard's state server answers; at 0 its accounts are not shown. Only of state with"
+    " several shards.",
     "paceline_state_memory_bytes": "Memory that the state server uses.",
     "paceline_state_memory_limit_bytes": "Memory that the state server may use; 0: no limit but the machine's.",
     "paceline_state_aof_enabled": "1 while the state server keeps an append-only file; without one a crash loses the backlog.",
@@ -149,6 +151,7 @@ class StateGauges(Collector):
             *self._campaigns.of(campaigns),
             *_of_all(accounts, fleet),
             _single("paceline_workers_wanted", wanted(accounts, fleet, self._capacity)),
+            *_shards(self._reader.shards),
         )
 
     def _of_accounts(self, shown: Sequence[AccountReading], rest: Sequence[AccountReading]) -> Iterator[Metric]:
@@ -311,6 +314,14 @@ def _of_all(accounts: Sequence[AccountReading], fleet: FleetReading) -> Iterator
     if fleet.aof_enabled is not None:
         yield _single("paceline_state_aof_enabled", float(fleet.aof_enabled))
         yield _single("paceline_state_aof_last_write_ok", float(bool(fleet.aof_last_write_ok)))
+
+
+def _shards(answered: Mapping[int, bool]) -> Iterator[Metric]:
+    if answered:
+        family = _family("paceline_state_shard_up", "shard")
+        for shard, up in sorted(answered.items()):
+            family.add_metric([str(shard)], float(up))
+        yield family
 
 
 def _family(name: str, *labels: str) -> GaugeMetricFamily:

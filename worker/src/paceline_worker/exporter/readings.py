@@ -1,22 +1,25 @@
 """What gauges.lua tells, as values: accounts, their open campaigns, and what concerns all of them."""
 
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Final, TypeVar
 
 import redis
 import structlog
+from redis.exceptions import RedisError
 
 from paceline.literals import OUTCOMES
 from paceline.state.campaigns import CampaignSnapshot
 from paceline.state.scripts import Script
+from paceline.state.shards import each_shard
 from paceline.status.audit import Balance
 from paceline_worker.exporter.late import Allowed, Waiting, late_operations
 from paceline_worker.exporter.rows import AccountRow, FleetRow
 from paceline_worker.exporter.wanted import Demand
 
 log = structlog.get_logger(__name__)
+_T = TypeVar("_T")
 
 # A page takes the server a few milliseconds: so many accounts, and no more lanes and campaigns.
 _PAGE: Final = 100
@@ -171,14 +174,40 @@ class Reader:
     def __init__(self, client: redis.Redis) -> None:
         self._client = client
         self._script = Script("paceline_worker", "gauges")
+        # Of several shards: those that answered the last reading, and those that did not.
+        self.shards: dict[int, bool] = {}
 
     def accounts(self) -> list[AccountReading]:
-        """All accounts. One whose fields cannot be understood is left out, and logged."""
+        """All accounts of the shards that answer. One whose fields cannot be understood is left out, and logged.
+
+        Raises:
+            RedisError, OSError: no shard answers.
+        """
+        self.shards.clear()
+        return [account for accounts in self._of_each(self._accounts_of) for account in accounts]
+
+    def _of_each(self, read: Callable[[redis.Redis], _T]) -> list[_T]:
+        """What is read of each shard that answers; others do without the rest."""
+        clients = each_shard(self._client)
+        if len(clients) == 1:
+            return [read(clients[0])]
+        readings, trouble = [], None
+        for shard, client in enumerate(clients):
+            try:
+                readings.append(read(client))
+                self.shards.setdefault(shard, True)
+            except (RedisError, OSError) as error:
+                self.shards[shard], trouble = False, error
+        if not readings and trouble:
+            raise trouble
+        return readings
+
+    def _accounts_of(self, client: redis.Redis) -> list[AccountReading]:
         accounts = []
-        for names in self._pages():
+        for names in self._pages(client):
             left = names
             while left:
-                now, read, rows = self._script.run(self._client, "accounts", _PAGE_LANES, *left)
+                now, read, rows = self._script.run(client, "accounts", _PAGE_LANES, *left)
                 left = left[max(1, int(read)) :]
                 for text in rows:
                     stored = json.loads(text)
@@ -189,13 +218,16 @@ class Reader:
         return accounts
 
     def fleet(self) -> FleetReading:
-        """What concerns all accounts."""
-        return fleet_of(FleetRow.read(self._script.run(self._client, "fleet")))
+        """What concerns all accounts; workers are told by shard 0."""
+        return together([fleet_of(FleetRow.read(text)) for text in self._of_each(self._fleet_of)])
 
-    def _pages(self) -> Iterator[list[str]]:
+    def _fleet_of(self, client: redis.Redis) -> str:
+        return str(self._script.run(client, "fleet"))
+
+    def _pages(self, client: redis.Redis) -> Iterator[list[str]]:
         cursor, known = "0", set[str]()
         while True:
-            cursor, names = self._script.run(self._client, "names", cursor, _NAMES)
+            cursor, names = self._script.run(client, "names", cursor, _NAMES)
             fresh = [name for name in dict.fromkeys(names) if name not in known]  # a scan may tell a name twice
             known.update(fresh)
             for start in range(0, len(fresh), _PAGE):
@@ -260,6 +292,28 @@ def fleet_of(row: FleetRow) -> FleetReading:
         accounts=row.accounts,
         breaker_open=row.breaker_open,
         workers=[worker for text in row.workers if (worker := worker_of(text, row.now_us))],
+    )
+
+
+def together(fleets: Sequence[FleetReading]) -> FleetReading:
+    """The fleet, of the readings of all shards. Of memory and file, the server that is worst off."""
+    first = fleets[0]
+    if len(fleets) == 1:
+        return first
+    fullest = max(
+        fleets, key=lambda fleet: (fleet.memory / fleet.memory_limit if fleet.memory_limit else 0, fleet.memory)
+    )
+    return replace(
+        first,
+        memory=fullest.memory,
+        memory_limit=fullest.memory_limit,
+        aof_enabled=all(fleet.aof_enabled for fleet in fleets),
+        aof_last_write_ok=all(fleet.aof_last_write_ok for fleet in fleets),
+        inbox=sum(fleet.inbox for fleet in fleets),
+        in_flight=sum(fleet.in_flight for fleet in fleets),
+        accounts=sum(fleet.accounts for fleet in fleets),
+        breaker_open=any(fleet.breaker_open for fleet in fleets),
+        workers=[worker for fleet in fleets for worker in fleet.workers],
     )
 
 

@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 from collections.abc import Callable, Iterable
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
@@ -12,8 +13,11 @@ from uuid import uuid4
 
 import structlog
 from prometheus_client import CollectorRegistry, ProcessCollector, make_wsgi_app
+from redis.exceptions import RedisError
 
 from paceline.settings import Settings
+from paceline.state import connect_to
+from paceline.state.shards import require_one
 from paceline_worker.accounts.secrets import KeyRing
 from paceline_worker.hooks.metrics import HookMetrics
 from paceline_worker.hooks.posting import DEADLINE, Poster
@@ -57,6 +61,9 @@ def serve(settings: Settings, options: Options) -> None:
         OSError: the metrics cannot be served.
     """
     ring = KeyRing(settings.secret_key.get_secret_value())
+    # A server that is away now is waited for later.
+    with closing(connect_to(settings, repeat=True)) as client, suppress(RedisError, OSError):
+        require_one(client, "webhooks out")
     # Kept until they are waited for: an end that is asked for during the start counts, too.
     signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGINT))
     logs.configure(settings.log_format)

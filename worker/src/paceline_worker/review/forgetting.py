@@ -4,7 +4,8 @@ import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from copy import copy
+from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from typing import Any, Final
 
@@ -15,6 +16,7 @@ from paceline.errors import InvalidOperation, PacelineError
 from paceline.recipients.numbers import phone_number
 from paceline.state.calls import State
 from paceline.state.scripts import Script
+from paceline.state.shards import each_shard
 from paceline_worker.integrity.payloads import Payloads, Unreadable
 
 _LOOK: Final = 500
@@ -44,6 +46,15 @@ class Forgotten:
     entries: int = 0
     events: int = 0
     rewritten: bool = False
+
+    def __add__(self, other: "Forgotten") -> "Forgotten":
+        """Of both together; the file is another matter."""
+        return Forgotten(
+            operations=self.operations + other.operations,
+            cancelled=self.cancelled + other.cancelled,
+            entries=self.entries + other.entries,
+            events=self.events + other.events,
+        )
 
     def as_json(self) -> dict[str, Any]:
         """As `paceline forget --json` prints it."""
@@ -91,8 +102,20 @@ class Forgetting:
 
     def seen(self) -> Forgotten:
         """What there is, with nothing changed."""
+        return sum((shard._seen_here() for shard in self._shards()), Forgotten())  # noqa: SLF001 - of its own kind
+
+    def _seen_here(self) -> Forgotten:
         number = sum(1 for _ in self._operations())
         return Forgotten(operations=number, entries=sum(self._named(name) for name in self._streams()))
+
+    def _shards(self) -> "list[Forgetting]":
+        """The same on each shard."""
+        return [self._on(client) for client in each_shard(self._client)]
+
+    def _on(self, client: redis.Redis) -> "Forgetting":
+        other = copy(self)
+        other._client, other._state = client, State(client)  # noqa: SLF001 - of its own kind
+        return other
 
     def run(self, patience_s: float) -> Forgotten:
         """Forget it.
@@ -106,6 +129,19 @@ class Forgetting:
         Raises:
             NotForgotten: something is still under way, or waits although the number is not its recipient; the rest is done.
         """
+        until_s = time.monotonic() + patience_s
+        done, words = Forgotten(), []
+        for shard in self._shards():
+            there, left = shard._run_here(until_s - time.monotonic())  # noqa: SLF001 - of its own kind
+            done += there
+            words += [left] if left else []
+        rewritten = self._rewrite(max(until_s, time.monotonic() + patience_s))
+        if words:
+            raise NotForgotten(words[0])
+        return replace(done, rewritten=rewritten)
+
+    def _run_here(self, patience_s: float) -> tuple[Forgotten, str]:
+        """What was deleted on this shard, and why something is left; '' when nothing is."""
         until_s = time.monotonic() + patience_s
         done: Counter[str] = Counter()
         while True:
@@ -121,12 +157,11 @@ class Forgetting:
 
         self._delete_marks()
         entries = sum(self._clean(name) for name in self._streams())
-        rewritten = self._rewrite(max(until_s, time.monotonic() + patience_s))
-        if left["under way"] or left["waits"] or inbox or events:
-            raise NotForgotten(_words(left, inbox, events))
-
-        counts = {"operations": done["deleted"], "cancelled": done["cancelled"], "events": done["events"]}
-        return Forgotten(**counts, entries=entries, rewritten=rewritten)
+        is_left = left["under way"] or left["waits"] or inbox or events
+        gone = Forgotten(
+            operations=done["deleted"], cancelled=done["cancelled"], entries=entries, events=done["events"]
+        )
+        return gone, _words(left, inbox, events) if is_left else ""
 
     def _end_all(self, done: Counter[str]) -> Counter[str]:
         left: Counter[str] = Counter()

@@ -18,6 +18,8 @@ class ServerClock:
     Pure: all times are arguments. The bounds are one value, assigned in one step, so any thread may write and read.
     """
 
+    # Told until this clock has seen a reply: servers' clocks differ by little.
+    other: "ServerClock | None" = None
     _bounds: tuple[float, float, float] = field(default=(float("-inf"), float("inf"), 0.0), init=False)
     _jumped: bool = field(default=False, init=False)
 
@@ -58,4 +60,6 @@ class ServerClock:
     @property
     def _offset_us(self) -> float:
         low, high, _ = self._bounds
-        return (low + high) / 2 if low > float("-inf") else 0.0
+        if low > float("-inf"):
+            return (low + high) / 2
+        return self.other.server_us(0.0) if self.other else 0.0

@@ -3,10 +3,13 @@
 import json
 import time
 from collections.abc import Mapping, Sequence
+from copy import copy
 from typing import Any, Final
 
 from paceline import names
-from paceline.state.scripts import Script
+from paceline.state import AsyncStateClient
+from paceline.state.scripts import Script, root_of
+from paceline.state.shards import at
 from paceline.suppression.lists import EVERY_ACCOUNT
 from paceline_worker.state.clock import ServerClock
 from paceline_worker.state.connection import ANSWER_TIMEOUT_S, aconnect
@@ -68,9 +71,38 @@ class DeliveryState:
         self._seal_campaign = Script(_PACKAGE, "seal_campaign")
         self._suppress = Script("paceline", "suppress")
 
+        # Whoever works on another shard over the same connections.
+        self._beside: list[DeliveryState] = []
+
     async def _connected(self, connection: Any) -> None:
         await connection.on_connect()
         await self._check.aconnected(connection)
+        for other in self._beside:
+            other.look_at_the_server()
+
+    def look_at_the_server(self) -> None:
+        """Let the next question find out whether the server is still the same process."""
+        self._check.now()
+
+    def beside(self, shard: int, clock: ServerClock) -> "DeliveryState":
+        """The same calls on another shard, over the same connections.
+
+        Args:
+            shard: its number.
+            clock: of its server.
+        """
+        other = copy(self)
+        other._move_to(at(self.client, shard), clock)  # noqa: SLF001 - of its own kind
+        self._beside.append(other)
+        return other
+
+    def _move_to(self, client: AsyncStateClient, clock: ServerClock) -> None:
+        home, self.client, self._clock, self._beside = self.client, client, clock, []
+        self._check = RunCheck(root_of(client))
+        if (
+            client.connection_pool is not home.connection_pool
+        ):  # connections to another server, which knows of this shard
+            client.connection_pool.connection_kwargs["redis_connect_func"] = self._connected
 
     async def begin(self, grants: Sequence[tuple[str, str, int]], notice_us: int) -> list[Answered]:
         """Ask for operations; see begin.lua for the answers.

@@ -13,6 +13,8 @@ from paceline.status.audit import Balance, balance_of
 
 # What can be converted; state that does not tell its schema has the first one.
 _EARLIER: Final = ("1", "2")
+# keys.lua: what the schema of state with several shards ends with.
+_IN_SHARDS: Final = " in shards"
 
 
 class MigrationRefused(PacelineError):
@@ -38,7 +40,7 @@ class Form:
     @property
     def is_ours(self) -> bool:
         """Whether a worker of this release may use it."""
-        return self.schema in ("", self.ours)
+        return self.schema.removesuffix(_IN_SHARDS) in ("", self.ours)
 
 
 class Migration:
@@ -78,7 +80,7 @@ class Migration:
             self.claim_empty()
             return []
 
-        if form.schema not in (*_EARLIER, form.ours):
+        if form.schema not in _EARLIER and not form.is_ours:
             raise MigrationRefused(
                 f"the state has schema {form.schema}; this release converts {' and '.join(_EARLIER)}"
             )
@@ -86,7 +88,7 @@ class Migration:
             raise MigrationRefused(
                 f"{form.workers} workers are alive: stop them all, wait five seconds, and run this again"
             )
-        if form.schema == form.ours:
+        if form.is_ours:
             return self._balanced("after")
 
         self._balanced("before")

@@ -15,9 +15,14 @@ _ECHO_S: Final = 2.0
 
 
 class Outage:
-    """Trouble of one process with the state server. Any thread may tell."""
+    """Trouble of one process with the state server. Any thread may tell.
 
-    def __init__(self) -> None:
+    Args:
+        shard: whose server it is, where state has several shards.
+    """
+
+    def __init__(self, shard: int | None = None) -> None:
+        self._shard = {} if shard is None else {"shard": shard}
         self._lock = threading.Lock()
         self._since_s: float | None = None
         self._ended_s = float("-inf")
@@ -32,7 +37,7 @@ class Outage:
             self._is_echo = self._since_s - self._ended_s < _ECHO_S
             if self._is_echo:
                 return
-        log.warning("the state server does not answer; nothing is granted", error=trouble(error))
+        log.warning("the state server does not answer; nothing is granted", error=trouble(error), **self._shard)
 
     def ended(self) -> None:
         """A command was answered."""
@@ -43,4 +48,4 @@ class Outage:
             since_s, self._since_s, self._ended_s = self._since_s or now_s, None, now_s
             if self._is_echo and now_s - since_s < _ECHO_S:
                 return
-        log.warning("the state server answers again", away_s=round(now_s - since_s, 1))
+        log.warning("the state server answers again", away_s=round(now_s - since_s, 1), **self._shard)

@@ -1,7 +1,7 @@
 """What crosses the edge between a worker and its scripts: arguments and replies as frozen values."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from paceline_worker.pacing.bucket import Pacing
@@ -20,11 +20,13 @@ class Hint:
         id: the operation.
         token: the grant's fencing token.
         slot_us: server time at which it may be sent.
+        shard: the shard that it is on.
     """
 
     id: str
     token: str
     slot_us: int
+    shard: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +36,12 @@ class InfoTurn:
     Args:
         account: account name.
         slot_us: server time at which it may be asked for.
+        shard: the shard that it is on.
     """
 
     account: str
     slot_us: int
+    shard: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +108,10 @@ class Fleet:
         granter_until_us: until when some worker grants, unless it says so again (server us); 0 when none does.
         cpu_us: CPU that a call costs a worker, 0 when none has measured.
         rank: how many other workers stand by whose names come before its own.
+        held: of several shards, those that this worker grants for.
+        loads: of several shards, operations in flight on each, as their granters told last.
+        hop_us: the way from a grant to its call, at least; 0: the script has written it down.
+        lead_us: and at the most.
     """
 
     capacity: int
@@ -113,6 +121,14 @@ class Fleet:
     granter_until_us: int = 0
     cpu_us: int = 0
     rank: int = 0
+    held: frozenset[int] = frozenset((0,))
+    loads: Sequence[int] = ()
+    hop_us: int = 0
+    lead_us: int = 0
+
+    def grants_on(self, shard: int) -> bool:
+        """Whether this worker looks for due operations of a shard."""
+        return self.grants and shard in self.held
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +144,8 @@ class Beat:
         longest_way_s: how long it takes at the most.
         lateness_s: how late its operations lately were.
         wants_grant_s: for how long it wants to be the granter; 0: not at all.
+        shards: how many shards state has.
+        loads: of several shards, operations in flight on those that it grants for.
     """
 
     capacity: int
@@ -138,6 +156,8 @@ class Beat:
     longest_way_s: float = 0.0
     lateness_s: float = 0.0
     wants_grant_s: float = 0.0
+    shards: int = 1
+    loads: Mapping[int, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

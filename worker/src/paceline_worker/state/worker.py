@@ -3,11 +3,14 @@
 import json
 import time
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Final
+from copy import copy
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
 
 from paceline import names
 from paceline.state import connect
-from paceline.state.scripts import Script
+from paceline.state.scripts import Script, root_of
+from paceline.state.shards import at
 from paceline_worker.state.clock import ServerClock
 from paceline_worker.state.connection import ANSWER_TIMEOUT_S
 from paceline_worker.state.forgotten import Memory
@@ -37,6 +40,8 @@ class WorkerState:
         namespace: whose state it is.
         replicas: how many of them a script waits for after it wrote.
         on_forgotten: called when the state server came back without writes that it had acknowledged.
+        shard: the shard that it works on.
+        client: over the connections of another one; None: it connects.
     """
 
     def __init__(
@@ -50,18 +55,23 @@ class WorkerState:
         namespace: str = names.NAMESPACE,
         replicas: int = 0,
         on_forgotten: Callable[[], None] = lambda: None,
+        shard: int = 0,
+        client: "redis.Redis | None" = None,
     ) -> None:
+        self.shard = shard
         self._on_forgotten = on_forgotten
         self._longest_lease_us = int(longest_lease_s * 1e6)
         self._grace_us = int(grace_s * 1e6)
-        self._check = RunCheck(names.state_root(namespace))
-        self.client: redis.Redis = connect(
+        self._check = RunCheck(names.state_root(namespace, shard))
+        self.client: redis.Redis = client or connect(
             url,
             namespace=namespace,
             answer_timeout_s=ANSWER_TIMEOUT_S,
-            on_connected=self._check.connected,
+            on_connected=self._connected,
             replicas=replicas,
         )
+        # Whoever works on another shard over the same connections.
+        self._beside: list[WorkerState] = []
         self._clock = clock
         self._retention_ms = retention_s * 1000
         self.seals: Seals | None = None
@@ -75,6 +85,46 @@ class WorkerState:
         self._unreachable = Script(_PACKAGE, "unreachable")
         self._restart_buckets = Script(_PACKAGE, "restart_buckets")
         self._clock_set = Script(_PACKAGE, "clock_set")
+        self._way = Script(_PACKAGE, "way")
+        self._way_told: tuple[int, int] | None = None
+
+    def _connected(self, connection: Any) -> None:
+        self._check.connected(connection)
+        for other in self._beside:
+            other.look_at_the_server()
+
+    def beside(self, shard: int, clock: ServerClock) -> "WorkerState":
+        """The same calls on another shard, over the same connections.
+
+        Args:
+            shard: its number.
+            clock: of its server.
+        """
+        other = copy(self)
+        other._move_to(shard, at(self.client, shard), clock)  # noqa: SLF001 - of its own kind
+        self._beside.append(other)
+        return other
+
+    def _move_to(self, shard: int, client: "redis.Redis", clock: ServerClock) -> None:
+        home, self.shard, self.client, self._clock = self.client, shard, client, clock
+        self._check, self._memory = RunCheck(root_of(client)), Memory()
+        self._beside, self._way_told = [], None
+        if (
+            client.connection_pool is not home.connection_pool
+        ):  # connections to another server, which knows of this shard
+
+            def connected(connection: Any) -> None:
+                connection.on_connect()
+                self._connected(connection)
+
+            client.connection_pool.connection_kwargs["redis_connect_func"] = connected
+
+    def tell_way(self, fleet: Fleet) -> None:
+        """Write down the way from grants to calls as a heartbeat told it, unless it stands there."""
+        way = fleet.hop_us, fleet.lead_us
+        if fleet.hop_us and way != self._way_told:
+            self._way.run(self.client, *way)
+            self._way_told = way
 
     def accept(self, rids: Iterable[str]) -> list[Acceptance]:
         """Move inbox records into their lanes; replayable. Operations get a seal, unless there are no `seals`."""
@@ -101,7 +151,7 @@ class WorkerState:
         )
         now, following, given_back, settled, room, restarted, infos, unfinished, in_flight, *flat = reply
         self._clock.observe(sent, int(now), time.monotonic())
-        hints = [Hint(i, str(t), int(s)) for i, t, s in zip(*[iter(flat)] * 3, strict=True)]
+        hints = [Hint(i, str(t), int(s), self.shard) for i, t, s in zip(*[iter(flat)] * 3, strict=True)]
         ended = [(a, k, o, *(many or [1])) for a, k, o, *many in json.loads(settled)]
         return Grants(
             hints=hints,
@@ -111,7 +161,7 @@ class WorkerState:
             room=int(room),
             clock_jumped=self._clock.take_jump(),
             server_restarted=restarted == "1",
-            infos=[InfoTurn(account, int(slot)) for account, slot in json.loads(infos)],
+            infos=[InfoTurn(account, int(slot), self.shard) for account, slot in json.loads(infos)],
             granted_us=int(now),
             in_flight=int(in_flight),
             unfinished=unfinished == "1",
@@ -139,8 +189,13 @@ class WorkerState:
         sent = time.monotonic()
         figures = (beat.capacity, int(ttl_s * 1e6), int(beat.latency_s * 1e6), int(beat.cpu_s * 1e6), beat.intake)
         way = (beat.way_s, beat.lateness_s, beat.wants_grant_s, beat.longest_way_s)
-        now, total, intake, workers, grants, until, cpu, before, rank = self._heartbeat.run(
-            self.client, worker, *figures, *(int(seconds * 1e6) for seconds in way)
+        of_shards = (beat.shards, " ".join(f"{shard}:{load}" for shard, load in beat.loads.items()))
+        now, total, intake, workers, grants, until, cpu, before, rank, *more = self._heartbeat.run(
+            self.client,
+            worker,
+            *figures,
+            *(int(seconds * 1e6) for seconds in way),
+            *(of_shards if beat.shards > 1 else ()),
         )
         if self._clock.observe(sent, int(now), time.monotonic()):
             self._memory.left()
@@ -149,16 +204,22 @@ class WorkerState:
             say_forgotten(forgotten_us)
             self._on_forgotten()
         self._memory.acknowledged(int(now) + int(ttl_s * 1e6))
-        return Fleet(int(total), int(intake), int(workers), grants == "1", int(until), int(cpu), int(rank))
+        fleet = Fleet(int(total), int(intake), int(workers), grants == "1", int(until), int(cpu), int(rank))
+        if not more:
+            return fleet
+        hop, lead, held, loads = more
+        return replace(
+            fleet, hop_us=int(hop), lead_us=int(lead), held=frozenset(map(int, held)), loads=list(map(int, loads))
+        )
 
     def unreachable(self, worker: str, words: str) -> None:
         """Say why a worker cannot reach the provider; empty words: it can."""
         self._unreachable.run(self.client, worker, words)
 
-    def leave(self, worker: str) -> None:
-        """Take this worker out of the fleet."""
+    def leave(self, worker: str, shards: int = 1) -> None:
+        """Take this worker out of the fleet, so that others take over its shards."""
         self._memory.left()
-        self._heartbeat.run(self.client, worker, "", 0)
+        self._heartbeat.run(self.client, worker, "", 0, *((0,) * 7 + (shards,) if shards > 1 else ()))
 
     def restart_buckets(self) -> None:
         """Let every bucket start empty, because the server's clock cannot be trusted to have gone on evenly."""

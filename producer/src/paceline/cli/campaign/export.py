@@ -23,6 +23,7 @@ from paceline.lua.fields import OPERATION
 from paceline.outcomes import OutcomeEntry, Outcomes
 from paceline.state.calls import State
 from paceline.state.scripts import root_of
+from paceline.state.shards import with_campaign
 from paceline.template import Slot
 
 # After the columns of the recipients' file, with which a reader of recipients begins.
@@ -86,7 +87,7 @@ def export(
             write = _writer(file, form, ["to", "key", *own, *ours])
             number = 0
             for rows in _pages(store, wanted):
-                values = _values(state, [row[0] for row in rows])
+                values = _values(state, name, [row[0] for row in rows])
                 for row in rows:
                     write(_line(row, own, slots, values.get(row[0] or "", {})))
                 number += len(rows)
@@ -128,12 +129,13 @@ def _pages(store: sqlite3.Connection, outcomes: Sequence[str]) -> Iterator[list[
         yield page
 
 
-def _values(state: State, ids: Sequence[Any]) -> Mapping[str, Mapping[str, str]]:
+def _values(state: State, campaign: str, ids: Sequence[Any]) -> Mapping[str, Mapping[str, str]]:
     """What rows brought for the template, by operation: as long as the operation is kept, and not encrypted."""
-    root, payload = root_of(state.client), OPERATION.code("payload")
-    with state.client.pipeline(transaction=False) as pipeline:
+    payload = OPERATION.code("payload")
+    client = with_campaign(state.client, campaign)
+    with client.pipeline(transaction=False) as pipeline:
         for op_id in ids:
-            pipeline.hget(f"{root}:o:{op_id}", payload)
+            pipeline.hget(f"{root_of(client)}:o:{op_id}", payload)
         texts = pipeline.execute()
     return {op_id: json.loads(text) for op_id, text in zip(ids, texts, strict=True) if (text or "").startswith("{")}
 

@@ -1,0 +1,63 @@
+"""``paceline shards`` and ``paceline state create``."""
+
+import json
+
+import pytest
+
+from tests.cli.conftest import Cli
+
+API_KEY = "UAK-00000000-0000-4000-8000-000000000001"
+
+
+@pytest.fixture
+def sharded(cli: Cli) -> Cli:
+    assert cli("state", "create", "--shards", "5").out == "State has 5 shards. Start the workers.\n"
+    for number, name in enumerate(("acme", "other")):
+        done = cli("accounts", "add", name, "--limit", "10/minute", "--no-info", stdin=f"{API_KEY[:-1]}{number}\n")
+        assert 0 == done.code, done.err
+    return cli
+
+
+def test_shards_are_listed(sharded: Cli) -> None:
+    rows = json.loads(sharded("shards", "list", "--json").out)
+    assert [1, 0, 0, 1, 0] == [row["accounts"] for row in rows]
+    assert {"shard": 3, "answers": True, "accounts": 1, "in_flight": 0, "inbox": 0, "worker": None} == rows[3]
+    assert "granted by" in sharded("shards", "list").out
+
+
+def test_an_account_is_moved_and_the_act_is_remembered(sharded: Cli) -> None:
+    done = json.loads(sharded("shards", "move", "acme", "4", "--json").out)
+    assert ("acme", 4) == (done["account"], done["shard"])
+    assert done["keys"] > 2
+    assert [0, 0, 0, 1, 1] == [row["accounts"] for row in json.loads(sharded("shards", "list", "--json").out)]
+    assert "Account 'acme' lives on shard 4: 0 keys moved." in sharded("shards", "move", "acme", "4").out
+    assert "shards move" in sharded("history").out
+    assert 0 == sharded("audit").code
+    assert ["acme", "other"] == [row["name"] for row in json.loads(sharded("accounts", "list", "--json").out)]
+
+
+def test_a_shard_that_is_not_there_is_refused(sharded: Cli) -> None:
+    refused = sharded("shards", "move", "acme", "5")
+    assert (2, "") == (refused.code, refused.out)
+    assert "shard: state has the shards 0 to 4" in refused.err
+
+
+def test_the_number_of_shards_is_fixed(sharded: Cli) -> None:
+    assert 0 == sharded("state", "create", "--shards", "5").code
+    refused = sharded("state", "create", "--shards", "6")
+    assert 2 == refused.code
+    assert "state has 5 shards, not 6, and the number is fixed when state is created" in refused.err
+
+
+def test_webhooks_out_are_refused(sharded: Cli) -> None:
+    refused = sharded("hooks", "list")
+    assert 2 == refused.code
+    assert "webhooks out need state of one shard, and this state has 5" in refused.err
+
+
+def test_state_that_nobody_created_has_one_shard(cli: Cli, acme: str) -> None:
+    assert acme == "acme"
+    assert [{"shard": 0, "accounts": 1}] == [
+        {key: row[key] for key in ("shard", "accounts")} for row in json.loads(cli("shards", "list", "--json").out)
+    ]
+    assert 2 == cli("state", "create", "--shards", "2").code

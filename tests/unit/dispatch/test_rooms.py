@@ -1,0 +1,29 @@
+"""How many operations each shard may have in flight."""
+
+from paceline_worker.dispatch.rooms import Rooms
+
+
+def test_one_shard_has_the_whole_fleet() -> None:
+    rooms = Rooms()
+    rooms.looked(0, 150)
+    assert 200 == rooms.capacity(0, 200)
+
+
+def test_a_busy_shard_has_what_the_others_leave() -> None:
+    rooms = Rooms(4)
+    rooms.told([0, 30, 0, 20], held={0})
+    assert 150 == rooms.capacity(0, 200)
+
+
+def test_no_shard_is_kept_from_its_equal_share() -> None:
+    rooms = Rooms(3)
+    for shard, load in enumerate((180, 20, 0)):
+        rooms.looked(shard, load)
+    assert [180, 100, 67] == [rooms.capacity(shard, 200) for shard in range(3)]
+
+
+def test_own_looks_know_better_than_heartbeats() -> None:
+    rooms = Rooms(2)
+    rooms.looked(0, 5)
+    rooms.told([99, 7], held={0})
+    assert ({0: 5}, 12) == (rooms.held({0}), rooms.total)

@@ -1,0 +1,50 @@
+"""How many operations may be in flight on each shard: the fleet takes on so many in all. Pure."""
+
+from collections.abc import Collection, Mapping, Sequence
+
+
+class Rooms:
+    """Operations in flight by shard, as one worker knows: of shards that it looks at by its own looks, of others by heartbeats.
+
+    Any thread may call: each number is written in one step.
+
+    Args:
+        count: how many shards there are.
+    """
+
+    def __init__(self, count: int = 1) -> None:
+        self._loads = [0] * count
+
+    def looked(self, shard: int, in_flight: int) -> None:
+        """A look at a shard told how many are in flight there."""
+        self._loads[shard] = in_flight
+
+    def told(self, loads: Sequence[int], held: Collection[int]) -> None:
+        """A heartbeat told of all shards; of those that this worker holds, its own looks know better."""
+        for shard, load in enumerate(loads):
+            if shard not in held:
+                self._loads[shard] = load
+
+    def held(self, shards: Collection[int]) -> Mapping[int, int]:
+        """What a heartbeat tells of the shards that this worker holds."""
+        return {shard: self._loads[shard] for shard in sorted(shards)}
+
+    @property
+    def total(self) -> int:
+        """Operations in flight on all shards."""
+        return sum(self._loads)
+
+    def capacity(self, shard: int, intake: int) -> int:
+        """How many operations may be in flight on a shard: what others leave free, and an equal share in any case.
+
+        So a busy shard has the whole fleet while the others are idle, and comes down to its share within a call's time when they
+        are busy too.
+
+        Args:
+            shard: its number.
+            intake: operations that all workers take on.
+        """
+        others = [load for number, load in enumerate(self._loads) if number != shard and load]
+        if not others:
+            return intake
+        return max(-(-intake // (len(others) + 1)), intake - sum(others))
