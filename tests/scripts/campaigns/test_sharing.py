@@ -55,6 +55,18 @@ def test_single_operations_have_the_share_of_one_campaign_of_weight_1(drive: Dri
     assert 10 == pytest.approx(Counter(turns(drive, 50))["-"], abs=1)
 
 
+def test_a_turn_given_back_after_the_source_came_back_wins_nothing(drive: Drive, uploads: Uploads) -> None:
+    """The last operation of a source leaves, the next one comes, and the first one returns: it had no turn in this stay."""
+    drive.send("fast", priority="bulk")
+    hint = drive.grant_next()
+    drive.send("fast", priority="bulk")
+    drive.worker.give_back([hint], "the worker stops")
+    assert {"-": 0.0} == dict(drive.client.zrange(f"{drive.client.root}:l:fast:{SENDER}:w", 0, -1, withscores=True))
+
+    uploads.start("c1", 20, account="fast")
+    assert {"-": 2, "c1": 2} == Counter(turns(drive, 4))
+
+
 def test_a_changed_weight_counts_from_the_next_turn(drive: Drive, uploads: Uploads) -> None:
     """Of 30 turns the heavier one has 27, the very next among them."""
     uploads.start("c1", 200, account="fast")

@@ -21,8 +21,9 @@ seldom(source, function()
   -- The source whose turn it is, or nil.
   function source.first(lane) return redis.call('ZRANGE', lane .. ':w', 0, 0)[1] end
 
-  -- It had a turn (`turns` 1), or gave one back (-1).
+  -- It had a turn (`turns` 1), or gave one back (-1). A turn that is given back after the source left and came back wins nothing.
   function source.served(lane, name, weight, turns)
-    redis.call('ZADD', lane .. ':w', 'XX', 'INCR', turns * source.stride(weight), name)
+    local tag = redis.call('ZADD', lane .. ':w', 'XX', 'INCR', turns * source.stride(weight), name)
+    if tag and tonumber(tag) < 0 then redis.call('ZADD', lane .. ':w', 'XX', 0, name) end
   end
 end)
