@@ -34,6 +34,7 @@ FULL: Final[Values] = {
         "optInWords": "start",
         "allowVolatile": True,
         "assumeDurable": True,
+        "shards": 8,
         "waitReplicas": 1,
         "encryptPayloads": True,
         "payloadKey": "public",

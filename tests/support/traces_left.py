@@ -31,6 +31,7 @@ def leaves_no_traces() -> Iterator[None]:
 def state() -> dict[str, Any]:
     """What every test of a process shares."""
     root = logging.getLogger()
+    handlers = [handler for handler in root.handlers if not type(handler).__module__.startswith("_pytest.")]
     return {
         **{f"environment: {name}": value for name, value in os.environ.items() if name != _CHANGES_WITH_EACH_TEST},
         **{f"context: {variable.name}": value for variable, value in copy_context().items()},
@@ -38,7 +39,7 @@ def state() -> dict[str, Any]:
         "folder": os.getcwd(),  # noqa: PTH109 - as a name
         "arguments": [*sys.argv],
         "import path": [*sys.path],
-        "logging": (root.level, root.manager.disable, [type(handler).__name__ for handler in root.handlers]),
+        "logging": (root.level, root.manager.disable, [type(handler).__name__ for handler in handlers]),
     }
 
 

@@ -95,13 +95,11 @@ def test_what_one_command_shows_stays_with_it(cli: Cli, tmp_path: Path) -> None:
 )
 def test_what_is_a_number(given: str, expected: str) -> None:
     """E.164 and remote ids of chats; neither groups nor orders."""
-    numbers.begin()
     assert expected == numbers.shown(given)
 
 
 def test_documents_are_masked_in_their_depth() -> None:
     """In lists, in mappings and as names of fields; numbers of senders stay."""
-    numbers.begin()
     document = {"sender": SENDER, "to": RECIPIENT, "result": {"numbers": {RECIPIENT: [RECIPIENT, 1, None]}}}
     hidden = "+15*******02"
     assert {"sender": SENDER, "to": hidden, "result": {"numbers": {hidden: [hidden, 1, None]}}} == numbers.shown_in(

@@ -160,7 +160,7 @@ def test_a_filter_of_what_is_not_there_is_refused(dead: DeadLetters, match: Matc
     """Named, not empty."""
     with pytest.raises(
         (UnknownAccount, NotFound),
-        match=r"^no (account named 'nobody'|campaign named 'nobody': see `paceline campaign list`)$",
+        match=r"^no (account named 'nobody': see `paceline accounts list`|campaign named 'nobody': see `paceline campaign list`)$",
     ):
         dead.list(match)
 

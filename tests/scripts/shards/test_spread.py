@@ -273,3 +273,13 @@ def test_clients_of_shards_share_connections(fleet: Shards) -> None:
     pools: set[Any] = {id(own.connection_pool) for own in each_shard(fleet.client)}
     assert 1 == len(pools)
     assert at(fleet.client, 3) is at(fleet.client, 3)
+
+
+def test_a_pipeline_asks_for_no_directory(client: redis.Redis) -> None:
+    """It has no replies before it is sent: what it carries goes to one shard."""
+    add_account(client, "acme")
+    with client.pipeline(transaction=False) as pipe:
+        Accounts(pipe).suspend("acme", "a test")
+        assert 1 == len(pipe.command_stack)
+        pipe.execute()
+    assert client.hget(f"paceline:{{0}}:a:acme", "suspended") == "a test"

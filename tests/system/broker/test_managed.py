@@ -20,6 +20,7 @@ from paceline_worker.runtime import Runtime
 from tests.support.processes import Sandbox, free_port, spawn
 from tests.support.proxy import Proxy
 from tests.support.servers import SERVER_KINDS, start_server
+from tests.support.shell import logging_as_before
 from tests.support.stack import PATIENCE, SECRET, Stack
 from tests.support.tls import certified
 from tests.support.wait import wait_until
@@ -106,7 +107,8 @@ def test_all_programs_work_with_what_is_allowed(
         monkeypatch.setenv(name, value)
     assert 0 == main(["audit"])
     assert "5" in capsys.readouterr().out
-    assert 0 == export(["--once"])
+    with logging_as_before():
+        assert 0 == export(["--once"])
     shown = capsys.readouterr().out
     assert "paceline_workers 1.0" in shown
     assert "paceline_state_aof_enabled" not in shown

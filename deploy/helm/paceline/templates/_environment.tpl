@@ -71,6 +71,7 @@
     "PACELINE_ALLOW_VOLATILE" $v.settings.allowVolatile
     "PACELINE_ASSUME_DURABLE" $v.settings.assumeDurable
     "PACELINE_WAIT_REPLICAS" $v.settings.waitReplicas
+    "PACELINE_SHARDS" $v.settings.shards
     "PACELINE_ENCRYPT_PAYLOADS" $v.settings.encryptPayloads
     "PACELINE_PAYLOAD_KEY" $v.settings.payloadKey
     "PACELINE_LOG_FORMAT" $v.settings.logFormat }}

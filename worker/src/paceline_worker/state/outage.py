@@ -22,7 +22,7 @@ class Outage:
     """
 
     def __init__(self, shard: int | None = None) -> None:
-        self._shard = {} if shard is None else {"shard": shard}
+        self._logger = log if shard is None else log.bind(shard=shard)
         self._lock = threading.Lock()
         self._since_s: float | None = None
         self._ended_s = float("-inf")
@@ -31,13 +31,17 @@ class Outage:
     def began(self, error: Exception) -> None:
         """A command failed."""
         with self._lock:
-            if self._since_s is not None:
+            now_s = time.monotonic()
+            if self._since_s is None:
+                self._since_s = now_s
+                self._is_echo = now_s - self._ended_s < _ECHO_S
+            elif not self._is_echo:
                 return
-            self._since_s = time.monotonic()
-            self._is_echo = self._since_s - self._ended_s < _ECHO_S
-            if self._is_echo:
+            if self._is_echo and now_s - self._since_s < _ECHO_S:
                 return
-        log.warning("the state server does not answer; nothing is granted", error=trouble(error), **self._shard)
+            self._is_echo = False  # an echo does not last
+        logger = self._logger
+        logger.warning("the state server does not answer; nothing is granted", error=trouble(error))
 
     def ended(self) -> None:
         """A command was answered."""
@@ -48,4 +52,5 @@ class Outage:
             since_s, self._since_s, self._ended_s = self._since_s or now_s, None, now_s
             if self._is_echo and now_s - since_s < _ECHO_S:
                 return
-        log.warning("the state server answers again", away_s=round(now_s - since_s, 1), **self._shard)
+        logger = self._logger
+        logger.warning("the state server answers again", away_s=round(now_s - since_s, 1))
