@@ -282,4 +282,4 @@ def test_a_pipeline_asks_for_no_directory(client: redis.Redis) -> None:
         Accounts(pipe).suspend("acme", "a test")
         assert 1 == len(pipe.command_stack)
         pipe.execute()
-    assert client.hget(f"paceline:{{0}}:a:acme", "suspended") == "a test"
+    assert client.hget("paceline:{0}:a:acme", "suspended") == "a test"

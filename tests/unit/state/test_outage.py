@@ -3,7 +3,6 @@
 import pytest
 from structlog.testing import capture_logs
 
-from paceline_worker.state import outage
 from paceline_worker.state.outage import Outage
 
 ERROR = ConnectionError("refused")
@@ -14,7 +13,7 @@ AWAY, BACK = "the state server does not answer; nothing is granted", "the state 
 def now_s(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The time, which the test moves."""
     now = [100.0]
-    monkeypatch.setattr(outage.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr("paceline_worker.state.outage.time.monotonic", lambda: now[0])
     return now
 
 
