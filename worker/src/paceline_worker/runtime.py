@@ -232,7 +232,7 @@ class Runtime:
                 self._state.client, allow_volatile=settings.allow_volatile, assume_durable=settings.assume_durable
             )
             if untold:
-                log.warning("the state server does not tell all that keeps state safe", reason=untold)
+                log.warning("the state server does not tell all that keeps state safe", error=untold)
             check_schema(self._state.client)
             self._spread()
             check_secret(self._state.client, self._ring)

@@ -21,6 +21,7 @@ REASONS: Final = (
         "body",
         "arguments",
         "slot",
+        "shard",
         "command",
         "control",
     ),
