@@ -4,7 +4,8 @@ import asyncio
 import copy
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -14,7 +15,8 @@ from paceline import names
 from paceline.errors import ConfigurationError
 from paceline.shards.layout import ALONE, Layout, read_layout
 from paceline.state import scripts
-from paceline.state.connections import pool_under
+from paceline.state.connections import SHARD_CLIENTS, pool_under
+from paceline.state.trouble import of_shard
 
 if TYPE_CHECKING:
     import redis
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from paceline.shards.paths import Arguments, Call, Path
     from paceline.state.scripts import Script
 
+_T = TypeVar("_T")
 _Client = TypeVar("_Client", bound=Any)
 
 # State of one shard may turn out to be created with several, after it was looked at while empty.
@@ -32,9 +35,9 @@ _ALONE: Final = object()
 _OVER_US: Final = 2_000_000
 # What Redis and Valkey say of a script whose user may not read a key.
 _REFUSED: Final = re.compile(r"can't access|[Nn]o permissions to access")
-# The attributes of a client: what it knows, and the clients of single shards that share its connections.
+_INSTEAD: Final = "follow outcomes instead, as `paceline outcomes --follow` does"
+# The attribute of a client that holds what it knows.
 _KNOWN: Final = "paceline_layout"
-_CLIENTS: Final = "paceline_shards"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +56,7 @@ def at(client: _Client, shard: int) -> _Client:
         client: of the whole state, blocking or asyncio.
         shard: its number.
     """
-    clients: dict[int, Any] = vars(client).setdefault(_CLIENTS, {})
+    clients: dict[int, Any] = vars(client).setdefault(SHARD_CLIENTS, {})
     if shard not in clients:
         alone = copy.copy(client)
         alone.auto_close_connection_pool = False
@@ -61,7 +64,7 @@ def at(client: _Client, shard: int) -> _Client:
         # Of a cluster, connections to the node that has the shard.
         alone.connection_pool = pool_under(client.connection_pool, alone.root)
         vars(alone)[_KNOWN] = _FOR_EVER
-        vars(alone)[_CLIENTS] = {}
+        vars(alone)[SHARD_CLIENTS] = {}
         clients[shard] = alone
     return clients[shard]  # type: ignore[no-any-return]
 
@@ -75,6 +78,24 @@ def each_shard(client: "redis.Redis") -> "list[redis.Redis]":
     """A client of each shard; of state with one shard, the client."""
     layout = layout_of(client)
     return [at(client, shard) for shard in layout.shards] if layout.count > 1 else [client]
+
+
+def at_each_server(client: "redis.Redis", act: "Callable[[redis.Redis], _T]") -> list[_T]:
+    """Do something once on each server of the state, with a client of a shard that lies there.
+
+    Raises:
+        RedisError, OSError: a server is in trouble; `trouble` names its shard.
+    """
+    done: dict[Any, _T] = {}
+    for shard, own in enumerate(each_shard(client)):
+        guide = own.connection_pool.connection_kwargs.get("guide")
+        with _naming(client, shard):
+            if guide is not None and guide.place is None:
+                own.ping()
+            place = guide.place if guide is not None else None
+            if place not in done:
+                done[place] = act(own)
+    return list(done.values())
 
 
 def layout_of(client: "redis.Redis") -> Layout:
@@ -192,7 +213,7 @@ def require_one(client: "redis.Redis", what: str) -> None:
     """
     count = layout_of(client).count
     if count > 1:
-        raise ConfigurationError(f"{what} need state of one shard, and this state has {count:,}")
+        raise ConfigurationError(f"{what} need state of one shard, and this state has {count:,}: {_INSTEAD}")
 
 
 def routed(script: "Script", client: "redis.Redis", arguments: "Arguments", *, in_bytes: bool = False) -> Any:
@@ -229,7 +250,8 @@ async def arouted(script: "Script", client: "redis.asyncio.Redis", arguments: "A
 def _asked(client: "redis.Redis", script: "Script", calls: "Sequence[Call]", *, in_bytes: bool) -> list[Any]:
     """The replies of a round trip to each server; an exception where one did not come."""
     if len(calls) == 1:
-        return [_run(_of(script, calls[0]), at(client, calls[0].shard), calls[0].arguments, in_bytes=in_bytes)]
+        with _naming(client, calls[0].shard):
+            return [_run(_of(script, calls[0]), at(client, calls[0].shard), calls[0].arguments, in_bytes=in_bytes)]
     replies: list[Any] = [_ALONE] * len(calls)
     for numbers in () if script.waits(client) else _by_server(client, calls):
         try:
@@ -249,13 +271,15 @@ def _asked(client: "redis.Redis", script: "Script", calls: "Sequence[Call]", *, 
                 replies[number] = _run(_of(script, call), at(client, call.shard), call.arguments, in_bytes=in_bytes)
             except (RedisError, OSError) as error:
                 replies[number] = error
+        _note(client, call.shard, replies[number])
     return replies
 
 
 async def _aasked(client: "redis.asyncio.Redis", script: "Script", calls: "Sequence[Call]") -> list[Any]:
     """As `_asked`, on an event loop."""
     if len(calls) == 1:
-        return [await _of(script, calls[0]).arun(at(client, calls[0].shard), *calls[0].arguments)]
+        with _naming(client, calls[0].shard):
+            return [await _of(script, calls[0]).arun(at(client, calls[0].shard), *calls[0].arguments)]
     replies: list[Any] = [_ALONE] * len(calls)
     for numbers in () if script.waits(client) else _by_server(client, calls):
         try:
@@ -274,7 +298,23 @@ async def _aasked(client: "redis.asyncio.Redis", script: "Script", calls: "Seque
                 replies[number] = await _of(script, call).arun(at(client, call.shard), *call.arguments)
             except (RedisError, OSError) as error:
                 replies[number] = error
+        _note(client, call.shard, replies[number])
     return replies
+
+
+@contextmanager
+def _naming(client: Any, shard: int) -> Iterator[None]:
+    try:
+        yield
+    except (RedisError, OSError) as error:
+        _note(client, shard, error)
+        raise
+
+
+def _note(client: Any, shard: int, reply: Any) -> None:
+    """Name the shard in an error, where the shard has a server of its own: on one server, all of them are in trouble."""
+    if isinstance(reply, Exception) and at(client, shard).connection_pool is not client.connection_pool:
+        of_shard(reply, shard)
 
 
 def _run(script: "Script", client: "redis.Redis", arguments: "Arguments", *, in_bytes: bool) -> Any:
