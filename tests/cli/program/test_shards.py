@@ -1,7 +1,6 @@
 """``paceline shards`` and ``paceline state create``."""
 
 import json
-from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -108,9 +107,8 @@ def test_other_shards_go_on(away: Cli) -> None:
     assert (1, [True, True, True, False, True]) == (rows.code, [row["answers"] for row in json.loads(rows.out)])
 
 
-def test_readiness_of_a_worker_looks_at_every_server(away: Cli, environment: Mapping[str, str]) -> None:
-    assert away
-    assert environment
+@pytest.mark.usefixtures("away", "environment")
+def test_readiness_of_a_worker_looks_at_every_server() -> None:
     settings = Settings.from_environment()
     assert "" == state_answers(settings)()
     assert "the state server of shard 3 does not answer" == state_answers(settings, of_all_shards=True)()
