@@ -6,7 +6,7 @@ import pytest
 import redis
 
 from paceline_sandbox.embedded import EmbeddedServer
-from tests.cli.conftest import API_KEY, Cli, stored_key
+from tests.cli.conftest import API_KEY, Cli, one_shard, stored_key
 
 REFUSED = "this API key is that of account 'acme'"
 LIMITED = ("--limit", "10/minute", "--no-info")
@@ -80,6 +80,7 @@ def test_accounts_that_share_a_key_already_are_told_of_once(cli: Cli, client: re
     assert all(word in said[0].err for word in ("'acme'", "'beta'", "the same API key"))
 
 
+@one_shard
 def test_accounts_that_share_a_key_already_can_be_encrypted_anew(cli: Cli, client: redis.Redis) -> None:
     """A secret can be retired all the same."""
     client.delete("paceline:{0}:keys")

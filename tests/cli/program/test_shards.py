@@ -10,7 +10,7 @@ from paceline.state import shards
 from paceline.state.connections import GuidedConnection
 from paceline.state.guides import ClusterGuide
 from paceline_worker.telemetry.health import state_answers
-from tests.cli.conftest import Cli
+from tests.cli.conftest import Cli, Worker, one_shard, sent
 
 API_KEY = "UAK-00000000-0000-4000-8000-000000000001"
 
@@ -61,6 +61,7 @@ def test_webhooks_out_are_refused(sharded: Cli) -> None:
     assert "webhooks out need state of one shard, and this state has 5: follow outcomes instead" in refused.err
 
 
+@one_shard
 def test_state_that_nobody_created_has_one_shard(cli: Cli, acme: str) -> None:
     assert acme == "acme"
     assert [{"shard": 0, "accounts": 1}] == [
@@ -87,18 +88,35 @@ def away(sharded: Cli, monkeypatch: pytest.MonkeyPatch) -> Cli:
 @pytest.mark.parametrize(
     "arguments",
     [
-        ("audit",),
         ("status", "0123456789abcdefghjkmnpqrs"),
-        ("accounts", "list"),
         ("accounts", "show", "other"),
         ("explain", "0123456789abcdefghjkmnpqrs"),
-        ("campaign", "list"),
     ],
     ids=" ".join,
 )
 def test_a_shard_that_does_not_answer_is_named(away: Cli, arguments: tuple[str, ...]) -> None:
-    """No figure without the shard passes for that of the whole state."""
+    """Of an account there, and of an operation that may be there."""
     assert "the state server of shard 3 cannot be reached" in away(*arguments).refusal()
+
+
+@pytest.mark.parametrize("arguments", [("audit",), ("accounts", "list"), ("campaign", "list")], ids=" ".join)
+def test_lists_show_the_other_shards_and_name_the_missing_one(away: Cli, arguments: tuple[str, ...]) -> None:
+    """No figure without the shard passes for that of the whole state: in words, in JSON, and by the exit code."""
+    said = away(*arguments)
+    assert said.refusal().startswith("shard 3 is not shown: the state server of shard 3 cannot be reached")
+    assert "No " not in said.out
+    rows = json.loads(away(*arguments, "--json").out)
+    assert ["acme"] == [row.get("account", row.get("name")) for row in rows[:-1]] or arguments[0] == "campaign"
+    assert ({"shard", "error"}, 3) == (set(rows[-1]), rows[-1]["shard"])
+
+
+def test_an_operation_elsewhere_is_explained(away: Cli, worker: Worker) -> None:
+    op_id = sent(away, "acme")
+    worker.state.accept(worker.state.overdue(0.0, 1))
+    assert (
+        "The state server of shard 3 does not answer. This operation is on another shard." in away("explain", op_id).out
+    )
+    assert [3] == away("explain", op_id, "--json").json["shards_away"]
 
 
 def test_other_shards_go_on(away: Cli) -> None:

@@ -41,10 +41,12 @@ class StateClient(redis.Redis):
     Attributes:
         root: first part of every key.
         replicas: how many of them a script waits for after it wrote; 0: none.
+        shards: over how many shards state is spread when this client creates it; 0: the default.
     """
 
     root: str = names.STATE_ROOT
     replicas: int = 0
+    shards: int = 0
 
     def close(self) -> None:
         """Close the connections, also those to the servers of single shards."""
@@ -73,7 +75,9 @@ class AsyncStateClient(redis.asyncio.Redis):
 
 def connect_to(settings: Settings, *, repeat: bool = False) -> StateClient:
     """A client of the state that the settings name; see `connect`."""
-    return connect(settings.state_url, namespace=settings.namespace, repeat=repeat, replicas=settings.wait_replicas)
+    client = connect(settings.state_url, namespace=settings.namespace, repeat=repeat, replicas=settings.wait_replicas)
+    client.shards = settings.shards
+    return client
 
 
 def connect(

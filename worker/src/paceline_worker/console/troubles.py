@@ -86,6 +86,16 @@ def _of_fleet(accounts: Sequence[AccountReading], fleet: FleetReading, reach: Fl
             "InboxStuck",
         )
 
+    if away := reach.shards_away:
+        noun, verb = ("shard", "does") if len(away) == 1 else ("shards", "do")
+        yield Trouble(
+            "bad",
+            f"The state server of {noun} {', '.join(map(str, away))} {verb} not answer: accounts there are not shown.",
+            "Messages of these accounts wait, and nothing is lost. Look after the server.",
+            (),
+            "StateShardDown",
+        )
+
     if fleet.breaker_open:
         yield Trouble(
             "bad",
