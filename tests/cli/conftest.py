@@ -29,8 +29,8 @@ API_KEY = "canary-0f8e7d6c5b4a"
 SECRET = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
 # All commands also work on state of several shards: TEST_SHARDS=5 runs these tests on such a state.
 SHARDS = int(os.environ.get("TEST_SHARDS", "1"))
-# Of tests that read or write keys of shard 0, where their account is only when there is one shard.
-one_shard = pytest.mark.skipif(SHARDS > 1, reason="the test looks at keys of shard 0")
+# Of tests that look at keys of shard 0, where their account is only when there is one shard, or that choose the number of shards.
+one_shard = pytest.mark.skipif(SHARDS > 1, reason="the test is about state of one shard")
 # Nothing listens there: no test asks the real provider.
 NO_PROVIDER = "http://127.0.0.1:9/open"
 PROGRAM = [sys.executable, "-m", "paceline.cli"]

@@ -12,6 +12,8 @@ from paceline.state.guides import ClusterGuide
 from paceline_worker.telemetry.health import state_answers
 from tests.cli.conftest import Cli, Worker, one_shard, sent
 
+pytestmark = one_shard
+
 API_KEY = "UAK-00000000-0000-4000-8000-000000000001"
 
 
