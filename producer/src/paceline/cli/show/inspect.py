@@ -63,10 +63,9 @@ def explain(op_id: Id, *, json_output: Json = False) -> None:
     elif not workers:
         say("No worker is alive. Nothing leaves until you start one.")
     if away := fleet.shards_away:
-        noun, verb = ("shard", "does") if len(away) == 1 else ("shards", "do")
-        say(
-            f"The state server of {noun} {', '.join(map(str, away))} {verb} not answer. This operation is on another shard."
-        )
+        whose = "The state server of shard" if len(away) == 1 else "The state servers of shards"
+        verb = "does" if len(away) == 1 else "do"
+        say(f"{whose} {', '.join(map(str, away))} {verb} not answer. This operation is on another shard.")
 
     return None
 
