@@ -96,8 +96,8 @@ def _health() -> Section:
             ),
             stat(
                 "State server",
-                "Whether the exporter reached the state server at its last look.",
-                each("paceline_state_up"),
+                "Whether the exporter reached the state server, or the servers of all shards, at its last look.",
+                "min(paceline_state_shard_up) or max(paceline_state_up)",
                 words=UP,
             ),
             stat(

@@ -1,6 +1,7 @@
 import io
 import json
 import logging
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -12,7 +13,8 @@ import pytest
 from paceline import names
 from paceline.cli import main
 from paceline.state import connect
-from paceline.state.scripts import Script
+from paceline.state.scripts import Script, root_of
+from paceline.state.shards import create, each_shard
 from paceline_sandbox.embedded import EmbeddedServer
 from paceline_worker.accounts.secrets import KeyRing
 from paceline_worker.state.clock import ServerClock
@@ -25,6 +27,10 @@ SENDER = "+15550100001"
 RECIPIENT = "+15550100002"
 API_KEY = "canary-0f8e7d6c5b4a"
 SECRET = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
+# All commands also work on state of several shards: TEST_SHARDS=5 runs these tests on such a state.
+SHARDS = int(os.environ.get("TEST_SHARDS", "1"))
+# Of tests that look at keys of shard 0, where their account is only when there is one shard, or that choose the number of shards.
+one_shard = pytest.mark.skipif(SHARDS > 1, reason="the test is about state of one shard")
 # Nothing listens there: no test asks the real provider.
 NO_PROVIDER = "http://127.0.0.1:9/open"
 PROGRAM = [sys.executable, "-m", "paceline.cli"]
@@ -70,6 +76,8 @@ def server(cli_server: EmbeddedServer) -> Iterator[EmbeddedServer]:
     """An empty state server, on which no worker of others appears: one whose own server had this port would take work."""
     client = connect(cli_server.url)
     client.flushall()
+    if SHARDS > 1:
+        create(client, SHARDS)
     yield cli_server
     strangers = client.hkeys(f"{names.STATE_ROOT}:workers")
     client.close()
@@ -123,8 +131,10 @@ class Inbox:
     @property
     def records(self) -> list[dict[str, Any]]:
         client = connect(self.url)
-        rids: Any = client.zrange(f"{names.STATE_ROOT}:inbox", 0, -1)
-        bodies = [client.hget(f"{names.STATE_ROOT}:in:{rid}", "body") for rid in rids]
+        bodies = []
+        for own in each_shard(client):
+            rids: Any = own.zrange(f"{root_of(own)}:inbox", 0, -1)
+            bodies += [own.hget(f"{root_of(own)}:in:{rid}", "body") for rid in rids]
         client.close()
         return [json.loads(str(body)) for body in bodies]
 
@@ -158,23 +168,31 @@ class Worker:
 
     def __init__(self, url: str) -> None:
         self.state = WorkerState(url, ServerClock(), retention_s=60, grace_s=60)
+        shards = len(each_shard(self.state.client))
+        self.states = [self.state, *(self.state.beside(shard, ServerClock()) for shard in range(1, shards))]
         self._begin = Script("paceline_worker", "begin")
         self._settle = Script("paceline_worker", "settle")
 
     def accept_all(self) -> int:
-        rids = self.state.overdue(0.0, 100)
-        self.state.accept(rids)
-        return len(rids)
+        accepted = 0
+        for state in self.states:
+            rids = state.overdue(0.0, 100)
+            state.accept(rids)
+            accepted += len(rids)
+        return accepted
 
     def grant(self) -> list[Hint]:
-        return list(self.state.grant(most=100, fleet_capacity=100, budget_us=1_000_000).hints)
+        hints: list[Hint] = []
+        for state in self.states:
+            hints += state.grant(most=100, fleet_capacity=100, budget_us=1_000_000).hints
+        return hints
 
     def settle(self, hint: Hint, **verdict: str) -> None:
         """Begin, however late it is, and settle."""
-        patient_us = 60_000_000
-        self._begin.run(self.state.client, "cli", patient_us, patient_us, 0, "0", hint.id, hint.token, 1)
+        patient_us, client = 60_000_000, self.states[hint.shard].client
+        self._begin.run(client, "cli", patient_us, patient_us, 0, "0", hint.id, hint.token, 1)
         verdict = {"id": hint.id, "token": hint.token, "elapsed": "0", **verdict}
-        self._settle.run(self.state.client, 60_000, patient_us, json.dumps(verdict))
+        self._settle.run(client, 60_000, patient_us, json.dumps(verdict))
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ _VALUES: Final[Mapping[str, tuple[str, ...]]] = {
     "code": ("200", "429"),
     "reason": ("throttled", "bad_key"),
     "scope": ("provider", "acme"),
+    "shard": ("0", "1"),
     "campaign": ("spring", "autumn"),
     "status": ("sent", "not_sent", "delivered", "read"),
     "result": ("moved", "early"),
@@ -31,6 +32,7 @@ _BOUNDS: Final = ("0.01", "0.1", "1", "+Inf")
 # True also of a fleet at rest.
 _STANDING: Final = {
     "paceline_state_up": 1,
+    "paceline_state_shard_up": 1,
     "up": 1,
     "paceline_build_info": 1,
     "paceline_rate_limit_per_second": 0.16,

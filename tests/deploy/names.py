@@ -58,6 +58,7 @@ NAMED_GAUGES: Final[dict[str, tuple[str, ...]]] = {
     "paceline_account_expiry_timestamp_seconds": _ACCOUNT,
     "paceline_account_info_age_seconds": _ACCOUNT,
     "paceline_breaker_open": ("scope",),
+    "paceline_state_shard_up": ("shard",),
     "paceline_held_operations": _ACCOUNT,
     "paceline_dead_letters": _ACCOUNT,
     "paceline_campaign_operations": ("campaign", "state"),

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 import redis
 
-from paceline import names
+from paceline.state.shards import layout_of, root_at
 
 PARTS = ("a", "about", "secret", "hook")
 
@@ -12,8 +12,9 @@ PARTS = ("a", "about", "secret", "hook")
 def stored_account(client: redis.Redis, name: str) -> dict[str, str]:
     """All fields of an account, from the three hashes that hold them."""
     fields: dict[str, str] = {}
+    root = root_at(client, layout_of(client).shard_of(name))
     for part in PARTS:
-        found = client.hgetall(f"{names.STATE_ROOT}:{part}:{name}")
+        found = client.hgetall(f"{root}:{part}:{name}")
         fields |= {str(field): str(value) for field, value in found.items()}
     return fields
 

@@ -10,7 +10,7 @@ from paceline import names
 from paceline.state import connect
 from paceline_sandbox import RunningSandbox, Scenario, running_sandbox
 from paceline_sandbox.embedded import EmbeddedServer
-from tests.cli.conftest import API_KEY, Cli, stored_key
+from tests.cli.conftest import API_KEY, Cli, one_shard, stored_key
 
 # -- what the provider tells of the account -------------------------------------------------------------------------------
 
@@ -120,6 +120,7 @@ def test_a_limit_by_hand_is_a_ceiling(cli: Cli, provider: Emulated, slots: float
     assert 1 == len(provider.asked)
 
 
+@one_shard
 @pytest.mark.parametrize("options", [[], ["--limit", "10/minute"]])
 def test_a_key_that_the_provider_refuses_is_not_added(
     cli: Cli, provider: Emulated, server: EmbeddedServer, options: list[str]
@@ -145,6 +146,7 @@ def test_add_needs_a_limit_when_the_provider_tells_none(cli: Cli, provider: Emul
     assert (9.836, None) == (shown(cli)["slots_per_minute"], shown(cli)["requests_per_minute"])
 
 
+@one_shard
 def test_add_refuses_when_nobody_answers_and_no_limit_is_given(cli: Cli, server: EmbeddedServer) -> None:
     """Without provider and without --limit nobody knows how fast it may send."""
     assert "does not report the account's limit" in add(cli).refusal()
@@ -174,6 +176,7 @@ def test_add_asks_nobody_when_told_so(cli: Cli, provider: Emulated, limit: str, 
     assert (None, None, None) == (found["requests_per_minute"], found["credits_left"], found["info_read_at"])
 
 
+@one_shard
 @pytest.mark.parametrize("line", ["", "\n", "  \n", "kéy\n", "two\twords\n"])
 def test_a_key_that_no_header_can_carry_is_refused_before_anything_is_asked(
     cli: Cli, provider: Emulated, server: EmbeddedServer, line: str

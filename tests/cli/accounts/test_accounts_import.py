@@ -17,7 +17,7 @@ from paceline import names
 from paceline.state import connect
 from paceline_sandbox import Scenario, running_sandbox
 from paceline_sandbox.embedded import EmbeddedServer
-from tests.cli.conftest import API_KEY, PROGRAM, Cli, stored_key
+from tests.cli.conftest import API_KEY, PROGRAM, Cli, one_shard, stored_key
 from tests.support.wait import wait_until
 
 NO_INFO = "--no-info"
@@ -286,6 +286,7 @@ def test_a_provider_that_is_away_matters_where_a_limit_is_needed(cli: Cli, book:
     assert "2 rows: 1 added, 0 changed, 0 unchanged, 1 failed.\n" == answer.out
 
 
+@one_shard
 def test_ctrl_c_says_how_far_it_came(
     environment: Mapping[str, str], server: EmbeddedServer, book: Path, cli: Cli
 ) -> None:

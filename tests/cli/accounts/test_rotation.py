@@ -4,7 +4,7 @@ import pytest
 import redis
 
 from paceline_sandbox.embedded import EmbeddedServer
-from tests.cli.conftest import API_KEY, Cli, stored_key
+from tests.cli.conftest import API_KEY, Cli, one_shard, stored_key
 
 NEW_KEY = "UAKnew-5b1d"
 
@@ -36,6 +36,7 @@ def test_keys_are_encrypted_anew_one_or_all(cli: Cli, server: EmbeddedServer) ->
     assert (API_KEY, NEW_KEY) == (stored_key(server, "acme"), stored_key(server, "beta"))
 
 
+@one_shard
 def test_a_key_that_cannot_be_decrypted_keeps_the_others_from_nothing(
     cli: Cli, server: EmbeddedServer, client: redis.Redis
 ) -> None:

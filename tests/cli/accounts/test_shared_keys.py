@@ -6,7 +6,7 @@ import pytest
 import redis
 
 from paceline_sandbox.embedded import EmbeddedServer
-from tests.cli.conftest import API_KEY, Cli, stored_key
+from tests.cli.conftest import API_KEY, Cli, one_shard, stored_key
 
 REFUSED = "this API key is that of account 'acme'"
 LIMITED = ("--limit", "10/minute", "--no-info")
@@ -24,6 +24,7 @@ def forget_digests(client: redis.Redis, *accounts: str) -> None:
         client.hdel(f"paceline:{{0}}:secret:{name}", "digest")
 
 
+@one_shard
 def test_a_second_name_for_a_key_is_refused(cli: Cli, client: redis.Redis) -> None:
     """One sentence says which account has it; nothing of the key is told, and nothing is added."""
     sentence = cli("accounts", "add", "beta", *LIMITED, stdin=API_KEY).refusal()
@@ -69,6 +70,7 @@ def test_an_account_of_before_there_were_digests_is_known_too(cli: Cli, client: 
     assert REFUSED in cli("accounts", "add", "beta", *LIMITED, stdin=API_KEY).refusal()
 
 
+@one_shard
 def test_accounts_that_share_a_key_already_are_told_of_once(cli: Cli, client: redis.Redis) -> None:
     """They go on; the next addition says that they are two."""
     forget_digests(client, "acme")
@@ -80,6 +82,7 @@ def test_accounts_that_share_a_key_already_are_told_of_once(cli: Cli, client: re
     assert all(word in said[0].err for word in ("'acme'", "'beta'", "the same API key"))
 
 
+@one_shard
 def test_accounts_that_share_a_key_already_can_be_encrypted_anew(cli: Cli, client: redis.Redis) -> None:
     """A secret can be retired all the same."""
     client.delete("paceline:{0}:keys")
@@ -90,6 +93,7 @@ def test_accounts_that_share_a_key_already_can_be_encrypted_anew(cli: Cli, clien
     assert REFUSED.replace("acme", "beta") in cli("accounts", "add", "gamma", *LIMITED, stdin=API_KEY).refusal()
 
 
+@one_shard
 def test_a_key_that_cannot_be_decrypted_hinders_nobody(cli: Cli, client: redis.Redis) -> None:
     """Nobody can say whether it is the same one."""
     forget_digests(client, "acme")

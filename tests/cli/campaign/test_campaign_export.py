@@ -10,8 +10,10 @@ import pytest
 
 from paceline import Outbox
 from paceline_sandbox.embedded import EmbeddedServer
-from tests.cli.conftest import API_KEY, SENDER, Cli
+from tests.cli.conftest import API_KEY, SENDER, Cli, one_shard
 from tests.doors.exam import Worker
+
+pytestmark = one_shard
 
 PEOPLE = "to,First Name,code,key\n+15550100001,Ada,7,c1\n+15550100002,=Bob,8,c2\n+15550100003,Cy,9,c3\n+15550100004,Di,10,c4\n"
 TEMPLATE = "Hi {First Name}, your code is {code}"

@@ -19,7 +19,7 @@ from paceline.state import connect
 from paceline.state.calls import State
 from paceline.testing import AsyncRecordingOutbox, RecordingOutbox
 from paceline.times import microseconds
-from tests.cli.conftest import PROGRAM, SENDER, Cli, Inbox, Worker, campaign_arguments, people
+from tests.cli.conftest import PROGRAM, SENDER, Cli, Inbox, Worker, campaign_arguments, one_shard, people
 from tests.support.workbooks import workbook
 
 pytestmark = pytest.mark.usefixtures("acme")
@@ -403,6 +403,7 @@ def test_an_export_goes_back_in_without_sending_twice(cli: Cli, tmp_path: Path, 
         outbox.start_campaign("s", account="acme", sender=SENDER, template="Sale", recipients=[{"to": ANA}])
 
 
+@one_shard
 @pytest.mark.usefixtures("quick")
 def test_after_a_cancellation_the_export_says_who_was_not_reached(cli: Cli, tmp_path: Path, worker: Worker) -> None:
     """Whether they waited in their lane or had not come yet; the file goes into another campaign."""

@@ -11,7 +11,7 @@ from paceline.outbox import Outbox
 from paceline.state import connect
 from paceline.testing import RecordingOutbox
 from paceline_sandbox.embedded import EmbeddedServer
-from tests.cli.conftest import SENDER, Cli, Inbox, people
+from tests.cli.conftest import SENDER, Cli, Inbox, one_shard, people
 
 pytestmark = pytest.mark.usefixtures("acme")
 WEEKLY = "TMP11111111-2222-4333-8444-555555555555"
@@ -111,6 +111,7 @@ def test_a_check_of_a_file_costs_what_it_says(cli: Cli, tmp_path: Path) -> None:
     assert "check-my-people" == cli("number", "check", *common, "--json").json["name"]
 
 
+@one_shard
 def test_a_plan_of_checks_knows_their_rate_and_their_pool(
     cli: Cli, quick: str, server: EmbeddedServer, tmp_path: Path
 ) -> None:

@@ -11,7 +11,7 @@ from paceline.errors import NotFound
 from paceline.outbox import Outbox
 from paceline.testing import RecordingOutbox
 from paceline.times import microseconds
-from tests.cli.conftest import SENDER, Cli, Inbox, Worker, campaign_arguments, people
+from tests.cli.conftest import SENDER, Cli, Inbox, Worker, campaign_arguments, one_shard, people
 from tests.support.wait import wait_until
 
 pytestmark = pytest.mark.usefixtures("acme")
@@ -66,6 +66,7 @@ def test_a_campaign_that_goes_on_sending_has_to_stop_first(cli: Cli, running: Wo
     assert "campaign delete-messages" in said.out
 
 
+@one_shard
 def test_what_cannot_be_deleted_is_counted(cli: Cli, running: Worker) -> None:
     """Messages of more than 60 hours ago, and those whose uuid nobody knows; of nothing else there is nothing to do."""
     client = running.state.client

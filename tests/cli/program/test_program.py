@@ -20,7 +20,7 @@ from paceline.cli.render import duration, one_line
 from paceline.state import connect
 from paceline.state.calls import State
 from paceline_sandbox.embedded import EmbeddedServer, free_port
-from tests.cli.conftest import PROGRAM, RECIPIENT, SENDER, Cli, Inbox, Worker, sent
+from tests.cli.conftest import PROGRAM, RECIPIENT, SENDER, Cli, Inbox, Worker, one_shard, sent
 
 _SEND = ("send", "--account", "acme", "--from", SENDER, "--to", RECIPIENT)
 
@@ -232,6 +232,7 @@ def test_the_books_balance(cli: Cli, worker: Worker) -> None:
     assert balances[1]["account"] == "zeta"
 
 
+@one_shard
 @pytest.mark.parametrize("form", [[], ["--json"]])
 def test_a_lost_operation_fails_the_audit(cli: Cli, worker: Worker, server: EmbeddedServer, form: list[str]) -> None:
     """One operation taken out of its lane behind everybody's back is exit 1, and its account is named."""
@@ -289,6 +290,7 @@ def test_ctrl_c_is_quiet(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     assert (answer.code, answer.out, answer.err) == (130, "", "")
 
 
+@one_shard
 def test_other_logs_stay_away(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     """Only warnings of ours are shown, folded into one line."""
 

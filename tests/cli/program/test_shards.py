@@ -1,10 +1,18 @@
 """``paceline shards`` and ``paceline state create``."""
 
 import json
+from typing import Any
 
 import pytest
 
-from tests.cli.conftest import Cli
+from paceline.settings import Settings
+from paceline.state import shards
+from paceline.state.connections import GuidedConnection
+from paceline.state.guides import ClusterGuide
+from paceline_worker.telemetry.health import state_answers
+from tests.cli.conftest import Cli, Worker, one_shard, sent
+
+pytestmark = one_shard
 
 API_KEY = "UAK-00000000-0000-4000-8000-000000000001"
 
@@ -52,12 +60,75 @@ def test_the_number_of_shards_is_fixed(sharded: Cli) -> None:
 def test_webhooks_out_are_refused(sharded: Cli) -> None:
     refused = sharded("hooks", "list")
     assert 2 == refused.code
-    assert "webhooks out need state of one shard, and this state has 5" in refused.err
+    assert "webhooks out need state of one shard, and this state has 5: follow outcomes instead" in refused.err
 
 
+@one_shard
 def test_state_that_nobody_created_has_one_shard(cli: Cli, acme: str) -> None:
     assert acme == "acme"
     assert [{"shard": 0, "accounts": 1}] == [
         {key: row[key] for key in ("shard", "accounts")} for row in json.loads(cli("shards", "list", "--json").out)
     ]
     assert 2 == cli("state", "create", "--shards", "2").code
+
+
+@pytest.fixture
+def away(sharded: Cli, monkeypatch: pytest.MonkeyPatch) -> Cli:
+    """Shard 3 lies on a server that nobody reaches."""
+
+    def pool_under(pool: Any, root: str) -> Any:
+        if not root.endswith("{3}"):
+            return pool
+        guide = ClusterGuide([("127.0.0.1", 9)], root)
+        options = pool.connection_kwargs | {"guide": guide}
+        return type(pool)(connection_class=GuidedConnection, max_connections=pool.max_connections, **options)
+
+    monkeypatch.setattr(shards, "pool_under", pool_under)
+    return sharded
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("status", "0123456789abcdefghjkmnpqrs"),
+        ("accounts", "show", "other"),
+        ("explain", "0123456789abcdefghjkmnpqrs"),
+    ],
+    ids=" ".join,
+)
+def test_a_shard_that_does_not_answer_is_named(away: Cli, arguments: tuple[str, ...]) -> None:
+    """Of an account there, and of an operation that may be there."""
+    assert "the state server of shard 3 cannot be reached" in away(*arguments).refusal()
+
+
+@pytest.mark.parametrize("arguments", [("audit",), ("accounts", "list"), ("campaign", "list")], ids=" ".join)
+def test_lists_show_the_other_shards_and_name_the_missing_one(away: Cli, arguments: tuple[str, ...]) -> None:
+    """No figure without the shard passes for that of the whole state: in words, in JSON, and by the exit code."""
+    said = away(*arguments)
+    assert said.refusal().startswith("shard 3 is not shown: the state server of shard 3 cannot be reached")
+    assert "No " not in said.out
+    rows = json.loads(away(*arguments, "--json").out)
+    assert ["acme"] == [row.get("account", row.get("name")) for row in rows[:-1]] or arguments[0] == "campaign"
+    assert ({"shard", "error"}, 3) == (set(rows[-1]), rows[-1]["shard"])
+
+
+def test_an_operation_elsewhere_is_explained(away: Cli, worker: Worker) -> None:
+    op_id = sent(away, "acme")
+    worker.state.accept(worker.state.overdue(0.0, 1))
+    assert (
+        "The state server of shard 3 does not answer. This operation is on another shard." in away("explain", op_id).out
+    )
+    assert [3] == away("explain", op_id, "--json").json["shards_away"]
+
+
+def test_other_shards_go_on(away: Cli) -> None:
+    assert "acme" in away("accounts", "show", "acme").out
+    rows = away("shards", "list", "--json")
+    assert (1, [True, True, True, False, True]) == (rows.code, [row["answers"] for row in json.loads(rows.out)])
+
+
+@pytest.mark.usefixtures("away", "environment")
+def test_readiness_of_a_worker_looks_at_every_server() -> None:
+    settings = Settings.from_environment()
+    assert "" == state_answers(settings)()
+    assert "the state server of shard 3 does not answer" == state_answers(settings, of_all_shards=True)()

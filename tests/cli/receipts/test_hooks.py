@@ -11,8 +11,10 @@ import redis
 from paceline_sandbox.embedded import EmbeddedServer
 from paceline_worker.accounts.secrets import KeyRing
 from paceline_worker.hooks.secrets import unseal
-from tests.cli.conftest import SECRET, Cli
+from tests.cli.conftest import SECRET, Cli, one_shard
 from tests.support.hook_receiver import receiving
+
+pytestmark = one_shard
 
 URL = "https://shop.example.com/paceline"
 ADD = ("hooks", "add", URL, "--account", "acme", "--events", "settled,campaign.completed")

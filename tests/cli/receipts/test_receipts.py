@@ -8,7 +8,7 @@ import pytest
 from paceline import names
 from paceline.state.scripts import Script
 from paceline_worker.receipts.address import digest_of
-from tests.cli.conftest import Cli, Worker, campaign_arguments, people, sent
+from tests.cli.conftest import Cli, Worker, campaign_arguments, one_shard, people, sent
 from tests.support.stored import stored_account
 
 BASE = ("--base-url", "https://hooks.example.com/paceline/")
@@ -55,6 +55,7 @@ def test_the_address_is_shown_once(cli: Cli, worker: Worker) -> None:
             assert digest_of(token) not in answer.out
 
 
+@one_shard
 @pytest.mark.usefixtures("quick")
 def test_an_address_is_replaced(cli: Cli, worker: Worker) -> None:
     """On demand; also where there is none."""

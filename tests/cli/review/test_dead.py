@@ -12,7 +12,7 @@ import pytest
 from paceline.errors import StateUnavailable
 from paceline_worker.review import dead
 from paceline_worker.review.dead import DeadLetters, Replayed
-from tests.cli.conftest import PROGRAM, RECIPIENT, Cli, Worker, campaign_arguments, people, sent
+from tests.cli.conftest import PROGRAM, RECIPIENT, Cli, Worker, campaign_arguments, one_shard, people, sent
 
 WORDS = "no such number"
 KEYS = {"id", "account", "campaign", "kind", "outcome", "since", "code", "words", "to", "sender"}
@@ -145,6 +145,7 @@ def test_what_cannot_be_replayed_keeps_none_of_the_others(cli: Cli, worker: Work
     assert f'"replayed": 1, "refused": [{{"id": "{op}", "reason": "it is waiting, not a dead letter"}}]' in answer.out
 
 
+@one_shard
 @pytest.mark.usefixtures("quick")
 def test_what_is_of_a_cancelled_campaign_is_counted(cli: Cli, worker: Worker, tmp_path: Path) -> None:
     """One sentence for all of it, exit 1, and the others are done."""
@@ -158,6 +159,7 @@ def test_what_is_of_a_cancelled_campaign_is_counted(cli: Cli, worker: Worker, tm
     assert answer.err == "paceline: 2 operations not replayed: its campaign 'spring' was cancelled\n"
 
 
+@one_shard
 @pytest.mark.usefixtures("quick")
 def test_a_new_validity(cli: Cli, worker: Worker) -> None:
     """A time in the past, without a zone, or that is none is exit 2, and nothing is replayed."""

@@ -4,7 +4,7 @@ from datetime import datetime
 
 import pytest
 
-from tests.cli.conftest import RECIPIENT, SENDER, Cli, Worker, sent
+from tests.cli.conftest import RECIPIENT, SENDER, Cli, Worker, one_shard, sent
 
 WORDS = "timeout: no answer"
 
@@ -74,6 +74,7 @@ def test_release_sends_again(cli: Cli, worker: Worker) -> None:
     assert cli("audit").code == 0
 
 
+@one_shard
 @pytest.mark.usefixtures("quick")
 def test_release_with_a_new_validity(cli: Cli, worker: Worker) -> None:
     """A time in the past, without a zone, or that is none is exit 2, and nothing is released."""

@@ -193,7 +193,17 @@ def test_status_and_explain_of_a_waiting_message(cli: Cli, acme: str, worker: Wo
     }  # fmt: skip
     assert (status["id"], status["state"], status["kind"]) == (ids[2], "waiting", "message.to_number")
     explained = cli("explain", ids[2], "--json").json
-    assert explained.keys() == {"id", "state", "why", "expected_at", "account", "ahead", "workers", "unreachable"}
+    assert explained.keys() == {
+        "id",
+        "state",
+        "why",
+        "expected_at",
+        "account",
+        "ahead",
+        "workers",
+        "unreachable",
+        "shards_away",
+    }
     assert (explained["state"], explained["ahead"], explained["workers"]) == ("waiting", 2, 0)
     assert explained["why"] == "2 operations leave before it, one every 6.1 s"
     text = cli("status", ids[2]).out

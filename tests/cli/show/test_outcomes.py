@@ -21,7 +21,7 @@ from paceline.errors import StateUnavailable
 from paceline.outcomes import OutcomeEntry, Outcomes, entry_of
 from paceline.state import connect
 from paceline_sandbox.embedded import EmbeddedServer
-from tests.cli.conftest import PROGRAM, Cli, Worker, campaign_arguments, people, sent
+from tests.cli.conftest import PROGRAM, Cli, Worker, campaign_arguments, one_shard, people, sent
 from tests.support.wait import wait_until
 
 PATIENCE = timedelta(seconds=150)
@@ -133,6 +133,7 @@ def test_what_is_asked_for(cli: Cli, worker: Worker, options: list[str], numbers
     assert [int(entry["words"]) for entry in lines(cli("outcomes", *options).out)] == numbers
 
 
+@one_shard
 def test_resuming(cli: Cli, worker: Worker) -> None:
     """`--after` goes on where another run ended; what was deleted meanwhile is exit 1, and nothing is printed."""
     written(worker, ALL, 10)
@@ -170,6 +171,7 @@ def test_bad_input_is_one_sentence(cli: Cli, options: list[str], code: int, word
     assert answer.out == ""
 
 
+@one_shard
 @pytest.mark.usefixtures("quick")
 def test_a_campaign_for_a_spreadsheet(cli: Cli, worker: Worker, tmp_path: Path) -> None:
     """CSV of a campaign: one row per recipient with its last outcome, and no other row."""

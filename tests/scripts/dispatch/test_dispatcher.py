@@ -18,6 +18,7 @@ from paceline_worker.dispatch.admission import Admission
 from paceline_worker.dispatch.deafness import DeafnessCheck
 from paceline_worker.dispatch.dispatcher import Dispatcher
 from paceline_worker.state.clock import ServerClock
+from paceline_worker.state.outage import Outage
 from paceline_worker.state.values import Beat, Hint
 from paceline_worker.state.worker import WorkerState
 from paceline_worker.telemetry.metrics import Metrics
@@ -35,6 +36,7 @@ def dispatching(
     publish: Callable[[Sequence[Hint]], None] = lambda _: None,
     own: Callable[[], int] = lambda: 0,
     patience_s: float = 30.0,
+    outage: Outage | None = None,
 ) -> Iterator[tuple[Dispatcher, threading.Event]]:
     """A running dispatcher, and the event it sets when it finds itself deaf."""
     clock = ServerClock()
@@ -55,6 +57,7 @@ def dispatching(
         on_info=lambda _: None,
         on_stalled=deaf.set,
         random=Random(1),
+        outage=outage,
     )
     dispatcher.start()
     try:
@@ -114,6 +117,19 @@ def test_a_worker_that_hears_nothing_ends(server: EmbeddedServer, outbox: Outbox
     outbox.send(hello())
     with dispatching(server.url, lambda _: None, patience_s=6.0) as (_, deaf):
         assert deaf.wait(PATIENCE.total_seconds())
+    outbox.state.client.flushall()
+
+
+def test_leases_that_run_out_after_an_outage_are_no_deafness(server: EmbeddedServer, outbox: Outbox) -> None:
+    """While failovers follow each other nobody can begin what is granted: the worker goes on."""
+    outbox.send(hello())
+    granted: list[Hint] = []
+    outage = Outage()
+    outage.began(OSError("a failover"))
+    with dispatching(server.url, granted.extend, patience_s=-1.0, outage=outage) as (_, deaf):
+        wait_until(lambda: len(granted) >= 2, PATIENCE, "the lease ran out, and another grant")
+        assert not deaf.is_set()
+        assert [True, False] == [one.is_recent(60) for one in (outage, Outage())]
     outbox.state.client.flushall()
 
 

@@ -12,7 +12,7 @@ from paceline.errors import InvalidOperation, StateUnavailable, UnknownAccount
 from paceline.ids import derived_id, new_id
 from paceline.inbox.record import chunk
 from paceline.outcomes import Outcomes
-from paceline.state import questions
+from paceline.state import connect, questions
 from paceline.state.scripts import root_of
 from paceline.state.shards import at, fresh_layout
 from paceline.status.audit import balance_of
@@ -22,6 +22,7 @@ from paceline_worker.state.moving import Move, NotMoved
 from tests.conftest import SENDER
 from tests.scripts.shards.fleet import PLACES, Shards, shards_on
 from tests.scripts.shards.test_spread import open_campaign
+from tests.support.roles import acl
 from tests.support.wait import wait_until
 
 TO = 4
@@ -221,3 +222,23 @@ def test_bad_input_changes_nothing(fleet: Shards) -> None:
         Move(fleet.client, "other", PLACES["other"]).run(5)
     assert 0 == Move(fleet.client, "acme", FROM).run(5)
     assert {} == fresh_layout(fleet.client).moving
+
+
+@pytest.mark.parametrize("command", ["dump", "restore"])
+def test_without_the_rights_nothing_changes(fleet: Shards, server: EmbeddedServer, command: str) -> None:
+    """Not even a suspension; and the sentence says which rights are needed."""
+    rules = ("reset", "on", ">mover", "~*", "&*", "+@all", f"-{command}")
+    acl(fleet.client, "SETUSER", "mover", *rules)
+    try:
+        client = connect(server.url.replace("redis://", "redis://mover:mover@"))
+        before = fleet.client.hgetall("paceline:{0}:a:acme")
+        with pytest.raises(
+            NotMoved, match=r"stays where it is: the state server refused DUMP or RESTORE.*both commands"
+        ):
+            Move(client, "acme", TO).run(0)
+        client.close()
+    finally:
+        acl(fleet.client, "DELUSER", "mover")
+    assert before == fleet.client.hgetall("paceline:{0}:a:acme")
+    assert {} == fresh_layout(fleet.client).moving
+    assert [FROM] == fleet.on("acme")

@@ -1,5 +1,6 @@
 """State of several shards: everything is written where its account lives, and read as if there were one."""
 
+import asyncio
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -12,10 +13,11 @@ from paceline.errors import ConfigurationError
 from paceline.flows.steps import run
 from paceline.inbox.record import common_fields
 from paceline.outcomes import Outcomes
-from paceline.state import connect, questions
+from paceline.settings import Settings
+from paceline.state import connect, connect_async, questions, shards
 from paceline.state.calls import State
 from paceline.state.scripts import Script
-from paceline.state.shards import at, create, each_shard, fresh_layout, hint_of, layout_of, require_one
+from paceline.state.shards import at, at_each_server, create, each_shard, fresh_layout, hint_of, layout_of, require_one
 from paceline.status.audit import balance_of
 from paceline.suppression.doors import Suppressing
 from paceline_sandbox.embedded import EmbeddedServer
@@ -27,6 +29,7 @@ from paceline_worker.review.held import Held
 from tests.conftest import SENDER, add_account
 from tests.scripts.shards.fleet import PLACES, SHARDS, Shards, shards_on
 from tests.support import roles
+from tests.support.wait import wait_until
 
 RETENTION = timedelta(hours=1)
 ACCOUNTS = ("acme", "other", "beta", "zoe")
@@ -283,3 +286,36 @@ def test_a_pipeline_asks_for_no_directory(client: redis.Redis) -> None:
         assert 1 == len(pipe.command_stack)
         pipe.execute()
     assert client.hget("paceline:{0}:a:acme", "suspended") == "a test"
+
+
+def test_closing_a_client_closes_the_connections_to_all_servers(
+    client: redis.Redis, server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a cluster: each shard has connections of its own; blocking, and on an event loop."""
+    create(client, 5)
+
+    def pool_under(pool: Any, _: str) -> Any:
+        return type(pool)(connection_class=pool.connection_class, **pool.connection_kwargs)
+
+    monkeypatch.setattr(shards, "pool_under", pool_under)
+    blocking = connect(server.url)
+    ids = {at(blocking, shard).client_id() for shard in range(5)}
+    blocking.close()
+
+    async def on_a_loop() -> None:
+        looped = connect_async(Settings(broker_url=server.url))
+        ids.update([await at(looped, shard).client_id() for shard in range(5)])
+        await looped.aclose()
+
+    asyncio.run(on_a_loop())
+    assert 10 == len(ids)
+    wait_until(
+        lambda: not ids & {int(held["id"]) for held in client.client_list()},
+        timedelta(seconds=20),
+        "the ends of connections",
+    )
+
+
+def test_each_server_is_asked_once(client: redis.Redis) -> None:
+    create(client, 5)
+    assert [True] == at_each_server(client, redis.Redis.ping)

@@ -10,16 +10,19 @@ from datetime import timedelta
 import pytest
 import redis
 
-from paceline import AsyncOutbox, Outbox, SendMessage, Ticket
-from paceline.errors import StateUnavailable
+from paceline import AsyncOutbox, Outbox, SendMessage, Settings, Ticket
+from paceline.errors import ConfigurationError, StateUnavailable
 from paceline.names import STATE_ROOT
-from paceline.state import connect
+from paceline.shards.layout import SHARDS_ON_CLUSTER
+from paceline.state import connect, connect_to
 from paceline.state.calls import State
 from paceline.state.connections import pool_under
+from paceline.state.shards import create, each_shard, fresh_layout, layout_of
 from paceline_worker.doctor import state as looks_at_state
 from paceline_worker.limiter import PacelineStorage, SlotRateLimiter
+from tests.conftest import add_account
 from tests.support import profiles
-from tests.support.clusters import OUR_SLOT, Cluster, start_cluster
+from tests.support.clusters import HOST, OUR_SLOT, Cluster, start_cluster
 from tests.support.processes import Sandbox
 from tests.support.servers import SERVER_KINDS, start_server
 from tests.support.stack import Stack
@@ -41,7 +44,7 @@ def standing(cluster: Cluster, sandbox: Sandbox) -> Iterator[Stack]:
     """A worker whose state is the cluster, and whose broker is another server."""
     with ExitStack() as stack:
         broker = stack.enter_context(start_server())
-        made = Stack(broker, sandbox, PACELINE_STATE_URL=cluster.url, PACELINE_WAIT_REPLICAS="1")
+        made = Stack(broker, sandbox, PACELINE_STATE_URL=cluster.url, PACELINE_WAIT_REPLICAS="1", PACELINE_SHARDS="1")
         stack.enter_context(made).start_worker()
         yield made
 
@@ -172,6 +175,32 @@ def test_another_root_is_led_to_its_own_node(cluster: Cluster, built: Stack) -> 
         assert ports == [at.server.port for at in (cluster.primary(root), cluster.primary()) if at]
         assert single.connection_pool is pool_under(single.connection_pool, root)
         other.connection_pool.disconnect()
+
+
+@pytest.mark.parametrize(
+    ("variable", "kept"), [(0, SHARDS_ON_CLUSTER), (1, 1), (6, 6)], ids=["by default", "one", "six"]
+)
+def test_the_number_of_shards_is_fixed_when_the_first_account_comes(cluster: Cluster, variable: int, kept: int) -> None:
+    """64 unless the variable says otherwise; another number is refused from then on, and the default changes nothing."""
+    where = {"broker_url": "redis://127.0.0.1:9/0", "state_url": cluster.url, "namespace": f"fixed{kept}"}
+    with closing(connect_to(Settings(**where, shards=variable))) as client:
+        assert 1 == layout_of(client).count, "whoever only reads creates nothing"
+        assert {} == client.hgetall(f"{client.root}:directory")
+        add_account(client, "acme")
+        assert kept == layout_of(client).count
+    with closing(connect_to(Settings(**where))) as client:
+        assert kept == create(client) == fresh_layout(client).count
+        assert ["acme"] == State(client).accounts()
+        with pytest.raises(ConfigurationError, match=f"state has {kept} shards?, not 5, and the number is fixed"):
+            create(client, 5)
+        if kept > 1:
+            places = {own.connection_pool.connection_kwargs["guide"].place for own in each_shard(client)}
+            primaries = {
+                (HOST, node.server.port)
+                for node in cluster.nodes
+                if node.client.info("replication")["role"] == "master"
+            }
+            assert places == primaries, "one node told of all slots"
 
 
 def test_a_write_that_no_replica_has_is_told(built: Stack) -> None:

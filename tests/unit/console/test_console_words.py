@@ -70,6 +70,8 @@ def test_nothing_is_wrong_with_a_quiet_fleet() -> None:
         ([account(bulk=7)], {"workers": []}, {}, "bad", "No worker is running: 7 messages wait."),
         ([account()], {"workers": []}, {}, "warn", "No worker is running."),
         ([account()], {}, {"unreachable": 1, "unreachable_why": "DNS"}, "bad", "1 of 1 workers cannot reach the provider: DNS"),
+        ([account()], {}, {"shards_away": (3, 7)}, "bad",
+         "The state servers of shards 3, 7 do not answer: accounts there are not shown."),
         ([account()], {"inbox": 101}, {}, "warn", "101 records are written and not accepted."),
         ([account()], {"breaker_open": True}, {}, "bad", "The provider fails for all accounts; workers only try now and then."),
         ([account()], {"aof_enabled": False}, {}, "warn", "The state server keeps no append-only file."),

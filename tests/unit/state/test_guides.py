@@ -61,11 +61,18 @@ def test_refusals_teach_where_the_primary_is(error: Exception, place: object) ->
 
 
 def test_each_root_has_its_own_way() -> None:
-    """Guides of several roots know the same doors, and lead to the node of their own slot."""
+    """Guides of several roots know the same doors, and lead to the node of their own slot; a node told of all slots at once."""
     guide = cluster()
+    early = guide.under("paceline:{1}")
+    assert (None, None) == (early.place, early.likely)
     guide.answered(A, SLOTS)
     other = guide.under("paceline:{1}")
-    assert (9842, guide.doors, None) == (other.slot, other.doors, other.place)
+    assert (9842, guide.doors, ("c", 3)) == (other.slot, other.doors, other.place)
+    assert (None, ("c", 3)) == (early.place, early.likely), (
+        "it asks before it connects, and belongs to that node's shards"
+    )
+    other.forget()
+    assert (None, ("c", 3)) == (other.place, other.likely), "whoever asks together with others waits for that node once"
 
 
 def test_sentinels_name_the_primary_of_their_group() -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
+import redis
 import structlog
 from prometheus_client import CollectorRegistry, ProcessCollector, make_wsgi_app
 from redis.exceptions import RedisError
@@ -114,7 +115,7 @@ class Runtime:
         self._heard_s: float | None = None
         self.health = Health(
             live=[self._engine_trouble],
-            ready=[state_answers(settings), broker_answers(settings), self._takes_no_part],
+            ready=[state_answers(settings, of_all_shards=True), broker_answers(settings), self._takes_no_part],
         )
         self._endpoint = MetricsEndpoint(
             served(self.health, make_wsgi_app(self.metrics.registry)), settings.metrics_port, settings.metrics_address
@@ -227,14 +228,11 @@ class Runtime:
 
     def _check_state(self) -> None:
         try:
-            settings = self._settings
-            untold = check_state_server(
-                self._state.client, allow_volatile=settings.allow_volatile, assume_durable=settings.assume_durable
-            )
-            if untold:
-                log.warning("the state server does not tell all that keeps state safe", error=untold)
+            self._check_server(self._state.client)
             check_schema(self._state.client)
             self._spread()
+            if len(self._states) > 1:
+                shards.at_each_server(self._state.client, self._check_server)
             check_secret(self._state.client, self._ring)
             self._stored_seals = StoredSeals(self._state.client, self._ring)
             self._use(self._stored_seals.open())
@@ -245,6 +243,14 @@ class Runtime:
             self._state.unreachable(self._owner, "")
         except (RedisError, OSError) as error:
             raise ConfigurationError(trouble(error)) from error
+
+    def _check_server(self, client: redis.Redis) -> None:
+        settings = self._settings
+        untold = check_state_server(
+            client, allow_volatile=settings.allow_volatile, assume_durable=settings.assume_durable
+        )
+        if untold:
+            log.warning("the state server does not tell all that keeps state safe", error=untold)
 
     def _use(self, seals: Seals) -> None:
         self._tampering.seals = seals

@@ -19,7 +19,9 @@ from paceline.errors import InvalidOperation
 from paceline.flows.steps import run
 from paceline.recipients.columns import reading_of
 from paceline.recipients.rows import Row
+from paceline.state import translating
 from paceline.state.calls import State
+from paceline.state.shards import begun
 from paceline.suppression.importing import numbers_of
 from paceline.suppression.lists import (
     BY_HAND,
@@ -65,6 +67,7 @@ def add(
     """
     with _opened(account, all_accounts=all_accounts) as (state, name):
         given = _checked(numbers)
+        _begin(state, all_accounts=all_accounts)
         added = run(adding(name, given, reason), state)
     _remember("suppress add", name, added, reason)
     _tell(added, len(given) - added, name, json_output=json_output)
@@ -184,6 +187,7 @@ def import_(
         )
 
     with _opened(account, all_accounts=all_accounts) as (state, name):
+        _begin(state, all_accounts=all_accounts)
         bad = _Bad(BadRows(invalid or place_of_bad_rows(file.stem or "stdin", file), file))
         rows = with_bar(rows_of(file, reading), file, console(stderr=True), what="importing")
         try:
@@ -235,6 +239,13 @@ def _opened(account: str | None, *, all_accounts: bool) -> Iterator[tuple[State,
         raise InvalidOperation("--account, --all-accounts: give exactly one of them")
     with opened_state() as state, named_as_options(recipients="FILE"):
         yield state, named_list(account, all_accounts=all_accounts)
+
+
+def _begin(state: State, *, all_accounts: bool) -> None:
+    """The list of all accounts stands on every shard, so their number must be fixed."""
+    if all_accounts:
+        with translating():
+            begun(state.client)
 
 
 def _remember(what: str, name: str, number: int, why: str = "") -> None:

@@ -57,7 +57,7 @@ class Settings(BaseModel):
         namespace: first word of all keys, queues and exchanges, for deployments that share a server; lower-case letters, digits,
             dash and underscore.
         shards: over how many shards the first worker spreads state; later workers refuse
-            another number. 0: as many as state has; 1 where there is none.
+            another number. 0: as many as state has; where there is none, 64 on a cluster and 1 on one server.
         broker_options: Celery's ``broker_transport_options`` as a JSON object, for brokers that need some, such as SQS; for
             RabbitMQ also ``queue_type``, ``classic`` or ``quorum``.
         api_base: the provider's base address.

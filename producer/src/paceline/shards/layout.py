@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 MOST_SHARDS: Final = 1024
+# Of state on a cluster, unless somebody says otherwise: enough for 30 servers.
+SHARDS_ON_CLUSTER: Final = 64
 # Names (of campaigns, operations, records) whose shard a client remembers.
 _MOST_PLACES: Final = 10_000
 # Before the name of an account that was moved, and of one that is being moved, in the directory.

@@ -91,6 +91,15 @@ def _look_record(arguments: Arguments, layout: Layout) -> Path:
     return _record(sound((yield calls)))
 
 
+def _look_fleet(arguments: Arguments, layout: Layout) -> Path:
+    """The shards that answer, put together, and which ones do not. Shard 0 tells the workers, and must answer."""
+    replies = yield [Call(shard, arguments) for shard in layout.shards]
+    sound(replies[:1])
+    away = [shard for shard, reply in enumerate(replies) if isinstance(reply, Exception)]
+    merged = _fleet([reply for reply in replies if not isinstance(reply, Exception)])
+    return json.dumps(json.loads(merged) | {"shards_away": away}) if away else merged
+
+
 def outcomes(arguments: Arguments, layout: Layout) -> Path:
     """A campaign's own stream, or those of all shards together."""
     path = all_outcomes if arguments[0] == "" else search(0, begins_with("unknown campaign"))
@@ -118,7 +127,7 @@ _LOOKS: Final[Mapping[str, Route]] = {
     "heads": everywhere(joined),
     "known": everywhere(added),
     "find": paged(1),
-    "fleet": everywhere(_fleet),
+    "fleet": _look_fleet,
 }
 
 ROUTES: Final[Mapping[str, Route]] = {

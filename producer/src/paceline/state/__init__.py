@@ -15,7 +15,7 @@ from paceline import names
 from paceline.errors import ConfigurationError, StateUnavailable
 from paceline.settings import Settings
 from paceline.settings.address import Address, read_state
-from paceline.state.connections import AsyncFollowingRetry, FollowingRetry, async_pool, guided
+from paceline.state.connections import AsyncFollowingRetry, FollowingRetry, async_pool, guided, pools_of_shards
 from paceline.state.guides import guide_of
 from paceline.state.trouble import LEADS_ASTRAY, trouble
 
@@ -41,10 +41,18 @@ class StateClient(redis.Redis):
     Attributes:
         root: first part of every key.
         replicas: how many of them a script waits for after it wrote; 0: none.
+        shards: over how many shards state is spread when this client creates it; 0: the default.
     """
 
     root: str = names.STATE_ROOT
     replicas: int = 0
+    shards: int = 0
+
+    def close(self) -> None:
+        """Close the connections, also those to the servers of single shards."""
+        super().close()
+        for pool in pools_of_shards(self):
+            pool.disconnect()
 
 
 class AsyncStateClient(redis.asyncio.Redis):
@@ -58,10 +66,18 @@ class AsyncStateClient(redis.asyncio.Redis):
     root: str = names.STATE_ROOT
     replicas: int = 0
 
+    async def aclose(self, close_connection_pool: bool | None = None) -> None:  # noqa: FBT001 - as redis-py's
+        """Close the connections, also those to the servers of single shards."""
+        await super().aclose(close_connection_pool)
+        for pool in pools_of_shards(self):
+            await pool.disconnect()
+
 
 def connect_to(settings: Settings, *, repeat: bool = False) -> StateClient:
     """A client of the state that the settings name; see `connect`."""
-    return connect(settings.state_url, namespace=settings.namespace, repeat=repeat, replicas=settings.wait_replicas)
+    client = connect(settings.state_url, namespace=settings.namespace, repeat=repeat, replicas=settings.wait_replicas)
+    client.shards = settings.shards
+    return client
 
 
 def connect(

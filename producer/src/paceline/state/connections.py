@@ -18,6 +18,8 @@ from paceline.state.trouble import LEADS_ASTRAY, REFUSED
 
 # Seconds for each step of a question: several doors may be asked within the time that a caller has.
 _ASK_TIMEOUT_S: Final = 0.8
+# The attribute of a client that holds its clients of single shards.
+SHARD_CLIENTS: Final = "paceline_shards"
 _TROUBLE: Final = (*LEADS_ASTRAY, RedisTimeoutError)
 
 
@@ -217,3 +219,9 @@ def pool_under(pool: Any, root: str) -> Any:
         **more,
         **(pool.connection_kwargs | {"guide": other}),
     )
+
+
+def pools_of_shards(client: Any) -> list[Any]:
+    """The pools that `pool_under` made for shards of a client; none where one server has all shards."""
+    clients = vars(client).get(SHARD_CLIENTS, {}).values()
+    return [one.connection_pool for one in clients if one.connection_pool is not client.connection_pool]

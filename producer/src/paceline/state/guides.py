@@ -39,6 +39,11 @@ class Guide(ABC):
         """Whom to ask, in this order."""
         return tuple(self._doors)
 
+    @property
+    def likely(self) -> Place | None:
+        """Where the primary is, or was when somebody told last."""
+        return self.place
+
     def answered(self, door: Place, reply: Any) -> Place:
         """Learn from a reply.
 
@@ -72,28 +77,53 @@ class Guide(ABC):
         """A guide to the primary that has the keys of another root."""
 
 
+class _SlotMap:
+    """Which primary serves which slots, as a node told last; guides to other roots of the cluster begin with that."""
+
+    def __init__(self) -> None:
+        self._ranges: list[tuple[int, int, Place]] = []
+
+    def learn(self, ranges: list[tuple[int, int, Place]]) -> None:
+        """Replace what was told before."""
+        self._ranges = ranges
+
+    def place_of(self, slot: int) -> Place | None:
+        """The primary of a slot; None: nobody told."""
+        return next((place for first, last, place in self._ranges if first <= slot <= last), None)
+
+
 class ClusterGuide(Guide):
     """Leads to the node that serves the slot of a root.
 
     Args:
         doors: nodes of the cluster, any of them.
         root: first part of the keys.
+        slots: what guides to other roots of the same cluster learn; None: nothing yet.
     """
 
     question = ("CLUSTER", "SLOTS")
 
-    def __init__(self, doors: Sequence[Place], root: str) -> None:
+    def __init__(self, doors: Sequence[Place], root: str, slots: _SlotMap | None = None) -> None:
         super().__init__(doors, {})
         self.slot = key_slot(root.encode())
+        self._slots = slots or _SlotMap()
+        self.place = self._slots.place_of(self.slot)
+
+    @property
+    def likely(self) -> Place | None:
+        """As told by a node, perhaps to another guide, and perhaps before the trouble began."""
+        return self.place or self._slots.place_of(self.slot)
 
     def _read(self, door: Place, reply: Any) -> Place:
         known: list[Place] = []
-        place: Place | None = None
+        ranges: list[tuple[int, int, Place]] = []
         for first, last, *nodes in reply:
             places = [(str(node[0] or door[0]), int(node[1])) for node in nodes if node[0] != "?"]
             known += places
-            if int(first) <= self.slot <= int(last) and places and nodes[0][0] != "?":
-                place = places[0]
+            if places and nodes[0][0] != "?":
+                ranges.append((int(first), int(last), places[0]))
+        self._slots.learn(ranges)
+        place = self._slots.place_of(self.slot)
         # Who answered stays first; nodes of the address are never given up.
         order = dict.fromkeys((door, *self._written, *known))
         self._doors = list(order)[: len(self._written) + _MOST_DOORS]
@@ -102,8 +132,8 @@ class ClusterGuide(Guide):
         return place
 
     def under(self, root: str) -> "ClusterGuide":
-        """A guide that knows the same doors."""
-        guide = ClusterGuide(self._written, root)
+        """A guide that knows the same doors, and the primary, if a node told of all slots before."""
+        guide = ClusterGuide(self._written, root, self._slots)
         guide._doors = list(self._doors)
         return guide
 

@@ -161,6 +161,7 @@ class FleetSnapshot:
         unreachable_why: why the first of them cannot.
         provider_breaker_until_us: the provider's breaker is open until then.
         now_us: when it was read.
+        shards_away: of several shards, those whose server does not answer; the figures are of the others.
     """
 
     workers: int = 0
@@ -172,11 +173,12 @@ class FleetSnapshot:
     unreachable_why: str = ""
     provider_breaker_until_us: int | None = None
     now_us: int = 0
+    shards_away: tuple[int, ...] = ()
 
     @classmethod
     def read(cls, reply: Mapping[str, Any]) -> Self:
-        """From look.lua's ``fleet`` reply."""
-        return cls(**read(cls, reply))
+        """From look.lua's ``fleet`` reply, to which the route adds the shards that did not answer."""
+        return cls(**read(cls, reply), shards_away=tuple(reply.get("shards_away") or ()))
 
 
 def _account(reply: Mapping[str, Any]) -> AccountSnapshot | None:

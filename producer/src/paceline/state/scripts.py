@@ -129,7 +129,7 @@ class Script:
     def run(self, client: "redis.Redis", *arguments: str | int | bytes) -> Any:
         """Run it on a blocking client; one round trip, also the first time: EVAL teaches the server what EVALSHA then names."""
         if self.route and shards().layout_of(client).count > 1:
-            return shards().routed(self, client, arguments)
+            return routing().routed(self, client, arguments)
         if replicas := self._replicas(client):
             return self._run_confirmed(client, replicas, arguments)
         if self._known:
@@ -144,7 +144,7 @@ class Script:
     def run_in_bytes(self, client: "redis.Redis", *arguments: str | int | bytes) -> Any:
         """Run it; texts of the reply are bytes, because what others wrote need not be UTF-8."""
         if self.route and shards().layout_of(client).count > 1:
-            return shards().routed(self, client, arguments, in_bytes=True)
+            return routing().routed(self, client, arguments, in_bytes=True)
         if replicas := self._replicas(client):
             return self._run_confirmed(client, replicas, arguments, NEVER_DECODE=True)
         words = (1, root_of(client), *arguments)
@@ -192,7 +192,7 @@ class Script:
             RedisError: the server refused a call; the others are made all the same.
         """
         if self.route and shards().layout_of(client).count > 1:
-            return [shards().routed(self, client, arguments) for arguments in calls]
+            return [routing().routed(self, client, arguments) for arguments in calls]
         root, replicas = root_of(client), self._replicas(client)
         with client.pipeline(transaction=False) as pipeline:
             for number, arguments in enumerate(calls):
@@ -218,7 +218,7 @@ class Script:
     async def arun(self, client: "redis.asyncio.Redis", *arguments: str | int | bytes) -> Any:
         """The same on an asyncio client."""
         if self.route and (await shards().alayout_of(client)).count > 1:
-            return await shards().arouted(self, client, arguments)
+            return await routing().arouted(self, client, arguments)
         if self._replicas(client):
             [reply] = await self.arun_many(client, [arguments])
             if isinstance(reply, Exception):
@@ -246,7 +246,7 @@ class Script:
             The reply of each call, in their order; an exception where the server refused one.
         """
         if self.route and (await shards().alayout_of(client)).count > 1:
-            some: list[Any] = await shards().gathered(self, client, calls)
+            some: list[Any] = await routing().gathered(self, client, calls)
             return some
         root, replicas = root_of(client), self._replicas(client)
         async with client.pipeline(transaction=False) as pipeline:
@@ -289,7 +289,15 @@ class Script:
 
 @cache
 def shards() -> Any:
-    """The module that leads calls through the shards, which needs this one."""
+    """The module that knows the layout of state, which needs this one."""
     from paceline.state import shards as module  # noqa: PLC0415
+
+    return module
+
+
+@cache
+def routing() -> Any:
+    """The module that carries routes out, which needs this one."""
+    from paceline.state import routing as module  # noqa: PLC0415
 
     return module

@@ -1,40 +1,40 @@
-"""A client of one shard, the layout of state as a client knows it, and calls that go through the shards."""
+"""A client of one shard, the layout of state as a client knows it, and what is read of each shard."""
 
-import asyncio
 import copy
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from redis.exceptions import NoPermissionError, RedisError, ResponseError
 
 from paceline import names
-from paceline.errors import ConfigurationError
-from paceline.shards.layout import ALONE, Layout, read_layout
+from paceline.errors import ConfigurationError, StateUnavailable
+from paceline.shards.layout import ALONE, SHARDS_ON_CLUSTER, Layout, read_layout
 from paceline.state import scripts
-from paceline.state.connections import pool_under
+from paceline.state.connections import SHARD_CLIENTS, pool_under
+from paceline.state.guides import ClusterGuide
+from paceline.state.trouble import of_shard, trouble
 
 if TYPE_CHECKING:
     import redis
     import redis.asyncio
 
-    from paceline.shards.paths import Arguments, Call, Path
     from paceline.state.scripts import Script
 
+_T = TypeVar("_T")
 _Client = TypeVar("_Client", bound=Any)
 
 # State of one shard may turn out to be created with several, after it was looked at while empty.
 _ALONE_FOR_S: Final = 60.0
-# In place of the reply to a call that is made alone: it waits for replicas.
-_ALONE: Final = object()
 _OVER_US: Final = 2_000_000
 # What Redis and Valkey say of a script whose user may not read a key.
 _REFUSED: Final = re.compile(r"can't access|[Nn]o permissions to access")
-# The attributes of a client: what it knows, and the clients of single shards that share its connections.
+_INSTEAD: Final = "follow outcomes instead, as `paceline outcomes --follow` does"
+# The attribute of a client that holds what it knows.
 _KNOWN: Final = "paceline_layout"
-_CLIENTS: Final = "paceline_shards"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ def at(client: _Client, shard: int) -> _Client:
         client: of the whole state, blocking or asyncio.
         shard: its number.
     """
-    clients: dict[int, Any] = vars(client).setdefault(_CLIENTS, {})
+    clients: dict[int, Any] = vars(client).setdefault(SHARD_CLIENTS, {})
     if shard not in clients:
         alone = copy.copy(client)
         alone.auto_close_connection_pool = False
@@ -61,7 +61,7 @@ def at(client: _Client, shard: int) -> _Client:
         # Of a cluster, connections to the node that has the shard.
         alone.connection_pool = pool_under(client.connection_pool, alone.root)
         vars(alone)[_KNOWN] = _FOR_EVER
-        vars(alone)[_CLIENTS] = {}
+        vars(alone)[SHARD_CLIENTS] = {}
         clients[shard] = alone
     return clients[shard]  # type: ignore[no-any-return]
 
@@ -75,6 +75,76 @@ def each_shard(client: "redis.Redis") -> "list[redis.Redis]":
     """A client of each shard; of state with one shard, the client."""
     layout = layout_of(client)
     return [at(client, shard) for shard in layout.shards] if layout.count > 1 else [client]
+
+
+def at_each_server(client: "redis.Redis", act: "Callable[[redis.Redis], _T]") -> list[_T]:
+    """Do something once on each server of the state, with a client of a shard that lies there.
+
+    Raises:
+        RedisError, OSError: a server is in trouble; `trouble` names its shard.
+    """
+    done: dict[Any, _T] = {}
+    for shard, own in enumerate(each_shard(client)):
+        guide = own.connection_pool.connection_kwargs.get("guide")
+        with naming(client, shard):
+            if guide is not None and guide.place is None:
+                own.ping()
+            place = guide.place if guide is not None else None
+            if place not in done:
+                done[place] = act(own)
+    return list(done.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Readings(Generic[_T]):
+    """What was read of each shard.
+
+    Args:
+        values: of the shards that answered, in their order.
+        away: the others, and what is wrong, in words.
+    """
+
+    values: Sequence[_T]
+    away: Mapping[int, str]
+
+
+def of_each(client: "redis.Redis", read: "Callable[[redis.Redis], _T]") -> Readings[_T]:
+    """Read each shard. A shard whose server is away does not keep anybody from reading the others.
+
+    Args:
+        client: of the whole state.
+        read: takes a client of one shard.
+
+    Raises:
+        RedisError, OSError, StateUnavailable: of state on one server, the server does not answer; on a cluster: shard 0, or all.
+    """
+    values, away, last = list[_T](), dict[int, str](), None
+    lost: dict[Any, str] = {}
+    for shard, own in enumerate(each_shard(client)):
+        guide = own.connection_pool.connection_kwargs.get("guide")
+        place = guide.likely if guide else None
+        if place is not None and place in lost:  # one shard has waited for the server: that is long enough
+            away[shard] = lost[place]
+            continue
+        try:
+            values.append(read(own))
+        except (RedisError, OSError, StateUnavailable) as error:
+            if own.connection_pool is client.connection_pool:
+                raise
+            last, away[shard] = error, _words_of(error, shard)
+            if place is not None:
+                lost[place] = away[shard]
+    if last and not values:
+        raise last
+    return Readings(values, away)
+
+
+def _words_of(error: Exception, shard: int) -> str:
+    cause = error.__cause__ if isinstance(error, StateUnavailable) else error
+    if not isinstance(cause, RedisError | OSError):
+        return str(error)
+    of_shard(cause, shard)
+    return trouble(cause)
 
 
 def layout_of(client: "redis.Redis") -> Layout:
@@ -146,29 +216,46 @@ def hint_of(client: Any, rid: str) -> str:
     return f"{rid}@{shard}" if shard else rid
 
 
-def create(client: "redis.Redis", count: int) -> int:
+def create(client: "redis.Redis", count: int = 0) -> int:
     """Decide over how many shards state is spread, unless that was decided before.
 
     Args:
         client: the state server.
-        count: how many; 0: whatever state has.
+        count: how many; 0: what state has, else what the client's settings say, else 64 on a cluster and 1 on one server.
 
     Returns:
         How many there are.
 
     Raises:
-        ConfigurationError: state has another number.
+        ConfigurationError: state has another number than `count`.
     """
-    if not count:
+    is_on_cluster = _is_on_cluster(client)
+    wanted = count or getattr(client, "shards", 0) or (SHARDS_ON_CLUSTER if is_on_cluster else 0)
+    if not wanted:
         return fresh_layout(client).count
-    known = int(_script("directory").run(client, "create", count))
+    known = int(_script("directory").run(client, "create", wanted, *(["keep"] if is_on_cluster else [])))
     vars(client).pop(_KNOWN, None)
-    if known != count:
+    if count and known != count:
         raise ConfigurationError(
             f"state has {known:,} {'shard' if known == 1 else 'shards'}, not {count:,}, and the number is fixed when state is"
             f" created: set {names.ENV_SHARDS}={known}, or leave it out"
         )
     return known
+
+
+def _is_on_cluster(client: "redis.Redis") -> bool:
+    return isinstance(client.connection_pool.connection_kwargs.get("guide"), ClusterGuide)
+
+
+def begun(client: "redis.Redis") -> None:
+    """Before the first thing that lies on a shard is written: fix the number of shards, where one server is not all there may be.
+
+    Raises:
+        RedisError: the state server does not answer.
+    """
+    may_have_several = _is_on_cluster(client) or getattr(client, "shards", 0) > 1
+    if may_have_several and layout_of(client).count == 1:
+        create(client)
 
 
 def granters(client: "redis.Redis") -> dict[int, str]:
@@ -192,120 +279,23 @@ def require_one(client: "redis.Redis", what: str) -> None:
     """
     count = layout_of(client).count
     if count > 1:
-        raise ConfigurationError(f"{what} need state of one shard, and this state has {count:,}")
+        raise ConfigurationError(f"{what} need state of one shard, and this state has {count:,}: {_INSTEAD}")
 
 
-def routed(script: "Script", client: "redis.Redis", arguments: "Arguments", *, in_bytes: bool = False) -> Any:
-    """Run a script where its route leads.
-
-    Args:
-        script: one that has a route.
-        client: of the whole state.
-        arguments: after the root.
-        in_bytes: texts of the replies are bytes.
-    """
-    path: Path = script.route(arguments, layout_of(client))  # type: ignore[misc]
-    answer: Any = None
-    while True:
-        try:
-            step = path.send(answer)
-        except StopIteration as end:
-            return end.value
-        answer = fresh_layout(client) if step is None else _asked(client, script, step, in_bytes=in_bytes)
+@contextmanager
+def naming(client: Any, shard: int) -> Iterator[None]:
+    """Around a call of one shard: an error names it."""
+    try:
+        yield
+    except (RedisError, OSError) as error:
+        note(client, shard, error)
+        raise
 
 
-async def arouted(script: "Script", client: "redis.asyncio.Redis", arguments: "Arguments") -> Any:
-    """As `routed`, on an event loop."""
-    path: Path = script.route(arguments, await alayout_of(client))  # type: ignore[misc]
-    answer: Any = None
-    while True:
-        try:
-            step = path.send(answer)
-        except StopIteration as end:
-            return end.value
-        answer = await (afresh_layout(client) if step is None else _aasked(client, script, step))
-
-
-def _asked(client: "redis.Redis", script: "Script", calls: "Sequence[Call]", *, in_bytes: bool) -> list[Any]:
-    """The replies of a round trip to each server; an exception where one did not come."""
-    if len(calls) == 1:
-        return [_run(_of(script, calls[0]), at(client, calls[0].shard), calls[0].arguments, in_bytes=in_bytes)]
-    replies: list[Any] = [_ALONE] * len(calls)
-    for numbers in () if script.waits(client) else _by_server(client, calls):
-        try:
-            with at(client, calls[numbers[0]].shard).pipeline(transaction=False) as pipeline:
-                queue: Any = pipeline.execute_command
-                for number in numbers:
-                    queue(*_words(client, script, calls[number]), **_as_bytes(in_bytes))
-                some: list[Any] = pipeline.execute(raise_on_error=False)
-        except (RedisError, OSError) as error:
-            some = [error] * len(numbers)
-        for number, reply in zip(numbers, some, strict=True):
-            replies[number] = reply
-
-    for number, call in enumerate(calls):
-        if replies[number] is _ALONE or scripts.is_unknown(replies[number]):
-            try:
-                replies[number] = _run(_of(script, call), at(client, call.shard), call.arguments, in_bytes=in_bytes)
-            except (RedisError, OSError) as error:
-                replies[number] = error
-    return replies
-
-
-async def _aasked(client: "redis.asyncio.Redis", script: "Script", calls: "Sequence[Call]") -> list[Any]:
-    """As `_asked`, on an event loop."""
-    if len(calls) == 1:
-        return [await _of(script, calls[0]).arun(at(client, calls[0].shard), *calls[0].arguments)]
-    replies: list[Any] = [_ALONE] * len(calls)
-    for numbers in () if script.waits(client) else _by_server(client, calls):
-        try:
-            async with at(client, calls[numbers[0]].shard).pipeline(transaction=False) as pipeline:
-                for number in numbers:
-                    pipeline.execute_command(*_words(client, script, calls[number]))
-                some: list[Any] = await pipeline.execute(raise_on_error=False)
-        except (RedisError, OSError) as error:
-            some = [error] * len(numbers)
-        for number, reply in zip(numbers, some, strict=True):
-            replies[number] = reply
-
-    for number, call in enumerate(calls):
-        if replies[number] is _ALONE or scripts.is_unknown(replies[number]):
-            try:
-                replies[number] = await _of(script, call).arun(at(client, call.shard), *call.arguments)
-            except (RedisError, OSError) as error:
-                replies[number] = error
-    return replies
-
-
-def _run(script: "Script", client: "redis.Redis", arguments: "Arguments", *, in_bytes: bool) -> Any:
-    return (script.run_in_bytes if in_bytes else script.run)(client, *arguments)
-
-
-def _of(script: "Script", call: "Call") -> "Script":
-    return _script(call.script) if call.script else script
-
-
-def _words(client: Any, script: "Script", call: "Call") -> "tuple[str | int | bytes, ...]":
-    return _of(script, call).words(root_at(client, call.shard), call.arguments)
-
-
-def _by_server(client: Any, calls: "Sequence[Call]") -> list[list[int]]:
-    """Numbers of calls that may share a connection: those whose shards are on one server, as far as that is known."""
-    groups: dict[Any, list[int]] = {}
-    for number, call in enumerate(calls):
-        guide = at(client, call.shard).connection_pool.connection_kwargs.get("guide")
-        place = None if guide is None else guide.place or call.shard
-        groups.setdefault(place, []).append(number)
-    return list(groups.values())
-
-
-def _as_bytes(in_bytes: bool) -> dict[str, bool]:  # noqa: FBT001 - a value that is passed on
-    return {"NEVER_DECODE": True} if in_bytes else {}
-
-
-async def gathered(script: "Script", client: "redis.asyncio.Redis", calls: "Sequence[Arguments]") -> list[Any]:
-    """Run a script once for each of several arguments; an exception where a call failed."""
-    return list(await asyncio.gather(*(arouted(script, client, call) for call in calls), return_exceptions=True))
+def note(client: Any, shard: int, reply: Any) -> None:
+    """Name the shard in an error, where the shard has a server of its own: on one server, all of them are in trouble."""
+    if isinstance(reply, Exception) and at(client, shard).connection_pool is not client.connection_pool:
+        of_shard(reply, shard)
 
 
 def _script(name: str) -> "Script":

@@ -47,8 +47,23 @@ _MOVED: Final = "belongs to a cluster of several shards: begin its address with 
 _MOVING: Final = "is moving the slot of its keys to another server, and nothing is done until that is over"
 
 
+# Of an error, the shard whose server raised it, where shards lie on several servers.
+_SHARD: Final = "paceline_shard"
+
+
 class TooFewReplicas(RedisError):
     """A write stands on the primary, and not on as many replicas as PACELINE_WAIT_REPLICAS says."""
+
+
+def of_shard(error: Exception, shard: int) -> None:
+    """Note which shard's server is in trouble, so that `trouble` names it."""
+    vars(error).setdefault(_SHARD, shard)
+
+
+def shard_in(error: Exception) -> int | None:
+    """The shard that `of_shard` noted."""
+    shard: int | None = vars(error).get(_SHARD)
+    return shard
 
 
 def trouble(error: Exception, server: str = "the state server") -> str:
@@ -62,10 +77,10 @@ def trouble(error: Exception, server: str = "the state server") -> str:
         One sentence, without a full stop.
     """
     words = str(error).strip()
-    if isinstance(error, AuthenticationError):
+    if (shard := shard_in(error)) is not None:
+        server = f"{server} of shard {shard}"
+    if isinstance(error, AuthenticationError | NoPermissionError):
         return f"{server} refused access: {words or 'wrong user name or password'}"
-    if isinstance(error, NoPermissionError):
-        return f"{server} refused access: {words}"
     if isinstance(error, BusyLoadingError):
         return f"{server} is loading its data, and takes no commands yet"
     if isinstance(error, RedisConnectionError | RedisTimeoutError) or not isinstance(error, RedisError):

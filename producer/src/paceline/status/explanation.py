@@ -15,7 +15,8 @@ def explained(picture: OperationPicture, fleet: FleetSnapshot) -> dict[str, Any]
         fleet: workers, and those that cannot reach the provider.
 
     Returns:
-        id, state, why, expected_at, account, ahead (operations that leave before it), workers, unreachable.
+        id, state, why, expected_at, account, ahead (operations that leave before it), workers, unreachable, shards_away
+        (those whose server does not answer; the operation is on another one).
     """
     seen = status_of(picture)
     account = picture.account if picture.position is not None else None
@@ -29,4 +30,5 @@ def explained(picture: OperationPicture, fleet: FleetSnapshot) -> dict[str, Any]
         "ahead": leaves.ahead if leaves else None,
         "workers": fleet.workers,
         "unreachable": fleet.unreachable,
+        "shards_away": list(fleet.shards_away),
     }

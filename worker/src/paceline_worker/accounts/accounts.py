@@ -7,11 +7,12 @@ from itertools import islice
 from typing import Any, Final
 
 import redis
-from redis.exceptions import RedisError
 
-from paceline.errors import PacelineError, StateUnavailable, UnknownAccount
+from paceline.errors import PacelineError, UnknownAccount
 from paceline.lua.fields import ACCOUNT
+from paceline.state import translating
 from paceline.state.scripts import Script
+from paceline.state.shards import begun
 from paceline_worker.accounts.account import (
     DEFAULT_BUDGETS,
     NewAccount,
@@ -142,6 +143,7 @@ class Accounts:
             info=info,
             info_every=info_every,
         )
+        self._begun()
         reply = str(self._run(*add_arguments(account, ring)))
         if reply == "exists":
             raise AccountRefused(_TAKEN.format(name))
@@ -162,13 +164,12 @@ class Accounts:
             InvalidOperation: an argument is wrong; names it. Accounts before it may be added.
             StateUnavailable: Redis did not answer, or refused a command. Accounts before it are added.
         """
+        self._begun()
         taken: list[str] = []
         rest = iter(accounts)
         while batch := list(islice(rest, PIPELINED)):
-            try:
+            with translating():
                 replies = self._script.run_many(self._client, [add_arguments(account, ring) for account in batch])
-            except (RedisError, OSError) as error:
-                raise StateUnavailable(f"the state server cannot be reached: {error}") from error
             taken += [
                 account.name
                 for account, reply in zip(batch, replies, strict=True)
@@ -281,10 +282,12 @@ class Accounts:
             raise AccountRefused(f"account {name!r} still has operations waiting, in flight or held")
 
     def _run(self, verb: str, name: str, *arguments: str) -> Any:
-        try:
+        with translating():
             return self._script.run(self._client, verb, name, *arguments)
-        except (RedisError, OSError) as error:
-            raise StateUnavailable(f"the state server cannot be reached: {error}") from error
+
+    def _begun(self) -> None:
+        with translating():
+            begun(self._client)
 
     @staticmethod
     def _known(reply: Any, name: str) -> str:

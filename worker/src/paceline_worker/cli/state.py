@@ -40,8 +40,9 @@ def create(
 ) -> None:
     """Create state, and fix the number of its shards.
 
-    The number cannot be changed later. State that is not created here has one shard, or as many as PACELINE_SHARDS tells
-    the first worker. State that exists and has another number is refused.
+    The number cannot be changed later. State that is not created here is created by the first worker or account: with
+    PACELINE_SHARDS shards, else with 64 on a cluster and one on a single server. State that exists and has another number
+    is refused.
 
     JSON: shards.
     """

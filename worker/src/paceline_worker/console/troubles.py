@@ -58,9 +58,27 @@ def troubles(
     Returns:
         Troubles, the worst first.
     """
-    found = [*_of_fleet(accounts, fleet, reach), *_of_accounts(accounts, now_s), *_of_campaigns(accounts)]
+    found = [
+        *_of_shards(reach.shards_away),
+        *_of_fleet(accounts, fleet, reach),
+        *_of_accounts(accounts, now_s),
+        *_of_campaigns(accounts),
+    ]
     found += _of_hooks(hooks)
     return sorted(found, key=lambda trouble: _ORDER[trouble.level])
+
+
+def _of_shards(away: Sequence[int]) -> Iterator[Trouble]:
+    if away:
+        whose = "The state server of shard" if len(away) == 1 else "The state servers of shards"
+        verb = "does" if len(away) == 1 else "do"
+        yield Trouble(
+            "bad",
+            f"{whose} {', '.join(map(str, away))} {verb} not answer: accounts there are not shown.",
+            "Messages of these accounts wait, and nothing is lost. Look after the server.",
+            (),
+            "StateShardDown",
+        )
 
 
 def _of_fleet(accounts: Sequence[AccountReading], fleet: FleetReading, reach: FleetSnapshot) -> Iterator[Trouble]:

@@ -39,6 +39,8 @@ _SOON_US: Final = 200_000
 _MOST_GRANTS: Final = 500
 # While the broker is away one attempt in so many seconds: each may wait for its time-out, and slots do not wait.
 _BROKER_PAUSE_S: Final = 5.0
+# So long after an outage leases run out because nobody could begin: a lease lasts five seconds from its slot.
+_AFTER_OUTAGE_S: Final = 15.0
 _OVERDUE_GRACE_S: Final = 3.0
 _OVERDUE_EVERY_S: Final = 1.0
 # With several shards, most of them have nothing to do: a look at one that is idle, and at its inbox, so often only.
@@ -340,7 +342,9 @@ class Dispatcher:
             self._metrics.settled(account, kind, outcome, number)
         self._metrics.given_back(grants.given_back)
 
-        if self._progress.stalled(grants.given_back, time.monotonic()) and not self._stopping:
+        if self._outage.is_recent(_AFTER_OUTAGE_S):
+            self._progress.heard()  # whatever ran out, the broker may have brought
+        elif self._progress.stalled(grants.given_back, time.monotonic()) and not self._stopping:
             self._stopping = True
             self._on_stalled()
 

@@ -7,12 +7,11 @@ from typing import Final, TypeVar
 
 import redis
 import structlog
-from redis.exceptions import RedisError
 
 from paceline.literals import OUTCOMES
 from paceline.state.campaigns import CampaignSnapshot
 from paceline.state.scripts import Script
-from paceline.state.shards import each_shard
+from paceline.state.shards import layout_of, of_each
 from paceline.status.audit import Balance
 from paceline_worker.exporter.late import Allowed, Waiting, late_operations
 from paceline_worker.exporter.rows import AccountRow, FleetRow
@@ -188,19 +187,10 @@ class Reader:
 
     def _of_each(self, read: Callable[[redis.Redis], _T]) -> list[_T]:
         """What is read of each shard that answers; others do without the rest."""
-        clients = each_shard(self._client)
-        if len(clients) == 1:
-            return [read(clients[0])]
-        readings, trouble = [], None
-        for shard, client in enumerate(clients):
-            try:
-                readings.append(read(client))
-                self.shards.setdefault(shard, True)
-            except (RedisError, OSError) as error:
-                self.shards[shard], trouble = False, error
-        if not readings and trouble:
-            raise trouble
-        return readings
+        readings = of_each(self._client, read)
+        if layout_of(self._client).count > 1:
+            self.shards |= {shard: shard not in readings.away for shard in layout_of(self._client).shards}
+        return list(readings.values)
 
     def _accounts_of(self, client: redis.Redis) -> list[AccountReading]:
         accounts = []

@@ -1,8 +1,11 @@
 """Moving an account to another shard: suspended, handed over key by key, and found where it is from then on."""
 
+import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
+
+from redis.exceptions import ResponseError
 
 from paceline.errors import InvalidOperation, PacelineError, UnknownAccount
 from paceline.state.scripts import Script
@@ -19,6 +22,9 @@ _PASSES: Final = ("1", "2", "3", "4")
 _LOOK: Final = 500
 _AT_ONCE: Final = 50
 _PAUSE_S: Final = 0.2
+# The name of no key; and what RESTORE says of an empty text to a user who may restore.
+_NO_KEY: Final = "rights"
+_IS_NO_DUMP: Final = re.compile("DUMP payload|Bad data format", re.IGNORECASE)
 
 
 class NotMoved(PacelineError):
@@ -66,6 +72,8 @@ class Move:
             return 0
         if not began and self._at(leaves, "stands") != "here":
             raise UnknownAccount(self._account)
+        if not began:
+            self._check_rights(leaves)
         target = int(self._directory.run(self._client, "begin", self._account, self._shard))
         if target != self._shard:
             raise InvalidOperation(
@@ -81,6 +89,19 @@ class Move:
         self._directory.run(self._client, "move", self._account, self._shard)
         fresh_layout(self._client)
         return moved
+
+    def _check_rights(self, leaves: int) -> None:
+        """Before anything changes: what DUMP and RESTORE say of a key that is not there, and of nothing."""
+        try:
+            self._at(leaves, "take", _NO_KEY)
+            self._at(self._shard, "put", _NO_KEY, "0", "")
+        except ResponseError as error:
+            if _IS_NO_DUMP.search(str(error)):
+                return
+            raise NotMoved(
+                f"account {self._account!r} cannot be moved, and stays where it is: the state server refused DUMP or RESTORE"
+                f" ({error}). Give its user both commands, and repeat"
+            ) from error
 
     def _seize(self, leaves: int, patience_s: float) -> None:
         until_s = time.monotonic() + patience_s

@@ -43,6 +43,10 @@ class Outage:
         logger = self._logger
         logger.warning("the state server does not answer; nothing is granted", error=trouble(error))
 
+    def is_recent(self, within_s: float) -> bool:
+        """Whether the server is in trouble, or was within so many seconds."""
+        return self._since_s is not None or time.monotonic() - self._ended_s < within_s
+
     def ended(self) -> None:
         """A command was answered."""
         if self._since_s is None:

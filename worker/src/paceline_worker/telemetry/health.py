@@ -10,11 +10,14 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
+import redis
 from redis.exceptions import RedisError
 
 from paceline.inbox.app import App
 from paceline.settings import Settings
 from paceline.state import connect
+from paceline.state.shards import at_each_server
+from paceline.state.trouble import shard_in
 from paceline_worker.telemetry import scraped
 
 LIVE: Final = "/healthz"
@@ -76,11 +79,12 @@ class _Kept:
             return self._words
 
 
-def state_answers(settings: Settings) -> Check:
+def state_answers(settings: Settings, *, of_all_shards: bool = False) -> Check:
     """A check of the state server, over a connection of its own.
 
     Args:
         settings: Name the state server.
+        of_all_shards: Ask the server of each shard; else that of shard 0, for a program that serves other shards meanwhile.
 
     Raises:
         ConfigurationError: The address is malformed.
@@ -90,8 +94,12 @@ def state_answers(settings: Settings) -> Check:
     def check() -> str:
         try:
             client.ping()
-        except (RedisError, OSError):
-            return "the state server does not answer"  # without an address: strangers may ask a receiver
+            if of_all_shards:
+                at_each_server(client, redis.Redis.ping)
+        except (RedisError, OSError) as error:
+            shard = shard_in(error)
+            server = "the state server" if shard is None else f"the state server of shard {shard}"
+            return f"{server} does not answer"  # without an address: strangers may ask a receiver
         return ""
 
     return check

@@ -11,6 +11,9 @@ from paceline.cli.campaign.status import described, facts, numbers, read
 from paceline.cli.campaign.watch import follow
 from paceline.cli.options import Json, opened_state
 from paceline.cli.render import console, listing, say, say_json
+from paceline.cli.show.away import end_without, of_all_shards, rows_away
+from paceline.state.calls import State
+from paceline.state.campaigns import CampaignSnapshot
 from paceline.times import instant
 
 
@@ -64,12 +67,14 @@ def list_(
     ] = None,
     json_output: Json = False,
 ) -> None:
-    """List campaigns.
+    """List campaigns. Exit code 1 when the server of a shard does not answer.
 
-    JSON: a list of what `campaign status --json` prints, without senders and forecast.
+    JSON: a list of what `campaign status --json` prints, without senders and forecast; for a shard that does not answer:
+    shard, error.
     """
     with opened_state() as state:
-        campaigns = {name: campaign for name in state.campaigns() if (campaign := state.campaign(name))}
+        read, away = of_all_shards(state, _campaigns, lambda row: row[0])
+        campaigns = dict(read)
 
     wanted = {str(one) for one in state_ or ListedState}
     campaigns = {
@@ -79,10 +84,11 @@ def list_(
     }
 
     if json_output:
-        say_json([numbers(name, campaign) for name, campaign in campaigns.items()])
+        say_json([*(numbers(name, campaign) for name, campaign in campaigns.items()), *rows_away(away)])
+        end_without(away)
         return
 
-    if not campaigns:
+    if not campaigns and not away:
         say("No campaigns.")
         return
 
@@ -98,3 +104,8 @@ def list_(
         rows.append((name, campaign.account, word, done, seen.total, seen.remaining, rejected, created))
 
     console().print(listing(headers, rows))
+    end_without(away)
+
+
+def _campaigns(state: State) -> list[tuple[str, CampaignSnapshot]]:
+    return [(name, campaign) for name in state.campaigns() if (campaign := state.campaign(name))]

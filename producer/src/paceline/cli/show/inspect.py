@@ -38,7 +38,8 @@ def explain(op_id: Id, *, json_output: Json = False) -> None:
     """Explain why an operation waits and until when, or show its outcome.
 
     JSON: id, state, why, expected_at, account, ahead (operations that leave before it, or null), workers (alive),
-    unreachable (workers that cannot reach the provider).
+    unreachable (workers that cannot reach the provider), shards_away (numbers of shards whose server does not answer; the
+    operation is on another one).
     """
     with opened_state() as state:
         picture = _read(state, op_id)
@@ -61,6 +62,10 @@ def explain(op_id: Id, *, json_output: Json = False) -> None:
         say(f"{who} {verb} reach the provider ({fleet.unreachable_why}); each keeps trying.")
     elif not workers:
         say("No worker is alive. Nothing leaves until you start one.")
+    if away := fleet.shards_away:
+        whose = "The state server of shard" if len(away) == 1 else "The state servers of shards"
+        verb = "does" if len(away) == 1 else "do"
+        say(f"{whose} {', '.join(map(str, away))} {verb} not answer. This operation is on another shard.")
 
     return None
 

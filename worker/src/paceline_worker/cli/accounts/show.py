@@ -1,10 +1,13 @@
 """``paceline accounts list`` and ``paceline accounts show``."""
 
 from datetime import timedelta
+from typing import Any
 
 from paceline.cli.options import Json, opened_state
 from paceline.cli.render import console, details, duration, expected, listing, local, say, say_json
+from paceline.cli.show.away import end_without, of_all_shards, rows_away
 from paceline.errors import UnknownAccount
+from paceline.state.calls import State
 from paceline.times import instant
 from paceline_worker.cli.accounts.options import Name
 from paceline_worker.cli.accounts.view import (
@@ -21,19 +24,28 @@ from paceline_worker.cli.accounts.view import (
 
 
 def list_(*, json_output: Json = False) -> None:
-    """List all accounts. JSON: a list of accounts, each as `accounts show --json` prints it."""
+    """List all accounts. Exit code 1 when the server of a shard does not answer.
+
+    JSON: a list of accounts, each as `accounts show --json` prints it; for a shard that does not answer: shard, error.
+    """
     with opened_state() as state:
-        accounts = [described(picture) for name in state.accounts() if (picture := state.account(name))]
+        accounts, away = of_all_shards(state, _accounts, lambda account: str(account["name"]))
     if json_output:
-        say_json(accounts)
+        say_json([*accounts, *rows_away(away)])
+        end_without(away)
         return
-    if not accounts:
+    if not accounts and not away:
         say("No accounts: add one with `paceline accounts add NAME --limit RATE`.")
         return
     headers = ("account", "limit", "state", "inbox", "waiting", "in flight", "accepted")
     fields = ("name", "limit", "state", "inbox", "waiting", "in_flight")
     rows = [(*(account[field] for field in fields), account["outcomes"]["accepted"]) for account in accounts]
     console().print(listing(headers, rows))
+    end_without(away)
+
+
+def _accounts(state: State) -> list[dict[str, Any]]:
+    return [described(picture) for name in state.accounts() if (picture := state.account(name))]
 
 
 def show(name: Name, *, json_output: Json = False) -> None:
