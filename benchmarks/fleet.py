@@ -18,8 +18,9 @@ Prints one line a run:
     full pace         with --released-together: seconds from the release until the allowed rate begins to hold, and until 98 %
                       of accounts have sent once
 
-Accounts get their backlog spread over one interval of their rate, so that their slots are. With --released-together they are
-suspended, and resumed in one burst: then all are due at once.
+Accounts are suspended until all have their backlog: a fleet that sends what it can accepts slowly, and the first accounts would
+have nothing left when the last get theirs. They are resumed one after the other, over one interval of their rate, so that their
+slots are spread alike. With --released-together they are resumed in one burst: then all are due at once.
 """
 
 import argparse
@@ -53,11 +54,13 @@ def measure_on(rig: Rig, run: Run) -> Result:
     """The same on a fleet that is there, without accounts."""
     names = [f"a{number:05d}" for number in range(run.accounts)]
     rig.add_accounts(names, run.rate, run.pacing)
-    if run.released_together:
-        rig.suspend(names)
+    rig.suspend(names)
     log_begin_us = now_us()
-    upload_s = upload_spread(rig, run, names)
+    for name in names:
+        rig.upload(name, senders=run.senders, rows=run.rows)
     not_accepted = rig.wait_until_accepted(60 + run.accounts / 50)
+    if not run.released_together:
+        release_spread(rig, run, names)
     time.sleep(run.warm_up_s)
 
     watch_slow_scripts(rig.client)
@@ -77,19 +80,17 @@ def measure_on(rig: Rig, run: Run) -> Result:
         log_us=(log_begin_us, now_us()),
         scripts=scripts,
         not_accepted=not_accepted,
-        upload_s=upload_s,
     )
 
 
-def upload_spread(rig: Rig, run: Run, names: list[str]) -> float:
-    """Give each account its backlog, evenly over one interval or as fast as it goes; returns the seconds it took."""
+def release_spread(rig: Rig, run: Run, names: list[str]) -> None:
+    """Resume one account after the other, evenly over one interval of their rate."""
     began_s = time.monotonic()
     for number, name in enumerate(names):
         ahead_s = began_s + number / len(names) * run.interval_s - time.monotonic()
-        if ahead_s > 0 and not run.released_together:
+        if ahead_s > 0:
             time.sleep(ahead_s)
-        rig.upload(name, senders=run.senders, rows=run.rows)
-    return time.monotonic() - began_s
+        rig.resume([name])
 
 
 def now_us() -> int:

@@ -9,8 +9,8 @@ from benchmarks.rig import VARIATION
 from paceline_sandbox.embedded import Source
 from paceline_worker.pacing.bucket import pace_of, parse_rates
 
-# Seconds of backlog beyond what the plan of a run needs: acceptance may be slow.
-_SLACK_S: Final = 30
+# Seconds of backlog beyond what the plan of a run needs.
+_SLACK_S: Final = 5
 _LONGEST_TAIL_S: Final = 15.0
 
 
@@ -73,5 +73,5 @@ class Run:
     @property
     def rows(self) -> int:
         """More than one sender can send in the whole run."""
-        whole_s = self.warm_up_s + self.seconds + self.tail_s + self.interval_s + _SLACK_S + self.accounts / 200
+        whole_s = self.warm_up_s + self.seconds + self.tail_s + self.interval_s + _SLACK_S
         return math.ceil(whole_s * self.allowed_per_s / self.senders) + 1

@@ -44,7 +44,6 @@ class Result:
     leases_given_back: int
     scripts: SlowScripts
     not_accepted: int
-    upload_s: float
     ran_dry: int = 0
     full_pace_s: float | None = None
     all_sent_s: float | None = None
@@ -60,7 +59,6 @@ def judge(
     log_us: tuple[int, int],
     scripts: SlowScripts,
     not_accepted: int,
-    upload_s: float,
 ) -> Result:
     """Judge a run from the log of the stub, and from what it cost."""
     begin_us, end_us = before.at_us, after.at_us
@@ -95,7 +93,6 @@ def judge(
         leases_given_back=spent.given_back,
         scripts=scripts,
         not_accepted=not_accepted,
-        upload_s=upload_s,
         ran_dry=sum(len(times) >= run.rows * run.senders for times in accounts),
         **(released(run, log, begin_us, end_us) if run.released_together else {}),
         run=asdict(run),
@@ -138,5 +135,5 @@ def line(run: Run, result: Result) -> str:
     if result.not_accepted:
         told.append(f"; {result.not_accepted} records were not accepted in time")
     if result.ran_dry:
-        told.append(f"; {result.ran_dry} accounts had nothing left to send: their upload took {result.upload_s:.0f} s")
+        told.append(f"; {result.ran_dry} accounts had nothing left to send")
     return " ".join(told)
