@@ -84,13 +84,15 @@ def measure_on(rig: Rig, run: Run) -> Result:
 
 
 def release_spread(rig: Rig, run: Run, names: list[str]) -> None:
-    """Resume one account after the other, evenly over one interval of their rate."""
-    began_s = time.monotonic()
-    for number, name in enumerate(names):
-        ahead_s = began_s + number / len(names) * run.interval_s - time.monotonic()
-        if ahead_s > 0:
-            time.sleep(ahead_s)
-        rig.resume([name])
+    """Resume accounts evenly over one interval of their rate; those whose time has come together, as a call takes its time."""
+    began_s, released = time.monotonic(), 0
+    while released < len(names):
+        due = min(len(names), 1 + int((time.monotonic() - began_s) / run.interval_s * len(names)))
+        if due > released:
+            rig.resume(names[released:due])
+            released = due
+        else:
+            time.sleep(run.interval_s / len(names))
 
 
 def now_us() -> int:
