@@ -38,6 +38,16 @@ sys.exit(code)
 """
 
 
+COLLECTED = """
+import gc
+from paceline.cli import main
+main(["--version"])
+first = gc.get_freeze_count()
+main(["--version"])
+print(gc.isenabled(), first > 0, first == gc.get_freeze_count())
+"""
+
+
 def imported(environment: Mapping[str, str], *arguments: str) -> set[str]:
     """The packages that a run of the command had in memory at its end."""
     done = subprocess.run(
@@ -50,6 +60,12 @@ def imported(environment: Mapping[str, str], *arguments: str) -> set[str]:
     )
     assert 0 == done.returncode, done.stderr
     return set(done.stderr.splitlines()[-1].split())
+
+
+def test_modules_are_imported_without_garbage_collection_and_commands_run_with_it() -> None:
+    """A long command collects as ever. A program that calls the command twice keeps what it has meanwhile collectable."""
+    done = subprocess.run([sys.executable, "-c", COLLECTED], capture_output=True, check=True, text=True, timeout=200)
+    assert "True True True" == done.stdout.splitlines()[-1]
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["secret", "generate"]], ids=" ".join)

@@ -41,6 +41,12 @@ def test_the_others_get_batches_of_equal_size() -> None:
     assert (20, [20, 20, 20]) == sizes(shares(hints(80), own=0, in_flight=80, workers=4, few=FEW))
 
 
+def test_a_burst_is_not_split_into_crumbs() -> None:
+    """A look that grants 18 to nine other workers sends them one batch, and one of 60 sends three."""
+    assert (0, [18]) == sizes(shares(hints(18), own=100, in_flight=118, workers=10, few=FEW))
+    assert (0, [20, 20, 20]) == sizes(shares(hints(60), own=100, in_flight=160, workers=10, few=FEW))
+
+
 def test_no_batch_is_larger_than_a_hint_may_be() -> None:
     """A hint that is too large would make one worker late."""
     assert (0, [100, 100, 50]) == sizes(shares(hints(250), own=250, in_flight=500, workers=2, few=FEW))

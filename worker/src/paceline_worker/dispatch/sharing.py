@@ -6,6 +6,9 @@ from typing import Final
 from paceline_worker.state.values import Hint
 
 _LARGEST_HINT: Final = 100
+# A batch costs a message of the broker, a call that begins and one that settles. Fewer operations than these would spread the load
+# no better: with batches of two, ten workers that shared 50 operations a second cost the state server 1.2 times the commands of one.
+_FULL_HINT: Final = 25
 
 
 def shares(
@@ -31,5 +34,6 @@ def shares(
     fair = max(few, -(-in_flight // workers))
     here = max(0, min(len(hints), fair - own))
     others = hints[here:]
-    size = max(1, min(_LARGEST_HINT, -(-len(others) // (workers - 1))))
+    batches = max(1, min(workers - 1, -(-len(others) // _FULL_HINT)))
+    size = max(1, min(_LARGEST_HINT, -(-len(others) // batches)))
     return hints[:here], [others[start : start + size] for start in range(0, len(others), size)]
