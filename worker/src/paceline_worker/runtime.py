@@ -244,11 +244,8 @@ class Runtime:
             raise ConfigurationError(trouble(error)) from error
 
     def _check_server(self, client: redis.Redis) -> None:
-        settings = self._settings
-        untold = check_state_server(
-            client, allow_volatile=settings.allow_volatile, assume_durable=settings.assume_durable
-        )
-        if untold:
+        accepts = {name: getattr(self._settings, name) for name in ("allow_volatile", "assume_durable")}
+        if untold := check_state_server(client, **accepts):
             log.warning("the state server does not tell all that keeps state safe", error=untold)
 
     def _shorten_leases(self) -> None:
