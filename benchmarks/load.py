@@ -11,6 +11,9 @@ from paceline_worker.pacing.bucket import pace_of, parse_rates
 
 # Seconds of backlog beyond what the plan of a run needs: acceptance may be slow.
 _SLACK_S: Final = 30
+# Campaigns that one process opens in a second at the least; over shards each name is looked for on all of them.
+_UPLOADS: Final = 200
+_UPLOADS_ON_CLUSTER: Final = 40
 _LONGEST_TAIL_S: Final = 15.0
 
 
@@ -79,5 +82,6 @@ class Run:
     @property
     def rows(self) -> int:
         """More than one sender can send in the whole run."""
-        whole_s = self.warm_up_s + self.seconds + self.tail_s + self.interval_s + _SLACK_S + self.accounts / 200
+        upload_s = self.accounts / (_UPLOADS_ON_CLUSTER if self.cluster else _UPLOADS)
+        whole_s = self.warm_up_s + self.seconds + self.tail_s + self.interval_s + _SLACK_S + upload_s
         return math.ceil(whole_s * self.allowed_per_s / self.senders) + 1
