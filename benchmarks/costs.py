@@ -4,7 +4,7 @@ import hashlib
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
 from typing import Any, Final
@@ -33,12 +33,13 @@ class Costs:
     Args:
         at_us: when.
         worker_s: CPU of all workers.
-        state_s: CPU of the state server.
+        state_s: CPU of the state server; of a cluster, of its primaries.
         stub_s: CPU of the stub.
         machine_s: CPU of everything on this machine.
         commands: what the state server ran, those inside scripts included.
         deferrals: by reason, as the workers count them.
         given_back: leases that ran out before begin, as the workers count them.
+        beside_s: CPU of further servers, by their part: each primary, all replicas, the broker.
     """
 
     at_us: int
@@ -49,6 +50,7 @@ class Costs:
     commands: int
     deferrals: Mapping[str, int]
     given_back: int
+    beside_s: Mapping[str, float] = field(default_factory=dict)
 
     def since(self, before: "Costs") -> "Costs":
         """What was added since then; `at_us` is how long that took."""
@@ -61,22 +63,30 @@ class Costs:
             commands=self.commands - before.commands,
             deferrals=dict(Counter(self.deferrals) - Counter(before.deferrals)),
             given_back=self.given_back - before.given_back,
+            beside_s={part: spent - before.beside_s.get(part, 0.0) for part, spent in self.beside_s.items()},
         )
 
 
 def read_costs(
-    client: redis.Redis, *, workers: Sequence[int], server: int, stub: int, metrics_ports: Sequence[int]
+    clients: Sequence[redis.Redis],
+    *,
+    workers: Sequence[int],
+    servers: Sequence[int],
+    stub: int,
+    metrics_ports: Sequence[int],
+    beside: Mapping[str, Sequence[int]],
 ) -> Costs:
     """Read all totals.
 
     Args:
-        client: of the state server.
+        clients: of the state server; of a cluster, of each primary.
         workers: process ids.
-        server: process id of the state server.
+        servers: process ids of the same servers.
         stub: process id of the stub.
         metrics_ports: of the workers.
+        beside: process ids of further servers, by their part.
     """
-    stats = client.info("commandstats")
+    stats = [row for client in clients for row in client.info("commandstats").items()]
     machine = psutil.cpu_times()
     deferrals: Counter[str] = Counter()
     given_back = 0
@@ -89,12 +99,13 @@ def read_costs(
     return Costs(
         at_us=time.time_ns() // 1000,
         worker_s=sum(cpu_seconds(psutil.Process(pid)) for pid in workers),
-        state_s=cpu_seconds(psutil.Process(server)),
+        state_s=sum(cpu_seconds(psutil.Process(pid)) for pid in servers),
         stub_s=cpu_seconds(psutil.Process(stub)),
         machine_s=sum(machine) - machine.idle - getattr(machine, "iowait", 0.0),
-        commands=sum(int(one["calls"]) for name, one in stats.items() if name not in NOT_OURS),
+        commands=sum(int(one["calls"]) for name, one in stats if name not in NOT_OURS),
         deferrals=deferrals,
         given_back=given_back,
+        beside_s={part: sum(cpu_seconds(psutil.Process(pid)) for pid in pids) for part, pids in beside.items()},
     )
 
 
@@ -126,8 +137,13 @@ class SlowScripts:
     events: Mapping[str, int]
 
 
-def watch_slow_scripts(client: redis.Redis) -> None:
-    """Have the state server keep slow calls, from now on."""
+def watch_slow_scripts(*clients: redis.Redis) -> None:
+    """Have each state server keep slow calls, from now on."""
+    for client in clients:
+        _watch(client)
+
+
+def _watch(client: redis.Redis) -> None:
     client.config_set("slowlog-max-len", _SLOW_KEPT)
     client.config_set("slowlog-log-slower-than", SLOW_US)
     client.config_set("latency-monitor-threshold", SLOW_US // 1000)
@@ -135,25 +151,28 @@ def watch_slow_scripts(client: redis.Redis) -> None:
     client.latency_reset()
 
 
-def slow_scripts(client: redis.Redis) -> SlowScripts:
-    """What the state server kept since `watch_slow_scripts`."""
+def slow_scripts(*clients: redis.Redis) -> SlowScripts:
+    """What the state servers kept since `watch_slow_scripts`."""
     calls: list[tuple[float, str]] = []
-    for entry in client.slowlog_get(_SLOW_KEPT):
-        name = script_name(_text(entry["command"]))
-        if name:
-            calls.append((entry["duration"] / 1000, name))
+    events: dict[str, int] = {}
+    for client in clients:
+        for entry in client.slowlog_get(_SLOW_KEPT):
+            name = script_name(_text(entry["command"]))
+            if name:
+                calls.append((entry["duration"] / 1000, name))
+        for event in client.latency_latest():
+            events[_text(event[0])] = max(int(event[3]), events.get(_text(event[0]), 0))
     worst: dict[str, float] = {}
     for took_ms, name in calls:
         worst[name] = max(took_ms, worst.get(name, 0.0))
     slowest_ms, slowest = max(calls, default=(0.0, ""))
-    events = client.latency_latest()
     return SlowScripts(
         over_5_ms=len(calls),
         over_10_ms=sum(took_ms > 10 for took_ms, _ in calls),
         slowest_ms=slowest_ms,
         slowest=slowest,
         worst_ms=worst,
-        events={_text(event[0]): int(event[3]) for event in events},
+        events=events,
     )
 
 

@@ -3,6 +3,7 @@
     python -m benchmarks.fleet --accounts 4000 --workers 1 [--rate 10/minute] [--pacing window] [--seconds 60] [--warm-up 20]
         [--senders-per-account 1] [--server system] [--capacity 200] [--latency-ms 20] [--busy-loops 2]
         [--round-trip-ms 20 | --round-trip-jitter 10 40] [--released-together] [--json]
+    python -m benchmarks.fleet --cluster --accounts 10000 --workers 2 [--shards 64] [--wait-replicas 1] ...
 
 Prints one line a run:
 
@@ -12,6 +13,7 @@ Prints one line a run:
     violations        arrivals that break an account's limit, over the whole run
     doubled           calls with the same key and body, over the whole run
     CPU, cores        of workers, state server and stub; `others` is everything else on this machine, busy loops among it
+    beside            with --cluster: cores of each primary (together they are `state`), of all replicas, and of the broker
     commands          of the state server a sent operation, with what an idle fleet polls
     given back        grants that were not used in time (leases that ran out, deferrals `missed`), of all grants
     scripts           calls above 5 and 10 ms, and the slowest (SLOWLOG); events of LATENCY LATEST
@@ -21,6 +23,9 @@ Prints one line a run:
 Accounts are suspended until all have their backlog: a fleet that sends what it can accepts slowly, and the first accounts would
 have nothing left when the last get theirs. They are resumed one after the other, over one interval of their rate, so that their
 slots are spread alike. With --released-together they are resumed in one burst: then all are due at once.
+
+With --cluster state is on three primaries with a replica each, in 64 shards unless --shards says otherwise, and the broker is a
+server of its own. Commands are those of the primaries.
 """
 
 import argparse
@@ -45,6 +50,9 @@ def measure(run: Run) -> Result:
         latency_ms=run.latency_ms,
         busy_loops=run.busy_loops,
         round_trip_ms=run.round_trip_ms,
+        cluster=run.cluster,
+        shards=run.shards,
+        wait_replicas=run.wait_replicas,
         **environment,
     ) as rig:
         return measure_on(rig, run)
@@ -63,13 +71,13 @@ def measure_on(rig: Rig, run: Run) -> Result:
         release_spread(rig, run, names)
     time.sleep(run.warm_up_s)
 
-    watch_slow_scripts(rig.client)
+    watch_slow_scripts(*rig.clients)
     before = rig.costs()
     if run.released_together:
         rig.resume(names)
     time.sleep(run.seconds)
     after = rig.costs()
-    scripts = slow_scripts(rig.client)
+    scripts = slow_scripts(*rig.clients)
     time.sleep(run.tail_s)
     log = rig.stub.arrivals()
     return judge(
@@ -120,6 +128,9 @@ def arguments() -> argparse.ArgumentParser:
         "--round-trip-jitter", type=float, nargs=2, metavar=("LOW", "HIGH"), help="the same, varying (ms)"
     )
     parser.add_argument("--released-together", action="store_true")
+    parser.add_argument("--cluster", action="store_true", help="state on three primaries and three replicas")
+    parser.add_argument("--shards", type=int, default=0, help="of state on the cluster. Default: 64.")
+    parser.add_argument("--wait-replicas", type=int, default=0, help="that have a write before it counts. Default: 0.")
     return parser
 
 

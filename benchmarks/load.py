@@ -32,6 +32,9 @@ class Run:
         busy_loops: processes that compute beside it.
         round_trip_ms: shortest and longest time between a worker and the state server, there and back; None: no distance.
         released_together: all accounts are resumed in one burst at the begin of the measurement.
+        cluster: state is on a cluster of three primaries and three replicas, and the broker on a server of its own.
+        shards: of state on the cluster; 0: the default.
+        wait_replicas: how many replicas have a write before it counts.
     """
 
     accounts: int
@@ -47,6 +50,9 @@ class Run:
     busy_loops: int = 0
     round_trip_ms: tuple[float, float] | None = None
     released_together: bool = False
+    cluster: bool = False
+    shards: int = 0
+    wait_replicas: int = 0
 
     @property
     def limit(self) -> tuple[int, int]:

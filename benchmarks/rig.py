@@ -17,17 +17,19 @@ from typing import Any, Final
 from urllib.request import ProxyHandler, Request, build_opener
 
 import redis
+from tests.support.clusters import Node, start_cluster
 from tests.support.processes import Process, free_port, spawn, start_worker
 from tests.support.proxy import Proxy
 from tests.support.servers import start_server
 
 from benchmarks.arrivals import Arrivals, Pacing
 from benchmarks.costs import Costs, read_costs
-from paceline import Outbox
+from paceline import Outbox, Settings
 from paceline.errors import StateUnavailable
 from paceline.state import connect
 from paceline.state.calls import State
 from paceline_sandbox.embedded import EmbeddedServer, Source
+from paceline_worker.accounts.account import NewAccount
 from paceline_worker.accounts.accounts import Accounts
 from paceline_worker.accounts.secrets import ApiKey, KeyRing
 
@@ -36,6 +38,8 @@ EMPTY: Final[Mapping[str, str]] = MappingProxyType({})
 _PIPELINED: Final = 200
 _UPLOAD_ATTEMPTS: Final = 10
 _TIMEOUT_S: Final = 60
+# While a primary is away the others take commands.
+_GOES_ON: Final = ("--cluster-require-full-coverage", "no")
 _BUSY: Final = "while True: pass"
 
 
@@ -79,7 +83,7 @@ class Rig:
     """Everything a run touches.
 
     Args:
-        server: the state server and broker.
+        server: the state server and broker; with a cluster, the broker.
         stub: what the provider saw.
         stub_pid: its process.
         outbox: a producer.
@@ -88,6 +92,8 @@ class Rig:
         secret: encrypts the keys.
         environment: of the workers.
         exit: ends everything.
+        nodes: of a cluster, its primaries.
+        beside: process ids of servers by their part, of a cluster.
         workers: their processes.
         metrics_ports: one of each worker.
     """
@@ -101,6 +107,8 @@ class Rig:
     secret: str
     environment: dict[str, str]
     exit: ExitStack
+    nodes: Sequence[Node] = ()
+    beside: Mapping[str, Sequence[int]] = field(default_factory=dict)
     workers: list[Process] = field(default_factory=list)
     metrics_ports: list[int] = field(default_factory=list)
 
@@ -115,6 +123,16 @@ class Rig:
     def add_accounts(self, names: Sequence[str], rate: str, pacing: Pacing) -> None:
         """Add accounts whose keys are their names."""
         ring = KeyRing(self.secret)
+        if self.nodes:
+            never = timedelta(0)
+            new = (
+                NewAccount(
+                    name=name, key=ApiKey(name), rates=rate, pacing=pacing, variation=VARIATION, info_every=never
+                )
+                for name in names
+            )
+            Accounts(self.client).add_many(new, ring=ring)
+            return
         for start in range(0, len(names), _PIPELINED):
             with self.client.pipeline(transaction=False) as pipe:
                 accounts = Accounts(pipe)
@@ -132,18 +150,24 @@ class Rig:
 
     def suspend(self, names: Sequence[str]) -> None:
         """Nothing of these accounts leaves."""
-        with self.client.pipeline(transaction=False) as pipe:
-            accounts = Accounts(pipe)
+        with self._burst() as accounts:
             for name in names:
                 accounts.suspend(name)
-            pipe.execute()
 
     def resume(self, names: Sequence[str]) -> None:
         """All of these accounts may send again, in one burst."""
-        with self.client.pipeline(transaction=False) as pipe:
-            accounts = Accounts(pipe)
+        with self._burst() as accounts:
             for name in names:
                 accounts.resume(name)
+
+    @contextmanager
+    def _burst(self) -> Iterator[Accounts]:
+        """Accounts whose changes make one round trip; on a cluster one after the other."""
+        if self.nodes:
+            yield Accounts(self.client)
+            return
+        with self.client.pipeline(transaction=False) as pipe:
+            yield Accounts(pipe)
             pipe.execute()
 
     def upload(
@@ -191,11 +215,21 @@ class Rig:
             time.sleep(0.2)
         return left
 
+    @property
+    def clients(self) -> list[redis.Redis]:
+        """A client of each server that has state as a primary."""
+        return [node.client for node in self.nodes] or [self.client]
+
     def costs(self) -> Costs:
         """All totals now."""
-        pids = [worker.pid for worker in self.workers]
+        servers = [node.server for node in self.nodes] or [self.server]
         return read_costs(
-            self.client, workers=pids, server=self.server.pid, stub=self.stub_pid, metrics_ports=self.metrics_ports
+            self.clients,
+            workers=[worker.pid for worker in self.workers],
+            servers=[server.pid for server in servers],
+            stub=self.stub_pid,
+            metrics_ports=self.metrics_ports,
+            beside=self.beside,
         )
 
 
@@ -240,6 +274,9 @@ def rigged(
     latency_ms: float = 0,
     busy_loops: int = 0,
     round_trip_ms: tuple[float, float] | None = None,
+    cluster: bool = False,
+    shards: int = 0,
+    wait_replicas: int = 0,
     **environment: str,
 ) -> Iterator[Rig]:
     """Start it all, and stop it in order.
@@ -250,6 +287,9 @@ def rigged(
         latency_ms: of the provider's answers.
         busy_loops: processes that compute beside it.
         round_trip_ms: shortest and longest time between a worker and the state server, there and back.
+        cluster: state is on a cluster of three primaries and three replicas.
+        shards: of state on the cluster; 0: the default.
+        wait_replicas: how many of them have a write before it counts.
         environment: further variables of the workers.
     """
     secret = base64.urlsafe_b64encode(os.urandom(32)).decode()
@@ -257,10 +297,21 @@ def rigged(
         logs = Path(stack.enter_context(TemporaryDirectory(prefix="paceline-rig-")))
         state_server = stack.enter_context(start_server(server))
         stub, stub_pid = stack.enter_context(start_stub(latency_ms))
-        outbox = stack.enter_context(Outbox(broker_url=state_server.url))
-        client = connect(
-            state_server.url, answer_timeout_s=_TIMEOUT_S
-        )  # what is measured may keep the server busy for long
+        nodes: Sequence[Node] = ()
+        beside: dict[str, Sequence[int]] = {}
+        settings = Settings(broker_url=state_server.url, shards=shards, wait_replicas=wait_replicas)
+        if cluster:
+            made = stack.enter_context(start_cluster(server, replicas=3, spread=True, extra=_GOES_ON))
+            nodes = made.nodes[:3]
+            beside = {f"primary {number}": [node.server.pid] for number, node in enumerate(nodes)}
+            beside |= {"replicas": [node.server.pid for node in made.nodes[3:]], "broker": [state_server.pid]}
+            settings = settings.model_copy(update={"state_url": made.url})
+            environment |= {"PACELINE_STATE_URL": made.url, "PACELINE_SHARDS": str(shards)}
+        environment |= {"PACELINE_WAIT_REPLICAS": str(wait_replicas)}
+        outbox = stack.enter_context(Outbox(settings=settings))
+        # What is measured may keep the server busy for long.
+        client = connect(settings.state_url, answer_timeout_s=_TIMEOUT_S)
+        client.shards = shards
         stack.callback(client.close)
         variables = {
             "PACELINE_BROKER_URL": stack.enter_context(at_distance(state_server, round_trip_ms)),
@@ -268,7 +319,8 @@ def rigged(
             "PACELINE_API_BASE": f"{stub.origin}/open",
             **environment,
         }
-        rig = Rig(state_server, stub, stub_pid, outbox, client, State(client), secret, variables, stack)
+        parts = (state_server, stub, stub_pid, outbox, client, State(client), secret, variables, stack)
+        rig = Rig(*parts, nodes=nodes, beside=beside)
         for _ in range(workers):
             rig.start_worker()
         for number in range(busy_loops):

@@ -45,6 +45,7 @@ class Result:
     scripts: SlowScripts
     not_accepted: int
     ran_dry: int = 0
+    beside_cores: dict[str, float] = field(default_factory=dict)
     full_pace_s: float | None = None
     all_sent_s: float | None = None
     run: dict[str, Any] = field(default_factory=dict)
@@ -94,6 +95,7 @@ def judge(
         scripts=scripts,
         not_accepted=not_accepted,
         ran_dry=sum(len(times) >= run.rows * run.senders for times in accounts),
+        beside_cores={part: spent_s / seconds for part, spent_s in spent.beside_s.items()},
         **(released(run, log, begin_us, end_us) if run.released_together else {}),
         run=asdict(run),
     )
@@ -129,6 +131,8 @@ def line(run: Run, result: Result) -> str:
         f"scripts >5 ms {scripts.over_5_ms}, >10 ms {scripts.over_10_ms},",
         f"worst { ({name: round(ms, 1) for name, ms in sorted(scripts.worst_ms.items())}) }; latency {dict(scripts.events)}",
     ]
+    if result.beside_cores:
+        told.append(f"; beside { ({part: round(cores, 2) for part, cores in result.beside_cores.items()}) }")
     if run.released_together:
         for what, after_s in (("full pace", result.full_pace_s), ("98 % of accounts had sent", result.all_sent_s)):
             told.append(f"; {what} after {after_s:.1f} s" if after_s is not None else f"; {what}: never")

@@ -137,7 +137,12 @@ def is_in_step(node: Node) -> bool:
 
 @contextmanager
 def start_cluster(
-    kind: Source | None = None, *, primaries: int = 3, replicas: int = 4, extra: Sequence[str] = ()
+    kind: Source | None = None,
+    *,
+    primaries: int = 3,
+    replicas: int = 4,
+    extra: Sequence[str] = (),
+    spread: bool = False,
 ) -> Iterator[Cluster]:
     """A cluster that is complete: every primary has its slots, every replica is in step.
 
@@ -146,6 +151,7 @@ def start_cluster(
         primaries: nodes with slots.
         replicas: two for the primary of our keys, so that one remains after a failover; the others for the next primary.
         extra: further options of each server.
+        spread: replicas in turn for each primary instead.
     """
     options = ("--cluster-enabled", "yes", "--cluster-node-timeout", str(NODE_TIMEOUT_MS), *extra)
     options += ("--cluster-replica-validity-factor", "0", "--repl-diskless-sync-delay", "0")
@@ -154,11 +160,11 @@ def start_cluster(
         nodes = [Node(stack.enter_context(start_server(kind, extra=options))) for _ in range(primaries + replicas)]
         for node in nodes:
             stack.enter_context(closing(node.client))
-        _join(nodes, primaries)
+        _join(nodes, primaries, spread=spread)
         yield Cluster(nodes)
 
 
-def _join(nodes: list[Node], primaries: int) -> None:
+def _join(nodes: list[Node], primaries: int, *, spread: bool) -> None:
     for number, node in enumerate(nodes):
         node.ask("SET-CONFIG-EPOCH", number + 1)
         if number < primaries:
@@ -169,6 +175,7 @@ def _join(nodes: list[Node], primaries: int) -> None:
     wait_until(lambda: all(node.knows(len(nodes)) for node in nodes), PATIENCE, "nodes that know each other")
     ours = OUR_SLOT * primaries // SLOTS
     for number, replica in enumerate(nodes[primaries:]):
-        replica.ask("REPLICATE", nodes[ours if number < 2 else (ours + 1) % primaries].id)
+        followed = number % primaries if spread else ours if number < 2 else (ours + 1) % primaries
+        replica.ask("REPLICATE", nodes[followed].id)
     for replica in nodes[primaries:]:
         wait_until(lambda replica=replica: is_in_step(replica), PATIENCE, "a replica")  # type: ignore[misc]

@@ -1,16 +1,20 @@
 """``paceline shards`` and ``paceline state create``."""
 
 import json
+from contextlib import closing
 from typing import Any
 
 import pytest
 
 from paceline.settings import Settings
-from paceline.state import shards
+from paceline.state import connect_to, shards
 from paceline.state.connections import GuidedConnection
 from paceline.state.guides import ClusterGuide
-from paceline_worker.telemetry.health import state_answers
-from tests.cli.conftest import Cli, Worker, one_shard, sent
+from paceline_worker.accounts.secrets import KeyRing
+from paceline_worker.integrity.stored import StoredSeals
+from paceline_worker.runtime import Runtime
+from paceline_worker.telemetry.health import READY, state_answers
+from tests.cli.conftest import SECRET, Cli, Worker, one_shard, sent
 
 pytestmark = one_shard
 
@@ -74,7 +78,9 @@ def test_state_that_nobody_created_has_one_shard(cli: Cli, acme: str) -> None:
 
 @pytest.fixture
 def away(sharded: Cli, monkeypatch: pytest.MonkeyPatch) -> Cli:
-    """Shard 3 lies on a server that nobody reaches."""
+    """Shard 3 lies on a server that nobody reaches, since a worker made the key of the seals."""
+    with closing(connect_to(Settings.from_environment())) as client:
+        StoredSeals(client, KeyRing(SECRET)).open()
 
     def pool_under(pool: Any, root: str) -> Any:
         if not root.endswith("{3}"):
@@ -125,6 +131,19 @@ def test_other_shards_go_on(away: Cli) -> None:
     assert "acme" in away("accounts", "show", "acme").out
     rows = away("shards", "list", "--json")
     assert (1, [True, True, True, False, True]) == (rows.code, [row["answers"] for row in json.loads(rows.out)])
+
+
+@pytest.mark.usefixtures("away", "environment")
+def test_a_worker_starts_for_the_other_shards() -> None:
+    """Deploying while a server is away stops nobody: the worker grants for the others, and names the missing shard."""
+    runtime = Runtime(Settings.from_environment(), lambda *_: None)
+    runtime.start()
+    try:
+        figures = runtime.figures()
+        assert (True, 1) == (figures["granter"], figures["fleet_workers"])
+        assert "the state server of shard 3 does not answer" == runtime.health.trouble(READY)
+    finally:
+        runtime.stop()
 
 
 @pytest.mark.usefixtures("away", "environment")

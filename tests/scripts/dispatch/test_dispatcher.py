@@ -5,10 +5,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from random import Random
+from unittest.mock import Mock
 
 import pytest
 import redis
 from prometheus_client import CollectorRegistry
+from redis.exceptions import ClusterDownError, ReadOnlyError, ResponseError
 
 from paceline import Outbox, SendMessage
 from paceline_sandbox.embedded import EmbeddedServer
@@ -131,6 +133,23 @@ def test_leases_that_run_out_after_an_outage_are_no_deafness(server: EmbeddedSer
         assert not deaf.is_set()
         assert [True, False] == [one.is_recent(60) for one in (outage, Outage())]
     outbox.state.client.flushall()
+
+
+def test_a_failover_is_no_fault_of_records(server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a server refuses until another is the primary is waited out as an outage; a record that breaks its script is logged."""
+    with dispatching(server.url, lambda _: None) as (dispatcher, _):
+        dispatcher.stop()
+        for error, is_outage in (
+            (ClusterDownError("x"), True),
+            (ReadOnlyError("x"), True),
+            (ResponseError("x"), False),
+        ):
+            monkeypatch.setattr(WorkerState, "overdue", Mock(side_effect=error))
+            if is_outage:
+                with pytest.raises(type(error)):
+                    dispatcher._accept_overdue()  # noqa: SLF001 - its thread would do so when its second has passed
+            else:
+                assert not dispatcher._accept_overdue()  # noqa: SLF001
 
 
 def test_an_idle_night_is_not_deafness() -> None:

@@ -16,7 +16,7 @@ from paceline.outcomes import Outcomes
 from paceline.settings import Settings
 from paceline.state import connect, connect_async, questions, shards
 from paceline.state.calls import State
-from paceline.state.scripts import Script
+from paceline.state.scripts import Script, of_the_thin_package
 from paceline.state.shards import at, at_each_server, create, each_shard, fresh_layout, hint_of, layout_of, require_one
 from paceline.status.audit import balance_of
 from paceline.suppression.doors import Suppressing
@@ -316,6 +316,22 @@ def test_closing_a_client_closes_the_connections_to_all_servers(
     )
 
 
+def test_a_server_learns_a_script_once(client: redis.Redis) -> None:
+    """However many shards lie on it, and for names that are claimed on the way, too."""
+    create(client, 5)
+    add_account(client, "acme")
+    layout_of(client)
+    client.config_resetstat()
+    for _ in range(2):
+        Script("paceline", "look").run(client, "accounts")
+    script = Script("paceline", "look")
+    for _ in range(2):
+        assert ["acme"] == script.run(client, "accounts")
+    calls = {name: stats["calls"] for name, stats in client.info("commandstats").items() if "eval" in name}
+    assert {"cmdstat_eval": 3, "cmdstat_evalsha": 17} == calls
+    assert of_the_thin_package("look") is of_the_thin_package("look")
+
+
 def test_each_server_is_asked_once(client: redis.Redis) -> None:
     create(client, 5)
-    assert [True] == at_each_server(client, redis.Redis.ping)
+    assert ([True], {}) == ((readings := at_each_server(client, redis.Redis.ping)).values, readings.away)

@@ -237,20 +237,26 @@ class Runtime:
             self._stored_seals = StoredSeals(self._state.client, self._ring)
             self._use(self._stored_seals.open())
             tell_secrets(self._state.client, self._owner, self._ring, 4 * _TEND_EVERY_S)
-            for state in self._states:
-                state.shorten_leases()
+            self._shorten_leases()
             self._state.unreachable(self._owner, "it starts")  # which a server that takes no writes refuses
             self._state.unreachable(self._owner, "")
         except (RedisError, OSError) as error:
             raise ConfigurationError(trouble(error)) from error
 
     def _check_server(self, client: redis.Redis) -> None:
-        settings = self._settings
-        untold = check_state_server(
-            client, allow_volatile=settings.allow_volatile, assume_durable=settings.assume_durable
-        )
-        if untold:
+        accepts = {name: getattr(self._settings, name) for name in ("allow_volatile", "assume_durable")}
+        if untold := check_state_server(client, **accepts):
             log.warning("the state server does not tell all that keeps state safe", error=untold)
+
+    def _shorten_leases(self) -> None:
+        """On each shard. A shard whose server is away keeps no worker from starting for the others."""
+        for state, outage in zip(self._states, self._outages, strict=True):
+            try:
+                state.shorten_leases()
+            except (RedisError, OSError) as error:
+                if not state.shard:
+                    raise
+                outage.began(error)
 
     def _use(self, seals: Seals) -> None:
         self._tampering.seals = seals

@@ -9,7 +9,7 @@ from paceline.state import scripts
 from paceline.state.shards import afresh_layout, alayout_of, at, fresh_layout, layout_of, naming, note, root_at
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     import redis
     import redis.asyncio
@@ -58,17 +58,20 @@ def _asked(client: "redis.Redis", script: "Script", calls: "Sequence[Call]", *, 
         with naming(client, calls[0].shard):
             return [_run(_of(script, calls[0]), at(client, calls[0].shard), calls[0].arguments, in_bytes=in_bytes)]
     replies: list[Any] = [_ALONE] * len(calls)
-    for numbers in () if script.waits(client) else _by_server(client, calls):
+    groups = _by_server(client, script, calls)
+    for numbers in groups:
         try:
             with at(client, calls[numbers[0]].shard).pipeline(transaction=False) as pipeline:
                 queue: Any = pipeline.execute_command
-                for number in numbers:
-                    queue(*_words(client, script, calls[number]), **_as_bytes(in_bytes))
+                for words in _words(client, script, calls, numbers):
+                    queue(*words, **_as_bytes(in_bytes))
                 some: list[Any] = pipeline.execute(raise_on_error=False)
         except (RedisError, OSError) as error:
             some = [error] * len(numbers)
         for number, reply in zip(numbers, some, strict=True):
             replies[number] = reply
+    if groups:
+        _of(script, calls[0]).taught()
 
     for number, call in enumerate(calls):
         if replies[number] is _ALONE or scripts.is_unknown(replies[number]):
@@ -86,16 +89,19 @@ async def _aasked(client: "redis.asyncio.Redis", script: "Script", calls: "Seque
         with naming(client, calls[0].shard):
             return [await _of(script, calls[0]).arun(at(client, calls[0].shard), *calls[0].arguments)]
     replies: list[Any] = [_ALONE] * len(calls)
-    for numbers in () if script.waits(client) else _by_server(client, calls):
+    groups = _by_server(client, script, calls)
+    for numbers in groups:
         try:
             async with at(client, calls[numbers[0]].shard).pipeline(transaction=False) as pipeline:
-                for number in numbers:
-                    pipeline.execute_command(*_words(client, script, calls[number]))
+                for words in _words(client, script, calls, numbers):
+                    pipeline.execute_command(*words)
                 some: list[Any] = await pipeline.execute(raise_on_error=False)
         except (RedisError, OSError) as error:
             some = [error] * len(numbers)
         for number, reply in zip(numbers, some, strict=True):
             replies[number] = reply
+    if groups:
+        _of(script, calls[0]).taught()
 
     for number, call in enumerate(calls):
         if replies[number] is _ALONE or scripts.is_unknown(replies[number]):
@@ -115,13 +121,24 @@ def _of(script: "Script", call: "Call") -> "Script":
     return scripts.of_the_thin_package(call.script) if call.script else script
 
 
-def _words(client: Any, script: "Script", call: "Call") -> "tuple[str | int | bytes, ...]":
-    return _of(script, call).words(root_at(client, call.shard), call.arguments)
+def _words(
+    client: Any, script: "Script", calls: "Sequence[Call]", numbers: "Sequence[int]"
+) -> "Iterator[tuple[str | int | bytes, ...]]":
+    """The commands of a pipeline to one server: the first one teaches it the script."""
+    for number in numbers:
+        call = calls[number]
+        teaches = number == numbers[0]
+        yield _of(script, call).words(root_at(client, call.shard), call.arguments, teaches=teaches)
 
 
-def _by_server(client: Any, calls: "Sequence[Call]") -> list[list[int]]:
-    """Numbers of calls that may share a connection: those whose shards are on one server, as far as that is known."""
+def _by_server(client: Any, script: "Script", calls: "Sequence[Call]") -> list[list[int]]:
+    """Numbers of calls that may share a connection: those whose shards are on one server, as far as that is known.
+
+    None of them when replicas are to confirm what the script writes: then each call waits on a connection of its own.
+    """
     groups: dict[Any, list[int]] = {}
+    if _of(script, calls[0]).waits(client):
+        return []
     for number, call in enumerate(calls):
         guide = at(client, call.shard).connection_pool.connection_kwargs.get("guide")
         place = None if guide is None else guide.likely or call.shard

@@ -87,6 +87,7 @@ def is_unknown(reply: Any) -> bool:
     return isinstance(reply, (NoScriptError, *REFUSED))
 
 
+@cache
 def of_the_thin_package(name: str) -> "Script":
     """A script that others need on their way, seldom."""
     return Script("paceline", name)
@@ -116,11 +117,20 @@ class Script:
         """The words of the command, for a connection without a client, under a root."""
         return ("EVAL", self._text, 1, root, *arguments)
 
-    def words(self, root: str, arguments: "Arguments") -> "tuple[str | int | bytes, ...]":
-        """The words of the command, for a pipeline. The first ones teach the server; a server that does not know them says so."""
-        named = ("EVALSHA", self._sha) if self._known else ("EVAL", self._text)
-        self._known = True
+    def words(self, root: str, arguments: "Arguments", *, teaches: bool) -> "tuple[str | int | bytes, ...]":
+        """The words of the command, for a pipeline to one server.
+
+        Args:
+            root: of the shard.
+            arguments: after the root.
+            teaches: whether the server does not know the script yet; else a server that does not know it says so.
+        """
+        named = ("EVAL", self._text) if teaches and not self._known else ("EVALSHA", self._sha)
         return (*named, 1, root, *arguments)
+
+    def taught(self) -> None:
+        """Each server that was asked knows the script now."""
+        self._known = True
 
     def waits(self, client: Any) -> bool:
         """Whether replicas are to have what it writes, so that it runs in no pipeline with others."""

@@ -77,24 +77,6 @@ def each_shard(client: "redis.Redis") -> "list[redis.Redis]":
     return [at(client, shard) for shard in layout.shards] if layout.count > 1 else [client]
 
 
-def at_each_server(client: "redis.Redis", act: "Callable[[redis.Redis], _T]") -> list[_T]:
-    """Do something once on each server of the state, with a client of a shard that lies there.
-
-    Raises:
-        RedisError, OSError: a server is in trouble; `trouble` names its shard.
-    """
-    done: dict[Any, _T] = {}
-    for shard, own in enumerate(each_shard(client)):
-        guide = own.connection_pool.connection_kwargs.get("guide")
-        with naming(client, shard):
-            if guide is not None and guide.place is None:
-                own.ping()
-            place = guide.place if guide is not None else None
-            if place not in done:
-                done[place] = act(own)
-    return list(done.values())
-
-
 @dataclass(frozen=True, slots=True)
 class Readings(Generic[_T]):
     """What was read of each shard.
@@ -137,6 +119,22 @@ def of_each(client: "redis.Redis", read: "Callable[[redis.Redis], _T]") -> Readi
     if last and not values:
         raise last
     return Readings(values, away)
+
+
+def at_each_server(client: "redis.Redis", act: "Callable[[redis.Redis], _T]") -> Readings[_T]:
+    """Do something once on each server of the state, with a client of a shard that lies there; see `of_each`."""
+    done: dict[Any, _T] = {}
+
+    def once(own: "redis.Redis") -> None:
+        guide = own.connection_pool.connection_kwargs.get("guide")
+        if guide is not None and guide.place is None:
+            own.ping()
+        place = guide.place if guide is not None else None
+        if place not in done:
+            done[place] = act(own)
+
+    away = of_each(client, once).away
+    return Readings(list(done.values()), away)
 
 
 def _words_of(error: Exception, shard: int) -> str:

@@ -9,6 +9,7 @@ from redis.exceptions import (
     AuthenticationError,
     BusyLoadingError,
     ClusterDownError,
+    MasterDownError,
     MovedError,
     NoPermissionError,
     ReadOnlyError,
@@ -21,6 +22,8 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 # After these a connection leads to the wrong server, or to a server that is not ready: the next command asks for the right one.
 LEADS_ASTRAY: Final = (RedisConnectionError, ReadOnlyError, MovedError, ClusterDownError)
+# After these the same server would answer another command in the same way, until a failover or a move is over.
+PASSES: Final = (*LEADS_ASTRAY, AskError, TryAgainError, MasterDownError)
 # The server did nothing of what it was told, because another server is the primary.
 REFUSED: Final = (ReadOnlyError, MovedError)
 

@@ -8,6 +8,7 @@ from paceline import names
 from paceline.errors import ConfigurationError
 from paceline.state.calls import State
 from paceline.state.scripts import Script
+from paceline.state.shards import of_each
 from paceline_worker.accounts.secrets import KeyRing
 
 # Number of stored keys that are tried; one success is enough.
@@ -27,7 +28,8 @@ def check_secret(client: redis.Redis, ring: KeyRing) -> None:
     Raises:
         ConfigurationError: there are stored keys, and none could be opened; says what to do.
     """
-    accounts = State(client).accounts()
+    # A shard that is away keeps no worker from starting.
+    accounts = [name for names_there in of_each(client, _names).values for name in names_there]
     sample = accounts[:: max(1, len(accounts) // _MOST)]
     reply = Script("paceline_worker", "account").run(client, "keys", *sample) if sample else []
     stored = [one for one in zip(sample, reply[::3], reply[1::3], strict=True) if one[1]]
@@ -36,6 +38,10 @@ def check_secret(client: redis.Redis, ring: KeyRing) -> None:
             f"{names.ENV_SECRET_KEY} decrypts none of the stored API keys: they were encrypted under another value. "
             f"Set that value, or both separated by a comma, the newer first"
         )
+
+
+def _names(client: redis.Redis) -> list[str]:
+    return State(client).accounts()
 
 
 def _opens(ring: KeyRing, account: str, text: str, version: str) -> bool:

@@ -10,6 +10,7 @@ from typing import Final
 import structlog
 from redis.exceptions import RedisError, ResponseError
 
+from paceline.state.trouble import PASSES
 from paceline_worker.delivery.lateness import Way
 from paceline_worker.delivery.traces import Traces
 from paceline_worker.dispatch.admission import Admission
@@ -322,6 +323,8 @@ class Dispatcher:
             rids = self._state.overdue(_OVERDUE_GRACE_S, _OVERDUE_RECORDS)
             if rids:
                 self.accept(rids)
+        except PASSES:
+            raise
         except ResponseError as error:
             # What cannot be accepted must not keep what was accepted from leaving.
             log.exception("overdue records could not be accepted", error=str(error))

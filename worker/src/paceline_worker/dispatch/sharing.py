@@ -6,8 +6,9 @@ from typing import Final
 from paceline_worker.state.values import Hint
 
 _LARGEST_HINT: Final = 100
-# A batch costs a message of the broker, a call that begins and one that settles. Fewer operations than these would spread the load
-# no better: with batches of two, ten workers that shared 50 operations a second cost the state server 1.2 times the commands of one.
+# A batch costs a message of the broker, a call that begins and one that settles. Fewer operations than these would spread the
+# load no better: with batches of two, ten workers that shared 50 operations a second cost the state server 1.2 times the commands
+# of one.
 _FULL_HINT: Final = 25
 
 

@@ -185,8 +185,11 @@ def seals(arguments: Arguments, layout: Layout) -> Path:
     """The key of all seals stands on shard 0; operations and campaigns are sealed where they are."""
     verb = str(arguments[0])
     if verb == "look":
-        replies = sound((yield [Call(shard, arguments) for shard in layout.shards]))
-        return [replies[0][0], max(str(reply[1]) for reply in replies)]
+        replies = yield [Call(shard, arguments) for shard in layout.shards]
+        [(stored, _)] = sound(replies[:1])
+        if stored:  # a shard that is away keeps no worker from starting
+            replies = [reply for reply in replies if not isinstance(reply, Exception)]
+        return [stored, max(str(reply[1]) for reply in sound(replies))]
     route = _SEALS.get(verb, home)
     reply = yield from route(arguments, layout)
     return reply

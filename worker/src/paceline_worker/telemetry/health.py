@@ -17,7 +17,6 @@ from paceline.inbox.app import App
 from paceline.settings import Settings
 from paceline.state import connect
 from paceline.state.shards import at_each_server
-from paceline.state.trouble import shard_in
 from paceline_worker.telemetry import scraped
 
 LIVE: Final = "/healthz"
@@ -94,13 +93,12 @@ def state_answers(settings: Settings, *, of_all_shards: bool = False) -> Check:
     def check() -> str:
         try:
             client.ping()
-            if of_all_shards:
-                at_each_server(client, redis.Redis.ping)
-        except (RedisError, OSError) as error:
-            shard = shard_in(error)
-            server = "the state server" if shard is None else f"the state server of shard {shard}"
-            return f"{server} does not answer"  # without an address: strangers may ask a receiver
-        return ""
+            away = list(at_each_server(client, redis.Redis.ping).away) if of_all_shards else []
+        except (RedisError, OSError):
+            return "the state server does not answer"  # without an address: strangers may ask a receiver
+        if len(away) > 1:
+            return f"the state servers of shards {', '.join(map(str, away))} do not answer"
+        return f"the state server of shard {away[0]} does not answer" if away else ""
 
     return check
 
