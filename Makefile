@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 # Test processes: most tests wait for workers and servers of their own, so more than there are cores.
-JOBS ?= 4
+JOBS ?= 6
 # Of the fault suite and of fuzzing: short or full.
 PROFILE ?= short
 # Python compiles a module when it first imports the module; compiling all packages doubles the CPU of an installation.
