@@ -1,6 +1,6 @@
 """How many operations each shard may have in flight."""
 
-from paceline_worker.dispatch.rooms import Rooms
+from paceline_worker.dispatch.rooms import Rooms, full_pause_s
 
 
 def test_one_shard_has_the_whole_fleet() -> None:
@@ -27,3 +27,10 @@ def test_own_looks_know_better_than_heartbeats() -> None:
     rooms.looked(0, 5)
     rooms.told([99, 7], held={0})
     assert ({0: 5}, 12) == (rooms.held({0}), rooms.total)
+
+
+def test_full_shards_together_are_looked_at_no_more_often_than_one() -> None:
+    """Fifty looks a second, and of many shards each one within the lead of grants."""
+    assert 0.02 == full_pause_s(1)
+    assert 0.1 == full_pause_s(5)
+    assert 0.2 == full_pause_s(64)

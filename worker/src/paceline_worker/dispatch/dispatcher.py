@@ -16,7 +16,7 @@ from paceline_worker.delivery.traces import Traces
 from paceline_worker.dispatch.admission import Admission
 from paceline_worker.dispatch.deafness import DeafnessCheck
 from paceline_worker.dispatch.membership import Member
-from paceline_worker.dispatch.rooms import Rooms
+from paceline_worker.dispatch.rooms import Rooms, full_pause_s
 from paceline_worker.dispatch.sharing import shares
 from paceline_worker.state.clock import ServerClock
 from paceline_worker.state.inbox import REFUSED
@@ -31,8 +31,6 @@ log = structlog.get_logger(__name__)
 # With something in flight, what another worker settles may be due before the granter would look; well below the lead of 250 ms.
 _BUSY_SLEEP_S: Final = 0.15
 _IDLE_SLEEP_S: Final = 0.5
-# With the fleet full, a look finds nothing to grant.
-_FULL_PAUSE_S: Final = 0.02
 # One look for what is due within so long: a look costs as much as an operation in it, and the lead is longer by far.
 _LOOK_GAP_S: Final = 0.005
 # What this worker settles and is due so soon it grants itself; the granter may be asleep, and would not know.
@@ -273,7 +271,7 @@ class Dispatcher:
             return min(longest_s, max(_LOOK_GAP_S, until_due_s))
 
         self._sleeping_until_us = 0.0  # what is settled meanwhile makes room for one look together
-        return _FULL_PAUSE_S
+        return full_pause_s(len(fleet.held))
 
     def _stand_by(self, fleet: Fleet) -> float:
         """Grant what this worker made due; returns how long to sleep, in seconds."""

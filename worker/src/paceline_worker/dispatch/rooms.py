@@ -1,6 +1,21 @@
 """How many operations may be in flight on each shard: the fleet takes on so many in all. Pure."""
 
 from collections.abc import Collection, Mapping, Sequence
+from typing import Final
+
+# With the fleet full, a look finds nothing to grant until something is settled.
+_FULL_PAUSE_S: Final = 0.02
+# Grants lie 250 ms ahead at the least: a shard that is looked at later would miss slots.
+_LONGEST_FULL_PAUSE_S: Final = 0.2
+
+
+def full_pause_s(held: int) -> float:
+    """How long a shard rests that has no room, in seconds: a worker looks at all its full shards as often as at one.
+
+    Args:
+        held: shards that this worker grants for.
+    """
+    return min(_LONGEST_FULL_PAUSE_S, _FULL_PAUSE_S * max(1, held))
 
 
 class Rooms:
