@@ -72,7 +72,7 @@ def test_nothing_is_lost_nothing_doubled_and_no_limit_broken(running: Running) -
     log = running.reporting.log_text()
     assert list(running.reports_in.iterdir()) == []
     assert "killing worker w1 with SIGKILL" in log
-    assert "worker w3 is ready" in log
+    assert "starting worker w3 in its place" in log  # on a busy machine all is sent before that worker is ready
     assert "growth: the provider answers 429" in log
     assert "scale: the provider answers 503" in log
     report = json.loads(log.splitlines()[-1])

@@ -18,6 +18,7 @@ from paceline.state import connect
 from paceline_sandbox import Scenario, running_sandbox
 from paceline_sandbox.embedded import EmbeddedServer
 from tests.cli.conftest import API_KEY, PROGRAM, Cli, one_shard, stored_key
+from tests.support.screens import watching
 from tests.support.wait import wait_until
 
 NO_INFO = "--no-info"
@@ -325,8 +326,9 @@ def test_a_terminal_gets_a_progress_bar(environment: Mapping[str, str], book: Pa
         stderr=terminal,
     )
     os.close(terminal)
+    shown = watching(ours)
     out, _ = process.communicate(timeout=200)
-    seen = os.read(ours, 100_000).decode()
+    seen = shown.result()
     os.close(ours)
     assert 1 == process.returncode
     assert b"1,001 rows: 1,000 added" in out

@@ -19,6 +19,7 @@ from paceline.state import connect
 from paceline.state.calls import State
 from paceline_sandbox.embedded import EmbeddedServer
 from tests.cli.conftest import PROGRAM, SENDER, Cli, Worker, campaign_arguments, people
+from tests.support.screens import watching
 from tests.support.wait import wait_until
 
 pytestmark = pytest.mark.usefixtures("acme")
@@ -229,8 +230,9 @@ def test_a_terminal_gets_a_progress_bar(environment: Mapping[str, str], tmp_path
         stderr=terminal,
     )
     os.close(terminal)
+    shown = watching(ours)
     out, _ = process.communicate(timeout=200)
-    seen = os.read(ours, 100_000).decode()
+    seen = shown.result()
     os.close(ours)
     assert process.returncode == 0
     assert b'"written": 3000' in out

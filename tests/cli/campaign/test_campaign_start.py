@@ -14,6 +14,7 @@ import pytest
 
 from paceline_worker.state.values import Hint
 from tests.cli.conftest import PROGRAM, Cli, Inbox, Worker, campaign_arguments, people
+from tests.support.screens import watching
 from tests.support.wait import wait_until
 
 pytestmark = pytest.mark.usefixtures("acme")
@@ -247,8 +248,9 @@ class TestDryRun:
             stderr=terminal,
         )
         os.close(terminal)
+        shown = watching(ours)
         process.communicate(timeout=200)
-        seen = os.read(ours, 100_000).decode()
+        seen = shown.result()
         os.close(ours)
         assert "reading" in seen
         assert "uploading" not in seen

@@ -62,6 +62,24 @@ def imported(environment: Mapping[str, str], *arguments: str) -> set[str]:
     return set(done.stderr.splitlines()[-1].split())
 
 
+EARLY = """
+import sys
+class Impatient:
+    def find_spec(self, name, path=None, target=None):
+        if name == "paceline.cli.app":
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Impatient())
+from paceline.cli import main
+sys.exit(main(["--version"]))
+"""
+
+
+def test_ctrl_c_while_modules_are_imported_is_no_traceback() -> None:
+    """Whoever stops a command at once is told nothing, as later."""
+    done = subprocess.run([sys.executable, "-c", EARLY], capture_output=True, check=False, text=True, timeout=200)
+    assert (130, "", "") == (done.returncode, done.stdout, done.stderr)
+
+
 def test_modules_are_imported_without_garbage_collection_and_commands_run_with_it() -> None:
     """A long command collects as ever. A program that calls the command twice keeps what it has meanwhile collectable."""
     done = subprocess.run([sys.executable, "-c", COLLECTED], capture_output=True, check=True, text=True, timeout=200)

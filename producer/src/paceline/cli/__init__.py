@@ -5,8 +5,11 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
+from typing import Final
 
 __all__ = ["main"]
+
+_INTERRUPTED: Final = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -22,10 +25,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if find_spec("typer") is None or find_spec("rich") is None:
         sys.stderr.write("paceline: the command line needs its extra: pip install 'paceline[cli]'\n")
         return 1
-    with _uncollected():
-        from paceline.cli.app import run  # noqa: PLC0415 - typer may be missing; the line above is for those who lack it
+    try:
+        with _uncollected():
+            from paceline.cli.app import run  # noqa: PLC0415 - typer may be missing; the line above is for those who lack it
 
-    return run(sys.argv[1:] if arguments is None else arguments)
+        return run(sys.argv[1:] if arguments is None else arguments)
+    except KeyboardInterrupt:  # before the command began, or after it ended
+        return _INTERRUPTED
 
 
 @contextmanager
