@@ -29,8 +29,17 @@ def test_own_looks_know_better_than_heartbeats() -> None:
     assert ({0: 5}, 12) == (rooms.held({0}), rooms.total)
 
 
-def test_full_shards_together_are_looked_at_no_more_often_than_one() -> None:
-    """Fifty looks a second, and of many shards each one within the lead of grants."""
+def test_many_full_shards_are_looked_at_less_often_than_one() -> None:
+    """Fifty looks a second in all up to ten shards; beyond, each one within the lead of grants."""
     assert 0.02 == full_pause_s(1)
     assert 0.1 == full_pause_s(5)
     assert 0.2 == full_pause_s(64)
+
+
+def test_a_shard_that_is_busy_alone_rests_as_briefly_as_the_only_one() -> None:
+    """One large account keeps its fleet busy, however many other shards the worker grants for."""
+    rooms = Rooms(64)
+    rooms.looked(7, 400)
+    assert 1 == rooms.busy(frozenset(range(64)))
+    rooms.looked(8, 3)
+    assert (2, 1) == (rooms.busy({7, 8, 9}), rooms.busy({8, 9}))

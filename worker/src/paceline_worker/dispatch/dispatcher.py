@@ -271,7 +271,7 @@ class Dispatcher:
             return min(longest_s, max(_LOOK_GAP_S, until_due_s))
 
         self._sleeping_until_us = 0.0  # what is settled meanwhile makes room for one look together
-        return full_pause_s(len(fleet.held))
+        return full_pause_s(self._rooms.busy(fleet.held))
 
     def _stand_by(self, fleet: Fleet) -> float:
         """Grant what this worker made due; returns how long to sleep, in seconds."""

@@ -9,13 +9,13 @@ _FULL_PAUSE_S: Final = 0.02
 _LONGEST_FULL_PAUSE_S: Final = 0.2
 
 
-def full_pause_s(held: int) -> float:
-    """How long a shard rests that has no room, in seconds: a worker looks at all its full shards as often as at one.
+def full_pause_s(busy: int) -> float:
+    """How long a shard rests that has no room, in seconds: the more are busy, the longer, up to a bound.
 
     Args:
-        held: shards that this worker grants for.
+        busy: shards with something in flight, of those that this worker grants for.
     """
-    return min(_LONGEST_FULL_PAUSE_S, _FULL_PAUSE_S * max(1, held))
+    return min(_LONGEST_FULL_PAUSE_S, _FULL_PAUSE_S * max(1, busy))
 
 
 class Rooms:
@@ -48,6 +48,10 @@ class Rooms:
     def total(self) -> int:
         """Operations in flight on all shards."""
         return sum(self._loads)
+
+    def busy(self, shards: Collection[int]) -> int:
+        """How many of these shards have something in flight."""
+        return sum(1 for shard in shards if self._loads[shard])
 
     def capacity(self, shard: int, intake: int) -> int:
         """How many operations may be in flight on a shard: what others leave free, and an equal share in any case.
