@@ -21,7 +21,7 @@ from paceline_worker.dispatch.deafness import DeafnessCheck
 from paceline_worker.dispatch.dispatcher import Dispatcher
 from paceline_worker.state.clock import ServerClock
 from paceline_worker.state.outage import Outage
-from paceline_worker.state.values import Beat, Hint
+from paceline_worker.state.values import Beat, Grants, Hint
 from paceline_worker.state.worker import WorkerState
 from paceline_worker.telemetry.metrics import Metrics
 from tests.conftest import SENDER, add_account
@@ -39,6 +39,7 @@ def dispatching(
     own: Callable[[], int] = lambda: 0,
     patience_s: float = 30.0,
     outage: Outage | None = None,
+    capacity: int = 10,
 ) -> Iterator[tuple[Dispatcher, threading.Event]]:
     """A running dispatcher, and the event it sets when it finds itself deaf."""
     clock = ServerClock()
@@ -46,7 +47,7 @@ def dispatching(
     deaf = threading.Event()
     dispatcher = Dispatcher(
         worker="test",
-        admission=Admission(10),
+        admission=Admission(capacity),
         way=Way(),
         state=state,
         clock=clock,
@@ -111,6 +112,33 @@ def test_what_the_broker_does_not_take_this_worker_sends(
     assert {ticket.id for ticket in receipts} >= {hint.id for hint in taken}
     assert {1} == {int(hint.token) for hint in taken}
     assert len(attempts) == 1  # a broker that is away is not asked for each of them: an attempt may last seconds
+    client.flushall()
+
+
+def test_while_more_is_due_a_round_trip_makes_two_looks(
+    server: EmbeddedServer, outbox: Outbox, client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One look grants what its budget allows; with sixty accounts due at once, most of a round trip would be waiting."""
+    for number in range(60):
+        add_account(client, f"a{number}", "600/minute", "window")
+        outbox.send(SendMessage(account=f"a{number}", sender=SENDER, to="+15550100002", text="Hello"))
+    state = WorkerState(server.url, ServerClock(), retention_s=60, grace_s=15)
+    state.accept([str(rid) for rid in client.zrange("paceline:{0}:inbox", 0, -1)])
+    state.client.close()
+    looks: list[tuple[int, bool]] = []
+    grant = WorkerState.grant_in_turn
+
+    def counted(self: WorkerState, number: int, **options: int) -> list[Grants]:
+        found = grant(self, number, **options)
+        looks.append((number, found[-1].unfinished))
+        return found
+
+    monkeypatch.setattr(WorkerState, "grant_in_turn", counted)
+    granted: list[Hint] = []
+    with dispatching(server.url, granted.extend, capacity=200):
+        wait_until(lambda: len(granted) == 60, PATIENCE, "all of them are granted")
+    assert (1, True) in looks
+    assert [2 if unfinished else 1 for _, unfinished in looks[:-1]] == [number for number, _ in looks[1:]]
     client.flushall()
 
 

@@ -76,3 +76,13 @@ def test_a_worker_that_was_late_once_keeps_its_few_again() -> None:
     for _ in range(100):
         admission.beat(lateness_s=0.0, samples=100, load=admission.few)
     assert 100 == admission.few
+
+
+def test_a_busy_worker_sends_nothing_alone() -> None:
+    """Calls that end at once leave few operations in flight however many there are; the share of a core tells."""
+    admission = Admission(1000)
+    few = []
+    for busy in (0.0, 0.1, 0.2, 0.4, 1.5):
+        admission.beat(lateness_s=0.0, samples=100, load=10, busy=busy)
+        few.append(admission.few)
+    assert [100, 75, 50, 0, 0] == few

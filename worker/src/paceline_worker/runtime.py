@@ -56,7 +56,7 @@ _TOLERANCE_FLOOR_S: Final = 0.005
 # A stop in order ends within the HTTP deadline; a process that is still there hangs.
 _LAST_RESORT_S: Final = 60.0
 # How often the key of the seals is looked at.
-_TEND_EVERY_S: Final = 5.0
+_TEND_EVERY_S: Final = 10.0
 # A grant lies two seconds ahead at the most; a hint of more is not of a dispatcher, and would keep a place until its slot.
 _FARTHEST_US: Final = 5_000_000
 

@@ -207,7 +207,8 @@ class Script:
         with client.pipeline(transaction=False) as pipeline:
             for number, arguments in enumerate(calls):
                 # The first EVAL of a pipeline teaches the server what all others of the same pipeline name.
-                run, text = (pipeline.evalsha, self._sha) if number else (pipeline.eval, self._text)
+                is_known = number or self._known
+                run, text = (pipeline.evalsha, self._sha) if is_known else (pipeline.eval, self._text)
                 run(text, 1, root, *arguments)
             if replicas:
                 pipeline.wait(replicas, _REPLICAS_TIMEOUT_MS)
@@ -218,10 +219,11 @@ class Script:
         if any(isinstance(reply, LEADS_ASTRAY) for reply in replies):
             client.connection_pool.disconnect()
         for number, reply in enumerate(replies):
-            if isinstance(reply, REFUSED):
+            if is_unknown(reply):
                 replies[number] = self.run(client, *calls[number])
             elif isinstance(reply, Exception):
                 raise reply
+        self._known = True
         _check_replicas(replicas, confirmed)
         return list(replies)
 

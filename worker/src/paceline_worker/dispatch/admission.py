@@ -18,6 +18,8 @@ _AT_FIRST: Final = 200
 # So many operations are nothing to one event loop, and not worth the way through the broker: ten workers that shared 50 operations
 # a second cost the state server 1.4 times the commands of one.
 _FEW: Final = 100
+# Of a core: who uses so much shares whatever it grants. Calls that end at once leave few operations in flight even then.
+_BUSY: Final = 0.4
 # The intake grows only while it is what binds.
 _IN_USE: Final = 0.7
 
@@ -32,6 +34,7 @@ class Admission:
 
     capacity: int
     intake: int = field(init=False)
+    _few: int = field(init=False, default=_FEW)
 
     def __post_init__(self) -> None:
         self.intake = min(self.capacity, _AT_FIRST)
@@ -39,19 +42,21 @@ class Admission:
     @property
     def few(self) -> int:
         """So many operations this worker sends alone: three quarters of its intake at the most, so that the intake can grow."""
-        return min(_FEW, self.intake * 3 // 4)
+        return min(self._few, self.intake * 3 // 4)
 
-    def beat(self, *, lateness_s: float, samples: int, load: int) -> int:
+    def beat(self, *, lateness_s: float, samples: int, load: int, busy: float = 0.0) -> int:
         """Decide for the next beat.
 
         Args:
             lateness_s: mean time from slot to readiness of the operations since the last beat, 0 for those in time.
             samples: how many these were.
             load: operations in flight at most in that time.
+            busy: the share of a core that this worker used.
 
         Returns:
             The intake.
         """
+        self._few = int(_FEW * max(0.0, 1 - busy / _BUSY))
         if samples >= _LEAST_SAMPLES and lateness_s > LATE_S:
             self.intake = max(min(_FEWEST, self.capacity), int(min(self.intake, max(load, 1)) * _LESS))
         elif load >= self.intake * _IN_USE:

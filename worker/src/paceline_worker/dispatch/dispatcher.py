@@ -15,9 +15,9 @@ from paceline_worker.delivery.lateness import Way
 from paceline_worker.delivery.traces import Traces
 from paceline_worker.dispatch.admission import Admission
 from paceline_worker.dispatch.deafness import DeafnessCheck
+from paceline_worker.dispatch.handing_out import HandOut
 from paceline_worker.dispatch.membership import Member
 from paceline_worker.dispatch.rooms import Rooms, full_pause_s
-from paceline_worker.dispatch.sharing import shares
 from paceline_worker.state.clock import ServerClock
 from paceline_worker.state.inbox import REFUSED
 from paceline_worker.state.outage import Outage
@@ -36,8 +36,9 @@ _LOOK_GAP_S: Final = 0.005
 # What this worker settles and is due so soon it grants itself; the granter may be asleep, and would not know.
 _SOON_US: Final = 200_000
 _MOST_GRANTS: Final = 500
-# While the broker is away one attempt in so many seconds: each may wait for its time-out, and slots do not wait.
-_BROKER_PAUSE_S: Final = 5.0
+# While more is due than one look grants, a round trip makes two: other calls come in between only before and after them, but each
+# script is short, and on a busy machine most of a round trip is waiting, for the server and for this process's other threads.
+_MOST_LOOKS: Final = 2
 # So long after an outage leases run out because nobody could begin: a lease lasts five seconds from its slot.
 _AFTER_OUTAGE_S: Final = 15.0
 _OVERDUE_GRACE_S: Final = 3.0
@@ -97,6 +98,7 @@ class Dispatcher:
         on_beat: called after each heartbeat, in its thread.
         rooms: operations in flight on all shards.
         member: this worker in the fleet, when it has several dispatchers: one for each shard. None: the only one makes its own.
+        hand_out: who hands out what all of these dispatchers grant; with `member`.
     """
 
     def __init__(
@@ -121,6 +123,7 @@ class Dispatcher:
         on_beat: Callable[[], None] = lambda: None,
         rooms: Rooms | None = None,
         member: Member | None = None,
+        hand_out: HandOut | None = None,
     ) -> None:
         self._rooms = rooms or Rooms()
         self._is_alone = member is None
@@ -129,9 +132,6 @@ class Dispatcher:
         self._outage = outage or Outage()
         self._state = state
         self._clock = clock
-        self._own = own
-        self._deliver = deliver
-        self._publish = publish
         self._metrics = metrics
         self._traces = traces
         self._progress = progress
@@ -155,6 +155,14 @@ class Dispatcher:
             outage=self._outage,
         )
 
+        self._hand_out = hand_out or HandOut(
+            workers=self._member.workers,
+            admission=admission,
+            rooms=self._rooms,
+            own=own,
+            deliver=deliver,
+            publish=publish,
+        )
         self._shard = state.shard
         name = "paceline-dispatcher" if self._is_alone else f"paceline-shard-{self._shard}"
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
@@ -165,7 +173,8 @@ class Dispatcher:
         self._sleeping_until_us: float = 0.0
         self._answered = True
         self._overdue_at_s = 0.0
-        self._no_broker_before_s = 0.0
+        # How many the next round trip makes.
+        self._looks = 1
 
     def start(self) -> None:
         """Join the fleet and start the thread.
@@ -175,6 +184,7 @@ class Dispatcher:
         """
         if self._is_alone:
             self._member.start()
+            self._hand_out.start()
         self._thread.start()
 
     def stop(self) -> None:
@@ -184,6 +194,7 @@ class Dispatcher:
         if self._thread.is_alive():
             self._thread.join()
         if self._is_alone:
+            self._hand_out.stop()
             self._member.stop()
 
     def stopping(self) -> None:
@@ -309,11 +320,13 @@ class Dispatcher:
         spread_us = fleet.cpu_us // max(1, fleet.workers)
         began_s = time.monotonic()
         capacity = self._rooms.capacity(self._shard, fleet.intake)
-        grants = self._state.grant(most=_MOST_GRANTS, fleet_capacity=capacity, spread_us=spread_us)
+        looks = self._state.grant_in_turn(self._looks, most=_MOST_GRANTS, fleet_capacity=capacity, spread_us=spread_us)
         self._way.looked(time.monotonic() - began_s)
-        self._rooms.looked(self._shard, grants.in_flight)
-        self._handle(grants)
-        return grants
+        self._rooms.looked(self._shard, looks[-1].in_flight)
+        self._looks = _MOST_LOOKS if looks[-1].unfinished else 1
+        for grants in looks:
+            self._handle(grants)
+        return looks[-1]
 
     def _accept_overdue(self) -> bool:
         """Accept what nobody accepted; True when there may be more."""
@@ -359,21 +372,4 @@ class Dispatcher:
 
         for turn in grants.infos:
             self._on_info(turn)
-        self._hand_out(grants)
-
-    def _hand_out(self, grants: Grants) -> None:
-        fleet = self._member.fleet
-        broker_away = time.monotonic() < self._no_broker_before_s
-        workers = 1 if fleet is None or broker_away else fleet.workers
-        here, batches = shares(
-            grants.hints, own=self._own(), in_flight=self._rooms.total, workers=workers, few=self._admission.few
-        )
-        if here:
-            self._deliver(here, grants.granted_us)
-        for batch in batches:
-            try:
-                self._publish(batch, grants.granted_us)
-            except Exception as error:  # noqa: BLE001 - any broker, any error: nothing is lost, and this worker is there
-                log.warning("the broker did not take a hint; this worker sends the operations", error=str(error))
-                self._no_broker_before_s = time.monotonic() + _BROKER_PAUSE_S
-                self._deliver(batch, grants.granted_us)
+        self._hand_out.take(grants.hints, grants.granted_us)

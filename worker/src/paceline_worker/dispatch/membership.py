@@ -32,6 +32,8 @@ FLEET_TTL_S: Final = 5.0
 _SPREAD_S: Final = 0.05
 _REST_S: Final = 0.2
 _ERROR_PAUSE_S: Final = 0.2
+# Two heartbeats may follow each other at once.
+_SHORTEST_S: Final = 0.01
 
 
 def standby_pause_s(rank: int, over_s: float, random: Random) -> float:
@@ -111,6 +113,7 @@ class Member:
         # What the last heartbeat learnt; None while it is not in the fleet.
         self.fleet: Fleet | None = None
         self.fleet_at_s = 0.0
+        self._cpu_s, self._cpu_at_s = time.process_time(), time.monotonic()
         self.answered = True
         self.rests = False
 
@@ -133,6 +136,11 @@ class Member:
         except (RedisError, OSError):
             log.info("the state server did not hear that this worker left; its heartbeat expires within seconds")
 
+    def workers(self) -> int:
+        """How many workers live, this one included, as the last heartbeat learnt. Any thread may call."""
+        fleet = self.fleet
+        return fleet.workers if fleet else 1
+
     def _run(self) -> None:
         pause_s = HEARTBEAT_S
         while not self._stop.wait(pause_s):
@@ -153,10 +161,15 @@ class Member:
             self.rests = False
             log.info("this worker takes operations on again")
         lateness = self._way.take(self._own())
-        cost = self._effort.beat(time.process_time())
+        cpu_s, now_s = time.process_time(), time.monotonic()
+        busy = (cpu_s - self._cpu_s) / max(_SHORTEST_S, now_s - self._cpu_at_s)
+        self._cpu_s, self._cpu_at_s = cpu_s, now_s
+        cost = self._effort.beat(cpu_s)
         beat = Beat(
             capacity=self._admission.capacity,
-            intake=self._admission.beat(lateness_s=lateness.mean_s, samples=lateness.samples, load=lateness.load),
+            intake=self._admission.beat(
+                lateness_s=lateness.mean_s, samples=lateness.samples, load=lateness.load, busy=busy
+            ),
             latency_s=cost.latency_s,
             cpu_s=cost.cpu_s,
             way_s=self._way.least_s,

@@ -6,6 +6,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from paceline_worker.dispatch.dispatcher import Dispatcher, Standing
+from paceline_worker.dispatch.handing_out import HandOut
 from paceline_worker.dispatch.membership import Member
 from paceline_worker.dispatch.rooms import Rooms
 
@@ -55,6 +56,8 @@ class ShardDispatchers:
             shards=len(states),
             loads=lambda: self._rooms.held(self._held),
         )
+        shared = {name: parts[name] for name in ("admission", "own", "deliver", "publish")}
+        self._hand_out = HandOut(workers=self._member.workers, rooms=self._rooms, **shared)
         self._dispatchers = [
             Dispatcher(
                 state=state,
@@ -62,6 +65,7 @@ class ShardDispatchers:
                 outage=outage,
                 rooms=self._rooms,
                 member=self._member,
+                hand_out=self._hand_out,
                 **{**parts, "random": Random(parts["random"].random())},  # noqa: S311 - jitter, no secret
             )
             for state, clock, outage in zip(states, clocks, outages, strict=True)
@@ -74,6 +78,7 @@ class ShardDispatchers:
             RedisError: the state server of shard 0 does not answer.
         """
         self._member.start()
+        self._hand_out.start()
         for dispatcher in self._dispatchers:
             dispatcher.start()
 
@@ -83,6 +88,7 @@ class ShardDispatchers:
             dispatcher.stopping()
         for dispatcher in self._dispatchers:
             dispatcher.stop()
+        self._hand_out.stop()
         self._member.stop()
 
     def due(self, at_us: int | None, shard: int) -> None:

@@ -144,13 +144,35 @@ class WorkerState:
             budget_us: what the script may cost.
             spread_us: distance between slots that nothing else keeps apart.
         """
+        return self.grant_in_turn(
+            1, most=most, fleet_capacity=fleet_capacity, budget_us=budget_us, spread_us=spread_us
+        )[0]
+
+    def grant_in_turn(
+        self, looks: int, *, most: int, fleet_capacity: int, budget_us: int = GRANT_BUDGET_US, spread_us: int = 0
+    ) -> list[Grants]:
+        """Grant several times in one round trip.
+
+        Args:
+            looks: how many times.
+            most: operations of each at the most.
+            fleet_capacity: operations that all workers take on.
+            budget_us: what each script may cost.
+            spread_us: distance between slots that nothing else keeps apart.
+        """
         sent = time.monotonic()
         check = "1" if self._check.due(sent) else "0"
-        reply = self._grant.run(
-            self.client, most, fleet_capacity, budget_us, self._retention_ms, self._grace_us, spread_us, check
-        )
+        call = (most, fleet_capacity, budget_us, self._retention_ms, self._grace_us, spread_us, check)
+        script, client = self._grant, self.client
+        replies = [script.run(client, *call)] if looks == 1 else script.run_many(client, [call] * looks)
+        answered = time.monotonic()
+        for reply in replies:
+            self._clock.observe(sent, int(reply[0]), answered)
+        jumped = self._clock.take_jump()
+        return [self._grants(reply, jumped=jumped) for reply in replies]
+
+    def _grants(self, reply: Any, *, jumped: bool) -> Grants:
         now, following, given_back, settled, room, restarted, infos, unfinished, in_flight, *flat = reply
-        self._clock.observe(sent, int(now), time.monotonic())
         hints = [Hint(i, str(t), int(s), self.shard) for i, t, s in zip(*[iter(flat)] * 3, strict=True)]
         ended = [(a, k, o, *(many or [1])) for a, k, o, *many in json.loads(settled)]
         return Grants(
@@ -159,7 +181,7 @@ class WorkerState:
             given_back=int(given_back),
             settled=ended,
             room=int(room),
-            clock_jumped=self._clock.take_jump(),
+            clock_jumped=jumped,
             server_restarted=restarted == "1",
             infos=[InfoTurn(account, int(slot), self.shard) for account, slot in json.loads(infos)],
             granted_us=int(now),
