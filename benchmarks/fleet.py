@@ -2,7 +2,7 @@
 
     python -m benchmarks.fleet --accounts 4000 --workers 1 [--rate 10/minute] [--pacing window] [--seconds 60] [--warm-up 20]
         [--senders-per-account 1] [--server system] [--capacity 200] [--latency-ms 20] [--busy-loops 2]
-        [--round-trip-ms 20 | --round-trip-jitter 10 40] [--released-together] [--json]
+        [--round-trip-ms 20 | --round-trip-jitter 10 40] [--released-together] [--server-nice -20] [--json]
     python -m benchmarks.fleet --cluster --accounts 10000 --workers 2 [--shards 64] [--wait-replicas 1] ...
 
 Prints one line a run:
@@ -53,6 +53,7 @@ def measure(run: Run) -> Result:
         cluster=run.cluster,
         shards=run.shards,
         wait_replicas=run.wait_replicas,
+        server_nice=run.server_nice,
         **environment,
     ) as rig:
         return measure_on(rig, run)
@@ -131,6 +132,7 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--cluster", action="store_true", help="state on three primaries and three replicas")
     parser.add_argument("--shards", type=int, default=0, help="of state on the cluster. Default: 64.")
     parser.add_argument("--wait-replicas", type=int, default=0, help="that have a write before it counts. Default: 0.")
+    parser.add_argument("--server-nice", type=int, help="scheduling priority of the state server, -20 (first) to 19")
     return parser
 
 

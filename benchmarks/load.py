@@ -35,6 +35,7 @@ class Run:
         cluster: state is on a cluster of three primaries and three replicas, and the broker on a server of its own.
         shards: of state on the cluster; 0: the default.
         wait_replicas: how many replicas have a write before it counts.
+        server_nice: scheduling priority of the state server, -20 (first) to 19; None: as everything else.
     """
 
     accounts: int
@@ -53,6 +54,7 @@ class Run:
     cluster: bool = False
     shards: int = 0
     wait_replicas: int = 0
+    server_nice: int | None = None
 
     @property
     def limit(self) -> tuple[int, int]:

@@ -45,6 +45,7 @@ def main() -> int:
     parser.add_argument("--capacity", type=int)
     parser.add_argument("--latency-ms", type=float, default=0)
     parser.add_argument("--busy-loops", type=int, default=0)
+    parser.add_argument("--server-nice", type=int, help="scheduling priority of the state server, -20 (first) to 19")
     parser.add_argument("--herd-accounts", type=int, default=400)
     parser.add_argument("--herd-operations", type=int, default=200, help="of each account")
     options = parser.parse_args()
@@ -74,6 +75,7 @@ def ladder(options: argparse.Namespace) -> list[str]:
             capacity=options.capacity,
             latency_ms=options.latency_ms,
             busy_loops=options.busy_loops,
+            server_nice=options.server_nice,
         )
         result = measure(run)
         print(line(run, result), flush=True)
@@ -113,6 +115,7 @@ def herd(options: argparse.Namespace) -> list[str]:
         server=options.server,
         latency_ms=options.latency_ms,
         busy_loops=options.busy_loops,
+        server_nice=options.server_nice,
         **environment,
     )
     missed: list[str] = []

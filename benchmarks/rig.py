@@ -242,6 +242,16 @@ def end_in_order() -> None:
         signal.signal(ending, signal.default_int_handler)
 
 
+def set_priority(pid: int, nice: int) -> None:
+    """Give all threads of a process a scheduling priority.
+
+    Raises:
+        PermissionError: only root may raise one.
+    """
+    for thread in os.listdir(f"/proc/{pid}/task"):
+        os.setpriority(os.PRIO_PROCESS, int(thread), nice)
+
+
 @contextmanager
 def at_distance(server: EmbeddedServer, round_trip_ms: tuple[float, float] | None) -> Iterator[str]:
     """The address of a state server, or of a proxy that puts it so far away."""
@@ -277,6 +287,7 @@ def rigged(
     cluster: bool = False,
     shards: int = 0,
     wait_replicas: int = 0,
+    server_nice: int | None = None,
     **environment: str,
 ) -> Iterator[Rig]:
     """Start it all, and stop it in order.
@@ -290,6 +301,7 @@ def rigged(
         cluster: state is on a cluster of three primaries and three replicas.
         shards: of state on the cluster; 0: the default.
         wait_replicas: how many of them have a write before it counts.
+        server_nice: scheduling priority of the state server, -20 (first) to 19; None: as everything else.
         environment: further variables of the workers.
     """
     secret = base64.urlsafe_b64encode(os.urandom(32)).decode()
@@ -307,6 +319,9 @@ def rigged(
             beside |= {"replicas": [node.server.pid for node in made.nodes[3:]], "broker": [state_server.pid]}
             settings = settings.model_copy(update={"state_url": made.url})
             environment |= {"PACELINE_STATE_URL": made.url, "PACELINE_SHARDS": str(shards)}
+        if server_nice is not None:
+            for server_pid in [node.server.pid for node in nodes] or [state_server.pid]:
+                set_priority(server_pid, server_nice)
         environment |= {"PACELINE_WAIT_REPLICAS": str(wait_replicas)}
         outbox = stack.enter_context(Outbox(settings=settings))
         # What is measured may keep the server busy for long.
