@@ -30,6 +30,9 @@ _AWAY = (RedisError, OSError)
 GRANTED_HEADER = "paceline_granted_us"
 # The shard of the operations of a hint; absent: the first.
 SHARD_HEADER = "paceline_shard"
+# A thread that computes hands the interpreter on after so long, in seconds. Dispatcher and heartbeats wait for the engine's thread
+# several times in each call; with Python's usual 5 ms two busy workers sent 6 % less, and used 6 % more CPU for each operation.
+_SWITCH_INTERVAL_S = 0.001
 
 
 class PacelineStep(bootsteps.StartStopStep):
@@ -59,6 +62,7 @@ class PacelineStep(bootsteps.StartStopStep):
             _refuse("autoscaling has no effect with --pool threads: run the worker without --autoscale")
         app = parent.app
         try:
+            sys.setswitchinterval(_SWITCH_INTERVAL_S)
             start_all(parent.pool.executor, parent.pool.limit)
             settings = Settings.from_environment()
             settings = settings.model_copy(update={name: True for name, is_given in self._accepts.items() if is_given})
