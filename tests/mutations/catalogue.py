@@ -119,8 +119,8 @@ MUTATIONS: Final = (
     Mutation(
         "admission control, in the worker",
         f"{_WORKER}/dispatch/membership.py",
-        "intake=self._admission.beat(lateness_s=lateness.mean_s, samples=lateness.samples, load=lateness.load)",
-        "intake=self._admission.capacity",
+        "intake=self._admission.intake,",
+        "intake=self._admission.capacity,",
         ("tests/scripts/dispatch/test_dispatcher.py", "tests/system/pacing/test_overload.py"),
     ),
 )

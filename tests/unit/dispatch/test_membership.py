@@ -42,3 +42,11 @@ def test_the_others_ask_at_their_leisure() -> None:
 def test_the_granter_says_so_twice_before_its_time_is_over() -> None:
     """One lost heartbeat changes nothing."""
     assert 2 * HEARTBEAT_S < GRANT_LEASE_S
+
+
+@pytest.mark.parametrize("rank", [0, DEPUTIES])
+def test_a_worker_whose_intake_changes_says_so_soon(rank: int) -> None:
+    """Ten workers that are late must come down within seconds; a deputy still takes over in time."""
+    for random in RANDOMS:
+        assert standby_pause_s(rank, 1.2, random, is_changing=True) <= HEARTBEAT_S
+    assert standby_pause_s(0, 0.2, RANDOMS[0], is_changing=True) < 0.3

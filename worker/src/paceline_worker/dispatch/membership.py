@@ -36,17 +36,19 @@ _ERROR_PAUSE_S: Final = 0.2
 _SHORTEST_S: Final = 0.01
 
 
-def standby_pause_s(rank: int, over_s: float, random: Random) -> float:
+def standby_pause_s(rank: int, over_s: float, random: Random, *, is_changing: bool = False) -> float:
     """How long a worker that stands by waits for its next heartbeat, in seconds.
 
     Args:
         rank: how many other workers that stand by come before it.
         over_s: seconds until the granter's time is over, unless it says more.
         random: keeps workers from asking all at once.
+        is_changing: what it takes on is not what it was; the granter should know how that goes on.
     """
+    longest_s = HEARTBEAT_S if is_changing else STANDBY_S if rank >= DEPUTIES else DEPUTY_S
     if rank >= DEPUTIES:
-        return STANDBY_S * (1 - _SPREAD_S * random.random())
-    return min(DEPUTY_S, max(_SPREAD_S, over_s + random.random() * _SPREAD_S))
+        return longest_s * (1 - _SPREAD_S * random.random())
+    return min(longest_s, max(_SPREAD_S, over_s + random.random() * _SPREAD_S))
 
 
 class OnBeat(Protocol):
@@ -165,11 +167,11 @@ class Member:
         busy = (cpu_s - self._cpu_s) / max(_SHORTEST_S, now_s - self._cpu_at_s)
         self._cpu_s, self._cpu_at_s = cpu_s, now_s
         cost = self._effort.beat(cpu_s)
+        intake = self._admission.intake
+        self._admission.beat(lateness_s=lateness.mean_s, samples=lateness.samples, load=lateness.load, busy=busy)
         beat = Beat(
             capacity=self._admission.capacity,
-            intake=self._admission.beat(
-                lateness_s=lateness.mean_s, samples=lateness.samples, load=lateness.load, busy=busy
-            ),
+            intake=self._admission.intake,
             latency_s=cost.latency_s,
             cpu_s=cost.cpu_s,
             way_s=self._way.least_s,
@@ -188,7 +190,7 @@ class Member:
             return HEARTBEAT_S
         # When the granter falls silent, this is when its time is over.
         over_s = self._clock.monotonic_s(fleet.granter_until_us) - time.monotonic()
-        return standby_pause_s(fleet.rank, over_s, self._random)
+        return standby_pause_s(fleet.rank, over_s, self._random, is_changing=beat.intake != intake)
 
     def _rest(self) -> float:
         """Nothing is counted on; returns how long to wait, in seconds."""
