@@ -28,7 +28,7 @@ class Desk:
         self.rooms = Rooms(shards)
         self.hand_out = HandOut(
             workers=lambda: workers,
-            admission=Admission(10),
+            admission=Admission(40),
             rooms=self.rooms,
             own=lambda: sum(len(ids) for ids, _ in self.here),
             deliver=self._deliver,

@@ -98,9 +98,8 @@ class HandOut:
     def _share(self, hints: Sequence[Hint], granted_us: int) -> None:
         broker_away = time.monotonic() < self._no_broker_before_s
         workers = 1 if broker_away else self._workers()
-        here, batches = shares(
-            hints, own=self._own(), in_flight=self._rooms.total, workers=workers, few=self._admission.few
-        )
+        own, few, intake = self._own(), self._admission.few, self._admission.intake
+        here, batches = shares(hints, own=own, in_flight=self._rooms.total, workers=workers, few=few, intake=intake)
         if here:
             self._deliver(here, granted_us)
         for batch in batches:

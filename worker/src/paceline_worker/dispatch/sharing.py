@@ -13,12 +13,12 @@ _FULL_HINT: Final = 25
 
 
 def shares(
-    hints: Sequence[Hint], *, own: int, in_flight: int, workers: int, few: int
+    hints: Sequence[Hint], *, own: int, in_flight: int, workers: int, few: int, intake: int
 ) -> tuple[Sequence[Hint], list[Sequence[Hint]]]:
     """Divide granted operations.
 
     The hop through the broker costs a message, and over a long way most of the time until the call. So the worker that granted
-    keeps what brings it to an equal share of all that is in flight; alone it keeps everything.
+    keeps what brings it to an equal share of all that is in flight, within its intake; alone it keeps everything.
 
     Args:
         hints: granted operations, the earliest first.
@@ -26,13 +26,14 @@ def shares(
         in_flight: operations in flight in the whole fleet, these included.
         workers: how many workers live, this one included.
         few: operations that this worker keeps before it shares (`Admission.few`).
+        intake: operations that this worker takes on; the others see to theirs.
 
     Returns:
         What this worker sends, and batches for any worker.
     """
     if workers <= 1:
         return hints, []
-    fair = max(few, -(-in_flight // workers))
+    fair = min(intake, max(few, -(-in_flight // workers)))
     here = max(0, min(len(hints), fair - own))
     others = hints[here:]
     batches = max(1, -(-len(others) // _FULL_HINT))
