@@ -248,8 +248,8 @@ def set_priority(pid: int, nice: int) -> None:
     Raises:
         PermissionError: only root may raise one.
     """
-    for thread in os.listdir(f"/proc/{pid}/task"):
-        os.setpriority(os.PRIO_PROCESS, int(thread), nice)
+    for thread in Path(f"/proc/{pid}/task").iterdir():
+        os.setpriority(os.PRIO_PROCESS, int(thread.name), nice)
 
 
 @contextmanager

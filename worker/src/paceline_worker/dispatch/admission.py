@@ -14,7 +14,7 @@ _MORE: Final = 0.08
 # A worker with so few at once is always worth having.
 _FEWEST: Final = 16
 # Until it is late for the first time, a worker that is in use doubles what it takes on (slow start: Jacobson, 1988). Ten workers
-# that began with 200 each had two thousand operations in flight on two cores, for seconds, before any of them knew that it was late.
+# that began with 200 each had two thousand operations in flight on two cores, before any of them knew that it was late.
 _AT_FIRST: Final = 50
 # So many operations are nothing to one event loop, and not worth the way through the broker: ten workers that shared 50 operations
 # a second cost the state server 1.4 times the commands of one.
