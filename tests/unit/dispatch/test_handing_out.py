@@ -25,6 +25,8 @@ class Desk:
         self.broker_answers = threading.Event()
         self.broker_answers.set()
         self.engine_fails = False
+        self.broker_fails = False
+        self.attempts = 0
         self.rooms = Rooms(shards)
         self.hand_out = HandOut(
             workers=lambda: workers,
@@ -42,6 +44,9 @@ class Desk:
         self.here.append(([hint.id for hint in hints], granted_us))
 
     def _publish(self, hints: Sequence[Hint], granted_us: int) -> None:
+        if self.broker_fails:
+            self.attempts += 1
+            raise OSError("no broker")
         assert self.broker_answers.wait(PATIENCE.total_seconds())
         self.published.append(([hint.id for hint in hints], granted_us))
 
@@ -80,6 +85,20 @@ def test_a_slow_broker_keeps_no_look_waiting() -> None:
     desk.hand_out.stop()
     assert [(ids(1, 30), 100)] == desk.here
     assert [(ids(31, 33), 200), (ids(34, 40), 300)] == desk.published
+
+
+def test_a_broker_that_is_away_is_asked_once() -> None:
+    """Each attempt may wait for its time-out: this worker sends all batches, of this look and of those that follow."""
+    desk = Desk(workers=2)
+    desk.rooms.looked(0, 200)
+    desk.broker_fails = True
+    desk.hand_out.start()
+    desk.take(1, 120, granted_us=100)
+    wait_until(lambda: 120 == sum(len(names) for names, _ in desk.here), PATIENCE, "this worker has all of them")
+    desk.take(121, 160, granted_us=200)
+    desk.hand_out.stop()
+    assert ids(1, 160) == [name for names, _ in desk.here for name in names]
+    assert 1 == desk.attempts
 
 
 def test_operations_of_different_shards_go_out_apart(desk: Desk) -> None:

@@ -36,8 +36,8 @@ _LOOK_GAP_S: Final = 0.005
 # What this worker settles and is due so soon it grants itself; the granter may be asleep, and would not know.
 _SOON_US: Final = 200_000
 _MOST_GRANTS: Final = 500
-# While more is due than one look grants, a round trip makes two: other calls come in between only before and after them, but each
-# script is short, and on a busy machine most of a round trip is waiting, for the server and for this process's other threads.
+# While a look leaves work over, the next round trip makes two: each script stays short, and on a busy machine most of a round trip
+# is waiting, for the server and for this process's other threads.
 _MOST_LOOKS: Final = 2
 # So long after an outage leases run out because nobody could begin: a lease lasts five seconds from its slot.
 _AFTER_OUTAGE_S: Final = 15.0

@@ -96,16 +96,23 @@ class HandOut:
                     log.exception("granted operations could not be handed out; their leases give them back")
 
     def _share(self, hints: Sequence[Hint], granted_us: int) -> None:
-        broker_away = time.monotonic() < self._no_broker_before_s
-        workers = 1 if broker_away else self._workers()
+        workers = 1 if self._is_broker_away() else self._workers()
         own, few, intake = self._own(), self._admission.few, self._admission.intake
         here, batches = shares(hints, own=own, in_flight=self._rooms.total, workers=workers, few=few, intake=intake)
         if here:
             self._deliver(here, granted_us)
         for batch in batches:
-            try:
-                self._publish(batch, granted_us)
-            except Exception as error:  # noqa: BLE001 - any broker, any error: nothing is lost, and this worker is there
-                log.warning("the broker did not take a hint; this worker sends the operations", error=str(error))
-                self._no_broker_before_s = time.monotonic() + _BROKER_PAUSE_S
+            if self._is_broker_away() or not self._is_published(batch, granted_us):
                 self._deliver(batch, granted_us)
+
+    def _is_broker_away(self) -> bool:
+        return time.monotonic() < self._no_broker_before_s
+
+    def _is_published(self, batch: Sequence[Hint], granted_us: int) -> bool:
+        try:
+            self._publish(batch, granted_us)
+        except Exception as error:  # noqa: BLE001 - any broker, any error: nothing is lost, and this worker is there
+            log.warning("the broker did not take a hint; this worker sends the operations", error=str(error))
+            self._no_broker_before_s = time.monotonic() + _BROKER_PAUSE_S
+            return False
+        return True
