@@ -118,8 +118,8 @@ def test_what_the_broker_does_not_take_this_worker_sends(
 def test_while_more_is_due_a_round_trip_makes_two_looks(
     server: EmbeddedServer, outbox: Outbox, client: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One look grants what its budget allows; with sixty accounts due at once, most of a round trip would be waiting."""
-    for number in range(60):
+    """One look grants what its budget allows; with forty-five accounts due at once, most of a round trip would be waiting."""
+    for number in range(45):
         add_account(client, f"a{number}", "600/minute", "window")
         outbox.send(SendMessage(account=f"a{number}", sender=SENDER, to="+15550100002", text="Hello"))
     state = WorkerState(server.url, ServerClock(), retention_s=60, grace_s=15)
@@ -136,7 +136,7 @@ def test_while_more_is_due_a_round_trip_makes_two_looks(
     monkeypatch.setattr(WorkerState, "grant_in_turn", counted)
     granted: list[Hint] = []
     with dispatching(server.url, granted.extend, capacity=200):
-        wait_until(lambda: len(granted) == 60, PATIENCE, "all of them are granted")
+        wait_until(lambda: len(granted) == 45, PATIENCE, "all of them are granted")
     assert (1, True) in looks
     assert [2 if unfinished else 1 for _, unfinished in looks[:-1]] == [number for number, _ in looks[1:]]
     client.flushall()

@@ -1,12 +1,14 @@
 """A server clock that is set, and a server that restarts."""
 
+import asyncio
 import time
 
 import pytest
 
 from paceline.state.scripts import Script
 from paceline_worker.state.clock import ServerClock
-from paceline_worker.state.values import Beat
+from paceline_worker.state.delivery import DeliveryState
+from paceline_worker.state.values import Answered, Beat
 from tests.conftest import add_account
 from tests.support.drive import ACCEPTED, LEASE_US, Drive
 
@@ -71,6 +73,47 @@ def test_a_jump_is_noticed_whoever_sees_it_first(drive: Drive, first_to_see: str
         clock: ServerClock = state._clock  # noqa: SLF001
         assert clock.observe(time.monotonic(), drive.now_us, time.monotonic())
     assert state.grant(most=1, fleet_capacity=1).clock_jumped
+
+
+def test_an_operation_that_begins_just_after_a_jump_keeps_its_distance(drive: Drive) -> None:
+    """Nobody has granted since, so its bucket trusts the old time: its slot has passed by an hour, and it would leave at once."""
+    drive.send()
+    drive.send(sender="+15550100002")
+    drive.deliver(ACCEPTED)
+    second = drive.grant_next()
+    at = drive.client.connection_pool.connection_kwargs
+
+    async def scene() -> list[Answered]:
+        clock = ServerClock()
+        url = f"redis://{at['host']}:{at['port']}"
+        state = DeliveryState(url, clock, owner="w", lease_s=20, tolerance_floor_s=0.005, retention_s=60, grace_s=15)
+        [before] = await state.begin([("nobody", "1", 1)], 0)
+        drive.advance(3600)
+        [at_once] = await state.begin([(second.id, second.token, 1)], 0)
+        assert clock.trusts(time.monotonic())
+        [later] = await state.begin([(second.id, second.token, 2)], 0)
+        await state.client.aclose()
+        return [before, at_once, later]
+
+    before, at_once, later = asyncio.run(scene())
+    assert (False, True) == (before.is_void, at_once.is_void)
+    assert "go" == at_once.answer["s"]
+    assert ("no", "far") == (later.answer["s"], later.answer["why"])
+    jumped_us = drive.now_us
+    again = drive.grant_next()
+    assert second.id == again.id
+    assert again.slot_us - jumped_us >= SPACING_US
+
+
+def test_what_was_asked_before_buckets_were_restarted_is_not_trusted() -> None:
+    """Whoever saw the jump: a reply that was under way meanwhile has a slot of the old time."""
+    clock = ServerClock()
+    clock.observe(10.0, 1_000_000, 10.0)
+    assert clock.trusts(10.0)
+    clock.observe(11.0, 3_600_000_000, 11.0)
+    assert not clock.trusts(12.0)
+    clock.restarted(12.5)
+    assert [False, True] == [clock.trusts(asked_s) for asked_s in (12.4, 12.6)]
 
 
 @pytest.mark.parametrize("who", ["a worker that saw it", "a worker that starts"])

@@ -189,6 +189,9 @@ class Courier:
             if answer.get("moved"):
                 self._metrics.moved()
 
+            if reply.is_void and answer["s"] != "no":
+                slot_us, begun = 0, answer["s"] == "go"
+                continue
             if answer["s"] == "go":
                 if questions == 1:
                     self._way.ready(time.monotonic() - self._clock.monotonic_s(hint.slot_us))

@@ -22,6 +22,7 @@ class ServerClock:
     other: "ServerClock | None" = None
     _bounds: tuple[float, float, float] = field(default=(float("-inf"), float("inf"), 0.0), init=False)
     _jumped: bool = field(default=False, init=False)
+    _distrusted_until_s: float = field(default=float("-inf"), init=False)
 
     def observe(self, sent_s: float, server_us: int, received_s: float) -> bool:
         """Learn from one reply.
@@ -41,13 +42,26 @@ class ServerClock:
         jumped = both_low > both_high + JUMP_TOLERANCE_US
         # Bounds that miss each other by less mean that the clocks drift faster than usual: the newer ones count.
         self._bounds = (both_low, both_high, received_s) if both_low <= both_high else (low, high, received_s)
-        self._jumped |= jumped
+        if jumped:
+            self._jumped, self._distrusted_until_s = True, float("inf")
         return jumped
 
     def take_jump(self) -> bool:
         """Whether any reply since the last call of this method showed a jump; whoever asks must act on it."""
         jumped, self._jumped = self._jumped, False
         return jumped
+
+    def trusts(self, asked_s: float) -> bool:
+        """Whether slots of a reply mean what they say: every bucket started empty since the server's clock was set.
+
+        Args:
+            asked_s: monotonic seconds before the command was sent.
+        """
+        return asked_s > self._distrusted_until_s
+
+    def restarted(self, now_s: float) -> None:
+        """Every bucket starts empty, at the latest from this monotonic second on."""
+        self._distrusted_until_s = now_s
 
     def monotonic_s(self, server_us: float) -> float:
         """The monotonic time, in seconds, of a server time in us."""

@@ -1,5 +1,6 @@
 """The calls of a worker's event loop: begin, settle, keys and figures, one typed method for each script."""
 
+import asyncio
 import json
 import time
 from collections.abc import Mapping, Sequence
@@ -67,6 +68,8 @@ class DeliveryState:
         self._retention_ms = retention_s * 1000
         self._begin = Script(_PACKAGE, "begin")
         self._settle = Script(_PACKAGE, "settle")
+        self._restart_buckets = Script(_PACKAGE, "restart_buckets")
+        self._restarting = asyncio.Lock()
         self._account = Script(_PACKAGE, "account")
         self._seal_campaign = Script(_PACKAGE, "seal_campaign")
         self._suppress = Script("paceline", "suppress")
@@ -121,7 +124,20 @@ class DeliveryState:
         self._clock.observe(sent, now_us, heard)
         if reply[1] == "1":
             say_restarted()
-        return [Answered(json.loads(text), now_us, sent, heard, asleep) for text in reply[2:]]
+        is_void = not self._clock.trusts(sent)
+        if is_void:
+            await self._distrust_buckets()
+        return [Answered(json.loads(text), now_us, sent, heard, asleep, is_void) for text in reply[2:]]
+
+    async def _distrust_buckets(self) -> None:
+        """Let every bucket start empty. The dispatcher does so with its next look; nothing may begin before that."""
+        async with self._restarting:
+            if self._clock.trusts(time.monotonic()):
+                return
+            cursor = "0"
+            while (cursor := str(await self._restart_buckets.arun(self.client, cursor))) != "0":
+                pass
+            self._clock.restarted(time.monotonic())
 
     async def settle(self, verdicts: Sequence[dict[str, Any]]) -> tuple[list[str], int | None]:
         """Record verdicts: what was done with each, and when something is due next (server us)."""

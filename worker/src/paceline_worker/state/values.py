@@ -170,6 +170,7 @@ class Answered:
         asked_s: monotonic seconds before the question was sent.
         heard_s: monotonic seconds after the answer came.
         asleep_s: how long this machine had slept when the question was sent (`state.sleep`).
+        is_void: the server's clock was set before it answered: its slot may be too early, so ask again.
     """
 
     answer: dict[str, Any]
@@ -177,3 +178,4 @@ class Answered:
     asked_s: float
     heard_s: float
     asleep_s: float = 0.0
+    is_void: bool = False

@@ -249,6 +249,7 @@ class WorkerState:
         cursor = "0"
         while (cursor := str(self._restart_buckets.run(self.client, cursor))) != "0":
             pass
+        self._clock.restarted(time.monotonic())
 
     def shorten_leases(self) -> int:
         """End leases in time that a clock which was set back since would hold for as long as that; returns how many."""
