@@ -294,6 +294,8 @@ def test_random_messages_do_no_harm(lasting: Stack, worker: Process) -> None:
     beside = pace.end()
     assert total // 500 == other.settled(total // 500, timedelta(minutes=2)).outcomes["accepted"]
     wait_until(lambda: not left(lasting), PATIENCE * 5, lambda: f"nothing left: {left(lasting)}")
+    # Commands come in order: with this answer, all that was published before is refused, too.
+    assert ask(lasting, worker, "registered", "", "True")
     works(lasting, worker)
     assert process.memory_info().rss - before < 100_000_000
     # Of the short run nothing can be said but that the work went on: it ends before ten messages have their turn.
