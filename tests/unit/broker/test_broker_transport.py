@@ -1,6 +1,7 @@
 """What our broker connections do that kombu's own do not."""
 
 import math
+import random
 from collections.abc import Iterator
 from typing import Any
 
@@ -54,6 +55,14 @@ def test_waits_stay_short_however_long_a_broker_is_away(
             connection.ensure_connection(interval_start=start)
     assert all(first == last and step == 0 and first <= most for first, step, last in waits)
     assert len(set(waits)) == (20 if most else 1)
+
+
+def test_a_connection_leaves_the_chance_of_the_program_alone(app: App) -> None:
+    """A seeded program draws the same numbers whether hints leave beside it or not."""
+    before = random.getstate()
+    with app.connection_for_read() as connection:
+        connection.ensure_connection()
+    assert before == random.getstate()
 
 
 def test_a_consumer_that_is_let_in_and_refused_comes_back_once_a_second(

@@ -16,8 +16,10 @@ from celery.app import amqp
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
 
-# Spread, so that a fleet does not reconnect in step.
+# Spread, so that a fleet does not reconnect in step. The system's chance: that of the program is its own, may be seeded, and
+# would be the same in each process that a server forks.
 _PAUSE_S: Final = (0.4, 1.0)
+_CHANCE: Final = random.SystemRandom()
 # While a broker is away, one line of the log in so many seconds.
 _SAY_EVERY_S: Final = 30.0
 
@@ -46,7 +48,7 @@ class Connection(kombu.Connection):  # type: ignore[misc, name-defined]
     ) -> Any:
         if errback:  # a consumer connects: a consumer that the server lets in and then refuses comes back at once
             self._calm_down(callback=options.get("callback"))
-        pause_s = min(interval_start, random.uniform(*_PAUSE_S))  # noqa: S311 - jitter, no secret
+        pause_s = min(interval_start, _CHANCE.uniform(*_PAUSE_S))
         said_s = float("-inf")
 
         def seldom(error: Exception, interval: float) -> None:
