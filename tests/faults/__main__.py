@@ -1,17 +1,21 @@
 """Run the fault suite: ``python -m tests.faults --help`` tells its options."""
 
 import argparse
+import hashlib
 import signal
 import subprocess
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Final
 
 from tests.faults.catalogue import FAULTS
 from tests.faults.profile import PROFILES
 from tests.faults.report import Report
 
+# Everything that a fault runs. Documents and other tests change nothing in what a part has shown.
+_SOURCES: Final = ("pyproject.toml", "producer", "worker", "sandbox", "tests/faults", "tests/support", "tests/simulation")
 
 def main() -> int:
     """Run, tell, and write the report; 1 when something was not as promised."""
@@ -26,7 +30,7 @@ def main() -> int:
     parser.add_argument(
         "--directory", type=Path, default=Path("build/faults"), help="of reports; default: build/faults"
     )
-    parser.add_argument("--again", action="store_true", help="run also what was run on this commit before")
+    parser.add_argument("--again", action="store_true", help="run also what passed with these sources before")
     parser.add_argument("--kept", action="store_true", help="run nothing: write the report of all parts that were kept")
     options = parser.parse_args()
     for ending in (signal.SIGINT, signal.SIGTERM):  # through all blocks, so that no process is left behind
@@ -35,8 +39,15 @@ def main() -> int:
     chosen = _chosen(options.only, is_full=profile.name == "full")
     if not chosen:
         parser.error(f"--only: names no fault. They are {', '.join(FAULTS)}")
-    about = f"Profile {profile.name}, {options.percent} %, seed {options.seed}, commit {_commit()}."
-    report = Report(options.directory / profile.name, profile, options.seed, about, again=options.again)
+    run = f"Profile {profile.name}, {options.percent} %, seed {options.seed}"
+    report = Report(
+        options.directory / profile.name,
+        profile,
+        options.seed,
+        about=f"{run}, commit {_git('describe', '--always', '--dirty') or 'unknown'}.",
+        sources=f"{run}, sources {_sources()}",
+        again=options.again,
+    )
     if options.kept:
         for name in chosen:
             report.tell(name)
@@ -70,10 +81,16 @@ def _chosen(only: str, *, is_full: bool) -> list[str]:
     ]
 
 
-def _commit() -> str:
-    run: Sequence[str] = ("git", "describe", "--always", "--dirty")
-    done = subprocess.run(run, capture_output=True, text=True, check=False)
-    return done.stdout.strip() or "unknown"
+def _sources() -> str:
+    """A digest of what is run: the committed files, and what was changed in them since."""
+    text = _git("ls-tree", "HEAD", "--", *_SOURCES) + _git("diff", "HEAD", "--", *_SOURCES)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _git(*arguments: str) -> str:
+    """What git says; nothing where there is no repository."""
+    run: Sequence[str] = ("git", *arguments)
+    return subprocess.run(run, capture_output=True, text=True, check=False).stdout.strip()
 
 
 if __name__ == "__main__":

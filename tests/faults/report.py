@@ -26,15 +26,19 @@ class Report:
         directory: of the parts that are kept, and of ``report.md`` and ``report.json``.
         profile: the sizes.
         seed: of all random choices.
-        about: what is run, one line; parts that were kept under another one are run again.
+        about: what is run, one line.
+        sources: names the sizes and the files that are run; parts that were kept under another name are run again.
         again: run also what passed before.
     """
 
-    def __init__(self, directory: Path, profile: Profile, seed: int, about: str, *, again: bool = False) -> None:
+    def __init__(
+        self, directory: Path, profile: Profile, seed: int, *, about: str, sources: str, again: bool = False
+    ) -> None:
         self._directory = directory
         self._profile = profile
         self._seed = seed
         self._about = about
+        self._sources = sources
         self._again = again
         self._parts: dict[str, list[Result]] = {}
         self._lock = threading.Lock()
@@ -42,7 +46,7 @@ class Report:
         directory.mkdir(parents=True, exist_ok=True)
 
     def run(self, name: str) -> None:
-        """Run the parts of a fault that have not passed on this commit with this seed."""
+        """Run the parts of a fault that have not passed with these sources and this seed."""
         number = self._number_of_parts(name)
         for part in range(number):
             if self._over.is_set():
@@ -55,7 +59,7 @@ class Report:
                 self.write()
 
     def tell(self, name: str) -> None:
-        """Take what was kept of a fault, on this commit or another, passed or not; run nothing."""
+        """Take what was kept of a fault, of these sources or others, passed or not; run nothing."""
         number = self._number_of_parts(name)
         paths = [self._path(name, part) for part in range(number)]
         kept = [from_dict(json.loads(path.read_text())["result"]) for path in paths if path.exists()]
@@ -93,7 +97,7 @@ class Report:
             return None
         found = json.loads(path.read_text())
         result = from_dict(found["result"])
-        return result if found["about"] == self._about and result.passed else None
+        return result if found.get("sources") == self._sources and result.passed else None
 
     def _ran(self, name: str, part: int, number: int) -> Result:
         began_s = time.monotonic()
@@ -105,7 +109,7 @@ class Report:
                 words = f"{type(error).__name__}: {str(error).splitlines()[:1]}"
                 result = Result(name.split(maxsplit=1)[0], "the run broke", name, failures=(words,))
         result = replace(result, took_s=round(time.monotonic() - began_s, 1), load=round(load.highest, 1))
-        self._path(name, part).write_text(json.dumps({"about": self._about, "result": asdict(result)}))
+        self._path(name, part).write_text(json.dumps({"sources": self._sources, "result": asdict(result)}))
         verdict = "pass" if result.passed else "FAIL"
         words = "; ".join(result.failures)
         sys.stderr.write(f"{name} {part + 1}/{number}: {verdict} in {result.took_s:g} s {words}\n")
