@@ -15,7 +15,16 @@ from tests.faults.profile import PROFILES
 from tests.faults.report import Report
 
 # Everything that a fault runs. Documents and other tests change nothing in what a part has shown.
-_SOURCES: Final = ("pyproject.toml", "producer", "worker", "sandbox", "tests/faults", "tests/support", "tests/simulation")
+_SOURCES: Final = (
+    "pyproject.toml",
+    "producer",
+    "worker",
+    "sandbox",
+    "tests/faults",
+    "tests/support",
+    "tests/simulation",
+)
+
 
 def main() -> int:
     """Run, tell, and write the report; 1 when something was not as promised."""
