@@ -20,7 +20,7 @@ from tests.support.ownership import ownerless_keys
 from tests.support.processes import unignored
 from tests.support.servers import SERVER_KINDS, start_server
 
-pytest_plugins = ["tests.support.order", "tests.support.report", "tests.support.traces_left"]
+pytest_plugins = ["tests.support.garbage", "tests.support.order", "tests.support.report", "tests.support.traces_left"]
 profiles.register()
 unignored()
 

@@ -6,6 +6,7 @@ import logging
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -44,8 +45,15 @@ def calls(source: str, where: str = "") -> Iterator[Logged]:
             yield Logged(f"{where}:{call.lineno}", call.func.attr, event, fields)
 
 
-FOUND = [each for path in SOURCES for each in calls(path.read_text(encoding="utf-8"), str(path.relative_to(ROOT)))]
-USED = {field for each in FOUND for field in each.fields}
+@cache
+def found() -> list[Logged]:
+    """All calls of the sources. Not read before a test asks: every process of a run collects this module."""
+    return [each for path in SOURCES for each in calls(path.read_text(encoding="utf-8"), str(path.relative_to(ROOT)))]
+
+
+def used() -> set[str | None]:
+    """All fields."""
+    return {field for each in found() for field in each.fields}
 
 
 def documented() -> list[tuple[list[str], str]]:
@@ -59,7 +67,7 @@ def documented() -> list[tuple[list[str], str]]:
 def test_what_is_logged_is_documented_and_nothing_else() -> None:
     """A new name, or one that nobody logs any more, changes the table too."""
     listed = [name for names, _ in documented() for name in names]
-    assert sorted({*ALWAYS, "exception"} | {str(field) for field in USED}) == sorted(listed)
+    assert sorted({*ALWAYS, "exception"} | {str(field) for field in used()}) == sorted(listed)
 
 
 def test_the_same_four_are_always_there() -> None:
@@ -69,17 +77,17 @@ def test_the_same_four_are_always_there() -> None:
 
 def test_no_field_is_named_after_what_is_private() -> None:
     """Ids and account names only; and no fields unpacked from somewhere, which nobody could list."""
-    assert set() == USED & (PRIVATE | {None})
+    assert set() == used() & (PRIVATE | {None})
 
 
 def test_events_can_be_searched_for() -> None:
     """An event is a fixed sentence; what varies is in fields (or in arguments, of the standard module)."""
-    assert [] == [each.where for each in FOUND if each.level in LEVELS and not isinstance(each.event, ast.Constant)]
+    assert [] == [each.where for each in found() if each.level in LEVELS and not isinstance(each.event, ast.Constant)]
 
 
 def test_the_reading_of_sources_finds_calls() -> None:
     """It does not pass over the modules that log."""
-    files = {Path(each.where.partition(":")[0]).name for each in FOUND}
+    files = {Path(each.where.partition(":")[0]).name for each in found()}
     assert {"hints.py", "dispatcher.py", "engine.py", "runtime.py", "__main__.py"} <= files
 
 
@@ -97,8 +105,8 @@ def test_the_reading_of_sources_finds_calls() -> None:
 )
 def test_the_fields_of_a_call(fields: tuple[str | None, ...], source: str) -> None:
     """Keywords are fields; what is bound counts too."""
-    (found,) = calls(source)
-    assert fields == found.fields
+    (call,) = calls(source)
+    assert fields == call.fields
 
 
 def test_a_log_file_has_the_same_form(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
