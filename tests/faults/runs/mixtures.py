@@ -3,7 +3,8 @@
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import count
 from typing import Final
 
 from paceline import AsyncOutbox, Outbox, SendMessage, Settings
@@ -22,6 +23,8 @@ ENCRYPTED: Final = {"PACELINE_ENCRYPT_PAYLOADS": "1"}
 # Numbers of the campaign: each is a part of its own.
 PARTS: Final = tuple(f"+155501001{number:02d}" for number in range(10))
 BURST: Final = 20
+# More a day than a run sends.
+RAMP: Final = "10000,10000"
 _AGAIN_S: Final = 0.5
 _TRIES: Final = 60
 _BURST_EVERY_S: Final = 0.8
@@ -35,20 +38,25 @@ def mixed(profile: Profile, seed: int) -> Result:
         built.environment |= ENCRYPTED
         with Fleet(built.environment, 2, forked=True) as fleet:
             url = built.environment["PACELINE_BROKER_URL"]
-            sources = [_Campaign(built, url, "spring", messages // 2), _Bursts(built, url, messages // 2)]
+            hurting_is_over = threading.Event()
+            sources = [
+                _Campaign(built, url, "spring", messages // 2, hurting_is_over),
+                _Bursts(built, url, messages // 2, hurting_is_over),
+            ]
             for number in range(kills):
                 time.sleep(built.random.uniform(0.5, 2.0))
                 _hurt(built, fleet, number, lambda: disturb(built, proxy, built.random.randrange(5), 2.0))
             while all(worker.exit_code is not None for worker in fleet.workers):
                 time.sleep(0.1)
             recovery_s = built.recovery_s(time.time())
+            hurting_is_over.set()
             wrong = [source.finish() for source in sources]
             return judged(
                 built,
                 fleet,
                 "F31",
                 "campaign in ten parts with a ramp, gathered sends, all encrypted; workers, server, network fail",
-                f"{messages} messages, {kills} faults",
+                f"{len(built.sent)} messages, {kills} faults",
                 recovery_s,
                 most_s=LEASE_S + 2,
                 alone=True,
@@ -88,11 +96,12 @@ def _hurt(built: World, fleet: Fleet, number: int, disturb_network: Callable[[],
 
 
 class _Source(threading.Thread):
-    """Somebody who sends."""
+    """Somebody who sends so many messages at least, and goes on while the run is hurt: else nothing shows that it recovered."""
 
-    def __init__(self, built: World, url: str) -> None:
+    def __init__(self, built: World, url: str, messages: int, hurting_is_over: threading.Event) -> None:
         super().__init__(daemon=True)
         self.built = built
+        self._messages, self._hurting_is_over = messages, hurting_is_over
         self.settings = Settings(broker_url=url, namespace=built.namespace, encrypt_payloads=True)
         self.wrong = ""
         self.start()
@@ -113,6 +122,13 @@ class _Source(threading.Thread):
         self.join()
         return self.wrong
 
+    def slices(self, size: int) -> Iterator[range]:
+        """The numbers of the messages, so many at a time."""
+        for first in count(0, size):
+            if first >= self._messages and self._hurting_is_over.is_set():
+                return
+            yield range(first, first + size)
+
     def note(self, sent: Sequence[Sent]) -> None:
         """Judge these, too."""
         self.built.sent += sent
@@ -123,21 +139,20 @@ class _Source(threading.Thread):
 class _Campaign(_Source):
     """A service that uploads a campaign in slices, each again under the same name until it is taken whole."""
 
-    def __init__(self, built: World, url: str, name: str, rows: int) -> None:
-        self._campaign, self._rows = name, rows
-        super().__init__(built, url)
+    def __init__(self, built: World, url: str, name: str, messages: int, hurting_is_over: threading.Event) -> None:
+        self._campaign = name
+        super().__init__(built, url, messages, hurting_is_over)
 
     def send(self) -> None:
         """Continue the campaign, slice by slice."""
-        texts = [f"{TEXT_CANARY} {self._campaign} {row}" for row in range(self._rows)]
         with Outbox(settings=self.settings) as outbox:
-            for first in range(0, self._rows, BURST * 5):
-                slice_of = range(first, min(first + BURST * 5, self._rows))
-                rows = [{"to": f"+1555020{row:04d}", "key": f"k{row}", "text": texts[row]} for row in slice_of]
+            for numbers in self.slices(BURST * 5):
+                texts = {row: f"{TEXT_CANARY} {self._campaign} {row}" for row in numbers}
+                rows = [{"to": f"+1555020{row:04d}", "key": f"k{row}", "text": texts[row]} for row in numbers]
                 self._upload(outbox, rows)
-                ids = [derived_id("campaign", self._campaign, f"k{row}") for row in slice_of]
+                ids = {row: derived_id("campaign", self._campaign, f"k{row}") for row in numbers}
                 # A number that keeps its recipient: each pair has one message, so order says nothing.
-                self.note([Sent(ids[row - first], texts[row], ("campaign", f"{row}")) for row in slice_of])
+                self.note([Sent(ids[row], texts[row], ("campaign", f"{row}")) for row in numbers])
                 time.sleep(BURST * 5 / PACED)
 
     def _upload(self, outbox: Outbox, rows: Sequence[dict[str, str]]) -> None:
@@ -149,7 +164,7 @@ class _Campaign(_Source):
                     sender=PARTS,
                     template="{text}",
                     recipients=rows,
-                    ramp=f"{self._rows},{self._rows}",
+                    ramp=RAMP,
                 )
             except PacelineError:
                 time.sleep(_AGAIN_S)
@@ -161,18 +176,13 @@ class _Campaign(_Source):
 class _Bursts(_Source):
     """A service on an event loop: many sends at once, which share round trips; each again under its key when it raises."""
 
-    def __init__(self, built: World, url: str, messages: int) -> None:
-        self._messages = messages
-        super().__init__(built, url)
-
     def send(self) -> None:
         """Send in bursts."""
         asyncio.run(self._send())
 
     async def _send(self) -> None:
         async with AsyncOutbox(settings=self.settings) as outbox:
-            for first in range(0, self._messages, BURST):
-                burst = range(first, min(first + BURST, self._messages))
+            for burst in self.slices(BURST):
                 sent = await asyncio.gather(*[self._one(outbox, number) for number in burst])
                 self.note([one for one in sent if one])
                 await asyncio.sleep(_BURST_EVERY_S)
