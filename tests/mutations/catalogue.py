@@ -74,6 +74,13 @@ MUTATIONS: Final = (
         ("tests/unit/state/test_sleep.py",),
     ),
     Mutation(
+        "self-fence, at the write",
+        f"{_WORKER}/provider/client.py",
+        "        if sleepless_s() > self._until_s:\n",
+        "        if False:\n",
+        ("tests/unit/provider/test_provider.py",),
+    ),
+    Mutation(
         "self-fence, in the worker",
         f"{_WORKER}/delivery/courier.py",
         "            if may_leave(\n",

@@ -22,6 +22,7 @@ from paceline_worker.accounts.secrets import ApiKey
 from paceline_worker.provider.proxy import proxy_for
 from paceline_worker.provider.reach import reach
 from paceline_worker.provider.redaction import redactor, without_key
+from paceline_worker.state.sleep import sleepless_s
 from paceline_worker.verdict.meaning import Answer, Meaning, read_answer
 from paceline_worker.verdict.words import clean
 
@@ -112,7 +113,9 @@ class Provider:
 
     async def _call(self, request: ProviderRequest, key: ApiKey) -> Answer:
         headers = {KEY_HEADER: key.reveal(), "User-Agent": "paceline", "Accept-Encoding": "identity"} | self._to_proxy
-        outgoing = _Outgoing(request, self._base, headers, {"timeout": self._timeouts})
+        outgoing = _Outgoing(
+            request, self._base, headers, {"timeout": self._timeouts}, until_s=sleepless_s() + self._deadline_s
+        )
         try:
             async with asyncio.timeout(self._deadline_s):
                 response = await self._transport.handle_async_request(outgoing)
@@ -138,10 +141,17 @@ class _Outgoing(httpx.Request):
         base: the provider's address.
         headers: all but those of the body.
         extensions: the timeouts.
+        until_s: the end of the call, as `sleepless_s` tells the time.
     """
 
     def __init__(
-        self, request: ProviderRequest, base: str, headers: dict[str, str], extensions: dict[str, Any]
+        self,
+        request: ProviderRequest,
+        base: str,
+        headers: dict[str, str],
+        extensions: dict[str, Any],
+        *,
+        until_s: float,
     ) -> None:
         self.method = request.method
         # The transport needs a text, so a text is the shortest way.
@@ -150,10 +160,37 @@ class _Outgoing(httpx.Request):
         self._content = b""
         if request.body is not None:
             headers["Content-Type"] = "application/json"
-            self._content = json.dumps(
-                request.body, ensure_ascii=False, separators=(",", ":"), allow_nan=False
-            ).encode()
+            text = json.dumps(request.body, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+            self._content = cast(
+                "bytes", _Body(text.encode(), until_s)
+            )  # the transport hands on any payload of aiohttp
         self.headers = cast("httpx.Headers", headers)  # the transport hands on any mapping
+
+
+class _Body(aiohttp.BytesPayload):
+    """A body that is written within its call or never; the head of a request leaves together with its body.
+
+    A process that stands still between its last look at the clock and the write (SIGSTOP, a machine that sleeps) would write
+    when it goes on, before its timers end the call, and its lease may be over then: the operation may be another worker's.
+
+    Args:
+        value: the bytes.
+        until_s: the end of the call, as `sleepless_s` tells the time.
+    """
+
+    def __init__(self, value: bytes, until_s: float) -> None:
+        super().__init__(value)
+        self._until_s = until_s
+
+    async def write_with_length(self, writer: aiohttp.abc.AbstractStreamWriter, content_length: int | None) -> None:
+        """Write it, as the last step before the system has it.
+
+        Raises:
+            TimeoutError: the call is over.
+        """
+        if sleepless_s() > self._until_s:
+            raise TimeoutError("the call was over before its request was written")
+        await super().write_with_length(writer, content_length)
 
 
 @lru_cache(maxsize=256)

@@ -10,10 +10,14 @@ from typing import Final
 _BOOT_CLOCK: Final[int | None] = getattr(time, "CLOCK_BOOTTIME", None)
 
 
+def sleepless_s() -> float:
+    """Seconds on a clock that goes on while the machine sleeps: only the difference of two readings means something."""
+    return time.time() if _BOOT_CLOCK is None else time.clock_gettime(_BOOT_CLOCK)
+
+
 def asleep_s() -> float:
     """Seconds that this machine has slept, up to a constant: only the difference of two readings means something."""
-    goes_on = time.time() if _BOOT_CLOCK is None else time.clock_gettime(_BOOT_CLOCK)
-    return goes_on - time.monotonic()
+    return sleepless_s() - time.monotonic()
 
 
 def may_leave(*, lateness_s: float, tolerance_s: float, held_s: float, slept_s: float, fence_s: float) -> bool:
