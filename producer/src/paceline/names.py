@@ -8,6 +8,9 @@ from typing import Final
 ACCEPT_TASK: Final = "paceline.accept"
 DELIVER_TASK: Final = "paceline.deliver"
 
+# On hints about records of campaigns; other hints overtake them.
+BULK_HEADER: Final = "paceline_bulk"
+
 # The first word of all keys, queues and exchanges, unless PACELINE_NAMESPACE says otherwise.
 NAMESPACE: Final = "paceline"
 

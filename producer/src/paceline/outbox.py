@@ -341,7 +341,7 @@ class Outbox(Looking, Suppressing):
         if reply == "cancelled campaign":
             raise CampaignConflict(f"campaign {campaign!r} was cancelled, which is final")
         raise_refusal(reply, account, sender)
-        self._hint(rid)
+        self._hint(rid, is_bulk=True)
 
-    def _hint(self, rid: str) -> None:
-        self._hints.tell(self.state.hint_of(rid))
+    def _hint(self, rid: str, *, is_bulk: bool = False) -> None:
+        self._hints.tell(self.state.hint_of(rid), is_bulk=is_bulk)

@@ -45,6 +45,24 @@ def test_every_record_is_named_in_a_hint(server: EmbeddedServer, client: redis.R
     client.flushall()
 
 
+def test_single_messages_overtake_campaigns(server: EmbeddedServer, client: redis.Redis) -> None:
+    """Hints of campaigns say so, and name nothing else."""
+    add_account(client, "acme")
+    with Outbox(broker_url=server.url) as outbox:
+        people = ({"to": f"+1555{row:07d}"} for row in range(2_000))
+        outbox.start_campaign("spring", account="acme", sender=SENDER, template="Hi", recipients=people)
+        singles = {outbox.send(HELLO)._rid for _ in range(3)}  # noqa: SLF001 - which record it is
+    named: dict[bool, set[str]] = {True: set(), False: set()}
+    for text in client.lrange(names.ACCEPT_QUEUE, 0, -1):
+        message = json.loads(str(text))
+        ((rids,), *_) = json.loads(base64.b64decode(message["body"]))
+        named[bool(message["headers"].get(names.BULK_HEADER))] |= set(rids)
+    assert singles == named[False]
+    assert set(client.zrange(f"{names.STATE_ROOT}:inbox", 0, -1)) == singles | named[True]
+    assert named[True]
+    client.flushall()
+
+
 def test_a_forked_child_hints_too(server: EmbeddedServer, client: redis.Redis) -> None:
     """Threads do not survive a fork; the child starts its own."""
     add_account(client, "acme")

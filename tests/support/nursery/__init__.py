@@ -17,6 +17,7 @@ import subprocess
 import sys
 import threading
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 # Bytes of an order: mostly the environment.
 ORDER_BYTES: Final = 1_000_000
+# Where its module is found, whichever folder the test is in that asks first.
+_ROOT: Final = Path(__file__).parents[3]
 # Threads that ask first at the same time get one nursery.
 _FIRST: Final = threading.Lock()
 # An interpreter reads these before it runs anything.
@@ -54,6 +57,7 @@ class Nursery:
                 stdin=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,
+                cwd=_ROOT,
             )
         atexit.register(self.close)
 

@@ -1,18 +1,21 @@
 """Campaigns in command, with real workers, judged from what arrives at the provider."""
 
+import base64
+import json
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from paceline import Campaign, CampaignOptions
+from paceline import Campaign, CampaignOptions, names
 from tests.support.stack import Stack
 from tests.support.wait import wait_until
 
 pytestmark = [pytest.mark.system]
 
 PATIENCE = timedelta(seconds=150)
+INBOX = f"{names.STATE_ROOT}:inbox"
 SENDER = "+15550100001"
 
 
@@ -32,6 +35,28 @@ def texts(stack: Stack) -> list[str]:
 
 def until_arrived(stack: Stack, number: int) -> None:
     wait_until(lambda: len(texts(stack)) >= number, PATIENCE, f"{number} arrivals")
+
+
+def test_a_single_message_does_not_wait_until_a_campaign_is_taken_in(stack: Stack) -> None:
+    """Its hint comes after all hints of the campaign. When it is accepted, most of the campaign still stands in the inbox."""
+    stack.add_account()
+    other = stack.another()
+    other.add_account()
+    people = ({"to": f"+4915{number:09d}"} for number in range(50_000))
+    stack.outbox.start_campaign("spring", account=stack.name, sender=SENDER, template="Hi", recipients=people)
+    records = stack.client.zcard(INBOX)
+    wait_until(lambda: named(stack) == records, PATIENCE, "hints of all records")
+    ticket = other.send()
+    wait_until(lambda: named(stack) == records + 1, PATIENCE, "its hint")
+    stack.start_worker()
+    other.status_when(ticket, "waiting", "granted", "sending", "accepted")
+    assert stack.client.zcard(INBOX) > records / 2
+
+
+def named(stack: Stack) -> int:
+    """How many records are named in hints that nobody has taken yet."""
+    messages = [json.loads(str(text)) for text in stack.client.lrange(names.ACCEPT_QUEUE, 0, -1)]
+    return sum(len(json.loads(base64.b64decode(message["body"]))[0][0]) for message in messages)
 
 
 def test_a_paused_campaign_stands_still_and_goes_on_where_it_was(served: Stack) -> None:

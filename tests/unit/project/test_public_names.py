@@ -129,6 +129,7 @@ def test_names_that_cross_processes_are_pinned() -> None:
     assert found == {
         "ACCEPT_TASK": "paceline.accept",
         "DELIVER_TASK": "paceline.deliver",
+        "BULK_HEADER": "paceline_bulk",
         "ACCEPT_QUEUE": "paceline.accept",
         "DELIVER_QUEUE": "paceline.deliver",
         "STATE_ROOT": "paceline:{0}",

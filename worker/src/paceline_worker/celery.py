@@ -157,7 +157,8 @@ def build_app(settings: Settings) -> App:
     @app.task(name=names.ACCEPT_TASK, bind=True, throws=_AWAY)
     def accept(self: Any, rids: list[str]) -> None:
         """Move inbox records into their lanes."""
-        self.app.paceline.accept(rids)
+        is_bulk = (self.request.headers or {}).get(names.BULK_HEADER)
+        (self.app.paceline.bulk_inbox.take if is_bulk else self.app.paceline.accept)(rids)
 
     @app.task(name=names.DELIVER_TASK, bind=True, throws=_AWAY)
     def deliver(self: Any, batch: list[list[Any]]) -> None:

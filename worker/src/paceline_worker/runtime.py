@@ -30,6 +30,7 @@ from paceline_worker.delivery.engine import Closing, Engine
 from paceline_worker.delivery.lateness import Way
 from paceline_worker.delivery.traces import Traces
 from paceline_worker.dispatch.admission import Admission
+from paceline_worker.dispatch.bulk_inbox import BulkInbox
 from paceline_worker.dispatch.deafness import DeafnessCheck
 from paceline_worker.dispatch.dispatcher import Dispatcher
 from paceline_worker.dispatch.shards import ShardDispatchers
@@ -79,16 +80,14 @@ class Runtime:
         step: Callable[[bool], None] = lambda _: None,
     ) -> None:
         self._settings = settings
-        self._takes_hints = takes_hints
-        self._step = step
+        self._publish, self._takes_hints, self._step = publish, takes_hints, step
         self._way_out: WayOut | None = None
         self._owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         self._ring = KeyRing(settings.secret_key.get_secret_value())
         self._clock = ServerClock()
         self._traces = Traces(self._clock)
         self._admission, self._way = Admission(settings.capacity), Way()
-        self._outage = Outage()
-        self._progress = DeafnessCheck()
+        self._outage, self._progress = Outage(), DeafnessCheck()
         self.metrics = metrics.Metrics(CollectorRegistry())  # our own: a host's metrics and ours do not mix
         # Nothing is genuine until the key of the seals is read from state.
         self._tampering = Tampering(Seals(os.urandom(KEY_BYTES)))
@@ -106,8 +105,8 @@ class Runtime:
         )
         # Of several shards, which are not known before state is asked: one of each for each shard.
         self._states, self._clocks, self._outages = [self._state], [self._clock], [self._outage]
-        self._publish = publish
         self._dispatcher: Dispatcher | ShardDispatchers = self._make_dispatcher()
+        self.bulk_inbox = BulkInbox(self.accept)
         self._engine = self._make_engine()
         self._show_figures()
 
@@ -222,6 +221,7 @@ class Runtime:
             self._dispatcher.start()
         except (RedisError, OSError) as error:
             raise ConfigurationError(trouble(error)) from error
+        self.bulk_inbox.start()
         if self._settings.metrics_port:
             self._endpoint.start()
         log.info("this worker is ready", version=VERSION, capacity=self._settings.capacity)
@@ -358,11 +358,12 @@ class Runtime:
 
     def stop_granting(self) -> None:
         """First step of a stop: take nothing new."""
+        self.bulk_inbox.stop()
         self._dispatcher.stop()
 
     def stop(self) -> None:
         """Finish the calls under way, give back the rest, close everything. Ends within the HTTP deadline and 5 s."""
-        self._dispatcher.stop()
+        self.stop_granting()
         with suppress(RedisError, OSError):  # its statement expires
             tell_secrets(self._state.client, self._owner, self._ring, 0)
         self._engine.close(self._settings.http_deadline_s + LEASE_MARGIN_S)

@@ -55,9 +55,14 @@ class HintBus:
         self._settings = settings
         self._line()
 
-    def tell(self, rid: str) -> None:
-        """An inbox record is written; returns at once."""
-        self._line().tell(rid)
+    def tell(self, rid: str, *, is_bulk: bool = False) -> None:
+        """An inbox record is written; returns at once.
+
+        Args:
+            rid: as `hint_of` names it.
+            is_bulk: a part of a campaign, which hints about single messages overtake.
+        """
+        self._line().tell(rid, is_bulk=is_bulk)
 
     def close(self) -> None:
         """Wait shortly for the last hints; the last bus of a line ends its thread."""
@@ -104,6 +109,7 @@ class _Line:
         self._publisher = Publisher(self._app)
         self._changed = threading.Condition()
         self._waiting: deque[str] = deque(maxlen=_MOST)
+        self._waiting_bulk: deque[str] = deque(maxlen=_MOST)
         self._thread: threading.Thread | None = None
         self._hurried = threading.Event()
         self._busy = self._closing = False
@@ -117,13 +123,13 @@ class _Line:
         """Where its hints go."""
         return str(self._app.accept_queue)
 
-    def tell(self, rid: str) -> None:
+    def tell(self, rid: str, *, is_bulk: bool = False) -> None:
         """Take a hint; publish it here where the thread does not run."""
         with self._changed:
             now_s = time.monotonic()
-            if not self._waiting:
+            if not self._has_hints:
                 self._untaken_since_s = now_s
-            self._waiting.append(rid)
+            (self._waiting_bulk if is_bulk else self._waiting).append(rid)
             self._start()
             stands_still = not self._busy and now_s - self._untaken_since_s > _PATIENCE_S
             self._changed.notify_all()
@@ -132,16 +138,21 @@ class _Line:
                 self._say_once()
             self._publish_waiting()
 
+    @property
+    def _has_hints(self) -> bool:
+        return bool(self._waiting or self._waiting_bulk)
+
     def flush(self) -> None:
         """Wait shortly until all hints are out."""
         with self._changed:
             if _threads_run() and self._thread:
                 self._hurried.set()
-                self._changed.wait_for(lambda: not self._waiting and not self._busy, timeout=_FLUSH_S)
+                self._changed.wait_for(lambda: not self._has_hints and not self._busy, timeout=_FLUSH_S)
                 self._hurried.clear()
-            left = bool(self._waiting) and not self._busy
+            left = self._has_hints and not self._busy
         if left:
             self._publish_waiting()
+            self._publish_waiting()  # the other kind
 
     def end(self) -> None:
         """Let the thread end, and close the connection."""
@@ -161,8 +172,8 @@ class _Line:
     def _run(self) -> None:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._waiting or self._closing)
-                if not self._waiting:
+                self._changed.wait_for(lambda: self._has_hints or self._closing)
+                if not self._has_hints:
                     break
                 self._busy = True
             self._publish_waiting()
@@ -170,21 +181,24 @@ class _Line:
             with self._changed:
                 self._busy = False
                 self._changed.notify_all()
-                is_full = len(self._waiting) >= _LARGEST
-            if not is_full:
+                goes_on = len(self._waiting) >= _LARGEST or bool(self._waiting_bulk)
+            if not goes_on:
                 self._hurried.wait(_REST_S)
         self._release()
 
     def _publish_waiting(self) -> None:
-        """One hint about waiting records."""
+        """One hint about waiting records of one kind, those of single messages first."""
         with self._changed:
-            batch = [self._waiting.popleft() for _ in range(min(_LARGEST, len(self._waiting)))]
+            is_bulk = not self._waiting
+            waiting = self._waiting_bulk if is_bulk else self._waiting
+            batch = [waiting.popleft() for _ in range(min(_LARGEST, len(waiting)))]
             self._untaken_since_s = time.monotonic()
         if not batch or time.monotonic() < self._no_hint_before_s:
             return
         try:
             with _quiet:
-                self._publisher.publish(names.ACCEPT_TASK, [batch], queue=self._app.accept_queue)
+                headers = {names.BULK_HEADER: True} if is_bulk else None
+                self._publisher.publish(names.ACCEPT_TASK, [batch], queue=self._app.accept_queue, headers=headers)
         except Exception as error:  # noqa: BLE001 - any broker, any error: the operations are written all the same
             self._no_hint_before_s = time.monotonic() + _PAUSE_S
             self._failing = True

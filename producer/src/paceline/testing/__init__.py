@@ -198,7 +198,7 @@ class RecordingOutbox(_Records, Outbox):
         self.closed = True
         self._closed.set()
 
-    def _hint(self, rid: str) -> None:
+    def _hint(self, rid: str, *, is_bulk: bool = False) -> None:
         """Nobody listens."""
 
 

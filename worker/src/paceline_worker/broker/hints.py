@@ -23,7 +23,7 @@ _DOCUMENT: Final = {"lang": (str,), "origin": (str,), "argsrepr": (str,), "kwarg
 _KEPT: Final = frozenset(
     {"lang", "task", "id", "root_id", "parent_id", "group", "origin", "argsrepr", "kwargsrepr", "ignore_result"}
     | {"retries", "redelivered", "clock", "sentry-trace", "baggage", "traceparent", "tracestate"}
-    | {"timelimit", "eta", "expires", "paceline_granted_us", "paceline_shard"}
+    | {"timelimit", "eta", "expires", "paceline_granted_us", "paceline_shard", names.BULK_HEADER}
 )
 # A hint never waits inside Celery, and nothing follows it.
 _ABSENT: Final = ("eta", "expires", "shadow", "stamped_headers", "stamps", "compression")

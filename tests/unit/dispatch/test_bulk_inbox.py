@@ -1,0 +1,96 @@
+"""Records of campaigns are accepted beside everything else, in order, and nothing of that is lost for good."""
+
+import threading
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+
+import pytest
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+from paceline_worker.dispatch import bulk_inbox
+from paceline_worker.dispatch.bulk_inbox import BulkInbox
+from tests.support.wait import wait_until
+
+PATIENCE = timedelta(seconds=60)
+
+
+class Desk:
+    """A bulk inbox whose state server writes down what it gets, and may be slow or away."""
+
+    def __init__(self) -> None:
+        self.accepted: list[list[str]] = []
+        self.answers = threading.Event()
+        self.answers.set()
+        self.errors: list[Exception] = []
+        self.inbox = BulkInbox(self._accept)
+
+    def _accept(self, rids: Sequence[str]) -> None:
+        assert self.answers.wait(PATIENCE.total_seconds())
+        if self.errors:
+            raise self.errors.pop()
+        self.accepted.append(list(rids))
+
+    def taken_in(self, *rids: str) -> None:
+        """Wait until all of them are accepted."""
+        wait_until(lambda: {*rids} <= {rid for batch in self.accepted for rid in batch}, PATIENCE, "records accepted")
+
+
+@pytest.fixture
+def desk(monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
+    monkeypatch.setattr(bulk_inbox, "_THREADS", 1)
+    monkeypatch.setattr(bulk_inbox, "_PAUSE_S", 0.01)
+    made = Desk()
+    yield made
+    made.answers.set()
+    made.inbox.stop()
+
+
+def test_records_are_accepted_in_the_order_of_their_hints(desk: Desk) -> None:
+    """A few at a time: between two batches the worker may stop."""
+    desk.inbox.take([str(number) for number in range(10)])
+    desk.inbox.start()
+    desk.taken_in("9")
+    assert [["0", "1", "2", "3"], ["4", "5", "6", "7"], ["8", "9"]] == desk.accepted
+
+
+def test_whoever_brings_a_hint_does_not_wait(desk: Desk) -> None:
+    """The thread of Celery is free for the next hint while the state server has not answered."""
+    desk.answers.clear()
+    desk.inbox.start()
+    for number in range(100):
+        desk.inbox.take([str(number)])
+    assert [] == desk.accepted
+    desk.answers.set()
+    desk.taken_in(*map(str, range(100)))
+
+
+@pytest.mark.parametrize("error", [RedisConnectionError("away"), OSError("away"), RuntimeError("a bug")])
+def test_an_error_costs_its_own_batch_alone(desk: Desk, error: Exception) -> None:
+    """The sweep finds those records; the next ones are accepted here."""
+    desk.errors.append(error)
+    desk.inbox.take([str(number) for number in range(8)])
+    desk.inbox.start()
+    desk.taken_in("7")
+    assert [["4", "5", "6", "7"]] == desk.accepted
+
+
+def test_what_does_not_fit_is_left_to_the_sweep(desk: Desk) -> None:
+    """The oldest, which wait longest for it."""
+    desk.inbox.take([str(number) for number in range(10_003)])
+    desk.inbox.start()
+    desk.taken_in("10002")
+    assert [str(number) for number in range(3, 10_003)] == [rid for batch in desk.accepted for rid in batch]
+
+
+def test_a_stop_waits_for_the_batch_under_way_and_no_other(desk: Desk) -> None:
+    """It may be called twice, and before anything began."""
+    BulkInbox(lambda _: None).stop()
+    desk.answers.clear()
+    desk.inbox.start()
+    desk.inbox.take([str(number) for number in range(8)])
+    stopping = threading.Thread(target=desk.inbox.stop)
+    stopping.start()
+    desk.answers.set()
+    stopping.join()
+    desk.inbox.stop()
+    assert desk.accepted in ([], [["0", "1", "2", "3"]])
