@@ -61,7 +61,9 @@
 -- a:<acct>:ln     set     senders that have or had a lane
 -- a:<acct>:r      zset    senders whose lane may send now -> since when (us) it has transactional work; with bulk work only: since when,
 --                         plus BULK (account.lua), so that transactional work comes first
--- a:<acct>:in     zset    its inbox records -> time of writing (us): accepted in this order, whatever hint comes first
+-- a:<acct>:in     zset    its inbox records that belong to no campaign -> time of writing (us): accepted in this order, whatever hint
+--                         comes first
+-- a:<acct>:c:in   zset    those of its campaigns, likewise: a single message does not wait until a campaign is taken in
 -- a:<acct>:tm     zset    operations that wait for a time -> due (us): `n:<seq>:<id>` not before, `o:0:<id>` back-off ends,
 --                         `v:<other>:<id>` valid until, of one that follows another; `c:0:<campaign>` is to be attended to
 -- a:<acct>:st:<n> hashes  recipient -> its sender of the account, for campaigns with several senders (pools.lua); each expires
@@ -113,6 +115,8 @@ seldom(key, function()
     key[name] = root .. ':' .. name
   end
   function key.record(rid) return root .. ':in:' .. rid end
+  -- Campaign is '' for single messages. Users' access rules name `a:*:in`, so both end like that.
+  function key.records(account, campaign) return key.account(account) .. (campaign == '' and ':in' or ':c:in') end
   function key.refusal(rid) return root .. ':no:' .. rid end
   function key.session(digest) return root .. ':session:' .. digest end
   function key.campaign(name) return root .. ':c:' .. name end

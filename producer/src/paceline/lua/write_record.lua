@@ -4,7 +4,7 @@
 -- ARGV  1 record id, 2 account, 3 sender, 4 number of operations, 5 record (JSON), 6 campaign name or '',
 --       7 id of an operation with an idempotency key, or '', 8 what its content is told by
 -- reply 'written' | 'unknown account' | 'unknown sender' | 'unknown campaign' | 'cancelled campaign' | 'other content' (the key belongs to another one)
--- keys  in:<rid>, inbox, a:<acct>:in, a:<acct>, o:<id> (read), a:<acct>:n, a:<acct>:c, c:<name>, c:<name>:out
+-- keys  in:<rid>, inbox, a:<acct>:in, a:<acct>:c:in, a:<acct>, o:<id> (read), a:<acct>:n, a:<acct>:c, c:<name>, c:<name>:out
 -- Idempotent by record id while the record waits: a lost reply may be replayed.
 --@include keys.lua
 local rid, account, sender, count, record, campaign = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
@@ -34,7 +34,7 @@ if redis.call('EXISTS', key.record(rid)) == 0 then
   redis.call('HSET', key.record(rid), 'account', account, 'campaign', campaign, 'count', count, 'body', record)
   local now = int(server_time())
   redis.call('ZADD', key.inbox, now, rid)
-  redis.call('ZADD', key.account(account) .. ':in', now, rid)
+  redis.call('ZADD', key.records(account, campaign), now, rid)
   redis.call('HINCRBY', key.account(account) .. ':n', 'received', count)
   redis.call('HINCRBY', key.account(account) .. ':n', 'inbox', count)
   if campaign ~= '' then

@@ -8,7 +8,7 @@
 --       the others), the ids of those of its account that come before the next one and were not given ({} when there are none), then
 --       per record taken: written, duplicates, account, kind, the trace of its first row, how many of those written were suppressed;
 --       -2, 0, account, '', '', 0 where it was refused; -1, -1, '', '', '', 0 where there was none (accepted before: harmless)
--- keys  in:<rid>, inbox, a:<acct>:in, no:<rid>, o:<id>, c:<name>:z, lanes, timers, due, counts, sup:<acct>, outcomes, c:<name>:out
+-- keys  in:<rid>, inbox, a:<acct>:in, a:<acct>:c:in, no:<rid>, o:<id>, c:<name>:z, lanes, timers, due, counts, sup:<acct>, outcomes, c:<name>:out
 -- Atomic per record and idempotent by operation id. A record that cannot be read is refused with a reason, never retried.
 --@include shared/moves.lua
 --@include shared/work.lua
@@ -267,10 +267,16 @@ local function accept(rid, held)
   return written, duplicates, account, kind, record.rows[1].tp or '', suppressed
 end
 
-local function forget(rid, account)
+-- Where the records of an account stand that come before one. A producer of an earlier release writes those of campaigns beside the others.
+local function indexes(account, campaign)
+  local single = key.records(account, '')
+  return campaign == '' and { single } or { key.records(account, campaign), single }
+end
+
+local function forget(rid, account, campaign)
   redis.call('DEL', key.record(rid))
   redis.call('ZREM', key.inbox, rid)
-  redis.call('ZREM', key.account(account) .. ':in', rid)
+  for _, index in ipairs(indexes(account, campaign)) do redis.call('ZREM', index, rid) end
 end
 
 local function tell(settled_as)
@@ -283,17 +289,24 @@ local NONE = { -1, -1, '', '', '', 0 }
 local function accept_and_forget(rid, held)
   local done = record_of.guarded(accept, rid, held)
   tell(done and { unpack(done, 2) } or { refuse(rid, held, load_account(held.account, now, epoch), 'the record cannot be read') })
-  forget(rid, held.account)
+  forget(rid, held.account, held.campaign)
   return math.max(record_of.counted(held), #held.body / 16384)
 end
 
 -- Where a record stands: 'next', 'gone' (somebody accepted it meanwhile), or 'behind' others of its account, which are taken in the
 -- order in which they were written: a hint may overtake another.
-local function place_of(rid, account)
-  local index = key.account(account) .. ':in'
-  local first = redis.call('ZRANGE', index, 0, 0)[1]
-  if first == rid then return 'next' end
-  if first and redis.call('ZSCORE', index, rid) then return 'behind', index end
+local function place_of(rid, account, campaign)
+  for _, index in ipairs(indexes(account, campaign)) do
+    local first = redis.call('ZRANGE', index, 0, 0)[1]
+    -- Names without a record are of a worker of an earlier release, or of a stranger: nothing waits for them.
+    for _ = 1, MOST_BEHIND do
+      if not first or first == rid or redis.call('EXISTS', key.record(first)) == 1 then break end
+      redis.call('ZREM', index, first)
+      first = redis.call('ZRANGE', index, 0, 0)[1]
+    end
+    if first == rid then return 'next' end
+    if first and redis.call('ZSCORE', index, rid) then return 'behind', index end
+  end
   return redis.call('EXISTS', key.record(rid)) == 1 and 'next' or 'gone'
 end
 
@@ -302,14 +315,14 @@ for i = 2, #ARGV, 7 do
   local rid = ARGV[i]
   local held = { account = ARGV[i + 1], campaign = ARGV[i + 2], count = ARGV[i + 3], body = ARGV[i + 4], seals = ARGV[i + 5], numbers = ARGV[i + 6] }
   local place, index = 'none', nil
-  if held.body ~= '' then place, index = place_of(rid, held.account) end
+  if held.body ~= '' then place, index = place_of(rid, held.account, held.campaign) end
   if place == 'behind' then
     reply[2] = redis.call('ZRANGE', index, 0, MOST_BEHIND - 1)
     break
   elseif place == 'next' then
     taken = taken + accept_and_forget(rid, held)
   else
-    if place ~= 'gone' then forget(rid, held.account) end
+    if place ~= 'gone' then forget(rid, held.account, '?') end
     tell(NONE)
   end
   reply[1] = reply[1] + 1

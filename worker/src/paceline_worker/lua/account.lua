@@ -214,7 +214,7 @@ elseif verb == 'remove' then
   for _, quota in ipairs(slots.quotas(redis.call('HGET', k, 'quotas'))) do
     redis.call('DEL', slots.log(k, quota))
   end
-  redis.call('DEL', k, k .. ':n', k .. ':ln', k .. ':in', k .. ':r', key.about(name), key.pools(name), key.secret(name), key.hook(name), key.contacts(name), key.contacts(name) .. ':old', k .. ':sp', k .. ':c', k .. ':dead', k .. ':rc', k .. ':er')
+  redis.call('DEL', k, k .. ':n', k .. ':ln', key.records(name, ''), key.records(name, '?'), k .. ':r', key.about(name), key.pools(name), key.secret(name), key.hook(name), key.contacts(name), key.contacts(name) .. ':old', k .. ':sp', k .. ':c', k .. ':dead', k .. ':rc', k .. ':er')
   redis.call('HDEL', key.receipts, 'sent|' .. name, 'not_sent|' .. name, 'received|' .. name, 'read|' .. name)
   redis.call('SREM', key.accounts, name)
   redis.call('HDEL', key.seals, 'k:' .. name)

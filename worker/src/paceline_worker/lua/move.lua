@@ -44,7 +44,7 @@ if verb == 'seize' then
   if redis.call('EXISTS', veil .. SEIZED) == 1 then return 'seized' end
   if redis.call('EXISTS', k) == 0 then return 'unknown account' end
   if redis.call('HEXISTS', k, 'suspended') == 0 then return 'it is not suspended' end
-  if redis.call('EXISTS', k .. ':in') == 1 then return 'records wait in its inbox' end
+  if redis.call('EXISTS', key.records(name, ''), key.records(name, '?')) > 0 then return 'records wait in its inbox' end
   if is_calling(name) then return 'operations are in flight' end
   for _, member in ipairs(redis.call('ZRANGE', key.timers, 0, -1)) do
     local id = string.match(member, '^[>!](.*)$')
