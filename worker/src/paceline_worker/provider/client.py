@@ -161,9 +161,8 @@ class _Outgoing(httpx.Request):
         if request.body is not None:
             headers["Content-Type"] = "application/json"
             text = json.dumps(request.body, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-            self._content = cast(
-                "bytes", _Body(text.encode(), until_s)
-            )  # the transport hands on any payload of aiohttp
+            # The transport hands on any payload of aiohttp.
+            self._content = cast("bytes", _Body(text.encode(), until_s))
         self.headers = cast("httpx.Headers", headers)  # the transport hands on any mapping
 
 
