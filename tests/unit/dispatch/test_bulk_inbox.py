@@ -19,12 +19,13 @@ class Desk:
 
     def __init__(self) -> None:
         self.accepted: list[list[str]] = []
-        self.answers = threading.Event()
+        self.asked, self.answers = threading.Event(), threading.Event()
         self.answers.set()
         self.errors: list[Exception] = []
         self.inbox = BulkInbox(self._accept)
 
     def _accept(self, rids: Sequence[str]) -> None:
+        self.asked.set()
         assert self.answers.wait(PATIENCE.total_seconds())
         if self.errors:
             raise self.errors.pop()
@@ -88,9 +89,12 @@ def test_a_stop_waits_for_the_batch_under_way_and_no_other(desk: Desk) -> None:
     desk.answers.clear()
     desk.inbox.start()
     desk.inbox.take([str(number) for number in range(8)])
+    assert desk.asked.wait(PATIENCE.total_seconds())
     stopping = threading.Thread(target=desk.inbox.stop)
     stopping.start()
+    wait_until(desk.inbox._stopping.is_set, PATIENCE, "the stop")  # noqa: SLF001 - or the next batch would come before it
+    assert stopping.is_alive()
     desk.answers.set()
     stopping.join()
     desk.inbox.stop()
-    assert desk.accepted in ([], [["0", "1", "2", "3"]])
+    assert [["0", "1", "2", "3"]] == desk.accepted

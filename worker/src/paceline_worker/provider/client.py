@@ -171,6 +171,7 @@ class _Body(aiohttp.BytesPayload):
 
     A process that stands still between its last look at the clock and the write (SIGSTOP, a machine that sleeps) would write
     when it goes on, before its timers end the call, and its lease may be over then: the operation may be another worker's.
+    Requests without a body, which are look-ups and deletions, may come twice without harm.
 
     Args:
         value: the bytes.
