@@ -15,6 +15,7 @@ import pytest
 import redis
 
 from paceline import Outbox, SendMessage, Settings, names
+from paceline.inbox.hints import HintBus
 from paceline.state import connect
 from paceline_sandbox.embedded import EmbeddedServer
 from tests.conftest import SENDER, add_account
@@ -23,9 +24,15 @@ from tests.support.wait import wait_until
 
 HELLO = SendMessage(account="acme", sender=SENDER, to="+15550100002", text="Hello")
 
+# Handlers of `atexit` that are registered first run last. A busy machine needs more patience than the product has.
 PREAMBLE = """
-import os, sys, time, threading, multiprocessing
+import atexit, os, sys, time, threading, multiprocessing
+def no_thread_is_left():
+    assert "paceline-hints" not in {thread.name for thread in threading.enumerate()}
+atexit.register(no_thread_is_left)
+import paceline.inbox.hints
 from paceline import Outbox, SendMessage
+paceline.inbox.hints._FLUSH_S = 60
 HELLO = SendMessage(account="acme", sender="+15550100001", to="+15550100002", text="Hello")
 def send(outbox):
     began = time.monotonic()
@@ -100,7 +107,10 @@ def written(client: redis.Redis) -> Counter[str]:
     ids=["script", "closes", "pool", "forks"],
 )
 def test_no_hint_is_left_behind(prepared: EmbeddedServer, client: redis.Redis, program: str, least: int) -> None:
-    """Each record is named in exactly one hint, although processes fork under load or end with their last message."""
+    """Each record is named in exactly one hint, although processes fork under load or end with their last message.
+
+    No thread of ours is left when the interpreter goes down: one that wakes in the middle of that can crash the process.
+    """
     environment = {**os.environ, names.ENV_BROKER_URL: prepared.url}
     done = subprocess.run(
         [sys.executable, "-c", PREAMBLE + program],
@@ -220,3 +230,19 @@ def test_namespaces_do_not_share_hints(prepared: EmbeddedServer, client: redis.R
             two.send(HELLO)
     assert [1, 1] == [client.llen(queue) for queue in ("paceline.accept", "other.accept")]
     assert 1 == client.zcard("other:{0}:inbox")
+
+
+def test_hints_of_campaigns_are_few(
+    prepared: EmbeddedServer, client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first leaves at once; those that come soon after it share the next one, which single messages overtake."""
+    monkeypatch.setattr("paceline.inbox.hints._REST_OF_BULK_S", 1000.0)
+    with closing(HintBus(Settings(broker_url=prepared.url))) as hints:
+        hints.tell("first", is_bulk=True)
+        wait_until(lambda: hinted(client) == Counter(["first"]), PATIENCE, "the first")
+        for number in range(50):
+            hints.tell(f"bulk {number}", is_bulk=True)
+        hints.tell("single")
+        wait_until(lambda: hinted(client) == Counter(["first", "single"]), PATIENCE, "the single message")
+    assert 52 == hinted(client).total()
+    assert 3 == client.llen(names.ACCEPT_QUEUE)

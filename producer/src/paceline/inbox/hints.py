@@ -27,9 +27,11 @@ _PAUSE_S: Final = 5.0
 _LARGEST: Final = 100
 # Between two hints, so that records which come fast share one; the first one after a pause leaves at once.
 _REST_S: Final = 0.025
+# Likewise for records of campaigns, for which nobody waits: a worker reads ten hints instead of a hundred.
+_REST_OF_BULK_S: Final = 0.25
 # Hints that may wait in a process; of more the oldest are left to the sweeper.
 _MOST: Final = 10_000
-# `close` and the end of the interpreter wait so long for the last hints.
+# `close` and the end of the interpreter wait so long for the last hints, and the latter as long again for the thread.
 _FLUSH_S: Final = 1.5
 # A fork waits so long for a hint that is on its way.
 _LONGEST_PUBLISH_S: Final = 3.0
@@ -77,6 +79,7 @@ class HintBus:
             if line.users:
                 return
             registry.lines.pop(key, None)
+            registry.ending.add(line)
         line.end()
 
     def _line(self) -> "_Line":
@@ -97,6 +100,8 @@ class _Registry:
         self.pid = os.getpid()
         self.lock = threading.Lock()
         self.lines: dict[tuple[str, ...], _Line] = {}
+        # Closed, while their threads may still run.
+        self.ending: weakref.WeakSet[_Line] = weakref.WeakSet()
 
 
 class _Line:
@@ -114,7 +119,7 @@ class _Line:
         self._hurried = threading.Event()
         self._busy = self._closing = False
         self._untaken_since_s = 0.0
-        self._no_hint_before_s = 0.0
+        self._no_hint_before_s = self._no_bulk_before_s = 0.0
         self._failing = self._said = False
         _at_exit_of_this_process()
 
@@ -154,15 +159,21 @@ class _Line:
             self._publish_waiting()
             self._publish_waiting()  # the other kind
 
-    def end(self) -> None:
-        """Let the thread end, and close the connection."""
+    def end(self, *, within_s: float = 0.0) -> None:
+        """Let the thread end, and close the connection.
+
+        Args:
+            within_s: seconds to wait for the end of the thread. Default: 0.
+        """
         with self._changed:
             self._closing = True
             self._hurried.set()
             self._changed.notify_all()
-            is_running = self._thread is not None
-        if not is_running:
+            thread = self._thread
+        if thread is None:
             self._release()
+        else:
+            thread.join(within_s)
 
     def _start(self) -> None:
         if self._thread is None and _threads_run():
@@ -175,21 +186,30 @@ class _Line:
                 self._changed.wait_for(lambda: self._has_hints or self._closing)
                 if not self._has_hints:
                     break
-                self._busy = True
-            self._publish_waiting()
+                self._busy = self._is_due
+            if self._busy:
+                self._publish_waiting()
 
             with self._changed:
                 self._busy = False
                 self._changed.notify_all()
-                goes_on = len(self._waiting) >= _LARGEST or bool(self._waiting_bulk)
+                goes_on = len(self._waiting) >= _LARGEST
             if not goes_on:
                 self._hurried.wait(_REST_S)
         self._release()
+
+    @property
+    def _is_due(self) -> bool:
+        """Whether waiting hints leave now: those of campaigns rest longer, unless they fill one or somebody waits for the last."""
+        is_full = len(self._waiting_bulk) >= _LARGEST
+        return bool(self._waiting) or is_full or self._hurried.is_set() or time.monotonic() >= self._no_bulk_before_s
 
     def _publish_waiting(self) -> None:
         """One hint about waiting records of one kind, those of single messages first."""
         with self._changed:
             is_bulk = not self._waiting
+            if is_bulk:
+                self._no_bulk_before_s = time.monotonic() + _REST_OF_BULK_S
             waiting = self._waiting_bulk if is_bulk else self._waiting
             batch = [waiting.popleft() for _ in range(min(_LARGEST, len(waiting)))]
             self._untaken_since_s = time.monotonic()
@@ -294,22 +314,28 @@ def _forks_later() -> bool:
     return callable(worker_id) and worker_id() == 0
 
 
-def _flush_all() -> None:
+def _end_all() -> None:
+    """Send the last hints, and end the threads: one that wakes while the interpreter goes down can crash it."""
     registry = _current
-    if registry.pid == os.getpid():
-        for line in list(registry.lines.values()):
-            line.flush()
+    if registry.pid != os.getpid():
+        return
+    for line in list(registry.ending):
+        line.end(within_s=_FLUSH_S)
+    while registry.lines:
+        _, line = registry.lines.popitem()
+        line.flush()
+        line.end(within_s=_FLUSH_S)
 
 
 def _at_exit_of_this_process() -> None:
-    """Flush when this process ends: children of multiprocessing and of Celery's own pools end without the handlers of `atexit`."""
+    """End the lines with this process: children of multiprocessing and of Celery's pools end without the handlers of `atexit`."""
     for module in ("multiprocessing.util", "billiard.util"):
         finalize: Callable[..., Any] | None = getattr(sys.modules.get(module), "Finalize", None)
         if finalize:
-            finalize(None, _flush_all, exitpriority=100)
+            finalize(None, _end_all, exitpriority=100)
 
 
-atexit.register(_flush_all)
+atexit.register(_end_all)
 
 
 def _hint_app(settings: Settings) -> App:
