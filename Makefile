@@ -12,6 +12,8 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-com
 PYTEST = $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 # Some environments keep Python from keeping what it compiled: every process of the tests would compile all it imports.
 unexport PYTHONDONTWRITEBYTECODE
+# A program that crashes says where.
+export PYTHONFAULTHANDLER = 1
 # What the demo needs, and what all the rest needs besides.
 RUNS := $(VENV)/.runs
 READY := $(VENV)/.ready
