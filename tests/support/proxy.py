@@ -44,6 +44,8 @@ class Proxy:
         ends: both sides of each connection.
         marker: what is in commands whose replies are cut.
         replies_cut: how many were.
+        held_marker: what is in commands whose replies wait.
+        replies_held: how many connections wait.
     """
 
     def __init__(self, target: int, random: Random | None = None, tls: ssl.SSLContext | None = None) -> None:
@@ -51,6 +53,8 @@ class Proxy:
         self.swallows = False
         self.marker: bytes | None = None
         self.replies_cut = 0
+        self.held_marker: bytes | None = None
+        self.replies_held = 0
         self._most_replies_cut = 0
         self.ends: set[End] = set()
         self._target = target
@@ -75,10 +79,13 @@ class Proxy:
         self._loop.close()
 
     def pass_through(self) -> None:
-        """Accept connections and forward bytes at once; what a black hole held goes on first."""
+        """Accept connections and forward bytes at once; what was held goes on first."""
 
         async def apply() -> None:
             self._delay_s, self.swallows = (0.0, 0.0), False
+            self.held_marker, self.replies_held = None, 0
+            for end in self.ends:
+                end.is_held = False
             await self._listen()
             self._drain_all()
 
@@ -143,6 +150,24 @@ class Proxy:
 
         self._do(apply)
 
+    def hold_replies(self, marker: bytes) -> None:
+        """Keep the replies of a connection that carried a command with these bytes, until `pass_through`.
+
+        Args:
+            marker: such as the digest of a script; `replies_held` counts the connections.
+        """
+
+        async def apply() -> None:
+            self.held_marker, self.replies_held = marker, 0
+
+        self._do(apply)
+
+    def holds(self, data: bytes) -> bool:
+        """Whether replies to a part are kept; it is counted."""
+        holds = self.held_marker is not None and self.held_marker in data
+        self.replies_held += holds
+        return holds
+
     def cuts_reply(self) -> bool:
         """Whether a reply of a marked command is to be cut; it is taken to be."""
         if self.replies_cut >= self._most_replies_cut:
@@ -200,7 +225,7 @@ class End(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._lost = False
-        self.is_marked = False
+        self.is_marked = self.is_held = False
         self._full = False
         self._read_all = self._wrote_all = False
         self._queue: deque[tuple[float, bytes | None]] = deque()  # None: no more bytes will come
@@ -221,6 +246,7 @@ class End(asyncio.Protocol):
         """Queue one part, unless it is the reply of a marked command."""
         if self.of_client:
             self.peer.is_marked |= self._proxy.marker is not None and self._proxy.marker in data
+            self.peer.is_held |= self._proxy.holds(data)
         elif self.is_marked:
             self.is_marked = False
             if self._proxy.cuts_reply():
@@ -272,7 +298,7 @@ class End(asyncio.Protocol):
             self._timer.cancel()
             self._timer = None
         target = self.peer
-        while self._queue and not self._proxy.swallows and not target.blocked:
+        while self._queue and not (self._proxy.swallows or self.is_held or target.blocked):
             due_s, data = self._queue[0]
             if due_s > self._loop.time():
                 self._timer = self._loop.call_at(due_s, self.drain)

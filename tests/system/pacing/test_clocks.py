@@ -3,12 +3,12 @@
 import os
 import signal
 import time
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from paceline import names
+from paceline.state.scripts import Script
 from paceline_sandbox.embedded import EmbeddedServer
 from tests.support.clocks import Sleeper, set_server_clock, shifted_server
 from tests.support.proxy import Proxy
@@ -19,13 +19,12 @@ pytestmark = [pytest.mark.system]
 
 # With the default of 15 s a lease has 20 s.
 DEADLINE_S = "1"
-# So far away from the state server an operation is begun long enough before its slot to stop the worker in between.
-FAR = timedelta(milliseconds=150)
 STOOD_S = 0.5
 
 
-def is_begun(stack: Stack, op_id: str) -> bool:
-    return stack.client.hget(f"{names.STATE_ROOT}:o:{op_id}", "s") == "s"
+def hold_begin(proxy: Proxy) -> None:
+    """The next begin is carried out, and the worker does not hear of that: it stops before the call, however late it is stopped."""
+    proxy.hold_replies(Script("paceline_worker", "begin")._sha.encode())  # noqa: SLF001
 
 
 def test_a_machine_that_slept_does_not_send_what_another_worker_has_sent_meanwhile(
@@ -40,10 +39,10 @@ def test_a_machine_that_slept_does_not_send_what_another_worker_has_sent_meanwhi
             PACELINE_HTTP_DEADLINE=DEADLINE_S,
             **sleeper.environment,
         )
-        proxy.delay(FAR)
-        stack.status_when(stack.send(0), "accepted")  # the worker has measured the distance
+        stack.status_when(stack.send(0), "accepted")
+        hold_begin(proxy)
         receipt = stack.send(1, on_unknown="resend")
-        wait_until(lambda: is_begun(stack, receipt.id), PATIENCE, "begin")
+        wait_until(lambda: proxy.replies_held, PATIENCE, "begin")
         with sleeper.asleep(far):
             proxy.pass_through()
             other = stack.start_worker(PACELINE_HTTP_DEADLINE=DEADLINE_S)
@@ -59,12 +58,13 @@ def test_a_worker_that_stood_still_sends_what_it_holds_at_another_slot(stack: St
     stack.add_account()
     with Proxy(server.port) as proxy:
         far = stack.start_worker(PACELINE_BROKER_URL=f"redis://127.0.0.1:{proxy.port}/0")
-        proxy.delay(FAR)
-        stack.status_when(stack.send(0), "accepted")  # the worker has measured the distance
+        stack.status_when(stack.send(0), "accepted")
+        hold_begin(proxy)
         receipt = stack.send(1)
-        wait_until(lambda: is_begun(stack, receipt.id), PATIENCE, "begin")
+        wait_until(lambda: proxy.replies_held, PATIENCE, "begin")
         token = stack.client.hget(f"{names.STATE_ROOT}:o:{receipt.id}", "n")
         os.kill(far.pid, signal.SIGSTOP)
+        proxy.pass_through()
         time.sleep(STOOD_S)
         os.kill(far.pid, signal.SIGCONT)
         stack.status_when(receipt, "accepted")

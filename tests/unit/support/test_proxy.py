@@ -197,3 +197,20 @@ def test_the_reply_of_a_marked_command_is_cut_and_no_other(proxy: Proxy) -> None
         client.sendall(b"settle")
         assert b"settle" == read(client, 6)
     assert 1 == proxy.replies_cut
+
+
+def test_replies_of_a_connection_are_held(proxy: Proxy) -> None:
+    """From a marked command on; the target carried it out, other connections pass, and the reply comes whole at the end."""
+    proxy.hold_replies(b"begin")
+    with connected(proxy) as client, connected(proxy) as other:
+        client.sendall(b"begin")
+        other.sendall(b"settle")
+        assert b"settle" == read(other, 6)
+        client.settimeout(0.1)
+        with pytest.raises(TimeoutError):
+            client.recv(100)
+        assert 1 == proxy.replies_held
+        client.settimeout(20)
+        proxy.pass_through()
+        client.sendall(b"again")
+        assert b"beginagain" == read(client, 10)
