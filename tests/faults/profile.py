@@ -38,6 +38,7 @@ class Profile:
         crowd: F27: small accounts, and the backlog on the one beside them.
         shared_s: F28: seconds beside another Celery application.
         producers: F29: forks, servers that fork, and programs that end at once.
+        intake: F35: rows of each campaign, and kills while they are taken in.
         turns: F22, F23, F27, F30: how often what is compared alternates.
     """
 
@@ -66,6 +67,7 @@ class Profile:
     crowd: tuple[int, int]
     shared_s: float
     producers: tuple[int, int, int]
+    intake: tuple[int, int]
     turns: int
 
     def scaled(self, percent: int, parts: int = 1) -> "Profile":
@@ -113,6 +115,7 @@ SHORT: Final = Profile(
     crowd=(20, 5000),
     shared_s=20.0,
     producers=(20, 3, 20),
+    intake=(20_000, 5),
     turns=1,
 )
 FULL: Final = Profile(
@@ -141,6 +144,7 @@ FULL: Final = Profile(
     crowd=(1000, 1_000_000),
     shared_s=600.0,
     producers=(200, 20, 1000),
+    intake=(50_000, 100),
     turns=3,
 )
 PROFILES: Final = {profile.name: profile for profile in (SHORT, FULL)}
