@@ -5,12 +5,14 @@ import subprocess
 import sys
 import time
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
 from paceline import names
 from paceline_worker.accounts.accounts import Accounts
 from paceline_worker.accounts.secrets import KeyRing
+from tests.support.cycles import Cycles
 from tests.support.processes import Sandbox
 from tests.support.servers import start_server
 from tests.support.stack import SECRET, Stack, canary_environment
@@ -60,6 +62,19 @@ def test_sigterm_finishes_what_is_in_flight_and_returns_the_rest(stack: Stack) -
     stack.start_worker()
     assert 40 == stack.settled(40).outcomes["accepted"]
     assert {1} == set(stack.texts_accepted().values())
+
+
+def test_operations_leave_no_cycles(stack: Stack, tmp_path: Path) -> None:
+    """So a worker's Python looks for them rarely: start and end of the worker leave some, 400 operations hardly any more."""
+    cycles = Cycles(tmp_path)
+    stack.add_account()
+    worker = stack.start_worker(**cycles.environment)
+    for message in range(400):
+        stack.send(message)
+    stack.settled(400)
+    worker.stop()
+    assert 10_000 < cycles.threshold
+    assert cycles.objects < 10 * 400
 
 
 def test_nothing_waits_in_celery(served: Stack) -> None:
