@@ -104,7 +104,7 @@ class Settings(BaseModel):
     opt_out_words: str = Field(default="", max_length=2000)
     opt_in_words: str = Field(default="", max_length=2000)
     log_format: Literal["console", "json"] = "console"
-    capacity: int = Field(default=200, ge=1, le=10_000)
+    capacity: int = Field(default=400, ge=1, le=10_000)
     http_deadline_s: float = Field(default=15.0, gt=0, le=300)
     allow_volatile: bool = False
     assume_durable: bool = False
