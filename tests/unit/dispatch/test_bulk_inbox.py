@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
+from itertools import takewhile
 
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -22,14 +23,18 @@ class Desk:
         self.asked, self.answers = threading.Event(), threading.Event()
         self.answers.set()
         self.errors: list[Exception] = []
-        self.inbox = BulkInbox(self._accept)
+        self.behind: set[str] = set()
+        self.caught_up: list[str] = []
+        self.inbox = BulkInbox(self.caught_up.extend, self._accept)
 
-    def _accept(self, rids: Sequence[str]) -> None:
+    def _accept(self, rids: Sequence[str]) -> list[str]:
         self.asked.set()
         assert self.answers.wait(PATIENCE.total_seconds())
         if self.errors:
             raise self.errors.pop()
-        self.accepted.append(list(rids))
+        taken = list(takewhile(lambda rid: rid not in self.behind, rids))
+        self.accepted.append(taken)
+        return list(rids[len(taken) :])
 
     def taken_in(self, *rids: str) -> None:
         """Wait until all of them are accepted."""
@@ -38,7 +43,6 @@ class Desk:
 
 @pytest.fixture
 def desk(monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
-    monkeypatch.setattr(bulk_inbox, "_THREADS", 1)
     monkeypatch.setattr(bulk_inbox, "_PAUSE_S", 0.01)
     made = Desk()
     yield made
@@ -85,7 +89,7 @@ def test_what_does_not_fit_is_left_to_the_sweep(desk: Desk) -> None:
 
 def test_a_stop_waits_for_the_batch_under_way_and_no_other(desk: Desk) -> None:
     """It may be called twice, and before anything began."""
-    BulkInbox(lambda _: None).stop()
+    Desk().inbox.stop()
     desk.answers.clear()
     desk.inbox.start()
     desk.inbox.take([str(number) for number in range(8)])
@@ -98,3 +102,29 @@ def test_a_stop_waits_for_the_batch_under_way_and_no_other(desk: Desk) -> None:
     stopping.join()
     desk.inbox.stop()
     assert [["0", "1", "2", "3"]] == desk.accepted
+
+
+def test_records_that_another_worker_was_told_of_come_first(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """This worker asks again until it is time, keeps the order, and does nothing for the other one."""
+    monkeypatch.setattr(bulk_inbox, "_TURN_S", 0.001)
+    monkeypatch.setattr(bulk_inbox, "_TURNS", 1_000_000)
+    desk.behind = {"2"}
+    desk.inbox.take([str(number) for number in range(6)])
+    desk.inbox.start()
+    wait_until(lambda: desk.accepted[3:], PATIENCE, "further questions")
+    assert ["0", "1"] == [rid for batch in desk.accepted for rid in batch]
+    desk.behind = set()
+    desk.taken_in("5")
+    assert [str(number) for number in range(6)] == [rid for batch in desk.accepted for rid in batch]
+    assert [] == desk.caught_up
+
+
+def test_a_worker_that_is_gone_is_not_waited_for(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After some turns this worker accepts what comes before, too, and does so at once until it is in turn again."""
+    monkeypatch.setattr(bulk_inbox, "_TURN_S", 0.001)
+    desk.behind = {"2", "6"}
+    desk.inbox.take([str(number) for number in range(10)])
+    desk.inbox.start()
+    wait_until(lambda: len(desk.caught_up) == 8, PATIENCE, "the rest of both batches")
+    assert [str(number) for number in range(2, 10)] == desk.caught_up
+    assert bulk_inbox._TURNS + 2 == len(desk.accepted)  # noqa: SLF001

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Final
@@ -19,7 +19,7 @@ from paceline_worker.dispatch.handing_out import HandOut
 from paceline_worker.dispatch.membership import Member
 from paceline_worker.dispatch.rooms import Rooms, full_pause_s
 from paceline_worker.state.clock import ServerClock
-from paceline_worker.state.inbox import REFUSED
+from paceline_worker.state.inbox import REFUSED, Acceptance
 from paceline_worker.state.outage import Outage
 from paceline_worker.state.restarts import say_restarted
 from paceline_worker.state.values import Fleet, Grants, Hint, InfoTurn
@@ -233,9 +233,20 @@ class Dispatcher:
         Raises:
             RedisError: the state server does not answer.
         """
-        self._accept(rids)
-        self._own_due_us = 0
-        self._wake.set()
+        began_s = time.monotonic()
+        self._accepted(self._state.accept(rids) if rids else (), began_s)
+
+    def accept_in_turn(self, rids: Sequence[str]) -> list[str]:
+        """As `accept`, up to the first record that others of its account come before: the ids of the rest. Any thread may call.
+
+        Raises:
+            RedisError: the state server does not answer.
+        """
+        began_s = time.monotonic()
+        acceptances, left = self._state.accept_in_turn(rids)
+        if acceptances:
+            self._accepted(acceptances, began_s)
+        return left
 
     def _run(self) -> None:
         failures = 0
@@ -342,14 +353,16 @@ class Dispatcher:
             return False
         return len(rids) == _OVERDUE_RECORDS
 
-    def _accept(self, rids: Sequence[str]) -> None:
-        began_s = time.monotonic()
-        for acceptance in self._state.accept(rids) if rids else ():
+    def _accepted(self, acceptances: Iterable[Acceptance], began_s: float) -> None:
+        """Count what was accepted, and look for what may leave."""
+        for acceptance in acceptances:
             self._metrics.accepted(acceptance.account, acceptance.kind, acceptance.written)
             if acceptance.suppressed:
                 self._metrics.settled(acceptance.account, acceptance.kind, "suppressed", acceptance.suppressed)
             self._metrics.refused(int(acceptance.written == REFUSED))
             self._traces.accepted(acceptance, began_s)
+        self._own_due_us = 0
+        self._wake.set()
 
     def _handle(self, grants: Grants) -> None:
         for account, kind, outcome, number in grants.settled:

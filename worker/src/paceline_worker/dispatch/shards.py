@@ -105,6 +105,18 @@ class ShardDispatchers:
             if shard < len(self._dispatchers):
                 self._dispatchers[shard].accept(own)
 
+    def accept_in_turn(self, rids: Sequence[str]) -> list[str]:
+        """As `accept`, without records that others of their account come before: their ids are the result.
+
+        Raises:
+            RedisError: a state server does not answer.
+        """
+        left: list[str] = []
+        for shard, own in by_shard(rids).items():
+            if shard < len(self._dispatchers):
+                left += self._dispatchers[shard].accept_in_turn(own)
+        return left
+
     def standing(self) -> Standing:
         """How they stand together: it answers when every shard that this worker holds does."""
         each = [dispatcher.standing() for dispatcher in self._dispatchers]

@@ -107,6 +107,19 @@ local function differs(one, other)
   return one ~= other and (string.byte(one) == 107) == (string.byte(other) == 107)
 end
 
+-- A function that tells whether an operation exists. Mostly none of a record does, which one question answers for all of them; two rows of
+-- a record may have the same id.
+local function existing(rows)
+  local keys, before = {}, {}
+  for place, row in ipairs(rows) do keys[place] = key.operation(row.id) end
+  local some = #keys > 0 and redis.call('EXISTS', unpack(keys)) > 0
+  return function(id, o)
+    local is_there = before[id] or some and redis.call('EXISTS', o) == 1
+    before[id] = true
+    return is_there
+  end
+end
+
 -- Place of a row -> its number as it was given, of rows whose recipient is encrypted.
 local function clear_numbers(text)
   if text == '' then return nil end
@@ -169,9 +182,18 @@ local function accept(rid, held)
     end
   end
 
+  -- What all operations of the record hold; the fields of each row are put behind it.
+  local flat = { field.o.state, 'w', field.o.accepted_at, int(now), name and field.o.campaign or field.o.record, name or rid }
+  for code, value in pairs(common) do
+    flat[#flat + 1] = code
+    flat[#flat + 1] = value
+  end
+  local shared = #flat
+
+  local is_there = existing(record.rows)
   for place, row in ipairs(record.rows) do
     local o = key.operation(row.id)
-    if redis.call('EXISTS', o) == 1 then
+    if is_there(row.id, o) then
       if row.content_digest and differs(redis.call('HGET', o, field.o.content_digest) or row.content_digest, row.content_digest) then
         other_content = other_content + 1
       else
@@ -179,25 +201,12 @@ local function accept(rid, held)
       end
     else
       written = written + 1
-      local flat = { field.o.state, 'w', field.o.accepted_at, int(now) }
-
+      local last = shared
       for code, value in pairs(row) do
-        if code ~= 'id' and code ~= field.o.not_before and code ~= field.o.excluded_ids then
-          flat[#flat + 1] = code
-          flat[#flat + 1] = value
+        if code ~= 'id' and code ~= field.o.not_before and code ~= field.o.excluded_ids and not common[code] then
+          flat[last + 1], flat[last + 2] = code, value
+          last = last + 2
         end
-      end
-      for code, value in pairs(common) do
-        flat[#flat + 1] = code
-        flat[#flat + 1] = value
-      end
-
-      if record.campaign then
-        flat[#flat + 1] = field.o.campaign
-        flat[#flat + 1] = record.campaign
-      else
-        flat[#flat + 1] = field.o.record
-        flat[#flat + 1] = rid
       end
 
       local own = sender
@@ -205,17 +214,20 @@ local function accept(rid, held)
       if pooled and not barred then
         own = row.sender or pool.sender_of(account, record.campaign, row.to) or sender
         if not row.sender then pool.note(account, row.to, own) end
-        if own ~= sender then flat[#flat + 1], flat[#flat + 2] = field.o.sender, own end
+        if own ~= sender then
+          flat[last + 1], flat[last + 2] = field.o.sender, own
+          last = last + 2
+        end
       elseif a.pooled and common.kind == 'message.to_number' and not barred then
         pool.note(account, row.to, sender)
       end
 
       if held.seals ~= '' then
-        flat[#flat + 1] = field.o.seal
-        flat[#flat + 1] = string.sub(held.seals, SEAL * (place - 1) + 1, SEAL * place)
+        flat[last + 1], flat[last + 2] = field.o.seal, string.sub(held.seals, SEAL * (place - 1) + 1, SEAL * place)
+        last = last + 2
       end
 
-      redis.call('HSET', o, unpack(flat))
+      redis.call('HSET', o, unpack(flat, 1, last))
       if barred then
         suppressed = suppressed + 1
         suppress(row, record, account, kind, barred)

@@ -109,17 +109,47 @@ class Inbox:
         Returns:
             Per record taken, what became of it.
         """
-        left, accepted = list(rids), []
+        accepted: list[Acceptance] = []
+        left = list(rids)
         while left:
-            records, left = self._read(client, left[:_READ_TOGETHER]), left[_READ_TOGETHER:]
+            more, behind, left = self._accept_in_turn(client, left, seals, encrypts=encrypts)
+            accepted += more
+            if behind:
+                # It may stay: the hint of each that comes before it takes at least one, so there are enough hints for all.
+                accepted += self._catch_up(client, behind, left.pop(0), seals, encrypts=encrypts)
+        return accepted
+
+    def accept_in_turn(
+        self, client: "redis.Redis", rids: Sequence[str], seals: "Seals | None", *, encrypts: bool = False
+    ) -> tuple[list[Acceptance], list[str]]:
+        """Move records into their lanes up to the first that others of its account come before.
+
+        Args:
+            client: the state server.
+            rids: record ids.
+            seals: seal each operation; None: nothing is sealed.
+            encrypts: encrypt what came in the clear, too.
+
+        Returns:
+            Per record taken, what became of it; and the ids of the rest, for which it is not time yet.
+        """
+        accepted, _, left = self._accept_in_turn(client, rids, seals, encrypts=encrypts)
+        return accepted, left
+
+    def _accept_in_turn(
+        self, client: "redis.Redis", rids: Sequence[str], seals: "Seals | None", *, encrypts: bool
+    ) -> tuple[list[Acceptance], list[str], list[str]]:
+        """What became of records, the names of those that come before the next one, and the rest."""
+        accepted: list[Acceptance] = []
+        for start in range(0, len(rids), _READ_TOGETHER):
+            records = self._read(client, rids[start : start + _READ_TOGETHER])
             while records:
                 done, behind, acceptances = self._take(client, records, seals, encrypts=encrypts)
                 accepted += acceptances
                 records = records[done:]
                 if behind:
-                    # It may stay: the hint of each that comes before it takes at least one, so there are enough hints for all.
-                    accepted += self._catch_up(client, behind, records.pop(0).rid, seals, encrypts=encrypts)
-        return accepted
+                    return accepted, behind, [*(record.rid for record in records), *rids[start + _READ_TOGETHER :]]
+        return accepted, [], []
 
     def _catch_up(
         self, client: "redis.Redis", behind: Sequence[str], rid: str, seals: "Seals | None", *, encrypts: bool

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from copy import copy
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
@@ -129,6 +129,10 @@ class WorkerState:
     def accept(self, rids: Iterable[str]) -> list[Acceptance]:
         """Move inbox records into their lanes; replayable. Operations get a seal, unless there are no `seals`."""
         return self._inbox.accept(self.client, rids, self.seals, encrypts=self.encrypts)
+
+    def accept_in_turn(self, rids: Sequence[str]) -> tuple[list[Acceptance], list[str]]:
+        """As `accept`, up to the first record that others of its account come before; with the ids of the rest."""
+        return self._inbox.accept_in_turn(self.client, rids, self.seals, encrypts=self.encrypts)
 
     def overdue(self, grace_s: float, most: int) -> list[str]:
         """Inbox records that nobody accepted within the grace time."""
