@@ -16,8 +16,8 @@ _THREADS: Final = 1
 _TOGETHER: Final = 4
 # Records that may wait here, of a few hundred rows each; of more the sweep takes care, as of all that no hint named.
 _MOST: Final = 10_000
-# Records that another worker was told of come first: so often a worker asks whether it is time, so long it waits in between. To take
-# them in meanwhile is to do the work of the other worker, and both are slower than one.
+# Records that another worker was told of come first: so often a worker asks whether it is time, so long it waits in between.
+# To take them in meanwhile is to do the work of the other worker, and both are slower than one.
 _TURNS: Final = 10
 _TURN_S: Final = 0.1
 # After a state server that does not answer: what was named waits for the sweep.
