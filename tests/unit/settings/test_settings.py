@@ -60,7 +60,7 @@ def test_defaults_need_no_environment() -> None:
         "opt_out_words": "",
         "opt_in_words": "",
         "log_format": "console",
-        "capacity": 200,
+        "capacity": 400,
         "http_deadline_s": 15.0,
         "allow_volatile": False,
         "assume_durable": False,
