@@ -7,6 +7,7 @@ import pytest
 
 from paceline_worker.review.dead import DeadLetters
 from paceline_worker.state.values import Beat
+from paceline_worker.verdict.policy import Verdict
 from tests.support.drive import ABSENT, ACCEPTED, LEASE_US, OWNER, Drive
 
 
@@ -50,6 +51,43 @@ def test_a_look_up_that_ends_three_workers_is_held(drive: Drive) -> None:
     poison = drive.send()
     assert [None, "l1", "l1", "l1"] == [lose_worker(drive) for _ in range(4)]
     assert "held" == drive.operation(poison)["oc"]
+
+
+def test_the_late_answer_of_a_look_up_says_nothing_of_its_call(drive: Drive) -> None:
+    """Held after three look-ups without an answer; a 429 of the last one is no 429 of the call, which may have taken effect."""
+    op = drive.send()
+    for _ in range(3):
+        lose_worker(drive)
+    look_up = drive.grant_next()
+    assert "l1" == drive.begin_at_slot(look_up)["phase"]
+    drive.advance(LEASE_US / 1e6 + 0.001)
+    drive.grant()
+    before = drive.operation(op)
+    assert "held" == before["oc"]
+    late = [
+        Verdict("defer", scope="account", delay_s=60, code="429", words="too many"),
+        Verdict("retry", delay_s=2, code="503", words="overloaded"),
+        Verdict("finish", "rejected", code="404", words="no such conversation"),
+    ]
+    assert ["stale"] * 3 == [drive.settle(look_up, verdict) for verdict in late]
+    assert before == drive.operation(op)
+
+
+def test_the_answer_of_a_look_up_that_is_asked_again_settles_nothing(drive: Drive) -> None:
+    """Its lease ran out, and the operation waits for the next look-up; an attempt that it has from before changes nothing."""
+    op = drive.send(max_attempts=9)
+    drive.deliver(Verdict("retry", delay_s=2, code="503", words="overloaded"))
+    drive.advance(10)
+    assert None is lose_worker(drive)
+    look_up = drive.grant_next()
+    assert "l1" == drive.begin_at_slot(look_up)["phase"]
+    drive.worker.heartbeat(OWNER, Beat(10, 10), 5.0)
+    drive.advance(LEASE_US / 1e6 + 0.001)
+    drive.grant(capacity=0)
+    before = drive.operation(op)
+    assert ("w", "l1") == (before["s"], before["ph"])
+    assert "stale" == drive.settle(look_up, Verdict("finish", "rejected", code="404", words="no such conversation"))
+    assert before == drive.operation(op)
 
 
 @pytest.mark.parametrize("calls", [1, 5])

@@ -73,11 +73,12 @@ local function may_settle(o, v)
   if not o or o.token ~= v.token then return false end
   if v.verb == 'return' then return o.state == 'g' end
   if o.state == 's' then return true end
-  if o.state == 'd' then return o.outcome == 'held' and SETTLES_HELD[v.verb] and v.outcome ~= 'held' end
+  -- `slot` is that of the call whose outcome is unknown, as long as no look-up was granted: the answer of a look-up is not the call's.
+  local is_own = o.unknown_slot == o.slot and SETTLES_HELD[v.verb] == true
+  if o.state == 'd' then return o.outcome == 'held' and is_own and v.outcome ~= 'held' end
   if o.state ~= 'w' then return false end
-  if o.attempts and (v.verb == 'finish' or v.verb == 'step') then return true end
-  -- `sl` is the slot of the call whose outcome is looked up, as long as no look-up was granted: a look-up speaks once.
-  return o.look_up ~= nil and o.unknown_slot == o.slot and SETTLES_HELD[v.verb] == true
+  if o.attempts and not o.look_up and (v.verb == 'finish' or v.verb == 'step') then return true end
+  return o.look_up ~= nil and is_own
 end
 
 -- One of its calls was answered: its turn is kept, and what was answered is not asked again.
