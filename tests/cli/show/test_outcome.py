@@ -162,7 +162,7 @@ def test_ctrl_c_at_a_terminal(environment: Mapping[str, str]) -> None:
     assert process.stdout.readline().endswith(" is written.\n")
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=200)
-    assert (process.returncode, out, err) == (130, "", "")
+    assert (process.returncode, out, err) == (130, "", ""), err
 
 
 def test_looks_become_rarer() -> None:

@@ -17,6 +17,7 @@ from paceline.settings import Settings
 from paceline.settings.address import Address, read_state
 from paceline.state.connections import AsyncFollowingRetry, FollowingRetry, async_pool, guided, pools_of_shards
 from paceline.state.guides import guide_of
+from paceline.state.packing import PACKER
 from paceline.state.trouble import LEADS_ASTRAY, trouble
 
 _P = ParamSpec("_P")
@@ -120,6 +121,7 @@ def connect(
         address.for_redis_py(),
         decode_responses=True,
         retry=FollowingRetry(NoBackoff(), int(repeat), supported_errors=LEADS_ASTRAY),
+        command_packer=PACKER,
         **socket_options(address, answer_timeout_s),
         **guided(guide_of(address, root), is_encrypted=address.is_encrypted),
         **options,
