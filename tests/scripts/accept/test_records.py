@@ -113,6 +113,16 @@ def test_what_an_outbox_writes_is_taken(listed: Drive) -> None:
     assert [1] == [done.written for done in listed.worker.accept(["r1"])]
 
 
+def test_rows_with_one_id_are_one_operation(drive: Drive) -> None:
+    """In a record, and in one that comes later; the books balance."""
+    rows = [ROW, ROW, ROW | {"id": "x2"}]
+    write(drive, "r1", record(rows=rows), count="3")
+    assert [(2, 1)] == [(done.written, done.duplicates) for done in drive.worker.accept(["r1"])]
+    write(drive, "r2", record(rows=[*rows, ROW | {"id": "x3"}]), count="4")
+    assert [(1, 3)] == [(done.written, done.duplicates) for done in drive.worker.accept(["r2"])]
+    assert (0, 3) == (drive.balance().unaccounted, drive.balance().waiting)
+
+
 @pytest.mark.parametrize("count", ["abc", "", "-5", "1e3", "0", "7", "99999", " 1", "1.5"])
 def test_a_wrong_count_is_refused(drive: Drive, count: str) -> None:
     """Before, the script failed each second, and the account's inbox stood still."""

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paceline_worker.pacing.bucket import Bucket, Pacing, pace_of
+from paceline_worker.pacing.bucket import HEARD, LEAST_SPREAD_US, Bucket, Pacing, pace_of
 
 START = 1_769_860_800_000_000
 SECOND = 1_000_000
@@ -128,3 +128,19 @@ def test_a_used_up_quota_waits_for_its_window() -> None:
     """2 per 2 hours: the third slot is two hours and J after the first."""
     bucket = Bucket.empty(pace_of("10/minute; 2 per 2 hours"), 0)
     assert [6_100_000, 12_200_000, 7_206_200_000] == slots_for(bucket, [0, 0, 0], now=0)
+
+
+@pytest.mark.parametrize(
+    ("quick_us", "spread_us"), [(1000, LEAST_SPREAD_US), (20_000, LEAST_SPREAD_US), (80_000, 20_000)]
+)
+def test_calls_that_take_equally_long_are_almost_as_close_as_the_limit_allows(quick_us: int, spread_us: int) -> None:
+    """J is measured: 5 ms stay of it, or a quarter of a quick call. Before `HEARD` answers it is 100 ms."""
+    bucket = Bucket.empty(pace_of("10/minute"), 0)
+    apart = []
+    for _ in range(HEARD + 4):
+        slot = bucket.peek(0)
+        bucket.take(slot)
+        bucket.answer(slot, quick_us)
+        apart.append(bucket.peek(0) - slot)
+    assert {6_100_000} == set(apart[: HEARD - 1])
+    assert {6_000_000 + spread_us} == set(apart[HEARD - 1 :])
