@@ -45,7 +45,8 @@ class Proxy:
         marker: what is in commands whose replies are cut.
         replies_cut: how many were.
         held_marker: what is in commands whose replies wait.
-        replies_held: how many connections wait.
+        commands_held: how many of them came.
+        replies_held: how many parts of replies wait.
     """
 
     def __init__(self, target: int, random: Random | None = None, tls: ssl.SSLContext | None = None) -> None:
@@ -54,7 +55,7 @@ class Proxy:
         self.marker: bytes | None = None
         self.replies_cut = 0
         self.held_marker: bytes | None = None
-        self.replies_held = 0
+        self.commands_held = self.replies_held = 0
         self._most_replies_cut = 0
         self.ends: set[End] = set()
         self._target = target
@@ -83,7 +84,7 @@ class Proxy:
 
         async def apply() -> None:
             self._delay_s, self.swallows = (0.0, 0.0), False
-            self.held_marker, self.replies_held = None, 0
+            self.held_marker, self.commands_held, self.replies_held = None, 0, 0
             for end in self.ends:
                 end.is_held = False
             await self._listen()
@@ -154,18 +155,18 @@ class Proxy:
         """Keep the replies of a connection that carried a command with these bytes, until `pass_through`.
 
         Args:
-            marker: such as the digest of a script; `replies_held` counts the connections.
+            marker: such as the digest of a script; `commands_held` counts such commands, `replies_held` what came back.
         """
 
         async def apply() -> None:
-            self.held_marker, self.replies_held = marker, 0
+            self.held_marker, self.commands_held, self.replies_held = marker, 0, 0
 
         self._do(apply)
 
     def holds(self, data: bytes) -> bool:
         """Whether replies to a part are kept; it is counted."""
         holds = self.held_marker is not None and self.held_marker in data
-        self.replies_held += holds
+        self.commands_held += holds
         return holds
 
     def cuts_reply(self) -> bool:
@@ -247,11 +248,13 @@ class End(asyncio.Protocol):
         if self.of_client:
             self.peer.is_marked |= self._proxy.marker is not None and self._proxy.marker in data
             self.peer.is_held |= self._proxy.holds(data)
-        elif self.is_marked:
-            self.is_marked = False
-            if self._proxy.cuts_reply():
-                self.reset()
-                return
+        else:
+            self._proxy.replies_held += self.is_held
+            if self.is_marked:
+                self.is_marked = False
+                if self._proxy.cuts_reply():
+                    self.reset()
+                    return
         self._put(data)
         self._queued += len(data)
         if self._queued > _MOST_QUEUED and self._transport:

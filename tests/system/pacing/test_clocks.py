@@ -42,14 +42,14 @@ def test_a_machine_that_slept_does_not_send_what_another_worker_has_sent_meanwhi
         stack.status_when(stack.send(0), "accepted")
         hold_begin(proxy)
         receipt = stack.send(1, on_unknown="resend")
-        wait_until(lambda: proxy.replies_held, PATIENCE, "begin")
+        wait_until(lambda: proxy.replies_held, PATIENCE, "the answer of begin")
         with sleeper.asleep(far):
             proxy.pass_through()  # that answer, and no other: one that tells the server's time would be a warning
             proxy.black_hole()
             other = stack.start_worker(PACELINE_HTTP_DEADLINE=DEADLINE_S)
             stack.status_when(receipt, "accepted")
             hold_begin(proxy)
-        wait_until(lambda: proxy.replies_held or len(stack.arrivals()) > 2, PATIENCE, "it asks once more, or sends")
+        wait_until(lambda: proxy.commands_held or len(stack.arrivals()) > 2, PATIENCE, "it asks once more, or sends")
         proxy.pass_through()
         other.stop()
         stack.status_when(stack.send(2), "accepted")  # it is awake, and goes on
@@ -65,7 +65,7 @@ def test_a_worker_that_stood_still_sends_what_it_holds_at_another_slot(stack: St
         stack.status_when(stack.send(0), "accepted")
         hold_begin(proxy)
         receipt = stack.send(1)
-        wait_until(lambda: proxy.replies_held, PATIENCE, "begin")
+        wait_until(lambda: proxy.replies_held, PATIENCE, "the answer of begin")
         token = stack.client.hget(f"{names.STATE_ROOT}:o:{receipt.id}", "n")
         os.kill(far.pid, signal.SIGSTOP)
         proxy.pass_through()

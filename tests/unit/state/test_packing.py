@@ -15,7 +15,13 @@ from paceline.state.packing import PACKER, TextPacker
 INTERRUPTED = """
 import itertools, os, signal, threading, time
 from paceline.state.packing import TextPacker
-caught, packer, over = 0, TextPacker(), threading.Event()
+caught, packing, packer, over = 0, False, TextPacker(), threading.Event()
+def interrupted(*_):
+    global packing
+    if packing:
+        packing = False
+        raise KeyboardInterrupt
+signal.signal(signal.SIGINT, interrupted)
 def interrupt():
     while not over.wait(0.001):
         os.kill(os.getpid(), signal.SIGINT)
@@ -23,11 +29,11 @@ thread = threading.Thread(target=interrupt)
 thread.start()
 while caught < 300:
     try:
+        packing = True
         while True:
             packer.pack("EVAL", "x" * 50_000, 1, "key", 2.5)
     except KeyboardInterrupt:
         caught += 1
-signal.signal(signal.SIGINT, signal.SIG_IGN)
 over.set()
 thread.join()
 print(caught)

@@ -209,7 +209,7 @@ def test_replies_of_a_connection_are_held(proxy: Proxy) -> None:
         client.settimeout(0.1)
         with pytest.raises(TimeoutError):
             client.recv(100)
-        assert 1 == proxy.replies_held
+        assert (1, 1) == (proxy.commands_held, proxy.replies_held)
         client.settimeout(20)
         proxy.pass_through()
         client.sendall(b"again")
