@@ -83,13 +83,15 @@ def test_an_example_of_every_country_is_a_number(region: str) -> None:
 
 @given(st.text())
 def test_any_text_is_a_number_or_refused(text: str) -> None:
-    """Whatever is given: the same number comes back, or a ValueError that does not repeat it."""
+    """Whatever is given: the same number comes back, or a ValueError that does not repeat it. Letters alone may be in its words."""
     try:
         answer = phone_number(text)
     except ValueError as refusal:
         answer = str(refusal)
     words = "is not a phone number in E.164 form, such as +15550100001: "
-    assert answer == text or (answer.startswith(words) and (len(text) < 3 or text not in answer.removeprefix(words)))
+    assert answer == text or (
+        answer.startswith(words) and (text.isalpha() or len(text) < 3 or text not in answer.removeprefix(words))
+    )
 
 
 @given(st.datetimes(datetime(1970, 1, 2), datetime(2254, 12, 30)), st.integers(-14 * 60, 14 * 60))  # noqa: DTZ001
