@@ -69,7 +69,7 @@ def server(request: pytest.FixtureRequest, servers: Servers) -> Iterator[Embedde
 @contextmanager
 def emptied(running: EmbeddedServer) -> Iterator[EmbeddedServer]:
     """Empty it before, and look for ownerless keys after."""
-    client = connect(running.url)
+    client = connect(running.url, answer_timeout_s=30)
     client.flushall()
     yield running
     leaks = ownerless_keys(client)
