@@ -109,7 +109,7 @@ def written(client: redis.Redis) -> Counter[str]:
 def test_no_hint_is_left_behind(prepared: EmbeddedServer, client: redis.Redis, program: str, least: int) -> None:
     """Each record is named in exactly one hint, although processes fork under load or end with their last message.
 
-    No thread of ours is left when the interpreter goes down: one that wakes in the middle of that can crash the process.
+    No thread of ours is left when the interpreter goes down.
     """
     environment = {**os.environ, names.ENV_BROKER_URL: prepared.url}
     done = subprocess.run(

@@ -1,6 +1,6 @@
 """A process with this on its path tells, when it ends, how many objects only the collector of cycles can free.
 
-Python imports a module of this name by itself when it starts (`PYTHONPATH`).
+Python imports a module of this name when it starts (`PYTHONPATH`).
 """
 
 from __future__ import annotations

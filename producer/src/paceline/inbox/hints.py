@@ -315,7 +315,7 @@ def _forks_later() -> bool:
 
 
 def _end_all() -> None:
-    """Send the last hints, and end the threads: one that wakes while the interpreter goes down can crash it."""
+    """Send the last hints, and end the threads before the interpreter ends."""
     registry = _current
     if registry.pid != os.getpid():
         return
