@@ -106,7 +106,7 @@ class Runtime:
         # Of several shards, which are not known before state is asked: one of each for each shard.
         self._states, self._clocks, self._outages = [self._state], [self._clock], [self._outage]
         self._dispatcher: Dispatcher | ShardDispatchers = self._make_dispatcher()
-        self.bulk_inbox = BulkInbox(self.accept, lambda rids: self._dispatcher.accept_in_turn(rids))
+        self.bulk_inbox = BulkInbox(self.accept, lambda rids: self._dispatcher.accept_in_turn(rids))  # noqa: PLW0108 - it changes with the shards
         self._engine = self._make_engine()
         self._show_figures()
 
