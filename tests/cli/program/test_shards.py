@@ -1,13 +1,16 @@
 """``paceline shards`` and ``paceline state create``."""
 
+import base64
 import json
 from contextlib import closing
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from paceline import Outbox, names
 from paceline.settings import Settings
-from paceline.state import connect_to, shards
+from paceline.state import connect, connect_to, shards
 from paceline.state.connections import GuidedConnection
 from paceline.state.guides import ClusterGuide
 from paceline_worker.accounts.secrets import KeyRing
@@ -15,8 +18,11 @@ from paceline_worker.integrity.stored import StoredSeals
 from paceline_worker.runtime import Runtime
 from paceline_worker.telemetry.health import READY, state_answers
 from tests.cli.conftest import SECRET, Cli, Worker, one_shard, sent
+from tests.support.wait import wait_until
 
 pytestmark = one_shard
+
+PATIENCE = timedelta(seconds=150)
 
 API_KEY = "UAK-00000000-0000-4000-8000-000000000001"
 
@@ -144,6 +150,27 @@ def test_a_worker_starts_for_the_other_shards() -> None:
         assert "the state server of shard 3 does not answer" == runtime.health.trouble(READY)
     finally:
         runtime.stop()
+
+
+@pytest.mark.usefixtures("sharded", "environment")
+def test_records_of_a_campaign_are_accepted_on_their_shard(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the hint, and not by the sweep, which is seconds late."""
+    monkeypatch.setattr("paceline_worker.dispatch.dispatcher._OVERDUE_GRACE_S", 10_000.0)
+    settings = Settings.from_environment()
+    with Outbox(settings=settings) as outbox, closing(connect(settings.broker_url)) as broker:
+        rows = [{"to": f"+1555020{number:04d}"} for number in range(10)]
+        campaign = outbox.start_campaign(
+            "spring", account="other", sender="+15550100001", template="Hi", recipients=rows
+        )
+        outbox.close()
+        (message,) = (json.loads(str(text)) for text in broker.lrange(names.ACCEPT_QUEUE, 0, -1))
+        runtime = Runtime(settings, lambda *_: None)
+        runtime.start()
+        try:
+            runtime.bulk_inbox.take(json.loads(base64.b64decode(message["body"]))[0][0])
+            wait_until(lambda: campaign.progress().in_inbox == 0, PATIENCE, "accepted")
+        finally:
+            runtime.stop()
 
 
 @pytest.mark.usefixtures("away", "environment")

@@ -112,7 +112,7 @@ class Inbox:
         accepted: list[Acceptance] = []
         left = list(rids)
         while left:
-            more, behind, left = self._accept_in_turn(client, left, seals, encrypts=encrypts)
+            more, behind, left = self.accept_in_turn(client, left, seals, encrypts=encrypts)
             accepted += more
             if behind:
                 # It may stay: the hint of each that comes before it takes at least one, so there are enough hints for all.
@@ -121,25 +121,12 @@ class Inbox:
 
     def accept_in_turn(
         self, client: "redis.Redis", rids: Sequence[str], seals: "Seals | None", *, encrypts: bool = False
-    ) -> tuple[list[Acceptance], list[str]]:
-        """Move records into their lanes up to the first that others of its account come before.
-
-        Args:
-            client: the state server.
-            rids: record ids.
-            seals: seal each operation; None: nothing is sealed.
-            encrypts: encrypt what came in the clear, too.
+    ) -> tuple[list[Acceptance], list[str], list[str]]:
+        """Move records into their lanes, with the arguments of `accept`, up to the first that others of its account come before.
 
         Returns:
-            Per record taken, what became of it; and the ids of the rest, for which it is not time yet.
+            Per record taken, what became of it; the ids of those that come before the next one; and the ids of the rest.
         """
-        accepted, _, left = self._accept_in_turn(client, rids, seals, encrypts=encrypts)
-        return accepted, left
-
-    def _accept_in_turn(
-        self, client: "redis.Redis", rids: Sequence[str], seals: "Seals | None", *, encrypts: bool
-    ) -> tuple[list[Acceptance], list[str], list[str]]:
-        """What became of records, the names of those that come before the next one, and the rest."""
         accepted: list[Acceptance] = []
         for start in range(0, len(rids), _READ_TOGETHER):
             records = self._read(client, rids[start : start + _READ_TOGETHER])

@@ -132,7 +132,8 @@ class WorkerState:
 
     def accept_in_turn(self, rids: Sequence[str]) -> tuple[list[Acceptance], list[str]]:
         """As `accept`, up to the first record that others of its account come before; with the ids of the rest."""
-        return self._inbox.accept_in_turn(self.client, rids, self.seals, encrypts=self.encrypts)
+        accepted, _, left = self._inbox.accept_in_turn(self.client, rids, self.seals, encrypts=self.encrypts)
+        return accepted, left
 
     def overdue(self, grace_s: float, most: int) -> list[str]:
         """Inbox records that nobody accepted within the grace time."""
