@@ -10,8 +10,6 @@ from redis.exceptions import RedisError
 
 log = structlog.get_logger(__name__)
 
-# Two: one computes seals while the state server works for the other.
-_THREADS: Final = 1
 # Records between two looks at whether the worker stops.
 _TOGETHER: Final = 4
 # Records that may wait here, of a few hundred rows each; of more the sweep takes care, as of all that no hint named.
