@@ -66,11 +66,13 @@ def removals(client: StateClient, *keys: str) -> Iterator[Iterator[str]]:
     before = client.config_get("notify-keyspace-events")["notify-keyspace-events"]
     client.config_set("notify-keyspace-events", "Kz")
     channel = "__keyspace@0__:"
-    with client.pubsub() as subscribed:  # type: ignore[no-untyped-call]
-        subscribed.subscribe(*(channel + key for key in keys))
-        messages = iter(lambda: subscribed.get_message(timeout=PATIENCE.total_seconds()), None)
-        yield (str(message["channel"]).removeprefix(channel) for message in messages if message["data"] == "zrem")
-    client.config_set("notify-keyspace-events", before or "")
+    try:
+        with client.pubsub() as subscribed:  # type: ignore[no-untyped-call]
+            subscribed.subscribe(*(channel + key for key in keys))
+            messages = iter(lambda: subscribed.get_message(timeout=PATIENCE.total_seconds()), None)
+            yield (str(message["channel"]).removeprefix(channel) for message in messages if message["data"] == "zrem")
+    finally:
+        client.config_set("notify-keyspace-events", before or "")
 
 
 def named(stack: Stack) -> int:
