@@ -4,7 +4,8 @@
 -- ARGV  1 most operations to grant, 2 fleet capacity (operations in flight, all workers), 3 budget (us of work, as work.lua reckons),
 --       4 retention of settled operations (ms), 5 grace before an unknown outcome is looked up (us),
 --       6 distance between slots that nothing but the hop binds (us): what one call costs the fleet,
---       7 '1': look whether the server was restarted
+--       7 '1': look whether the server was restarted,
+--       8 of state with several shards: the workers that live, each between spaces; '' where the heartbeats are
 -- reply { server time, next look (us; '' none), leases given back, JSON list of {account, kind, outcome} settled on the way,
 --         fleet room left, '1' when a restart of the server was just noticed, JSON list of {account, slot} whose /info is to be read
 --         at that slot, '1' when the budget was used up, operations in flight, then
@@ -20,7 +21,7 @@
 --@include shared/cancelled.lua
 --@include shared/suppression.lua
 local most, capacity, retention, grace = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[4], tonumber(ARGV[5])
-local spread = tonumber(ARGV[6])
+local spread, living = tonumber(ARGV[6]), ARGV[8] or ''
 work.left = tonumber(ARGV[3])
 local now = server_time()
 local epoch, restarted = checked_epoch(ARGV[7] == '1')
@@ -108,10 +109,15 @@ local function may_follow(o)
     moves.follow_later(o)
     return false
   elseif other and other.account == o.account and other.outcome == 'accepted' then
-    return true
+    return moves.are_released(o, now)
   end
   local why = other and other.account == o.account and ('ended as ' .. other.outcome) or 'is no longer known'
-  outcomes.finish(o, now, 'rejected', { code = 'follows', words = 'the operation that it follows ' .. why }, retention)
+  local words = 'the operation that it follows ' .. why
+  if o.look_up then  -- which is about a message to what the other one made
+    outcomes.finish(o, now, 'held', { code = 'unknown', words = words .. ', so its call cannot be looked up' }, retention)
+  else
+    outcomes.finish(o, now, 'rejected', { code = 'follows', words = words }, retention)
+  end
   return false
 end
 
@@ -303,7 +309,7 @@ local first_lease, first_timer, first_due, in_flight = head(key.in_flight), head
 local third, unfinished, swept_back = math.floor(work.left / 3), false, 0
 work.left = third
 local leases_over, timers_over = is_over(first_lease), is_over(first_timer)
-if leases_over then swept_back = leases.sweep(now, retention, grace, account_of, touched) end
+if leases_over then swept_back = leases.sweep(now, retention, grace, account_of, touched, living) end
 unfinished = work.over()
 work.left = work.left + third
 if timers_over then fire_timers() end
