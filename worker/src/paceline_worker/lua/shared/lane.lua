@@ -80,7 +80,7 @@ seldom(lanes, function()
     timers.set(account, at)
   end
 
-  -- Pause a sender. `why`: 'busy', 'budget'.
+  -- Pause a sender. `why`: 'busy', 'budget', 'followers'.
   function lanes.pause_sender(o, until_then, why)
     redis.call('HSET', o.lane, field.l.paused_until, int(until_then), field.l.paused_because, why)
     redis.call('ZADD', key.account(o.account) .. ':sp', int(until_then), o.sender)
@@ -121,6 +121,11 @@ seldom(lanes, function()
       redis.call('HDEL', o.lane .. ':h', o.pair)
       redis.call('HINCRBY', key.account(o.account), 'aside', -1)
     end
-    if id then lanes.enter({ id = id, [field.o.account] = o.account, [field.o.priority] = o.priority, source = o.campaign or '-', lane = o.lane }, true, now) end
+    if not id then return end
+    local zones = o.zones and redis.call('HGET', key.operation(id), field.o.zones) or nil
+    lanes.enter({
+      id = id, [field.o.account] = o.account, [field.o.priority] = o.priority, [field.o.campaign] = o.campaign, [field.o.zones] = zones or nil,
+      source = o.campaign or '-', lane = o.lane,
+    }, true, now)
   end
 end)
