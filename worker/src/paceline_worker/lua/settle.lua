@@ -77,8 +77,8 @@ local function may_settle(o, v)
   local is_own = o.unknown_slot == o.slot and SETTLES_HELD[v.verb] == true
   if o.state == 'd' then return o.outcome == 'held' and is_own and v.outcome ~= 'held' end
   if o.state ~= 'w' then return false end
-  if o.attempts and not o.look_up and (v.verb == 'finish' or v.verb == 'step') then return true end
-  return o.look_up ~= nil and is_own
+  if o.look_up then return is_own end
+  return o.attempts ~= nil and is_own and (v.verb == 'finish' or v.verb == 'step')
 end
 
 -- One of its calls was answered: its turn is kept, and what was answered is not asked again.
@@ -231,7 +231,10 @@ local function settle(v)
     lanes.withdraw(o)
     moves.end_look_up(o)
   end
-  if o.state == 'd' and v.verb ~= 'finish' then moves.unhold(o) end
+  if o.state == 'd' and v.verb ~= 'finish' then
+    moves.unhold(o)
+    moves.end_look_up(o)
+  end
   if o.ramp_day and sent_nothing(v) then ramp.give_back(o) end
 
   local result
