@@ -174,7 +174,7 @@ def _groups(work: Work, recent: list[dict[str, Any]], answer: Answer, sent_us: i
 
 _TOO_MANY: Final = "the message was not found: the conversation has too many later messages"
 _NO_GROUP: Final = "no such group in the sender's list, where new groups appear late"
-_CLOCK_WAS_SET: Final = "the state server's clock was set after the call, so the history cannot show what came of it"
+_CLOCK_WAS_SET: Final = "the state server's clock was set after the call, so the times of the history prove nothing"
 _NOT_THERE: Final = "not found in the conversation"
 _STALE_WORDS: Final = "not found, and the history shows no later message of the sender: the history may be stale"
 
