@@ -20,6 +20,10 @@
 --@include shared/leases.lua
 --@include shared/cancelled.lua
 --@include shared/suppression.lua
+needed = {
+  field.c.account, field.c.sender, field.c.priority, field.c.kind, field.c.valid_until, field.c.max_attempts, field.c.on_unknown, field.c.unknown_letter,
+  'hold', 'window', 'closes', 'zoned', field.c.weighted_senders, 'failed', 'cap', 'ramp', 'weight', field.c.silence,
+}
 local most, capacity, retention, grace = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[4], tonumber(ARGV[5])
 local spread, living = tonumber(ARGV[6]), ARGV[8] or ''
 work.left = tonumber(ARGV[3])
@@ -332,7 +336,8 @@ if full > 0 and is_over(first_due) and not (provider_from and provider_from > no
 end
 
 -- What this call wrote is earlier, perhaps.
-if leases_over or #granted > 0 then first_lease = head(key.in_flight) end
+if leases_over then first_lease = head(key.in_flight) end
+for i = 3, #granted, 3 do first_lease = math.min(first_lease or math.huge, granted[i] + GRANT_LEASE) end
 if timers_over or timers.first then first_timer = head(key.timers) end
 local following = first_due
 if following and breaker_awake and breaker.provider().pause_end then following = math.max(following, breaker.provider().pause_end) end

@@ -19,20 +19,23 @@ seldom(lanes, function()
   -- among them. Returns 't' when transactional work is ready, 'b' when bulk work is, or nil.
   function lanes.refresh(account, sender, now, freed)
     local lane, ready = key.lane(account, sender), key.account(account) .. ':r'
-    local busy = not freed and redis.call('HEXISTS', lane, field.l.in_flight) == 1
-    local paused_until = not busy and redis.call('HGET', lane, field.l.paused_until)
-    if busy or (paused_until and tonumber(paused_until) > now) then
-      if not freed then lanes.not_ready(account, sender) end
-      return nil
+    -- One question for three keys: a key counts as often as it is named.
+    local there = redis.call('EXISTS', lane .. ':t', lane .. ':w', lane .. ':w', lane, lane, lane, lane)
+    if there >= 4 then
+      local busy, paused_until = unpack(redis.call('HMGET', lane, field.l.in_flight, field.l.paused_until))
+      if (busy and not freed) or (paused_until and tonumber(paused_until) > now) then
+        if not freed then lanes.not_ready(account, sender) end
+        return nil
+      end
     end
 
-    if redis.call('EXISTS', lane .. ':t') == 1 then
+    if there % 2 == 1 then
       redis.call('ZADD', ready, 'LT', int(now), sender)
       return 't'
     end
 
     local since = not freed and tonumber(redis.call('ZSCORE', ready, sender) or nil)
-    if redis.call('EXISTS', lane .. ':w') == 1 then
+    if there % 4 >= 2 then
       if not since or since < BULK then redis.call('ZADD', ready, int(now + BULK), sender) end
       return 'b'
     end
