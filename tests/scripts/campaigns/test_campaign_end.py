@@ -5,9 +5,11 @@ from datetime import timedelta
 import pytest
 
 from paceline.campaigns.options import CampaignOptions
+from paceline.operations import DeleteMessage
+from paceline.state.scripts import Script
 from paceline_worker.accounts.accounts import Accounts
 from paceline_worker.review.held import Held
-from tests.conftest import add_account
+from tests.conftest import SENDER, add_account
 from tests.properties.places import ROOT
 from tests.properties.uploads import Uploads
 from tests.support.drive import ACCEPTED, REJECTED, UNKNOWN, Drive
@@ -185,3 +187,61 @@ def test_a_complete_campaign_that_still_has_a_turn_keeps_the_books(drive: Drive,
         drive.deliver(ACCEPTED)
         assert 0 == drive.balance("fast").unaccounted
     assert uploads.completed("c1") is not None
+
+
+def deleted_draft(drive: Drive, uploads: Uploads) -> list[str]:
+    """A draft that was deleted: two of its recipients were on a list, and have an outcome; the others waited."""
+    listed = ["+15550200002", "+15550200003"]
+    Script("paceline", "suppress").run(drive.client, "add", "fast", "by hand", 1, *listed)
+    uploads.open("c1", account="fast", paused=True)
+    ids = uploads.write("c1", [{"to": number} for number in [*listed, "+15550200004"]])[1]
+    assert "done" == drive.state.control_campaign("delete", "c1", "")
+    drive.grant()
+    assert {} == uploads.fields("c1")
+    Script("paceline", "suppress").run(drive.client, "remove", "fast", 1, *listed)
+    return ids
+
+
+def test_a_deleted_campaign_leaves_no_operation_behind(drive: Drive, uploads: Uploads) -> None:
+    """What its suppression lists held back has gone with it."""
+    ids = deleted_draft(drive, uploads)
+    assert [None] * 3 == [drive.state.operation(op) for op in ids]
+    assert not list(drive.client.scan_iter(f"{ROOT}:c:c1*"))
+
+
+def test_a_deleted_campaign_that_is_written_again_reaches_all(drive: Drive, uploads: Uploads) -> None:
+    """It is another campaign of the same name, and nobody of it has had an outcome."""
+    ids = deleted_draft(drive, uploads)
+    uploads.open("c1", account="fast")
+    numbers = [f"+1555020000{place}" for place in (2, 3, 4)]
+    assert ids == uploads.write("c1", [{"to": number} for number in numbers])[1]
+    uploads.seal("c1")
+    assert sorted(ids) == sorted(uploads.settle_down(30))
+
+
+def test_very_many_that_a_list_held_back_are_deleted_in_parts(drive: Drive, uploads: Uploads) -> None:
+    """No look is long, however many there are."""
+    numbers = [f"+15550{place:06d}" for place in range(700)]
+    Script("paceline", "suppress").run(drive.client, "add", "fast", "by hand", 1, *numbers)
+    uploads.open("c1", account="fast", paused=True)
+    for first in range(0, 700, 100):
+        uploads.write("c1", [{"to": number} for number in numbers[first : first + 100]])
+    assert "done" == drive.state.control_campaign("delete", "c1", "")
+    looks = 0
+    while uploads.fields("c1"):
+        drive.grant()
+        drive.advance(0.05)
+        looks += 1
+    assert looks > 2
+    assert 0 == len(list(drive.client.scan_iter(f"{ROOT}:o:*")))
+
+
+def test_an_operation_whose_campaign_is_gone_stops_nobody(drive: Drive, uploads: Uploads) -> None:
+    """An earlier release left such operations: one that follows it is refused, and the look of the shard goes on."""
+    uploads.open("c1", account="fast", paused=True)
+    [op] = uploads.write("c1", [{"to": "+15550200002"}])[1]
+    follower = drive.submit(DeleteMessage(account="fast", sender=SENDER, message=op))
+    drive.client.delete(f"{ROOT}:c:c1")
+    other = drive.send("fast")
+    assert other == drive.deliver(ACCEPTED)
+    assert ("d", "rejected") == (drive.operation(follower)["s"], drive.operation(follower)["oc"])

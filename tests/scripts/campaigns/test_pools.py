@@ -11,7 +11,7 @@ from paceline.campaigns.senders import Sender, as_field, sender_of, senders_of
 from paceline_worker.verdict.policy import Verdict
 from tests.conftest import add_account
 from tests.properties.uploads import Uploads
-from tests.support.drive import ACCEPTED, Drive
+from tests.support.drive import ACCEPTED, OVERLOADED, Drive
 
 NUMBERS = [f"+1555010000{digit}" for digit in range(1, 5)]
 POOL = senders_of(NUMBERS)
@@ -227,3 +227,16 @@ def test_where_the_other_number_left_the_pool_recipients_wait_and_cost_nothing(d
     list(answered(drive, {NUMBERS[0]}))
     assert "0" == uploads.fields("c1")["left"]
     assert 200 == uploads.counted("c1", "accepted")
+
+
+def test_a_refusal_that_is_told_twice_does_not_end_what_another_sender_tries(drive: Drive, uploads: Uploads) -> None:
+    """An attempt was spent before; the reply to the verdict was lost, so the worker tells the verdict again."""
+    [op] = start(uploads, "c1", 1, pool=POOL[:2])
+    assert op == drive.deliver(OVERLOADED)
+    hint = drive.grant_next()
+    assert "go" == drive.begin_at_slot(hint)["s"]
+    drive.set_time(hint.slot_us)
+    assert "retry" == drive.settle(hint, GONE)
+    assert "stale" == drive.settle(hint, GONE)
+    assert "w" == drive.operation(op)["s"]
+    assert op == drive.deliver(ACCEPTED)

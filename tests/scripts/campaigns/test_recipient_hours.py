@@ -282,3 +282,16 @@ def test_a_single_operation_waits_for_the_hours_of_its_number(drive: Drive) -> N
 
 def grants_of_single(drive: Drive) -> datetime:
     return datetime.fromtimestamp(drive.call(ACCEPTED).slot_us / 1e6, UTC)
+
+
+def test_the_second_row_to_a_recipient_leaves_after_the_first(drive: Drive, uploads: Uploads) -> None:
+    """The first backs off, and the second waits behind it: the second comes back to the list of its zones, where it is found."""
+    uploads.hours("c1", z=[(0, DAY)])
+    ids = uploads.write_zoned("c1", "z", [{"to": "+15550200002", "key": f"k{place}"} for place in range(3)])
+    uploads.seal("c1")
+    assert ids[0] == drive.deliver(OVERLOADED)
+    drive.advance(1)
+    drive.grant()
+    assert ids[0] == drive.deliver(ACCEPTED)
+    assert ids[1:] == uploads.settle_down(30)
+    assert uploads.completed("c1") is not None

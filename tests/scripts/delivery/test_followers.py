@@ -196,3 +196,36 @@ def test_an_operation_of_another_account_is_followed_by_nobody(drive: Drive) -> 
         drive.go_to_next_due()
         assert not drive.grant().hints
     assert ("rejected", "follows") == (drive.operation(op)["oc"], drive.operation(op)["cd"])
+
+
+def followed(drive: Drive, number: int) -> tuple[str, list[str]]:
+    """A group that is made later, and so many messages whose turn came before: they wait for it."""
+    add_account(drive.client, "fast", "600/minute", variation_ms=10)
+    begins, people = drive.now + timedelta(hours=1), ("+15550300001",)
+    other = drive.submit(
+        CreateGroup(account="fast", sender=SENDER, name="Team", participants=people, not_before=begins)
+    )
+    ops = [follow(drive, other, account="fast") for _ in range(number)]
+    for _ in range(20 * number):
+        drive.grant()
+        drive.advance(0.05)
+        if drive.client.llen(f"paceline:{{0}}:f:{other}") == number:
+            return other, ops
+    raise AssertionError("some of them had no turn")
+
+
+@pytest.mark.parametrize("number", [20, 21, 60, 130])
+def test_many_followers_keep_their_order(drive: Drive, number: int) -> None:
+    """They are released in parts, the last ones first, and the first one leaves when all of them are back."""
+    other, ops = followed(drive, number)
+    assert other == drive.deliver(MADE)
+    last = follow(drive, other, account="fast")
+    assert [*ops, last] == [drive.deliver(ACCEPTED) for _ in range(number + 1)]
+
+
+def test_followers_that_nobody_releases_are_released_when_one_of_them_has_its_turn(drive: Drive) -> None:
+    """The index of timers forgot them: nothing waits for ever."""
+    other, ops = followed(drive, 30)
+    assert other == drive.deliver(MADE)
+    drive.client.zrem("paceline:{0}:timers", f">{other}")
+    assert ops == [drive.deliver(ACCEPTED) for _ in ops]

@@ -288,3 +288,18 @@ def test_a_record_of_the_previous_release_is_treated_as_it_was(drive: Drive) -> 
         if policy == "resend":
             drive.deliver(ACCEPTED)
     assert ["w", "held"] == outcomes
+
+
+def test_a_look_up_is_told_that_the_servers_clock_was_set_after_the_call(drive: Drive) -> None:
+    """Not of a call that was made after that."""
+    told = []
+    for jumps in (True, False):
+        op = drive.send()
+        assert op == drive.deliver(UNKNOWN)
+        if jumps:
+            drive.worker.restart_buckets()
+        hint = drive.grant_next()
+        told.append(drive.begin_at_slot(hint).get("clock_set"))
+        drive.set_time(hint.slot_us)
+        drive.settle(hint, HELD)
+    assert ["1", None] == told

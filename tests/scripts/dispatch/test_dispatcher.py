@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from random import Random
+from typing import Any
 from unittest.mock import Mock
 
 import pytest
@@ -128,7 +129,7 @@ def test_while_more_is_due_a_round_trip_makes_two_looks(
     looks: list[tuple[int, bool]] = []
     grant = WorkerState.grant_in_turn
 
-    def counted(self: WorkerState, number: int, **options: int) -> list[Grants]:
+    def counted(self: WorkerState, number: int, **options: Any) -> list[Grants]:
         found = grant(self, number, **options)
         looks.append((number, found[-1].unfinished))
         return found

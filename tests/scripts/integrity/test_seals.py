@@ -8,12 +8,16 @@ import pytest
 import redis
 
 from paceline.errors import ConfigurationError
+from paceline.ids import new_id
+from paceline.inbox.record import content_digest, operation_id, single
+from paceline.operations import SendMessage
+from paceline.state import questions
 from paceline.state.scripts import Script
 from paceline_worker.accounts.secrets import KeyRing
 from paceline_worker.integrity.stored import StoredSeals
 from paceline_worker.integrity.tampering import Tampering
 from paceline_worker.state.inbox import REFUSED
-from tests.conftest import SECRET
+from tests.conftest import SECRET, SENDER
 from tests.properties.uploads import Uploads
 from tests.support.drive import ACCEPTED, DEAD, REJECTED, SEALS, SENDER_BUSY, Drive
 
@@ -248,3 +252,22 @@ def test_an_interrupted_conversion_goes_on(drive: Drive) -> None:
     drive.client.hdel(f"{R}:o:{first}", "g")
     assert 1 == stored.seal_all()
     assert stored.open()
+
+
+def test_a_producer_that_does_not_encrypt_yet_may_send_a_key_again(drive: Drive) -> None:
+    """Workers encrypt first (docs/encryption.md): what they stored says nothing of a plain digest, and they compare contents."""
+    drive.worker.encrypts = True
+    message = SendMessage(account="acme", sender=SENDER, to="+15550100002", text="Hello", idempotency_key="order-1")
+    other = SendMessage(account="acme", sender=SENDER, to="+15550100002", text="Hallo", idempotency_key="order-1")
+
+    def write(operation: SendMessage) -> str:
+        op_id = operation_id(operation)
+        keyed = {"op_id": op_id, "digest": content_digest(operation)}
+        body = single(operation, op_id, drive.now)
+        written = drive.state.ask(questions.submit(new_id(), "acme", SENDER, 1, body, **keyed))
+        drive.accept_all()
+        return written
+
+    assert ["written"] * 3 == [write(message), write(message), write(other)]
+    counts = drive.client.hgetall(f"{R}:a:acme:n")
+    assert ("1", "1", "1") == (counts["written"], counts["duplicate"], counts.get("refused"))

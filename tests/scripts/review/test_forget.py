@@ -11,6 +11,7 @@ import redis
 
 from paceline import CreateGroup
 from paceline.lua.fields import OPERATION
+from paceline.state.scripts import Script
 from paceline_worker.accounts.accounts import Accounts
 from paceline_worker.integrity.seals import Seals
 from paceline_worker.review.forgetting import Forgetting, NotForgotten
@@ -186,3 +187,49 @@ def test_an_encrypted_group_that_waits_is_told_of(drive: Drive) -> None:
         forgetting(drive, seals=seals).run(0)
     assert drive.state.operation(group)
     assert drive.state.operation(keyed) is None
+
+
+def copied(drive: Drive, who: str, begin: str, number: str = DIGITS, stream: str = "") -> Any:
+    return Script("paceline_worker", "forget").run(drive.client, "copy", number, stream, begin, 5, who)
+
+
+def swapped(drive: Drive, who: str, begin: str) -> Any:
+    return Script("paceline_worker", "forget").run(drive.client, "swap", DIGITS, "", begin, who)
+
+
+def test_one_command_copies_a_stream_at_a_time(drive: Drive) -> None:
+    """Otherwise a second copy would bring back what the first left out, or put one stream in the place of another."""
+    for number in range(8):
+        drive.client.xadd(f"{R}:outcomes", {"to": OTHER, "id": str(number)})
+    last, _ = copied(drive, "one", "-")
+    assert "busy" == copied(drive, "two", "-", number=OTHER[1:])
+    assert "busy" == copied(drive, "two", "-", stream="c1")
+    last, _ = copied(drive, "one", f"({last}")
+    assert "done" == swapped(drive, "one", f"({last}")
+    assert [str(number) for number in range(8)] == [fields["id"] for _, fields in entries(drive, "outcomes")]
+    assert "busy" != copied(drive, "two", "-")
+
+
+def test_a_copy_that_was_given_up_is_begun_again(drive: Drive) -> None:
+    """After a minute without a further part another command may copy; the first one begins again."""
+    for number in range(8):
+        drive.client.xadd(f"{R}:outcomes", {"to": OTHER, "id": str(number)})
+    last, _ = copied(drive, "one", "-")
+    drive.advance(61)
+    assert "busy" == copied(drive, "one", f"({last}")
+    assert "busy" == swapped(drive, "one", f"({last}")
+    assert "busy" != copied(drive, "two", "-")
+    assert "busy" == copied(drive, "one", "-")
+
+
+def test_a_command_waits_for_another_and_says_when_that_takes_too_long(
+    drive: Drive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drive.send(to=NUMBER)
+    drive.deliver(ACCEPTED)
+    copied(drive, "another", "-")
+    monkeypatch.setattr("paceline_worker.review.forgetting._BUSY_S", 0.0)
+    with pytest.raises(NotForgotten, match="another command forgets a number"):
+        forgetting(drive).run(10)
+    monkeypatch.undo()
+    assert 1 == forgetting(drive).run(10).entries

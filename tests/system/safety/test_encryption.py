@@ -154,21 +154,21 @@ PLAIN = ("plain-key-8d2c", "plain-meta-8d2c", "plain-row-8d2c", "plain-name-8d2c
 
 def secret(what: str) -> str:
     """A text of one place."""
-    return f"{what} 9e4b"
+    return f"{what} 9e4bwx7q"
 
 
 def address(what: str) -> str:
     """A media address that tells of somebody."""
-    return f"https://files.example.com/{what}-9e4b.png"
+    return f"https://files.example.com/{what}-9e4bwx7q.png"
 
 
 def of_every_kind(account: str) -> list[Operation]:
     """Operations of every model, with every text and every number that each may have; all of them are secret."""
     to = iter(f"+155598866{number:02d}" for number in range(30))
-    button = UrlButton(label="label 9e4b", url=address("button"))
+    button = UrlButton(label="label 9e4bwx7q", url=address("button"))
     interactive = Interactive(body=secret("body"), header=secret("header"), footer=secret("footer"), url_button=button)
     pin = Pin(latitude=12.345678, longitude=98.765432, name=secret("place"), address=secret("street"))
-    with_media: dict[str, Any] = {"header_media_url": address("header"), "header_media_filename": "invoice 9e4b.pdf"}
+    with_media: dict[str, Any] = {"header_media_url": address("header"), "header_media_filename": "invoice 9e4bwx7q.pdf"}
     fields: list[tuple[type[Operation], dict[str, Any]]] = [
         (SendMessage, {"to": next(to), "text": secret("caption"), "url": address("media")}),
         (SendMessage, {"to": next(to), "pin": pin}),
@@ -182,7 +182,7 @@ def of_every_kind(account: str) -> list[Operation]:
         (SetGroupDescription, {"group": samples.GROUP, "description": secret("aims")}),
         (SetGroupPicture, {"group": samples.GROUP, "url": address("group")}),
         (SendTemplate, {"to": next(to), "template": samples.TEMPLATE, "body": [secret("variable")], **with_media}),
-        (SendTemplate, {"to": next(to), "template": samples.TEMPLATE, "header": [secret("head")], "buttons": ["9e4b"]}),
+        (SendTemplate, {"to": next(to), "template": samples.TEMPLATE, "header": [secret("head")], "buttons": ["9e4bwx7q"]}),
         (SendWaba, {"to": next(to), "text": secret("session")}),
         (SendWaba, {"to": next(to), "interactive": interactive}),
         (SendSms, {"to": next(to), "text": secret("sms")}),
@@ -208,7 +208,7 @@ def test_nothing_of_any_kind_of_operation_is_in_state_or_its_files(closed: Close
     operations = of_every_kind(stack.name)
     for operation in operations:
         closed.outbox.send(operation)
-    rows = [{"to": "+15559886690", "key": "plain-row-8d2c", "name": "Zoe 9e4b", "file": "invoice-9e4b"}]
+    rows = [{"to": "+15559886690", "key": "plain-row-8d2c", "name": "Zoe 9e4bwx7q", "file": "invoice-9e4bwx7q"}]
     common: dict[str, Any] = {"account": stack.name, "sender": SENDER, "recipients": rows}
     address_of_rows = "https://files.example.com/{file}.pdf"
     official = {
@@ -226,7 +226,7 @@ def test_nothing_of_any_kind_of_operation_is_in_state_or_its_files(closed: Close
         closed.outbox.start_campaign(f"plain-name-8d2c-{number}-{stack.name}", **common, **content)
     stack.settled(len(operations) + len(contents_of_campaigns))
 
-    assert [] == shown(stack, ["9e4b", "1555988", "155598866999999", "12.345678", "98.765432"])
+    assert [] == shown(stack, ["9e4bwx7q", "1555988", "155598866999999", "12.345678", "98.765432"])
     for word in PLAIN:
         assert shown(stack, [word]), word
     assert 0 == stack.balance().unaccounted

@@ -245,3 +245,16 @@ def test_words_of_lost_connections_show_no_key() -> None:
     """What is kept of a network error does not hold the key."""
     for handler in (closing(), closing(b"HTTP/1.1 20"), closing(read=False, reset=True)):
         assert CANARY not in end_of(handler).words
+
+
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+def test_a_call_whose_connection_ends_is_made_once(method: str) -> None:
+    """A library that repeats it would make two calls in one slot."""
+    calls: list[bytes] = []
+
+    async def end(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        calls.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.close()
+
+    answer = call(end, request=ProviderRequest(method, "/whatsapp/x", None, "/whatsapp/x"))
+    assert (1, Meaning.UNKNOWN) == (len(calls), answer.meaning)

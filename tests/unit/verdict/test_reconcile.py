@@ -473,3 +473,14 @@ def test_a_sender_without_any_history_shows_no_canary() -> None:
     found = found_out(TEXT, Answer(Meaning.REJECTED, "404", "none"), NOON_US, LATER_US, Random(1), CANARY)
     assert found is not None
     assert STALE == found.outcome
+
+
+@pytest.mark.parametrize("phase", ["l1", CANARY, PROOF, LAST])
+@pytest.mark.parametrize("messages", [[], [shown()], [shown(at="2026-01-31T12:20:00Z", text="Other")]])
+def test_a_history_shows_nothing_when_the_servers_clock_was_set_after_the_call(phase: str, messages: list[Any]) -> None:
+    """The slot is a time of the clock of before: a message of before the call would look younger than the call."""
+    known = answer({"success": True, "messages": messages}, LATER)
+    found = found_out(TEXT, known, NOON_US, LATER_US, Random(1), phase, clock_was_set=True)
+    assert found is not None
+    assert ("finish", "held") == (found.verb, found.outcome)
+    assert "clock was set" in found.words

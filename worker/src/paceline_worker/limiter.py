@@ -98,12 +98,10 @@ class PacelineStorage(RedisStorage, SlotSupport):
     def take_slot(self, account: str, *, cost: int, horizon_s: float, test: bool) -> Slot:
         """See `SlotSupport.take_slot`."""
         verb = "test" if test else "take"
-        try:
-            taken, now, slot = self._take.run(self.get_connection(), account, cost, int(horizon_s * 1e6), verb)  # type: ignore[arg-type]
-        except self.base_exceptions as error:
-            if "unknown account" in str(error):
-                raise UnknownAccount(f"no account named {account!r}: see `paceline accounts list`") from error
-            raise
+        reply = self._take.run(self.get_connection(), account, cost, int(horizon_s * 1e6), verb)  # type: ignore[arg-type]
+        if reply == "unknown account":
+            raise UnknownAccount(f"no account named {account!r}: see `paceline accounts list`")
+        taken, now, slot = reply
         return Slot(taken == "1", max(0, int(slot) - int(now)) / 1e6)
 
 

@@ -42,8 +42,9 @@
 --   w     question           "owner|question" of the worker that began it
 --   at    attempts           calls that failed for a reason that may pass
 --   kl    lost_workers       workers lost in the middle of its call
---   uk    was_unknown        flag: the outcome of one of its calls was unknown
+--   uk    was_unknown        1: the outcome of one of its calls is unknown; 0: a person let it be sent again after that
 --   ul    unknown_slot       slot of the call whose outcome is unknown
+--   uj    unknown_jumps      jumps of the server's clock when that slot was taken
 --   ph    look_up            its next call looks up an unknown outcome: l1 first, l2 whether the history is fresh, l3 a fresh one, l4 last
 --   lk    looks              look-ups that told nothing
 --   ct    counted_at         noted as the time (s) of a bulk message to its recipient

@@ -19,7 +19,8 @@
 -- in:<rid>        hash    one inbox record: account, campaign, count, body (JSON); removed by accept
 -- no:<rid>        string  why a record was refused; expires
 -- meta            hash    schema (of these keys), epoch (bucket generation), jumps (of the server's clock), run_id, sup (all accounts have a list),
---                         hop and lead (us, meta.lua), granter and granter_until (heartbeat.lua), pb_* the provider's breaker (breaker.lua)
+--                         hop and lead (us, meta.lua), granter and granter_until (heartbeat.lua), pb_* the provider's breaker (breaker.lua),
+--                         forgetting: who copies a stream, and until when (forget.lua)
 -- workers         hash    worker -> "capacity|expires_us|latency_us|cpu_us|intake|way_us|lateness_us|longest_way_us" (heartbeat.lua)
 -- unreachable     hash    worker that cannot reach the provider -> "expires_us|why" (unreachable.lua); expires
 -- outcomes        stream  one entry per settled operation, trimmed (docs/outcomes.md)

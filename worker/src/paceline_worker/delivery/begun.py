@@ -32,6 +32,7 @@ class Begun:
         tolerance_us: lateness allowed.
         moved: whether it was late for the slot that it was granted for, and got another one.
         hurried: whether its sender's next slot comes so soon that the verdict must not wait for others.
+        clock_was_set: whether the state server's clock jumped after the call whose outcome is looked up.
         situation: what its answer meets; the age of the group is left to `verdict`.
         group_made_us: when the group it is about was made by an operation of ours (server us), or None.
         key_version: of the account's key.
@@ -58,6 +59,7 @@ class Begun:
     upload_trace: str = ""
     moved: bool = False
     hurried: bool = False
+    clock_was_set: bool = False
 
     @property
     def kind(self) -> str:
@@ -84,7 +86,16 @@ class Begun:
 
     def _verdict(self, answer: Answer, now_us: int, random: Random, longest_call: timedelta) -> Verdict:
         if self.looks_up:
-            found = reconcile.found_out(self.work, answer, self.sent_us, now_us, random, self.phase, longest_call)
+            found = reconcile.found_out(
+                self.work,
+                answer,
+                self.sent_us,
+                now_us,
+                random,
+                self.phase,
+                longest_call,
+                clock_was_set=self.clock_was_set,
+            )
             return found or decide(answer, self.situation, random)
         if answer.meaning is Meaning.ACCEPTED:
             return results.accepted(self.work, self.request, answer, now_us)
@@ -141,6 +152,7 @@ def read_begun(found: Mapping[str, Any]) -> Begun:
         upload_trace=found.get("upload_trace") or "",
         moved=bool(found.get("moved")),
         hurried=bool(found.get("hurried")),
+        clock_was_set=bool(found.get("clock_set")),
     )
 
 

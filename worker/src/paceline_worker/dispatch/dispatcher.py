@@ -331,7 +331,9 @@ class Dispatcher:
         spread_us = fleet.cpu_us // max(1, fleet.workers)
         began_s = time.monotonic()
         capacity = self._rooms.capacity(self._shard, fleet.intake)
-        looks = self._state.grant_in_turn(self._looks, most=_MOST_GRANTS, fleet_capacity=capacity, spread_us=spread_us)
+        looks = self._state.grant_in_turn(
+            self._looks, most=_MOST_GRANTS, fleet_capacity=capacity, spread_us=spread_us, living=fleet.living
+        )
         self._way.looked(time.monotonic() - began_s)
         self._rooms.looked(self._shard, looks[-1].in_flight)
         self._looks = _MOST_LOOKS if looks[-1].unfinished else 1

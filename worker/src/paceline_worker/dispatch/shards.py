@@ -114,7 +114,7 @@ class ShardDispatchers:
         left: list[str] = []
         for shard, own in by_shard(rids).items():
             if shard < len(self._dispatchers):
-                left += self._dispatchers[shard].accept_in_turn(own)
+                left += [f"{rid}@{shard}" for rid in self._dispatchers[shard].accept_in_turn(own)]
         return left
 
     def standing(self) -> Standing:

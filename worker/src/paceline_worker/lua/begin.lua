@@ -18,6 +18,10 @@
 -- upon is taken back.
 --@include shared/moves.lua
 --@include shared/suppression.lua
+needed = {
+  field.c.account, field.c.sender, field.c.priority, field.c.kind, field.c.valid_until, field.c.max_attempts, field.c.on_unknown, field.c.unknown_letter,
+  'hold', 'ramp', field.c.weighted_senders, field.c.template, 'fresh', field.c.trace, field.c.seal, 'unsealed',
+}
 local owner, lease, floor, notice = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local now = server_time()
 local epoch, restarted = checked_epoch(ARGV[5] == '1')
@@ -135,7 +139,8 @@ local function begin(id, token, question)
 
   local followed, made_at = followed_of(o)
   return {
-    followed = followed, made_at = made_at, result = o.result, phase = o.look_up, sent_at = o.unknown_slot, was_unknown = o.was_unknown,
+    followed = followed, made_at = made_at, result = o.result, phase = o.look_up, sent_at = o.unknown_slot, was_unknown = o.was_unknown and '1',
+    clock_set = o.look_up and (o.unknown_jumps or jumps) ~= jumps and '1' or nil,
     channel = o.kind == 'message.delete' and redis.call('HGET', o.lane, field.l.channel) or nil, treat_503 = a and a.treat_503 or nil,
     s = 'go', account = o.account, kind = o.kind, sender = o.sender, to = o.to, payload = o.payload, campaign = o.campaign,
     template = o.campaign and campaign.of(o.campaign).template or nil, priority = o.priority, accepted_at = o.accepted_at, max_attempts = o.max_attempts, on_unknown = o.on_unknown,

@@ -10,8 +10,8 @@
 --         hooks:   nothing more
 --         events:  3 id of a hook, 4 cursor ('0' first), 5 about how many events
 --         look:    3 campaign, or '' for the stream of all outcomes, 4 where to begin ('-', or '(' and an entry id), 5 most entries
---         copy:    3, 4, 5 likewise
---         swap:    3, 4 likewise
+--         copy:    3, 4, 5 likewise, 6 who copies
+--         swap:    3, 4 likewise, 5 who copies
 -- reply page:  { next cursor ('0' after the last page), then id, '1' when the number is its recipient ... of those that name the number }
 --       closed: { next cursor, then id, payload, result ... of the operations whose payload is encrypted }
 --       marks: { next cursor, how many marks of the number were deleted }
@@ -21,7 +21,8 @@
 --       look:  { last entry id looked at or '', how many entries name the number }
 --       copy:  { last entry id copied or '', how many were left out }
 --       swap:  'done', or 'more': there is more to copy than one call may
--- keys  o:<id>, had:<acct>, a:<acct>:st:<n>, hooks, wh:<id>, lanes, timers, inbox, in:<rid>, a:<acct>:dead, outcomes, c:<name>:out, forgetting
+--       copy, swap: 'busy': another command copies a stream, or this copy was not continued in time; begin again
+-- keys  meta, o:<id>, had:<acct>, a:<acct>:st:<n>, hooks, wh:<id>, lanes, timers, inbox, in:<rid>, a:<acct>:dead, outcomes, c:<name>:out, forgetting
 -- A deleted entry of a stream stays in the server's memory and files until its whole block is deleted. So a stream is copied without
 -- the entries that name the number, under the same ids, and the copy takes its place.
 --@include shared/moves.lua
@@ -29,7 +30,7 @@
 local verb, forms = ARGV[1], {}
 for form in string.gmatch(ARGV[2], '%S+') do forms[#forms + 1] = form end
 local now = server_time()
-local COPY_KEPT_MS, ENOUGH = 600000, 2000
+local COPY_KEPT_MS, ENOUGH = 60000, 2000
 
 local function names_form(text, form)
   local from = 1
@@ -204,6 +205,13 @@ local function copy(entries)
   return { #entries > 0 and entries[#entries][1] or '', left_out }
 end
 
+-- One copy at a time: a second one would bring back what the first left out. Whoever copies says so with each part.
+local who = verb == 'copy' and ARGV[6] or ARGV[5]
+local owner, kept_until = string.match(redis.call('HGET', key.meta, 'forgetting') or '', '^(.*)|(%d+)$')
+local is_kept = owner ~= nil and tonumber(kept_until) > now and tonumber(kept_until) <= now + COPY_KEPT_MS * 1000
+if is_kept and owner ~= who or not is_kept and (verb ~= 'copy' or ARGV[4] ~= '-') then return 'busy' end
+redis.call('HSET', key.meta, 'forgetting', who .. '|' .. int(now + COPY_KEPT_MS * 1000))
+
 if verb == 'copy' then
   if ARGV[4] == '-' then redis.call('DEL', key.forgetting) end
   return copy(redis.call('XRANGE', stream, ARGV[4], '+', 'COUNT', ARGV[5]))
@@ -221,4 +229,5 @@ end
 local expires = redis.call('PTTL', stream)
 redis.call('RENAME', key.forgetting, stream)
 if expires > 0 then redis.call('PEXPIRE', stream, expires) else redis.call('PERSIST', stream) end
+redis.call('HDEL', key.meta, 'forgetting')
 return 'done'

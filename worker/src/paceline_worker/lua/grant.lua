@@ -4,7 +4,8 @@
 -- ARGV  1 most operations to grant, 2 fleet capacity (operations in flight, all workers), 3 budget (us of work, as work.lua reckons),
 --       4 retention of settled operations (ms), 5 grace before an unknown outcome is looked up (us),
 --       6 distance between slots that nothing but the hop binds (us): what one call costs the fleet,
---       7 '1': look whether the server was restarted
+--       7 '1': look whether the server was restarted,
+--       8 of state with several shards: the workers that live, each between spaces; '' where the heartbeats are
 -- reply { server time, next look (us; '' none), leases given back, JSON list of {account, kind, outcome} settled on the way,
 --         fleet room left, '1' when a restart of the server was just noticed, JSON list of {account, slot} whose /info is to be read
 --         at that slot, '1' when the budget was used up, operations in flight, then
@@ -19,8 +20,12 @@
 --@include shared/leases.lua
 --@include shared/cancelled.lua
 --@include shared/suppression.lua
+needed = {
+  field.c.account, field.c.sender, field.c.priority, field.c.kind, field.c.valid_until, field.c.max_attempts, field.c.on_unknown, field.c.unknown_letter,
+  'hold', 'window', 'closes', 'zoned', field.c.weighted_senders, 'failed', 'cap', 'ramp', 'weight', field.c.silence,
+}
 local most, capacity, retention, grace = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[4], tonumber(ARGV[5])
-local spread = tonumber(ARGV[6])
+local spread, living = tonumber(ARGV[6]), ARGV[8] or ''
 work.left = tonumber(ARGV[3])
 local now = server_time()
 local epoch, restarted = checked_epoch(ARGV[7] == '1')
@@ -108,10 +113,15 @@ local function may_follow(o)
     moves.follow_later(o)
     return false
   elseif other and other.account == o.account and other.outcome == 'accepted' then
-    return true
+    return moves.are_released(o, now)
   end
   local why = other and other.account == o.account and ('ended as ' .. other.outcome) or 'is no longer known'
-  outcomes.finish(o, now, 'rejected', { code = 'follows', words = 'the operation that it follows ' .. why }, retention)
+  local words = 'the operation that it follows ' .. why
+  if o.look_up then  -- which is about a message to what the other one made
+    outcomes.finish(o, now, 'held', { code = 'unknown', words = words .. ', so its call cannot be looked up' }, retention)
+  else
+    outcomes.finish(o, now, 'rejected', { code = 'follows', words = words }, retention)
+  end
   return false
 end
 
@@ -303,7 +313,7 @@ local first_lease, first_timer, first_due, in_flight = head(key.in_flight), head
 local third, unfinished, swept_back = math.floor(work.left / 3), false, 0
 work.left = third
 local leases_over, timers_over = is_over(first_lease), is_over(first_timer)
-if leases_over then swept_back = leases.sweep(now, retention, grace, account_of, touched) end
+if leases_over then swept_back = leases.sweep(now, retention, grace, account_of, touched, living) end
 unfinished = work.over()
 work.left = work.left + third
 if timers_over then fire_timers() end
@@ -326,7 +336,8 @@ if full > 0 and is_over(first_due) and not (provider_from and provider_from > no
 end
 
 -- What this call wrote is earlier, perhaps.
-if leases_over or #granted > 0 then first_lease = head(key.in_flight) end
+if leases_over then first_lease = head(key.in_flight) end
+for i = 3, #granted, 3 do first_lease = math.min(first_lease or math.huge, granted[i] + GRANT_LEASE) end
 if timers_over or timers.first then first_timer = head(key.timers) end
 local following = first_due
 if following and breaker_awake and breaker.provider().pause_end then following = math.max(following, breaker.provider().pause_end) end

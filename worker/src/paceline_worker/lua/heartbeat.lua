@@ -11,7 +11,7 @@
 --         mean CPU of a call (us; 0 not measured), until when this worker's last heartbeat said that it lives (us; '' unknown),
 --         its rank: how many others stand by whose names come before its own }
 --       of state with several shards also: hop, lead (us), { shards that this worker grants for }, { operations in flight on each shard, as
---       told last }; it grants when it has one, and `until when somebody does` is the end of the first lease of others
+--       told last }, { workers that live }; it grants when it has one, and `until when somebody does` is the end of the first lease of others
 -- keys  workers, meta, leases
 -- Shards are shared evenly by the workers that beat lately: whoever has more than a share gives back, whoever has less takes what is free.
 -- One worker grants at a time: the others wait until its time is over, so a large fleet asks no more than a small one. Two at a time
@@ -52,6 +52,7 @@ for name, row in pairs(rows) do
   local capacity, expires, cost, own, usual, most = string.match(row, '^(%d+)|(%d+)|?%d*|?(%d*)|?(%d*)|?(%d*)|?%d*|?(%d*)')
   if over(tonumber(expires)) then
     redis.call('HDEL', key.workers, name)
+    rows[name] = nil
   else
     if tonumber(expires) >= awake_until then awake = awake + 1 end
     -- One of the previous release tells less.
@@ -95,13 +96,14 @@ local function beat_of_shards()
     flat[#flat + 1] = me .. '|' .. int(now + wanted) .. '|' .. int(loads[shard + 1])
   end
   if #flat > 0 then redis.call('HSET', leases, unpack(flat)) end
-  local standing_by = 0
+  local standing_by, living = 0, {}
   for name in pairs(rows) do
+    living[#living + 1] = name
     if name < me and not holders[name] then standing_by = standing_by + 1 end
   end
   return {
     int(now), total, intake, workers, #mine > 0 and '1' or '0', int(next_over or 0), measured > 0 and int(cpu / measured) or 0, before or '',
-    standing_by, int(hop), int(lead), mine, loads,
+    standing_by, int(hop), int(lead), mine, loads, living,
   }
 end
 if shards > 1 then return beat_of_shards() end

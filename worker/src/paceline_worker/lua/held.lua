@@ -51,6 +51,7 @@ end
 local function send_again(o, valid_until, validity)
   moves.unhold(o)
   redis.call('HDEL', o.key, field.o.attempts, field.o.lost_workers)
+  if o.was_unknown then redis.call('HSET', o.key, field.o.was_unknown, '0') end
   if valid_until ~= '' then
     redis.call('HSET', o.key, field.o.valid_until, valid_until)
   elseif o.valid_until and tonumber(o.valid_until) <= now then

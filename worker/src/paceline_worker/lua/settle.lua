@@ -22,6 +22,10 @@
 --@include shared/moves.lua
 --@include shared/receipt.lua
 --@include shared/pools.lua
+needed = {
+  field.c.account, field.c.sender, field.c.priority, field.c.kind, field.c.valid_until, field.c.max_attempts, field.c.on_unknown, field.c.unknown_letter,
+  field.c.weighted_senders, 'auto_pause', 'recent', 'forgets_at', 'completed_at', 'hold',
+}
 local retention, grace = ARGV[1], tonumber(ARGV[2])
 local now = server_time()
 local epoch = current_epoch()
@@ -77,8 +81,8 @@ local function may_settle(o, v)
   local is_own = o.unknown_slot == o.slot and SETTLES_HELD[v.verb] == true
   if o.state == 'd' then return o.outcome == 'held' and is_own and v.outcome ~= 'held' end
   if o.state ~= 'w' then return false end
-  if o.attempts and not o.look_up and (v.verb == 'finish' or v.verb == 'step') then return true end
-  return o.look_up ~= nil and is_own
+  if o.look_up then return is_own end
+  return o.attempts ~= nil and is_own and (v.verb == 'finish' or v.verb == 'step')
 end
 
 -- One of its calls was answered: its turn is kept, and what was answered is not asked again.
@@ -231,7 +235,10 @@ local function settle(v)
     lanes.withdraw(o)
     moves.end_look_up(o)
   end
-  if o.state == 'd' and v.verb ~= 'finish' then moves.unhold(o) end
+  if o.state == 'd' and v.verb ~= 'finish' then
+    moves.unhold(o)
+    moves.end_look_up(o)
+  end
   if o.ramp_day and sent_nothing(v) then ramp.give_back(o) end
 
   local result

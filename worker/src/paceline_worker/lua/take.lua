@@ -12,7 +12,7 @@ local cost, horizon, verb = tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
 if not cost or cost < 1 or cost > 1000 then return redis.error_reply('cost must be between 1 and 1000') end
 local now = server_time()
 local a = load_account(ARGV[1], now, (checked_epoch(true)))
-if not a then return redis.error_reply('unknown account') end
+if not a then return 'unknown account' end
 
 -- With no operation left to go first, the call about to be made is the probe.
 if a.probe == 'due' and now >= a.paused_until and not (redis.call('EXISTS', a.key .. ':r') == 1 or is_calling(a.name)) then

@@ -76,6 +76,8 @@ class Provider:
         connector = aiohttp.TCPConnector(limit=connections, keepalive_timeout=_KEEPALIVE_S)
         # No cookies, no redirects, no retries: one request is one call of the provider.
         session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
+        # aiohttp repeats a GET or DELETE whose connection ended without an answer, in the same slot. No argument prevents that.
+        session._retry_connection = False  # noqa: SLF001
         self._transport = AiohttpTransport(client=session, proxy=self._proxy)
         self.way_out: WayOut | None = None
 

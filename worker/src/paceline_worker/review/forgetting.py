@@ -13,6 +13,7 @@ import redis
 from redis.exceptions import ResponseError
 
 from paceline.errors import InvalidOperation, PacelineError
+from paceline.ids import new_id
 from paceline.recipients.numbers import phone_number
 from paceline.state.calls import State
 from paceline.state.scripts import Script
@@ -23,6 +24,8 @@ _LOOK: Final = 500
 _ENTRIES: Final = 200
 _INBOX: Final = 20
 _PAUSE_S: Final = 0.25
+# The copy of a command that was killed is given up after a minute (forget.lua).
+_BUSY_S: Final = 90.0
 
 
 class NotForgotten(PacelineError):
@@ -98,6 +101,7 @@ class Forgetting:
         self._retention_ms = str(retention // timedelta(milliseconds=1))
         self._sleep = sleep
         self._script = Script("paceline_worker", "forget")
+        self._id = new_id()
         self._records = Script("paceline_worker", "records")
 
     def seen(self) -> Forgotten:
@@ -260,13 +264,28 @@ class Forgetting:
         """Put a copy without them in the place of a stream; returns how many entries are gone."""
         if not self._named(name):
             return 0
+        until_s = time.monotonic() + _BUSY_S
+        while (gone := self._replaced(name)) is None:
+            if time.monotonic() >= until_s:
+                raise NotForgotten(
+                    "another command forgets a number at the same time: wait for its end, and run this one again"
+                )
+            self._sleep(_PAUSE_S)
+        return gone
+
+    def _replaced(self, name: str) -> int | None:
+        """Copy a stream once; None when another command copies one, or this one was not continued in time."""
         begin, gone = "-", 0
         while True:
-            last, some = self._script.run(self._client, "copy", self._forms, name, begin, _ENTRIES)
+            copied = self._script.run(self._client, "copy", self._forms, name, begin, _ENTRIES, self._id)
+            if copied == "busy":
+                return None
+            last, some = copied
             gone += int(some)
             begin = f"({last}" if last else begin
-            if not last and self._script.run(self._client, "swap", self._forms, name, begin) == "done":
-                return gone
+            swapped = "more" if last else self._script.run(self._client, "swap", self._forms, name, begin, self._id)
+            if swapped != "more":
+                return gone if swapped == "done" else None
 
     def _rewrite(self, until_s: float) -> bool:
         """Let the server rewrite its append-only file; False when there is none, or it is not ours to ask for."""

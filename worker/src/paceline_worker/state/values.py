@@ -112,6 +112,7 @@ class Fleet:
         loads: of several shards, operations in flight on each, as their granters told last.
         hop_us: the way from a grant to its call, at least; 0: the script has written it down.
         lead_us: and at the most.
+        living: of several shards, the names of the workers that live, each between spaces; they beat on shard 0 alone.
     """
 
     capacity: int
@@ -125,6 +126,7 @@ class Fleet:
     loads: Sequence[int] = ()
     hop_us: int = 0
     lead_us: int = 0
+    living: str = ""
 
     def grants_on(self, shard: int) -> bool:
         """Whether this worker looks for due operations of a shard."""

@@ -154,7 +154,14 @@ class WorkerState:
         )[0]
 
     def grant_in_turn(
-        self, looks: int, *, most: int, fleet_capacity: int, budget_us: int = GRANT_BUDGET_US, spread_us: int = 0
+        self,
+        looks: int,
+        *,
+        most: int,
+        fleet_capacity: int,
+        budget_us: int = GRANT_BUDGET_US,
+        spread_us: int = 0,
+        living: str = "",
     ) -> list[Grants]:
         """Grant several times in one round trip.
 
@@ -164,10 +171,11 @@ class WorkerState:
             fleet_capacity: operations that all workers take on.
             budget_us: what each script may cost.
             spread_us: distance between slots that nothing else keeps apart.
+            living: of several shards, the workers that live, as `Fleet` has them.
         """
         sent = time.monotonic()
         check = "1" if self._check.due(sent) else "0"
-        call = (most, fleet_capacity, budget_us, self._retention_ms, self._grace_us, spread_us, check)
+        call = (most, fleet_capacity, budget_us, self._retention_ms, self._grace_us, spread_us, check, living)
         script, client = self._grant, self.client
         replies = [script.run(client, *call)] if looks == 1 else script.run_many(client, [call] * looks)
         answered = time.monotonic()
@@ -234,9 +242,14 @@ class WorkerState:
         fleet = Fleet(int(total), int(intake), int(workers), grants == "1", int(until), int(cpu), int(rank))
         if not more:
             return fleet
-        hop, lead, held, loads = more
+        hop, lead, held, loads, living = more
         return replace(
-            fleet, hop_us=int(hop), lead_us=int(lead), held=frozenset(map(int, held)), loads=list(map(int, loads))
+            fleet,
+            hop_us=int(hop),
+            lead_us=int(lead),
+            held=frozenset(map(int, held)),
+            loads=list(map(int, loads)),
+            living=f" {' '.join(living)} ",
         )
 
     def unreachable(self, worker: str, words: str) -> None:

@@ -69,6 +69,8 @@ def found_out(  # noqa: PLR0917 - each is what one look-up knows
     random: Random,
     phase: str = FIRST,
     longest_call: timedelta = LONGEST_CALL,
+    *,
+    clock_was_set: bool = False,
 ) -> Verdict | None:
     """What a look-up's answer decides.
 
@@ -80,6 +82,7 @@ def found_out(  # noqa: PLR0917 - each is what one look-up knows
         random: for the jitter of another try.
         phase: which look-up it is.
         longest_call: within this time of its slot the call took effect, or not at all.
+        clock_was_set: the state server's clock jumped after the slot was taken, so nothing in a history is told by its time.
 
     Returns:
         A verdict; None where the answer means for a look-up what it means for any call (429, busy, bad key, unpaid, no connection).
@@ -103,6 +106,9 @@ def found_out(  # noqa: PLR0917 - each is what one look-up knows
     listed = (answer.value or {}).get("data" if is_group else "messages")
     if not isinstance(listed, list):
         return _held(answer, "the look-up's answer could not be read")
+
+    if clock_was_set:
+        return _held(answer, _CLOCK_WAS_SET)
 
     entries = [entry for entry in listed if isinstance(entry, dict)]
     since = _provider_time(sent_us, now_us, answer.date)
@@ -168,6 +174,7 @@ def _groups(work: Work, recent: list[dict[str, Any]], answer: Answer, sent_us: i
 
 _TOO_MANY: Final = "the message was not found: the conversation has too many later messages"
 _NO_GROUP: Final = "no such group in the sender's list, where new groups appear late"
+_CLOCK_WAS_SET: Final = "the state server's clock was set after the call, so the times of the history prove nothing"
 _NOT_THERE: Final = "not found in the conversation"
 _STALE_WORDS: Final = "not found, and the history shows no later message of the sender: the history may be stale"
 

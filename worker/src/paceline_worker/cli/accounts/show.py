@@ -57,7 +57,8 @@ def show(name: Name, *, json_output: Json = False) -> None:
     of the interval after 429s), pacing, variation (auto, fixed), variation_s (the latest),
     interval_s, slots_per_minute, state (active, paused, suspended), suspended
     (the reason), suspended_at, paused_until, next_slot_at, added_at, senders, inbox, waiting, in_flight, outcomes (by
-    name), lanes (sender, transactional, bulk, parked, in_flight, paused_until, paused_because (busy or budget), oldest_at).
+    name), lanes (sender, transactional, bulk, parked, in_flight, paused_until, paused_because (busy, budget or followers),
+    oldest_at).
     """
     with opened_state() as state:
         picture = state.account(name)

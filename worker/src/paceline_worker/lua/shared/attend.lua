@@ -101,18 +101,30 @@ seldom(attend, function()
     if more then campaign.wake(a.name, name, now + REAP_PAUSE) end
   end
 
+  -- Delete a campaign that has sent nothing, with those of its operations that have an outcome: lists held them back at acceptance.
+  local function erase(a, name, now)
+    local record = key.campaign(name) .. ':out'
+    for _, entry in ipairs(redis.call('XRANGE', record, '-', '+', 'COUNT', work.number('reap', MOST_REAPED))) do
+      work.spend('reap')
+      for i = 1, #entry[2], 2 do
+        local k = entry[2][i] == 'id' and key.operation(entry[2][i + 1])
+        if k and redis.call('HGET', k, field.o.campaign) == name then redis.call('UNLINK', k) end
+      end
+      redis.call('XDEL', record, entry[1])
+    end
+    if redis.call('XLEN', record) > 0 then return campaign.wake(a.name, name, now + REAP_PAUSE) end
+    redis.call('UNLINK', key.campaign(name), key.campaign(name) .. ':tm', record, key.campaign(name) .. ':z')
+    redis.call('SREM', key.campaigns, name)
+    redis.call('SREM', a.key .. ':c', name)
+    redis.call('ZREM', a.key .. ':tm', 'c:0:' .. name)
+  end
+
   -- All that was uploaded has its outcome: the campaign's numbers are final.
   local function complete(a, name, now, retention)
     local c = fields(key.campaign(name), { 'sealed', 'inbox', 'left', 'completed_at', 'hold', 'written', 'cancelled' })
     if c.completed_at or tonumber(c.left or 0) > 0 or tonumber(c.inbox or 0) > 0 then return end
     if c.sealed ~= '1' and c.hold ~= 'cancelled' then return end
-  if campaign.of(name).doomed then
-    redis.call('UNLINK', key.campaign(name), key.campaign(name) .. ':tm', key.campaign(name) .. ':out', key.campaign(name) .. ':z')
-    redis.call('SREM', key.campaigns, name)
-    redis.call('SREM', a.key .. ':c', name)
-    redis.call('ZREM', a.key .. ':tm', 'c:0:' .. name)
-    return
-  end
+    if campaign.of(name).doomed then return erase(a, name, now) end
     campaign.write(name, 'completed_at', int(now))
     local is_first = redis.call('HSETNX', key.campaign(name), 'ended', '1') == 1
     if campaign.of(name).zoned then redis.call('PEXPIRE', key.campaign(name) .. ':z', retention) end

@@ -22,6 +22,8 @@
 --@include shared/meta.lua
 --@include shared/ramp.lua
 local campaign = {}
+-- Fields that a script reads of a campaign at once: those that its usual work needs, because an absent field costs as much as another.
+local needed = {}
 seldom(campaign, function()
   local FIELDS = {
     field.c.account, field.c.sender, field.c.priority, field.c.kind, field.c.valid_until, field.c.max_attempts, field.c.on_unknown, field.c.unknown_letter, field.c.template, 'hold', 'weight', 'window', 'opens', 'closes', 'cap', 'cap_next', 'auto_pause',
@@ -30,12 +32,29 @@ seldom(campaign, function()
   -- Outcomes of which the rejected share is taken.
   local RECENT = 100
   local AUTO_PAUSE = 20
-  local seen = {}
+  local seen, is_read = {}, {}
+  for _, field in ipairs(needed) do is_read[field] = true end
 
-  -- The campaign as a table; read once per script run.
+  -- Reads the other fields of a campaign when one of them is asked for.
+  local LAZY = { __index = function(c, field)
+    if is_read[field] then return nil end
+    setmetatable(c, nil)
+    for other, value in pairs(fields(c.key, FIELDS)) do
+      if not is_read[other] and c[other] == nil then c[other] = value end
+    end
+    return c[field]
+  end }
+
+  -- The campaign as a table; read once per script run, or in two parts.
   function campaign.of(name)
-    if not seen[name] then seen[name] = fields(key.campaign(name), FIELDS) end
-    return seen[name]
+    local c = seen[name]
+    if not c then
+      local k = key.campaign(name)
+      c = #needed > 0 and fields(k, needed) or {}
+      c.key = k
+      seen[name] = setmetatable(c, LAZY)
+    end
+    return c
   end
 
   function campaign.write(name, field, value)
@@ -85,7 +104,7 @@ seldom(campaign, function()
   -- The time from which its operations may have a slot, as far as its window, its cap and its ramp say.
   function campaign.free_from(lane, name, slot)
     local c = campaign.of(name)
-    local from = math.max(slot, tonumber(c.cap_next or 0))
+    local from = c.cap and math.max(slot, tonumber(c.cap_next or 0)) or slot
     if c.ramp then from = ramp.free_from(lane, c.ramp, from) end
     -- Not with the time of its cap, which may be taken away: openings that are over by then would be forgotten.
     if c.zoned then return math.max(from, zone.free_from(lane, name, slot)) end

@@ -19,20 +19,23 @@ seldom(lanes, function()
   -- among them. Returns 't' when transactional work is ready, 'b' when bulk work is, or nil.
   function lanes.refresh(account, sender, now, freed)
     local lane, ready = key.lane(account, sender), key.account(account) .. ':r'
-    local busy = not freed and redis.call('HEXISTS', lane, field.l.in_flight) == 1
-    local paused_until = not busy and redis.call('HGET', lane, field.l.paused_until)
-    if busy or (paused_until and tonumber(paused_until) > now) then
-      if not freed then lanes.not_ready(account, sender) end
-      return nil
+    -- One question for three keys: a key counts as often as it is named.
+    local there = redis.call('EXISTS', lane .. ':t', lane .. ':w', lane .. ':w', lane, lane, lane, lane)
+    if there >= 4 then
+      local busy, paused_until = unpack(redis.call('HMGET', lane, field.l.in_flight, field.l.paused_until))
+      if (busy and not freed) or (paused_until and tonumber(paused_until) > now) then
+        if not freed then lanes.not_ready(account, sender) end
+        return nil
+      end
     end
 
-    if redis.call('EXISTS', lane .. ':t') == 1 then
+    if there % 2 == 1 then
       redis.call('ZADD', ready, 'LT', int(now), sender)
       return 't'
     end
 
     local since = not freed and tonumber(redis.call('ZSCORE', ready, sender) or nil)
-    if redis.call('EXISTS', lane .. ':w') == 1 then
+    if there % 4 >= 2 then
       if not since or since < BULK then redis.call('ZADD', ready, int(now + BULK), sender) end
       return 'b'
     end
@@ -80,7 +83,7 @@ seldom(lanes, function()
     timers.set(account, at)
   end
 
-  -- Pause a sender. `why`: 'busy', 'budget'.
+  -- Pause a sender. `why`: 'busy', 'budget', 'followers'.
   function lanes.pause_sender(o, until_then, why)
     redis.call('HSET', o.lane, field.l.paused_until, int(until_then), field.l.paused_because, why)
     redis.call('ZADD', key.account(o.account) .. ':sp', int(until_then), o.sender)
@@ -121,6 +124,11 @@ seldom(lanes, function()
       redis.call('HDEL', o.lane .. ':h', o.pair)
       redis.call('HINCRBY', key.account(o.account), 'aside', -1)
     end
-    if id then lanes.enter({ id = id, [field.o.account] = o.account, [field.o.priority] = o.priority, source = o.campaign or '-', lane = o.lane }, true, now) end
+    if not id then return end
+    local zones = o.zones and redis.call('HGET', key.operation(id), field.o.zones) or nil
+    lanes.enter({
+      id = id, [field.o.account] = o.account, [field.o.priority] = o.priority, [field.o.campaign] = o.campaign, [field.o.zones] = zones or nil,
+      source = o.campaign or '-', lane = o.lane,
+    }, true, now)
   end
 end)

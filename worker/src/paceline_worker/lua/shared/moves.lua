@@ -57,8 +57,15 @@ seldom(outcomes, function()
     if #gone > 0 then redis.call('ZREM', dead, unpack(gone)) end
   end
 
+  -- These say that nothing was sent.
+  local NOT_SENT = { expired = true, cancelled = true, suppressed = true }
+
   -- The one outcome of an operation. `detail`: code, uuid, words, result (all optional).
   function outcomes.finish(o, now, outcome, detail, retention_ms)
+    -- One that waited to be sent again may have arrived already. What a person makes of a held one stands.
+    if (NOT_SENT[outcome] or detail.code == 'follows') and o.was_unknown == '1' and o.outcome ~= 'held' then
+      outcome, detail = 'dead', { code = 'unknown', words = 'it may have arrived, and is not sent again: ' .. (detail.words or outcome) }
+    end
     lanes.release(o, now)
     lanes.unpark(o, now)
 
@@ -103,6 +110,9 @@ seldom(outcomes, function()
 end)
 
 seldom(moves, function()
+  -- So long a sender waits for the rest of its followers: about until the next look of a dispatcher.
+  local RELEASE_PAUSE = 10000
+
   -- Back to the head of its lane: not an attempt. `unused`: it is certain that nothing was sent, so its slot goes back too.
   function moves.give_back(o, now, a, unused)
     lanes.release(o, now)
@@ -144,7 +154,7 @@ seldom(moves, function()
   end
 
   -- Those that follow an operation, to the heads of their lanes in their old order: the last `most` of them. When there are more, a
-  -- member of the timers index that is no account's calls again.
+  -- member of the timers index that is no account's calls again; until then none of them leaves (`moves.are_released`).
   function moves.release_followers(id, now, most)
     local list = key.followers(id)
     local followers = redis.call('RPOP', list, most) or {}
@@ -158,6 +168,15 @@ seldom(moves, function()
     if redis.call('EXISTS', list) == 1 then timers.set(FOLLOWED .. id, now) end
   end
 
+  -- Whether all that follow an operation are back in their lanes, so that the first of them may leave; else one whose turn came waits.
+  function moves.are_released(o, now)
+    if redis.call('EXISTS', key.followers(o.follows)) == 0 then return true end
+    timers.set(FOLLOWED .. o.follows, now)
+    lanes.enter(o, true, now)
+    lanes.pause_sender(o, now + RELEASE_PAUSE, 'followers')
+    return false
+  end
+
   -- Why an operation of unknown outcome is not sent again, or nil.
   function moves.exhausted(o, words)
     if tonumber(o.lost_workers or 0) >= MOST_LOST then return MOST_LOST .. ' workers were lost in the middle of its call: ' .. words end
@@ -168,7 +187,8 @@ seldom(moves, function()
   function moves.unknown(o, now, words, retention_ms, grace)
     local letter = o.unknown_letter or (o.on_unknown == 'resend' and 'r' or 'h')
     if letter == 'l' and o.result then letter = 'r' end  -- the creation of a group was answered; adding to it may be repeated
-    redis.call('HSET', o.key, field.o.was_unknown, '1', field.o.unknown_slot, o.slot or '0')
+    redis.call('HSET', o.key, field.o.was_unknown, '1', field.o.unknown_slot, o.slot or '0', field.o.unknown_jumps, o.jumps or '0')
+    o.was_unknown = '1'
     story.tell(o, now, 'unknown', nil, words)
     if letter == 'h' then
       outcomes.finish(o, now, 'held', { code = 'unknown', words = words }, retention_ms)
@@ -186,10 +206,10 @@ seldom(moves, function()
     return 'retry'
   end
 
-  -- Its look-up is over: it is an operation of its campaign like any other.
+  -- Its look-up is over, and what became of its call is known: it is an operation of its campaign like any other.
   function moves.end_look_up(o)
-    redis.call('HDEL', o.key, field.o.look_up, field.o.looks)
-    o.look_up = nil
+    redis.call('HDEL', o.key, field.o.look_up, field.o.looks, field.o.was_unknown)
+    o.look_up, o.was_unknown = nil, nil
     o.source = source_of(o)
   end
 

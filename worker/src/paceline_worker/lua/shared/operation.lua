@@ -30,6 +30,7 @@ local function load_operation(id)
   if o.campaign then
     local common = campaign.of(o.campaign)
     for _, name in ipairs(COMMON_FIELDS) do o[name] = o[name] or common[name] end
+    if not o.account or not o.sender then return nil end  -- its campaign was deleted
   end
   o.source = source_of(o)
   o.lane = key.lane(o.account, o.sender)
