@@ -6,6 +6,7 @@ from typing import Any
 
 from paceline.operations import CreateGroup, SendMessage
 from paceline.state.scripts import Script
+from paceline_worker.review.dead import DeadLetters
 from paceline_worker.review.held import Held
 from tests.conftest import SENDER, add_account
 from tests.properties.uploads import Uploads
@@ -123,3 +124,12 @@ def test_it_is_dead_when_what_it_follows_is_forgotten_before_it_is_sent_again(dr
     op, group = follower(drive, on_unknown="resend")
     drive.client.delete(f"paceline:{{0}}:o:{group}")
     assert ("dead", "unknown") == ends(drive, op)
+
+
+def test_one_that_a_person_replays_is_cancelled_as_any_other(drive: Drive) -> None:
+    """A person decided that it is sent again, and may decide otherwise."""
+    op = maybe_sent(drive, valid_until=drive.now + timedelta(seconds=8))
+    assert ("dead", "unknown") == ends(drive, op)
+    list(DeadLetters(drive.client, retention=timedelta(hours=1)).replay([op]))
+    assert "cancelled" == cancel(drive, op)
+    assert ("cancelled", "cancelled") == ends(drive, op)

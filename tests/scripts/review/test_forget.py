@@ -233,3 +233,13 @@ def test_a_command_waits_for_another_and_says_when_that_takes_too_long(
         forgetting(drive).run(10)
     monkeypatch.undo()
     assert 1 == forgetting(drive).run(10).entries
+
+
+def test_an_operation_whose_campaign_is_gone_is_forgotten(drive: Drive) -> None:
+    """An earlier release left such operations behind."""
+    uploads = Uploads(drive)
+    uploads.open("c1")
+    uploads.write("c1", [{"to": NUMBER}])
+    drive.client.delete(f"{R}:c:c1")
+    assert 1 == forgetting(drive).run(10).operations
+    assert [] == list(traces(drive.client))

@@ -126,6 +126,7 @@ local function wait_again(o, valid_until, validity, retention)
   claim(o, o.handle, retention)  -- a group that it made is still its own
   redis.call('HDEL', o.key, field.o.outcome, field.o.settled_at, field.o.code, field.o.handle, field.o.attempts, field.o.lost_workers)
   redis.call('HSET', o.key, field.o.state, 'w')
+  if o.was_unknown then redis.call('HSET', o.key, field.o.was_unknown, '0') end
   if valid_until ~= '' then
     redis.call('HSET', o.key, field.o.valid_until, valid_until)
   elseif o.valid_until and tonumber(o.valid_until) <= now then

@@ -121,7 +121,8 @@ end
 
 local function end_one(id, retention)
   local o = load_operation(id)
-  if not o then return 'gone' end
+  -- Of an operation whose campaign was deleted by an earlier release only the hash is left.
+  if not o then return redis.call('UNLINK', key.operation(id)) == 1 and 'deleted' or 'gone' end
   if o.state == 'd' and o.outcome ~= 'held' then return delete(o) end
   if o.state == 'g' or o.state == 's' or o.look_up then return 'under way' end
   if not is_recipient(o.to) then return 'waits' end
