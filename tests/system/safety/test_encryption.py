@@ -168,7 +168,10 @@ def of_every_kind(account: str) -> list[Operation]:
     button = UrlButton(label="label 9e4bwx7q", url=address("button"))
     interactive = Interactive(body=secret("body"), header=secret("header"), footer=secret("footer"), url_button=button)
     pin = Pin(latitude=12.345678, longitude=98.765432, name=secret("place"), address=secret("street"))
-    with_media: dict[str, Any] = {"header_media_url": address("header"), "header_media_filename": "invoice 9e4bwx7q.pdf"}
+    with_media: dict[str, Any] = {
+        "header_media_url": address("header"),
+        "header_media_filename": "invoice 9e4bwx7q.pdf",
+    }
     fields: list[tuple[type[Operation], dict[str, Any]]] = [
         (SendMessage, {"to": next(to), "text": secret("caption"), "url": address("media")}),
         (SendMessage, {"to": next(to), "pin": pin}),
@@ -182,7 +185,10 @@ def of_every_kind(account: str) -> list[Operation]:
         (SetGroupDescription, {"group": samples.GROUP, "description": secret("aims")}),
         (SetGroupPicture, {"group": samples.GROUP, "url": address("group")}),
         (SendTemplate, {"to": next(to), "template": samples.TEMPLATE, "body": [secret("variable")], **with_media}),
-        (SendTemplate, {"to": next(to), "template": samples.TEMPLATE, "header": [secret("head")], "buttons": ["9e4bwx7q"]}),
+        (
+            SendTemplate,
+            {"to": next(to), "template": samples.TEMPLATE, "header": [secret("head")], "buttons": ["9e4bwx7q"]},
+        ),
         (SendWaba, {"to": next(to), "text": secret("session")}),
         (SendWaba, {"to": next(to), "interactive": interactive}),
         (SendSms, {"to": next(to), "text": secret("sms")}),
