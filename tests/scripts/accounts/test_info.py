@@ -196,3 +196,19 @@ def test_an_account_that_never_reads_info_is_not_due_for_it(drive: Drive) -> Non
     """`acme` of these tests."""
     add_account(drive.client, "quiet")
     assert (None, None) == (drive.due_us(), drive.due_us("quiet"))
+
+
+@pytest.mark.parametrize("is_told", [True, False])
+def test_a_slow_call_for_figures_keeps_the_distance_of_what_follows(drive: Drive, is_told: bool) -> None:
+    """It may have arrived as late as its answer came; the next call must not come too close behind it."""
+    Accounts(drive.client).remove("acme")
+    add(drive, rates="60/minute")
+    turn = drive.info_turn()
+    drive.advance(3)
+    if is_told:
+        drive.learn(Info(per_minute=60))
+    else:
+        Script("paceline_worker", "account").run(drive.client, "info failed", "acme")
+    drive.send()
+    hint = drive.grant_next()
+    assert hint.slot_us - turn.slot_us >= 3_000_000 - 100_000 + 1_000_000

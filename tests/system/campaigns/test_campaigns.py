@@ -125,8 +125,8 @@ def test_a_campaign_does_not_leave_outside_its_window_nor_faster_than_its_rate(s
     wait_until(lambda: capped.progress().completed_at, PATIENCE, "it is complete")
     arrivals = [int(arrival["at_us"]) for arrival in served.arrivals()]
     assert 12 == len(arrivals)
-    # 0.5 s apart on the average; a lateness of ours, a quarter of a second at most, may be made up for.
-    assert arrivals[-1] - arrivals[0] >= 11 * 500_000 - 300_000
+    # 0.5 s apart on the average; a lateness of ours may be made up for, as far as grants run ahead: a second at most.
+    assert arrivals[-1] - arrivals[0] >= 11 * 500_000 - 1_050_000
     assert "opens at" in closed.forecast().why
     closed.change(CampaignOptions(window=""))
     wait_until(lambda: closed.progress().completed_at, PATIENCE, "without a window it leaves")

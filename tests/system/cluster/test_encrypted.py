@@ -49,7 +49,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with server, closing(connect(server.url)) as admin:
         tell = admin.execute_command
         tell("CLUSTER", "ADDSLOTS", *range(16384))  # type: ignore[no-untyped-call]
-        more = re.search(r"besides those below: `([^`]*)` on a cluster, `([^`]*)`", PAGE.read_text(encoding="utf-8"))
+        more = re.search(r"give users `([^`]*)` on a cluster, and\s+`([^`]*)`", PAGE.read_text(encoding="utf-8"))
         assert more
         words = [*rules("paceline-state"), *more[1].split(), *more[2].split()]
         tell("ACL", "SETUSER", "paceline-state", *words)  # type: ignore[no-untyped-call]

@@ -17,7 +17,7 @@
 --         info:    what /info said: 3 the limit by hand that the rest was computed for, 4 how soon to read again (us), 5 how long after
 --                  its last slot the account is within its new limit whatever it sent before (us), 6 '1' when it may send (paid for),
 --                  then field, value ... to change
---         info later: it was not asked for in time
+--         info later: it was not asked for in time; info failed: its answer told no figures
 --         throttled: /info was answered 429: 3 pause (us)
 -- reply whose: the account that has this key, or ''; no digest: { name, encrypted key, version } of some;
 --       add, rotate, digest: 'taken:<account>' when another account has this key
@@ -122,8 +122,16 @@ if verb == 'known' then
   return { about[1], about[2], pace[1], pace[2], about[3], pace[3], pace[4] }
 end
 local reply = 'done'
+-- A call for figures that took longer than J may have arrived that late, as any call.
+local function keep_distance(a)
+  if not a.info_slot then return end
+  bucket.push(a, tonumber(a.info_slot), now - tonumber(a.info_slot))
+  bucket.save(a)
+end
+
 if verb == 'info' then
   local before = load_account(name, now, current_epoch())
+  keep_distance(before)
   local rate, suspended = redis.call('HGET', key.about(name), 'rate'), redis.call('HGET', k, 'suspended')
   if (rate or '') ~= ARGV[3] then return 'changed' end
   for i = 7, #ARGV, 2 do write_account(name, ARGV[i], ARGV[i + 1]) end
@@ -147,6 +155,8 @@ elseif verb == 'info later' then
   bucket.save(a)
   redis.call('HDEL', k, 'info_slot')
   redis.call('HSET', k, 'info_at', int(now + INFO_SOON))
+elseif verb == 'info failed' then
+  keep_distance(load_account(name, now, current_epoch()))
 elseif verb == 'throttled' then
   local a = load_account(name, now, current_epoch())
   if a.paused_until <= now then throttling.incident(a, now) end

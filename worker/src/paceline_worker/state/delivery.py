@@ -192,6 +192,10 @@ class DeliveryState:
         """/info was answered 429: the account pauses."""
         await self._account.arun(self.client, "throttled", account, pause_us)
 
+    async def info_failed(self, account: str) -> None:
+        """/info has no answer that tells figures; it may have arrived late."""
+        await self._account.arun(self.client, "info failed", account)
+
     async def info_later(self, account: str) -> None:
         """/info was not asked for in time: soon again."""
         await self._account.arun(self.client, "info later", account)
