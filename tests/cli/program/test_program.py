@@ -13,7 +13,7 @@ import pytest
 
 import paceline.cli.plugins
 from paceline import names
-from paceline.cli.commands import COMMANDS
+from paceline.cli.commands import COMMANDS, Command
 from paceline.cli.panels import SHARED
 from paceline.cli.plugins import FORMER, installed
 from paceline.cli.render import duration, one_line
@@ -360,6 +360,20 @@ def test_a_command_whose_package_is_missing(
     assert "  extra " in cli("--help").out
     for arguments in ([], ["--help"], ["list", "--json", "x"]):
         assert cli("extra", *arguments).refusal().endswith(f": pip install 'paceline[{extras}]'")
+
+
+def test_a_command_that_lacks_a_module_is_listed_without_being_loaded(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Loading it would import all that it has, only to find what it lacks."""
+    extra = EntryPoint("extra", f"{__name__}:shout", paceline.cli.plugins.GROUP)
+    lacking = Command(extra.value, "Say it loud.", needs=("not_there",))
+    monkeypatch.setattr(paceline.cli.plugins, "installed", lambda: {"extra": extra})
+    monkeypatch.setattr(paceline.cli.plugins, "BESIDE", {extra.value: lacking})
+    assert "  extra     Not installed: pip install 'paceline[cli,worker]'\n" in cli("--help").out
+    assert cli("extra", "--words", "hey").refusal() == (
+        "'paceline extra' cannot load not_there: pip install 'paceline[cli,worker]'"
+    )
 
 
 def test_a_function_is_a_command(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -182,7 +182,7 @@ BESIDE: Final[dict[str, Command]] = {
         Command(
             "paceline_worker.cli.hooks:app",
             "Webhooks out: post signed events to other services.",
-            needs=("aiohttp", "cryptography", "prometheus_client", "standardwebhooks", "structlog"),
+            needs=("aiohttp", "cryptography", "prometheus_client", "structlog"),
             panel="Set up",
         ),
         Command(
@@ -227,7 +227,7 @@ BESIDE: Final[dict[str, Command]] = {
                 "paceline tokens create anna --scope read,campaigns,operate --account '*' --expires 90d",
                 "paceline console",
             ),
-            needs=(*_PROVIDER, "fastapi", "jinja2", "multipart", "uvicorn"),
+            needs=_PROVIDER,
             panel="Programs",
         ),
         Command(

@@ -75,8 +75,11 @@ class PluginGroup(TyperGroup):
         if entry is None:
             return own
         beside = BESIDE.get(entry.value)
-        if beside is None or not all(map(find_spec, beside.needs)):
+        if beside is None:
             return _loaded(entry)
+        missing = next((module for module in beside.needs if find_spec(module) is None), None)
+        if missing:
+            return _placeholder(entry, ImportError(name=missing))
         return LazyCommand(cmd_name, beside.words, partial(_loaded, entry))
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
