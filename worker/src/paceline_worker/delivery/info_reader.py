@@ -90,5 +90,6 @@ class InfoReader:
             if await self._state.suspend(account, verdict.words, version):
                 log.error("account suspended", account=account, reason="bad_key", code=answer.code)
         else:
-            await self._state.info_failed(account)
+            if answer.meaning is not Meaning.NOT_SENT:
+                await self._state.info_failed(account)
             log.info("/info was not read; the worker tries again", account=account, code=answer.code)
