@@ -18,10 +18,7 @@
 -- upon is taken back.
 --@include shared/moves.lua
 --@include shared/suppression.lua
-needed = {
-  field.c.account, field.c.sender, field.c.priority, field.c.kind, field.c.valid_until, field.c.max_attempts, field.c.on_unknown, field.c.unknown_letter,
-  'hold', 'ramp', field.c.weighted_senders, field.c.template, 'fresh', field.c.trace, field.c.seal, 'unsealed',
-}
+needed = { 'hold', 'ramp', field.c.weighted_senders, field.c.template, 'fresh', field.c.trace, field.c.seal, 'unsealed' }
 local owner, lease, floor, notice = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local now = server_time()
 local epoch, restarted = checked_epoch(ARGV[5] == '1')

@@ -20,10 +20,7 @@
 --@include shared/leases.lua
 --@include shared/cancelled.lua
 --@include shared/suppression.lua
-needed = {
-  field.c.account, field.c.sender, field.c.priority, field.c.kind, field.c.valid_until, field.c.max_attempts, field.c.on_unknown, field.c.unknown_letter,
-  'hold', 'window', 'closes', 'zoned', field.c.weighted_senders, 'failed', 'cap', 'ramp', 'weight', field.c.silence,
-}
+needed = { 'hold', 'window', 'closes', 'zoned', field.c.weighted_senders, 'failed', 'cap', 'ramp', 'weight', field.c.silence }
 local most, capacity, retention, grace = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[4], tonumber(ARGV[5])
 local spread, living = tonumber(ARGV[6]), ARGV[8] or ''
 work.left = tonumber(ARGV[3])

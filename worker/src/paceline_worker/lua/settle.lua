@@ -22,10 +22,7 @@
 --@include shared/moves.lua
 --@include shared/receipt.lua
 --@include shared/pools.lua
-needed = {
-  field.c.account, field.c.sender, field.c.priority, field.c.kind, field.c.valid_until, field.c.max_attempts, field.c.on_unknown, field.c.unknown_letter,
-  field.c.weighted_senders, 'auto_pause', 'recent', 'forgets_at', 'completed_at', 'hold',
-}
+needed = { field.c.weighted_senders, 'auto_pause', 'recent', 'forgets_at', 'completed_at' }
 local retention, grace = ARGV[1], tonumber(ARGV[2])
 local now = server_time()
 local epoch = current_epoch()

@@ -22,8 +22,12 @@
 --@include shared/meta.lua
 --@include shared/ramp.lua
 local campaign = {}
--- Fields that a script reads of a campaign at once: those that its usual work needs, because an absent field costs as much as another.
-local needed = {}
+-- What the operations of a campaign have in common.
+local COMMON_FIELDS = {
+  field.c.account, field.c.sender, field.c.priority, field.c.kind, field.c.valid_until, field.c.max_attempts, field.c.on_unknown, field.c.unknown_letter,
+}
+-- What else the usual work of a script needs of a campaign, because an absent field costs as much as another; nil: everything.
+local needed = nil
 seldom(campaign, function()
   local FIELDS = {
     field.c.account, field.c.sender, field.c.priority, field.c.kind, field.c.valid_until, field.c.max_attempts, field.c.on_unknown, field.c.unknown_letter, field.c.template, 'hold', 'weight', 'window', 'opens', 'closes', 'cap', 'cap_next', 'auto_pause',
@@ -32,8 +36,12 @@ seldom(campaign, function()
   -- Outcomes of which the rejected share is taken.
   local RECENT = 100
   local AUTO_PAUSE = 20
-  local seen, is_read = {}, {}
-  for _, field in ipairs(needed) do is_read[field] = true end
+  local seen, is_read, at_once = {}, {}, FIELDS
+  if needed then
+    at_once = { unpack(COMMON_FIELDS) }
+    for _, field in ipairs(needed) do at_once[#at_once + 1] = field end
+    for _, field in ipairs(at_once) do is_read[field] = true end
+  end
 
   -- Reads the other fields of a campaign when one of them is asked for.
   local LAZY = { __index = function(c, field)
@@ -50,9 +58,12 @@ seldom(campaign, function()
     local c = seen[name]
     if not c then
       local k = key.campaign(name)
-      c = #needed > 0 and fields(k, needed) or {}
-      c.key = k
-      seen[name] = setmetatable(c, LAZY)
+      c = fields(k, at_once)
+      if needed then
+        c.key = k
+        setmetatable(c, LAZY)
+      end
+      seen[name] = c
     end
     return c
   end

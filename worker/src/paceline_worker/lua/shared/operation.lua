@@ -18,7 +18,6 @@ local GROUP_PATIENCE = 12
 -- An operation whose call ended so many workers is sent no more: perhaps it ends them. A look-up that does so counts
 -- as many.
 local MOST_LOST, LOST_LOOK = 3, 7
-local COMMON_FIELDS = { field.o.account, field.o.sender, field.o.priority, field.o.kind, field.o.valid_until, field.o.max_attempts, field.o.on_unknown, field.o.unknown_letter }
 
 -- The bulk source in whose turn it leaves. A look-up sends nothing, so no campaign holds it back.
 local function source_of(o) return o.campaign and not o.look_up and o.campaign or '-' end
