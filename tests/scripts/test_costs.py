@@ -10,7 +10,7 @@ from tests.support.drive import ACCEPTED, Drive
 
 ACCOUNTS = 15
 # Grant, begin and settle of one operation, with its share of three calls of scripts for fifteen accounts.
-MOST = {"single messages": 27, "a campaign": 36}
+MOST = {"single messages": 23, "a campaign": 30}
 
 
 def commands(drive: Drive) -> int:

@@ -4,9 +4,13 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
+import pytest
+from redis.exceptions import ResponseError
+
+from paceline.names import STATE_ROOT
 from paceline_worker.accounts.accounts import Accounts
 from tests.conftest import add_account
-from tests.support.drive import ACCEPTED, NOT_MADE, OVERLOADED, REJECTED, SENDER_BUSY, Drive
+from tests.support.drive import ACCEPTED, LEASE_US, NOT_MADE, OVERLOADED, REJECTED, SENDER_BUSY, Drive
 
 INTERVAL_US = 6_100_000
 LEAD_US = 250_000
@@ -232,3 +236,33 @@ def test_changed_limits_keep_the_buckets_time_and_what_quotas_counted(drive: Dri
         slots.append(hints[0].slot_us)
     assert [1_000_000, 1_000_000] == [slots[1] - slots[0], slots[2] - slots[1]]
     assert 86_400_000_000 == slots[3] - slots[0]
+
+
+def test_a_script_that_fails_keeps_the_leases_of_what_it_granted(drive: Drive) -> None:
+    """Leases are written together; without one nothing would bring a granted operation back."""
+    add_account(drive.client, "broken")
+    first = drive.send()
+    drive.advance(7)
+    second = drive.send("broken")
+    interval = str(drive.client.hget(f"{STATE_ROOT}:a:broken", "interval"))
+    drive.client.hset(f"{STATE_ROOT}:a:broken", "interval", "none")
+    with pytest.raises(ResponseError):
+        drive.grant()
+    assert [first] == drive.client.zrange(f"{STATE_ROOT}:fl", 0, -1)
+
+    drive.client.hset(f"{STATE_ROOT}:a:broken", "interval", interval)
+    drive.advance(30)
+    assert {first, second} == {hint.id for hint in drive.grant().hints}
+
+
+def test_one_call_changes_the_leases_of_many(drive: Drive) -> None:
+    """Begun, refused, settled, and settled once more: each has the lease that is its own."""
+    add_account(drive.client, "other")
+    sent, refused = drive.send(), drive.send("other")
+    drive.advance(7)
+    hints = {hint.id: hint for hint in drive.grant().hints}
+    drive.client.hset(f"{STATE_ROOT}:a:other", "suspended", "by hand")
+    assert ["go", "no"] == [answer["s"] for answer in drive.begin([hints[sent], hints[refused]])]
+    assert [(sent, float(drive.now_us + LEASE_US))] == drive.client.zrange(f"{STATE_ROOT}:fl", 0, -1, withscores=True)
+    assert ["accepted", "stale"] == drive.settle_all([(hints[sent], ACCEPTED), (hints[sent], ACCEPTED)])
+    assert 0 == drive.client.zcard(f"{STATE_ROOT}:fl")

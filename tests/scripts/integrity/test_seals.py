@@ -75,7 +75,7 @@ def test_what_is_accepted_at_the_provider_loses_its_seal(drive: Drive) -> None:
     """So it is sent no more, whatever is written into it; a rejected or dead one keeps it, for a person may replay it."""
     for verdict, keeps in ((ACCEPTED, False), (REJECTED, True), (DEAD, True)):
         op = drive.deliver_sent(verdict)
-        assert keeps is (drive.client.hget(f"{R}:o:{op}", "g") is not None)
+        assert keeps is bool(drive.client.hget(f"{R}:o:{op}", "g"))
     op = drive.deliver_sent(ACCEPTED)
     drive.client.hset(f"{R}:o:{op}", "s", "w")
     drive.client.rpush(f"{R}:l:acme:+15550100001:t", op)

@@ -26,6 +26,8 @@ local jumps = current_jumps()
 -- With more time than this until its slot the operation stays granted: a worker that is killed meanwhile leaves nothing unknown.
 local EARLY = 300000
 local accounts, touched, moved = {}, {}, {}
+-- Leases that it changes, written together: until then those of the grants hold.
+local leases = {}
 local reply = { int(now), restarted }
 
 local function account_of(name)
@@ -34,6 +36,7 @@ local function account_of(name)
 end
 
 local function refuse(o, a, why)
+  leases[o.id] = nil
   moves.give_back(o, now, a, true)
   if a and a.probe == o.id then throttling.set_probe(a, 'due') end
   lanes.refresh(o.account, o.sender, now)
@@ -122,7 +125,7 @@ local function begin(id, token, question)
 
     if slot > now + notice + EARLY then
       redis.call('HSET', o.key, field.o.state, 'g')
-      redis.call('ZADD', key.in_flight, int(slot + GRANT_LEASE), id)
+      leases[id] = int(slot + GRANT_LEASE)
       return { s = 'wait', slot = int(slot), account = o.account, moved = o.moved }
     end
 
@@ -131,7 +134,7 @@ local function begin(id, token, question)
       campaign.begun(o.campaign)
       if campaign.of(o.campaign).ramp and not o.look_up then ramp.count(o, slot) end
     end
-    redis.call('ZADD', key.in_flight, int(now + lease), id)
+    leases[id] = int(now + lease)
   end
 
   local followed, made_at = followed_of(o)
@@ -153,6 +156,9 @@ local function begin(id, token, question)
 end
 
 for i = 6, #ARGV, 3 do reply[#reply + 1] = cjson.encode(begin(ARGV[i], ARGV[i + 1], tonumber(ARGV[i + 2]))) end
+local changed = {}
+for id, ends_at in pairs(leases) do changed[#changed + 1], changed[#changed + 2] = ends_at, id end
+if #changed > 0 then redis.call('ZADD', key.in_flight, unpack(changed)) end
 for _, a in pairs(touched) do reschedule(a, now) end
 for _, a in ipairs(moved) do bucket.save(a) end
 return reply

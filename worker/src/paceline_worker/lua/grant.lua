@@ -34,6 +34,8 @@ local MOST_TIMED_ACCOUNTS, MOST_TIMERS, MOST_ACCOUNTS = 50, 50, 100
 -- Waits for the number-check pool to be filled are looked at again after this long; /info says when it is.
 local POOL_PAUSE = 900000000
 local granted, infos = {}, {}
+-- Leases of what it grants, written together.
+local flights = {}
 local accounts, touched = {}, {}
 
 local function account_of(name)
@@ -268,7 +270,7 @@ local function grant(a, o, slot)
   local token = int(tonumber(o.token or 0) + 1)
   redis.call('HSET', o.key, field.o.state, 'g', field.o.token, token, field.o.slot, int(slot), field.o.jumps, jumps)
   if contacts.concerns(a, o) then contacts.take(a, o, slot, now) end
-  redis.call('ZADD', key.in_flight, int(slot + GRANT_LEASE), o.id)
+  flights[#flights + 1], flights[#flights + 2] = int(slot + GRANT_LEASE), o.id
   redis.call('HSET', o.lane, field.l.in_flight, o.id)
   if a.probe == 'due' then throttling.set_probe(a, o.id) end
   granted[#granted + 1] = o.id
@@ -325,10 +327,18 @@ local full = capacity - in_flight
 room = math.min(most, full)
 local provider_from = breaker_awake and breaker.provider().pause_end
 if full > 0 and is_over(first_due) and not (provider_from and provider_from > now) then
-  for _, name in ipairs(redis.call('ZRANGEBYSCORE', key.due, '-inf', int(now), 'LIMIT', 0, work.number('visit', MOST_ACCOUNTS))) do
-    if work.over() or (room <= 0 and most > 0) then break end
-    visit(name)
-  end
+  local names = redis.call('ZRANGEBYSCORE', key.due, '-inf', int(now), 'LIMIT', 0, work.number('visit', MOST_ACCOUNTS))
+  dues = {}
+  -- A fault in one visit must not cost the leases of those before it: nothing else would give them back.
+  local is_done, fault = pcall(function()
+    for _, name in ipairs(names) do
+      if work.over() or (room <= 0 and most > 0) then break end
+      visit(name)
+    end
+  end)
+  if #flights > 0 then redis.call('ZADD', key.in_flight, unpack(flights)) end
+  if #dues > 0 then redis.call('ZADD', key.due, unpack(dues)) end
+  if not is_done then error(fault, 0) end
   first_due = head(key.due)
 end
 

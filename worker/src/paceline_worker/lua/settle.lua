@@ -22,7 +22,7 @@
 --@include shared/moves.lua
 --@include shared/receipt.lua
 --@include shared/pools.lua
-needed = { field.c.weighted_senders, 'auto_pause', 'recent', 'forgets_at', 'completed_at' }
+needed = { field.c.weighted_senders, 'auto_pause', 'recent', 'forgets_at', 'completed_at', 'accepted', 'left' }
 local retention, grace = ARGV[1], tonumber(ARGV[2])
 local now = server_time()
 local epoch = current_epoch()
@@ -282,7 +282,9 @@ local function settle_text(text)
   return settle(v)
 end
 
+released = {}
 for i = 3, #ARGV do done[#done + 1] = settle_text(ARGV[i]) end
+if #released > 0 then redis.call('ZREM', key.in_flight, unpack(released)) end
 if breaker_awake then breaker.save() end
 local following = timers.first
 for _, a in pairs(accounts) do

@@ -89,6 +89,10 @@ local function grantable_from(a, now, ready)
   return math.max(slots.next(a, a.paused_until, bulk_only) - lead_of(a), a.recheck, now)
 end
 
+-- Of a script that looks at many accounts: what it writes into the due index together. Until then their places there are too early, which
+-- costs a look in vain when the script fails.
+local dues = nil
+
 -- The instant from which the account may have a slot, into the due index. Its timers are another index (`wait_until`), and so are
 -- leases. An entry that is early stays: a look in vain puts it right. `looked`: the caller has looked, so an early one is to go.
 -- `ready` as above.
@@ -105,7 +109,11 @@ local function reschedule(a, now, ready, looked)
     if a.due then redis.call('HDEL', a.key, 'due') end
     a.due = nil
   elseif looked or not a.due or at < a.due then
-    redis.call('ZADD', key.due, int(at), a.name)
+    if dues then
+      dues[#dues + 1], dues[#dues + 2] = int(at), a.name
+    else
+      redis.call('ZADD', key.due, int(at), a.name)
+    end
     a.due, a.due_changed = at, true
   end
   bucket.save(a)

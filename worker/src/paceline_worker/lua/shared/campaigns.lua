@@ -184,10 +184,16 @@ seldom(campaign, function()
     if c.cap and c.cap_next then campaign.write(o.campaign, 'cap_next', int(tonumber(c.cap_next) - tonumber(c.cap))) end
   end
 
+  -- Add to one of its numbers; what was read of it stays true.
+  function campaign.add(name, field, by)
+    local sum = redis.call('HINCRBY', key.campaign(name), field, by)
+    if seen[name] then seen[name][field] = sum end
+    return sum
+  end
+
   -- Its operations came (by > 0) or were settled; the last one is the campaign's end, perhaps.
   function campaign.count_left(account, name, by, now)
-    local left = redis.call('HINCRBY', key.campaign(name), 'left', by)
-    if left == 0 then campaign.wake(account, name, now) end
+    if campaign.add(name, 'left', by) == 0 then campaign.wake(account, name, now) end
   end
 
   -- A message leaves: from now on the template is final.
@@ -209,7 +215,7 @@ seldom(campaign, function()
 
   -- A settled operation waits again.
   function campaign.reopen(account, name)
-    redis.call('HINCRBY', key.campaign(name), 'left', 1)
+    campaign.add(name, 'left', 1)
     redis.call('HDEL', key.campaign(name), 'completed_at')
     campaign.of(name).completed_at = nil
     redis.call('PERSIST', key.campaign(name) .. ':out')
@@ -218,17 +224,45 @@ seldom(campaign, function()
   end
 
   -- Pause it when too many of its last outcomes are rejections: the whole campaign is wrong.
-  function campaign.note_outcome(name, outcome, now)
-    local c = campaign.of(name)
-    local most = tonumber(c.auto_pause or AUTO_PAUSE)
-    if most == 0 or (outcome ~= 'accepted' and outcome ~= 'rejected') then return end
-    local recent = string.sub((c.recent or '') .. string.sub(outcome, 1, 1), -RECENT)
-    local _, rejected = string.gsub(recent, 'r', '')
-    if recent == c.recent then return end  -- one acceptance more after a hundred of them
-    campaign.write(name, 'recent', recent)
-    if rejected * 100 <= most * RECENT or c.hold then return end
+  local function pause_if_wrong(name, c, now)
+    local _, rejected = string.gsub(c.recent, 'r', '')
+    if rejected * 100 <= tonumber(c.auto_pause or AUTO_PAUSE) * RECENT or c.hold then return end
     campaign.write(name, 'hold', 'paused')
     campaign.write(name, 'hold_at', int(now))
-    campaign.write(name, 'hold_why', rejected .. ' of its last ' .. #recent .. ' answers were rejections')
+    campaign.write(name, 'hold_why', rejected .. ' of its last ' .. #c.recent .. ' answers were rejections')
+  end
+
+  -- One of its operations has an outcome: its numbers, its last outcomes, and when the first of them is deleted, in one write as far as
+  -- the script has read them. `first`: the operation had no outcome before.
+  function campaign.settled(account, name, outcome, first, now, forgets_at)
+    local c, written = campaign.of(name), {}
+    local counted, left = rawget(c, outcome), rawget(c, 'left')
+    if counted then
+      c[outcome] = int(counted + 1)
+      written[1], written[2] = outcome, c[outcome]
+    else
+      campaign.add(name, outcome, 1)
+    end
+    if first and left then
+      c.left = int(left - 1)
+      written[#written + 1], written[#written + 2] = 'left', c.left
+    end
+
+    local is_new = false
+    if (outcome == 'accepted' or outcome == 'rejected') and c.auto_pause ~= '0' then
+      local recent = string.sub((c.recent or '') .. string.sub(outcome, 1, 1), -RECENT)
+      is_new = recent ~= c.recent  -- it is not after an acceptance more than a hundred of them
+      c.recent = recent
+      if is_new then written[#written + 1], written[#written + 2] = 'recent', recent end
+    end
+    if not c.forgets_at then
+      c.forgets_at = int(forgets_at)
+      written[#written + 1], written[#written + 2] = 'forgets_at', c.forgets_at
+    end
+    if #written > 0 then redis.call('HSET', key.campaign(name), unpack(written)) end
+
+    if first and not left then campaign.count_left(account, name, -1, now) end
+    if first and c.left == '0' then campaign.wake(account, name, now) end
+    if is_new then pause_if_wrong(name, c, now) end
   end
 end)

@@ -6,6 +6,9 @@
 --@include sources.lua
 --@include shared/campaigns.lua
 local lanes = {}
+-- Of a script that ends many leases and asks for none: those that it ends together. One that is left over when a script fails is ended
+-- when it runs out.
+local released = nil
 seldom(lanes, function()
   -- Bulk sources of a lane passed over in one visit, because they may not send now.
   local SKIPS = 100
@@ -108,7 +111,14 @@ seldom(lanes, function()
 
   -- Free the sender and end the lease of an operation in flight.
   function lanes.release(o, now)
-    if redis.call('ZREM', key.in_flight, o.id) == 1 then redis.call('HDEL', o.lane, field.l.in_flight) end
+    if released then
+      if o.is_released or (o.state ~= 'g' and o.state ~= 's') then return end
+      o.is_released = true
+      released[#released + 1] = o.id
+    elseif redis.call('ZREM', key.in_flight, o.id) == 0 then
+      return
+    end
+    redis.call('HDEL', o.lane, field.l.in_flight)
   end
 
   -- What waited behind an operation in back-off, to the same recipient, goes on in its old order: the first of them to the head of

@@ -72,24 +72,30 @@ seldom(outcomes, function()
     local written = {
       field.o.state, 'd', field.o.outcome, outcome, field.o.settled_at, int(now), field.o.code, detail.code or '', field.o.handle, detail.uuid or '',
     }
-    if o.words or (detail.words or '') ~= '' then written[11], written[12] = field.o.words, detail.words or '' end
+    local n = #written
+    if o.words or (detail.words or '') ~= '' then
+      written[n + 1], written[n + 2] = field.o.words, detail.words or ''
+      n = n + 2
+    end
+    -- Without its seal no worker sends it again, whatever is written into it. What most of them have is emptied in the same write.
+    if outcome == 'accepted' then
+      written[n + 1], written[n + 2], written[n + 3], written[n + 4] = field.o.question, '', field.o.jumps, ''
+      if o.seal then written[n + 5], written[n + 6] = field.o.seal, '' end
+    end
     redis.call('HSET', o.key, unpack(written))
-    -- Without its seal no worker sends it again, whatever is written into it.
-    redis.call('HDEL', o.key, field.o.question, field.o.jumps, field.o.set_aside, SENT_AGAIN[outcome] and field.o.set_aside or field.o.seal)
+    if outcome ~= 'accepted' then
+      redis.call('HDEL', o.key, field.o.question, field.o.jumps, field.o.set_aside, SENT_AGAIN[outcome] and field.o.set_aside or field.o.seal)
+    elseif o.set_aside then
+      redis.call('HDEL', o.key, field.o.set_aside)
+    end
 
-    count(o, outcome, 1)
+    redis.call('HINCRBY', key.account(o.account) .. ':n', outcome, 1)
     settled[#settled + 1] = { o.account, o.kind, outcome }
     if o.outcome then
       count(o, o.outcome, -1)  -- a late answer settles a held operation
       redis.call('ZREM', key.account(o.account) .. ':held', o.id)
-    elseif o.campaign then
-      campaign.count_left(o.account, o.campaign, -1, now)
     end
-
-    if o.campaign then
-      campaign.note_outcome(o.campaign, outcome, now)
-      if not campaign.of(o.campaign).forgets_at then campaign.write(o.campaign, 'forgets_at', int(now + retention_ms * 1000)) end
-    end
+    if o.campaign then campaign.settled(o.account, o.campaign, outcome, not o.outcome, now, now + retention_ms * 1000) end
 
     if outcome == 'rejected' or outcome == 'dead' then bury(o, now, retention_ms) end
     if outcome == 'held' then

@@ -45,7 +45,7 @@ end
 
 local function count(o, what, by)
   redis.call('HINCRBY', key.account(o.account) .. ':n', what, by)
-  if o.campaign then redis.call('HINCRBY', key.campaign(o.campaign), what, by) end
+  if o.campaign then campaign.add(o.campaign, what, by) end
 end
 
 -- A message or group at the provider is this operation's: no look-up of another one takes it.
