@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 
+from paceline.names import STATE_ROOT
 from paceline_worker.accounts.accounts import Accounts
 from paceline_worker.verdict.policy import Verdict
+from tests.conftest import add_account
 from tests.support.drive import (
     ACCEPTED,
     BAD_KEY,
@@ -230,3 +232,14 @@ def test_a_missed_probe_is_followed_by_another_probe(drive: Drive) -> None:
     drive.grant_next()
     drive.advance(4)
     assert [] == drive.grant().hints
+
+
+def test_a_question_that_is_asked_again_after_its_account_was_removed_is_stale(drive: Drive) -> None:
+    """The answers for the others of the batch are worth having."""
+    add_account(drive.client, "other")
+    ops = drive.send(), drive.send("other")
+    drive.advance(7)
+    hints = sorted(drive.grant().hints, key=lambda hint: ops.index(hint.id))
+    assert ["go", "go"] == [answer["s"] for answer in drive.begin(hints)]
+    drive.client.delete(f"{STATE_ROOT}:a:acme")
+    assert ["no", "go"] == [answer["s"] for answer in drive.begin(hints)]

@@ -137,11 +137,12 @@ local function begin(id, token, question)
     leases[id] = int(now + lease)
   end
 
+  if not a then return { s = 'no', why = 'stale' } end  -- it was removed after an answer that was lost
   local followed, made_at = followed_of(o)
   return {
     followed = followed, made_at = made_at, result = o.result, phase = o.look_up, sent_at = o.unknown_slot, was_unknown = o.was_unknown and '1',
     clock_set = o.look_up and (o.unknown_jumps or jumps) ~= jumps and '1' or nil,
-    channel = o.kind == 'message.delete' and redis.call('HGET', o.lane, field.l.channel) or nil, treat_503 = a and a.treat_503 or nil,
+    channel = o.kind == 'message.delete' and redis.call('HGET', o.lane, field.l.channel) or nil, treat_503 = a.treat_503,
     s = 'go', account = o.account, kind = o.kind, sender = o.sender, to = o.to, payload = o.payload, campaign = o.campaign,
     template = o.campaign and campaign.of(o.campaign).template or nil, priority = o.priority, accepted_at = o.accepted_at, max_attempts = o.max_attempts, on_unknown = o.on_unknown,
     -- Which of several senders it is was chosen after its record was sealed.
