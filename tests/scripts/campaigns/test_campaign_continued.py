@@ -1,16 +1,30 @@
 """An upload of a campaign that is continued later."""
 
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
+from paceline import Outbox
 from paceline.campaigns.draft import draft
 from paceline.campaigns.upload import open_campaign, upload
 from paceline.errors import CampaignConflict
 from paceline.ids import new_id
+from paceline.recipients.rows import bad_row
+from paceline_sandbox.embedded import EmbeddedServer
 from tests.support.drive import ACCEPTED, Drive
 
 SENDER = "+15550100001"
+ADA, BOB = {"to": "+15550200001", "name": "Ada"}, {"to": "+15550200002", "name": "Bob"}
+
+
+@pytest.fixture
+def outbox(server: EmbeddedServer, drive: Drive) -> Iterator[Outbox]:
+    """What a service uploads with."""
+    with Outbox(broker_url=server.url) as made:
+        yield made
+    drive.client.flushall()
 
 
 def _upload(drive: Drive, numbers: list[str], *, valid_until: datetime, template: str = "Hi") -> None:
@@ -27,6 +41,11 @@ def _upload(drive: Drive, numbers: list[str], *, valid_until: datetime, template
     rows = [{"to": number} for number in numbers]
     upload(described, rows, state=drive.state, submit=submit, on_invalid=None, on_progress=None)
     drive.worker.accept(written)
+
+
+def _start(outbox: Outbox, rows: Sequence[Mapping[str, object]], **options: Any) -> None:
+    given = {"account": "acme", "sender": SENDER, "template": "Hi {name}"} | options
+    outbox.start_campaign("spring", recipients=rows, on_invalid=lambda *_: None, **given)
 
 
 def test_rows_of_a_continued_upload_keep_the_validity_they_were_given(drive: Drive) -> None:
@@ -60,3 +79,34 @@ def test_an_upload_is_not_continued_when_it_cannot_be_told_who_had_the_message(d
     drive.advance(2)
     with pytest.raises(CampaignConflict, match="retention time"):
         _upload(drive, ["+15550200001"], valid_until=later)
+
+
+@pytest.mark.parametrize(
+    "unfit",
+    [
+        bad_row(3, "has a quote that is never closed", '"Cy'),
+        {"to": "555", "name": "Cy"},
+        {"to": "+15550200003", "name": None},
+    ],
+    ids=["unreadable", "without a number", "without a value"],
+)
+@pytest.mark.parametrize("keyed_first", [True, False])
+def test_a_bad_row_says_nothing_of_keys(outbox: Outbox, keyed_first: bool, unfit: dict[str, object]) -> None:
+    """It is left out, whether it has a key or none: the other rows and those of the next upload still conflict."""
+    plain = [ADA, BOB]
+    keyed = [row | {"key": row["name"]} for row in plain]
+    first, second = ([*keyed, unfit], plain) if keyed_first else ([*plain, unfit | {"key": "c"}], keyed)
+    _start(outbox, first)
+    with pytest.raises(CampaignConflict, match="recipients would get the message twice"):
+        _start(outbox, second)
+    plan = outbox.plan_campaign("spring", account="acme", sender=SENDER, template="Hi {name}", recipients=second)
+    assert "recipients would get the message twice" in plan.problems[0]
+
+
+def test_an_upload_of_bad_rows_alone_does_not_say_whether_rows_have_keys(outbox: Outbox) -> None:
+    """The corrected rows say it."""
+    _start(outbox, [{"to": "555", "name": "Ada"}])
+    _start(outbox, [ADA | {"key": "a"}, {"to": "555", "name": "Bob"}])
+    campaign = outbox.state.campaign("spring")
+    assert campaign
+    assert "all" == campaign.keys

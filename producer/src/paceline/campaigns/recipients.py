@@ -156,14 +156,6 @@ class Encoder:
         fields = self._identified(row, to, key) | {PAYLOAD: compact(values)} | self._times(row, layout, now)
         return fields | self._zones(row, layout, to)
 
-    def key_of(self, row: Row) -> str:
-        """What tells a row apart besides its number; '' when it has no key, or cannot be read."""
-        try:
-            layout = self._layout(row, row.values)
-            return _told(row, layout.key, text_of).strip() if layout.key else ""
-        except (InvalidRow, AttributeError, TypeError):
-            return ""
-
     def empty_columns(self, row: Row) -> list[str]:
         """Columns of the template in which a row, which can be sent, has nothing to be seen."""
         layout = self._layout(row, row.values)

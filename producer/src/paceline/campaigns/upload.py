@@ -1,6 +1,7 @@
 """Uploading a campaign: opened once, its rows streamed into the inbox, sealed; again, what is missing is added."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import chain, islice
@@ -10,7 +11,7 @@ from paceline import names
 from paceline.campaigns.draft import Draft, conflict_words, key_conflict, noted
 from paceline.campaigns.given import given_back
 from paceline.campaigns.hours import RecipientHours
-from paceline.campaigns.recipients import Row, numbered
+from paceline.campaigns.recipients import ROW_KEY, Row, numbered
 from paceline.campaigns.senders import as_field
 from paceline.errors import CampaignConflict, InvalidRow, UnknownAccount, UnknownSender
 from paceline.inbox.record import chunk, common_fields, compact
@@ -59,10 +60,14 @@ def peeked(
 
 
 def keys_of(described: Draft, rows: Sequence[Mapping[str, Any]]) -> str:
-    """Whether rows have keys: ``all``, ``some`` or ``none`` of them."""
-    encoder = described.encoder()
-    keyed = [bool(encoder.key_of(row)) for row in numbered(rows)]
-    return "all" if all(keyed) else "some" if any(keyed) else "none"
+    """Whether rows have keys: ``all``, ``some`` or ``none`` of those that are not left out; '' when all of them are."""
+    encoder, keyed = described.encoder(), set[bool]()
+    for row in numbered(rows):
+        with suppress(InvalidRow):
+            keyed.add(ROW_KEY in encoder(row))
+    if not keyed:
+        return ""
+    return "some" if len(keyed) > 1 else "all" if True in keyed else "none"
 
 
 def open_campaign(
