@@ -1,17 +1,20 @@
 """An upload of a campaign that is continued later."""
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from paceline import Outbox
+from paceline import CampaignOptions, Outbox
 from paceline.campaigns.draft import draft
+from paceline.campaigns.recipients import VALID_UNTIL
 from paceline.campaigns.upload import open_campaign, upload
 from paceline.errors import CampaignConflict
 from paceline.ids import new_id
 from paceline.recipients.rows import bad_row
+from paceline.times import instant
 from paceline_sandbox.embedded import EmbeddedServer
 from tests.support.drive import ACCEPTED, Drive
 
@@ -110,3 +113,42 @@ def test_an_upload_of_bad_rows_alone_does_not_say_whether_rows_have_keys(outbox:
     campaign = outbox.state.campaign("spring")
     assert campaign
     assert "all" == campaign.keys
+
+
+def _ends(outbox: Outbox) -> datetime:
+    campaign = outbox.state.campaign("spring")
+    assert campaign
+    return instant(campaign.valid_until_us)
+
+
+@pytest.mark.parametrize("how", ["uploaded", "changed"])
+def test_a_continued_upload_without_a_validity_keeps_that_of_the_campaign(outbox: Outbox, how: str) -> None:
+    """Corrected rows do not shorten it to the default, nor do they get an end of their own; a plan says the same."""
+    end = datetime.now(UTC).replace(microsecond=0) + timedelta(days=30)
+    _start(outbox, [ADA], **({"valid_until": end} if how == "uploaded" else {}))
+    if how == "changed":
+        outbox.find_campaign("spring").change(CampaignOptions(valid_until=end))
+
+    later = [BOB | {"not_before": (end - timedelta(days=9)).isoformat()}]
+    planned = outbox.plan_campaign("spring", account="acme", sender=SENDER, template="Hi {name}", recipients=later)
+    _start(outbox, later)
+    assert (end, end, 1) == (_ends(outbox), planned.valid_until, planned.in_time)
+    bodies = [outbox.state.client.hget(key, "body") for key in outbox.state.client.scan_iter("*:in:*")]
+    assert 2 == len(bodies)
+    assert not any(VALID_UNTIL in row for body in bodies for row in json.loads(str(body))["rows"])
+
+
+def test_a_continued_upload_is_valid_for_a_day_at_least(outbox: Outbox) -> None:
+    """The default holds where the end of the campaign is nearer."""
+    now = datetime.now(UTC)
+    _start(outbox, [ADA], valid_until=now + timedelta(hours=1))
+    _start(outbox, [BOB])
+    assert timedelta(0) <= _ends(outbox) - (now + timedelta(days=1)) < timedelta(minutes=5)
+
+
+def test_a_name_that_is_free_again_brings_no_validity(outbox: Outbox) -> None:
+    """An upload without one good row leaves its name to another campaign, which begins with the default."""
+    now = datetime.now(UTC)
+    _start(outbox, [{"to": "555", "name": "Ada"}], valid_until=now + timedelta(days=30))
+    _start(outbox, [ADA], template="Hello {name}")
+    assert timedelta(0) <= _ends(outbox) - (now + timedelta(days=1)) < timedelta(minutes=5)

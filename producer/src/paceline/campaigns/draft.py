@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import Any, Final, Unpack
 
@@ -14,6 +14,7 @@ from paceline.campaigns.options import CampaignOptions
 from paceline.campaigns.recipients import Encoder
 from paceline.campaigns.senders import Senders, sender_of, senders_of
 from paceline.campaigns.spec import CampaignSpec, changeable, check_names, reading
+from paceline.defaults import DEFAULT_VALIDITY
 from paceline.errors import InvalidOperation
 from paceline.inbox.record import compact
 from paceline.operations import DEFAULT_MAX_ATTEMPTS, OnUnknown, SendMessage
@@ -22,6 +23,7 @@ from paceline.recipients.columns import Reading
 from paceline.state.campaigns import CampaignSnapshot
 from paceline.state.envelopes import ENVELOPE
 from paceline.template import Slot, Template, compiled
+from paceline.times import instant
 from paceline.window import Window
 
 # For checking the options of a campaign with the model of a single message.
@@ -87,7 +89,10 @@ class Draft:
 
         Args:
             existing: as it was read; None for a new one.
-            now: from when on openings are written down. Default: the clock's.
+            now: from when on openings are written down, and a default validity counts. Default: the clock's.
+
+        Returns:
+            The draft. Without a validity of its own it has that of the campaign, unless the default lasts longer.
 
         Raises:
             CampaignConflict: its rows have no zones, and these would.
@@ -99,7 +104,15 @@ class Draft:
         hours = RecipientHours(before if window is None else window, now) if zoned else None
         # The numbers of a pool may change; the one that stands for the campaign stays.
         stays = existing is not None and bool(self.senders)
-        return replace(self, hours=hours, sender=existing.sender if existing and stays else self.sender)
+        sender = existing.sender if existing and stays else self.sender
+        return replace(self, hours=hours, sender=sender, valid_until=self._valid_until(existing, now))
+
+    def _valid_until(self, existing: CampaignSnapshot | None, now: datetime | None) -> datetime | None:
+        """Until when all rows are valid, when that is not the default: an upload writes it for the earlier rows as well."""
+        if self.valid_until or not existing or existing.digest != self.digest:
+            return self.valid_until
+        ends = instant(existing.valid_until_us)
+        return ends if ends > (now or datetime.now(UTC)) + DEFAULT_VALIDITY else None
 
     @property
     def identity(self) -> str:

@@ -37,7 +37,8 @@ class CampaignSpec(TypedDict, total=False):
         extra_information: of a number check: ask for more, which costs a second credit.
         url: attachment of every message. Placeholders are filled in, percent-encoded unless a placeholder is the whole address.
         not_before: nothing is sent earlier; a row may have its own.
-        valid_until: nothing is sent later. Default: 24 hours from now, or from ``not_before`` on.
+        valid_until: nothing is sent later. Default: 24 hours from now, or from ``not_before`` on; of a campaign that is
+            continued, its own validity where that is longer.
         on_unknown: policy for calls of unknown outcome. Default: ``reconcile``.
         max_attempts: calls before an operation is dead. Default: 8.
         weight: share of the sender's turns, 1 to 1000. Default: 1.
