@@ -1,6 +1,6 @@
 """What a model refused, in our own words: short, without the value, and the same in every release of pydantic."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from pydantic import ValidationError
@@ -49,6 +49,8 @@ _NUMBERS: Final[Mapping[str, tuple[str, str]]] = {
     "less_than_equal": ("le", "is more than {}"),
     "less_than": ("lt", "is not less than {}"),
 }
+# Where pydantic found a fault in the name of an entry, not in its value.
+_OF_A_NAME: Final = ("[key]",)
 
 
 def words_of(error: ErrorDetails) -> str:
@@ -60,6 +62,23 @@ def words_of(error: ErrorDetails) -> str:
     Returns:
         The end of a sentence whose subject is the field.
     """
+    return f"a name {_words_of(error)}" if error["loc"][-1:] == _OF_A_NAME else _words_of(error)
+
+
+def place_of(where: Sequence[int | str]) -> str:
+    """The field at fault; of a name within a field the field, because the name is a value of the user's.
+
+    Args:
+        where: as pydantic tells it, from the outermost field on.
+
+    Returns:
+        ``field``, or ``field.inner``.
+    """
+    parts = where[:-2] if tuple(where[-1:]) == _OF_A_NAME else where
+    return ".".join(str(part) for part in parts)
+
+
+def _words_of(error: ErrorDetails) -> str:
     kind, limits = error["type"], error.get("ctx") or {}
     if kind in _WORDS:
         return _WORDS[kind]
@@ -84,7 +103,7 @@ def first_problem(error: ValidationError) -> str:
         One sentence; without a field where the whole is at fault.
     """
     first = error.errors(include_url=False, include_input=False)[0]
-    where, words = ".".join(str(part) for part in first["loc"]), words_of(first)
+    where, words = place_of(first["loc"]), words_of(first)
     within = isinstance((first.get("ctx") or {}).get("error"), InvalidOperation)
     return f"{where}{'.' if within else ': '}{words}" if where else words
 

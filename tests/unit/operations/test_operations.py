@@ -66,6 +66,7 @@ REFUSALS: list[tuple[str, dict[str, Any]]] = [
     ("max_attempts", {"max_attempts": 0}),
     ("max_attempts", {"max_attempts": 101}),
     ("metadata", {"metadata": {str(i): "x" for i in range(17)}}),
+    ("metadata", {"metadata": {"x" * 513: "note"}}),
     ("metadata.note", {"metadata": {"note": "x" * 513}}),
     ("metadata.note", {"metadata": {"note": 5}}),
     ("texts", {"texts": "a field with a typing error"}),

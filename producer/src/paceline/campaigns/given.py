@@ -39,6 +39,7 @@ def _metadata(line: int, given: object) -> dict[str, str]:
         raise InvalidRow(line, "metadata: is not a mapping of names to texts, in a file a JSON object of texts")
     if len(given) > MOST_METADATA:
         raise InvalidRow(line, f"metadata: has more than {MOST_METADATA} entries")
-    if any(len(text) > LONGEST_METADATA for text in given.values()):
-        raise InvalidRow(line, f"metadata: a text has more than {LONGEST_METADATA} characters")
+    for what, texts in (("name", given.keys()), ("text", given.values())):
+        if any(len(text) > LONGEST_METADATA for text in texts):
+            raise InvalidRow(line, f"metadata: a {what} has more than {LONGEST_METADATA} characters")
     return dict(given)

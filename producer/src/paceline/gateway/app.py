@@ -18,7 +18,7 @@ from paceline.gateway.guard import Audit, Gate, RequestRefused
 from paceline.gateway.limits import BodyLimit
 from paceline.gateway.problems import MEDIA_TYPE, Problem, problem_of
 from paceline.gateway.shapes import Health
-from paceline.refusals import words_of
+from paceline.refusals import place_of, words_of
 from paceline.settings import Settings
 from paceline.state import questions
 from paceline.version import VERSION
@@ -136,7 +136,7 @@ def _answer_errors(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def of_values(_: Request, error: RequestValidationError) -> JSONResponse:
         first: Any = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"][1:])
+        where = place_of(first["loc"][1:])
         words = words_of(first)
         return _answer(Problem(422, "invalid-request", f"{where}: {words}" if where else words))
 

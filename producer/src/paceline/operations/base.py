@@ -29,6 +29,8 @@ def canonical_window(window: str) -> str:
 # Kept as text: a model is frozen, compared and written as JSON.
 SendingHours = Annotated[str, AfterValidator(canonical_window)]
 OnUnknown = Literal["reconcile", "resend", "hold"]
+# Names of metadata as well as values: all of them together have their place in a record (record.lua).
+ShortText = Annotated[str, StringConstraints(max_length=512)]
 
 
 class Refusing(BaseModel):
@@ -91,7 +93,7 @@ class Operation(Refusing):
     window: SendingHours | None = None
     on_unknown: OnUnknown = "reconcile"
     max_attempts: int = Field(default=DEFAULT_MAX_ATTEMPTS, ge=1, le=100)
-    metadata: dict[str, Annotated[str, StringConstraints(max_length=512)]] = Field(default_factory=dict, max_length=16)
+    metadata: dict[ShortText, ShortText] = Field(default_factory=dict, max_length=16)
 
     exempt: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)] | None = None
 

@@ -1,0 +1,59 @@
+"""The metadata of a campaign's rows: what cannot be stored is one bad row, and the others are accepted."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+
+from paceline import Outbox
+from paceline_sandbox.embedded import EmbeddedServer
+from tests.conftest import SENDER
+from tests.support.drive import Drive
+
+SPRING: dict[str, Any] = {"account": "acme", "sender": SENDER, "template": "Hi {name}"}
+
+
+@pytest.fixture
+def outbox(server: EmbeddedServer, drive: Drive) -> Iterator[Outbox]:
+    """What a service uploads with."""
+    with Outbox(broker_url=server.url) as made:
+        yield made
+    drive.client.flushall()
+
+
+def people(*metadata: object) -> list[Mapping[str, object]]:
+    """A row for each of some metadata."""
+    return [{"to": f"+1555020{row:04d}", "name": "Ada", "metadata": given} for row, given in enumerate(metadata)]
+
+
+def started(outbox: Outbox, drive: Drive, rows: Any, **options: Any) -> list[tuple[int, str]]:
+    """Upload rows, and accept them. Returns line and reason of the bad rows."""
+    bad: list[tuple[int, str]] = []
+    outbox.start_campaign(
+        "spring", recipients=rows, on_invalid=lambda row, reason: bad.append((row.line, reason)), **SPRING | options
+    )
+    drive.accept_all()
+    return bad
+
+
+def test_a_name_that_is_too_long_is_one_bad_row(outbox: Outbox, drive: Drive) -> None:
+    """Nobody else pays: a worker would refuse the record of 250 rows as a whole."""
+    rows = people({"order": "17"}, {"n" * 180_000: "17"}, {"n" * 513: "17"}, {"n" * 512: "17"}, {"order": "x" * 513})
+    assert [
+        (2, "metadata: a name has more than 512 characters"),
+        (3, "metadata: a name has more than 512 characters"),
+        (5, "metadata: a text has more than 512 characters"),
+    ] == started(outbox, drive, rows)
+    progress = outbox.find_campaign("spring").progress()
+    assert (2, 2, 0) == (progress.received, progress.total, progress.refused)
+
+
+def test_the_largest_metadata_are_accepted(outbox: Outbox, drive: Drive) -> None:
+    """Also of characters that take most room as JSON."""
+    largest = [
+        {f"{row:02d}" + 510 * character: 512 * character for row in range(16)}
+        for character in ("x", "\x01", "\U0001f600")
+    ]
+    assert [] == started(outbox, drive, people(*largest))
+    progress = outbox.find_campaign("spring").progress()
+    assert (3, 0) == (progress.total, progress.refused)
