@@ -1,6 +1,8 @@
 """The metadata of a campaign's rows: what cannot be stored is one bad row, and the others are accepted."""
 
+import json
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -57,3 +59,26 @@ def test_the_largest_metadata_are_accepted(outbox: Outbox, drive: Drive) -> None
     assert [] == started(outbox, drive, people(*largest))
     progress = outbox.find_campaign("spring").progress()
     assert (3, 0) == (progress.total, progress.refused)
+
+
+@pytest.mark.parametrize("source", ["program", "file"])
+@pytest.mark.parametrize("place", ["name", "text"])
+def test_half_a_surrogate_pair_is_one_bad_row(
+    outbox: Outbox, drive: Drive, tmp_path: Path, source: str, place: str
+) -> None:
+    """JSON can write what no text can hold; the rows beside it are sent."""
+    unfit = {"\ud800": "17"} if place == "name" else {"order": "\ud800"}
+    rows: Any = people({"order": "17"}, unfit, {"order": "19"})
+    if source == "file":
+        path = tmp_path / "people.jsonl"
+        path.write_text("".join(f"{json.dumps(row | {'metadata': json.dumps(row['metadata'])})}\n" for row in rows))
+        rows = path
+    assert [(2, "metadata: cannot be written as text")] == started(outbox, drive, rows)
+    assert 2 == outbox.find_campaign("spring").progress().total
+
+
+def test_json_that_is_nested_too_deeply_is_one_bad_row(outbox: Outbox, drive: Drive) -> None:
+    """It cannot be read, and ends nothing."""
+    [(line, reason)] = started(outbox, drive, people("[" * 100_000, {"order": "17"}))
+    assert (1, True) == (line, reason.startswith("metadata: is not a mapping of names to texts"))
+    assert 1 == outbox.find_campaign("spring").progress().total

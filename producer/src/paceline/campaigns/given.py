@@ -23,17 +23,24 @@ def given_back(line: int, values: Mapping[str, Any]) -> dict[str, str]:
         The field, where there is any.
 
     Raises:
-        InvalidRow: metadata that is no such mapping, or too large.
+        InvalidRow: metadata that is no such mapping, or too large, or has no text.
     """
-    metadata = values.get("metadata")
-    return OPERATION.coded(metadata=compact(_metadata(line, metadata))) if metadata else {}
+    given = values.get("metadata")
+    if not given:
+        return {}
+    metadata = compact(_metadata(line, given))
+    try:
+        metadata.encode()
+    except UnicodeEncodeError:  # half a surrogate pair
+        raise InvalidRow(line, "metadata: cannot be written as text") from None
+    return OPERATION.coded(metadata=metadata)
 
 
 def _metadata(line: int, given: object) -> dict[str, str]:
     if isinstance(given, str):
         try:
             given = json.loads(given)
-        except ValueError:
+        except (ValueError, RecursionError):
             given = None
     if not isinstance(given, Mapping) or not all(isinstance(one, str) for pair in given.items() for one in pair):
         raise InvalidRow(line, "metadata: is not a mapping of names to texts, in a file a JSON object of texts")
