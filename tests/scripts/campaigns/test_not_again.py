@@ -84,6 +84,16 @@ def test_recipients_are_the_same_by_key_or_by_number(drive: Drive) -> None:
     assert not any(drive.client.hexists(key, EXCLUDED_IDS) for key in stored)
 
 
+@pytest.mark.parametrize("key", ["c-1", "+1 555 020 0009", "+c-1", "+15550200009", ADA])
+def test_a_recipient_is_found_by_any_key(drive: Drive, key: str) -> None:
+    """A key that only looks like a number is a key like any other, and a key that is one is not that number's recipient."""
+    upload(drive, "first", {"to": ADA, "key": key})
+    reached(drive)
+    upload(drive, "second", {"to": CY, "key": key}, {"to": "+15550200009", "key": "c-9"}, leave_out=("first",))
+    assert [(CY, "suppressed", "campaign")] == codes(drive, "second")
+    assert ["+15550200009"] == reached(drive)
+
+
 def test_nobody_twice_within_a_time(drive: Drive) -> None:
     """Two campaigns that wait together: the second one passes over whom the first one wrote to, until the time is over."""
     remember(drive, remember="7d")

@@ -7,6 +7,7 @@ from typing import Final
 from paceline.errors import CampaignConflict, InvalidOperation, NotFound
 from paceline.ids import derived_ids
 from paceline.lua.fields import OPERATION
+from paceline.recipients.numbers import is_phone_number
 from paceline.state.calls import State
 from paceline.times import instant, microseconds
 
@@ -39,7 +40,10 @@ class Exclusions:
             return {}
         to, key = fields["to"], fields.get(ROW_KEY, "")
         ids = [by_number(to) for by_number, _ in self._makers]
-        ids += [(by_key if key.startswith("+") else by_number)(key) for by_number, by_key in self._makers if key]
+        if key:
+            # As the row itself is told apart: a key that is a number is not that number's recipient.
+            is_number = is_phone_number(key)
+            ids += [(by_key if is_number else by_number)(key) for by_number, by_key in self._makers]
         return {EXCLUDED_IDS: " ".join(ids)}
 
     def check(self, state: State, account: str, keys: str) -> None:
