@@ -1,7 +1,8 @@
 """The metadata of a campaign's rows: what cannot be stored is one bad row, and the others are accepted."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ def outbox(server: EmbeddedServer, drive: Drive) -> Iterator[Outbox]:
     drive.client.flushall()
 
 
-def people(*metadata: object) -> list[Mapping[str, object]]:
+def people(*metadata: object) -> list[dict[str, object]]:
     """A row for each of some metadata."""
     return [{"to": f"+1555020{row:04d}", "name": "Ada", "metadata": given} for row, given in enumerate(metadata)]
 
@@ -82,3 +83,49 @@ def test_json_that_is_nested_too_deeply_is_one_bad_row(outbox: Outbox, drive: Dr
     [(line, reason)] = started(outbox, drive, people("[" * 100_000, {"order": "17"}))
     assert (1, True) == (line, reason.startswith("metadata: is not a mapping of names to texts"))
     assert 1 == outbox.find_campaign("spring").progress().total
+
+
+NAN, REASON = float("nan"), "metadata: is not a mapping of names to texts, in a file a JSON object of texts"
+
+
+@pytest.mark.parametrize("empty", [None, NAN, Decimal("NaN"), "", " ", {}, "{}"], ids=repr)
+def test_empty_metadata_are_not_given(outbox: Outbox, drive: Drive, empty: object) -> None:
+    """A data frame writes NaN where a row has none."""
+    assert [] == started(outbox, drive, people({"order": "17"}, empty))
+    assert 2 == outbox.find_campaign("spring").progress().total
+
+
+@pytest.mark.parametrize("template", ["Hi {name}", "Hi {metadata}"])
+def test_a_plan_counts_the_bad_rows_of_the_upload(outbox: Outbox, drive: Drive, tmp_path: Path, template: str) -> None:
+    """Many tables have a column `metadata` of their own, with words in it."""
+    path = tmp_path / "people.csv"
+    path.write_text('to,name,metadata\n+15550200001,Ann,vip\n+15550200002,Bob,\n+15550200003,Cid,"{""a"": ""b""}"\n')
+    told: list[tuple[int, str]] = []
+    plan = outbox.plan_campaign(
+        "spring",
+        recipients=path,
+        on_invalid=lambda row, reason: told.append((row.line, reason)),
+        **SPRING | {"template": template},
+    )
+    assert told == started(outbox, drive, path, template=template)
+    progress = outbox.find_campaign("spring").progress()
+    assert (plan.invalid, plan.recipients) == (len(told), progress.total)
+    assert told[0][0] == 2
+    assert told[0][1].startswith(REASON)
+    assert "--ignore-column metadata" in told[0][1]
+
+
+def test_a_column_of_this_name_may_be_ignored(outbox: Outbox, drive: Drive) -> None:
+    """Its words are nobody's metadata."""
+    assert [] == started(outbox, drive, people("vip", "new"), ignore_columns=["Metadata"])
+    assert 2 == outbox.find_campaign("spring").progress().total
+    ids = [status.id for status in outbox.find("+15550200000")]
+    assert [{}] == [dict(outbox.status(op_id).metadata) for op_id in ids]
+
+
+def test_a_test_message_is_made_of_a_row_that_can_be_sent(outbox: Outbox, drive: Drive) -> None:
+    """The upload would leave the first one out."""
+    rows = [row | {"name": name} for row, name in zip(people("vip", {"a": "b"}), ("Ann", "Bob"), strict=True)]
+    outbox.test_campaign("spring", to="+15550100009", recipients=rows, **SPRING)
+    [key] = drive.client.scan_iter("*:in:*")
+    assert '\\"text\\":\\"Hi Bob\\"' in str(drive.client.hget(key, "body"))

@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from typing import Any, Final
 from urllib.parse import quote
 
+from paceline.campaigns.given import METADATA, given_back
 from paceline.campaigns.hours import RecipientHours
 from paceline.defaults import DEFAULT_VALIDITY
 from paceline.errors import InvalidOperation, InvalidRow
@@ -16,7 +17,7 @@ from paceline.lua.fields import OPERATION
 from paceline.operations.values import LONGEST_ADDRESS, LONGEST_TEXT, media_url
 from paceline.operations.waba import LONGEST_FILENAME, LONGEST_VARIABLE
 from paceline.recipients.cells import CONTROL, SPREADSHEET_ERRORS, is_blank, is_given, moment_of, text_of, value_of
-from paceline.recipients.columns import Layout, MissingColumn, Reading, layout_of, named
+from paceline.recipients.columns import Layout, MissingColumn, Reading, folded, layout_of, named
 from paceline.recipients.numbers import cleaned, is_phone_number, phone_number, visible
 from paceline.recipients.rows import PROBLEM, FileRow, Row, numbered
 from paceline.template import Slot, Template, render, render_address
@@ -71,6 +72,7 @@ class Encoder:
     ) -> None:
         self._template, self._begins, self._ends, self._reading = template, begins, ends, reading or Reading()
         self._hours = hours
+        self._brings_metadata = METADATA not in map(folded, self._reading.ignored)
         self._by_number = derived_ids("campaign", campaign)
         self._by_key = derived_ids("campaign", campaign, "key")
         self._text = _fixed(template.fields.get("text", ""), template.slots)
@@ -125,9 +127,9 @@ class Encoder:
             now: where the default validity of a row begins that has a ``not_before`` in the past; by default the clock's.
 
         Returns:
-            Fields of an operation: its id, recipient, payload (only the values the template needs) and, where given, its key and
-            its times. A row that begins later than its campaign gets an end of its own, for it would only expire by the
-            campaign's default.
+            Fields of an operation: its id, recipient, payload (only the values the template needs) and, where given, its key,
+            its times and its metadata. A row that begins later than its campaign gets an end of its own, for it would only
+            expire by the campaign's default.
 
         Raises:
             InvalidRow: says which column is wrong.
@@ -138,7 +140,9 @@ class Encoder:
             if isinstance(layout, Layout) and (fields := self._plainly(columns, layout)):
                 if layout.is_timed or self._begins:
                     fields |= self._times(row, layout, now)
-                return fields | self._zones(row, layout, fields["to"]) if self._hours else fields
+                if self._hours:
+                    fields |= self._zones(row, layout, fields["to"])
+                return fields | self._metadata(row)
         return self.carefully(row, now=now)
 
     def carefully(self, row: Row, *, now: datetime | None = None) -> dict[str, str]:
@@ -154,7 +158,7 @@ class Encoder:
         self._check(row, values)
         key = _told(row, layout.key, text_of).strip() if layout.key else ""
         fields = self._identified(row, to, key) | {PAYLOAD: compact(values)} | self._times(row, layout, now)
-        return fields | self._zones(row, layout, to)
+        return fields | self._zones(row, layout, to) | self._metadata(row)
 
     def empty_columns(self, row: Row) -> list[str]:
         """Columns of the template in which a row, which can be sent, has nothing to be seen."""
@@ -257,6 +261,9 @@ class Encoder:
             _check_address(row, "url", render(fields["url"], values))
         if self._params:
             _check_params(row, self._params, values)
+
+    def _metadata(self, row: Row) -> dict[str, str]:
+        return given_back(row.line, row.values) if self._brings_metadata else {}
 
     def _zones(self, row: Row, layout: Layout, to: str) -> dict[str, str]:
         """The zones of a row, of a campaign in its recipients' own hours."""

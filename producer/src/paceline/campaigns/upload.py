@@ -9,7 +9,6 @@ from typing import Any, Final
 
 from paceline import names
 from paceline.campaigns.draft import Draft, conflict_words, key_conflict, noted
-from paceline.campaigns.given import given_back
 from paceline.campaigns.hours import RecipientHours
 from paceline.campaigns.recipients import ROW_KEY, Row, numbered
 from paceline.campaigns.senders import as_field
@@ -187,7 +186,7 @@ def upload(
         offered += 1
         try:
             fields = encoded(row)
-            rows.append(fields | described.exclusions.of(fields) | given_back(row.line, row.values))
+            rows.append(fields | described.exclusions.of(fields))
         except InvalidRow as error:
             if on_invalid is None:
                 flush()
