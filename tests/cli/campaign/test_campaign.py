@@ -189,7 +189,7 @@ def test_the_same_command_continues(cli: Cli, tmp_path: Path, worker: Worker) ->
 def test_ctrl_c_says_that_it_can_be_continued(
     environment: Mapping[str, str], server: EmbeddedServer, tmp_path: Path, cli: Cli, worker: Worker
 ) -> None:
-    """An interrupted upload is one sentence and exit 130; the same command then completes it."""
+    """An interrupted upload is exit 130, and says that its rows leave; the same command then completes it."""
     recipients = tmp_path / "people.csv"
     lines = [f"+1555{number:07d},Ann\n" for number in range(200_000)]
     recipients.write_text("to,name\n" + "".join(lines))
@@ -207,7 +207,9 @@ def test_ctrl_c_says_that_it_can_be_continued(
     client.close()
     assert (130, "") == (process.returncode, out)
     told = re.fullmatch(
-        r"paceline: interrupted with ([0-9,]+) rows? written; repeat the command to continue campaign 'spring'\n", err
+        r"paceline: interrupted with ([0-9,]+) rows? written; repeat the command to continue campaign 'spring'\. "
+        r"Written rows leave unless it is paused: `paceline campaign pause spring`\n",
+        err,
     )
     assert told
     assert cli("campaign", "status", "spring", "--json").json["uploaded"] is False
@@ -307,7 +309,7 @@ def test_watching_ends_when_all_is_settled(
 
 
 def test_state_that_goes_away_during_an_upload(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is written is counted in the sentence, which says that the same command continues."""
+    """What is written is counted in the sentence, which says that it leaves and that the same command continues."""
     monkeypatch.setattr(names, "CHUNK_ROWS", 2)
     submit, calls = State.submit, itertools.count(1)
 
@@ -319,5 +321,6 @@ def test_state_that_goes_away_during_an_upload(cli: Cli, tmp_path: Path, monkeyp
     monkeypatch.setattr(State, "submit", failing)
     sentence = cli(*campaign_arguments(people(tmp_path / "people.csv", 8))).refusal()
     assert sentence == (
-        "the state server cannot be reached (with 4 rows written; repeat the command to continue campaign 'spring')"
+        "the state server cannot be reached (with 4 rows written; repeat the command to continue campaign 'spring'. "
+        "Written rows leave unless it is paused: `paceline campaign pause spring`)"
     )

@@ -342,12 +342,19 @@ def _interruptible(name: str) -> Iterator[_Written]:
     try:
         yield written
     except KeyboardInterrupt:
-        complain(f"interrupted with {written}; repeat the command to continue campaign {name!r}")
+        complain(f"interrupted {_further(name, written)}")
         raise typer.Exit(INTERRUPTED) from None
     except (StateUnavailable, InvalidOperation) as error:
         if not written.rows:
             raise
-        raise type(error)(f"{error} (with {written}; repeat the command to continue campaign {name!r})") from error
+        raise type(error)(f"{error} ({_further(name, written)})") from error
+
+
+def _further(name: str, written: _Written) -> str:
+    words = f"with {written}; repeat the command to continue campaign {name!r}"
+    return (
+        f"{words}. Written rows leave unless it is paused: `paceline campaign pause {name}`" if written.rows else words
+    )
 
 
 @dataclass(frozen=True, slots=True)
