@@ -61,6 +61,33 @@ def test_parts_of_a_campaign_keep_their_order(drive: Drive, uploaded: list[str])
     assert uploaded[-1] in drive.client.zrange(INBOX, 0, -1)
 
 
+@pytest.mark.parametrize("before", [1, 2, 9])
+def test_records_keep_their_order_when_the_clock_is_set_back(drive: Drive, before: int) -> None:
+    """However many wait that were written at later times; when the clock has caught up, nothing is different."""
+    sent = []
+    for number in range(before):
+        sent.append(drive.send(accept=False, text=f"Before {number}"))
+        drive.advance(1)
+    drive.advance(-5)
+    for number in range(9):
+        sent.append(drive.send(accept=False, text=f"After {number}"))
+        drive.advance(1)
+    drive.accept_all()
+    drive.advance(60)
+    drive.accept_all()
+    assert sent == drive.client.lrange(f"{names.STATE_ROOT}:l:acme:{SENDER}:t", 0, -1)
+    assert 0 == drive.client.exists(SINGLES, INBOX)
+
+
+def test_a_record_is_found_in_time_when_the_clock_was_set_back(drive: Drive) -> None:
+    """Its place behind the others does not make it look younger: a worker takes it though its hint was lost."""
+    drive.send(accept=False)
+    drive.advance(-3600)
+    drive.send(accept=False, text="After")
+    drive.advance(30)
+    assert 1 == len(drive.worker.overdue(20.0, 10))
+
+
 def test_what_an_earlier_release_wrote_is_accepted(drive: Drive, uploaded: list[str]) -> None:
     """It put the parts of campaigns beside single messages; in that order they are accepted."""
     for rid in uploaded:

@@ -31,11 +31,28 @@ if campaign ~= '' then
   end
 end
 
+-- A place in an index: now, or behind the last one, when the clock was set back since that was written. A producer's user has no command
+-- that reads from the end, so the last one is looked for in steps that double.
+local function behind_all(index, now)
+  local function place(nth) return redis.call('ZRANGEBYSCORE', index, now, '(inf', 'WITHSCORES', 'LIMIT', nth, 1)[2] end
+  local last, nth, step = place(0), 0, 1
+  if not last then return now end
+  while step > 0 do
+    local further = place(nth + step)
+    if further then
+      last, nth, step = further, nth + step, 2 * step
+    else
+      step = math.floor(step / 2)
+    end
+  end
+  return int(tonumber(last) + 1)
+end
+
 if redis.call('EXISTS', key.record(rid)) == 0 then
   redis.call('HSET', key.record(rid), 'account', account, 'campaign', campaign, 'count', count, 'body', record)
   local now = int(server_time())
   redis.call('ZADD', key.inbox, now, rid)
-  redis.call('ZADD', key.records(account, campaign), now, rid)
+  redis.call('ZADD', key.records(account, campaign), behind_all(key.records(account, campaign), now), rid)
   redis.call('HINCRBY', key.account(account) .. ':n', 'received', count)
   redis.call('HINCRBY', key.account(account) .. ':n', 'inbox', count)
   if campaign ~= '' then
