@@ -90,6 +90,13 @@ class Person:
             self.page("/")
         return self.client.post(f"/console{path}", data={"form_key": self.form_key, **fields})
 
+    def confirm(self, counted: httpx.Response) -> httpx.Response:
+        """Press the button of a page that has counted, with all fields of its form."""
+        [path] = re.findall(r'<form method="post" action="/console([^"]*/replay)"', counted.text)
+        fields = re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', counted.text)
+        assert ("confirmed", "yes") in fields, counted.text
+        return self.post(path, **dict(fields))
+
     def upload(self, content: bytes, file_name: str = "people.csv", /, **fields: str) -> httpx.Response:
         """Send the form of a new campaign with a file."""
         self.page("/campaigns/new")

@@ -5,7 +5,7 @@ import logging
 import pytest
 
 from paceline.status import history
-from tests.console.conftest import RECIPIENT, SENDER, Console, Person
+from tests.console.conftest import EVERYTHING, RECIPIENT, SENDER, Console, Person
 
 PEOPLE = b"to,name\n+15550200001,Ada\n+15550200002,Bob\n+15550200003,\n+15550200004,Dan\nnobody,Eve\n"
 FORM = {"name": "spring", "account": "acme", "sender": SENDER, "template": "Hi {name}"}
@@ -184,9 +184,31 @@ def test_dead_letters_are_counted_before_they_are_replayed(console: Console, per
     assert "waiting" == console.outbox.status(ids[0]).state
     assert "Replay 3 messages?" in person.post("/dead/replay", all="yes", account="acme").text
     assert "Replay 0 messages?" in person.post("/dead/replay", all="yes", account="acme", code="404").text
-    person.post("/dead/replay", all="yes", account="acme", code="422", confirmed="yes")
+    person.confirm(person.post("/dead/replay", all="yes", account="acme", code="422"))
     assert ["waiting"] * 4 == [console.outbox.status(op_id).state for op_id in ids]
     assert 422 == person.post("/dead/replay").status_code
+
+
+@pytest.mark.parametrize("accounts", [("*",), ("acme", "other")])
+def test_what_dies_after_the_count_stays_dead(console: Console, accounts: tuple[str, ...]) -> None:
+    """Only what was counted is replayed, whichever accounts the person sees."""
+    person = console.signed_in(EVERYTHING, *accounts)
+    counted_id = console.settled("rejected", 2)
+    counted = person.post("/dead/replay", all="yes")
+    assert "Replay 1 message?" in counted.text
+    later = [console.settled("rejected", 3), console.settled("rejected", 4, "other")]
+    assert "/console/dead?said=replayed&n=1&kept=0" == person.confirm(counted).headers["location"]
+    assert "waiting" == console.outbox.status(counted_id).state
+    assert ["rejected"] * 2 == [console.outbox.status(op_id).state for op_id in later]
+
+
+@pytest.mark.parametrize("before", [{}, {"before": ""}, {"before": "soon"}, {"before": "9" * 40}])
+def test_a_confirmation_without_a_count_is_counted(console: Console, person: Person, before: dict[str, str]) -> None:
+    """Nobody agreed to a number, so nothing is replayed."""
+    op_id = console.settled("rejected")
+    answer = person.post("/dead/replay", all="yes", confirmed="yes", **before)
+    assert (200, True) == (answer.status_code, "Replay 1 message?" in answer.text)
+    assert "rejected" == console.outbox.status(op_id).state
 
 
 def test_a_waiting_message_is_cancelled(console: Console, person: Person) -> None:

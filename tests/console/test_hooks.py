@@ -76,8 +76,9 @@ def test_dead_events_are_counted_before_they_are_replayed(console: Console, clie
     done = person.post("/hooks/hook-1/replay", id="evt_1-0", confirmed="yes")
     assert "/console/hooks/hook-1?said=hook-replayed&n=1" == done.headers["location"]
     assert (1, 2) == waiting(client, "hook-1")
-    assert "Replay 2 events?" in person.post("/hooks/hook-1/replay", which="dead", since="1 h").text
-    person.post("/hooks/hook-1/replay", which="dead", since="1 h", confirmed="yes")
+    counted = person.post("/hooks/hook-1/replay", which="dead", since="1 h")
+    assert "Replay 2 events?" in counted.text
+    person.confirm(counted)
     assert (3, 0) == waiting(client, "hook-1")
 
 
@@ -87,9 +88,27 @@ def test_what_the_stream_keeps_is_replayed(console: Console, client: Any) -> Non
     first, _ = console.settled("accepted"), console.settled("accepted", account="other")
     console.worker.deliver(first)  # `delivered` is none of its events
     person = console.signed_in()
-    assert "Replay 1 event?" in person.post("/hooks/hook-1/replay", which="all", since="1 h").text
-    person.post("/hooks/hook-1/replay", which="all", since="1 h", confirmed="yes")
+    counted = person.post("/hooks/hook-1/replay", which="all", since="1 h")
+    assert "Replay 1 event?" in counted.text
+    person.confirm(counted)
     assert (1, 0) == waiting(client, "hook-1")
+
+
+@pytest.mark.parametrize("which", ["dead", "all"])
+def test_what_happens_after_the_count_is_not_replayed(console: Console, client: Any, which: str) -> None:
+    """Events that were given up later, and outcomes that came later, are in no count; without a count nothing is replayed."""
+    add_hook(client, "hook-1", "acme")
+    give_up(console.server.url, client, "hook-1", [event(1)])
+    person = console.signed_in()
+    counted = person.post("/hooks/hook-1/replay", which=which, since="1 h")
+    assert "Replay 1 event?" in counted.text
+    give_up(console.server.url, client, "hook-1", [event(2)])
+    console.settled("accepted")
+    assert "/console/hooks/hook-1?said=hook-replayed&n=1" == person.confirm(counted).headers["location"]
+    assert (1, 1) == waiting(client, "hook-1")
+    again = person.post("/hooks/hook-1/replay", which=which, since="1 h", confirmed="yes")
+    assert (200, True) == (again.status_code, "would be posted again" in again.text)
+    assert (1, 1) == waiting(client, "hook-1")
 
 
 @pytest.mark.parametrize(

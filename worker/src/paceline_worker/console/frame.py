@@ -26,6 +26,8 @@ BEAT_S: Final = 2.0
 _BEATS: Final = 300
 _MOST_STREAMS: Final = 200
 _MOST_FIELDS: Final = 300
+# Digits of a time in microseconds: a year of four digits.
+_LONGEST_MOMENT: Final = 17
 _EVENTS: Final = "text/event-stream"
 
 
@@ -58,6 +60,11 @@ class View:
         """A whole number of the address, within limits."""
         text = self.asked(name)
         return min(most, max(least, int(text))) if text.isascii() and text.isdecimal() and len(text) < 12 else default
+
+    def moment(self, name: str) -> int | None:
+        """A time that a page put into its form (us); None when it is not there."""
+        text = self.given(name)
+        return int(text) if text.isascii() and text.isdecimal() and len(text) <= _LONGEST_MOMENT else None
 
     @property
     def path(self) -> dict[str, str]:

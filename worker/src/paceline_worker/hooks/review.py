@@ -62,7 +62,9 @@ def dead_events(book: HookBook, hook: str) -> Iterator[DeadEvent]:
         yield from page
 
 
-def dead_since(book: HookBook, hook: str, since: datetime, most: int | None = None) -> list[str]:
+def dead_since(
+    book: HookBook, hook: str, since: datetime, most: int | None = None, *, before: datetime | None = None
+) -> list[str]:
     """Ids of events that were given up at or after a time.
 
     Args:
@@ -70,8 +72,14 @@ def dead_since(book: HookBook, hook: str, since: datetime, most: int | None = No
         hook: its id.
         since: the time.
         most: largest number of ids. Default: all.
+        before: leave out events that were given up at that time or later. Default: none is left out.
     """
-    return list(islice((event.id for event in dead_events(book, hook) if event.since >= since), most))
+    meant = (
+        event.id
+        for event in dead_events(book, hook)
+        if since <= event.since and (before is None or event.since < before)
+    )
+    return list(islice(meant, most))
 
 
 def events_of(book: HookBook, hook: str, entries: Iterable[OutcomeEntry], most: int | None = None) -> Iterator[Event]:

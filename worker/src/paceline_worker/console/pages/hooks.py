@@ -3,13 +3,16 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit, urlunsplit
 
 from starlette.responses import Response
 
 from paceline.errors import InvalidOperation, NotFound
+from paceline.outcomes import is_before
+from paceline.times import instant, microseconds
 from paceline_worker.console.acts import note
 from paceline_worker.console.frame import View, act, done, drawn, page
 from paceline_worker.hooks.hook import ANY_ACCOUNT, EVENT_TYPES
@@ -112,33 +115,46 @@ async def replay(view: View) -> Response:
     which, since = view.given("which"), view.given("since")
     if not chosen and (which not in {"dead", "all"} or since not in SPANS):
         raise InvalidOperation("nothing is chosen: mark events, or choose which ones and since when")
-    wanted = _Wanted(tuple(chosen), which, datetime.now(UTC) - SPANS.get(since, timedelta(0)))
-    confirmed = view.given("confirmed") == "yes"
+
+    before_us = view.moment("before")
+    # Nobody agreed to a count that was never made.
+    confirmed = view.given("confirmed") == "yes" and (bool(chosen) or before_us is not None)
+    if not confirmed or before_us is None:
+        look = await view.desk.in_thread(view.desk.hooks.all, hook.id)
+        before_us = (look.now_ms + 1) * 1000
+
+    wanted = _Wanted(tuple(chosen), which, SPANS.get(since, timedelta(0)), instant(before_us))
     number = await view.desk.in_thread(_replayed, view, hook.id, wanted, dry_run=not confirmed)
+
     if not confirmed:
         asked = {"hook": hook, "number": number, "chosen": chosen, "which": which, "since": since}
-        return drawn(view, "hook-replay.html", asked | {"most": MOST_REPLAYED})
+        return drawn(view, "hook-replay.html", asked | {"most": MOST_REPLAYED, "before_us": before_us})
     await note(view, "hooks replay", f"{hook.id}: {number} events")
     return done(view, f"/hooks/{hook.id}", "hook-replayed", n=number)
 
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """Events to post again: the chosen dead ones; else dead ones, or all, since a time."""
+    """Events to post again: the chosen dead ones; else dead ones, or all, of the span before the count."""
 
     chosen: tuple[str, ...]
     which: str
-    since: datetime
+    span: timedelta
+    before: datetime
 
 
 def _replayed(view: View, hook: str, wanted: _Wanted, *, dry_run: bool) -> int:
     book: HookBook = view.desk.hooks
     if wanted.chosen:
         return len(wanted.chosen) if dry_run else revive(book, hook, wanted.chosen)
-    given_up = dead_since(book, hook, wanted.since, MOST_REPLAYED)
+    since = wanted.before - wanted.span
+    given_up = dead_since(book, hook, since, MOST_REPLAYED, before=wanted.before)
     number = len(given_up) if dry_run else revive(book, hook, given_up)
     if wanted.which == "all":
-        entries = view.desk.stream.each(since=wanted.since, receipts=True)
+        end = f"{microseconds(wanted.before) // 1000}-0"
+        entries = takewhile(
+            lambda entry: is_before(entry.entry_id, end), view.desk.stream.each(since=since, receipts=True)
+        )
         known = set(given_up)
         events = (
             event for event in events_of(book, hook, entries, MOST_REPLAYED - len(given_up)) if event.id not in known

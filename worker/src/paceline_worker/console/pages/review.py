@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import replace as changed
 from typing import Any, Final
 
 from starlette.responses import Response
@@ -11,7 +12,7 @@ from paceline.state import questions
 from paceline.status.view import Status, status_of
 from paceline_worker.console.acts import note
 from paceline_worker.console.frame import View, act, done, drawn, page
-from paceline_worker.review.dead import DeadLetter, Match, Replayed
+from paceline_worker.review.dead import DeadLetter, Match, Replayed, Selection
 
 _SHOWN: Final = 50
 # Accounts that a token names; one for more of them is made for all.
@@ -87,30 +88,47 @@ async def _listed(view: View, match: Match) -> tuple[Sequence[DeadLetter], int |
 
 @act(scope="operate")
 async def replay(view: View) -> Response:
-    """Say how many would be replayed, and replay them when that is confirmed."""
+    """Say how many would be replayed, and replay those when that is confirmed."""
     match = _match(lambda name, most=300: view.given(name)[:most])
     chosen = _chosen(view, needed=False)
     if not chosen and view.given("all") != "yes":
         raise InvalidOperation("nothing is chosen: mark letters, or replay all that match")
     for op_id in chosen:
         await _visible(view, op_id)
-    confirmed = view.given("confirmed") == "yes"
-    result = await view.desk.in_thread(_replayed, view, match, chosen, dry_run=not confirmed)
+
+    counted_us = view.moment("before")
+    # Nobody agreed to a count that was never made.
+    confirmed = view.given("confirmed") == "yes" and (bool(chosen) or counted_us is not None)
+    desk = view.desk
+    selections = [] if chosen else await desk.in_thread(_selected, view, match, counted_us if confirmed else None)
+    result = await desk.in_thread(_replayed, view, chosen, selections, dry_run=not confirmed)
+
     if not confirmed:
         context = {"match": match, "chosen": chosen, "result": result, "most": _MOST_REPLAYED}
-        return drawn(view, "dead-replay.html", context)
+        before_us = selections[0].before_us if selections else 0
+        return drawn(view, "dead-replay.html", context | {"before_us": before_us})
     await note(view, "dead replay", f"{result.replayed} operations", account=match.account)
     return done(view, "/dead", "replayed", n=result.replayed, kept=len(result.refused) + result.gone)
 
 
-def _replayed(view: View, match: Match, chosen: Sequence[str], *, dry_run: bool) -> Replayed:
+def _selected(view: View, match: Match, counted_us: int | None) -> Sequence[Selection]:
+    """What is meant at one moment, which is that of the count when there was one: what died later is not among it."""
+    dead_letters = view.desk.dead
+    selections = [
+        dead_letters.select(Match(name, match.campaign, match.code)) for name in _accounts(view, match.account)
+    ]
+    moments = [selection.before_us for selection in selections]
+    before_us = min(moments if counted_us is None else [*moments, counted_us], default=0)
+    return [changed(selection, before_us=before_us) for selection in selections]
+
+
+def _replayed(view: View, chosen: Sequence[str], selections: Sequence[Selection], *, dry_run: bool) -> Replayed:
     dead_letters, total = view.desk.dead, Replayed()
     if chosen:
         for part in dead_letters.replay(chosen, dry_run=dry_run):
             total += part
         return total
-    for name in _accounts(view, match.account):
-        selection = dead_letters.select(Match(name, match.campaign, match.code))
+    for selection in selections:
         for part in dead_letters.replay_selected(selection, dry_run=dry_run):
             total += part
             if total.seen >= _MOST_REPLAYED:
