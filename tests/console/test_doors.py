@@ -162,14 +162,30 @@ def test_the_key_of_another_session_is_refused(console: Console) -> None:
         "/console/\nSet-Cookie: a=b",
         "/console/sign-out",
         "http:/console/",
+        "http://[",
+        "//[x]/console/",
+        "http://\N{ACCOUNT OF}",
         "",
     ],
 )
 def test_signing_in_leads_nowhere_else(console: Console, wanted: str) -> None:
     """Anything but a page of the console becomes the first page."""
     assert "/console/" == safe_path(wanted)
+    page = console.app.get("/console/sign-in", params={"next": wanted})
+    assert (200, True) == (page.status_code, 'name="next" value="/console/"' in page.text)
     answer = console.app.post("/console/sign-in", data={"token": console.token(), "next": wanted})
     assert "/console/" == answer.headers["location"]
+
+
+@pytest.mark.parametrize("charset", ["undefined", "a\x00b"])
+def test_a_form_that_cannot_be_read_is_refused(console: Console, charset: str) -> None:
+    """A charset that decodes nothing is the fault of the request; the same holds for forms of a session."""
+    kind = f"multipart/form-data; boundary=B; charset={charset}"
+    body = b'--B\r\nContent-Disposition: form-data; name="token"\r\n\r\n\xff\r\n--B--\r\n'
+    person = console.signed_in()
+    for path in ("/console/sign-in", "/console/theme"):
+        answer = person.client.post(path, content=body, headers={"Content-Type": kind})
+        assert (400, True) == (answer.status_code, "The form cannot be read." in answer.text), path
 
 
 def test_every_answer_forbids_scripts_and_frames(console: Console) -> None:

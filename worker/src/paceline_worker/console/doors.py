@@ -11,7 +11,7 @@ from paceline.gateway.guard import RequestRefused
 from paceline.look import asset
 from paceline_worker.console.acts import audit
 from paceline_worker.console.drawing import THEME_COOKIE, THEMES, whole
-from paceline_worker.console.frame import ROOT, View, guarded, same_site, trouble
+from paceline_worker.console.frame import ROOT, View, guarded, posted, same_site, trouble
 from paceline_worker.console.session import COOKIE
 
 if TYPE_CHECKING:
@@ -27,7 +27,10 @@ def safe_path(wanted: str) -> str:
     Args:
         wanted: as the address says it, so anything.
     """
-    parts = urlsplit(wanted)
+    try:
+        parts = urlsplit(wanted)
+    except ValueError:  # such as http://[
+        return f"{ROOT}/"
     inside = parts.path == ROOT or parts.path.startswith(f"{ROOT}/")
     plain = not parts.scheme and not parts.netloc and wanted.isprintable() and "\\" not in wanted and ".." not in wanted
     return wanted if inside and plain and not parts.path.startswith(f"{ROOT}/sign-") else f"{ROOT}/"
@@ -46,7 +49,7 @@ def _form(request: Request, wanted: str, problem: str = "", status: int = 200) -
 async def sign_in(request: Request) -> Response:
     """Open a session with a token."""
     desk: Desk = request.app.state.desk
-    async with request.form(max_files=0, max_fields=5, max_part_size=4096) as given:
+    async with posted(request, max_files=0, max_fields=5, max_part_size=4096) as given:
         token_text, wanted = str(given.get("token", "")).strip(), str(given.get("next", ""))
 
     if not same_site(request):

@@ -50,7 +50,7 @@ _TONES: Final[Mapping[str, str]] = {
 }
 # Stands for a value that is not known.
 NONE: Final = "\N{EN DASH}"
-_MOST_SHOWN: Final = 10**15
+_MOST_DIGITS: Final = 15
 
 
 def tone(word: str | None) -> str:
@@ -117,7 +117,7 @@ def said(query: Mapping[str, str]) -> str | None:
 
 
 def _number(text: str) -> str:
-    return f"{int(text):,}" if text.isascii() and text.isdecimal() and int(text[:16] or 0) < _MOST_SHOWN else "0"
+    return f"{int(text):,}" if text.isascii() and text.isdecimal() and len(text) <= _MOST_DIGITS else "0"
 
 
 def _environment() -> Environment:

@@ -3,12 +3,13 @@
 import asyncio
 import hmac
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
 from starlette.datastructures import FormData
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
 
@@ -127,7 +128,7 @@ def guarded(handler: Handler, scope: Scope) -> Endpoint:
                 raise Forbidden(f"the token {viewer.token.name!r} lacks the scope {scope}")
             if request.method != "POST":
                 return await handler(view)
-            async with request.form(max_files=1, max_fields=_MOST_FIELDS, max_part_size=1 << 20) as form:
+            async with posted(request, max_files=1, max_fields=_MOST_FIELDS, max_part_size=1 << 20) as form:
                 view.form = form
                 if not same_site(request) or not hmac.compare_digest(
                     view.given("form_key").encode(), viewer.form_key.encode()
@@ -141,6 +142,29 @@ def guarded(handler: Handler, scope: Scope) -> Endpoint:
             return trouble(request, view, error)
 
     return endpoint
+
+
+@asynccontextmanager
+async def posted(request: Request, *, max_files: int, max_fields: int, max_part_size: int) -> AsyncIterator[FormData]:
+    """The form that a request carries.
+
+    Args:
+        request: the request.
+        max_files: largest number of files.
+        max_fields: largest number of fields.
+        max_part_size: most bytes of a field.
+
+    Raises:
+        HTTPException: the form cannot be read.
+    """
+    try:
+        form = await request.form(max_files=max_files, max_fields=max_fields, max_part_size=max_part_size)
+    except ValueError:  # a charset that decodes nothing, such as `undefined`
+        raise HTTPException(400, "The form cannot be read.") from None
+    try:
+        yield form
+    finally:
+        await form.close()
 
 
 def same_site(request: Request) -> bool:
