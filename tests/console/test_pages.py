@@ -105,6 +105,7 @@ def test_an_operation_is_found_in_each_way(console: Console, way: str) -> None:
         {"by": "row", "row": "r"},
         {"by": "recipient", "to": "+1"},
         {"by": "recipient", "to": RECIPIENT, "after": "x"},
+        {"by": "recipient", "to": RECIPIENT, "after": "\N{ARABIC-INDIC DIGIT THREE}"},
         {"by": "outcome", "outcome": "accepted", "after": "0; DROP"},
     ],
 )
