@@ -197,6 +197,17 @@ def test_what_is_of_another_account_is_not_there(console: Console) -> None:
     assert "rejected" == console.outbox.status(dead).state
 
 
+def test_an_account_that_is_not_there_hides_no_other(console: Console) -> None:
+    """A token may name an account that was removed, or is not added yet; only who asks for that account is told."""
+    held, dead = console.settled("held"), console.settled("rejected", 3)
+    person = console.signed_in("read,operate", "acme", "gone")
+    for path, op_id in (("/held", held), ("/dead", dead)):
+        assert op_id in person.page(path)
+        person.page(path, 404, account="gone")
+    assert "Replay 1 message?" in person.post("/dead/replay", all="yes").text
+    assert 404 == person.post("/dead/replay", all="yes", account="gone").status_code
+
+
 def test_texts_from_outside_are_texts(console: Console) -> None:
     """Templates, words of the provider, reasons, metadata and searches run no script."""
     rows = [{"to": "+15550200077", "name": EVIL, "key": EVIL, "metadata": {"x": EVIL}}]

@@ -32,6 +32,8 @@ def test_a_token_is_shown_once(cli: Cli) -> None:
             ["tokens", "create", "shop", "--scope", "send,fly", "--account", "acme"],
         ),
         ("name: letters", ["tokens", "create", "my shop", "--scope", "send", "--account", "acme"]),
+        ("account: 'no such' is not the name of an account", [*MAKE, "--account", "no such"]),
+        ("account: '' is not the name of an account", [*MAKE, "--account", ""]),
         ("is not a time such as 90d", [*MAKE, "--expires", "soon"]),
         ("is not a time such as 90d", [*MAKE, "--expires", "0d"]),
     ],

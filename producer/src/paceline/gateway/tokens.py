@@ -94,6 +94,9 @@ def make(
         )
     if not accounts:
         raise InvalidOperation("account: name at least one, or * for all accounts")
+    for account in accounts:
+        if account != ANY_ACCOUNT and not re.fullmatch(NAME_PATTERN, account):
+            raise InvalidOperation(f"account: {account!r} is not the name of an account")
     token_id, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
     kept = [scope for scope in SCOPES if scope in scopes]
     token = Token(token_id, name, digest_of(secret), frozenset(kept), frozenset(accounts), now, expires_at)

@@ -1,9 +1,10 @@
 """Held operations and dead letters: to whom, the last words, and what to do about one, many or all of them."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace as changed
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, TypeVar
 
 from starlette.responses import Response
 
@@ -12,8 +13,9 @@ from paceline.state import questions
 from paceline.status.view import Status, status_of
 from paceline_worker.console.acts import note
 from paceline_worker.console.frame import View, act, done, drawn, page
-from paceline_worker.review.dead import DeadLetter, Match, Replayed, Selection
+from paceline_worker.review.dead import DeadLetter, DeadList, Match, Replayed, Selection
 
+_Answer = TypeVar("_Answer")
 _SHOWN: Final = 50
 # Accounts that a token names; one for more of them is made for all.
 _MOST_ACCOUNTS: Final = 50
@@ -25,7 +27,7 @@ _MOST_REPLAYED: Final = 10_000
 async def held(view: View) -> Mapping[str, Any]:
     """Operations of unknown outcome, the oldest first."""
     account = view.asked("account", 64)
-    parts = [await view.desk.in_thread(view.desk.held.list, name, limit=_SHOWN) for name in _accounts(view, account)]
+    parts = await view.desk.in_thread(_of_each, view, account, partial(view.desk.held.list, limit=_SHOWN))
     every = (operation for part in parts for operation in part.operations)
     shown = sorted(every, key=lambda operation: operation.since)[:_SHOWN]
     total = sum(part.total for part in parts)
@@ -73,12 +75,13 @@ async def dead(view: View) -> Mapping[str, Any]:
 
 
 async def _listed(view: View, match: Match) -> tuple[Sequence[DeadLetter], int | None, bool]:
+    def of_account(name: str) -> DeadList:
+        return view.desk.dead.list(Match(name, match.campaign, match.code), limit=_SHOWN)
+
     letters: list[DeadLetter] = []
     total: int | None = 0
     more = False
-    for name in _accounts(view, match.account):
-        one = Match(name, match.campaign, match.code)
-        part = await view.desk.in_thread(view.desk.dead.list, one, limit=_SHOWN)
+    for part in await view.desk.in_thread(_of_each, view, match.account, of_account):
         letters += part.letters
         total = None if total is None or part.total is None else total + part.total
         more = more or part.more
@@ -113,10 +116,11 @@ async def replay(view: View) -> Response:
 
 def _selected(view: View, match: Match, counted_us: int | None) -> Sequence[Selection]:
     """What is meant at one moment, which is that of the count when there was one: what died later is not among it."""
-    dead_letters = view.desk.dead
-    selections = [
-        dead_letters.select(Match(name, match.campaign, match.code)) for name in _accounts(view, match.account)
-    ]
+
+    def of_account(name: str) -> Selection:
+        return view.desk.dead.select(Match(name, match.campaign, match.code))
+
+    selections = _of_each(view, match.account, of_account)
     moments = [selection.before_us for selection in selections]
     before_us = min(moments if counted_us is None else [*moments, counted_us], default=0)
     return [changed(selection, before_us=before_us) for selection in selections]
@@ -138,6 +142,18 @@ def _replayed(view: View, chosen: Sequence[str], selections: Sequence[Selection]
 
 def _match(asked: Any) -> Match:
     return Match(account=asked("account", 64), campaign=asked("campaign", 64), code=asked("code", 40))
+
+
+def _of_each(view: View, wanted: str, ask: Callable[[str], _Answer]) -> list[_Answer]:
+    """An answer for each account to look at; a token may name some that are not there, or not yet."""
+    answers = []
+    for name in _accounts(view, wanted):
+        try:
+            answers.append(ask(name))
+        except UnknownAccount:
+            if wanted:
+                raise
+    return answers
 
 
 def _accounts(view: View, wanted: str) -> Sequence[str]:
