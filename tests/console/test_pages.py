@@ -9,6 +9,7 @@ import pytest
 from paceline import SendMessage
 from paceline.settings import Settings
 from paceline_worker.console.app import alone
+from tests.conftest import add_account
 from tests.console.conftest import RECIPIENT, SENDER, Console, served
 from tests.support.processes import free_port
 
@@ -206,6 +207,20 @@ def test_an_account_that_is_not_there_hides_no_other(console: Console) -> None:
         person.page(path, 404, account="gone")
     assert "Replay 1 message?" in person.post("/dead/replay", all="yes").text
     assert 404 == person.post("/dead/replay", all="yes", account="gone").status_code
+
+
+def test_a_token_of_many_accounts_is_told_of_all(console: Console) -> None:
+    """Held operations and dead letters of the last of sixty accounts are shown, counted and replayed as well."""
+    names = [f"shop{number:02d}" for number in range(60)]
+    for name in names:
+        add_account(console.worker.state.client, name, "1000/second", "window", 5)
+    held = [console.settled("held", number, name) for number, name in ((2, names[0]), (3, names[-1]))]
+    dead = [console.settled("rejected", number, name) for number, name in ((4, names[0]), (5, names[-1]))]
+    person = console.signed_in("read,operate", *names)
+    for path, op_ids in (("/held", held), ("/dead", dead)):
+        text = person.page(path)
+        assert [True, True] == [op_id in text for op_id in op_ids], path
+    assert "Replay 2 messages?" in person.post("/dead/replay", all="yes").text
 
 
 def test_texts_from_outside_are_texts(console: Console) -> None:

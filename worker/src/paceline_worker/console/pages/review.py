@@ -17,8 +17,6 @@ from paceline_worker.review.dead import DeadLetter, DeadList, Match, Replayed, S
 
 _Answer = TypeVar("_Answer")
 _SHOWN: Final = 50
-# Accounts that a token names; one for more of them is made for all.
-_MOST_ACCOUNTS: Final = 50
 # Dead letters that one press of a button replays.
 _MOST_REPLAYED: Final = 10_000
 
@@ -164,7 +162,7 @@ def _accounts(view: View, wanted: str) -> Sequence[str]:
         return (wanted,)
     if view.viewer.sees_all:
         return ("",)
-    return sorted(view.viewer.token.accounts)[:_MOST_ACCOUNTS]
+    return sorted(view.viewer.token.accounts)
 
 
 def _chosen(view: View, *, needed: bool = True) -> list[str]:
