@@ -38,7 +38,7 @@ _PAGES = (
     "/accounts/a00001",
     "/campaigns",
     "/campaigns/c0001",
-    "/campaigns/new",
+    "/campaigns-new",
     "/operations?by=recipient&to=%2B15550100009",
     "/operations?by=outcome&outcome=accepted",
     "/suppression?account=a00001",

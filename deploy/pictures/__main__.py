@@ -31,7 +31,7 @@ _PAGES: Final = {
     "account": "/accounts/acme",
     "campaigns": "/campaigns",
     "campaign": "/campaigns/spring-sale",
-    "new-campaign": "/campaigns/new",
+    "new-campaign": "/campaigns-new",
     "operations": "/operations?by=outcome&outcome=rejected",
     "held": "/held",
     "dead-letters": "/dead",

@@ -99,9 +99,9 @@ class Person:
 
     def upload(self, content: bytes, file_name: str = "people.csv", /, **fields: str) -> httpx.Response:
         """Send the form of a new campaign with a file."""
-        self.page("/campaigns/new")
+        self.page("/campaigns-new")
         files = {"recipients": (file_name, content, "text/csv")}
-        return self.client.post("/console/campaigns/new", data={"form_key": self.form_key, **fields}, files=files)
+        return self.client.post("/console/campaigns-new", data={"form_key": self.form_key, **fields}, files=files)
 
 
 @dataclass

@@ -68,15 +68,16 @@ def test_a_campaign_is_started_paused_changed_resumed_and_cancelled(console: Con
     assert (409, True) == (answer.status_code, "was cancelled, which is final" in answer.text)
 
 
-def test_a_campaign_waits_for_approval(console: Console, person: Person) -> None:
-    """Nothing leaves before; another person approves it."""
-    person.upload(PEOPLE, act="upload", **FORM)
+@pytest.mark.parametrize("name", ["spring", "new"])
+def test_a_campaign_waits_for_approval(console: Console, person: Person, name: str) -> None:
+    """Nothing leaves before; another person approves it, whatever its name is."""
+    person.upload(PEOPLE, act="upload", **FORM | {"name": name})
     console.worker.accept()
-    assert "waits for approval" in person.page("/campaigns/spring")
+    assert "waits for approval" in person.page(f"/campaigns/{name}")
     other = console.signed_in("read,campaigns")
-    assert "Approve and start" in other.page("/campaigns/spring")
-    other.post("/campaigns/spring/approve")
-    assert "running" == _state(console)[0]
+    assert "Approve and start" in other.page(f"/campaigns/{name}")
+    other.post(f"/campaigns/{name}/approve")
+    assert "running" == _state(console, name)[0]
 
 
 def test_a_campaign_from_which_nothing_has_left_is_deleted(console: Console, person: Person) -> None:
@@ -279,6 +280,6 @@ def test_every_act_is_written_down(console: Console, person: Person, caplog: pyt
     assert not any(secret in " ".join(lines) for secret in (token, RECIPIENT, "1555"))
 
 
-def _state(console: Console) -> tuple[str, str | None]:
-    progress = console.outbox.find_campaign("spring").progress()
+def _state(console: Console, name: str = "spring") -> tuple[str, str | None]:
+    progress = console.outbox.find_campaign(name).progress()
     return progress.state, progress.why

@@ -79,7 +79,7 @@ def test_signing_in_and_being_refused(opened: Browser, stack: tuple[Console, str
         expect(page).to_have_url(f"{origin}/console/held")
         page.goto("/console/campaigns")
         expect(page.get_by_role("link", name="New campaign")).to_have_count(0)
-        page.goto("/console/campaigns/new")
+        page.goto("/console/campaigns-new")
         expect(page.get_by_role("alert")).to_contain_text("lacks the scope campaigns")
         page.goto("/console/")
         for key in console.worker.state.client.keys("*:session:*"):
@@ -99,7 +99,7 @@ def test_a_campaign_from_its_file_to_its_end(page: Page, console: Console, tmp_p
     """Checked, started, watched, paused, changed, resumed, cancelled; what happens is seen without a reload."""
     file = tmp_path / "people.csv"
     file.write_text("to,name\n" + "".join(f"+1555040{n:04d},Ada {n}\n" for n in range(30)) + "nobody,Eve\n")
-    page.goto("/console/campaigns/new")
+    page.goto("/console/campaigns-new")
     page.get_by_label("Name").fill("spring")
     page.get_by_label("Account").select_option("acme")
     page.get_by_label("Sender").fill(SENDER)
@@ -232,7 +232,7 @@ def test_every_page_is_accessible_and_fits(opened: Browser, stack: tuple[Console
         "/accounts",
         "/accounts/held",
         "/campaigns",
-        "/campaigns/new",
+        "/campaigns-new",
         "/campaigns/looks",
         "/campaigns/looks/cancel",
     )

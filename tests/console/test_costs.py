@@ -15,7 +15,7 @@ PAGES = (
     "/campaigns",
     "/campaigns/c3",
     "/campaigns/c3/cancel",
-    "/campaigns/new",
+    "/campaigns-new",
     "/operations?by=outcome&outcome=held",
     "/held",
     "/dead",

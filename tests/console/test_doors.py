@@ -19,7 +19,7 @@ PAGES = (
     "/accounts",
     "/accounts/acme",
     "/campaigns",
-    "/campaigns/new",
+    "/campaigns-new",
     "/operations",
     "/held",
     "/dead",

@@ -162,7 +162,7 @@ def test_what_a_token_may_not_do_is_not_shown(console: Console, scopes: str) -> 
         ("operate", "/dead/replay", {"id": dead, "confirmed": "yes"}),
         ("campaigns", "/campaigns/spring/resume", {}),
         ("campaigns", "/campaigns/spring/cancel", {}),
-        ("campaigns", "/campaigns/new", {}),
+        ("campaigns", "/campaigns-new", {}),
         ("send", f"/operations/{waiting}/cancel", {}),
     ):
         assert (scope not in may) == (person.post(path, **fields).status_code == 403), path
@@ -176,7 +176,7 @@ def test_what_is_of_another_account_is_not_there(console: Console) -> None:
     console.outbox.start_campaign("secret", account="other", sender=SENDER, template="Hi", recipients=rows)
     console.worker.accept()
     person = console.signed_in("read,send,campaigns,operate,numbers", "acme")
-    for path in ("/", "/accounts", "/campaigns", "/held", "/dead", "/outcomes", "/campaigns/new"):
+    for path in ("/", "/accounts", "/campaigns", "/held", "/dead", "/outcomes", "/campaigns-new"):
         text = person.page(path)
         assert not re.search(rf'accounts/other"|<option>other<|secret|{theirs}|{dead}', text), path
     for path in ("/accounts/other", "/campaigns/secret", f"/operations/{theirs}", "/campaigns/secret/cancel"):

@@ -48,8 +48,9 @@ _ROUTES: Final = (
     Route("/accounts/{name}/suspend", accounts.suspend, methods=["POST"]),
     Route("/accounts/{name}/resume", accounts.resume, methods=["POST"]),
     Route("/campaigns", campaigns.listing),
-    Route("/campaigns/new", upload.form),
-    Route("/campaigns/new", upload.submit, methods=["POST"]),
+    # Below /campaigns/ stand the names that people give.
+    Route("/campaigns-new", upload.form),
+    Route("/campaigns-new", upload.submit, methods=["POST"]),
     Route("/campaigns/{name}", campaigns.one),
     Route("/campaigns/{name}/cancel", campaigns.cancelling, methods=["GET"]),
     Route("/campaigns/{name}/{verb}", campaigns.control, methods=["POST"]),
