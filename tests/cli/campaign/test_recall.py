@@ -1,5 +1,6 @@
 """Taking back what a campaign sent: what is counted, what is refused, and what a second command does."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 from paceline.campaigns.recall import deletion_of
 from paceline.errors import NotFound
 from paceline.outbox import Outbox
+from paceline.refusals import NAME_PATTERN
 from paceline.testing import RecordingOutbox
 from paceline.times import microseconds
 from tests.cli.conftest import SENDER, Cli, Inbox, Worker, campaign_arguments, one_shard, people
@@ -98,5 +100,18 @@ def test_what_is_no_campaign_of_messages_is_refused(cli: Cli, quick: str, tmp_pa
     recorder.settle(recorder.id_of_row("spring", "a"), "accepted")
     counted = recorder.delete_messages("spring", dry_run=True)
     assert (1, 0) == (counted.sent, counted.written)
-    assert deletion_of("x" * 64).endswith("x.deletion")
-    assert 64 == len(deletion_of("x" * 64))
+
+
+def test_campaigns_of_long_names_have_deletions_of_their_own() -> None:
+    """A name that leaves no room for the ending is shortened, and stays the only one of its kind."""
+    recorder = RecordingOutbox()
+    names = ["x" * 55, *("x" * 55 + end for end in "abcdefghi"), *("x" * 63 + end for end in "ab")]
+    for name in names:
+        recorder.start_campaign(
+            name, account="acme", sender=SENDER, template="Hi", recipients=[{"to": "+15550100002", "key": "a"}]
+        )
+    deletions = [recorder.delete_messages(name, dry_run=True).name for name in names]
+    assert len(names) == len(set(deletions))
+    assert "x" * 55 + ".deletion" == deletions[0]
+    assert deletions == [deletion_of(name) for name in names]
+    assert all(re.fullmatch(NAME_PATTERN, name) for name in deletions)

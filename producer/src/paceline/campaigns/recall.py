@@ -12,7 +12,7 @@ from paceline.campaigns.senders import from_field
 from paceline.campaigns.upload import open_campaign
 from paceline.defaults import DEFAULT_MAX_ATTEMPTS
 from paceline.errors import CampaignConflict, InvalidOperation, NotFound
-from paceline.ids import derived_ids
+from paceline.ids import derived_id, derived_ids
 from paceline.inbox.record import chunk, compact
 from paceline.lua.fields import OPERATION
 from paceline.outcomes import Outcomes
@@ -28,6 +28,7 @@ KIND: Final = "message.delete"
 DELETABLE: Final = timedelta(hours=60)
 _SUFFIX: Final = ".deletion"
 _LONGEST_NAME: Final = 64
+_DIGEST: Final = 8
 _AT_ONCE: Final = 1000
 
 
@@ -61,8 +62,12 @@ class Recall:
 
 
 def deletion_of(campaign: str) -> str:
-    """The name of the campaign that deletes the messages of a campaign."""
-    return f"{campaign[: _LONGEST_NAME - len(_SUFFIX)]}{_SUFFIX}"
+    """The name of the campaign that deletes the messages of a campaign; a part of a long name becomes a digest of the whole."""
+    room = _LONGEST_NAME - len(_SUFFIX)
+    if len(campaign) <= room:
+        return f"{campaign}{_SUFFIX}"
+    digest = derived_id("deletion", campaign)[-_DIGEST:]
+    return f"{campaign[: room - _DIGEST - 1]}-{digest}{_SUFFIX}"
 
 
 def recall(state: State, campaign: str, *, submit: Callable[[str, str, str, int, str], None] | None) -> Recall:
