@@ -96,8 +96,8 @@ def test_an_upload_is_not_continued_when_it_cannot_be_told_who_had_the_message(d
 @pytest.mark.parametrize("keyed_first", [True, False])
 def test_a_bad_row_says_nothing_of_keys(outbox: Outbox, keyed_first: bool, unfit: dict[str, object]) -> None:
     """It is left out, whether it has a key or none: the other rows and those of the next upload still conflict."""
-    plain = [ADA, BOB]
-    keyed = [row | {"key": row["name"]} for row in plain]
+    plain: list[Mapping[str, object]] = [ADA, BOB]
+    keyed: list[Mapping[str, object]] = [{**row, "key": row["name"]} for row in plain]
     first, second = ([*keyed, unfit], plain) if keyed_first else ([*plain, unfit | {"key": "c"}], keyed)
     _start(outbox, first)
     with pytest.raises(CampaignConflict, match="recipients would get the message twice"):

@@ -331,8 +331,10 @@ class _Written:
     def note(self, rows: int) -> None:
         self.rows = rows
 
-    def __str__(self) -> str:
-        return f"{counted(self.rows, 'row')} written"
+    def further(self, name: str) -> str:
+        words = f"with {counted(self.rows, 'row')} written; repeat the command to continue campaign {name!r}"
+        leave = f". Written rows leave unless it is paused: `paceline campaign pause {name}`"
+        return words + leave if self.rows else words
 
 
 @contextmanager
@@ -342,19 +344,12 @@ def _interruptible(name: str) -> Iterator[_Written]:
     try:
         yield written
     except KeyboardInterrupt:
-        complain(f"interrupted {_further(name, written)}")
+        complain(f"interrupted {written.further(name)}")
         raise typer.Exit(INTERRUPTED) from None
     except (StateUnavailable, InvalidOperation) as error:
         if not written.rows:
             raise
-        raise type(error)(f"{error} ({_further(name, written)})") from error
-
-
-def _further(name: str, written: _Written) -> str:
-    words = f"with {written}; repeat the command to continue campaign {name!r}"
-    return (
-        f"{words}. Written rows leave unless it is paused: `paceline campaign pause {name}`" if written.rows else words
-    )
+        raise type(error)(f"{error} ({written.further(name)})") from error
 
 
 @dataclass(frozen=True, slots=True)
