@@ -3,8 +3,10 @@
 from typing import Any
 
 from paceline import names
+from paceline.flows.steps import run
 from paceline.recipients.numbers import forms_of
 from paceline.state.scripts import Script
+from paceline.suppression.lists import adding, checking, paging
 from tests.support.drive import Drive
 
 R = names.STATE_ROOT
@@ -17,6 +19,14 @@ def wrote(drive: Drive, way: str, at_us: int | None = None, number: str = ADA, d
     at = "" if at_us is None else str(at_us)
     word = {"out": "STOP", "in": "START"}[way]
     return str(script.run(drive.client, "wrote", "acme", digest, way, word, at, *forms_of(number)))
+
+
+def listed(drive: Drive) -> tuple[int, str]:
+    """Since when the number is on the list, in seconds, and why, as `check` and `list` tell it."""
+    entry = run(checking("acme", ADA), drive.state)
+    assert entry
+    assert [entry] == run(paging("acme", "0"), drive.state)[1]
+    return int(entry.since.timestamp()), entry.reason
 
 
 def oc(drive: Drive, op: str) -> Any:
@@ -57,6 +67,36 @@ def test_an_old_word_does_not_undo_a_later_one(drive: Drive) -> None:
     assert "opted_out" == wrote(drive, "out", drive.now_us)
     assert "known" == wrote(drive, "in", early)
     drive.advance(60)
+    assert "opted_in" == wrote(drive, "in", drive.now_us)
+
+
+def test_an_old_word_does_not_undo_one_that_was_repeated(drive: Drive) -> None:
+    """STOP, START, STOP, and the START comes last: the number stays on the list, since the first STOP."""
+    since = drive.now_us
+    wrote(drive, "out", since)
+    drive.advance(100)
+    early = drive.now_us
+    drive.advance(100)
+    assert "known" == wrote(drive, "out", drive.now_us)
+    assert "known" == wrote(drive, "in", early)
+    assert (since // 1_000_000, "wrote STOP") == listed(drive)
+    drive.advance(1)
+    assert "opted_in" == wrote(drive, "in", drive.now_us)
+    drive.grant()
+    assert not drive.client.exists(f"{R}:sup:acme", f"{R}:supwhy:acme")
+
+
+def test_an_old_word_does_not_undo_what_a_person_said_again(drive: Drive) -> None:
+    """A number that somebody put on the list again stays there, under its first reason, for a START written before."""
+    wrote(drive, "out", drive.now_us)
+    drive.advance(100)
+    early = drive.now_us
+    drive.advance(100)
+    for _ in range(2):
+        assert 0 == run(adding("acme", [ADA], "asked by phone"), drive.state)
+        drive.advance(1)
+    assert "known" == wrote(drive, "in", early)
+    assert "wrote STOP" == listed(drive)[1]
     assert "opted_in" == wrote(drive, "in", drive.now_us)
 
 

@@ -51,8 +51,9 @@
 -- pools:<acct>    hash    its pools of senders -> their numbers and weights (JSON)
 -- secret:<acct>   hash    its encrypted key, and the digest by which one key under two names is found
 -- hook:<acct>     hash    digest of the token that its receipts come with
--- sup:<acct>      hash    numbers that the account must not write to -> since when (s, ten digits), then the number of the reason. Kept when
---                         the account is removed: it belongs to the people on it. `supall`: numbers that no account must write to
+-- sup:<acct>      hash    numbers that the account must not write to -> since when (s, ten digits), then the number of the reason, then `|` and
+--                         when it was said last (s), if that was later. Kept when the account is removed: it belongs to the people on it.
+--                         `supall`: numbers that no account must write to
 -- had:<acct>      hash    numbers that had bulk messages of it lately -> their times (s); of accounts that remember. had:<acct>:old the ones before;
 --                         both expire (contacts.lua)
 -- supwhy:<acct>   hash    `=<reason>` -> its number, and number -> reason; likewise. `supallwhy`

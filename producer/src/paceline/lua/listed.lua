@@ -17,29 +17,34 @@ seldom(listed, function()
     for i = 1, #flat, 2 do redis.call('HDEL', reasons, flat[i]) end
   end
 
-  -- Put numbers on a list; those that are there keep their entries. Returns how many of the first `counted` are new, and whether the list
-  -- was empty.
+  -- An entry: since when (s, ten digits), the number of its reason, and behind a bar when it was said last (s), if that was later.
+  local function said_at(entry) return tonumber(string.match(entry, '|(%d+)$') or string.sub(entry, 1, 10)) end
+
+  -- Put numbers on a list; those that are there keep since when and why, and note when it was said last. Returns how many of the first
+  -- `counted` are new, and whether the list was empty.
   function listed.add(name, since, reason, numbers, counted)
     local list = key.suppressed(name)
     local known, flat = redis.call('HMGET', list, unpack(numbers)), {}
-    local entry, new = nil, 0
+    local at, entry, new = string.format('%010.0f', math.floor(since / 1000000)), nil, 0
     for i, number in ipairs(numbers) do
       if not known[i] then
-        entry = entry or string.format('%010.0f', math.floor(since / 1000000)) .. numbered(key.reasons(name), reason)
+        entry = entry or at .. numbered(key.reasons(name), reason)
         flat[#flat + 1], flat[#flat + 2] = number, entry
         if i <= counted then new = new + 1 end
+      elseif said_at(known[i]) < tonumber(at) then
+        flat[#flat + 1], flat[#flat + 2] = number, string.match(known[i], '^%d+') .. '|' .. at
       end
     end
     if #flat == 0 then return 0, false end
     return new, redis.call('HSET', list, unpack(flat)) == redis.call('HLEN', list)
   end
 
-  -- Take numbers off a list; with a time, only those that were put there until then. Returns how many of the first `counted` were there,
+  -- Take numbers off a list; with a time, only those of which it was last said until then. Returns how many of the first `counted` were there,
   -- and whether the list is empty now.
   function listed.remove(name, numbers, counted, until_then)
     local list, gone, removed = key.suppressed(name), {}, 0
     for i, entry in ipairs(redis.call('HMGET', list, unpack(numbers))) do
-      if entry and not (until_then and tonumber(string.sub(entry, 1, 10)) * 1000000 > until_then) then
+      if entry and not (until_then and said_at(entry) * 1000000 > until_then) then
         gone[#gone + 1] = numbers[i]
         if i <= counted then removed = removed + 1 end
       end
@@ -60,5 +65,5 @@ seldom(listed, function()
   end
 
   -- The reason of an entry.
-  function listed.reason(name, entry) return redis.call('HGET', key.reasons(name), string.sub(entry, 11)) or '' end
+  function listed.reason(name, entry) return redis.call('HGET', key.reasons(name), string.match(entry, '^%d+', 11) or '') or '' end
 end)

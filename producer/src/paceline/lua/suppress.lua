@@ -66,7 +66,7 @@ elseif verb == 'page' then
   local cursor, flat = unpack(redis.call('HSCAN', key.suppressed(name), ARGV[3], 'COUNT', ARGV[4]))
   local page, reasons = { cursor }, {}
   for i = 1, #flat, 2 do
-    local number = string.sub(flat[i + 1], 11)
+    local number = string.match(flat[i + 1], '^%d*', 11)
     reasons[number] = reasons[number] or listed.reason(name, flat[i + 1])
     page[#page + 1] = { flat[i], tostring(tonumber(string.sub(flat[i + 1], 1, 10))), reasons[number] }
   end
