@@ -13,6 +13,8 @@ import redis
 from prometheus_client import CollectorRegistry
 
 from paceline import Outbox, SendMessage
+from paceline.inbox.record import chunk
+from paceline.outcomes import Outcomes
 from paceline.state.calls import State
 from paceline_sandbox.embedded import EmbeddedServer
 from paceline_worker.delivery.lateness import Way
@@ -28,6 +30,7 @@ from paceline_worker.telemetry.metrics import Metrics
 from paceline_worker.verdict.meaning import read_answer
 from paceline_worker.verdict.policy import Situation, decide
 from tests.conftest import SENDER, add_account
+from tests.properties.uploads import Uploads
 from tests.support.drive import Drive
 from tests.support.wait import wait_until
 
@@ -42,6 +45,10 @@ MALFORMED = {
     "a time that is no number": RECORD | {"common": COMMON, "rows": [ROW | {"nb": "soon"}]},
     "a number that is no text": RECORD | {"common": COMMON, "rows": [ROW | {"vu": 7}]},
     "a row without payload": RECORD | {"common": COMMON, "rows": [{"id": "x1", "to": "+15550100002"}]},
+    "metadata that is no JSON": RECORD | {"common": COMMON, "rows": [ROW | {"m": "no json"}]},
+    "metadata that is no object": RECORD | {"common": COMMON, "rows": [ROW | {"m": '["a"]'}]},
+    "metadata without end": RECORD | {"common": COMMON, "rows": [ROW | {"m": '{"a":' * 30_000}]},
+    "metadata with a value that is no text": RECORD | {"common": COMMON, "rows": [ROW | {"m": '{"a":{"b":"c"}}'}]},
     "another priority": RECORD | {"common": COMMON, "priority": "x", "rows": [ROW]},
     "too many rows": RECORD | {"common": COMMON, "rows": [ROW | {"id": f"r{i}"} for i in range(9000)]},
 }
@@ -54,6 +61,19 @@ def test_a_malformed_record_is_refused_and_not_raised(drive: Drive, name: str) -
     drive.state.submit("r1", "acme", SENDER, len(cast("list[object]", record["rows"])), json.dumps(record))
     drive.worker.accept(["r1"])
     assert drive.state.record("r1", "none").refused
+    assert 0 == drive.balance().unaccounted
+
+
+def test_a_record_that_is_no_text_stops_no_reader_of_its_cancelled_campaign(drive: Drive) -> None:
+    """Whom a cancelled campaign did not reach is told in its stream, and only from records that can be read."""
+    people = Uploads(drive)
+    people.open("spring")
+    body = chunk(campaign="spring", account="acme", sender=SENDER, priority="bulk", rows=[ROW | {"rk": "?"}]).encode()
+    for rid, written in (("r1", body), ("r2", body.replace(b"?", b"\xff"))):
+        drive.state.submit(rid, "acme", SENDER, 1, cast("str", written), campaign="spring")
+    drive.state.control_campaign("cancel", "spring", "wrong text")
+    drive.worker.accept(["r1", "r2"])
+    assert ["?"] == [entry.key for entry in Outcomes(drive.client).read("spring") if not entry.is_final]
     assert 0 == drive.balance().unaccounted
 
 

@@ -54,6 +54,25 @@ def test_what_is_empty_is_none() -> None:
     assert (None, None, False) == (expected.to, expected.count, expected.is_final)
 
 
+@pytest.mark.parametrize(
+    ("written", "metadata", "result"),
+    [
+        ('{"a":"b"}', {"a": "b"}, {"a": "b"}),
+        ('{"a":"b","c":{"d":1}}', {"a": "b"}, {"a": "b", "c": {"d": 1}}),
+        ("no json", {}, {}),
+        ('["a"]', {}, {}),
+        ('{"a":' * 100_000, {}, {}),
+    ],
+    ids=["texts", "a value that is no text", "no JSON", "no object", "no end"],
+)
+def test_what_is_no_json_object_hides_no_entry(
+    written: str, metadata: dict[str, str], result: dict[str, object]
+) -> None:
+    """A stream may hold what nobody checked; its readers read on."""
+    entry = entry_of("1-0", FIELDS | {"metadata": written, "result": written})
+    assert (metadata, result) == (entry.metadata, entry.result)
+
+
 def test_an_entry_of_a_campaign() -> None:
     """With its recipient, the provider's code and words as they were told, and times to the microsecond."""
     entry = entry_of(

@@ -109,12 +109,26 @@ def entry_of(entry_id: str, found: Mapping[str, str]) -> OutcomeEntry:
         event=cast("EntryEvent", found.get("event", "settled")),
         idempotency_key=found.get("idempotency_key") or None,
         key=found.get("key") or None,
-        metadata=json.loads(found.get("metadata") or "{}"),
+        metadata=texts_in(found.get("metadata")),
         version=int(found.get("v", 1)),
         first=found.get("first") == "1",
         sender=found.get("sender") or None,
-        result=json.loads(found.get("result") or "{}"),
+        result=object_in(found.get("result")),
     )
+
+
+def object_in(text: str | None) -> dict[str, Any]:
+    """The JSON object in a text; an empty one where the text is something else, so that no reader stops at it."""
+    try:
+        found = json.loads(text or "{}")
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def texts_in(text: str | None) -> dict[str, str]:
+    """Likewise, without values that are no texts."""
+    return {name: value for name, value in object_in(text).items() if isinstance(value, str)}
 
 
 def entries_of(entry_id: str, found: Mapping[str, str]) -> list[OutcomeEntry]:

@@ -21,6 +21,7 @@ from paceline.forecast.outlook import (
 from paceline.literals import KindName, OperationState
 from paceline.state.pictures import OperationPicture
 from paceline.state.snapshots import AccountSnapshot, LaneSnapshot, OperationSnapshot
+from paceline.status.entry import texts_in
 from paceline.status.receipt import DeliveryReceipt, receipt_of
 from paceline.times import instant
 
@@ -150,7 +151,7 @@ def status_of(picture: OperationPicture) -> Status:
         words=operation.words,
         expected_at=_instant(expected_us),
         why=why,
-        metadata=json.loads(operation.metadata),
+        metadata=texts_in(operation.metadata),
         result={name: value for name, value in result.items() if name in _SHOWN},
         history=_history(operation),
         receipt=receipt_of(operation),

@@ -26,6 +26,7 @@ local epoch = current_epoch()
 -- Of an account, so many records that come before another are told at once.
 local MOST_BEHIND = 100
 local SEAL = 20
+local UNREADABLE = '-'
 local FOREIGN = 'the record was encrypted to a key that is not that of the workers'
 local reply = { 0, {} }
 
@@ -144,7 +145,8 @@ local function accept(rid, held)
 
   if a then count(tally, 'inbox', 0 - record_of.counted(held)) end
   if why then
-    if a and why == record_of.CANCELLED then campaign.tell_unreached(account, name, record_of.unreached(record), now) end
+    -- Bytes that are no text would stop whoever reads the stream.
+    if a and why == record_of.CANCELLED and held.seals ~= UNREADABLE then campaign.tell_unreached(account, name, record_of.unreached(record), now) end
     return refuse(rid, held, a, why)
   end
 

@@ -104,6 +104,16 @@ local function objection_to_common(record, held)
   end
 end
 
+-- Whether a text is a JSON object of texts. The stream of outcomes hands metadata to every reader.
+local function is_object_of_texts(text)
+  local readable, object = pcall(cjson.decode, text)
+  if not readable or type(object) ~= 'table' or not string.find(text, '^%s*{') then return false end
+  for _, value in pairs(object) do
+    if type(value) ~= 'string' then return false end
+  end
+  return true
+end
+
 local function objection_to_row(row, common)
   if type(row) ~= 'table' then return 'the record holds a field that is not text' end
   local why = wrong(row, ROW)
@@ -117,6 +127,7 @@ local function objection_to_row(row, common)
   end
   if row.follows and not (row.valid_until or common.valid_until) then return 'a row of the record follows itself' end
   if row.exempt and common.priority ~= 't' then return 'a row of the record is exempt from suppression, and not transactional' end
+  if row.metadata and not is_object_of_texts(row.metadata) then return 'a row of the record has metadata that is no JSON object of texts' end
   for _, name in ipairs(TIMES) do
     if not string.match(row[name] or common[name] or '0', '^%d+$') then return 'a row of the record holds a time that is no number' end
   end
