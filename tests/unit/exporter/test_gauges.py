@@ -8,6 +8,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from redis.exceptions import ConnectionError as RedisConnectionError
 
+from paceline.errors import StateUnavailable
 from paceline.state.calls import State
 from paceline.state.campaigns import CampaignSnapshot
 from paceline_worker.exporter.campaigns import MOST_CAMPAIGNS, MOST_RECENT, RECENT_S
@@ -109,6 +110,7 @@ class Readings:
         self.complete: dict[str, CampaignSnapshot] = {}
         self.looks = 0
         self.shards: dict[int, bool] = {}
+        self.lost: set[str] = set()
 
     def accounts(self) -> Sequence[AccountReading]:
         self.times += 1
@@ -121,10 +123,16 @@ class Readings:
 
     def campaign(self, name: str) -> CampaignSnapshot | None:
         self.looks += 1
+        self._ask_for(name)
         return self.complete.get(name)
 
-    def campaign_picture(self, name: str) -> None:  # noqa: ARG002
+    def campaign_picture(self, name: str) -> None:
         self.outlooks += 1
+        self._ask_for(name)
+
+    def _ask_for(self, name: str) -> None:
+        if name in self.lost:
+            raise StateUnavailable("shard 1 does not answer")
 
 
 class Shown:
@@ -406,6 +414,34 @@ def test_campaigns_that_ended_are_few_and_cost_little() -> None:
         shown.later(31, IDLE)
     family = next(one for one in shown.registry.collect() if one.name == "paceline_campaign_receipts")
     assert [] == family.samples
+
+
+def test_a_campaign_of_a_shard_that_is_away_hides_no_gauge() -> None:
+    """It is no open campaign of those that answer, and cannot be looked at; it shows again when its shard is back."""
+    there, gone = campaign("there"), campaign("gone", receipt_received="5")
+    both = replace(IDLE, campaigns=(there, gone))
+    shown = Shown(both)
+    shown.later(1, replace(IDLE, campaigns=(there,)))
+    shown.readings.lost = {"gone"}
+    for _ in range(3):
+        assert 1 == shown.value("state_up")
+        assert 10 == shown.value("campaign_operations", campaign="there", state="waiting")
+        assert shown.value("campaign_operations", campaign="gone", state="waiting") is None
+        shown.later(2, replace(IDLE, campaigns=(there,)))
+    assert 1 == shown.readings.looks
+    shown.readings.lost = set()
+    shown.later(2, both)
+    assert 5 == shown.value("campaign_receipts", campaign="gone", status="delivered")
+
+
+def test_a_shard_that_goes_away_in_the_middle_of_a_reading_hides_no_gauge() -> None:
+    """Its campaign was read; when it ends cannot be asked any more."""
+    shown = Shown(replace(IDLE, campaigns=(campaign("gone"), campaign("there"))))
+    shown.readings.lost = {"gone"}
+    assert 1 == shown.value("state_up")
+    shown.later(2, *shown.readings.read)
+    assert 1 == shown.value("state_up")
+    assert 2 == shown.readings.outlooks
 
 
 def test_a_forecast_is_kept_for_a_minute() -> None:

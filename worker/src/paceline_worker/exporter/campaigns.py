@@ -7,6 +7,7 @@ from typing import Final
 from prometheus_client.core import GaugeMetricFamily, Metric
 
 from paceline.campaigns.campaign import Progress, progress_of
+from paceline.errors import StateUnavailable
 from paceline.forecast.outlook import forecast_of
 from paceline.state.calls import State
 from paceline.state.campaigns import CampaignSnapshot
@@ -83,7 +84,11 @@ class _Recent:
         self._known = dict(kept[-MOST_RECENT:])
         due = sorted((looked, name) for name, (_, looked, _) in self._known.items() if now - looked >= _AGAIN_S)
         for _, name in due[:_LOOKS]:
-            campaign = self._state.campaign(name)
+            try:
+                campaign = self._state.campaign(name)
+            except StateUnavailable:  # its shard is away, which says nothing of the others
+                self._known[name] = self._known[name][0], now, self._known[name][2]
+                break
             if campaign is None:
                 del self._known[name]
             else:
@@ -107,7 +112,11 @@ class _Ends:
             made_at = self._known.get(name, (float("-inf"),))[0]
             if began - made_at < _END_KEPT_S:
                 break
-            picture = self._state.campaign_picture(name)
+            try:
+                picture = self._state.campaign_picture(name)
+            except StateUnavailable:
+                self._known[name] = began, self._known.get(name, (began, None))[1]
+                break
             end = forecast_of(name, picture).ends_at if picture else None
             self._known[name] = began, end.timestamp() if end else None
             if self._monotonic() - began > _ENDS_S:
