@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -13,6 +13,8 @@ from paceline import CreateGroup
 from paceline.lua.fields import OPERATION
 from paceline.state.scripts import Script
 from paceline_worker.accounts.accounts import Accounts
+from paceline_worker.hooks.hook import Hook
+from paceline_worker.hooks.state import HookBook
 from paceline_worker.integrity.seals import Seals
 from paceline_worker.review.forgetting import Forgetting, NotForgotten
 from tests.properties.uploads import Uploads
@@ -187,6 +189,59 @@ def test_an_encrypted_group_that_waits_is_told_of(drive: Drive) -> None:
         forgetting(drive, seals=seals).run(0)
     assert drive.state.operation(group)
     assert drive.state.operation(keyed) is None
+
+
+@pytest.fixture
+def kept_meanwhile(drive: Drive) -> Iterator[Callable[[float], None]]:
+    """Stands for the wait after streams were copied: a runner that read the entry before keeps its event in it, once."""
+    HookBook(drive.client).add(
+        "hook-1", Hook("https://shop.example.com/p", frozenset({"*"}), frozenset({"settled"})), "sealed"
+    )
+    waits: list[float] = []
+
+    def wait(seconds: float) -> None:
+        drive.advance(seconds)
+        waits.append(seconds)
+        if len(waits) == 1:
+            body = json.dumps({"to": NUMBER})
+            Script("paceline_worker", "hooks").run(drive.client, "queue", "hook-1", "evt_1", "order", body)
+
+    yield wait
+    HookBook(drive.client).remove("hook-1")
+
+
+def test_an_event_that_a_runner_kept_meanwhile_is_told_of(
+    drive: Drive, kept_meanwhile: Callable[[float], None]
+) -> None:
+    """The entry of the cancellation that the command makes is read at once."""
+    drive.send(to=NUMBER)
+    with pytest.raises(NotForgotten, match="1 events wait to be posted"):
+        Forgetting(drive.client, NUMBER, timedelta(hours=1), sleep=kept_meanwhile).run(0)
+    assert [f"{R}:wh:hook-1:body"] == list(traces(drive.client))
+
+
+def test_an_event_that_was_given_up_meanwhile_is_deleted(drive: Drive, kept_meanwhile: Callable[[float], None]) -> None:
+    """It is counted among the events."""
+    drive.send(to=NUMBER)
+
+    def give_up(seconds: float) -> None:
+        kept_meanwhile(seconds)
+        for part in ("all", "due", "line"):
+            drive.client.delete(f"{R}:wh:hook-1:{part}")
+        if drive.client.hexists(f"{R}:wh:hook-1:body", "evt_1"):
+            drive.client.zadd(f"{R}:wh:hook-1:dead", {"evt_1": 1})
+
+    assert 1 == Forgetting(drive.client, NUMBER, timedelta(hours=1), sleep=give_up).run(0).events
+    assert [] == list(traces(drive.client))
+
+
+def test_nobody_waits_for_runners_where_no_entry_names_the_number(drive: Drive) -> None:
+    """Then no event can be on its way."""
+    drive.send(to=OTHER)
+    drive.deliver(ACCEPTED)
+    waits: list[float] = []
+    Forgetting(drive.client, NUMBER, timedelta(hours=1), sleep=waits.append).run(0)
+    assert 1.0 not in waits
 
 
 def copied(drive: Drive, who: str, begin: str, number: str = DIGITS, stream: str = "") -> Any:

@@ -24,6 +24,8 @@ _LOOK: Final = 500
 _ENTRIES: Final = 200
 _INBOX: Final = 20
 _PAUSE_S: Final = 0.25
+# A runner of hooks keeps the events of a page in the round trip after it has read the page.
+_KEEPING_S: Final = 1.0
 # The copy of a command that was killed is given up after a minute (forget.lua).
 _BUSY_S: Final = 90.0
 
@@ -161,6 +163,8 @@ class Forgetting:
 
         self._delete_marks()
         entries = sum(self._clean(name) for name in self._streams())
+        if entries and self._script.run(self._client, "hooks", self._forms):
+            events = self._hooks_after(done, until_s)
         is_left = left["under way"] or left["waits"] or inbox or events
         gone = Forgotten(
             operations=done["deleted"], cancelled=done["cancelled"], entries=entries, events=done["events"]
@@ -246,6 +250,16 @@ class Forgetting:
                 if cursor == "0":
                     break
         return dead, waiting
+
+    def _hooks_after(self, done: Counter[str], until_s: float) -> int:
+        """How many events wait to be posted once runners have kept those of entries that they read before these were deleted."""
+        self._sleep(_KEEPING_S)
+        while True:
+            dead, events = self._hooks()
+            done["events"] += dead
+            if not events or time.monotonic() >= until_s:
+                return events
+            self._sleep(_PAUSE_S)
 
     def _streams(self) -> list[str]:
         return ["", *self._state.campaigns()]
