@@ -95,6 +95,34 @@ def test_streams_keep_their_other_entries_and_their_ids(drive: Drive) -> None:
     assert [] == list(traces(drive.client))
 
 
+def test_consumer_groups_go_on_where_they_were(drive: Drive) -> None:
+    """Entries that a consumer has not acknowledged stay with the consumer; the group reads the next ones."""
+    stream: Any = f"{R}:outcomes"
+    ids = [drive.client.xadd(stream, {"to": to}) for to in (OTHER, OTHER, NUMBER, OTHER)]
+    for group, most in (("mine", 3), ("done", 9)):
+        drive.client.xgroup_create(stream, group, "0")
+        drive.client.xreadgroup(group, "reader", {stream: ">"}, count=most)
+    drive.client.xack(stream, "mine", ids[0])
+    drive.client.xclaim(stream, "mine", "other", 0, [ids[1]], retrycount=7)
+    assert 1 == forgetting(drive).run(0).entries
+    pending: Any = drive.client.xpending_range(stream, "mine", "-", "+", 9, "other")
+    assert [(ids[1], 7)] == [(one["message_id"], one["times_delivered"]) for one in pending]
+    latest = drive.client.xadd(stream, {"to": LONGER})
+    for group, expected in (("mine", [ids[3], latest]), ("done", [latest])):
+        [[_, found]] = drive.client.xreadgroup(group, "reader", {stream: ">"})
+        assert expected == [entry_id for entry_id, _ in found]
+
+
+def test_a_consumer_group_stays_when_no_entry_is_left(drive: Drive) -> None:
+    """Its stream is empty then."""
+    stream: Any = f"{R}:outcomes"
+    drive.client.xadd(stream, {"to": NUMBER})
+    drive.client.xgroup_create(stream, "mine", "$")
+    assert 1 == forgetting(drive).run(0).entries
+    latest = drive.client.xadd(stream, {"to": OTHER})
+    assert [[stream, [(latest, {"to": OTHER})]]] == drive.client.xreadgroup("mine", "reader", {stream: ">"})
+
+
 def test_a_campaign_and_whom_its_cancellation_did_not_reach(drive: Drive) -> None:
     """An entry that tells of many recipients tells of the others still."""
     people = Uploads(drive)

@@ -206,6 +206,21 @@ local function copy(entries)
   return { #entries > 0 and entries[#entries][1] or '', left_out }
 end
 
+-- Consumer groups of other programs go on where they were, with what their consumers have not acknowledged: a bounded part of that.
+local function copy_groups()
+  for _, flat in ipairs(redis.call('XINFO', 'GROUPS', stream)) do
+    local group = {}
+    for i = 1, #flat, 2 do group[flat[i]] = flat[i + 1] end
+    redis.call('XGROUP', 'CREATE', key.forgetting, group.name, group['last-delivered-id'])
+    for _, each in ipairs(redis.call('XPENDING', stream, group.name, '-', '+', ENOUGH)) do
+      local id, consumer, idle, deliveries = unpack(each)
+      if #redis.call('XRANGE', key.forgetting, id, id) > 0 then
+        redis.call('XCLAIM', key.forgetting, group.name, consumer, 0, id, 'IDLE', idle, 'RETRYCOUNT', deliveries, 'FORCE', 'JUSTID')
+      end
+    end
+  end
+end
+
 -- One copy at a time: a second one would bring back what the first left out. Whoever copies says so with each part.
 local who = verb == 'copy' and ARGV[6] or ARGV[5]
 local owner, kept_until = string.match(redis.call('HGET', key.meta, 'forgetting') or '', '^(.*)|(%d+)$')
@@ -227,6 +242,7 @@ if last and redis.call('EXISTS', key.forgetting) == 0 then
 elseif last then
   redis.call('XSETID', key.forgetting, last[1])
 end
+if last then copy_groups() end
 local expires = redis.call('PTTL', stream)
 redis.call('RENAME', key.forgetting, stream)
 if expires > 0 then redis.call('PEXPIRE', stream, expires) else redis.call('PERSIST', stream) end
