@@ -352,6 +352,9 @@ def test_a_user_of_its_own_is_enough(stack: Stack, tmp_path: Path) -> None:
     with receiver(as_receiver, tmp_path / "log") as (_, address):
         ours = f"{address}/receipts/{stack.name}/{token}"
         assert post(ours, {"event": "message.read", "message_uuid": message.message_uuid})[0] == 200
+        for word in ("STOP", "START"):
+            body = {"event": "message.received", "sent_by": "user", "remote_phone_number": "+15550200001"}
+            assert post(ours, body | {"message": {"text": word}})[0] == 200
         stack.sandbox.put_scenario({"latency_ms": 5_000})
         stack.send(2)
         stack.wait_for(lambda books: books.in_flight == 1, "its call is under way")
