@@ -150,7 +150,7 @@ class Drive:
 
     def learn(self, info: Info, account: str = "acme", *, again: timedelta = timedelta(minutes=15)) -> str:
         """What /info said, written down as the worker does it."""
-        rate, told, _, interval, pacing, variation, _ = self._account.run(self.client, "known", account)
+        rate, told, _, interval, pacing, variation, _, basis = self._account.run(self.client, "known", account)
         fields = info_fields(
             info,
             by_hand=rate or "",
@@ -161,7 +161,7 @@ class Drive:
         flat = [text for pair in fields.items() for text in pair]
         catch_up, may_send = catch_up_us(fields, int(interval)), "1" if info.may_send(self.now) else "0"
         again_us = again // timedelta(microseconds=1)
-        return str(self._account.run(self.client, "info", account, rate or "", again_us, catch_up, may_send, *flat))
+        return str(self._account.run(self.client, "info", account, basis, again_us, catch_up, may_send, *flat))
 
     def info_throttled(self, seconds: float, account: str = "acme") -> None:
         """/info was answered 429."""

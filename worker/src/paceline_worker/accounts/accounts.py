@@ -34,6 +34,8 @@ from paceline_worker.pacing.bucket import Pacing, Variation, variation_from
 
 # Accounts of one round trip: few enough that a broken connection leaves little in doubt, many enough that latency costs little.
 PIPELINED: Final = 200
+# Limits may be changed between reading and writing; then they are read again.
+_TRIES: Final = 10
 _TAKEN: Final = (
     "an account named {0!r} exists. New key: `paceline accounts rotate {0}`. New limits: `paceline accounts change {0}`"
 )
@@ -208,16 +210,9 @@ class Accounts:
         Raises:
             InvalidOperation: an argument is wrong; names it.
             UnknownAccount: there is no such account.
+            AccountRefused: others changed its limits all the time.
         """
-        known = self._run("known", name)
-        self._known(known, name)
-        rate, told, _, _, old_pacing, old_variation, learns = known
-        fields = limit_fields(
-            rate or "" if rates is None else rates,
-            pacing or old_pacing,
-            variation_from(old_variation, learns) if variation is None else variation,
-            told or "",
-        )
+        fields: dict[str, str] = {}
         if budgets is not None:
             fields["budgets"] = budgets_text(budgets)
         if treat_503_as is not None:
@@ -234,7 +229,14 @@ class Accounts:
         if remember is not None:
             fields["keeps"] = memory_text(remember)
 
-        self._known(self._run("limits", name, "", *(text for pair in fields.items() for text in pair)), name)
+        for _ in range(_TRIES):
+            known = self._run("known", name)
+            self._known(known, name)
+            limits = _changed_limits(known, rates, pacing, variation)
+            flat = (text for pair in (fields | limits).items() for text in pair)
+            if self._known(self._run("limits", name, known[-1], *flat), name) != "changed":
+                return
+        raise AccountRefused(f"the limits of account {name!r} were changed meanwhile; try again")
 
     def rotate(self, name: str, key: ApiKey | None, *, ring: KeyRing) -> None:
         """Give an account another key, or encrypt the one it has under the newest secret; its backlog and limits stay.
@@ -294,3 +296,18 @@ class Accounts:
         if reply == "unknown account":
             raise UnknownAccount(f"no account named {name!r}: see `paceline accounts list`")
         return str(reply)
+
+
+def _changed_limits(
+    known: Sequence[Any], rates: str | None, pacing: Pacing | None, variation: Variation | None
+) -> dict[str, str]:
+    """The fields of limits of which something changes; none when nothing does: they may be those of another moment."""
+    if rates is None and pacing is None and variation is None:
+        return {}
+    rate, told, _, _, old_pacing, old_variation, learns, _ = known
+    return limit_fields(
+        rate or "" if rates is None else rates,
+        pacing or old_pacing,
+        variation_from(old_variation, learns) if variation is None else variation,
+        told or "",
+    )

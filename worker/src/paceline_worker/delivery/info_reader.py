@@ -17,7 +17,7 @@ from paceline_worker.verdict.policy import Situation, decide
 
 log = structlog.get_logger(__name__)
 
-# The limit by hand may be changed between reading and writing; then it is read again.
+# Limit, pacing or variation may be changed between reading and writing; then they are read again.
 _TRIES: Final = 3
 
 
@@ -74,7 +74,7 @@ class InfoReader:
         every = timedelta(microseconds=known.info_every_us) or INFO_EVERY
         return await self._state.learn(
             account,
-            known.rate,
+            known.basis,
             again_us=next_read(every, self._random) // timedelta(microseconds=1),
             catch_up_us=catch_up_us(fields, known.interval_us),
             may_send=info.may_send(datetime.now(UTC)),

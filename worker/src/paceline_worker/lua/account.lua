@@ -4,7 +4,7 @@
 -- ARGV  1 verb, 2 account, then
 --         add:     3 'read' (/info was), 'first' (nothing is sent before it is read, or a minute has passed) or '',
 --                  4 digests of its key, the one to keep first, then field, value ... of a:<acct> (interval, quotas, variation, rate, pacing, senders, budgets, key, key_version ...)
---         limits:  3 '', then field, value ... to change; the bucket keeps its time
+--         limits:  3 the basis that the rest was computed from, then field, value ... to change; the bucket keeps its time
 --         suspend: 3 reason, 4 version of the key that was refused ('' or missing: whatever its key is)
 --         rotate:  3 version of the key that is there, 4 encrypted key, 5 its version, 6 '1' when it is another key, not the same one
 --                  encrypted again, 7 its digests, the one to keep first
@@ -14,15 +14,15 @@
 --         resume, remove, key, known: nothing
 --         keys: 2 ... accounts
 --         floor:   3 the version of its key, sealed
---         info:    what /info said: 3 the limit by hand that the rest was computed for, 4 how soon to read again (us), 5 how long after
+--         info:    what /info said: 3 the basis that the rest was computed from, 4 how soon to read again (us), 5 how long after
 --                  its last slot the account is within its new limit whatever it sent before (us), 6 '1' when it may send (paid for),
 --                  then field, value ... to change
 --         info later: it was not asked for in time; info failed: its answer told no figures
 --         throttled: /info was answered 429: 3 pause (us)
 -- reply whose: the account that has this key, or ''; no digest: { name, encrypted key, version } of some;
 --       add, rotate, digest: 'taken:<account>' when another account has this key
---       key: { encrypted key, key version }; keys: of each account encrypted key, its version, the highest it had as that was sealed ('' when unknown); known: { rate, told, info_every, interval, pacing, variation, learn }; info: 'done' |
---       'slower' | 'changed' (the limit by hand, meanwhile); suspend, rotate: 'changed' when its key is another one meanwhile;
+--       key: { encrypted key, key version }; keys: of each account encrypted key, its version, the highest it had as that was sealed ('' when unknown); known: { rate, told, info_every, interval, pacing, variation, learn, basis }; info: 'done' |
+--       'slower' | 'changed' (the basis, meanwhile); limits: 'changed' likewise; suspend, rotate: 'changed' when its key is another one meanwhile;
 --       else 'done' | 'exists' | 'unknown account' | 'not empty'
 -- keys  accounts, keys, a:<acct> and its sets, lanes, due
 --@include shared/calling.lua
@@ -117,10 +117,18 @@ if verb == 'floor' then
   return 'done'
 end
 if verb == 'key' then return { redis.call('HGET', key.secret(name), 'key'), redis.call('HGET', k, 'key_version') } end
+-- What limits are computed from. Whoever read another basis writes nothing: somebody else wrote meanwhile.
+local function basis()
+  local read = redis.call('HMGET', key.about(name), 'rate', 'told', 'pacing')
+  for _, value in ipairs(redis.call('HMGET', k, 'variation', 'learn')) do read[#read + 1] = value end
+  for i, value in ipairs(read) do read[i] = value or '' end
+  return table.concat(read, '\n')
+end
 if verb == 'known' then
   local about, pace = redis.call('HMGET', key.about(name), 'rate', 'told', 'pacing'), redis.call('HMGET', k, 'info_every', 'interval', 'variation', 'learn')
-  return { about[1], about[2], pace[1], pace[2], about[3], pace[3], pace[4] }
+  return { about[1], about[2], pace[1], pace[2], about[3], pace[3], pace[4], basis() }
 end
+if verb == 'limits' and ARGV[3] ~= basis() then return 'changed' end
 local reply = 'done'
 -- A call for figures that took longer than J may have arrived that late, as any call.
 local function keep_distance(a)
@@ -132,8 +140,8 @@ end
 if verb == 'info' then
   local before = load_account(name, now, current_epoch())
   keep_distance(before)
-  local rate, suspended = redis.call('HGET', key.about(name), 'rate'), redis.call('HGET', k, 'suspended')
-  if (rate or '') ~= ARGV[3] then return 'changed' end
+  if ARGV[3] ~= basis() then return 'changed' end
+  local suspended = redis.call('HGET', k, 'suspended')
   for i = 7, #ARGV, 2 do write_account(name, ARGV[i], ARGV[i + 1]) end
   local base = tonumber(redis.call('HGET', k, 'interval'))
   redis.call('HSET', k, 'info_at', int(now + math.max(tonumber(ARGV[4]), INFO_SHARE * base)))

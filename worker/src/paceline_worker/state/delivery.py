@@ -174,17 +174,17 @@ class DeliveryState:
         reply = await self._account.arun(self.client, "known", account)
         if not isinstance(reply, list):
             return None
-        rate, told, every, interval, pacing, variation, _ = reply
-        return KnownAccount(rate or "", told or "", int(every or 0), int(interval), pacing, int(variation))
+        rate, told, every, interval, pacing, variation, _, basis = reply
+        return KnownAccount(rate or "", told or "", int(every or 0), int(interval), pacing, int(variation), basis)
 
     async def learn(
-        self, account: str, rate: str, *, again_us: int, catch_up_us: int, may_send: bool, fields: Mapping[str, str]
+        self, account: str, basis: str, *, again_us: int, catch_up_us: int, may_send: bool, fields: Mapping[str, str]
     ) -> str:
         """Write down what /info said; see account.lua for the arguments and replies."""
         flat = (text for pair in fields.items() for text in pair)
         return str(
             await self._account.arun(
-                self.client, "info", account, rate, again_us, catch_up_us, "1" if may_send else "0", *flat
+                self.client, "info", account, basis, again_us, catch_up_us, "1" if may_send else "0", *flat
             )
         )
 

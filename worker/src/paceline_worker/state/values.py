@@ -55,6 +55,7 @@ class KnownAccount:
         interval_us: distance between slots, without what 429s added.
         pacing: ``spacing`` or ``window``.
         variation_us: J.
+        basis: what limits are computed from, as account.lua compares it.
     """
 
     rate: str
@@ -63,6 +64,7 @@ class KnownAccount:
     interval_us: int
     pacing: Pacing
     variation_us: int
+    basis: str
 
 
 @dataclass(frozen=True, slots=True)
