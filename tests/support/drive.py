@@ -150,7 +150,7 @@ class Drive:
 
     def learn(self, info: Info, account: str = "acme", *, again: timedelta = timedelta(minutes=15)) -> str:
         """What /info said, written down as the worker does it."""
-        rate, told, _, interval, pacing, variation, _, basis = self._account.run(self.client, "known", account)
+        rate, told, _, interval, pacing, variation, *_, basis = self._account.run(self.client, "known", account)
         fields = info_fields(
             info,
             by_hand=rate or "",

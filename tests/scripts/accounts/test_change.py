@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 import redis
 
+from paceline.errors import InvalidOperation
 from paceline.state.scripts import Script
 from paceline_worker.accounts.accounts import AccountRefused, Accounts
 from paceline_worker.accounts.info import Info
+from paceline_worker.cli.accounts.view import budget_rates
 from tests.conftest import add_account
 from tests.support.drive import Drive
 
@@ -34,11 +36,15 @@ def meanwhile(monkeypatch: pytest.MonkeyPatch) -> Meanwhile:
     return arranged
 
 
-def pace(client: redis.Redis) -> tuple[str | None, ...]:
+def pace(client: redis.Redis) -> tuple[Any, ...]:
     """Limit by hand, pacing, variation and distance of slots of `acme`, as state has them."""
     rate, pacing = client.hmget("paceline:{0}:about:acme", ["rate", "pacing"])
     interval, variation = client.hmget("paceline:{0}:a:acme", ["interval", "variation"])
     return rate, pacing, variation, interval
+
+
+def budgets(client: redis.Redis) -> dict[str, str]:
+    return budget_rates(str(client.hget("paceline:{0}:a:acme", "budgets") or ""))
 
 
 @pytest.mark.parametrize(
@@ -56,14 +62,33 @@ def test_what_info_said_meanwhile_stays_in_force(
 
 
 @pytest.mark.parametrize("options", [{"reserve": 7}, {"pacing": "spacing"}, {"variation": timedelta(milliseconds=100)}])
-def test_what_a_colleague_changed_meanwhile_stays(
-    drive: Drive, meanwhile: Meanwhile, options: dict[str, Any]
-) -> None:
+def test_what_a_colleague_changed_meanwhile_stays(drive: Drive, meanwhile: Meanwhile, options: dict[str, Any]) -> None:
     """Both changes are in force, and the distance of slots follows from both."""
     accounts = Accounts(drive.client)
     meanwhile(lambda: accounts.change("acme", rates="5/minute"))
     accounts.change("acme", **options)
     assert ("5/minute", "spacing", "100000", "12100000") == pace(drive.client)
+
+
+def test_budgets_of_other_kinds_stay(client: redis.Redis) -> None:
+    """Of a kind that is named all rates are replaced, and None takes them away."""
+    add_account(client, "acme")
+    accounts = Accounts(client)
+    accounts.change("acme", budgets={"group.create": "9/day; 3/hour", "number.check": None, "*": "1/3 seconds"})
+    assert {"group.create": "9/day; 3/hour", "*": "1/3 seconds"} == budgets(client)
+    accounts.change("acme", budgets={"group.create": "5/hour", "*": None})
+    assert {"group.create": "5/hour"} == budgets(client)
+    with pytest.raises(InvalidOperation, match="budget: group.create: '' is not a rate"):
+        accounts.change("acme", budgets={"group.create": ""})
+
+
+def test_of_two_budgets_that_are_changed_at_once_none_is_lost(client: redis.Redis, meanwhile: Meanwhile) -> None:
+    """Each person names one kind."""
+    add_account(client, "acme")
+    accounts = Accounts(client)
+    meanwhile(lambda: accounts.change("acme", budgets={"*": "1/3 seconds"}))
+    accounts.change("acme", budgets={"group.create": "5/hour"})
+    assert {"number.check": "50/minute", "*": "1/3 seconds", "group.create": "5/hour"} == budgets(client)
 
 
 def test_a_change_without_limits_computes_no_pace(drive: Drive) -> None:
@@ -85,7 +110,9 @@ def test_a_change_that_is_always_overtaken_is_refused(client: redis.Redis, monke
         return reply
 
     monkeypatch.setattr(Script, "run", overtaken)
-    with pytest.raises(AccountRefused, match="the limits of account 'acme' were changed meanwhile; try again"):
+    with pytest.raises(
+        AccountRefused, match="the limits or budgets of account 'acme' were changed meanwhile; try again"
+    ):
         Accounts(client).change("acme", rates="5/minute")
     assert ("10/minute", "6100000") == pace(client)[::3]
 

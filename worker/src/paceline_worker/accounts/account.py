@@ -174,6 +174,20 @@ def budgets_text(rates: Mapping[str, str]) -> str:
     return " ".join(found)
 
 
+def changed_budgets(stored: str, rates: Mapping[str, str | None]) -> str:
+    """Stored budgets with other rates for some kinds.
+
+    Args:
+        stored: from `budgets_text`.
+        rates: by kind; None takes the budget of a kind away.
+
+    Raises:
+        InvalidOperation: a kind or a rate is none.
+    """
+    kept = (budget for budget in stored.split() if budget.partition(":")[0] not in rates)
+    return " ".join((*kept, budgets_text({kind: rate for kind, rate in rates.items() if rate is not None}))).strip()
+
+
 def _rates_of(kind: str, text: str) -> list[tuple[int, int]]:
     """The rates of one budget; an error speaks of the budget, not of the account's limit."""
     try:

@@ -20,6 +20,7 @@ from paceline_worker.accounts.account import (
     add_arguments,
     budgets_text,
     cap_text,
+    changed_budgets,
     check_name,
     limit_fields,
     memory_text,
@@ -34,7 +35,7 @@ from paceline_worker.pacing.bucket import Pacing, Variation, variation_from
 
 # Accounts of one round trip: few enough that a broken connection leaves little in doubt, many enough that latency costs little.
 PIPELINED: Final = 200
-# Limits may be changed between reading and writing; then they are read again.
+# Limits and budgets may be changed between reading and writing; then they are read again.
 _TRIES: Final = 10
 _TAKEN: Final = (
     "an account named {0!r} exists. New key: `paceline accounts rotate {0}`. New limits: `paceline accounts change {0}`"
@@ -186,7 +187,7 @@ class Accounts:
         rates: str | None = None,
         pacing: Pacing | None = None,
         variation: Variation | None = None,
-        budgets: Mapping[str, str] | None = None,
+        budgets: Mapping[str, str | None] | None = None,
         treat_503_as: Treat503 | None = None,
         reserve: int | None = None,
         senders: Sequence[str] | None = None,
@@ -200,7 +201,7 @@ class Accounts:
             rates: the new ceiling; '' removes the ceiling. None, here and below: no change.
             pacing: ``spacing`` or ``window``.
             variation: J: ``auto`` or a time.
-            budgets: all budgets: rate by kind of operation.
+            budgets: rate by kind of operation; None takes the budget of a kind away, and other kinds keep theirs.
             treat_503_as: ``overloaded`` or ``unknown``.
             reserve: percent for transactional work, 0 to 90.
             senders: all numbers that may send; waiting operations keep their sender.
@@ -210,11 +211,9 @@ class Accounts:
         Raises:
             InvalidOperation: an argument is wrong; names it.
             UnknownAccount: there is no such account.
-            AccountRefused: others changed its limits all the time.
+            AccountRefused: others changed its limits or budgets all the time.
         """
         fields: dict[str, str] = {}
-        if budgets is not None:
-            fields["budgets"] = budgets_text(budgets)
         if treat_503_as is not None:
             fields["treat_503"] = treat_503_as
         if reserve is not None:
@@ -232,11 +231,13 @@ class Accounts:
         for _ in range(_TRIES):
             known = self._run("known", name)
             self._known(known, name)
-            limits = _changed_limits(known, rates, pacing, variation)
-            flat = (text for pair in (fields | limits).items() for text in pair)
+            fields |= _changed_limits(known, rates, pacing, variation)
+            if budgets is not None:
+                fields["budgets"] = changed_budgets(known[-2] or "", budgets)
+            flat = (text for pair in fields.items() for text in pair)
             if self._known(self._run("limits", name, known[-1], *flat), name) != "changed":
                 return
-        raise AccountRefused(f"the limits of account {name!r} were changed meanwhile; try again")
+        raise AccountRefused(f"the limits or budgets of account {name!r} were changed meanwhile; try again")
 
     def rotate(self, name: str, key: ApiKey | None, *, ring: KeyRing) -> None:
         """Give an account another key, or encrypt the one it has under the newest secret; its backlog and limits stay.
@@ -304,7 +305,7 @@ def _changed_limits(
     """The fields of limits of which something changes; none when nothing does: they may be those of another moment."""
     if rates is None and pacing is None and variation is None:
         return {}
-    rate, told, _, _, old_pacing, old_variation, learns, _ = known
+    rate, told, _, _, old_pacing, old_variation, learns, *_ = known
     return limit_fields(
         rate or "" if rates is None else rates,
         pacing or old_pacing,

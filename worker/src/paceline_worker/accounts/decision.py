@@ -128,7 +128,7 @@ def _differences(asked: Wanted, stored: StoredAccount) -> dict[str, Any]:
         "budgets": _budgets(budgets) != _budgets(stored.budgets),
         "senders": asked.senders is not None and set(asked.senders) != set(stored.senders),
     }
-    values = {"budgets": budgets}
+    values = {"budgets": {kind: rate or None for kind, rate in (asked.budgets or {}).items()}}
     return {name: values.get(name, getattr(asked, name)) for name, other in differ.items() if other}
 
 

@@ -21,7 +21,7 @@
 --         throttled: /info was answered 429: 3 pause (us)
 -- reply whose: the account that has this key, or ''; no digest: { name, encrypted key, version } of some;
 --       add, rotate, digest: 'taken:<account>' when another account has this key
---       key: { encrypted key, key version }; keys: of each account encrypted key, its version, the highest it had as that was sealed ('' when unknown); known: { rate, told, info_every, interval, pacing, variation, learn, basis }; info: 'done' |
+--       key: { encrypted key, key version }; keys: of each account encrypted key, its version, the highest it had as that was sealed ('' when unknown); known: { rate, told, info_every, interval, pacing, variation, learn, budgets, basis }; info: 'done' |
 --       'slower' | 'changed' (the basis, meanwhile); limits: 'changed' likewise; suspend, rotate: 'changed' when its key is another one meanwhile;
 --       else 'done' | 'exists' | 'unknown account' | 'not empty'
 -- keys  accounts, keys, a:<acct> and its sets, lanes, due
@@ -117,16 +117,16 @@ if verb == 'floor' then
   return 'done'
 end
 if verb == 'key' then return { redis.call('HGET', key.secret(name), 'key'), redis.call('HGET', k, 'key_version') } end
--- What limits are computed from. Whoever read another basis writes nothing: somebody else wrote meanwhile.
+-- What limits and budgets are computed from. Whoever read another basis writes nothing: somebody else wrote meanwhile.
 local function basis()
   local read = redis.call('HMGET', key.about(name), 'rate', 'told', 'pacing')
-  for _, value in ipairs(redis.call('HMGET', k, 'variation', 'learn')) do read[#read + 1] = value end
+  for _, value in ipairs(redis.call('HMGET', k, 'variation', 'learn', 'budgets')) do read[#read + 1] = value end
   for i, value in ipairs(read) do read[i] = value or '' end
   return table.concat(read, '\n')
 end
 if verb == 'known' then
-  local about, pace = redis.call('HMGET', key.about(name), 'rate', 'told', 'pacing'), redis.call('HMGET', k, 'info_every', 'interval', 'variation', 'learn')
-  return { about[1], about[2], pace[1], pace[2], about[3], pace[3], pace[4], basis() }
+  local about, pace = redis.call('HMGET', key.about(name), 'rate', 'told', 'pacing'), redis.call('HMGET', k, 'info_every', 'interval', 'variation', 'learn', 'budgets')
+  return { about[1], about[2], pace[1], pace[2], about[3], pace[3], pace[4], pace[5], basis() }
 end
 if verb == 'limits' and ARGV[3] ~= basis() then return 'changed' end
 local reply = 'done'

@@ -174,7 +174,7 @@ class DeliveryState:
         reply = await self._account.arun(self.client, "known", account)
         if not isinstance(reply, list):
             return None
-        rate, told, every, interval, pacing, variation, _, basis = reply
+        rate, told, every, interval, pacing, variation, *_, basis = reply
         return KnownAccount(rate or "", told or "", int(every or 0), int(interval), pacing, int(variation), basis)
 
     async def learn(

@@ -55,7 +55,7 @@ class KnownAccount:
         interval_us: distance between slots, without what 429s added.
         pacing: ``spacing`` or ``window``.
         variation_us: J.
-        basis: what limits are computed from, as account.lua compares it.
+        basis: what limits and budgets are computed from, as account.lua compares it.
     """
 
     rate: str

@@ -30,7 +30,7 @@ from paceline_worker.cli.accounts.options import (
     TreatAs,
     Variation,
 )
-from paceline_worker.cli.accounts.view import budget_rates, by_kind, limit_in_words, pace_in_words
+from paceline_worker.cli.accounts.view import by_kind, limit_in_words, pace_in_words
 from paceline_worker.pacing.bucket import Variation as VariationTime
 
 app = typer.Typer(help="Accounts: 2Chat API keys under names, each with its limits.", rich_markup_mode=None)
@@ -128,14 +128,13 @@ def change(
 
     Options that are not given stay, budgets of other kinds included. --limit '' removes the ceiling.
     """
-    budgets = {**_budgets_in_force(name), **_budgets(budget)} if budget else None
     with _opened() as accounts, named_as_options(budget="--budget"):
         accounts.change(
             name,
             rates=limit,
             pacing=pacing.value if pacing else None,
             variation=_variation(variation),
-            budgets=budgets,
+            budgets=_budgets(budget) if budget else None,
             treat_503_as=treat_503_as.value if treat_503_as else None,
             reserve=reserve,
             recipient_cap=recipient_cap,
@@ -153,13 +152,6 @@ def _budgets(given: Sequence[str]) -> dict[str, str]:
         raise InvalidOperation("--budget: is not KIND=RATE such as group.create=30/day")
     parts = (text.split("=", 1) for text in given)
     return by_kind((kind.strip(), rate) for kind, rate in parts)
-
-
-def _budgets_in_force(name: str) -> dict[str, str]:
-    """The account's budgets as rates."""
-    with opened_state() as state:
-        picture = state.account(name)
-    return budget_rates(picture.account.budgets) if picture else {}
 
 
 def _say_pace(name: str, what: str) -> None:
