@@ -78,7 +78,7 @@ def test_budgets_of_other_kinds_stay(client: redis.Redis) -> None:
     assert {"group.create": "9/day; 3/hour", "*": "1/3 seconds"} == budgets(client)
     accounts.change("acme", budgets={"group.create": "5/hour", "*": None})
     assert {"group.create": "5/hour"} == budgets(client)
-    with pytest.raises(InvalidOperation, match="budget: group.create: '' is not a rate"):
+    with pytest.raises(InvalidOperation, match=r"budget: group\.create: '' is not a rate"):
         accounts.change("acme", budgets={"group.create": ""})
 
 

@@ -1,5 +1,6 @@
 """Rows of a file of accounts: which can be an account, what is wrong with the others, and what an import does with each."""
 
+import os
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
@@ -104,6 +105,16 @@ def test_a_wrong_cell_is_told_by_its_column(words: str, cells: dict[str, str]) -
     assert isinstance(error, RowError)
     assert str(error).startswith(f"row 2 (acme): {words}")
     assert CANARY not in str(error)
+
+
+@pytest.mark.parametrize("variable", ["\ud800", "a\0b", "a=b", "="], ids=ascii)
+def test_a_variable_that_no_environment_can_have_is_not_set(variable: str) -> None:
+    """The row is wrong like any other, and stops none."""
+    row, error = account_rows(
+        [RawRow(2, {"name": "acme", "key": CANARY}), RawRow(3, {"name": "beta", "key_env": variable})], os.environ
+    )
+    assert isinstance(row, AccountRow)
+    assert str(error).startswith("row 3 (beta): key_env: no environment variable of this name is set")
 
 
 @pytest.mark.parametrize(

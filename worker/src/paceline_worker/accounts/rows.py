@@ -177,13 +177,20 @@ def _key(cells: Mapping[str, str], environ: Mapping[str, str]) -> ApiKey | None:
     if text and variable:
         raise InvalidOperation("key, key_env: give one of them")
     if variable:
-        text = environ.get(variable, "").strip()
+        text = _value(environ, variable).strip()
         if not text:
             # The variable is not named: who mixes up the columns has a key there.
             raise InvalidOperation(
                 "key_env: no environment variable of this name is set. Export it, or use the column key"
             )
     return usable(ApiKey(text)) if text else None
+
+
+def _value(environ: Mapping[str, str], variable: str) -> str:
+    try:
+        return environ.get(variable, "")
+    except UnicodeEncodeError:  # JSON may name half a surrogate pair, and the system's environment cannot
+        return ""
 
 
 def _merged(own: Wanted, defaults: Wanted) -> Wanted:
