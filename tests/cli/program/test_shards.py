@@ -60,6 +60,36 @@ def test_a_shard_that_is_not_there_is_refused(sharded: Cli) -> None:
     assert "shard: state has the shards 0 to 4" in refused.err
 
 
+def moves(cli: Cli) -> list[tuple[str, str]]:
+    """What the history tells of moves: account, and where to."""
+    return [(act["account"], act["on"]) for act in cli("history", "--json").json if act["what"] == "shards move"]
+
+
+@pytest.mark.parametrize(("account", "shard", "code"), [("acme", "5", 2), ("nobody", "0", 1)])
+def test_a_refused_move_is_no_act(sharded: Cli, account: str, shard: str, code: int) -> None:
+    assert code == sharded("shards", "move", account, shard).code
+    assert [] == moves(sharded)
+
+
+def test_a_move_that_another_one_keeps_from_beginning_is_no_act(sharded: Cli) -> None:
+    sent(sharded, "acme")
+    sharded("shards", "move", "acme", "4", "--wait", "0")
+    refused = sharded("shards", "move", "acme", "1")
+    assert (2, "being moved to shard 4: finish that first") == (refused.code, refused.refusal(2)[-41:])
+    assert [("acme", "4, not finished")] == moves(sharded)
+
+
+def test_a_move_that_leaves_the_account_suspended_is_remembered(sharded: Cli, worker: Worker) -> None:
+    """As one that is not finished; then as one that is."""
+    sent(sharded, "acme")
+    refused = sharded("shards", "move", "acme", "4", "--wait", "0").refusal()
+    assert refused.endswith("records wait in its inbox. It stays suspended: repeat the command")
+    assert "suspended" == sharded("accounts", "show", "acme", "--json").json["state"]
+    worker.accept_all()
+    assert 0 == sharded("shards", "move", "acme", "4").code
+    assert [("acme", "4, not finished"), ("acme", "4")] == moves(sharded)
+
+
 def test_the_number_of_shards_is_fixed(sharded: Cli) -> None:
     assert 0 == sharded("state", "create", "--shards", "5").code
     refused = sharded("state", "create", "--shards", "6")

@@ -91,10 +91,14 @@ def move(
     JSON: account, shard, keys (how many were moved).
     """
     with closing(connect_to(Settings.from_environment(), repeat=True)) as client, translating():
+        moving = Move(client, account, shard)
         try:
-            keys = Move(client, account, shard).run(wait)
-        finally:
-            remember("shards move", account=account, on=str(shard))
+            keys = moving.run(wait)
+        except BaseException:
+            if moving.has_begun:
+                remember("shards move", account=account, on=f"{shard}, not finished")
+            raise
+        remember("shards move", account=account, on=str(shard))
     if json_output:
         say_json({"account": account, "shard": shard, "keys": keys})
         return

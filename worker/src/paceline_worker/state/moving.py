@@ -41,6 +41,9 @@ class Move:
         sleep: takes seconds.
     """
 
+    # Whether something of the account has changed or may have: from then on only `run` brings it back.
+    has_begun = False
+
     def __init__(
         self, client: "redis.Redis", account: str, shard: int, sleep: Callable[[float], object] = time.sleep
     ) -> None:
@@ -80,6 +83,7 @@ class Move:
                 f"shard: account {self._account!r} is being moved to shard {target}: finish that first"
             )
 
+        self.has_begun = True
         moved = 0
         if self._at(leaves, "stands") in ("here", "seized"):
             self._seize(leaves, patience_s)
