@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
+from math import ceil
 from typing import Annotated, Any, Final
 
 from fastapi import Depends, Request
@@ -26,6 +27,8 @@ audit = logging.getLogger("paceline.gateway.audit")
 # A token that was looked up is good for so long without another look: revoking takes effect within it.
 _REMEMBERED_S: Final = 1.0
 _MOST_REMEMBERED: Final = 10_000
+# Sums of seconds are exact to less than this.
+_ROUNDING_S: Final = 1e-6
 
 
 class RequestRefused(Exception):
@@ -66,7 +69,7 @@ class Gate:
     def __init__(self, state: AsyncAsked, rate: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._state, self._rate, self._clock = state, rate, clock
         self._known: dict[str, tuple[float, Token | None]] = {}
-        self._next: dict[str, float] = {}
+        self._full_at: dict[str, float] = {}
 
     async def token(self, given: str) -> Token:
         """The token that was given.
@@ -95,23 +98,25 @@ class Gate:
         return token
 
     def count(self, token: Token) -> None:
-        """Count a request against a bucket that holds a second's worth of them.
+        """Count a request against a bucket that holds a second's worth of them, and one at the least.
 
         Raises:
             RequestRefused: the token sends too many requests.
         """
-        now = self._clock()
-        at = max(self._next.get(token.id, 0.0), now - 1.0) + 1.0 / self._rate
-        if at > now:
-            wait = max(1, round(at - now + 0.5))
-            headers = {"Retry-After": str(wait)} | limits("token", [(self._rate, 1)])
+        now, apart = self._clock(), 1.0 / self._rate
+        full_at = max(self._full_at.get(token.id, now), now)
+        wait = full_at - now - (max(1.0, apart) - apart)
+        if wait > _ROUNDING_S:
+            seconds = max(1, ceil(wait))
+            policy = (self._rate, 1) if self._rate >= 1 else (1.0, ceil(apart))
+            headers = {"Retry-After": str(seconds)} | limits("token", [policy])
             raise RequestRefused(
                 429,
                 "too-many-requests",
                 "the token sends too many requests",
-                headers | {"RateLimit": f'"token";r=0;t={wait}'},
+                headers | {"RateLimit": f'"token";r=0;t={seconds}'},
             )
-        self._next[token.id] = at
+        self._full_at[token.id] = full_at + apart
 
 
 class Allowed(SecurityBase):
