@@ -1,6 +1,7 @@
-"""What the gate counts, on a clock that the test moves."""
+"""What the gate counts and whom it lets go on, on a clock that the test moves."""
 
-from datetime import UTC, datetime
+import asyncio
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -21,11 +22,19 @@ class Clock:
         return self.seconds
 
 
-class NoState:
-    """Stands for a state that is not asked."""
+class Kept:
+    """Stands for a state that keeps a token, or none.
+
+    Args:
+        token: as it is written there.
+    """
+
+    def __init__(self, token: str | None = None) -> None:
+        self.token = token
 
     async def ask(self, question: Any) -> Any:
-        raise AssertionError(question)
+        assert "tokens" == question.script
+        return self.token
 
 
 @pytest.mark.parametrize(
@@ -43,7 +52,7 @@ def test_a_token_may_ask_again_after_the_time_that_it_was_told(
 ) -> None:
     """Whatever the rate, also less than one request a second."""
     clock = Clock()
-    gate = Gate(NoState(), rate, clock)
+    gate = Gate(Kept(), rate, clock)
     token, _ = tokens.make("shop", ["read"], ["acme"], None, NOW)
 
     for _ in range(3):
@@ -56,3 +65,25 @@ def test_a_token_may_ask_again_after_the_time_that_it_was_told(
             refused.value.headers["RateLimit-Policy"],
         )
         clock.seconds += max(1.0, retry_after)
+
+
+def test_a_token_goes_on_until_it_is_revoked_or_has_expired() -> None:
+    """A revocation is noticed within a second, and state is asked once a second."""
+    now = datetime.now(UTC)
+    clock = Clock()
+
+    def still(expires_at: datetime | None) -> None:
+        token, _ = tokens.make("shop", ["read"], ["acme"], expires_at, now)
+        state = Kept(tokens.written(token))
+        gate = Gate(state, 1.0, clock)
+        asyncio.run(gate.still(token))
+        state.token = None
+        asyncio.run(gate.still(token))
+        clock.seconds += 1.0
+        with pytest.raises(RequestRefused, match="unknown or has expired"):
+            asyncio.run(gate.still(token))
+
+    still(None)
+    still(now + timedelta(days=1))
+    with pytest.raises(RequestRefused, match="unknown or has expired"):
+        still(now - timedelta(seconds=1))

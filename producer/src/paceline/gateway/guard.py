@@ -80,11 +80,21 @@ class Gate:
         found = tokens.parts(given)
         token = await self._look_up(found[0]) if found else None
         if found is None or token is None or not token.fits(found[1], datetime.now(UTC)):
-            raise RequestRefused(
-                401, "unauthorized", "the token is unknown or has expired", {"WWW-Authenticate": "Bearer"}
-            )
+            raise _unknown()
         self.count(token)
         return token
+
+    async def still(self, token: Token) -> None:
+        """Let a token go on with what it began.
+
+        Args:
+            token: was let in before.
+
+        Raises:
+            RequestRefused: it was revoked or has expired since.
+        """
+        if await self._look_up(token.id) is None or not token.lasts(datetime.now(UTC)):
+            raise _unknown()
 
     async def _look_up(self, token_id: str) -> Token | None:
         now = self._clock()
@@ -117,6 +127,11 @@ class Gate:
                 headers | {"RateLimit": f'"token";r=0;t={seconds}'},
             )
         self._full_at[token.id] = full_at + apart
+
+
+def _unknown() -> RequestRefused:
+    words = "the token is unknown or has expired"
+    return RequestRefused(401, "unauthorized", words, {"WWW-Authenticate": "Bearer"})
 
 
 class Allowed(SecurityBase):

@@ -5,19 +5,18 @@ import json
 from collections.abc import AsyncIterator
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Header, Query
+from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import StreamingResponse
 
-from paceline.async_outbox import AsyncOutbox
 from paceline.errors import PacelineError
 from paceline.flows.following import reading
 from paceline.flows.steps import arun
 from paceline.gateway.answers import Box, Limit, problems
-from paceline.gateway.guard import Reads
-from paceline.gateway.problems import problem_of
+from paceline.gateway.guard import Gate, Reads, RequestRefused
+from paceline.gateway.problems import Problem, problem_of
 from paceline.gateway.shapes import Entries
 from paceline.gateway.tokens import Token
-from paceline.outcomes import place
+from paceline.outcomes import OutcomeEntry, place
 
 routes = APIRouter(tags=["outcomes"])
 # A comment so often keeps proxies from closing a stream in which nothing comes.
@@ -52,7 +51,8 @@ async def page(
     responses=problems()
     | {200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}, "description": "Entries as they come."}},
 )
-async def stream(
+async def stream(  # noqa: PLR0917 - FastAPI passes by name
+    request: Request,
     token: Reads,
     outbox: Box,
     campaign: Campaign = None,
@@ -63,18 +63,17 @@ async def stream(
     follow: bool = True,
 ) -> StreamingResponse:
     """Server-sent events: `id` is the entry's, so a browser's EventSource goes on where it was. A gap is an event `problem`."""
-    events = _events(outbox, token, campaign, last_event_id or after, receipts=receipts, follow=follow)
+    entries = outbox.outcomes(campaign, last_event_id or after, follow=follow, receipts=receipts)
+    events = _events(entries, token, request.app.state.gate)
     return StreamingResponse(events, media_type="text/event-stream", headers={"Cache-Control": "no-store"})
 
 
-async def _events(
-    outbox: AsyncOutbox, token: Token, campaign: str | None, after: str, *, receipts: bool, follow: bool
-) -> AsyncIterator[str]:
-    entries = outbox.outcomes(campaign, after, follow=follow, receipts=receipts)
+async def _events(entries: AsyncIterator[OutcomeEntry], token: Token, gate: Gate) -> AsyncIterator[str]:
     following = asyncio.ensure_future(anext(entries))
     try:
         while True:
             done, _ = await asyncio.wait([following], timeout=_HEARTBEAT_S)
+            await gate.still(token)
             if not done:
                 yield ": still there\n\n"
                 continue
@@ -84,7 +83,13 @@ async def _events(
                 yield f"id: {entry.entry_id}\nevent: {entry.event}\ndata: {json.dumps(entry.as_json())}\n\n"
     except StopAsyncIteration:
         return
+    except RequestRefused as refusal:
+        yield _event_of(Problem(refusal.status, refusal.kind, refusal.detail))
     except PacelineError as error:
-        yield f"event: problem\ndata: {json.dumps(problem_of(error).as_json())}\n\n"
+        yield _event_of(problem_of(error))
     finally:
         following.cancel()
+
+
+def _event_of(problem: Problem) -> str:
+    return f"event: problem\ndata: {json.dumps(problem.as_json())}\n\n"

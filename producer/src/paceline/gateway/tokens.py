@@ -53,8 +53,11 @@ class Token:
 
     def fits(self, secret: str, now: datetime) -> bool:
         """Whether a secret is this token's, and it has not expired; takes as long whatever the secret."""
-        same = hmac.compare_digest(self.digest, digest_of(secret))
-        return same and (self.expires_at is None or now < self.expires_at)
+        return hmac.compare_digest(self.digest, digest_of(secret)) and self.lasts(now)
+
+    def lasts(self, now: datetime) -> bool:
+        """Whether it has not expired."""
+        return self.expires_at is None or now < self.expires_at
 
     def as_json(self) -> dict[str, Any]:
         """The fields that may be shown: not the digest."""
