@@ -1,6 +1,7 @@
 """Who reads what over HTTP, and for how long."""
 
 import json
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 from paceline.gateway import outcomes
 from paceline.state import questions
 from tests.doors.conftest import server
-from tests.gateway.test_gateway import HELLO, Gateway, gateway, origin
+from tests.gateway.test_gateway import HELLO, RECIPIENT, SENDER, Gateway, gateway, origin
 from tests.support.wait import wait_until
 
 __all__ = ["gateway", "origin", "server"]
@@ -65,3 +66,50 @@ def test_a_silent_stream_ends_with_its_token(gateway: Gateway, monkeypatch: pyte
         revoke(gateway, token)
         [(name, problem)] = events(lines)
     assert ("problem", 401) == (name, problem["status"])
+
+
+CAMPAIGN = {"account": "other", "sender": SENDER, "template": "Hi", "recipients": [{"to": RECIPIENT, "key": "k-1"}]}
+
+
+@pytest.mark.parametrize(
+    ("there", "missing"),
+    [
+        (
+            "/v1/operations?account=other&idempotency_key=inv-1",
+            "/v1/operations?account=other&idempotency_key=inv-2",
+        ),
+        ("/v1/operations?campaign=secret&row=k-1", "/v1/operations?campaign=secret&row=k-2"),
+        ("/v1/outcomes?campaign=secret", "/v1/outcomes?campaign=absent"),
+        ("/v1/outcomes/stream?follow=false&campaign=secret", "/v1/outcomes/stream?follow=false&campaign=absent"),
+        ("/v1/campaigns/secret", "/v1/campaigns/absent"),
+        ("/v1/accounts/other", "/v1/accounts/nobody"),
+        ("/v1/suppressions?account=other", "/v1/suppressions?account=nobody"),
+    ],
+)
+def test_what_another_account_has_is_told_like_what_is_missing(gateway: Gateway, there: str, missing: str) -> None:
+    """The same status and the same words, but for the name that was asked for."""
+    with gateway.client(gateway.token("send,campaigns,read", "other")) as theirs:
+        sent = theirs.post(
+            "/v1/operations/send-message", json=HELLO | {"account": "other"}, headers={"Idempotency-Key": "inv-1"}
+        )
+        assert [202, 202] == [sent.status_code, theirs.put("/v1/campaigns/secret", json=CAMPAIGN).status_code]
+        gateway.worker.accept()
+        assert 200 == theirs.get(there).status_code
+    with gateway.client() as client:
+        told, expected = client.get(there), client.get(missing)
+
+    words = [re.sub(r"'[\w-]+'", "NAME", answer.text) for answer in (told, expected)]
+    assert (404, 404, words[1]) == (told.status_code, expected.status_code, words[0])
+
+
+def test_pages_of_campaigns_name_none_of_another_account(gateway: Gateway) -> None:
+    """Neither as an item nor as the place where the next page begins."""
+    with gateway.client(gateway.token("campaigns,read", "*")) as client:
+        for name, account in (("a", "acme"), ("b", "other"), ("c", "acme"), ("d", "other")):
+            assert 202 == client.put(f"/v1/campaigns/{name}", json=CAMPAIGN | {"account": account}).status_code
+        everything = client.get("/v1/campaigns?limit=2").json()
+    assert (["a", "b"], "b") == ([campaign["name"] for campaign in everything["items"]], everything["next"])
+    with gateway.client() as client:
+        first, second = (client.get("/v1/campaigns", params={"limit": 1, "after": after}).json() for after in ("", "a"))
+    assert (["a"], "a") == ([campaign["name"] for campaign in first["items"]], first["next"])
+    assert (["c"], None) == ([campaign["name"] for campaign in second["items"]], second["next"])

@@ -23,7 +23,7 @@ from paceline.campaigns.upload import UploadReport
 from paceline.flows.bridge import Bridge
 from paceline.flows.controlling import changing, checked_approver, controlling, correcting, counting, forecasting
 from paceline.flows.following import Walk
-from paceline.flows.sending import cancelling, finding, keyed_id, looking_up, looking_up_row, sending
+from paceline.flows.sending import cancelling, finding, keyed_id, looking_up, looking_up_row, of_key, sending
 from paceline.flows.steps import AsyncAsked, arun
 from paceline.flows.tickets import AsyncTicket
 from paceline.forecast.outlook import Forecast
@@ -306,7 +306,7 @@ class AsyncOutbox(AsyncSuppressing):
 
     async def status_by_key(self, account: str, idempotency_key: str) -> Status:
         """As `Outbox.status_by_key`."""
-        return await arun(looking_up(keyed_id(account, idempotency_key), f"of key {idempotency_key!r}"), self.state)
+        return await arun(looking_up(keyed_id(account, idempotency_key), of_key(idempotency_key)), self.state)
 
     async def status_of_row(self, campaign: str, key: str) -> Status:
         """As `Outbox.status_of_row`."""

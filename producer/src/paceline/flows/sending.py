@@ -190,8 +190,27 @@ def looking_up(op_id: str, what: str | None = None) -> Flow[Status]:
     """
     picture = yield questions.operation(op_id)
     if picture is None:
-        raise NotFound(f"no operation {what or repr(op_id)}: never accepted, or deleted after its retention time")
+        raise missing(what or repr(op_id))
     return status_of(picture)
+
+
+def missing(what: str) -> NotFound:
+    """The error about an operation that is not there.
+
+    Args:
+        what: what it is called: its id, or what it was looked up by.
+    """
+    return NotFound(f"no operation {what}: never accepted, or deleted after its retention time")
+
+
+def of_key(idempotency_key: str) -> str:
+    """What an operation is called that was looked up by its key."""
+    return f"of key {idempotency_key!r}"
+
+
+def of_row(campaign: str) -> str:
+    """What an operation is called that was looked up by a campaign's row."""
+    return f"of this row in campaign {campaign!r}"
 
 
 def finding(cursor: str, to: str, account: str) -> Flow[tuple[str, list[Status]]]:
@@ -227,7 +246,7 @@ def cancelling(op_id: str, why: str) -> Flow[None]:
     """
     reply = yield questions.cancel(op_id, why)
     if reply == "unknown":
-        raise NotFound(f"no operation {op_id!r}: never accepted, or deleted after its retention time")
+        raise missing(repr(op_id))
     if reply != "cancelled":
         raise AlreadyBegun(f"{op_id} cannot be cancelled: {reply}")
 
@@ -258,9 +277,7 @@ def looking_up_row(campaign: str, key: str) -> Flow[Status]:
         picture = yield questions.operation(op_id)
         if picture is not None:
             return status_of(picture)
-    raise NotFound(
-        f"no operation of this row in campaign {campaign!r}: never accepted, or deleted after its retention time"
-    )
+    raise missing(of_row(campaign))
 
 
 def raise_refusal(reply: str, account: str, sender: str) -> None:

@@ -10,16 +10,17 @@ from paceline.async_outbox import AsyncCampaign, AsyncOutbox
 from paceline.campaigns.options import CampaignOptions
 from paceline.campaigns.progress import progress_of
 from paceline.campaigns.recipients import Row
-from paceline.errors import NotFound
 from paceline.gateway.answers import Box, Limit, problems
-from paceline.gateway.guard import Reads, RequestRefused, Runs, remember, seen
+from paceline.gateway.guard import Reads, RequestRefused, Runs, campaign_of, remember, seen
 from paceline.gateway.shapes import Approval, CampaignIn, Campaigns, CampaignView, Recalled, Uploaded, Why
-from paceline.gateway.tokens import Token
+from paceline.gateway.tokens import ANY_ACCOUNT, Token
 from paceline.state import questions
 from paceline.state.campaigns import CampaignSnapshot
 
 routes = APIRouter(tags=["campaigns"])
 _SHOWN_ROWS: Final = 100
+# Campaigns whose accounts one run of a script tells.
+_HEADS_AT_ONCE: Final = 500
 _SUFFIXES: Final = {"text/csv": ".csv", "application/x-ndjson": ".jsonl", "application/jsonl": ".jsonl"}
 _NAME: Final = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 Named = Annotated[str, Path(pattern=_NAME)]
@@ -96,6 +97,7 @@ async def _upload(
 async def listing(token: Reads, outbox: Box, after: str = "", limit: Limit = 100) -> dict[str, Any]:
     """Campaigns by name; `next` is the `after` of the next page."""
     names = [name for name in await outbox.state.ask(questions.campaigns()) if name > after]
+    names = await _own(outbox, names, token, limit + 1)
     shown: list[dict[str, Any]] = []
     for name in names[:limit]:
         campaign = await outbox.state.ask(questions.campaign(name))
@@ -104,10 +106,25 @@ async def listing(token: Reads, outbox: Box, after: str = "", limit: Limit = 100
     return {"items": shown, "next": names[limit - 1] if len(names) > limit else None}
 
 
+async def _own(outbox: AsyncOutbox, names: list[str], token: Token, most: int) -> list[str]:
+    """The first campaigns that a token may know of."""
+    if ANY_ACCOUNT in token.accounts:
+        return names[:most]
+    own: list[str] = []
+    for start in range(0, len(names), _HEADS_AT_ONCE):
+        part = names[start : start + _HEADS_AT_ONCE]
+        heads = await outbox.state.ask(questions.campaign_heads(part))
+        accounts = {name: account for name, _, account, *_ in heads}
+        own += [name for name in part if name in accounts and token.sees(accounts[name])]
+        if len(own) >= most:
+            break
+    return own[:most]
+
+
 @routes.get("/campaigns/{name}", response_model=CampaignView, responses=problems(404))
 async def one(name: Named, token: Reads, outbox: Box) -> dict[str, Any]:
     """A campaign in numbers."""
-    return _view(name, await _snapshot(outbox, name, token))
+    return _view(name, await campaign_of(outbox, name, token))
 
 
 @routes.post("/campaigns/{name}/pause", status_code=204, responses=problems(404, 409))
@@ -166,16 +183,9 @@ async def change(name: Named, options: CampaignOptions, token: Runs, outbox: Box
     await remember(outbox, token, "campaign change", account=account, on=f"{name}: {', '.join(options.texts())}")
 
 
-async def _snapshot(outbox: AsyncOutbox, name: str, token: Token) -> CampaignSnapshot:
-    campaign = await outbox.state.ask(questions.campaign(name))
-    if campaign is None or not token.sees(campaign.account):
-        raise NotFound(f"no campaign named {name!r}: see `paceline campaign list`")
-    return campaign
-
-
 async def _campaign(outbox: AsyncOutbox, name: str, token: Token) -> tuple[AsyncCampaign, str]:
     """A campaign, and its account."""
-    campaign = await _snapshot(outbox, name, token)
+    campaign = await campaign_of(outbox, name, token)
     return AsyncCampaign(name, outbox), campaign.account
 
 

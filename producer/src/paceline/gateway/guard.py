@@ -15,11 +15,12 @@ from starlette.types import ASGIApp, Message, Receive, Send
 from starlette.types import Scope as AsgiScope
 
 from paceline.async_outbox import AsyncOutbox
-from paceline.errors import StateUnavailable, UnknownAccount
+from paceline.errors import NotFound, StateUnavailable, UnknownAccount
 from paceline.flows.steps import AsyncAsked
 from paceline.gateway import tokens
 from paceline.gateway.tokens import Scope, Token
 from paceline.state import questions
+from paceline.state.campaigns import CampaignSnapshot
 from paceline.status.history import Act, telling
 
 audit = logging.getLogger("paceline.gateway.audit")
@@ -207,6 +208,18 @@ def seen(token: Token, account: str) -> None:
     """
     if not token.sees(account):
         raise UnknownAccount(f"no account named {account!r}: GET /v1/accounts lists those of this token")
+
+
+async def campaign_of(outbox: AsyncOutbox, name: str, token: Token) -> CampaignSnapshot:
+    """A campaign that a token may know of.
+
+    Raises:
+        NotFound: it is missing, or of another account; in the same words.
+    """
+    campaign = await outbox.state.ask(questions.campaign(name))
+    if campaign is None or not token.sees(campaign.account):
+        raise NotFound(f"no campaign named {name!r}: see `paceline campaign list`")
+    return campaign
 
 
 class Audit:

@@ -2,16 +2,17 @@
 
 import re
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Header, Path, Query, Request, Response
 
-from paceline.errors import InvalidOperation, NotFound
-from paceline.flows.sending import finding
+from paceline.errors import InvalidOperation
+from paceline.flows.sending import finding, missing, of_key, of_row
 from paceline.flows.steps import arun
 from paceline.gateway.answers import Box, problems
 from paceline.gateway.guard import Reads, Sends, remember, seen
 from paceline.gateway.shapes import Explanation, Operations, OperationView, Written
+from paceline.gateway.tokens import Token
 from paceline.operations import OPERATIONS, Operation
 from paceline.state import questions
 from paceline.status.explanation import explained
@@ -30,9 +31,6 @@ Key = Annotated[
         description="One key, one operation.",
     ),
 ]
-
-
-_NOT_THERE: Final = "no operation {!r}: never accepted, or deleted after its retention time"
 
 
 def routes() -> APIRouter:
@@ -86,7 +84,7 @@ async def explain(op_id: Id, token: Reads, outbox: Box) -> dict[str, Any]:
     found = await outbox.state.ask(questions.operation(op_id))
     _shown(await outbox.status(op_id), token)
     if found is None:
-        raise NotFound(_NOT_THERE.format(op_id))
+        raise missing(repr(op_id))
     fleet = await outbox.state.ask(questions.fleet())
     return explained(found, fleet)
 
@@ -123,15 +121,20 @@ async def find(  # noqa: PLR0917 - FastAPI passes by name
     if idempotency_key is not None:
         if account is None:
             raise InvalidOperation("account: is missing")
-        one = await outbox.status_by_key(account, idempotency_key)
+        one, what = await outbox.status_by_key(account, idempotency_key), of_key(idempotency_key)
     else:
         if campaign is None:
             raise InvalidOperation("campaign: is missing")
-        one = await outbox.status_of_row(campaign, row or "")
-    return {"items": [_shown(one, token)], "next": None}
+        one, what = await outbox.status_of_row(campaign, row or ""), of_row(campaign)
+    return {"items": [_shown(one, token, what)], "next": None}
 
 
-def _shown(found: Status, token: Any) -> dict[str, Any]:
-    if not token.sees(found.account):
-        raise NotFound(_NOT_THERE.format(found.id))
-    return found.as_json()
+def _shown(status: Status, token: Token, what: str | None = None) -> dict[str, Any]:
+    """A status that a token may see; that of another account is missing, in the words of the lookup.
+
+    Raises:
+        NotFound: likewise.
+    """
+    if not token.sees(status.account):
+        raise missing(what or repr(status.id))
+    return status.as_json()

@@ -12,7 +12,7 @@ from paceline.errors import PacelineError
 from paceline.flows.following import reading
 from paceline.flows.steps import arun
 from paceline.gateway.answers import Box, Limit, problems
-from paceline.gateway.guard import Gate, Reads, RequestRefused
+from paceline.gateway.guard import Gate, Reads, RequestRefused, campaign_of
 from paceline.gateway.problems import Problem, problem_of
 from paceline.gateway.shapes import Entries
 from paceline.gateway.tokens import Token
@@ -40,6 +40,8 @@ async def page(
     receipts: bool = False,
 ) -> dict[str, Any]:
     """What became of operations, oldest first. `next` is the `after` of the next page, also when nothing is there yet."""
+    if campaign is not None:
+        await campaign_of(outbox, campaign, token)
     found = await arun(reading(campaign, place(after), limit, receipts=receipts), outbox.state)
     items = [entry.as_json() for entry in found.entries if token.sees(entry.account)]
     return {"items": items, "next": found.next.lstrip("(") if found.next.startswith("(") else after}
@@ -48,7 +50,7 @@ async def page(
 @routes.get(
     "/outcomes/stream",
     response_class=StreamingResponse,
-    responses=problems()
+    responses=problems(404)
     | {200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}, "description": "Entries as they come."}},
 )
 async def stream(  # noqa: PLR0917 - FastAPI passes by name
@@ -63,6 +65,8 @@ async def stream(  # noqa: PLR0917 - FastAPI passes by name
     follow: bool = True,
 ) -> StreamingResponse:
     """Server-sent events: `id` is the entry's, so a browser's EventSource goes on where it was. A gap is an event `problem`."""
+    if campaign is not None:
+        await campaign_of(outbox, campaign, token)
     entries = outbox.outcomes(campaign, last_event_id or after, follow=follow, receipts=receipts)
     events = _events(entries, token, request.app.state.gate)
     return StreamingResponse(events, media_type="text/event-stream", headers={"Cache-Control": "no-store"})

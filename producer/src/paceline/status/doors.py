@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, TypeVar
 
-from paceline.flows.sending import finding, keyed_id, looking_up, looking_up_row
+from paceline.flows.sending import finding, keyed_id, looking_up, looking_up_row, of_key
 from paceline.status.view import Status
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class Looking:
         Raises:
             NotFound: no such operation, or the operation was deleted after its retention time.
         """
-        return self._run(looking_up(keyed_id(account, idempotency_key), f"of key {idempotency_key!r}"))
+        return self._run(looking_up(keyed_id(account, idempotency_key), of_key(idempotency_key)))
 
     def status_of_row(self, campaign: str, key: str) -> Status:
         """Where the message of one row of a campaign is.
