@@ -1,8 +1,10 @@
 """Who reads what over HTTP, and for how long."""
 
+import http.client
 import json
 import re
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import timedelta
 from typing import Any
 
@@ -113,3 +115,18 @@ def test_pages_of_campaigns_name_none_of_another_account(gateway: Gateway) -> No
         first, second = (client.get("/v1/campaigns", params={"limit": 1, "after": after}).json() for after in ("", "a"))
     assert (["a"], "a") == ([campaign["name"] for campaign in first["items"]], first["next"])
     assert (["c"], None) == ([campaign["name"] for campaign in second["items"]], second["next"])
+
+
+def test_a_token_is_looked_at_before_the_body_comes(gateway: Gateway) -> None:
+    """A request without a known token is answered at once, and what it would send is not waited for."""
+    with gateway.client() as client:
+        document = client.get("/v1/openapi.json").json()
+    large = {"Content-Type": "application/json", "Content-Length": "8000000", "Connection": "close"}
+    asked: dict[str, dict[str, str]] = {"none": {}, "made up": {"Authorization": "Bearer pcl_000000000000_" + "a" * 43}}
+    for path, methods in document["paths"].items():
+        for method in methods.keys() & {"post", "put", "patch"}:
+            for token, header in asked.items():
+                connection = http.client.HTTPConnection(gateway.url.removeprefix("http://"), timeout=30)
+                with closing(connection):
+                    connection.request(method.upper(), path.replace("{name}", "spring"), headers=large | header)
+                    assert 401 == connection.getresponse().status, (method, path, token)

@@ -8,11 +8,11 @@ from pydantic import BaseModel, Field
 
 from paceline.errors import UnknownAccount
 from paceline.gateway.answers import Box, problems
-from paceline.gateway.guard import Reads, limits, seen
+from paceline.gateway.guard import Known, Reads, limits, seen
 from paceline.state import questions
 from paceline.status.audit import balance_of
 
-routes = APIRouter(tags=["accounts"])
+routes = APIRouter(route_class=Known, tags=["accounts"])
 
 
 _RATE: Final = re.compile(r"(\d+)\s*/\s*(\d*)\s*(second|minute|hour|day)s?")

@@ -11,13 +11,13 @@ from paceline.campaigns.options import CampaignOptions
 from paceline.campaigns.progress import progress_of
 from paceline.campaigns.recipients import Row
 from paceline.gateway.answers import Box, Limit, problems
-from paceline.gateway.guard import Reads, RequestRefused, Runs, campaign_of, remember, seen
+from paceline.gateway.guard import Known, Reads, RequestRefused, Runs, campaign_of, remember, seen
 from paceline.gateway.shapes import Approval, CampaignIn, Campaigns, CampaignView, Recalled, Uploaded, Why
 from paceline.gateway.tokens import ANY_ACCOUNT, Token
 from paceline.state import questions
 from paceline.state.campaigns import CampaignSnapshot
 
-routes = APIRouter(tags=["campaigns"])
+routes = APIRouter(route_class=Known, tags=["campaigns"])
 _SHOWN_ROWS: Final = 100
 # Campaigns whose accounts one run of a script tells.
 _HEADS_AT_ONCE: Final = 500

@@ -2,14 +2,15 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
 from math import ceil
 from typing import Annotated, Any, Final
 
-from fastapi import Depends, Request
+from fastapi import Depends, Request, Response
 from fastapi.openapi.models import HTTPBearer as HTTPBearerModel
+from fastapi.routing import APIRoute
 from fastapi.security.base import SecurityBase
 from starlette.types import ASGIApp, Message, Receive, Send
 from starlette.types import Scope as AsgiScope
@@ -135,6 +136,28 @@ def _unknown() -> RequestRefused:
     return RequestRefused(401, "unauthorized", words, {"WWW-Authenticate": "Bearer"})
 
 
+class Known(APIRoute):
+    """A route that looks at the token of a request before anybody reads its body, which may be large."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """FastAPI's handler, for requests whose token is known."""
+        handler = super().get_route_handler()
+
+        async def handle(request: Request) -> Response:
+            request.state.token = await _token_of(request)
+            return await handler(request)
+
+        return handle
+
+
+async def _token_of(request: Request) -> Token:
+    scheme, _, given = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not given:
+        raise RequestRefused(401, "unauthorized", "the request has no bearer token", {"WWW-Authenticate": "Bearer"})
+    gate: Gate = request.app.state.gate
+    return await gate.token(given)
+
+
 class Allowed(SecurityBase):
     """A dependency: the token of the request, which has a scope.
 
@@ -151,17 +174,12 @@ class Allowed(SecurityBase):
         self._scope = scope
 
     async def __call__(self, request: Request) -> Token:
-        """The token.
+        """The token; the route is `Known`.
 
         Raises:
-            RequestRefused: the request has none, or its token is not known, lacks the scope, or asks too often.
+            RequestRefused: the token lacks the scope.
         """
-        scheme, _, given = request.headers.get("Authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not given:
-            raise RequestRefused(401, "unauthorized", "the request has no bearer token", {"WWW-Authenticate": "Bearer"})
-        gate: Gate = request.app.state.gate
-        token = await gate.token(given)
-        request.state.token = token
+        token: Token = request.state.token
         if not token.may(self._scope):
             raise RequestRefused(403, "forbidden", f"the token lacks the scope {self._scope}")
         return token

@@ -5,12 +5,12 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 
 from paceline.gateway.answers import Box, Limit, problems
-from paceline.gateway.guard import Audits
+from paceline.gateway.guard import Audits, Known
 from paceline.gateway.shapes import Acts
 from paceline.gateway.tokens import ANY_ACCOUNT
 from paceline.status import history
 
-routes = APIRouter(tags=["history"])
+routes = APIRouter(route_class=Known, tags=["history"])
 
 
 @routes.get("/history", response_model=Acts, responses=problems())

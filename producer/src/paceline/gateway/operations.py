@@ -10,7 +10,7 @@ from paceline.errors import InvalidOperation
 from paceline.flows.sending import finding, missing, of_key, of_row
 from paceline.flows.steps import arun
 from paceline.gateway.answers import Box, problems
-from paceline.gateway.guard import Reads, Sends, remember, seen
+from paceline.gateway.guard import Known, Reads, Sends, remember, seen
 from paceline.gateway.shapes import Explanation, Operations, OperationView, Written
 from paceline.gateway.tokens import Token
 from paceline.operations import OPERATIONS, Operation
@@ -35,7 +35,7 @@ Key = Annotated[
 
 def routes() -> APIRouter:
     """A route for each kind of operation, and those for all of them."""
-    router = APIRouter(tags=["operations"])
+    router = APIRouter(route_class=Known, tags=["operations"])
     for model in OPERATIONS:
         name = re.sub(r"(?<!^)(?=[A-Z])", "-", model.__name__).lower()
         router.add_api_route(

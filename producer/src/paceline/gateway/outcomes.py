@@ -12,13 +12,13 @@ from paceline.errors import PacelineError
 from paceline.flows.following import reading
 from paceline.flows.steps import arun
 from paceline.gateway.answers import Box, Limit, problems
-from paceline.gateway.guard import Gate, Reads, RequestRefused, campaign_of
+from paceline.gateway.guard import Gate, Known, Reads, RequestRefused, campaign_of
 from paceline.gateway.problems import Problem, problem_of
 from paceline.gateway.shapes import Entries
 from paceline.gateway.tokens import Token
 from paceline.outcomes import OutcomeEntry, place
 
-routes = APIRouter(tags=["outcomes"])
+routes = APIRouter(route_class=Known, tags=["outcomes"])
 # A comment so often keeps proxies from closing a stream in which nothing comes.
 _HEARTBEAT_S: Final = 15.0
 _EVENTS: Final[dict[str, Any]] = {"text/event-stream": {"schema": {"type": "string"}}}

@@ -9,11 +9,11 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from paceline.errors import UnknownAccount
 from paceline.flows.steps import arun
 from paceline.gateway.answers import Box, problems
-from paceline.gateway.guard import Reads, Suppresses, remember, seen
+from paceline.gateway.guard import Known, Reads, Suppresses, remember, seen
 from paceline.gateway.tokens import ANY_ACCOUNT, Token
 from paceline.suppression.lists import BY_HAND, LONGEST_REASON, named_list, paging
 
-routes = APIRouter(prefix="/suppressions", tags=["suppressions"])
+routes = APIRouter(prefix="/suppressions", route_class=Known, tags=["suppressions"])
 _ACCOUNT = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 
 
