@@ -12,9 +12,12 @@ from typing import Any
 import httpx
 import pytest
 
+from paceline.async_outbox import AsyncOutbox
 from paceline.gateway import tokens
 from paceline.operations import OPERATIONS
+from paceline.settings import Settings
 from paceline.state import connect, questions
+from paceline.status.view import Status
 from paceline_sandbox.embedded import EmbeddedServer
 from tests.conftest import Servers, add_account
 from tests.doors.conftest import server
@@ -367,6 +370,27 @@ def test_every_error_is_a_problem_detail(gateway: Gateway) -> None:
         assert {"type", "title", "status", "detail"} <= answer.json().keys()
         assert answer.status_code == answer.json()["status"]
         assert answer.json()["type"].startswith("urn:paceline:problem:")
+
+
+class Broken(AsyncOutbox):
+    """An outbox with a defect."""
+
+    async def status(self, op_id: str) -> Status:
+        raise RuntimeError(f"{op_id} goes to {RECIPIENT}")
+
+
+def test_a_defect_is_a_problem_detail_too(server: EmbeddedServer, caplog: pytest.LogCaptureFixture) -> None:
+    """The answer tells nothing of it, and the log of requests has its line."""
+    caplog.set_level("INFO")
+    worker = Worker(server.url)
+    with running(server.url, outbox=Broken(settings=Settings(broker_url=server.url))) as url:
+        with Gateway(url, worker).client() as client:
+            answer = client.get("/v1/operations/01k0zxw5d3v8m2c7r4q9n6t1ea")
+    worker.close()
+    assert (500, "application/problem+json") == (answer.status_code, answer.headers["content-type"])
+    assert ("urn:paceline:problem:failure", 500) == (answer.json()["type"], answer.json()["status"])
+    assert RECIPIENT not in answer.text
+    assert "/operations/{op_id} by shop: 500" in caplog.text
 
 
 def test_what_is_of_another_account_is_not_there(gateway: Gateway, caplog: pytest.LogCaptureFixture) -> None:

@@ -140,6 +140,11 @@ def _answer_errors(app: FastAPI) -> None:
         words = words_of(first)
         return _answer(Problem(422, "invalid-request", f"{where}: {words}" if where else words))
 
+    @app.exception_handler(Exception)
+    async def of_defects(_: Request, __: Exception) -> JSONResponse:
+        # Starlette raises the error again once the answer is written, and the server logs it.
+        return _answer(Problem(500, "failure", "the gateway failed; its log says why"))
+
 
 def _answer(problem: Problem, headers: Any = None) -> JSONResponse:
     return JSONResponse(problem.as_json(), problem.status, headers=dict(headers or {}), media_type=MEDIA_TYPE)

@@ -258,12 +258,21 @@ class Audit:
             await self._app(scope, receive, send)
             return
 
+        began = False
+
         async def noting(message: Message) -> None:
+            nonlocal began
             if message["type"] == "http.response.start":
+                began = True
                 _note(scope, message["status"])
             await send(message)
 
-        await self._app(scope, receive, noting)
+        try:
+            await self._app(scope, receive, noting)
+        except Exception:
+            if not began:  # it is answered further out
+                _note(scope, 500)
+            raise
 
 
 def _note(scope: AsgiScope, status: int) -> None:
