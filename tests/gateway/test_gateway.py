@@ -296,6 +296,16 @@ def test_outcomes_in_pages_and_as_events(gateway: Gateway) -> None:
             ]
 
 
+@pytest.mark.parametrize("after", ["s1.zzz", "s0.0", "s9999.0", "s7.-5", "s1.0.0--1-0", "s3.0.1-" + "z" * 30 + "-0"])
+def test_a_place_that_cannot_be_is_refused(gateway: Gateway, after: str) -> None:
+    """As a mistake of whoever asks, who would otherwise try again for ever."""
+    with gateway.client() as client:
+        page = client.get("/v1/outcomes", params={"after": after})
+        told = client.get("/v1/outcomes/stream?follow=false", headers={"Last-Event-ID": after}).text
+    assert (422, "urn:paceline:problem:invalid-operation") == (page.status_code, page.json()["type"])
+    assert ("event: problem", True) == (told.splitlines()[0], '"status": 422' in told)
+
+
 # Every path of the OpenAPI document -> the scope that it asks for; without one no token is needed.
 SCOPES = {
     ("GET", "/v1/operations"): "read",

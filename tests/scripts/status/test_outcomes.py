@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from paceline import names
-from paceline.errors import NotFound, StateUnavailable
+from paceline.errors import InvalidOperation, NotFound, StateUnavailable
 from paceline.ids import derived_id, new_id
 from paceline.inbox.record import chunk, common_fields
 from paceline.outcomes import OutcomeEntry, Outcomes, OutcomesTrimmed
@@ -185,6 +185,16 @@ def milliseconds(drive: Drive) -> int:
     """The server's own clock, which ids of entries are made of."""
     seconds, microseconds = drive.client.time()
     return int(seconds) * 1000 + int(microseconds) // 1000
+
+
+@pytest.mark.parametrize("campaign", [None, "spring"])
+def test_a_place_in_the_streams_of_all_shards_is_none_in_a_single_stream(
+    drive: Drive, reader: Outcomes, campaign: str | None
+) -> None:
+    """It is refused, and the state server is not blamed."""
+    upload(drive, 1)
+    with pytest.raises(InvalidOperation, match="after: is not the id of an entry of this stream"):
+        reader.read(campaign, after="s7.0.3-m4x3q1b8-2")
 
 
 def test_a_state_that_was_emptied_is_a_gap(drive: Drive, reader: Outcomes) -> None:

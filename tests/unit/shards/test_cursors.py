@@ -83,7 +83,13 @@ def test_places_are_text() -> None:
     assert not is_places("1796006019574-0")
 
 
-@pytest.mark.parametrize("damaged", ["s", "s8", "s8.0.1", "s8.0.1-2", "s8.0.a-!-0", "sx.0"])
+DAMAGED = [
+    *("s", "s8", "s8.0.1", "s8.0.1-2", "s8.0.a-!-0", "sx.0", "s0.0", "s-1.0", "s8.-1", "s8.0.8-1-0", "s8.0.-1-1-0"),
+    *("s8.0.1--1-0", "s8.0.1-" + "z" * 13 + "-0", "s8." + "z" * 13, "s8.0.", "s8.1_0", "s٨.0", "s8.0.1-1-0\n"),
+]
+
+
+@pytest.mark.parametrize("damaged", DAMAGED)
 def test_damaged_places_are_refused(damaged: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         read_places(damaged)
@@ -95,3 +101,11 @@ def test_what_was_trimmed_on_one_shard_is_told() -> None:
     with pytest.raises(StopIteration) as end:
         path.send([["trimmed", "50-0"], ["entries", "0", "[]"]])
     assert ["trimmed", str(Places(2).after(1, "20-0"))] == end.value.value
+
+
+def test_places_of_another_number_of_shards_are_refused() -> None:
+    """They tell nothing about the streams of this state, which never changes its number."""
+    path = all_outcomes(("", f"({Places(9999)}", 10), Layout(2))
+    with pytest.raises(StopIteration) as end:
+        next(path)
+    assert ["unknown place"] == end.value.value

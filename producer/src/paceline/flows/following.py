@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from paceline.errors import NotFound, OutcomesTrimmed
+from paceline.errors import InvalidOperation, NotFound, OutcomesTrimmed
 from paceline.flows.steps import Flow, Pause, pauses
 from paceline.state import questions
 from paceline.status.entry import OutcomeEntry, entries_of
@@ -44,10 +44,13 @@ def reading(campaign: str | None, begin: str, limit: int = PAGE, *, receipts: bo
     Raises:
         NotFound: no such campaign.
         OutcomesTrimmed: entries before the page are gone.
+        InvalidOperation: the page begins after an entry of another stream.
     """
     what, *found = yield questions.outcomes(campaign or "", begin, limit)
     if what == "unknown campaign":
         raise NotFound(f"no campaign named {campaign!r}: see `paceline campaign list`")
+    if what == "unknown place":
+        raise InvalidOperation("after: is not the id of an entry of this stream")
     if what == "trimmed":
         raise OutcomesTrimmed(begin[1:] if begin.startswith("(") else "0", found[0] or None, campaign)
     raw = json.loads(found[1])

@@ -9,6 +9,7 @@
 --       { 'trimmed', oldest entry kept or '' }   what follows the last entry handled is not all there any more, as far as can be
 --                                                known; or all of the campaign's expired
 --       { 'unknown campaign' }
+--       { 'unknown place' }                      the last entry handled is that of all shards together, and this stream is of one
 -- keys  outcomes, campaigns, c:<name>, c:<name>:out, all read only. Cost: O(entries read).
 --@include keys.lua
 local name, begin = ARGV[1], ARGV[2]
@@ -19,6 +20,8 @@ if name ~= '' then
   stream = key.campaign(name) .. ':out'
   complete = redis.call('HEXISTS', key.campaign(name), 'completed_at') == 1
 end
+
+if string.sub(begin, 1, 2) == '(s' then return { 'unknown place' } end
 
 if begin == '+' then
   local newest, entries = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', ARGV[3]), {}

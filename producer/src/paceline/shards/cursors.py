@@ -6,6 +6,7 @@ which shards are read of which no entry was handled; each further part is a shar
 """
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -15,6 +16,8 @@ from paceline.shards.paths import Arguments, Call, Path, sound
 
 _DIGITS: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
 _BEGINS: Final = "s"
+# Twelve digits of base 36 are less than the largest time and number of an entry.
+_PLACES: Final = re.compile(r"s([1-9][0-9]{0,3})\.([0-9a-z]{1,12})((?:\.[0-9]{1,4}-[0-9a-z]{1,12}-[0-9a-z]{1,12})*)")
 # Entries of each shard that are read at the least: one may have more than all others together.
 _FEWEST: Final = 100
 # What outcomes.lua is told for the oldest entry kept, and for the newest ones.
@@ -76,12 +79,16 @@ def read_places(text: str) -> Places:
     Raises:
         ValueError: the text tells no places.
     """
-    first, since, *parts = text.split(".")
-    last = []
-    for part in parts:
+    found = _PLACES.fullmatch(text)
+    if found is None:
+        raise ValueError(f"{text!r} tells no places")
+    count, last = int(found[1]), []
+    for part in found[3].split(".")[1:]:
         shard, time_ms, number = part.split("-")
+        if int(shard) >= count:
+            raise ValueError(f"{text!r} names a shard that is not there")
         last.append((int(shard), int(time_ms, 36), int(number, 36)))
-    return Places(int(first.removeprefix(_BEGINS)), tuple(last), int(since, 36))
+    return Places(count, tuple(last), int(found[2], 36))
 
 
 def all_outcomes(arguments: Arguments, layout: Layout) -> Path:
@@ -92,6 +99,8 @@ def all_outcomes(arguments: Arguments, layout: Layout) -> Path:
         return ["entries", "0", json.dumps(_newest([_entries(reply) for reply in replies], most, layout.count))]
 
     places = _places(begin, layout.count)
+    if places.count != layout.count:
+        return ["unknown place"]
     share = max(-(-most // layout.count), min(most, _FEWEST))
     replies = sound((yield [Call(shard, (campaign, places.begin(shard), share)) for shard in layout.shards]))
     trimmed = [shard for shard, reply in enumerate(replies) if reply[0] == "trimmed"]
