@@ -34,7 +34,7 @@ end
 -- A place in an index: now, or behind the last one, when the clock was set back since that was written. A producer's user has no command
 -- that reads from the end, so the last one is looked for in steps that double.
 local function behind_all(index, now)
-  local function place(nth) return redis.call('ZRANGEBYSCORE', index, now, '(inf', 'WITHSCORES', 'LIMIT', nth, 1)[2] end
+  local function place(nth) return redis.call('ZRANGEBYSCORE', index, '(' .. now, '+inf', 'WITHSCORES', 'LIMIT', nth, 1)[2] end
   local last, nth, step = place(0), 0, 1
   if not last then return now end
   while step > 0 do
