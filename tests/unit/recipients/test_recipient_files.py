@@ -142,6 +142,16 @@ def test_a_header_without_one_column_of_numbers_is_refused(tmp_path: Path, words
     assert words in str(refusal.value)
 
 
+@pytest.mark.parametrize(
+    "number", ["+15550200131", "(11) 98765-4321", "tel:+55 11 98765-4321", "+55\u00a011\u00a098765\u00a04321"]
+)
+def test_a_list_of_numbers_needs_no_header_where_none_is_expected(tmp_path: Path, number: str) -> None:
+    """In whatever form its first number is written; a list for a campaign is refused with that reason."""
+    assert [(1, {"to": number}), (2, {"to": "+2"})] == rows(tmp_path, f"{number}\n+2\n", bare=True, country="BR")
+    with pytest.raises(InvalidOperation, match="it holds a number"):
+        rows(tmp_path, f"{number}\n+2\n")
+
+
 @pytest.mark.parametrize("name", ["r.csv", "r.txt", "r.jsonl", "r.ndjson"])
 def test_another_encoding_is_guessed_at_but_not_believed(tmp_path: Path, name: str) -> None:
     """The refusal shows how the first doubtful word would read, and what to add if that is correct."""

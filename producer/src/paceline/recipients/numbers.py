@@ -73,6 +73,12 @@ def visible(value: str) -> str:
     return "".join(character for character in text if unicodedata.category(character) != "Cf").strip()
 
 
+def written(value: str) -> str:
+    """A cell without what is not of the number: invisible marks, an apostrophe, ``tel:``; its blanks and dashes are ASCII."""
+    text = _FORMS.sub("", unicodedata.normalize("NFKC", visible(value)).removeprefix("'"), count=1).strip()
+    return re.sub(r"[\u2010-\u2015\u2212]", "-", text)
+
+
 def cleaned(value: str, country: str) -> str:
     """A number as people write it, in E.164 form.
 
@@ -86,8 +92,7 @@ def cleaned(value: str, country: str) -> str:
     Raises:
         ValueError: it cannot be read in one way only.
     """
-    text = _FORMS.sub("", unicodedata.normalize("NFKC", visible(value)).removeprefix("'"), count=1).strip()
-    text = re.sub(r"[\u2010-\u2015\u2212]", "-", text)
+    text = written(value)
     if is_phone_number(text):
         return text
     if not _WRITTEN.fullmatch(text) or text.count("+") > 1 or "+" in text[1:]:

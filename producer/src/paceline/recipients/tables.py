@@ -7,14 +7,16 @@ from typing import Final
 
 from paceline.errors import InvalidOperation
 from paceline.recipients.columns import MissingColumn, Reading, find_to
-from paceline.recipients.numbers import visible
+from paceline.recipients.numbers import cleaned, visible, written
 from paceline.recipients.records import OPEN, Lines, Record, cells_of, records
 from paceline.recipients.rows import FileRow, bad_row, file_row
 
 _DELIMITERS: Final = (",", ";", "\t", "|")
 NAMES: Final = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 _SEPARATOR: Final = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
-_NUMBER: Final = re.compile(r"\+?[0-9][0-9 \-./()]{6,20}")
+# What people write as a number, and a date, which only looks like one.
+_NUMBER: Final = re.compile(r"\(?\+?\(?[0-9][0-9 \-./()]{6,24}")
+_DATE: Final = re.compile(r"[0-9]{4}([-./])[0-9]{1,2}\1[0-9]{1,2}|[0-9]{1,2}([-./])[0-9]{1,2}\2[0-9]{2,4}")
 _MOST_HEADER_LINES: Final = 50
 _SAMPLE: Final = 100
 # Columns that only files of ours have: their cells carry an apostrophe where a spreadsheet would see a formula.
@@ -41,7 +43,7 @@ def read_table(lines: Iterable[str], reading: Reading, note: Callable[[str], Non
     if delimiter != "," and reading.delimiter is None:
         note(f"columns are separated by {NAMES.get(delimiter, repr(delimiter))}")
     to = header.index(find_to(header, reading))
-    yield from table_rows(_records(source, delimiter, len(header), to), header)
+    yield from table_rows(_records(source, delimiter, len(header), to, reading.country), header)
 
 
 def table_rows(found: Iterable[Record], header: Sequence[str]) -> Iterator[FileRow]:
@@ -82,12 +84,28 @@ def _trimmed(cells: list[str], width: int) -> list[str]:
     return cells
 
 
-def _records(lines: Lines, delimiter: str, width: int, to: int) -> Iterator[Record]:
+def _records(lines: Lines, delimiter: str, width: int, to: int, country: str | None) -> Iterator[Record]:
     def begins_row(cells: list[str], text: str) -> bool:
-        fits = len(cells) >= width if '"' in text else len(cells) == width
-        return fits and len(cells) > to and _NUMBER.fullmatch(visible(cells[to].strip().strip("\"'"))) is not None
+        if len(cells) < max(to + 1, min(2, width)) or ('"' not in text and len(_trimmed(cells, width)) > width):
+            return False
+        number = written(cells[to].strip().strip("\"'"))
+        # A shorter line may be prose. It is a row that leaves out its last cells if its number is written with a plus, or is
+        # a number of the country.
+        is_whole = len(cells) >= width or "+" in number[:2]
+        return _is_number(number) and (is_whole or _can_be_read(number, country))
 
     return records(lines, delimiter, begins_row)
+
+
+def _is_number(text: str) -> bool:
+    return _NUMBER.fullmatch(text) is not None and not _DATE.fullmatch(text)
+
+
+def _can_be_read(number: str, country: str | None) -> bool:
+    try:
+        return country is not None and bool(cleaned(number, country))
+    except ValueError:
+        return False
 
 
 def _header(lines: Lines, reading: Reading) -> tuple[list[str], str]:
@@ -120,7 +138,8 @@ def _header(lines: Lines, reading: Reading) -> tuple[list[str], str]:
             _skip(lines, taken)
             return cells, mark
 
-    if reading.bare and _NUMBER.fullmatch(visible(best[1][0])):
+    number = written(best[1][0])
+    if reading.bare and _is_number(number) and (reading.country or not number.startswith("(")):
         lines.put_back([first])
         return ["to"], best[0]
 
@@ -128,7 +147,7 @@ def _header(lines: Lines, reading: Reading) -> tuple[list[str], str]:
 
 
 def _no_header(cells: list[str], error: MissingColumn | None) -> InvalidOperation:
-    if any(_NUMBER.fullmatch(visible(cell)) for cell in cells):
+    if any(_is_number(written(cell)) for cell in cells):
         return MissingColumn(
             "the first row must name the columns, and it holds a number. Add a header, such as: to,name"
         )
