@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from paceline.campaigns.hours import RecipientHours
 from paceline.errors import InvalidOperation
 from paceline.recipients.zones import LONGEST_PREFIX, zone_id, zone_infos, zones_named, zones_of_number
 from paceline.window import Window
@@ -138,10 +139,20 @@ def test_a_set_of_zones_has_one_name_whatever_its_order() -> None:
     assert zone_id(one) != zone_id(("Europe/Berlin",))
 
 
-def test_an_unknown_zone_is_named() -> None:
-    """The word stands in the message."""
-    with pytest.raises(ValueError, match="'Europe/Nowhere' is not a zone"):
-        zones_named("Europe/Nowhere")
+@pytest.mark.parametrize("word", ["Europe/Nowhere", ";", "Europe/Berlin;Europe/Paris", "9-18"])
+def test_an_unknown_zone_is_named(word: str) -> None:
+    """The word stands in the message, whole."""
+    with pytest.raises(ValueError, match=f"^'{word}' is not a zone in the time zone data of this machine$"):
+        zones_named(word)
+
+
+@pytest.mark.parametrize("text", [",", " , ,", "\u00a0,"])
+def test_a_text_of_separators_names_no_zone(text: str) -> None:
+    """It is refused, so it is one bad row and not the end of the upload."""
+    with pytest.raises(ValueError, match=r"^names no zone$"):
+        zones_named(text)
+    with pytest.raises(ValueError, match=r"^names no zone$"):
+        RecipientHours("09:00-18:00 recipient").place("+4915112345678", text)
 
 
 def test_the_recipients_window_is_written_in_one_way() -> None:

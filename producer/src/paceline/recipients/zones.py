@@ -47,9 +47,11 @@ def zones_named(text: str) -> Zones:
     """The zones that a text names: one IANA name, or several with blanks or commas between them.
 
     Raises:
-        ValueError: one of them is no zone of this machine's time zone data.
+        ValueError: it names none, or one of them is no zone of this machine's time zone data.
     """
     names = tuple(sorted(set(text.replace(",", " ").split())))
+    if not names:
+        raise ValueError("names no zone")
     for name in names:
         _zone(name)
     return names
@@ -70,8 +72,8 @@ def zone_id(zones: Zones) -> str:
 def _zone(name: str) -> ZoneInfo:
     try:
         return zone_named(name)
-    except InvalidOperation as error:
-        raise ValueError(str(error).removeprefix("window: ").partition(";")[0]) from None
+    except InvalidOperation:
+        raise ValueError(f"{name!r:.40} is not a zone in the time zone data of this machine") from None
 
 
 def _prefix(number: str) -> str:
