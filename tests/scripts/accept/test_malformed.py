@@ -15,7 +15,9 @@ from prometheus_client import CollectorRegistry
 from paceline import Outbox, SendMessage
 from paceline.inbox.record import chunk
 from paceline.outcomes import Outcomes
+from paceline.state import questions
 from paceline.state.calls import State
+from paceline.state.envelopes import Envelope
 from paceline_sandbox.embedded import EmbeddedServer
 from paceline_worker.delivery.lateness import Way
 from paceline_worker.delivery.traces import Traces
@@ -31,7 +33,7 @@ from paceline_worker.verdict.meaning import read_answer
 from paceline_worker.verdict.policy import Situation, decide
 from tests.conftest import SENDER, add_account
 from tests.properties.uploads import Uploads
-from tests.support.drive import Drive
+from tests.support.drive import SEALS, Drive
 from tests.support.wait import wait_until
 
 RECORD: dict[str, object] = {"v": 1, "sender": SENDER, "priority": "t"}
@@ -74,6 +76,21 @@ def test_a_record_that_is_no_text_stops_no_reader_of_its_cancelled_campaign(driv
     drive.state.control_campaign("cancel", "spring", "wrong text")
     drive.worker.accept(["r1", "r2"])
     assert ["?"] == [entry.key for entry in Outcomes(drive.client).read("spring") if not entry.is_final]
+    assert 0 == drive.balance().unaccounted
+
+
+@pytest.mark.parametrize("encrypts", ["no", "workers", "services"])
+@pytest.mark.parametrize("target", ["+1\n+15550200132", "+1555/../../accounts?x=1", "+1555 0100002", "a@b/c", ""])
+def test_a_target_of_a_form_that_does_not_exist_is_refused(drive: Drive, target: str, encrypts: str) -> None:
+    """In the clear and encrypted, whoever encrypts; with a line break in it a suppressed number beside it would pass."""
+    record = json.dumps(RECORD | {"common": COMMON, "rows": [ROW | {"to": target}, ROW | {"id": "x2"}]})
+    drive.worker.encrypts = encrypts != "no"
+    if encrypts == "services":
+        record = Envelope(SEALS.payloads.public).closed(record, questions.record_of("acme"))
+    drive.state.submit("r1", "acme", SENDER, 2, record)
+    drive.worker.accept(["r1"])
+    reason = drive.state.record("r1", "none").refused
+    assert "a row of the record has an id or a target of a form that does not exist" == reason
     assert 0 == drive.balance().unaccounted
 
 

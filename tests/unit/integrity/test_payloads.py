@@ -92,6 +92,15 @@ def test_groups_and_operations_are_nobody(payloads: Payloads, target: str) -> No
     assert target == payloads.number(target) == payloads.opened_number(target)
 
 
+@pytest.mark.parametrize("target", ["+1\n+15550200132", "+1555/../../accounts?x=1", "+1555 0100002", "a@b/c", "+1\u0662"])
+def test_a_recipient_of_another_form_is_left_out(payloads: Payloads, target: str) -> None:
+    """So accept.lua refuses it, which sees no form of what is encrypted; and the lines of the numbers are those of the rows."""
+    rows = [record(to=to)["rows"][0] for to in (target, NUMBER, "15550100002@c.us")]
+    body, numbers = payloads.accepted("acme", json.dumps(record() | {"rows": rows}).encode())
+    assert ["", NUMBER, "15550100002@c.us"] == numbers.split("\n")
+    assert ["", NUMBER, "15550100002@c.us"] == [payloads.opened_number(row["to"]) for row in json.loads(body)["rows"]]
+
+
 def test_a_payload_belongs_to_its_operation(payloads: Payloads) -> None:
     """Put into another one it is unreadable; a payload of before is taken as it is."""
     answer = begun(payloads)

@@ -4,6 +4,7 @@ import base64
 import hmac
 import json
 import os
+import re
 from collections import OrderedDict
 from typing import Any, Final
 
@@ -19,6 +20,8 @@ from paceline.lua.fields import OPERATION
 from paceline.state.envelopes import ENVELOPE, NUMBER, PUBLIC_KEY, opened_with
 from paceline.state.questions import record_of, template_of
 
+# The form of a target, as shared/record.lua asks for it; there an encrypted one always has it.
+_TARGET: Final = re.compile(r"[A-Za-z0-9+@._-]+")
 # What an encrypted payload begins with: no JSON does.
 CLOSED: Final = "~"
 _ENVELOPE: Final = ENVELOPE.encode()
@@ -67,7 +70,8 @@ class Payloads:
             body: JSON, or an envelope with it.
 
         Returns:
-            JSON with recipients and payloads encrypted, and for each row its number as it was given, or nothing, each on a line.
+            JSON with recipients and payloads encrypted, and for each row its number as it was given, or nothing, each on a line. A
+            recipient of no form that a target has is left out: accept.lua refuses the record for that, as one in the clear.
 
         Raises:
             Unreadable: the envelope was sealed to another key, or what it holds is no record.
@@ -77,7 +81,9 @@ class Payloads:
             rows = record["rows"]
             # A deletion names the recipient as the outcome of its message did: encrypted already.
             numbers = [self.opened_number(row["to"]) if _is_personal(row["to"]) else "" for row in rows]
-            for row in rows:
+            for place, (row, number) in enumerate(zip(rows, numbers, strict=True)):
+                if number and not _TARGET.fullmatch(number):
+                    row["to"] = numbers[place] = ""
                 self._close(row)
             return compact(record).encode(), "\n".join(numbers)
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
