@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from enum import Enum
 from types import MappingProxyType
 from typing import Any, cast
 
@@ -33,6 +34,24 @@ class Text(str):
 
     def __str__(self) -> str:
         return f"Text.{self!r}"
+
+
+class Language(str, Enum):  # noqa: UP042 - a StrEnum calls itself by its value
+    """A text that calls itself by its name in the program."""
+
+    english = "English"
+
+
+class Size(int, Enum):
+    """A number that does so."""
+
+    large = 7
+
+
+class Factor(float, Enum):
+    """A number with decimals that does so."""
+
+    double = 2.5
 
 
 class NAType:
@@ -182,6 +201,10 @@ def test_an_empty_cell_is_not_given(column: str, cell: object) -> None:
         ("name: is neither a text nor a number", {"name": True}),
         ("name: is a number that has no plain form", {"name": float("inf")}),
         ("name: is a number that has no plain form", {"name": 123456789012345678.55}),
+        ("name: is a number that has no plain form", {"name": Decimal("Infinity")}),
+        ("name: is a number that has no plain form", {"name": Decimal("1E+3")}),
+        ("name: is a number that has no plain form", {"name": Decimal("0.0000001")}),
+        ("key: is a number that has no plain form", {"name": "A", "key": Decimal("1E+3")}),
         ("name: holds a control character (U+0000)", {"name": "A\0na"}),
         ("name: holds a control character (U+001B)", {"name": "\x1b[31m"}),
         ("name: is the error #N/A of a spreadsheet", {"name": "#N/A"}),
@@ -333,13 +356,29 @@ def test_the_beginning_of_a_campaign_holds_for_rows_without_one() -> None:
 
 @pytest.mark.parametrize(
     ("text", "value"),
-    [("5", 5), ("-1.5", -1.5), ("10.50", Decimal("10.50")), ("12345678901234567890", 12345678901234567890)],
+    [
+        ("5", 5),
+        ("-1.5", -1.5),
+        ("1001.0", 1001.0),
+        ("10.50", Decimal("10.50")),
+        ("1000", Decimal(1000)),
+        ("12345678901234567890", 12345678901234567890),
+        ("7", Size.large),
+        ("2.5", Factor.double),
+    ],
 )
 def test_numbers_of_a_program_become_texts(text: str, value: object) -> None:
     """Rows made in a program may hold numbers, in the columns of the template as in the key."""
     row = encoded({"name": value, "key": value}, NAMED)
     assert {"name": text} == values_of(row)
     assert row["id"] == encoded({"key": text})["id"]
+
+
+def test_a_member_of_an_enumeration_is_its_value() -> None:
+    """It is a text, or a number; its name in the program is nobody's."""
+    row = encoded({"name": Language.english, "key": Language.english}, NAMED)
+    assert {"name": "English"} == values_of(row)
+    assert row["id"] == encoded({"key": "English"})["id"]
 
 
 @pytest.mark.parametrize(

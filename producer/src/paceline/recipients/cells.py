@@ -17,6 +17,7 @@ SPREADSHEET_ERRORS: Final = frozenset(
 _INVISIBLE: Final = re.compile(
     r"[\s\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0]*"
 )
+_PLAIN: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 # Missing values of data frames, known by their names: the library is not needed to recognise them.
 _MISSING: Final = frozenset({"NAType", "NaTType"})
 
@@ -64,12 +65,21 @@ def text_of(value: Any) -> str:
     if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal):
         raise ValueError("is neither a text nor a number")  # noqa: TRY004 - a fault of the value
     try:
-        text = str(value).encode().decode()
+        text = _plainly(value).encode().decode()
     except ValueError:  # half a surrogate pair, or a number of thousands of digits
         raise ValueError("cannot be written as text") from None
-    if isinstance(value, float) and not re.fullmatch(r"-?[0-9]+\.[0-9]+", text):
+    if isinstance(value, float | Decimal) and not _PLAIN.fullmatch(text):
         raise ValueError("is a number that has no plain form: give it as a text")
     return text
+
+
+def _plainly(value: str | float | Decimal) -> str:
+    """The text or number itself: a member of an enumeration calls itself by its name."""
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, Decimal):
+        return Decimal.__str__(value)
+    return float.__repr__(value) if isinstance(value, float) else int.__repr__(value)
 
 
 def value_of(value: Any) -> str:
