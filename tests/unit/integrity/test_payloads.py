@@ -92,7 +92,9 @@ def test_groups_and_operations_are_nobody(payloads: Payloads, target: str) -> No
     assert target == payloads.number(target) == payloads.opened_number(target)
 
 
-@pytest.mark.parametrize("target", ["+1\n+15550200132", "+1555/../../accounts?x=1", "+1555 0100002", "a@b/c", "+1\u0662"])
+@pytest.mark.parametrize(
+    "target", ["+1\n+15550200132", "+1555/../../accounts?x=1", "+1555 0100002", "a@b/c", "+1\u0662"]
+)
 def test_a_recipient_of_another_form_is_left_out(payloads: Payloads, target: str) -> None:
     """So accept.lua refuses it, which sees no form of what is encrypted; and the lines of the numbers are those of the rows."""
     rows = [record(to=to)["rows"][0] for to in (target, NUMBER, "15550100002@c.us")]
