@@ -8,6 +8,7 @@ from paceline.errors import InvalidOperation
 from paceline.recipients.cells import Shown
 from paceline.recipients.columns import MissingColumn, Reading, find_to
 from paceline.recipients.rows import FileRow, file_row
+from paceline.recipients.tables import is_ours, restored
 
 _NOT_INSTALLED: Final = "is an Excel workbook: install paceline[xlsx], or save it as CSV (UTF-8)"
 _NOT_READ: Final = "cannot be read as an Excel workbook: save it as CSV (UTF-8)"
@@ -59,13 +60,19 @@ class _Sheet:
     def __init__(self, name: str, cells: list[tuple[int, list[Any]]]) -> None:
         self.name = name
         self.header = [str(cell).strip() for cell in cells[0][1]] if cells else []
+        self._is_ours = is_ours(self.header)
+        if self._is_ours:
+            self.header = [restored(name) for name in self.header]
         self._cells = cells[1:]
 
     def rows(self) -> Iterator[FileRow]:
         names = tuple(self.header)
         for number, cells in self._cells:
-            pairs = [(name, _cell(cell)) for name, cell in zip(names, cells, strict=False) if name]
+            pairs = [(name, self._value(cell)) for name, cell in zip(names, cells, strict=False) if name]
             yield file_row(number, pairs, names)
+
+    def _value(self, cell: Any) -> Any:
+        return restored(cell) if self._is_ours and isinstance(cell, str) else _cell(cell)
 
 
 def _cell(cell: Any) -> Any:

@@ -19,9 +19,12 @@ _NUMBER: Final = re.compile(r"\(?\+?\(?[0-9][0-9 \-./()]{6,24}")
 _DATE: Final = re.compile(r"[0-9]{4}([-./])[0-9]{1,2}\1[0-9]{1,2}|[0-9]{1,2}([-./])[0-9]{1,2}\2[0-9]{2,4}")
 _MOST_HEADER_LINES: Final = 50
 _SAMPLE: Final = 100
-# Columns that only files of ours have: their cells carry an apostrophe where a spreadsheet would see a formula.
-_OURS: Final = ({"line", "reason"}, {"entry_id", "outcome"})
-_ESCAPED: Final = re.compile(r"'(?=\s*'*[=+\-@\uff1d\uff0b\uff0d\uff20])")
+# Columns that only files of ours have (bad rows; outcomes; a campaign's export; number checks): their cells carry an apostrophe
+# where a spreadsheet would see a formula.
+_OURS: Final = (
+    {"line", "reason"}, {"entry_id", "outcome"}, {"message_uuid", "settled_at"}, {"on_whatsapp", "checked_at"}
+)  # fmt: skip
+_ESCAPED: Final = re.compile(r"'(?='*\s*[=+\-@\uff1d\uff0b\uff0d\uff20])")
 
 
 def read_table(lines: Iterable[str], reading: Reading, note: Callable[[str], None]) -> Iterator[FileRow]:
@@ -42,6 +45,8 @@ def read_table(lines: Iterable[str], reading: Reading, note: Callable[[str], Non
     header, delimiter = _header(source, reading)
     if delimiter != "," and reading.delimiter is None:
         note(f"columns are separated by {NAMES.get(delimiter, repr(delimiter))}")
+    if is_ours(header):
+        header = [restored(name) for name in header]
     to = header.index(find_to(header, reading))
     yield from table_rows(_records(source, delimiter, len(header), to, reading.country), header)
 
@@ -55,13 +60,15 @@ def table_rows(found: Iterable[Record], header: Sequence[str]) -> Iterator[FileR
     """
     names = tuple(header)
     width, plain = len(names), all(name.strip() for name in names)
-    ours = any(marks <= set(names) for marks in _OURS)
+    ours = is_ours(names)
 
     for record in found:
         cells = record.cells
         if cells is None:
             yield bad_row(record.line, record.problem, record.raw, names)
             continue
+        if ours:
+            cells = [restored(cell) for cell in cells]
         if len(cells) > width:
             cells = _trimmed(cells, width)
             if len(cells) > width:
@@ -71,10 +78,19 @@ def table_rows(found: Iterable[Record], header: Sequence[str]) -> Iterator[FileR
                 continue
         if not any(cells) or not any(map(visible, cells)):
             continue
-        if ours:
-            cells = [_ESCAPED.sub("", cell, count=1) for cell in cells]
         pairs = zip(names, cells, strict=False)
         yield file_row(record.line, pairs if plain else [pair for pair in pairs if pair[0].strip()], names)
+
+
+def is_ours(header: Iterable[str]) -> bool:
+    """Whether a table is one that a command wrote."""
+    names = set(header)
+    return any(marks <= names for marks in _OURS)
+
+
+def restored(cell: str) -> str:
+    """A cell of such a table as it was before it was made harmless."""
+    return cell[1:] if _ESCAPED.match(cell) else cell
 
 
 def _trimmed(cells: list[str], width: int) -> list[str]:
