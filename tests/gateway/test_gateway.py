@@ -11,12 +11,13 @@ from typing import Any
 
 import httpx
 import pytest
+from redis.exceptions import ResponseError
 
 from paceline.async_outbox import AsyncOutbox
 from paceline.gateway import tokens
 from paceline.operations import OPERATIONS
 from paceline.settings import Settings
-from paceline.state import connect, questions
+from paceline.state import connect, questions, translating
 from paceline.status.view import Status
 from paceline_sandbox.embedded import EmbeddedServer
 from tests.conftest import Servers, add_account
@@ -383,23 +384,36 @@ def test_every_error_is_a_problem_detail(gateway: Gateway) -> None:
 
 
 class Broken(AsyncOutbox):
-    """An outbox with a defect."""
+    """An outbox with a defect, which meets an error."""
 
-    async def status(self, op_id: str) -> Status:
-        raise RuntimeError(f"{op_id} goes to {RECIPIENT}")
+    error: Exception
+
+    async def status(self, op_id: str) -> Status:  # noqa: ARG002 - as an outbox's
+        with translating():
+            raise self.error
 
 
-def test_a_defect_is_a_problem_detail_too(server: EmbeddedServer, caplog: pytest.LogCaptureFixture) -> None:
-    """The answer tells nothing of it, and the log of requests has its line."""
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError(f"a message to {RECIPIENT}"),
+        ResponseError(f"Invalid argument {RECIPIENT} script: 5ca1ab1e, on @user_script:31."),
+    ],
+)
+def test_a_defect_is_a_problem_detail_too(
+    server: EmbeddedServer, caplog: pytest.LogCaptureFixture, error: Exception
+) -> None:
+    """Of the gateway, or of a script of ours: the answer tells nothing of it, and the log of requests has its line."""
     caplog.set_level("INFO")
     worker = Worker(server.url)
-    with running(server.url, outbox=Broken(settings=Settings(broker_url=server.url))) as url:
-        with Gateway(url, worker).client() as client:
-            answer = client.get("/v1/operations/01k0zxw5d3v8m2c7r4q9n6t1ea")
+    broken = Broken(settings=Settings(broker_url=server.url))
+    broken.error = error
+    with running(server.url, outbox=broken) as url, Gateway(url, worker).client() as client:
+        answer = client.get("/v1/operations/01k0zxw5d3v8m2c7r4q9n6t1ea")
     worker.close()
     assert (500, "application/problem+json") == (answer.status_code, answer.headers["content-type"])
     assert ("urn:paceline:problem:failure", 500) == (answer.json()["type"], answer.json()["status"])
-    assert RECIPIENT not in answer.text
+    assert not any(word in answer.text for word in (RECIPIENT, "script"))
     assert "/operations/{op_id} by shop: 500" in caplog.text
 
 

@@ -3,7 +3,7 @@
 import pytest
 from redis._parsers.base import BaseParser
 
-from paceline.state.trouble import LEADS_ASTRAY, REFUSED, TooFewReplicas, trouble
+from paceline.state.trouble import LEADS_ASTRAY, REFUSED, TooFewReplicas, is_failed_script, trouble
 
 ASTRAY, REPEATED, STAYS = "another connection", "repeated there", "the same connection"
 
@@ -35,6 +35,24 @@ def test_each_answer_is_one_sentence_and_says_where_to_go(answer: str, words: st
     assert trouble(error).startswith("the state server ")
     assert words in trouble(error)
     assert (next_one != STAYS, next_one == REPEATED) == (isinstance(error, LEADS_ASTRAY), isinstance(error, REFUSED))
+
+
+@pytest.mark.parametrize(
+    ("answer", "defect"),
+    [
+        ("ERR Invalid stream ID specified as stream command argument script: c740, on @user_script:34.", True),
+        ("ERR Error running script (call to f_c740): @user_script:34: attempt to index a nil value", True),
+        ("WRONGTYPE Operation against a key script: c740, on @user_script:34.", True),
+        ("OOM command not allowed when used memory > 'maxmemory'. script: c740, on @user_script:34.", False),
+        ("BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.", False),
+        ("ERR unknown command 'OBJECT' script: c740, on @user_script:34.", False),
+        ("READONLY You can't write against a read only replica. script: c740, on @user_script:34.", False),
+        ("ERR max number of clients reached", False),
+    ],
+)
+def test_a_script_that_fails_is_no_outage(answer: str, defect: bool) -> None:
+    """A server that does nothing for anybody, or nothing now, is one."""
+    assert defect == is_failed_script(BaseParser.parse_error(answer))  # type: ignore[no-untyped-call]
 
 
 def test_missing_replicas_are_told_as_they_are() -> None:

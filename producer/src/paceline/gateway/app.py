@@ -16,7 +16,7 @@ from paceline.errors import PacelineError, StateUnavailable
 from paceline.gateway import accounts, campaigns, history, operations, outcomes, suppressions
 from paceline.gateway.guard import Audit, Gate, RequestRefused
 from paceline.gateway.limits import BodyLimit
-from paceline.gateway.problems import MEDIA_TYPE, Problem, problem_of
+from paceline.gateway.problems import MEDIA_TYPE, Problem, defect, is_defect, problem_of
 from paceline.gateway.shapes import Health
 from paceline.refusals import place_of, words_of
 from paceline.settings import Settings
@@ -120,6 +120,8 @@ def _health(app: FastAPI) -> None:
 def _answer_errors(app: FastAPI) -> None:
     @app.exception_handler(PacelineError)
     async def of_paceline(_: Request, error: PacelineError) -> JSONResponse:
+        if is_defect(error):
+            raise error
         return _answer(problem_of(error))
 
     @app.exception_handler(RequestRefused)
@@ -143,7 +145,7 @@ def _answer_errors(app: FastAPI) -> None:
     @app.exception_handler(Exception)
     async def of_defects(_: Request, __: Exception) -> JSONResponse:
         # Starlette raises the error again once the answer is written, and the server logs it.
-        return _answer(Problem(500, "failure", "the gateway failed; its log says why"))
+        return _answer(defect())
 
 
 def _answer(problem: Problem, headers: Any = None) -> JSONResponse:

@@ -13,7 +13,7 @@ from paceline.flows.following import reading
 from paceline.flows.steps import arun
 from paceline.gateway.answers import Box, Limit, problems
 from paceline.gateway.guard import Gate, Known, Reads, RequestRefused, campaign_of
-from paceline.gateway.problems import Problem, problem_of
+from paceline.gateway.problems import Problem, is_defect, problem_of
 from paceline.gateway.shapes import Entries
 from paceline.gateway.tokens import Token
 from paceline.outcomes import OutcomeEntry, place
@@ -91,6 +91,8 @@ async def _events(entries: AsyncIterator[OutcomeEntry], token: Token, gate: Gate
         yield _event_of(Problem(refusal.status, refusal.kind, refusal.detail))
     except PacelineError as error:
         yield _event_of(problem_of(error))
+        if is_defect(error):
+            raise
     finally:
         following.cancel()
 

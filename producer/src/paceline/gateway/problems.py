@@ -20,8 +20,10 @@ from paceline.errors import (
     UnknownAccount,
     UnknownSender,
 )
+from paceline.state.trouble import is_failed_script
 
 MEDIA_TYPE: Final = "application/problem+json"
+_DEFECT: Final = "the gateway failed; its log says why"
 
 # The first class that fits counts.
 _STATUS: Final[tuple[tuple[type[PacelineError], HTTPStatus, str], ...]] = (
@@ -74,8 +76,20 @@ def problem_of(error: PacelineError) -> Problem:
     Returns:
         Its status, type and sentence; a conflict also names the operation that has the key.
     """
+    if is_defect(error):
+        return defect()
     for kind, status, name in _STATUS:
         if isinstance(error, kind):
             more = {"operation": error.id} if isinstance(error, Conflict) else {}
             return Problem(status, name, str(error), more)
     return Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "failure", str(error))
+
+
+def defect() -> Problem:
+    """What a defect is over HTTP: the answer tells nothing of its cause."""
+    return Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "failure", _DEFECT)
+
+
+def is_defect(error: PacelineError) -> bool:
+    """Whether an error is no outage of the state server, but a script that fails there."""
+    return isinstance(error, StateUnavailable) and is_failed_script(error.__cause__)

@@ -48,7 +48,8 @@ _WORDS: Final = (
 )
 _MOVED: Final = "belongs to a cluster of several shards: begin its address with redis+cluster:// or rediss+cluster://"
 _MOVING: Final = "is moving the slot of its keys to another server, and nothing is done until that is over"
-
+# The words for an error without others.
+_NOT_TAKEN: Final = "did not take the command"
 
 # Of an error, the shard whose server raised it, where shards lie on several servers.
 _SHARD: Final = "paceline_shard"
@@ -107,7 +108,16 @@ def trouble(error: Exception, server: str = "the state server") -> str:
     if "DB index" in words:
         return f"{server} has no database of that number: {words}"
 
-    return f"{server} did not take the command: {words}"
+    return f"{server} {_NOT_TAKEN}: {words}"
+
+
+def is_failed_script(error: BaseException | None) -> bool:
+    """Whether a script failed on a server that is well, which it does again when it is run again.
+
+    Args:
+        error: what redis-py raised.
+    """
+    return isinstance(error, ResponseError) and "user_script" in str(error) and _NOT_TAKEN in trouble(error)
 
 
 def _of_connection(error: Exception, words: str, server: str) -> str:
