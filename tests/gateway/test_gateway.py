@@ -450,17 +450,21 @@ def test_what_a_token_did_stands_in_the_history(gateway: Gateway) -> None:
         assert 202 == client.put("/v1/campaigns/spring", json=described).status_code
         assert 204 == client.post("/v1/campaigns/spring/pause", json={"why": "wrong price"}).status_code
         assert 403 == client.get("/v1/history").status_code
-    for accounts, number in ((("*",), 2), (("acme",), 2), (("other",), 0)):
+        op_id = client.post("/v1/operations/send-message", json=HELLO).json()["id"]
+        gateway.worker.accept()
+        assert 204 == client.delete(f"/v1/operations/{op_id}?why=called+back").status_code
+    for accounts, number in ((("*",), 3), (("acme",), 3), (("other",), 0)):
         with gateway.client(gateway.token("history", *accounts)) as client:
             found = client.get("/v1/history").json()
             assert number == len(found["items"])
             assert [] == client.get("/v1/history", params={"after": found["next"]}).json()["items"]
             if number:
-                start, pause = found["items"]
+                start, pause, cancel = found["items"]
     assert ("campaign start", "spring: 1 rows") == (start["what"], start["on"])
     assert ("campaign pause", "spring", "wrong price", "acme") == tuple(
         pause[name] for name in ("what", "on", "why", "account")
     )
+    assert ("cancel", op_id, "called back", "acme") == tuple(cancel[name] for name in ("what", "on", "why", "account"))
     assert f"token shop ({acting[4:16]})" == pause["who"]
     assert RECIPIENT not in str(found)
 

@@ -91,9 +91,10 @@ async def explain(op_id: Id, token: Reads, outbox: Box) -> dict[str, Any]:
 
 async def cancel(op_id: Id, token: Sends, outbox: Box, why: Annotated[str, Query(max_length=200)] = "by hand") -> None:
     """Let an operation that has not begun never begin."""
-    _shown(await outbox.status(op_id), token)
+    operation = await outbox.status(op_id)
+    _shown(operation, token)
     await outbox.cancel(op_id, why)
-    await remember(outbox, token, "cancel", on=op_id, why=why)
+    await remember(outbox, token, "cancel", account=operation.account, on=op_id, why=why)
 
 
 async def find(  # noqa: PLR0917 - FastAPI passes by name
