@@ -14,9 +14,11 @@ from typing import Any
 import pytest
 
 from paceline import names
+from paceline.errors import StateUnavailable
 from paceline.state import connect
 from paceline_sandbox import Scenario, running_sandbox
 from paceline_sandbox.embedded import EmbeddedServer
+from paceline_worker.accounts.accounts import Accounts
 from tests.cli.conftest import API_KEY, PROGRAM, Cli, one_shard, stored_key
 from tests.support.screens import watching
 from tests.support.wait import wait_until
@@ -40,6 +42,11 @@ def many(path: Path, count: int) -> Path:
     lines = (f"a{number:05},{API_KEY}-{number},10/minute\n" for number in range(count))
     path.write_text("name,key,limit\n" + "".join(lines))
     return path
+
+
+def imports(cli: Cli) -> list[str]:
+    """What the history tells of imports."""
+    return [act["on"] for act in cli("history", "--json").json if act["what"] == "accounts import"]
 
 
 def shown(cli: Cli, name: str) -> Any:
@@ -310,7 +317,41 @@ def test_ctrl_c_says_how_far_it_came(
         out, err = process.communicate(timeout=200)
     assert (130, "") == (process.returncode, out)
     assert "paceline: interrupted with 200 of 450 rows done; repeat the command to continue\n" == err
+    assert ["200 added, 0 changed"] == imports(cli)
     assert counts(rows=450, added=250, unchanged=200) == cli("accounts", "import", str(book), NO_INFO, "--json").json
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), StateUnavailable("the state server cannot be reached")])
+def test_what_was_done_before_an_interruption_is_in_the_history(
+    cli: Cli, book: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    """To the account, also in the middle of a batch; what was not done is not."""
+    cli("accounts", "import", str(many(book, 3)), NO_INFO)
+    book.write_text("name,key,limit\nb1,K1,10/minute\na00000,,20/minute\na00001,,20/minute\na00002,,20/minute\n")
+    change, done = Accounts.change, 0
+
+    def interrupted(*arguments: Any, **options: Any) -> None:
+        nonlocal done
+        if done == 2:
+            raise error
+        change(*arguments, **options)
+        done += 1
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Accounts, "change", interrupted)
+        answer = cli("accounts", "import", str(book), NO_INFO)
+    assert answer.code == (130 if isinstance(error, KeyboardInterrupt) else 1)
+    assert "with 3 of 4 rows done; repeat the command to continue" in answer.err
+    assert ["3 added, 0 changed", "1 added, 2 changed"] == imports(cli)
+
+
+def test_a_dry_run_is_no_act(cli: Cli, book: Path) -> None:
+    """Nor is an import that changes nothing."""
+    cli("accounts", "import", str(many(book, 1)), NO_INFO, "--dry-run")
+    assert [] == imports(cli)
+    for _ in range(2):
+        cli("accounts", "import", str(book), NO_INFO)
+    assert ["1 added, 0 changed"] == imports(cli)
 
 
 def test_a_terminal_gets_a_progress_bar(environment: Mapping[str, str], book: Path) -> None:

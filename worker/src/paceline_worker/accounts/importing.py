@@ -64,35 +64,32 @@ def import_accounts(
         ring: encrypts new keys, and decrypts those that are compared.
         ask: asks ``/info`` of the keys of new accounts; None: a worker will.
         dry_run: write nothing; tell what would be done.
-        on_progress: called after each batch, with what is done.
+        on_progress: called after each batch, and when one breaks off, with what is done.
 
     Returns:
         What became of the rows. A row that cannot be done stops no other.
 
     Raises:
-        StateUnavailable: Redis did not answer; the batches before are done.
+        StateUnavailable: Redis did not answer; what `on_progress` was told is done.
     """
     batches = _Batches(client, ring, ask, dry_run=dry_run)
-    counts: Counter[str] = Counter()
-    errors: list[RowError] = []
-    done, rest = Imported(), iter(rows)
+    rest = iter(rows)
     while batch := list(islice(rest, PIPELINED)):
-        for outcome in batches.do(batch):
-            if isinstance(outcome, RowError):
-                errors.append(outcome)
-            else:
-                counts[outcome] += 1
-        done = Imported(counts["added"], counts["changed"], counts["unchanged"], batches.unread, tuple(errors))
-        if on_progress:
-            on_progress(done)
-    return done
+        try:
+            batches.do(batch)
+        finally:
+            if on_progress:
+                on_progress(batches.done)
+    return batches.done
 
 
 class _Batches:
-    """Does one batch after the other; an outcome is ``added``, ``changed``, ``unchanged`` or an error."""
+    """Does one batch after the other, and counts what is done; an outcome is ``added``, ``changed``, ``unchanged`` or an error."""
 
     def __init__(self, client: redis.Redis, ring: KeyRing, ask: Ask | None, *, dry_run: bool) -> None:
-        self.unread = 0
+        self._counts: Counter[str] = Counter()
+        self._errors: list[RowError] = []
+        self._unread = 0
         self._accounts = Accounts(client)
         self._stored = StoredAccounts(client, ring)
         self._holders = Holders(client, ring)
@@ -100,13 +97,26 @@ class _Batches:
         self._ask = ask
         self._dry_run = dry_run
 
-    def do(self, rows: Sequence[AccountRow | RowError]) -> list[str | RowError]:
+    @property
+    def done(self) -> Imported:
+        """What became of the rows until now, those of a batch that broke off too."""
+        counts = self._counts
+        return Imported(counts["added"], counts["changed"], counts["unchanged"], self._unread, tuple(self._errors))
+
+    def do(self, rows: Sequence[AccountRow | RowError]) -> None:
         stored = self._stored.page([row.name for row in rows if isinstance(row, AccountRow)])
         decisions = self._refused(
             [row if isinstance(row, RowError) else decide(row, stored.get(row.name)) for row in rows]
         )
-        added = iter(self._add([one for one in decisions if isinstance(one, Add)]))
-        return [next(added) if isinstance(one, Add) else self._outcome(one) for one in decisions]
+        added = self._add([one for one in decisions if isinstance(one, Add)])
+        self._counts["added"] += added.count("added")
+        outcomes = iter(added)
+        for one in decisions:
+            outcome = next(outcomes) if isinstance(one, Add) else self._outcome(one)
+            if isinstance(outcome, RowError):
+                self._errors.append(outcome)
+            elif not isinstance(one, Add):
+                self._counts[outcome] += 1
 
     def _refused(self, decisions: Sequence[Decision]) -> list[Decision]:
         """The same, without accounts whose key another account has."""
@@ -137,7 +147,7 @@ class _Batches:
         if self._ask and adds:
             answers = self._ask([add.key for add in adds])
             infos = [info_of(answer, needed=add.needs_info) for add, answer in zip(adds, answers, strict=True)]
-            self.unread += infos.count(None)
+            self._unread += infos.count(None)
         accounts = [add.account(info) for add, info in zip(adds, infos, strict=True) if not isinstance(info, str)]
         taken = [] if self._dry_run else self._accounts.add_many(accounts, ring=self._ring)
         return [

@@ -95,9 +95,8 @@ def import_(
             done = import_accounts(client, rows, ring=ring, ask=ask, dry_run=dry_run, on_progress=told.note)
     finally:
         client.close()
-
-    if not dry_run and done.added + done.changed:
-        remember("accounts import", on=f"{done.added:,} added, {done.changed:,} changed")
+        if not dry_run and told.done.added + told.done.changed:
+            remember("accounts import", on=f"{told.done.added:,} added, {told.done.changed:,} changed")
 
     _tell(done, dry_run=dry_run, json_output=json_output)
 
