@@ -41,6 +41,11 @@ def states(cli: Cli, *ops: str) -> list[str]:
     return [cli("status", op, "--json").json["state"] for op in ops]
 
 
+def replays(cli: Cli) -> list[str]:
+    """What the history tells of replays."""
+    return [act["on"] for act in cli("history", "--json").json if act["what"] == "dead replay"]
+
+
 @pytest.mark.usefixtures("quick")
 def test_there_are_none(cli: Cli) -> None:
     """One sentence, or an empty list."""
@@ -245,7 +250,21 @@ def test_an_interrupted_replay_says_how_far_it_came(
     assert answer.code == (130 if isinstance(error, KeyboardInterrupt) else 1)
     assert "with 1 operation replayed; repeat the command to continue" in answer.err
     assert states(cli, *ops) == ["waiting", "rejected"]
+    assert replays(cli) == ["1 operation"]
     assert cli("dead", "replay", "--all", "--yes").out == "1 operation replayed.\n"
+    assert replays(cli) == ["1 operation", "1 operation"]
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_replay_that_was_only_counted_is_no_act(cli: Cli, worker: Worker) -> None:
+    """Nor is one that replays nothing."""
+    op = die(cli, worker)
+    cli("dead", "replay", "--all", "--dry-run")
+    cli("dead", "replay", op, "--dry-run")
+    cli("dead", "replay", "nobody")
+    assert replays(cli) == []
+    cli("dead", "replay", "--code", "422", "--yes")
+    assert replays(cli) == ["1 operation (422)"]
 
 
 @pytest.mark.parametrize(

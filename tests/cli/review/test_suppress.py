@@ -2,10 +2,15 @@
 
 import gzip
 import json
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from paceline.cli import suppress
+from paceline.errors import StateUnavailable
+from paceline.suppression import importing
 from tests.cli.conftest import RECIPIENT, SENDER, Cli, Inbox, Worker
 
 OTHER = "+15550100003"
@@ -83,6 +88,50 @@ def test_bad_rows_do_not_stop_the_good_ones(run: Cli, tmp_path: Path) -> None:
     assert ["line,reason,name,to", "3", "4"] == [rows[0], rows[1][0], rows[2][0]]
     (tmp_path / "list.invalid.csv").write_text(rows[0] + f"\n3,x,Bob,{OTHER}\n", "utf-8")
     assert 0 == run("suppress", "import", str(tmp_path / "list.invalid.csv"), *HERE).code
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), StateUnavailable("the state server cannot be reached")])
+def test_an_interrupted_import_says_how_far_it_came(
+    run: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    """On stderr and in the history; the same command goes on."""
+    path, rest = tmp_path / "list.txt", importing.numbers_of
+    path.write_text("".join(f"+1555010{number:04}\n" for number in range(700)), "utf-8")
+
+    def interrupted(*arguments: Any) -> Iterator[str]:
+        for place, number in enumerate(rest(*arguments)):
+            if place == 600:
+                raise error
+            yield number
+
+    with monkeypatch.context() as patch:
+        patch.setattr(suppress, "numbers_of", interrupted)
+        answer = run("suppress", "import", str(path), *HERE)
+    assert answer.code == (130 if isinstance(error, KeyboardInterrupt) else 1)
+    assert "with 500 numbers put on the list of account acme; repeat the command to continue" in answer.err
+    again = run("suppress", "import", str(path), *HERE).out
+    assert "200 numbers put on the list of account acme, 500 were there already.\n" == again
+    acts = [act for act in run("history", "--json").json if act["what"] == "suppress import"]
+    assert [("account acme: 500 numbers", "imported"), ("account acme: 200 numbers", "imported")] == [
+        (act["on"], act["why"]) for act in acts
+    ]
+
+
+def test_an_import_that_breaks_off_at_once_is_no_act(run: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And says nothing of numbers."""
+    path, rest = tmp_path / "list.txt", importing.numbers_of
+    path.write_text(f"{RECIPIENT}\n", "utf-8")
+
+    def interrupted(*arguments: Any) -> Iterator[str]:
+        for number in rest(*arguments):
+            if number == RECIPIENT:
+                raise KeyboardInterrupt
+            yield number
+
+    monkeypatch.setattr(suppress, "numbers_of", interrupted)
+    answer = run("suppress", "import", str(path), *HERE)
+    assert (130, "paceline: interrupted; repeat the command to continue\n") == (answer.code, answer.err)
+    assert "suppress import" not in run("history").out
 
 
 def test_numbers_without_a_country_code_need_a_country(run: Cli, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -11,11 +12,11 @@ from paceline.cli.acts import remember
 from paceline.cli.campaign.options import DefaultCountry, Delimiter, Encoding, ToColumn
 from paceline.cli.campaign.upload import BadRows, place_of_bad_rows, rows_of, with_bar
 from paceline.cli.commands import example
-from paceline.cli.errors import FAILURE, complain, named_as_options
+from paceline.cli.errors import FAILURE, INTERRUPTED, complain, named_as_options
 from paceline.cli.numbers import ShowNumbers, decide, shown, shown_in
 from paceline.cli.options import Json, opened_state
 from paceline.cli.render import console, counted, local, say, say_json
-from paceline.errors import InvalidOperation
+from paceline.errors import InvalidOperation, StateUnavailable
 from paceline.flows.steps import run
 from paceline.recipients.columns import reading_of
 from paceline.recipients.rows import Row
@@ -25,10 +26,12 @@ from paceline.state.shards import begun
 from paceline.suppression.importing import numbers_of
 from paceline.suppression.lists import (
     BY_HAND,
+    CHUNK,
     EVERY_ACCOUNT,
     Suppression,
     adding,
     checked,
+    checked_reason,
     checking,
     named_list,
     paging,
@@ -187,16 +190,16 @@ def import_(
         )
 
     with _opened(account, all_accounts=all_accounts) as (state, name):
+        checked_reason(reason)
         _begin(state, all_accounts=all_accounts)
         bad = _Bad(BadRows(invalid or place_of_bad_rows(file.stem or "stdin", file), file))
         rows = with_bar(rows_of(file, reading), file, console(stderr=True), what="importing")
         try:
-            added = run(adding(name, bad.counted(numbers_of(rows, reading, bad.note)), reason), state)
+            added = _put(state, name, bad.counted(numbers_of(rows, reading, bad.note)), reason)
         finally:
             rows.close()
         bad.rows.close()
 
-    _remember("suppress import", name, added, reason)
     known = bad.good - added
     where = str(bad.rows.path) if bad.number else None
 
@@ -209,6 +212,27 @@ def import_(
     if bad.number:
         complain(f"{counted(bad.number, 'row')} left out, with line and reason in {where}: correct it, and import it")
         raise typer.Exit(FAILURE)
+
+
+def _put(state: State, name: str, numbers: Iterator[str], reason: str) -> int:
+    """Put numbers on a list, and tell the history how many are new; also when the rest is not put there."""
+    added, is_whole = 0, False
+    try:
+        while chunk := list(islice(numbers, CHUNK)):
+            added += run(adding(name, chunk, reason), state)
+        is_whole = True
+    except KeyboardInterrupt:
+        done = f" with {_put_on(added, name)}" if added else ""
+        complain(f"interrupted{done}; repeat the command to continue")
+        raise typer.Exit(INTERRUPTED) from None
+    except StateUnavailable as error:
+        if not added:
+            raise
+        raise StateUnavailable(f"{error} (with {_put_on(added, name)}; repeat the command to continue)") from error
+    finally:
+        if added or is_whole:
+            _remember("suppress import", name, added, reason)
+    return added
 
 
 class _Bad:
@@ -279,4 +303,8 @@ def _tell(added: int, known: int, name: str, *, json_output: bool) -> None:
     if json_output:
         return say_json({"added": added, "known": known})
     before = f", {known:,} were there already" if known else ""
-    return say(f"{counted(added, 'number')} put on the list of {_words(name)}{before}.")
+    return say(f"{_put_on(added, name)}{before}.")
+
+
+def _put_on(added: int, name: str) -> str:
+    return f"{counted(added, 'number')} put on the list of {_words(name)}"

@@ -3,7 +3,7 @@
 import re
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Annotated, Final
@@ -148,18 +148,10 @@ def replay(
 
     with _opened() as dead, named_as_options():
         if ids:
-            done = _all_of(dead.replay(ids, valid_until=until, dry_run=dry_run), len(set(ids)))
+            parts = dead.replay(ids, valid_until=until, dry_run=dry_run)
+            done = _all_of(parts, len(set(ids))) if dry_run else _replayed(parts, len(set(ids)), match, ids)
         else:
             done = _by_filter(dead, dead.select(match), until, dry_run=dry_run, ask=not yes)
-
-    if done.replayed and not dry_run:
-        filters = ", ".join(part for part in (campaign or "", code or "") if part)
-        on = (
-            ids[0]
-            if ids and len(ids) == 1
-            else counted(done.replayed, "operation") + (f" ({filters})" if filters else "")
-        )
-        remember("dead replay", account=account or "", on=on)
 
     if json_output:
         refused = [{"id": one.id, "reason": one.reason} for one in done.refused]
@@ -184,7 +176,7 @@ def _by_filter(dead: DeadLetters, chosen: Selection, until: datetime | None, *, 
     if ask and not _agreed(f"Replay {counted(counts.replayed, 'operation')}?"):
         say("No operation was replayed.")
         raise typer.Exit(FAILURE)
-    return _all_of(dead.replay_selected(chosen, valid_until=until), counts.seen)
+    return _replayed(dead.replay_selected(chosen, valid_until=until), counts.seen, chosen.match)
 
 
 def _agreed(question: str) -> bool:
@@ -194,25 +186,47 @@ def _agreed(question: str) -> bool:
     return sys.stdin.readline().strip().lower() in {"y", "yes"}
 
 
-def _all_of(parts: Iterable[Replayed], total: int | None, what: str = "replaying") -> Replayed:
-    """All parts as one, with a bar while they are made."""
+def _all_of(
+    parts: Iterable[Replayed],
+    total: int | None,
+    what: str = "replaying",
+    note: Callable[[Replayed], None] = lambda _: None,
+) -> Replayed:
+    """All parts as one, with a bar while they are made; `note` takes what is done, part by part."""
     done = Replayed()
     with _bar(what, total) as show:
-        try:
-            for part in parts:
-                done += part
-                show(done.seen)
-        except KeyboardInterrupt:
-            if not done.replayed or what != "replaying":
-                raise
-            complain(f"interrupted with {counted(done.replayed, 'operation')} replayed; repeat the command to continue")
-            raise typer.Exit(INTERRUPTED) from None
-        except StateUnavailable as error:
-            if not done.replayed or what != "replaying":
-                raise
-            replayed = f"with {counted(done.replayed, 'operation')} replayed; repeat the command to continue"
-            raise StateUnavailable(f"{error} ({replayed})") from error
+        for part in parts:
+            done += part
+            note(done)
+            show(done.seen)
     return done
+
+
+def _replayed(parts: Iterable[Replayed], total: int | None, match: Match, ids: Sequence[str] = ()) -> Replayed:
+    """All parts as one. What is replayed is in the history, also when the rest is not."""
+    done = Replayed()
+
+    def note(until_now: Replayed) -> None:
+        nonlocal done
+        done = until_now
+
+    try:
+        return _all_of(parts, total, note=note)
+    except KeyboardInterrupt:
+        if not done.replayed:
+            raise
+        complain(f"interrupted with {counted(done.replayed, 'operation')} replayed; repeat the command to continue")
+        raise typer.Exit(INTERRUPTED) from None
+    except StateUnavailable as error:
+        if not done.replayed:
+            raise
+        replayed = f"with {counted(done.replayed, 'operation')} replayed; repeat the command to continue"
+        raise StateUnavailable(f"{error} ({replayed})") from error
+    finally:
+        if done.replayed:
+            filters = ", ".join(part for part in (match.campaign, match.code) if part)
+            many = counted(done.replayed, "operation") + (f" ({filters})" if filters else "")
+            remember("dead replay", account=match.account, on=ids[0] if len(ids) == 1 else many)
 
 
 @contextmanager
