@@ -58,12 +58,14 @@ def test_a_row_with_empty_cells_behind_its_last_one_is_not_read_into_another(tmp
         ("US", "to,note,name", "4 Main Street\n90210-1234, CA"),
         (None, "to,note,name", "4 Main Street\n90210-1234, CA"),
         ("US", "to,note,name", "Numbers:\n+15550200139"),
+        ("US", "to,note,name", "Call us:\n+1 555 020 0139, Mon to Fri\nYour shop"),
+        (None, "to,note,name,city", "Call us:\n+1 555 020 0138, shop\n+1 555 020 0139, Mon to Fri\nThank you"),
     ],
 )
 def test_a_cell_may_have_lines_that_begin_with_digits(
     tmp_path: Path, country: str | None, header: str, note: str
 ) -> None:
-    """Dates and postcodes in front of words are no rows."""
+    """Dates and postcodes in front of words are no rows, nor are numbers among lines of prose."""
     file = tmp_path / "people.csv"
     file.write_text(f'{header}\n+15550200131,"{note}"\n')
     assert [note] == [row.get("note") for row in read_file(file, reading_of(country=country))]

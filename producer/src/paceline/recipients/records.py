@@ -4,6 +4,7 @@ import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from enum import Enum
 from typing import Final
 
 # A quoted cell may hold line breaks, as many as a text may have. Beyond that, a quote is missing.
@@ -61,14 +62,23 @@ class Lines:
         self.number -= len(lines)
 
 
-def records(lines: Lines, delimiter: str, begins_row: Callable[[list[str], str], bool]) -> Iterator[Record]:
+class Likeness(Enum):
+    """What a line within a quoted cell looks like."""
+
+    TEXT = "text"
+    # A row that leaves out its last cells; also a line of prose that begins with a number.
+    SHORT = "short"
+    ROW = "row"
+
+
+def records(lines: Lines, delimiter: str, likeness: Callable[[list[str], str], Likeness]) -> Iterator[Record]:
     """Split lines into records.
 
     Args:
         lines: of the table.
         delimiter: one character.
-        begins_row: of the cells and the text of a line within a quoted cell: whether it looks like a row of its own, so that
-            the quote must be an error.
+        likeness: of the cells and the text of a line within a quoted cell. Where a line looks like a row, or all of them look like
+            short rows, the quote must be an error.
 
     Yields:
         Records, blank ones too.
@@ -79,7 +89,7 @@ def records(lines: Lines, delimiter: str, begins_row: Callable[[list[str], str],
         if '"' not in body:
             yield Record(line, body.split(delimiter), body)
             continue
-        record = _quoted(lines, line, text, delimiter, begins_row)
+        record = _quoted(lines, line, text, delimiter, likeness)
         if astray and record.cells is not None and body.count('"') % 2 and record.raw == body:
             record, astray = Record(line, None, body, _ASTRAY), False
         elif record.problem == OPEN:
@@ -111,18 +121,24 @@ def cells_of(text: str, delimiter: str) -> list[str] | str:
         place += 1
 
 
-def _quoted(lines: Lines, line: int, text: str, delimiter: str, begins_row: Callable[[list[str], str], bool]) -> Record:
+def _quoted(
+    lines: Lines, line: int, text: str, delimiter: str, likeness: Callable[[list[str], str], Likeness]
+) -> Record:
     """A record that has quotes: it may go on over several lines."""
-    first, taken, whole = text.rstrip("\r\n"), [], text
+    first, taken, whole, are_short = text.rstrip("\r\n"), [], text, True
     while (cells := cells_of(whole.rstrip("\r\n"), delimiter)) == OPEN:
         more = next(lines, None)
         if more is not None:
             taken.append(more)
         too_long = len(taken) > _MOST_LINES or len(whole) > _LONGEST
-        if more is None or too_long or begins_row(more.rstrip("\r\n").split(delimiter), more):
+        alike = Likeness.ROW if more is None or too_long else likeness(more.rstrip("\r\n").split(delimiter), more)
+        if more is None or alike is Likeness.ROW:
             lines.put_back(taken)
             return Record(line, None, first, OPEN)
+        are_short = are_short and alike is Likeness.SHORT
         whole += more
+    if taken and are_short:
+        cells = OPEN
     if isinstance(cells, str):  # what follows may well be rows of their own
         lines.put_back(taken)
         return Record(line, None, first, cells if not taken else OPEN)

@@ -8,7 +8,7 @@ from typing import Final
 from paceline.errors import InvalidOperation
 from paceline.recipients.columns import MissingColumn, Reading, find_to
 from paceline.recipients.numbers import cleaned, visible, written
-from paceline.recipients.records import OPEN, Lines, Record, cells_of, records
+from paceline.recipients.records import OPEN, Likeness, Lines, Record, cells_of, records
 from paceline.recipients.rows import FileRow, bad_row, file_row
 
 _DELIMITERS: Final = (",", ";", "\t", "|")
@@ -101,16 +101,17 @@ def _trimmed(cells: list[str], width: int) -> list[str]:
 
 
 def _records(lines: Lines, delimiter: str, width: int, to: int, country: str | None) -> Iterator[Record]:
-    def begins_row(cells: list[str], text: str) -> bool:
+    def likeness(cells: list[str], text: str) -> Likeness:
         if len(cells) < max(to + 1, min(2, width)) or ('"' not in text and len(_trimmed(cells, width)) > width):
-            return False
+            return Likeness.TEXT
         number = written(cells[to].strip().strip("\"'"))
-        # A shorter line may be prose. It is a row that leaves out its last cells if its number is written with a plus, or is
-        # a number of the country.
-        is_whole = len(cells) >= width or "+" in number[:2]
-        return _is_number(number) and (is_whole or _can_be_read(number, country))
+        if not _is_number(number):
+            return Likeness.TEXT
+        if len(cells) >= width:
+            return Likeness.ROW
+        return Likeness.SHORT if "+" in number[:2] or _can_be_read(number, country) else Likeness.TEXT
 
-    return records(lines, delimiter, begins_row)
+    return records(lines, delimiter, likeness)
 
 
 def _is_number(text: str) -> bool:
