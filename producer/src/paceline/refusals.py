@@ -12,7 +12,7 @@ from paceline.errors import InvalidOperation
 NAME_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 TEMPLATE_PATTERN: Final = r"^TMP[0-9A-Za-z-]{8,60}$"
 
-_A_TIME: Final = "is not a time such as 2026-01-31T09:00:00+01:00"
+NO_TIME: Final = "is not a time such as 2026-01-31T09:00:00+01:00"
 _PATTERNS: Final = {
     NAME_PATTERN: "letters, digits, dot, dash and underscore, at most 64",
     TEMPLATE_PATTERN: "is not a template uuid, which begins with TMP",
@@ -89,7 +89,7 @@ def _words_of(error: ErrorDetails) -> str:
     if making:
         return making(limits)
     if kind.startswith(("datetime_", "date_", "timezone_")):
-        return _A_TIME
+        return NO_TIME
     return error["msg"].removeprefix("Value error, ")
 
 

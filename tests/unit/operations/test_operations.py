@@ -1,3 +1,4 @@
+import json
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -166,6 +167,18 @@ def test_times_are_kept_in_utc(field: str) -> None:
     local = NOON.astimezone(timezone(timedelta(hours=5, minutes=30)))
     kept = getattr(message(**{field: local}), field)
     assert (NOON, UTC) == (kept, kept.tzinfo)
+
+
+@pytest.mark.parametrize("field", ["not_before", "valid_until"])
+@pytest.mark.parametrize("number", [253402300799, 1796000000, 1796000000.5, "253402300799", "1.5e3", True, 10**400])
+def test_a_number_is_no_time(field: str, number: object) -> None:
+    """Nobody can tell whether it counts seconds or milliseconds, and one of the two is long past."""
+    refusal = rf"^{field}: is not a time such as 2026-01-31T09:00:00\+01:00$"
+    with pytest.raises(InvalidOperation, match=refusal):
+        message(**{field: number})
+    written = json.loads(message().model_dump_json()) | {field: number}
+    with pytest.raises(InvalidOperation, match=refusal):
+        SendMessage.model_validate_json(json.dumps(written))
 
 
 def test_equal_fields_make_equal_operations() -> None:

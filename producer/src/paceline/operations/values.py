@@ -3,14 +3,14 @@
 import re
 from datetime import datetime
 from functools import lru_cache
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 
 from paceline.ids import is_id
 from paceline.recipients.numbers import phone_number
-from paceline.refusals import NAME_PATTERN
+from paceline.refusals import NAME_PATTERN, NO_TIME
 from paceline.times import utc
 
 LONGEST_TEXT: Final = 4096
@@ -122,13 +122,24 @@ def fetchable_size(value: int) -> int:
     return value
 
 
+def no_number(value: Any) -> Any:
+    """A time, or its text. Of a number pydantic guesses what it counts, and takes the last second of 9999 for one of 1978."""
+    try:
+        float(value)
+    except OverflowError:
+        pass
+    except (TypeError, ValueError):
+        return value
+    raise ValueError(NO_TIME)
+
+
 PhoneNumber = Annotated[str, AfterValidator(phone_number)]
 GroupUuid = Annotated[str, AfterValidator(group_uuid)]
 GroupReference = Annotated[str, AfterValidator(group_reference)]
 MessageReference = Annotated[str, AfterValidator(message_reference)]
 RemoteId = Annotated[str, AfterValidator(remote_id)]
 MediaUrl = Annotated[str, StringConstraints(max_length=LONGEST_ADDRESS), AfterValidator(media_url)]
-Instant = Annotated[datetime, AfterValidator(utc)]
+Instant = Annotated[datetime, BeforeValidator(no_number), AfterValidator(utc)]
 Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
 MediaBytes = Annotated[int, Field(gt=0), AfterValidator(fetchable_size)]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_TEXT)]
