@@ -14,6 +14,7 @@ from aiohttp import web
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 HANG_S = 60.0
+POLL_S = 0.01
 
 
 @dataclass
@@ -26,6 +27,7 @@ class Receiver:
         hanging: share of requests that are not answered.
         status: answered to the others.
         is_down: whether each connection is closed without an answer.
+        is_holding: whether no request is answered yet.
     """
 
     url: str = ""
@@ -33,6 +35,7 @@ class Receiver:
     hanging: float = 0.0
     status: int = 204
     is_down: bool = False
+    is_holding: bool = False
     secrets: list[str] = field(default_factory=list)
     # Of each request that was answered with 2xx, in order: the event's id and body.
     taken: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
@@ -69,6 +72,8 @@ class Receiver:
             assert request.transport
             request.transport.abort()
             return web.Response()
+        while self.is_holding:  # noqa: ASYNC110 - another thread lets go
+            await asyncio.sleep(POLL_S)
         chance = self.random.random()
         if chance < self.hanging:
             await asyncio.sleep(HANG_S)

@@ -123,6 +123,23 @@ def test_while_a_lease_holds_nobody_else_has_the_hook(server: EmbeddedServer, bo
     told(server.url, other, "two")
 
 
+def test_a_runner_that_leaves_keeps_the_hooks_that_it_names(server: EmbeddedServer, book: HookBook) -> None:
+    """It renews them and lets go of the others, which another runner takes at once; it gets no further hooks."""
+    book.add("hook-2", ABOUT, "sealed")
+
+    async def scene(state: RunnerState) -> None:
+        await state.leave(["hook-1", "hook-9"])
+        assert ("one", "") == (book.one("hook-1").owner, book.one("hook-2").owner)
+        other = RunnerState(server.url, "two", lease=LONG, retention=LONG)
+        assert ["hook-2"] == list((await other.claim()).hooks)
+        await state.put("hook-1", "0-0", "1-0", events("a"))
+        await state.leave()
+        assert {"hook-1", "hook-2"} == set((await other.claim()).hooks)
+        await other.close()
+
+    told(server.url, scene)
+
+
 def test_the_place_moves_once(server: EmbeddedServer, book: HookBook) -> None:
     """A put that is repeated, or comes from an older place, changes nothing."""
 

@@ -37,6 +37,8 @@ class Runner:
         self._tools, self._state, self._metrics, self._ring = tools, tools.state, tools.metrics, ring
         self._renew_s = lease.total_seconds() / _RENEWALS
         self._served: dict[str, Serving] = {}
+        # Hooks that are served no longer, while answers to their last requests are waited for.
+        self._ending: dict[str, asyncio.Task[None]] = {}
         # Hooks whose secrets cannot be opened, told once each.
         self._closed: set[tuple[str, int]] = set()
         self.answers = False
@@ -55,9 +57,7 @@ class Runner:
                     await asyncio.wait_for(ended.wait(), self._renew_s)
         finally:
             watching.cancel()
-            await asyncio.gather(*(serving.close() for serving in self._served.values()))
-            with suppress(StateUnavailable):
-                await self._state.leave()
+            await self._end()
 
     async def _claim(self) -> None:
         try:
@@ -73,16 +73,39 @@ class Runner:
 
         self.answers = True
         for hook, serving in list(self._served.items()):
-            if serving.is_over or hook not in look.hooks:
+            if serving.is_over:
                 del self._served[hook]
                 await serving.close()
+            elif hook not in look.hooks:
+                self._retire(hook)
 
         for stored in look.hooks.values():
             self._serve(stored, look)
 
         self._metrics.show(list(look.hooks.values()), look.now_ms)
 
+    async def _end(self) -> None:
+        """Let go of each hook as soon as its last answers are noted; until then its lease is renewed."""
+        for hook in list(self._served):
+            self._retire(hook)
+
+        while closing := dict(self._ending):
+            with suppress(StateUnavailable):
+                await self._state.leave(closing)
+            await asyncio.wait(closing.values(), timeout=self._renew_s)
+
+        with suppress(StateUnavailable):
+            await self._state.leave()
+
+    def _retire(self, hook: str) -> None:
+        """Post nothing more for a hook. Its receiver may take long to answer: the other hooks do not wait for that."""
+        closing = asyncio.create_task(self._served.pop(hook).close())
+        self._ending[hook] = closing
+        closing.add_done_callback(lambda _: self._ending.pop(hook))
+
     def _serve(self, stored: StoredHook, look: Look) -> None:
+        if stored.id in self._ending:
+            return
         serving = self._served.get(stored.id)
         if serving is None or serving.serial != stored.serial:
             secrets = self._opened(stored)

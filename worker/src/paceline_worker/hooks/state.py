@@ -53,17 +53,22 @@ class RunnerState:
         self, url: str, runner: str, *, lease: timedelta, retention: timedelta, namespace: str = names.NAMESPACE
     ) -> None:
         self.client = aconnect(url, namespace, answer_timeout_s=ANSWER_TIMEOUT_S, connections=16)
-        self._runner, self._lease, self._retention = runner, lease, retention
+        self._runner, self._retention = runner, retention
+        self._lease_us = int(lease.total_seconds() * 1_000_000)
         self._script = Script(_PACKAGE, "hooks")
         self._asked = AsyncState(self.client)
 
     async def claim(self) -> Look:
         """Renew what is held, and take a share of the others."""
-        return look_of(str(await self._run("claim", self._runner, int(self._lease.total_seconds() * 1_000_000))))
+        return look_of(str(await self._run("claim", self._runner, self._lease_us)))
 
-    async def leave(self) -> None:
-        """Let others have what is held."""
-        await self._run("leave", self._runner)
+    async def leave(self, but: Iterable[str] = ()) -> None:
+        """Let others have what is held.
+
+        Args:
+            but: hooks that it keeps and renews.
+        """
+        await self._run("leave", self._runner, self._lease_us, *but)
 
     async def head(self) -> str:
         """The last entry of the stream."""

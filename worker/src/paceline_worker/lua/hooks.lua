@@ -12,7 +12,7 @@
 --         revive:  2 id, 3.. events of the dead-letter list: they are told again
 --       of a runner
 --         claim:   2 runner, 3 lease (us)
---         leave:   2 runner
+--         leave:   2 runner, 3 lease (us), 4.. hooks that it keeps under its lease: it waits for answers to their events
 --         head:    nothing more
 --         put:     2 id, 3 runner, 4 place before, 5 place after, 6 '1' when entries between the two are lost, then event, order and body of each
 --         take:    2 id, 3 runner, 4 most
@@ -130,7 +130,7 @@ end
 
 if verb == 'claim' or verb == 'leave' then
   local runner, now = id, server_time()
-  local lease = tonumber(ARGV[3] or 0)
+  local lease = tonumber(ARGV[3])
   redis.call('ZREMRANGEBYSCORE', runners, '-inf', now / 1000)
   if verb == 'claim' then
     redis.call('ZADD', runners, int((now + lease) / 1000), runner)
@@ -147,9 +147,16 @@ if verb == 'claim' or verb == 'leave' then
       free[#free + 1] = hook
     end
   end
-  local share = verb == 'leave' and 0 or math.ceil(#ids / redis.call('ZCARD', runners))
+  if verb == 'leave' then
+    local kept = {}
+    for i = 4, #ARGV do kept[ARGV[i]] = true end
+    for _, hook in ipairs(mine) do
+      if kept[hook] then redis.call('HSET', of(hook), 'until', int(now + lease)) else redis.call('HDEL', of(hook), 'owner', 'until') end
+    end
+    return 'done'
+  end
+  local share = math.ceil(#ids / redis.call('ZCARD', runners))
   while #mine > share do redis.call('HDEL', of(table.remove(mine)), 'owner', 'until') end
-  if verb == 'leave' then return 'done' end
   for _, hook in ipairs(mine) do redis.call('HSET', of(hook), 'until', int(now + lease)) end
   for _, hook in ipairs(free) do
     if #mine >= share then break end

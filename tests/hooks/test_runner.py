@@ -1,0 +1,134 @@
+"""A runner in this process: its leases while receivers do not answer, its end."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+import pytest
+import redis
+from prometheus_client import CollectorRegistry
+
+from paceline import names
+from paceline.state import connect
+from paceline_sandbox.embedded import EmbeddedServer
+from paceline_worker.accounts.secrets import KeyRing
+from paceline_worker.hooks import hook as hooks
+from paceline_worker.hooks.event import Event
+from paceline_worker.hooks.metrics import HookMetrics
+from paceline_worker.hooks.posting import Poster
+from paceline_worker.hooks.runner import Runner
+from paceline_worker.hooks.secrets import Secrets, new_secret, seal
+from paceline_worker.hooks.serving import Rules, Tools
+from paceline_worker.hooks.state import HookBook, RunnerState
+from tests.conftest import SECRET
+from tests.doors.conftest import server
+from tests.support.hook_receiver import Receiver, receiving
+from tests.support.wait import wait_until
+
+__all__ = ["server"]
+
+PATIENCE = timedelta(seconds=30)
+# Shorter than a receiver takes that holds its answers, and long enough for a busy machine.
+LEASE = timedelta(seconds=2)
+RING = KeyRing(SECRET)
+
+
+@dataclass
+class Hooks:
+    """Hooks of a state, and the clock of their leases."""
+
+    url: str
+    client: redis.Redis
+    book: HookBook
+
+    def add(self, hook: str, receiver: Receiver) -> None:
+        about = hooks.make(receiver.url, ["*"], ["settled"], with_recipients=False, allow_private=True)
+        secret = new_secret()
+        assert self.book.add(hook, about, seal(RING, hook, 0, Secrets(secret)))
+        receiver.secrets.append(secret)
+
+    def queue(self, hook: str, *events: str) -> None:
+        made = [Event(event, event, f'{{"type":"settled","data":{{"id":"{event}"}}}}') for event in events]
+        assert len(made) == self.book.queue(hook, made)
+
+    def held_until(self, hook: str) -> timedelta:
+        return timedelta(microseconds=int(str(self.client.hget(f"{names.STATE_ROOT}:wh:{hook}", "until") or 0)))
+
+
+@pytest.fixture
+def rig(server: EmbeddedServer) -> Iterator[Hooks]:
+    with connect(server.url) as client:
+        rig = Hooks(server.url, client, HookBook(client))
+        yield rig
+        for hook in rig.book.all().hooks:
+            rig.book.remove(hook)
+
+
+@asynccontextmanager
+async def running(url: str, name: str = "one", rules: Rules | None = None) -> AsyncIterator[asyncio.Event]:
+    """A runner; the event tells it to end, at the latest when the scene is over."""
+    state = RunnerState(url, name, lease=LEASE, retention=timedelta(days=1))
+    ended = asyncio.Event()
+    async with Poster(allow_private=True, deadline=PATIENCE) as poster:
+        tools = Tools(state, poster, HookMetrics(CollectorRegistry()), rules or Rules())
+        task = asyncio.create_task(Runner(tools, RING, LEASE).run(ended))
+        try:
+            yield ended
+        finally:
+            ended.set()
+            await asyncio.wait_for(task, PATIENCE.total_seconds())
+            await state.close()
+
+
+async def renewed(rig: Hooks, hook: str) -> None:
+    """Until a lease is renewed that would be over otherwise."""
+    began = rig.held_until(hook)
+    await until(lambda: rig.held_until(hook) > began + 2 * LEASE, f"{hook} is held for longer than a lease")
+
+
+async def until(condition: Callable[[], object], what: str) -> None:
+    await asyncio.to_thread(wait_until, condition, PATIENCE, what)
+
+
+def test_a_receiver_that_does_not_answer_holds_up_no_other_hook(rig: Hooks) -> None:
+    """Its hook is removed while a request is under way: the others stay their runner's, and are posted."""
+
+    async def scene(silent: Receiver, good: Receiver) -> None:
+        async with running(rig.url):
+            rig.queue("hook-1", "evt_1")
+            await until(lambda: silent.requests, "a request")
+            rig.book.remove("hook-1")
+            await renewed(rig, "hook-2")
+            rig.queue("hook-2", "evt_2")
+            await until(lambda: "evt_2" in good.ids, "an event of the other hook")
+            assert [] == silent.taken
+            silent.is_holding = False
+
+    with receiving(is_holding=True) as silent, receiving() as good:
+        rig.add("hook-1", silent)
+        rig.add("hook-2", good)
+        asyncio.run(scene(silent, good))
+
+
+def test_a_runner_that_ends_notes_answers_that_come_later_than_its_lease(rig: Hooks) -> None:
+    """Hooks that wait for none are let go at once; the others are nobody else's until their events are noted."""
+
+    async def scene(slow: Receiver) -> None:
+        async with running(rig.url, "one") as ended:
+            rig.queue("hook-1", "evt_1")
+            await until(lambda: slow.requests, "a request")
+            ended.set()
+            async with running(rig.url, "two"):
+                await until(lambda: rig.book.one("hook-2").owner == "two", "the other hook is let go")
+                await renewed(rig, "hook-1")
+                slow.is_holding = False
+                await until(lambda: rig.book.one("hook-1").owner == "two", "the hook is let go")
+
+    with receiving(is_holding=True) as slow, receiving() as good:
+        rig.add("hook-1", slow)
+        rig.add("hook-2", good)
+        asyncio.run(scene(slow))
+        assert (1, 0) == (rig.book.one("hook-1").delivered, rig.book.one("hook-1").waiting)
+        assert 1 == slow.requests
