@@ -25,6 +25,7 @@ from paceline_worker.hooks.state import HookBook, RunnerState
 from tests.conftest import SECRET
 from tests.doors.conftest import server
 from tests.support.hook_receiver import Receiver, receiving
+from tests.support.proxy import Proxy
 from tests.support.wait import wait_until
 
 __all__ = ["server"]
@@ -132,3 +133,23 @@ def test_a_runner_that_ends_notes_answers_that_come_later_than_its_lease(rig: Ho
         asyncio.run(scene(slow))
         assert (1, 0) == (rig.book.one("hook-1").delivered, rig.book.one("hook-1").waiting)
         assert 1 == slow.requests
+
+
+def test_a_runner_ends_while_the_state_server_is_away(rig: Hooks, server: EmbeddedServer) -> None:
+    """An answer that it cannot note does not hold it up: another runner posts the event again."""
+
+    async def scene(slow: Receiver, proxy: Proxy) -> None:
+        async with running(rig.url.replace(str(server.port), str(proxy.port))) as ended:
+            rig.queue("hook-1", "evt_1")
+            await until(lambda: slow.requests, "a request")
+            await asyncio.to_thread(proxy.refuse)
+            await asyncio.to_thread(proxy.cut)
+            ended.set()
+            slow.is_holding = False
+        async with running(rig.url, "two"):
+            await until(lambda: rig.book.one("hook-1").delivered, "the event is noted")
+
+    with receiving(is_holding=True) as slow, Proxy(server.port) as proxy:
+        rig.add("hook-1", slow)
+        asyncio.run(scene(slow, proxy))
+        assert ["evt_1", "evt_1"] == [event for event, _ in slow.taken]

@@ -123,20 +123,26 @@ class Serving:
     async def _run(self) -> None:
         try:
             while not self._ending or self._posting:
-                await self._patiently(self._step)
+                is_last = self._ending and all(task.done() for task in self._posting)
+                # Nobody knows when state is back. Whoever serves the hook then posts these events again.
+                if not await self._patiently(self._step) and is_last:
+                    break
         except LeaseLost:
             log.info("another runner serves the hook", hook=self._stored.id)
         finally:
             for task in self._posting:
                 task.cancel()
 
-    async def _patiently(self, step: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    async def _patiently(self, step: Callable[[], Coroutine[Any, Any, None]]) -> bool:
+        """Take a step; whether the state server answered."""
         try:
             await step()
         except StateUnavailable as error:
             log.warning("the state server does not answer; hooks wait", hook=self._stored.id, error=str(error))
             self._uncertain = True
             await asyncio.sleep(_AGAIN_S)
+            return False
+        return True
 
     async def _step(self) -> None:
         self._news.clear()
