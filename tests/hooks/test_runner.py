@@ -1,4 +1,4 @@
-"""A runner in this process: its leases while receivers do not answer, its end."""
+"""A runner in this process: leases while receivers do not answer, secrets that cannot be opened, the end."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -34,6 +34,7 @@ PATIENCE = timedelta(seconds=30)
 # Shorter than a receiver takes that holds its answers, and long enough for a busy machine.
 LEASE = timedelta(seconds=2)
 RING = KeyRing(SECRET)
+OTHER_RING = KeyRing("AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=")
 
 
 @dataclass
@@ -153,3 +154,25 @@ def test_a_runner_ends_while_the_state_server_is_away(rig: Hooks, server: Embedd
         rig.add("hook-1", slow)
         asyncio.run(scene(slow, proxy))
         assert ["evt_1", "evt_1"] == [event for event, _ in slow.taken]
+
+
+def test_a_hook_whose_secrets_cannot_be_opened_is_not_posted_to(rig: Hooks) -> None:
+    """Neither with the secrets that were replaced, nor to the old address; once they can be opened, its events are posted."""
+
+    async def scene(receiver: Receiver) -> None:
+        async with running(rig.url):
+            rig.queue("hook-1", "evt_1")
+            await until(lambda: receiver.ids, "an event")
+            rig.book.seal("hook-1", 0, seal(OTHER_RING, "hook-1", 1, Secrets(new_secret())))
+            await renewed(rig, "hook-1")
+            rig.queue("hook-1", "evt_2")
+            await renewed(rig, "hook-1")
+            assert {"evt_1"} == receiver.ids
+            receiver.secrets = [new_secret()]
+            rig.book.seal("hook-1", 1, seal(RING, "hook-1", 2, Secrets(*receiver.secrets)))
+            await until(lambda: "evt_2" in receiver.ids, "the next event")
+
+    with receiving() as receiver:
+        rig.add("hook-1", receiver)
+        asyncio.run(scene(receiver))
+        assert [[True], [True]] == receiver.verified

@@ -110,6 +110,8 @@ class Runner:
         if serving is None or serving.serial != stored.serial:
             secrets = self._opened(stored)
             if secrets is None:
+                if serving:
+                    self._retire(stored.id)
                 return
             if serving is None:
                 serving = Serving(stored, secrets, self._tools)
