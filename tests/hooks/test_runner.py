@@ -176,3 +176,21 @@ def test_a_hook_whose_secrets_cannot_be_opened_is_not_posted_to(rig: Hooks) -> N
         rig.add("hook-1", receiver)
         asyncio.run(scene(receiver))
         assert [[True], [True]] == receiver.verified
+
+
+def test_410_spends_no_try(rig: Hooks) -> None:
+    """However often the hook is enabled too early: a later failure is the event's first, and its second try delivers it."""
+
+    async def scene(receiver: Receiver) -> None:
+        async with running(rig.url, rules=Rules(backoff=(timedelta(milliseconds=10),))):
+            rig.queue("hook-1", "evt_1")
+            for requests in (1, 2, 3):
+                await until(lambda number=requests: receiver.requests >= number, "a request")
+                await until(lambda: rig.book.one("hook-1").disabled, "the hook is disabled")
+                rig.book.change("hook-1", rig.book.one("hook-1").hook, enabled=True)
+            await until(lambda: rig.book.one("hook-1").waiting == 0, "the event waits no longer")
+
+    with receiving(first=[410, 410, 410, 503]) as receiver:
+        rig.add("hook-1", receiver)
+        asyncio.run(scene(receiver))
+        assert (["evt_1"], 0) == ([event for event, _ in receiver.taken], rig.book.one("hook-1").dead)

@@ -88,6 +88,20 @@ def test_what_is_given_up_lets_the_next_one_go(server: EmbeddedServer, book: Hoo
     assert ["evt_0"] == told(server.url, ids)
 
 
+def test_an_event_that_is_kept_is_due_without_a_try(server: EmbeddedServer, book: HookBook) -> None:
+    """In its place before the others of its order."""
+
+    async def scene(state: RunnerState) -> None:
+        await state.put("hook-1", "0-0", "2-0", events("a", "a"))
+        assert ["evt_0"] == await ids(state)
+        await state.note("hook-1", {}, [Noted("evt_0", Next("kept"), "HTTP 410")])
+        [taken], _ = await state.take("hook-1", 10)
+        assert ("evt_0", 0) == (taken.id, taken.tries)
+
+    told(server.url, scene)
+    assert 2 == book.one("hook-1").waiting
+
+
 def test_another_runner_tells_what_was_being_told(server: EmbeddedServer, book: HookBook) -> None:
     """When the lease is over; and the first one can change nothing any more."""
     assert book

@@ -38,11 +38,11 @@ class Next:
     """What becomes of an event.
 
     Args:
-        what: done, late (another try) or dead.
+        what: done, late (another try), kept (as if it had not been posted) or dead.
         wait: until the next try.
     """
 
-    what: Literal["done", "late", "dead"]
+    what: Literal["done", "late", "kept", "dead"]
     wait: timedelta = timedelta(0)
 
 

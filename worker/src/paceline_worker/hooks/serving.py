@@ -216,7 +216,7 @@ class Serving:
         for task in done:
             taken, answer = task.result()
             if answer.result == "gone":
-                noted.append(Noted(taken.id, Next("late"), answer.words))
+                noted.append(Noted(taken.id, Next("kept"), answer.words))
                 fields["disabled"] = "the receiver answered 410 Gone"
                 continue
             breaker = breaker.after(answer, self._now_ms(), self._rules.breaker_wait)
@@ -243,7 +243,7 @@ class Serving:
             self._stored = replace(self._stored, disabled=fields["disabled"])
         self._breaker = breaker
         for one in noted:
-            self._waiting -= one.next.what != "late"
+            self._waiting -= one.next.what in ("done", "dead")
             if one.next.what == "dead":
                 self._metrics.died(hook)
                 log.warning("an event is given up; `paceline hooks dead list` says why", hook=hook, event_id=one.id)

@@ -18,7 +18,7 @@
 --         take:    2 id, 3 runner, 4 most
 --         back:    2 id, 3 runner: nothing is being told
 --         note:    2 id, 3 runner, 4 retention (ms), 5 fields of the hook (JSON object of strings, '' takes one away), then event,
---                  'done' | 'late' | 'dead', ms until it is due, words of each
+--                  'done' | 'late' | 'kept' (due again, without a try) | 'dead', ms until it is due, words of each
 -- reply add: 'done' | 'taken'     change, seal, remove: 'done' | 'unknown' | 'changed'     list, claim, take, dead: JSON, see below
 --       queue, revive: how many, or 'unknown' | 'full'     head: id of the stream's last entry     put, back, note: 'done' | 'lost' | 'moved'
 --       take: 'lost' or JSON { events = { { event, body, tries } }, next = ms until the next is due or -1 }
@@ -257,6 +257,8 @@ for i = 6, #ARGV, 4 do
     redis.call('HDEL', h .. ':body', event)
     redis.call('HDEL', h .. ':tries', event)
     delivered = delivered + 1
+  elseif body and what == 'kept' then
+    redis.call('ZADD', h .. ':due', now, event)
   elseif body then
     local tries = tonumber(string.match(redis.call('HGET', h .. ':tries', event) or '0|', '^%d+')) + 1
     redis.call('HSET', h .. ':tries', event, tries .. '|' .. words)
