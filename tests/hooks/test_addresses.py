@@ -43,10 +43,14 @@ def test_a_name_that_leads_to_a_private_address_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    "host", ["127.0.0.1", "localhost", "2130706433", "0x7f.1", "127.1", "[::1]", "[::ffff:127.0.0.1]"]
-)
+    "host",
+    [
+        "127.0.0.1", "localhost", "2130706433", "0x7f.1", "0x7f000001", "127.1", "0177.0.0.1", "127.0.0.1.", "0", "[::1]",
+        "[::ffff:127.0.0.1]", "127\uff0e0\uff0e0\uff0e1",
+    ],
+)  # fmt: skip
 def test_no_spelling_of_this_machine_is_posted_to(host: str) -> None:
-    """In digits, as a number, by name: the receiver sees no connection."""
+    """In digits, as a number, by name: the runner refuses it, and the receiver sees no connection."""
 
     async def scene(url: str) -> tuple[str, str]:
         async with Poster(allow_private=False) as poster:
@@ -55,8 +59,8 @@ def test_no_spelling_of_this_machine_is_posted_to(host: str) -> None:
 
     with receiving() as receiver:
         result, words = asyncio.run(scene(receiver.url.replace("127.0.0.1", host)))
-        # The client itself takes an address in digits in one form only.
-        assert result == "refused" or "not a canonical" in words, words
+        # Some versions of the client connect to other spellings than the usual one: the check is not left to it.
+        assert "refused" == result, words
         assert 0 == receiver.requests
 
 

@@ -70,6 +70,12 @@ def test_other_addresses_are_public(address: str) -> None:
         ("http://shop.example.com/", "not https"),
         ("https://127.0.0.1/", "not a public address"),
         ("https://[::ffff:10.0.0.1]/", "not a public address"),
+        ("https://127.1/", "127.1 is neither a name nor an address"),
+        ("https://0177.0.0.1/", "0177.0.0.1 is neither a name nor an address"),
+        ("https://2130706433/", "2130706433 is neither a name nor an address"),
+        ("https://8.8.0x808/", "8.8.0x808 is neither a name nor an address"),
+        ("https://shop.example.0x/", "shop.example.0x is neither a name nor an address"),
+        ("https://93.184.216.34./", "93.184.216.34. is neither a name nor an address"),
         ("https://shop.example.com/" + "x" * 2048, "characters"),
     ],
 )

@@ -1,5 +1,6 @@
 """Which addresses events may be posted to: public ones."""
 
+import re
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Final
 
@@ -7,6 +8,10 @@ from typing import Final
 _CARRIERS: Final = ((ip_network("64:ff9b::/96"), 0), (ip_network("2002::/16"), 80))
 # Python calls some of it global, because parts of it may be.
 _LOCAL_NAT64: Final = ip_network("64:ff9b:1::/48")
+# By the URL standard of the WHATWG a host whose last part is a number is an IPv4 address: systems read 127.1 as 127.0.0.1.
+_NUMBER: Final = re.compile(r"[0-9]+|0x[0-9a-f]*", re.IGNORECASE)
+# Words about a host that ends in a number and is no address.
+ODD: Final = "is neither a name nor an address of four decimal numbers"
 
 
 class PrivateAddress(OSError):
@@ -14,11 +19,11 @@ class PrivateAddress(OSError):
 
     Args:
         host: as the hook has it.
-        address: what it leads to.
+        address: what it leads to; '' when systems do not agree about that.
     """
 
     def __init__(self, host: str, address: str) -> None:
-        super().__init__(f"{host} leads to {address}, which is not a public address")
+        super().__init__(f"{host} leads to {address}, which is not a public address" if address else f"{host} {ODD}")
 
 
 def is_public(address: IPv4Address | IPv6Address) -> bool:
@@ -44,6 +49,23 @@ def checked_literal(host: str, address: str) -> None:
     """
     if not is_public(ip_address(address.partition("%")[0])):
         raise PrivateAddress(host, address)
+
+
+def checked_host(host: str) -> None:
+    """Refuse a host that is an address in digits, and not a public one in the usual form. A name is looked up later.
+
+    Raises:
+        PrivateAddress: it is.
+    """
+    if is_literal(host):
+        checked_literal(host, host)
+    elif is_odd(host):
+        raise PrivateAddress(host, "")
+
+
+def is_odd(host: str) -> bool:
+    """Whether a host that is no address in the usual form may pass for one: 127.1, 0x7f000001, 0177.0.0.1, or with wide digits."""
+    return not host.isascii() or _NUMBER.fullmatch(host.removesuffix(".").rpartition(".")[2]) is not None
 
 
 def is_literal(host: str) -> bool:

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from paceline.errors import InvalidOperation
 from paceline.refusals import NAME_PATTERN
-from paceline_worker.hooks.addresses import is_public
+from paceline_worker.hooks.addresses import ODD, is_odd, is_public
 
 EventType = Literal["settled", "sent", "delivered", "read", "not_sent", "campaign.completed"]
 EVENT_TYPES: Final[tuple[EventType, ...]] = get_args(EventType)
@@ -119,6 +119,8 @@ def checked_url(url: str, *, allow_private: bool) -> str:
     try:
         literal = ip_address(parts.hostname)
     except ValueError:
+        if is_odd(parts.hostname):
+            raise InvalidOperation(f"URL: {parts.hostname} {ODD}") from None
         return url
 
     if not is_public(literal):

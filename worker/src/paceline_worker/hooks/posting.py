@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from paceline.version import VERSION
-from paceline_worker.hooks.addresses import PrivateAddress, checked_literal, is_literal
+from paceline_worker.hooks.addresses import PrivateAddress, checked_host
 from paceline_worker.hooks.policy import Answer, answer_of
 from paceline_worker.hooks.resolver import resolver
 
@@ -90,9 +90,8 @@ class Poster:
             return Answer("failed", _words(error))
 
     def _check(self, url: str) -> None:
-        host = urlsplit(url).hostname or ""
-        if not self._allow_private and is_literal(host):
-            checked_literal(host, host)
+        if not self._allow_private:
+            checked_host(urlsplit(url).hostname or "")
 
 
 def _causes(error: BaseException | None) -> list[BaseException]:
