@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import TypeVar
 
@@ -173,6 +174,17 @@ def test_secrets_are_replaced_one_at_a_time(book: HookBook) -> None:
     assert book.seal("hook-1", 0, "next")
     assert not book.seal("hook-1", 0, "another")
     assert ("next", 1) == (book.secrets("hook-1"), book.one("hook-1").serial)
+
+
+def test_changes_at_once_are_all_kept(book: HookBook) -> None:
+    """Each writes what it changes, and no more; who enables a hook changes nothing else."""
+    before = book.one("hook-1").hook
+    book.change("hook-1", before, replace(before, url="https://other.example.com/p"), enabled=False)
+    book.change("hook-1", before, replace(before, accounts=frozenset({"acme", "other"}), with_recipients=True))
+    assert "by hand" == book.one("hook-1").disabled
+    book.change("hook-1", before, enabled=True)
+    expected = Hook("https://other.example.com/p", frozenset({"acme", "other"}), before.events, with_recipients=True)
+    assert (expected, "") == (book.one("hook-1").hook, book.one("hook-1").disabled)
 
 
 def test_a_removed_hook_is_nobodys(server: EmbeddedServer, book: HookBook) -> None:

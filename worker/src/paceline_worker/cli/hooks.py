@@ -178,7 +178,7 @@ def change(
             with_recipients=about.with_recipients,
             allow_private=allow_private,
         )
-        book.change(hook, about, enabled=enable)
+        book.change(hook, before, about, enabled=enable)
     remember("hooks change", on=hook)
     say(f"{hook} is changed.")
 

@@ -159,14 +159,22 @@ class HookBook:
         """Keep a new hook; False when the id is taken."""
         return self._run("add", hook, about.text(), sealed, after) == "done"
 
-    def change(self, hook: str, about: Hook, *, enabled: bool | None = None) -> None:
+    def change(self, hook: str, before: Hook, after: Hook | None = None, *, enabled: bool | None = None) -> None:
         """Change one, enable or disable it.
+
+        Args:
+            hook: its id.
+            before: as it was read.
+            after: as it is to be; only the differences are written, so that another change meanwhile is kept. Default: no change.
+            enabled: whether it is enabled. Default: as it is.
 
         Raises:
             NotFound: there is none of that id.
         """
+        known = before.as_json()
+        differences = {name: value for name, value in (after or before).as_json().items() if value != known[name]}
         flag = "" if enabled is None else str(int(enabled))
-        _known(hook, self._run("change", hook, about.text(), flag, "by hand"))
+        _known(hook, self._run("change", hook, json.dumps(differences), flag, "by hand"))
 
     def seal(self, hook: str, serial: int, sealed: str) -> bool:
         """Replace its secrets; False when somebody else did meanwhile.

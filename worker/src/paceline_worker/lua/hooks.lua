@@ -3,7 +3,7 @@
 -- KEYS  1 root
 -- ARGV  1 verb, then of people
 --         add:     2 id, 3 about (JSON), 4 sealed secrets, 5 entries after this one are told ('' only what comes)
---         change:  2 id, 3 about (JSON), 4 '1' to enable it, '0' to disable it, '' neither, 5 why
+--         change:  2 id, 3 fields of about that change (JSON), 4 '1' to enable it, '0' to disable it, '' neither, 5 why
 --         seal:    2 id, 3 number that the secrets had, 4 sealed secrets: it is number + 1 from now on
 --         remove:  2 id
 --         list:    2.. ids; none: all
@@ -175,7 +175,11 @@ if redis.call('SISMEMBER', hooks, id) == 0 then
 end
 
 if verb == 'change' then
-  redis.call('HSET', h, 'about', ARGV[3])
+  if ARGV[3] ~= '{}' then
+    local about = cjson.decode(redis.call('HGET', h, 'about'))
+    for field, value in pairs(cjson.decode(ARGV[3])) do about[field] = value end
+    redis.call('HSET', h, 'about', cjson.encode(about))
+  end
   if ARGV[4] == '1' then redis.call('HDEL', h, 'disabled', 'fails', 'opened', 'open_until') end
   if ARGV[4] == '0' then redis.call('HSET', h, 'disabled', ARGV[5]) end
   return 'done'
