@@ -2,6 +2,7 @@
 
 import getpass
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from paceline.state import connect
 from paceline.state.calls import State
 from paceline.status.history import Act, each, person, telling
 from paceline_sandbox.embedded import EmbeddedServer
+from paceline_worker.accounts.accounts import Accounts
+from paceline_worker.accounts.rotation import Rotation, RotationRefused
 from tests.cli.conftest import API_KEY, RECIPIENT, Cli, Worker, campaign_arguments, people, sent
 
 
@@ -97,6 +100,38 @@ def test_what_a_person_decides(cli: Cli, worker: Worker) -> None:
         ("tokens create", f"{token['id']} shop: history, read", ""),
         ("tokens revoke", token["id"], ""),
     ] == [(act["what"], act["on"], act["why"]) for act in acts(cli)[1:]]
+
+
+@pytest.mark.usefixtures("acme", "quick")
+def test_keys_that_were_encrypted_again_before_an_interruption(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a command did in part is an act; what it refused is none."""
+    rotate, names_done = Accounts.rotate, list[str]()
+
+    def interrupted(accounts: Accounts, name: str, *rest: Any, **options: Any) -> None:
+        if names_done:
+            raise KeyboardInterrupt
+        rotate(accounts, name, *rest, **options)
+        names_done.append(name)
+
+    def interrupted_too(_: Rotation, note: Callable[[int], None]) -> int:
+        note(3)
+        raise KeyboardInterrupt
+
+    def refused(_: Rotation, __: Callable[[int], None]) -> int:
+        raise RotationRefused("a worker does not have the newest secret")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Accounts, "rotate", interrupted)
+        assert cli("accounts", "rotate", "--same-key").code == 130
+    with monkeypatch.context() as patch:
+        patch.setattr(Rotation, "run", interrupted_too)
+        assert cli("secret", "rotate").code == 130
+        patch.setattr(Rotation, "run", refused)
+        assert cli("secret", "rotate").code == 1
+    assert cli("accounts", "rotate", "nobody", "--same-key").code == 1
+    assert [("accounts rotate --same-key", "1 key"), ("secret rotate", "3 encrypted again")] == [
+        (act["what"], act["on"]) for act in acts(cli)[2:]
+    ]
 
 
 def test_what_is_shown(cli: Cli) -> None:

@@ -39,9 +39,10 @@ def rotate(*, status: bool, json_output: bool) -> None:
             except KeyboardInterrupt:
                 complain(f"interrupted with {done:,} encrypted again; repeat the command to continue")
                 raise typer.Exit(INTERRUPTED) from None
+            finally:
+                if done:
+                    remember("secret rotate", on=f"{done:,} encrypted again")
         found = rotation.standing()
-    if not status:
-        remember("secret rotate", on=f"{done:,} encrypted again")
     plain: dict[str, Any] = found.as_json() | ({} if status else {"encrypted_anew": done})
     if json_output:
         say_json(plain)

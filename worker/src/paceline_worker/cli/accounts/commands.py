@@ -255,14 +255,17 @@ def _encrypt_anew(name: str | None) -> None:
     with opened_state() as state:
         names = state.accounts() if name is None else [name]
     done = 0
-    with _opened() as accounts:
-        for one in names:
-            try:
-                accounts.rotate(one, None, ring=ring)
-                done += 1
-            except PacelineError as error:  # the others must not wait for it
-                complain(str(error))
-    remember("accounts rotate --same-key", account=name or "", on=counted(done, "key"))
+    try:
+        with _opened() as accounts:
+            for one in names:
+                try:
+                    accounts.rotate(one, None, ring=ring)
+                    done += 1
+                except PacelineError as error:  # the others must not wait for it
+                    complain(str(error))
+    finally:
+        if done:
+            remember("accounts rotate --same-key", account=name or "", on=counted(done, "key"))
     say(f"{counted(done, 'key')} encrypted again.")
     if done < len(names):
         raise typer.Exit(FAILURE)
