@@ -1,6 +1,6 @@
 """Excel workbooks (.xlsx) as recipients, read with python-calamine: the extra `xlsx`."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from typing import Any, BinaryIO, Final
 
@@ -9,9 +9,9 @@ from paceline.recipients.cells import Shown
 from paceline.recipients.columns import MissingColumn, Reading, find_to
 from paceline.recipients.rows import FileRow, file_row
 from paceline.recipients.tables import is_ours, restored
+from paceline.recipients.workbooks import NOT_READ, looked_through
 
 _NOT_INSTALLED: Final = "is an Excel workbook: install paceline[xlsx], or save it as CSV (UTF-8)"
-_NOT_READ: Final = "cannot be read as an Excel workbook: save it as CSV (UTF-8)"
 
 
 def read_workbook(file: BinaryIO, reading: Reading, note: Callable[[str], None]) -> Iterator[FileRow]:
@@ -33,13 +33,17 @@ def read_workbook(file: BinaryIO, reading: Reading, note: Callable[[str], None])
         from python_calamine import CalamineError, CalamineWorkbook  # noqa: PLC0415 - an extra
     except ImportError:
         raise InvalidOperation(_NOT_INSTALLED) from None
-    try:
-        book = CalamineWorkbook.from_filelike(file)
-        sheets = [_Sheet(name, _cells(book.get_sheet_by_name(name))) for name in book.sheet_names]
-    except (CalamineError, OSError, ValueError) as error:
-        raise InvalidOperation(_NOT_READ) from error
-    chosen = _chosen(sheets, reading)
-    if len(sheets) > 1:
+    with looked_through(file) as copy:
+        try:
+            book = CalamineWorkbook.from_filelike(copy)
+            names = book.sheet_names
+            # One after the other: the cells of a sheet that is not chosen are not kept.
+            chosen = _chosen((_Sheet(name, _cells(book.get_sheet_by_name(name))) for name in names), reading)
+        except InvalidOperation:
+            raise
+        except (CalamineError, OSError, ValueError) as error:
+            raise InvalidOperation(NOT_READ) from error
+    if len(names) > 1:
         note(f'the sheet "{chosen.name}" is read')
     yield from chosen.rows()
 
@@ -83,18 +87,18 @@ def _cell(cell: Any) -> Any:
     return cell if isinstance(cell, str | datetime) else Shown(cell)
 
 
-def _chosen(sheets: list[_Sheet], reading: Reading) -> _Sheet:
-    fitting, error = [], None
+def _chosen(sheets: Iterable[_Sheet], reading: Reading) -> _Sheet:
+    chosen, names, error = None, [], None
     for sheet in sheets:
         try:
             find_to(sheet.header, reading)
         except MissingColumn as missing:
             error = error or missing
         else:
-            fitting.append(sheet)
-    if len(fitting) > 1:
-        names = ", ".join(f'"{sheet.name}"' for sheet in fitting)
-        raise InvalidOperation(f"{len(fitting)} sheets have a column of numbers ({names}). Keep one of them")
-    if not fitting:
+            chosen = chosen or sheet
+            names.append(f'"{sheet.name}"')
+    if len(names) > 1:
+        raise InvalidOperation(f"{len(names)} sheets have a column of numbers ({', '.join(names)}). Keep one of them")
+    if not chosen:
         raise error or InvalidOperation("has no sheets")
-    return fitting[0]
+    return chosen
