@@ -11,9 +11,13 @@ from typing import Any
 import pytest
 
 from paceline.gateway import outcomes
-from paceline.state import questions
+from paceline.state import connect, questions
+from paceline_sandbox.embedded import EmbeddedServer
 from tests.doors.conftest import server
+from tests.doors.exam import Worker
 from tests.gateway.test_gateway import HELLO, RECIPIENT, SENDER, Gateway, gateway, origin
+from tests.scripts.shards.fleet import shards_on
+from tests.support.gateway import running
 from tests.support.wait import wait_until
 
 __all__ = ["gateway", "origin", "server"]
@@ -130,3 +134,29 @@ def test_a_token_is_looked_at_before_the_body_comes(gateway: Gateway) -> None:
                 with closing(connection):
                     connection.request(method.upper(), path.replace("{name}", "spring"), headers=large | header)
                     assert 401 == connection.getresponse().status, (method, path, token)
+
+
+def test_operations_to_a_recipient_are_found_on_all_shards(server: EmbeddedServer) -> None:
+    """`next` of one part leads to the next, also from shard to shard."""
+    with connect(server.url) as client, shards_on(client, server.url) as fleet:
+        fleet.add("acme", "other", "beta")
+        sent = {fleet.send(account) for account in ("acme", "other", "beta")}
+        worker = Worker(server.url)
+        with running(server.url) as url:
+            gateway = Gateway(url, worker)
+            with gateway.client(gateway.token("read", "*")) as asking:
+                seen: set[str] = set()
+                after: str | None = "0"
+                while after is not None:
+                    answer = asking.get("/v1/operations", params={"to": RECIPIENT, "after": after})
+                    assert 200 == answer.status_code, answer.text
+                    seen |= {operation["id"] for operation in answer.json()["items"]}
+                    after = answer.json()["next"]
+        worker.close()
+    assert sent == seen
+
+
+def test_a_cursor_of_several_shards_does_no_harm_on_one(gateway: Gateway) -> None:
+    """A search goes on somewhere, as with any cursor that was made up."""
+    with gateway.client() as client:
+        assert 200 == client.get("/v1/operations", params={"to": RECIPIENT, "after": "3.17"}).status_code

@@ -106,7 +106,8 @@ async def find(  # noqa: PLR0917 - FastAPI passes by name
     row: Annotated[str | None, Query(description="The row's key, or its number.")] = None,
     to: Annotated[str | None, Query(description="The recipient; all operations are looked through, in parts.")] = None,
     after: Annotated[
-        str, Query(pattern="^[0-9]{1,19}$", description="`next` of the last answer, when `to` is given.")
+        str,
+        Query(pattern=r"^([0-9]{1,4}\.)?[0-9]{1,19}$", description="`next` of the last answer, when `to` is given."),
     ] = "0",
 ) -> dict[str, Any]:
     """By idempotency key, by a campaign's row, or by recipient. A part may be empty though others follow: `next` says so."""

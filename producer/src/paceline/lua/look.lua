@@ -237,7 +237,8 @@ elseif verb == 'known' then
   return known
 elseif verb == 'find' then
   local prefix, found = key.operation(''), {}
-  local page = redis.call('SCAN', ARGV[2], 'MATCH', string.gsub(prefix, '[%[%]*?\\]', '\\%0') .. '*', 'COUNT', ARGV[5])
+  -- The cursor of a state of several shards begins with a shard.
+  local page = redis.call('SCAN', string.match(ARGV[2], '%d+$'), 'MATCH', string.gsub(prefix, '[%[%]*?\\]', '\\%0') .. '*', 'COUNT', ARGV[5])
   for _, name in ipairs(page[2]) do
     local o = redis.call('HMGET', name, 'to', field.o.account, field.o.campaign)
     local account = ARGV[4] == '' and '' or o[2] or (o[3] and redis.call('HGET', key.campaign(o[3]), field.c.account))
