@@ -145,9 +145,9 @@ class BucketMachine(RuleBasedStateMachine):
     def change_the_rate(self, rates: str) -> None:
         """A changed limit keeps the bucket's time."""
         new = pace_of(rates, self.pacing, self.variation)
-        self.account_script.run(
-            self.client, "limits", "acme", "", "interval", new.interval_us, "quotas", "", "variation", new.variation_us
-        )
+        basis = self.account_script.run(self.client, "known", "acme")[-1]
+        fields = ("interval", new.interval_us, "quotas", "", "variation", new.variation_us)
+        assert "done" == self.account_script.run(self.client, "limits", "acme", basis, *fields)
         self.model.pace = new
         self.taken.clear()
 
