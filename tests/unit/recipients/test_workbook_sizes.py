@@ -63,6 +63,15 @@ def test_a_cell_far_from_the_list_is_refused(tmp_path: Path, place: str) -> None
                 read(tmp_path, packed)
 
 
+@pytest.mark.parametrize("name", ["xl/styles2.xml", "xl/sharedStrings2.xml", "xl/_rels/workbook.xml.rels"])
+def test_cells_are_looked_at_in_every_part(tmp_path: Path, name: str) -> None:
+    """Whatever its name says that it is."""
+    cell = '<worksheet><sheetData><row r="1"><c r="XFD1048576"><v>1</v></c></row></sheetData></worksheet>'
+    content = changed({RELATIONS: lambda _: cell}) if name == RELATIONS else changed({}, {name: cell})
+    with pytest.raises(InvalidOperation, match="row 1,048,576 and column 16,384"):
+        read(tmp_path, content)
+
+
 def test_a_row_far_from_the_list_counts_for_cells_without_a_place(tmp_path: Path) -> None:
     """They follow each other."""
     cells = "<c><v>1</v></c>" * 24

@@ -9,7 +9,7 @@ from paceline.recipients.cells import Shown
 from paceline.recipients.columns import MissingColumn, Reading, find_to
 from paceline.recipients.rows import FileRow, file_row
 from paceline.recipients.tables import is_ours, restored
-from paceline.recipients.workbooks import NOT_READ, looked_through
+from paceline.recipients.workbooks import NOT_READ, Formats, looked_through
 
 _NOT_INSTALLED: Final = "is an Excel workbook: install paceline[xlsx], or save it as CSV (UTF-8)"
 
@@ -23,8 +23,8 @@ def read_workbook(file: BinaryIO, reading: Reading, note: Callable[[str], None])
         note: takes which sheet was read, when there are several.
 
     Yields:
-        Rows with the row's number of the sheet. Whole numbers are texts. A number with decimals, a date or a yes or no is
-        `Shown`, because its cell may show it in another way: a row whose template needs it is a bad row.
+        Rows with the row's number of the sheet. Whole numbers are texts. A number with decimals or with a format, a date or
+        a yes or no is `Shown`, because its cell may show it in another way: a row whose template needs it is a bad row.
 
     Raises:
         InvalidOperation: it cannot be read, or no sheet or several have such a column.
@@ -33,19 +33,21 @@ def read_workbook(file: BinaryIO, reading: Reading, note: Callable[[str], None])
         from python_calamine import CalamineError, CalamineWorkbook  # noqa: PLC0415 - an extra
     except ImportError:
         raise InvalidOperation(_NOT_INSTALLED) from None
-    with looked_through(file) as copy:
+    with looked_through(file) as (copy, formats):
         try:
             book = CalamineWorkbook.from_filelike(copy)
             names = book.sheet_names
             # One after the other: the cells of a sheet that is not chosen are not kept.
-            chosen = _chosen((_Sheet(name, _cells(book.get_sheet_by_name(name))) for name in names), reading)
+            chosen = _chosen(
+                (_Sheet(name, _cells(book.get_sheet_by_name(name)), formats.get(name)) for name in names), reading
+            )
         except InvalidOperation:
             raise
         except (CalamineError, OSError, ValueError) as error:
             raise InvalidOperation(NOT_READ) from error
     if len(names) > 1:
         note(f'the sheet "{chosen.name}" is read')
-    yield from chosen.rows()
+    yield from chosen.rows(find_to(chosen.header, reading))
 
 
 def _cells(sheet: Any) -> list[tuple[int, list[Any]]]:
@@ -59,24 +61,37 @@ class _Sheet:
     Args:
         name: what it is called.
         cells: row numbers and cells.
+        formats: which numbers look different.
     """
 
-    def __init__(self, name: str, cells: list[tuple[int, list[Any]]]) -> None:
+    def __init__(self, name: str, cells: list[tuple[int, list[Any]]], formats: Formats | None) -> None:
         self.name = name
+        self._formats = formats or Formats()
         self.header = [str(cell).strip() for cell in cells[0][1]] if cells else []
         self._is_ours = is_ours(self.header)
         if self._is_ours:
             self.header = [restored(name) for name in self.header]
         self._cells = cells[1:]
 
-    def rows(self) -> Iterator[FileRow]:
+    def rows(self, to: str) -> Iterator[FileRow]:
+        """Its rows.
+
+        Args:
+            to: the column of phone numbers, whose digits count, whatever their format puts between them.
+        """
         names = tuple(self.header)
         for number, cells in self._cells:
-            pairs = [(name, self._value(cell)) for name, cell in zip(names, cells, strict=False) if name]
+            pairs = [
+                (name, self._value(cell, is_formatted=name != to and (number, column) in self._formats))
+                for column, (name, cell) in enumerate(zip(names, cells, strict=False), 1)
+                if name
+            ]
             yield file_row(number, pairs, names)
 
-    def _value(self, cell: Any) -> Any:
-        return restored(cell) if self._is_ours and isinstance(cell, str) else _cell(cell)
+    def _value(self, cell: Any, *, is_formatted: bool) -> Any:
+        if self._is_ours and isinstance(cell, str):
+            return restored(cell)
+        return Shown(cell) if is_formatted and isinstance(cell, int | float) else _cell(cell)
 
 
 def _cell(cell: Any) -> Any:

@@ -4,11 +4,13 @@ The reader holds every cell between the first one and the last one of a sheet, a
 shows it. When the memory does not suffice it ends the whole process.
 """
 
+import posixpath
 import re
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from functools import lru_cache
 from tempfile import TemporaryFile
 from typing import BinaryIO, Final
@@ -29,8 +31,64 @@ _COUNT: Final = re.compile(r"[0-9]{1,7}", re.ASCII)
 _OTHERS: Final = ("docprops/", "customxml/")
 
 
+_STYLES, _TEXTS, _WORKBOOK, _RELATIONS = "styles", "sharedstrings", "xl/workbook.xml", "xl/_rels/workbook.xml.rels"
+# Formats under which a whole number looks as it is stored: General, 0 and text.
+_PLAIN_IDS: Final = frozenset({"0", "1", "49"})
+_PLAIN: Final = frozenset({"", "general", "0", "#", "@"})
+_PADDING: Final = re.compile(r"_.|\[[^\]]*\]|\\ |\s")
+
+
+class Formats:
+    """Which numbers of a sheet its cells show in another form: 0042, 20.00, 100%."""
+
+    def __init__(self) -> None:
+        self._columns: dict[int, bytearray] = {}
+
+    def __contains__(self, place: tuple[int, int]) -> bool:
+        row, column = place
+        rows = self._columns.get(column, b"")
+        return row < len(rows) and bool(rows[row])
+
+    def add(self, row: int, column: int) -> None:
+        """Note a cell; both count from 1."""
+        rows = self._columns.setdefault(column, bytearray())
+        rows.extend(bytes(max(0, row + 1 - len(rows))))
+        rows[row] = 1
+
+
+@dataclass(slots=True)
+class _Book:
+    """What the parts say of each other.
+
+    Args:
+        texts: lengths of the shared texts.
+        codes: ids of a workbook's own formats, to the formats.
+        formatted: styles of cells under which a whole number may look different.
+        styles: how many there are.
+        sheets: names of sheets, to the ids of their parts.
+        targets: ids of parts, to their places.
+        formats: parts, to what is known of their cells.
+    """
+
+    texts: list[int] = field(default_factory=list)
+    codes: dict[str, str] = field(default_factory=dict)
+    formatted: set[str] = field(default_factory=set)
+    styles: int = 0
+    sheets: dict[str, str] = field(default_factory=dict)
+    targets: dict[str, str] = field(default_factory=dict)
+    formats: dict[str, Formats] = field(default_factory=dict)
+
+    def of_sheets(self) -> dict[str, Formats]:
+        """The formats of each sheet, by its name."""
+        places = {
+            name: posixpath.normpath(posixpath.join("/xl", self.targets.get(part, ""))).lstrip("/")
+            for name, part in self.sheets.items()
+        }
+        return {name: self.formats.get(place, Formats()) for name, place in places.items()}
+
+
 @contextmanager
-def looked_through(file: BinaryIO) -> Iterator[BinaryIO]:
+def looked_through(file: BinaryIO) -> Iterator[tuple[BinaryIO, dict[str, Formats]]]:
     """A copy of a workbook, with the parts that can be read and nothing else.
 
     The reader is given the copy, so it cannot find in the file what was not looked at.
@@ -38,31 +96,33 @@ def looked_through(file: BinaryIO) -> Iterator[BinaryIO]:
     Args:
         file: the workbook.
 
+    Yields:
+        The copy; and by the name of each sheet, which numbers its cells show in another form.
+
     Raises:
         InvalidOperation: it is none, or reading it would take too much memory.
     """
     with TemporaryFile() as copy:
         try:
             with zipfile.ZipFile(file) as source, zipfile.ZipFile(copy, "w") as target:
-                _copy(source, target)
+                formats = _copy(source, target)
         except InvalidOperation:
             raise
         except (zipfile.BadZipFile, zlib.error, expat.ExpatError, EOFError, OSError, RuntimeError, ValueError) as error:
             raise InvalidOperation(NOT_READ) from error
         copy.seek(0)
-        yield copy
+        yield copy, formats
 
 
-def _copy(source: zipfile.ZipFile, target: zipfile.ZipFile) -> None:
-    # Shared texts first: cells count them.
-    parts = sorted(filter(_is_read, source.infolist()), key=lambda part: "sharedstrings" not in part.filename.lower())
+def _copy(source: zipfile.ZipFile, target: zipfile.ZipFile) -> dict[str, Formats]:
+    # Styles and shared texts first: cells refer to them.
+    parts = sorted(filter(_is_read, source.infolist()), key=_is_sheet)
     if len({part.filename for part in parts}) < len(parts):
         raise ValueError("two parts have one name")
 
-    left = _MOST_BYTES
-    texts: list[int] = []
+    left, book = _MOST_BYTES, _Book()
     for part in parts:
-        look = _Look(texts)
+        look = _Look(book, part.filename)
         with source.open(part) as packed, target.open(part.filename, "w", force_zip64=True) as copy:
             while block := packed.read(_BLOCK):
                 left -= len(block)
@@ -71,6 +131,11 @@ def _copy(source: zipfile.ZipFile, target: zipfile.ZipFile) -> None:
                 look.at(block)
                 copy.write(block)
         look.end()
+    return book.of_sheets()
+
+
+def _is_sheet(part: zipfile.ZipInfo) -> bool:
+    return not any(word in part.filename.lower() for word in (_STYLES, _TEXTS))
 
 
 def _is_read(part: zipfile.ZipInfo) -> bool:
@@ -79,14 +144,17 @@ def _is_read(part: zipfile.ZipInfo) -> bool:
 
 
 class _Look:
-    """How far the cells of one part reach, and how much text they show.
+    """How far the cells of one part reach, how much text they show, and which of them have formats.
 
     Args:
-        texts: lengths of the shared texts; a part that has them adds them.
+        book: what other parts said; this one adds what it says.
+        name: the part.
     """
 
-    def __init__(self, texts: list[int]) -> None:
-        self._texts, self._text = texts, 0
+    def __init__(self, book: _Book, name: str) -> None:
+        self._book, self._texts, self._text = book, book.texts, 0
+        self._formats = book.formats.setdefault(name, Formats())
+        self._is_formatted = self._are_cells = False
         self._row = self._column = self._rows = self._columns = 0
         self._is_shared = False
         self._number: list[str] | None = None
@@ -97,6 +165,15 @@ class _Look:
         self._elements: dict[str, Callable[[dict[str, str]], None]] = {
             "row": self._at_row, "c": self._at_cell, "v": self._at_value, "is": self._at_value, "si": self._at_text,
         }  # fmt: skip
+        # Cells are looked at in every part, whatever its name.
+        if _STYLES in name.lower():
+            self._elements |= {
+                "numFmt": self._at_format, "cellXfs": self._at_styles, "cellStyles": self._behind_styles, "xf": self._at_style,
+            }  # fmt: skip
+        elif name.lower() == _RELATIONS:
+            self._elements["Relationship"] = self._at_relation
+        elif name.lower() == _WORKBOOK:
+            self._elements["sheet"] = self._at_sheet
 
     def at(self, block: bytes) -> None:
         """Look at the next bytes."""
@@ -138,7 +215,9 @@ class _Look:
     def _at_cell(self, attributes: dict[str, str]) -> None:
         if self._number is not None:
             self._count(self._number)
-        self._is_shared = attributes.get("t") == "s"
+        kind = attributes.get("t", "n")
+        self._is_shared = kind == "s"
+        self._is_formatted = kind == "n" and attributes.get("s") in self._book.formatted
         text = attributes.get("r")
         if text is None:
             self._column += 1
@@ -152,6 +231,8 @@ class _Look:
         """A cell that only has a format has none."""
         self._rows = max(self._rows, self._row)
         self._columns = max(self._columns, self._column)
+        if self._is_formatted and self._rows * self._columns <= _MOST_CELLS:
+            self._formats.add(self._row, self._column)
         if self._is_shared:
             self._number = []
             self._parser.CharacterDataHandler = self._of_number
@@ -162,12 +243,44 @@ class _Look:
         self._texts.append(0)
         self._parser.CharacterDataHandler = self._of_text
 
+    def _at_format(self, attributes: dict[str, str]) -> None:
+        self._book.codes[attributes.get("numFmtId", "")] = attributes.get("formatCode", "")
+
+    def _at_styles(self, _: dict[str, str]) -> None:
+        self._are_cells = True
+
+    def _behind_styles(self, _: dict[str, str]) -> None:
+        self._are_cells = False
+
+    def _at_style(self, attributes: dict[str, str]) -> None:
+        """Cells name a style by its place."""
+        if not self._are_cells:
+            return
+        which = attributes.get("numFmtId", "0")
+        if which not in _PLAIN_IDS and not _is_plain(self._book.codes.get(which)):
+            self._book.formatted.add(str(self._book.styles))
+        self._book.styles += 1
+
+    def _at_relation(self, attributes: dict[str, str]) -> None:
+        self._book.targets[attributes.get("Id", "")] = attributes.get("Target", "")
+
+    def _at_sheet(self, attributes: dict[str, str]) -> None:
+        part = next((value for name, value in attributes.items() if name.endswith(":id")), "")
+        self._book.sheets[attributes.get("name", "")] = part
+
     def _count(self, number: list[str]) -> None:
         """Count the shared text that the last cell shows."""
         which, self._number = "".join(number).strip(), None
         if which and not (_COUNT.fullmatch(which) and int(which) < len(self._texts)):
             raise ValueError("a cell shows a text that is not there")
         self._text += self._texts[int(which)] if which else 0
+
+
+def _is_plain(code: str | None) -> bool:
+    """Whether a format shows a whole number as it is; one without a code is one of the built-in ones."""
+    if code is None:
+        return False
+    return all(_PADDING.sub("", part).lstrip("-").lower() in _PLAIN for part in code.split(";"))
 
 
 @lru_cache(maxsize=1000)
