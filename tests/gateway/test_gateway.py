@@ -403,7 +403,7 @@ class Broken(AsyncOutbox):
 def test_a_defect_is_a_problem_detail_too(
     server: EmbeddedServer, caplog: pytest.LogCaptureFixture, error: Exception
 ) -> None:
-    """Of the gateway, or of a script of ours: the answer tells nothing of it, and the log of requests has its line."""
+    """A defect of the gateway, or of a script: the answer does not tell the error, and the log of requests has its line."""
     caplog.set_level("INFO")
     worker = Worker(server.url)
     broken = Broken(settings=Settings(broker_url=server.url))
