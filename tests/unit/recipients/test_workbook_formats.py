@@ -21,7 +21,7 @@ TO = "+15550200131"
 def formatted(path: Path, cells: list[object], code: str | None = None, which: int = 164) -> Path:
     """A workbook with a row of cells under `to`, `code`, ...; its numbers have one format."""
     header = ["to", "code", "price"][: len(cells)]
-    people = [header, cells]
+    people: list[list[object]] = [[*header], cells]
     plain = zipfile.ZipFile(io.BytesIO(workbook(Notes=[["x"], [1]], People=people)))
     formats = f'<numFmts count="1"><numFmt numFmtId="{which}" formatCode={quoteattr(code)}/></numFmts>' if code else ""
     with zipfile.ZipFile(path / "people.xlsx", "w") as archive:
