@@ -209,6 +209,15 @@ def test_an_account_that_is_not_there_hides_no_other(console: Console) -> None:
     assert 404 == person.post("/dead/replay", all="yes", account="gone").status_code
 
 
+def test_dead_letters_do_not_tell_of_campaigns_of_other_accounts(console: Console) -> None:
+    """A filter by a campaign that another account has answers like one by a campaign that nobody has."""
+    rows = [{"to": "+15550200077"}]
+    console.outbox.start_campaign("theirs", account="other", sender=SENDER, template="Hi", recipients=rows)
+    person = console.signed_in("read,operate", "acme")
+    theirs, nobodys = (person.page("/dead", campaign=name) for name in ("theirs", "nobodys"))
+    assert theirs.replace("theirs", "nobodys") == nobodys
+
+
 def test_a_token_of_many_accounts_is_told_of_all(console: Console) -> None:
     """Held operations and dead letters of the last of sixty accounts are shown, counted and replayed as well."""
     names = [f"shop{number:02d}" for number in range(60)]

@@ -100,6 +100,7 @@ def test_what_a_person_decides(cli: Cli, worker: Worker) -> None:
         ("tokens create", f"{token['id']} shop: history, read", ""),
         ("tokens revoke", token["id"], ""),
     ] == [(act["what"], act["on"], act["why"]) for act in acts(cli)[1:]]
+    assert cancelled in [act["on"] for act in acts(cli, "--account", "quick")]
 
 
 @pytest.mark.usefixtures("acme", "quick")

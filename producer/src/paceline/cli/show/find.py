@@ -8,7 +8,7 @@ from paceline.cli.options import Json, opened_state
 from paceline.cli.render import console, listing, say, say_json
 from paceline.cli.show.inspect import Id
 from paceline.errors import InvalidOperation, NotFound
-from paceline.flows.sending import cancelling, finding, keyed_id, looking_up, looking_up_row
+from paceline.flows.sending import cancelling, finding, keyed_id, looking_up, looking_up_row, of_key
 from paceline.flows.steps import run
 from paceline.state.calls import State
 from paceline.status.view import Status
@@ -40,7 +40,7 @@ def find(
         elif key is not None:
             if account is None:
                 raise InvalidOperation("--account: is missing")
-            found = [run(looking_up(keyed_id(account, key), f"of key {key!r}"), state)]
+            found = [run(looking_up(keyed_id(account, key), of_key(key)), state)]
         else:
             if campaign is None:
                 raise InvalidOperation("--campaign: is missing")
@@ -63,8 +63,9 @@ def cancel(
 ) -> None:
     """Cancel one operation that has not begun. Its outcome, `cancelled`, follows."""
     with opened_state() as state:
+        account = run(looking_up(op_id), state).account
         run(cancelling(op_id, why), state)
-    remember("cancel", on=op_id, why=why)
+    remember("cancel", account=account, on=op_id, why=why)
     say(f"{op_id} is cancelled.")
 
 

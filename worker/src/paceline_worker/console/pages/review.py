@@ -151,6 +151,9 @@ def _of_each(view: View, wanted: str, ask: Callable[[str], _Answer]) -> list[_An
         except UnknownAccount:
             if wanted:
                 raise
+        except NotFound:  # a campaign of another account is missing in the same way: nothing of it is found
+            if view.viewer.sees_all:
+                raise
     return answers
 
 
