@@ -130,6 +130,18 @@ def test_pages_join_without_a_seam(drive: Drive, reader: Outcomes) -> None:
     assert ids[500:] == [entry.entry_id for entry in reader.each(after=ids[499])]
 
 
+@pytest.mark.parametrize("strange", [{"a": "b"}, {"id": "x", "account": "acme"}, {"recipients": "[1]"}])
+def test_entries_of_strangers_are_passed_over(drive: Drive, reader: Outcomes, strange: dict[str, str]) -> None:
+    """A receiver may write to the stream; readers go on behind what they cannot read, also where a page holds nothing else."""
+    first = drive.deliver_sent(ACCEPTED)
+    for _ in range(3):
+        drive.client.xadd(ALL, dict(strange))
+    second = drive.deliver_sent(ACCEPTED)
+    assert [first, second] == [entry.id for entry in reader.each()]
+    [entry] = reader.read(limit=1)
+    assert [second] == [later.id for later in reader.read(after=entry.entry_id, limit=2)]
+
+
 def test_reading_from_a_time_on(drive: Drive, reader: Outcomes) -> None:
     """Entries written at that time or later; that older ones are deleted is no gap."""
     crowd(drive, ALL, 3)

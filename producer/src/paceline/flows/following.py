@@ -55,7 +55,7 @@ def reading(campaign: str | None, begin: str, limit: int = PAGE, *, receipts: bo
         raise OutcomesTrimmed(begin[1:] if begin.startswith("(") else "0", found[0] or None, campaign)
     raw = json.loads(found[1])
     entries = [entry for entry_id, flat in raw for entry in entries_of(entry_id, paired(flat))]
-    following = f"({entries[-1].entry_id}" if entries else begin
+    following = f"({raw[-1][0]}" if raw else begin
     kept = [entry for entry in entries if receipts or entry.event == "settled"]
     # A page of several shards is not filled, and says whether there is more.
     more = len(raw) == limit if len(found) == 2 else found[2] == "1"
