@@ -45,6 +45,7 @@ NOT_FIELDS = {
     "gateway/cli.py": {"m"},
     "state/snapshots.py": {"w", "g", "s"},
     "paceline/status/history.py": {"at"},
+    "recipients/workbooks.py": {"c", "r", "s", "t", "v", "xf"},
 }
 
 

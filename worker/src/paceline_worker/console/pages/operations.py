@@ -95,7 +95,7 @@ async def _to(view: View) -> dict[str, Any]:
         raise InvalidOperation(f"to: {error}") from None
 
     cursor, looked = view.asked("after") or "0", view.number("looked", 0, 10**9, 0)
-    if not cursor.isdecimal() or len(cursor) > 19:
+    if not cursor.isascii() or not cursor.isdecimal() or len(cursor) > 19:
         raise InvalidOperation("after: is not a place in a search")
 
     found: list[Status] = []
