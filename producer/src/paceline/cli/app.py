@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import copy_context
+from functools import cache
 from typing import Annotated, Any
 
 import typer
@@ -107,9 +108,15 @@ def _run(arguments: Sequence[str]) -> int:
     return code
 
 
+@cache
+def _program() -> Any:
+    """The command line as typer builds it, once in a process."""
+    return get_command(app)
+
+
 def _exit_code(arguments: Sequence[str]) -> int:
     try:
-        code: Any = get_command(app).main(list(arguments), prog_name="paceline", standalone_mode=False)
+        code: Any = _program().main(list(arguments), prog_name="paceline", standalone_mode=False)
     except SystemExit as error:  # a command of another package; typer and rich also make one of a broken pipe
         if isinstance(error.__context__, BrokenPipeError):
             raise error.__context__ from None

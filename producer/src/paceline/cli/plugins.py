@@ -120,8 +120,9 @@ def _loaded(entry: EntryPoint) -> Any:
     return _as_command(entry.name, found, BESIDE.get(entry.value))
 
 
+@cache
 def _as_command(name: str, found: Any, command: Command | None) -> Any:
-    """A function or a group under a name, as if it stood in the program's own Typer."""
+    """A function or a group under a name, as if it stood in the program's own Typer. Reading its parameters takes typer a while."""
     program = typer.Typer(add_completion=False, rich_markup_mode=None)
     if isinstance(found, typer.Typer):
         program.add_typer(found, name=name)

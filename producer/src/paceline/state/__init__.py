@@ -3,7 +3,7 @@
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import wraps
+from functools import cache, wraps
 from typing import Any, Final, ParamSpec, TypeVar, cast
 
 import redis
@@ -172,10 +172,20 @@ def read_address(url: str) -> Address:
         raise ConfigurationError(f"the state address {error}") from error
 
 
+@cache
+def _own_name() -> dict[str, Any]:
+    """What a connection calls itself in `CLIENT LIST`; left alone, redis-py reads its package's metadata for each of them."""
+    try:
+        from redis.driver_info import DriverInfo  # noqa: PLC0415 - redis-py before 7.1 has none
+    except ImportError:
+        return {}
+    return {"driver_info": DriverInfo()}
+
+
 def socket_options(address: Address, answer_timeout_s: float) -> dict[str, Any]:
     """Timeouts and handshake for redis-py. A Unix socket takes neither keepalive nor a connect timeout: it is at hand or not."""
     # RESP2 needs no handshake: over a slow network each round trip counts.
-    near: dict[str, Any] = {"socket_timeout": answer_timeout_s, "protocol": 2}
+    near: dict[str, Any] = {"socket_timeout": answer_timeout_s, "protocol": 2, **_own_name()}
     if address.is_socket:
         return near
     return near | {
