@@ -9,8 +9,10 @@ import socket
 import sys
 import time
 from importlib import import_module
+from importlib.resources import files
 from typing import Any, Final
 
+from paceline.state.scripts import source
 from tests.support.nursery import ORDER_BYTES
 
 # What celery imports on the way to a worker, and what our programs import.
@@ -45,15 +47,20 @@ def main(channel: socket.socket) -> list[str] | None:
 
 
 def prepare() -> None:
-    """Import everything that reads nothing of its surroundings."""
+    """Import everything that reads nothing of its surroundings, and read the scripts."""
+    gc.disable()  # what is imported is not given back
     for name in _WORKERS:
         import_module(name)
     for package in _OURS:
         for module in pkgutil.walk_packages(import_module(package).__path__, f"{package}."):
             if module.name not in _AT_THE_START and not {*module.name.split(".")} & {*_NOT_OF_WORKERS}:
                 import_module(module.name)
-    gc.collect()
+    for package in _OURS:
+        for file in (files(package) / "lua").iterdir():
+            if file.name.endswith(".lua"):
+                source(package, file.name.removesuffix(".lua"))
     gc.freeze()
+    gc.enable()
 
 
 def become(order: dict[str, Any], log: int) -> None:

@@ -18,22 +18,11 @@ from paceline.state.shards import hint_of
 _T = TypeVar("_T")
 
 
-def _scripts() -> dict[str, Script]:
-    return {
-        name: Script("paceline", name)
-        for name in (
-            "public",
-            "write_record",
-            "campaign",
-            "look",
-            "outcomes",
-            "cancel",
-            "tokens",
-            "trail",
-            "suppress",
-            "pools",
-        )
-    }
+class _Scripts(dict[str, Script]):
+    """By name, each read when it is first run: who only looks reads none of those that write."""
+
+    def __missing__(self, name: str) -> Script:
+        return self.setdefault(name, Script("paceline", name))
 
 
 class AsyncState:
@@ -47,7 +36,7 @@ class AsyncState:
     def __init__(self, client: redis.asyncio.Redis, envelopes: Envelopes | None = None) -> None:
         self.client = client
         self._envelopes = envelopes
-        self._scripts = _scripts()
+        self._scripts = _Scripts()
         self._writing = Gathered(self._scripts["write_record"], client)
 
     async def ask(self, question: Question[_T]) -> _T:
@@ -79,7 +68,7 @@ class State:
     def __init__(self, client: redis.Redis, envelopes: Envelopes | None = None) -> None:
         self.client = client
         self._envelopes = envelopes
-        self._scripts = _scripts()
+        self._scripts = _Scripts()
 
     def ask(self, question: Question[_T]) -> _T:
         """The answer.

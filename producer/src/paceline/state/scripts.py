@@ -47,7 +47,7 @@ def source(package: str, name: str) -> str:
 def _resolved(package: str, file_name: str, known: set[str]) -> "Iterator[str]":
     """The lines of a file; what it includes stands where it is first asked for, once."""
     known.add(file_name)
-    for line in _read(package, file_name).splitlines():
+    for line in _read(package, file_name):
         included = line.removeprefix(_INCLUDE).strip()
         if not line.startswith(_INCLUDE):
             yield line
@@ -55,10 +55,13 @@ def _resolved(package: str, file_name: str, known: set[str]) -> "Iterator[str]":
             yield from _resolved(package, included, known)
 
 
-def _read(package: str, file_name: str) -> str:
+@cache
+def _read(package: str, file_name: str) -> list[str]:
+    """The lines of one file, with the codes of fields. Scripts share most of what they include."""
     own = files(package) / "lua" / file_name
-    text = (own if own.is_file() else files("paceline") / "lua" / file_name).read_text("utf-8")
-    return with_codes(text)
+    if own.is_file():
+        return with_codes(own.read_text("utf-8")).splitlines()
+    return _read("paceline", file_name)
 
 
 def root_of(client: "redis.Redis | redis.asyncio.Redis") -> str:
