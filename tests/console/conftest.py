@@ -19,6 +19,7 @@ from paceline.literals import Outcome
 from paceline.settings import Settings
 from paceline.state import questions
 from paceline_sandbox.embedded import EmbeddedServer
+from paceline_worker.console import census
 from paceline_worker.console.app import alone
 from paceline_worker.console.desk import Desk
 from tests.conftest import add_account
@@ -153,8 +154,9 @@ class Console:
 
 
 @pytest.fixture
-def console(server: EmbeddedServer) -> Iterator[Console]:
-    """Accounts `acme` and `other` are fast."""
+def console(server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Console]:
+    """Accounts `acme` and `other` are fast. Pages wait for their census, however busy the machine is."""
+    monkeypatch.setattr(census, "_PATIENCE_S", 30.0)
     with ExitStack() as ends:
         worker = Worker(server.url)
         ends.callback(worker.close)
