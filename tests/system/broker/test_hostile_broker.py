@@ -1,12 +1,12 @@
 """Whatever lies in the broker's queues and channels: a worker throws it away, counts it, and goes on with its work."""
 
 import base64
-import gzip
 import json
 import random
 import re
 import time
 import urllib.request
+import zlib
 from collections import Counter
 from collections.abc import Iterator
 from datetime import timedelta
@@ -27,7 +27,8 @@ pytestmark = [pytest.mark.system]
 
 CONTROL, EVENTS = "/0.paceline.pidbox", "/0.paceline.celeryev/worker.heartbeat"
 IDS, FAR_US = [f"{number:026d}" for number in range(300)], 4 * 10**15
-BOMB = base64.b64encode(gzip.compress(bytes(50_000_000))).decode()
+# What kombu calls gzip is zlib. A worker refuses it for its header, and unpacks nothing.
+BOMB = base64.b64encode(zlib.compress(bytes(4 << 20), 1)).decode()
 CANARY = "canary-of-the-broker-77"
 
 
