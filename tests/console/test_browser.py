@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from paceline import Outbox
 from paceline.settings import Settings
@@ -14,7 +14,7 @@ from tests.conftest import Servers, add_account, emptied
 from tests.console.conftest import EVERYTHING, SENDER, Console
 from tests.console.hooked import add_hook, event, give_up, waiting
 from tests.doors.exam import Worker
-from tests.support.browser import DESK, PHONE, browser, chromium, faults_of, overflow, window
+from tests.support.browser import DESK, PHONE, again, browser, chromium, faults_of, overflow, window
 from tests.support.servers import SERVER_KINDS
 from tests.support.serving import serving
 
@@ -25,12 +25,6 @@ pytestmark = [
 
 
 expect.set_options(timeout=30_000)  # of a busy machine
-
-
-@pytest.fixture(scope="module")
-def opened() -> Iterator[Browser]:
-    with browser() as launched:
-        yield launched
 
 
 @pytest.fixture(scope="module")
@@ -45,13 +39,19 @@ def stack(servers: Servers) -> Iterator[tuple[Console, str]]:
         worker.close()
 
 
-@pytest.fixture
-def page(opened: Browser, stack: tuple[Console, str]) -> Iterator[Page]:
-    """A window of a desk, signed in with everything."""
-    console, origin = stack
-    with window(opened, DESK, origin=origin) as shown:
-        sign_in(shown, console.token())
+@pytest.fixture(scope="module")
+def opened(stack: tuple[Console, str]) -> Iterator[Page]:
+    """One window for all of these tests."""
+    with browser() as launched, window(launched, DESK, origin=stack[1]) as shown:
         yield shown
+
+
+@pytest.fixture
+def page(opened: Page, console: Console) -> Iterator[Page]:
+    """A window of a desk, signed in with everything."""
+    with again(opened, DESK):
+        sign_in(opened, console.token())
+        yield opened
 
 
 @pytest.fixture
@@ -65,10 +65,10 @@ def sign_in(page: Page, token: str) -> None:
     page.get_by_role("button", name="Sign in").press("Enter")
 
 
-def test_signing_in_and_being_refused(opened: Browser, stack: tuple[Console, str]) -> None:
+def test_signing_in_and_being_refused(opened: Page, stack: tuple[Console, str]) -> None:
     """A wrong token, a missing scope, a session that ends, and the page that one wanted."""
-    console, origin = stack
-    with window(opened, DESK, origin=origin) as page:
+    (console, origin), page = stack, opened
+    with again(page, DESK):
         sign_in(page, "pcl_wrong")
         expect(page.get_by_role("alert")).to_contain_text("is unknown")
         sign_in(page, console.token("send"))
@@ -214,9 +214,9 @@ def test_a_number_is_suppressed(page: Page) -> None:
 
 
 @pytest.mark.parametrize("size", [PHONE, DESK], ids=["phone", "desk"])
-def test_every_page_is_accessible_and_fits(opened: Browser, stack: tuple[Console, str], size: tuple[int, int]) -> None:
+def test_every_page_is_accessible_and_fits(opened: Page, console: Console, size: tuple[int, int]) -> None:
     """axe finds no fault of WCAG 2.2 AA; nothing is cut off."""
-    console, origin = stack
+    page = opened
     rows = [{"to": f"+1555060{number:04d}", "name": "Ada"} for number in range(5)]
     console.outbox.start_campaign(
         "looks", account="acme", sender=SENDER, template="Hi {name}", recipients=rows, paused=True
@@ -247,7 +247,7 @@ def test_every_page_is_accessible_and_fits(opened: Browser, stack: tuple[Console
         "/hooks/looks",
         "/nowhere",
     )
-    with window(opened, size, origin=origin) as page:
+    with again(page, size):
         sign_in(page, console.token(EVERYTHING))
         for path in paths:
             page.goto(f"/console{path}")

@@ -7,12 +7,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Error, Page, sync_playwright
 
 AXE: Final = Path(__file__).parents[1] / "console" / "axe" / "axe.min.js"
 PHONE, DESK = (390, 844), (1440, 900)
 _RULES: Final = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
-_EXAMINE: Final = """axe.run(document, {runOnly: %s}).then(found => found.violations.map(
+_EXAMINE: Final = """axe.run(document, {runOnly: %s, resultTypes: ['violations'], selectors: false}).then(
+    found => found.violations.map(
     fault => `${fault.impact} ${fault.id}: ${fault.nodes.map(node => node.html.slice(0, 160)).join(' | ')}`))"""
 
 
@@ -40,13 +41,45 @@ def window(opened: Browser, size: tuple[int, int], *, dark: bool = False, origin
         base_url=origin or None,
     )
     context.set_default_timeout(20_000)
-    errors: list[str] = []
     page = context.new_page()
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    page.on("console", lambda message: errors.append(message.text) if "Content Security" in message.text else None)
-    yield page
-    context.close()
+    with watched(page):
+        yield page
+        context.close()
+
+
+@contextmanager
+def watched(page: Page) -> Iterator[None]:
+    """An error of a script of a page, or a breach of its policy of contents, fails the test at the end."""
+    errors: list[str] = []
+
+    def failed(error: Error) -> None:
+        errors.append(str(error))
+
+    def told(message: ConsoleMessage) -> None:
+        if "Content Security" in message.text:
+            errors.append(message.text)
+
+    page.on("pageerror", failed)
+    page.on("console", told)
+    try:
+        yield
+    finally:
+        page.remove_listener("pageerror", failed)
+        page.remove_listener("console", told)
     assert errors == []
+
+
+@contextmanager
+def again(page: Page, size: tuple[int, int]) -> Iterator[None]:
+    """A window that is open as if it were a new one, which takes Chromium a second: signed out, on no page; see `watched`."""
+    page.set_viewport_size({"width": size[0], "height": size[1]})
+    page.emulate_media(color_scheme="light")
+    with watched(page):
+        try:
+            yield
+        finally:
+            page.goto("about:blank")
+            page.context.clear_cookies()
 
 
 def faults_of(page: Page, only: str | None = None) -> list[str]:
