@@ -15,6 +15,7 @@ import pytest
 
 from paceline import Outbox, SendMessage, names
 from paceline_sandbox.embedded import EmbeddedServer
+from paceline_worker.hooks.state import HookBook
 from tests.conftest import SECRET, SENDER, add_account
 from tests.doors.conftest import server
 from tests.doors.exam import Worker
@@ -62,11 +63,15 @@ class Rig:
     def shown(self, hook: str) -> dict[str, Any]:
         return dict(json.loads(self.command("show", hook, "--json").out))
 
+    def stored(self, hook: str) -> dict[str, Any]:
+        """What `shown` tells, for those who ask again and again."""
+        return HookBook(self.worker.state.client).one(hook).as_json()
+
     def run(self, *options: str, port: int = 0) -> Process:
         """Start one more runner."""
         program = [sys.executable, "-m", "paceline.cli", "hooks", "run", "--allow-private", *QUICK, *options]
         log = self.folder / f"runner-{len(self.runners)}.log"
-        runner = spawn([*program, "--metrics-port", str(port)], self.environment, log)
+        runner = spawn([*program, "--metrics-port", str(port)], self.environment, log, forked=True)
         self.runners.append(runner)
         runner.wait_for_line("hooks are served")
         return runner
@@ -155,14 +160,14 @@ def test_no_event_is_lost_when_the_receiver_fails_and_runners_are_killed(rig: Ri
     requests = rig.receiver.requests
     ids += rig.send(24)
     wait_until(
-        lambda: rig.receiver.requests >= requests + 30 or rig.shown(hook)["breaker_open"], PATIENCE, "it is down"
+        lambda: rig.receiver.requests >= requests + 30 or rig.stored(hook)["breaker_open"], PATIENCE, "it is down"
     )
     rig.receiver.is_down = False
     rig.wait_for(3 * len(ids))
     assert {op_id: ["settled", "sent", "delivered"] for op_id in ids} == rig.receiver.first_deliveries()
     assert all(len(bodies) == 1 for bodies in rig.receiver.bodies().values())
     assert {True} == {fits for [fits] in rig.receiver.verified}
-    wait_until(lambda: rig.shown(hook)["waiting"] == 0, PATIENCE, "nothing waits")
+    wait_until(lambda: rig.stored(hook)["waiting"] == 0, PATIENCE, "nothing waits")
     assert 0 == rig.shown(hook)["dead"] == rig.shown(hook)["gaps"]
 
 
@@ -192,7 +197,7 @@ def test_what_is_given_up_can_be_replayed(rig: Rig) -> None:
     hook = rig.add(events="settled")
     rig.run("--backoff", "0.05s", "--breaker-wait", "0.1s")
     ids = rig.send(3)
-    wait_until(lambda: rig.shown(hook)["dead"] == 3, PATIENCE, lambda: f"{rig.shown(hook)}")
+    wait_until(lambda: rig.stored(hook)["dead"] == 3, PATIENCE, lambda: f"{rig.stored(hook)}")
     listed = json.loads(rig.command("dead", "list", hook, "--json").out)
     assert sorted(ids) == sorted(one["event"]["data"]["id"] for one in listed)
     assert {(2, "HTTP 500")} == {(one["tries"], one["words"]) for one in listed}
@@ -212,7 +217,7 @@ def test_410_disables_and_a_person_enables(rig: Rig) -> None:
     hook = rig.add(events="settled")
     rig.run()
     rig.send(1)
-    wait_until(lambda: rig.shown(hook)["disabled"], PATIENCE, "disabled")
+    wait_until(lambda: rig.stored(hook)["disabled"], PATIENCE, "disabled")
     requests = rig.receiver.requests
     assert "410" in rig.command("list").out
     rig.send(2)
@@ -227,11 +232,11 @@ def test_a_runner_serves_no_private_address_and_shows_metrics(rig: Rig) -> None:
     port = free_port()
     hook = rig.add(events="settled")
     program = [sys.executable, "-m", "paceline.cli", "hooks", "run", *QUICK, "--metrics-port", str(port)]
-    runner = spawn(program, rig.environment, rig.folder / "strict.log")
+    runner = spawn(program, rig.environment, rig.folder / "strict.log", forked=True)
     rig.runners.append(runner)
     runner.wait_for_line("hooks are served")
     rig.send(1)
-    wait_until(lambda: rig.shown(hook)["words"], PATIENCE, "a try")
+    wait_until(lambda: rig.stored(hook)["words"], PATIENCE, "a try")
     assert "is not a public address" in rig.shown(hook)["words"]
     assert 0 == rig.receiver.requests
 
@@ -254,7 +259,7 @@ def test_runners_share_hooks(rig: Rig) -> None:
     """Each has its share; who ends by SIGTERM leaves at once."""
     hooks = [rig.add(events="settled") for _ in range(4)]
     first = rig.run("--lease", "60s")
-    wait_until(lambda: {rig.shown(hook)["runner"] for hook in hooks} != {None}, PATIENCE, "all are served")
+    wait_until(lambda: {rig.stored(hook)["runner"] for hook in hooks} != {None}, PATIENCE, "all are served")
     rig.run("--lease", "60s")
     wait_until(lambda: [2, 2] == list(_shares(rig, hooks).values()), PATIENCE, lambda: f"{_shares(rig, hooks)}")
     assert 0 == first.stop()
@@ -262,4 +267,4 @@ def test_runners_share_hooks(rig: Rig) -> None:
 
 
 def _shares(rig: Rig, hooks: list[str]) -> Counter[str]:
-    return Counter(str(rig.shown(hook)["runner"]) for hook in hooks)
+    return Counter(str(rig.stored(hook)["runner"]) for hook in hooks)
