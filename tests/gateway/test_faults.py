@@ -8,7 +8,7 @@ pytestmark = [pytest.mark.system, pytest.mark.timeout(400)]
 
 def test_a_key_is_one_operation_whatever_clients_and_kills_do() -> None:
     """Clients give up early and repeat, forget answers and repeat, and the gateway is killed twice."""
-    with rigged() as rig:
+    with rigged(forked=True) as rig:
         told = faults(rig, 300)
     assert told["requests without an answer"] > 0
     assert {"keys": 300} == {name: figure for name, figure in told.items() if name.startswith("keys") and figure}
