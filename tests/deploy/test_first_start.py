@@ -174,7 +174,8 @@ def test_each_service_works_in_its_role(server: Server, tmp_path: Path) -> None:
         operator = {**common, "PACELINE_BROKER_URL": server.url_of("operator")}
         added = paceline(operator, "accounts", "add", "acme", "--limit", "600/minute", "--no-info", stdin="UAKsecret\n")
         assert 0 == added.code, added.err
-        worker = start_worker({**common, "PACELINE_BROKER_URL": server.url_of("worker"), "PACELINE_METRICS_PORT": "0"})
+        variables = {**common, "PACELINE_BROKER_URL": server.url_of("worker"), "PACELINE_METRICS_PORT": "0"}
+        worker = start_worker(variables, forked=True)
         with worker, Outbox(settings=Settings(broker_url=server.url_of("producer"))) as outbox:
             outbox.send(SendMessage(account="acme", sender="+15550100001", to="+15550100002", text="Hello"))
 

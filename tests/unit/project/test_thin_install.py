@@ -4,6 +4,8 @@ import re
 import subprocess
 import sys
 import tomllib
+from collections.abc import Mapping
+from functools import cache
 from importlib.metadata import distribution, packages_distributions, requires
 from pathlib import Path
 
@@ -28,6 +30,12 @@ HEAVY = {
 
 def normalized(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
+
+
+@cache
+def installed() -> Mapping[str, list[str]]:
+    """What can be imported, and whose it is: reads what every distribution installed."""
+    return packages_distributions()
 
 
 def closure(name: str, seen: set[str]) -> set[str]:
@@ -107,9 +115,7 @@ def test_an_extra_brings_what_its_code_imports(extra: str, modules: list[str]) -
     """With nothing installed but the base and one extra, what that extra is for can be imported."""
     brought = brought_by(extra)
     absent = sorted(
-        module
-        for module, owners in packages_distributions().items()
-        if not any(normalized(owner) in brought for owner in owners)
+        module for module, owners in installed().items() if not any(normalized(owner) in brought for owner in owners)
     )
     code = f"import sys\nfor name in {absent!r}: sys.modules[name] = None\nimport {', '.join(modules)}"
     done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True, timeout=200)
