@@ -109,7 +109,7 @@ def test_a_limit_changed_by_hand_meanwhile_is_not_overwritten(drive: Drive) -> N
 
 
 @pytest.mark.parametrize("pacing", ["spacing", "window"])
-@pytest.mark.parametrize(("before", "after"), [(600, 60), (600, 10), (60, 10), (60, 59), (20, 10), (10, 1)], ids=str)
+@pytest.mark.parametrize(("before", "after"), [(120, 12), (600, 10), (60, 10), (60, 59), (20, 10), (10, 1)], ids=str)
 def test_a_lowered_limit_holds_for_every_window_of_the_providers_log(
     drive: Drive, pacing: Pacing, before: int, after: int
 ) -> None:
