@@ -22,7 +22,8 @@ Prints one line a run:
 
 Accounts are suspended until all have their backlog: a fleet that sends what it can accepts slowly, and the first accounts would
 have nothing left when the last get theirs. They are resumed one after the other, over one interval of their rate, so that their
-slots are spread alike. With --released-together they are resumed in one burst: then all are due at once.
+slots are spread alike. With --released-together they are resumed in one burst: then all are due at once. Busy loops begin when
+everything is accepted.
 
 With --cluster state is on three primaries with a replica each, in 64 shards unless --shards says otherwise, and the broker is a
 server of its own. Commands are those of the primaries.
@@ -37,7 +38,7 @@ from typing import Any
 
 from benchmarks.costs import slow_scripts, watch_slow_scripts
 from benchmarks.load import Run
-from benchmarks.rig import Rig, end_in_order, rigged
+from benchmarks.rig import Rig, busy, end_in_order, rigged
 from benchmarks.verdict import Result, judge, line
 
 
@@ -48,12 +49,13 @@ def measure(run: Run) -> Result:
         workers=run.workers,
         server=run.server,
         latency_ms=run.latency_ms,
-        busy_loops=run.busy_loops,
         round_trip_ms=run.round_trip_ms,
         cluster=run.cluster,
         shards=run.shards,
         wait_replicas=run.wait_replicas,
         server_nice=run.server_nice,
+        busy_loops=0,  # they begin later
+        forked=run.forked,
         **environment,
     ) as rig:
         return measure_on(rig, run)
@@ -68,18 +70,19 @@ def measure_on(rig: Rig, run: Run) -> Result:
     for name in names:
         rig.upload(name, senders=run.senders, rows=run.rows)
     not_accepted = rig.wait_until_accepted(60 + run.accounts / 50)
-    if not run.released_together:
-        release_spread(rig, run, names)
-    time.sleep(run.warm_up_s)
+    with busy(run.busy_loops):
+        if not run.released_together:
+            release_spread(rig, run, names)
+        time.sleep(run.warm_up_s)
 
-    watch_slow_scripts(*rig.clients)
-    before = rig.costs()
-    if run.released_together:
-        rig.resume(names)
-    time.sleep(run.seconds)
-    after = rig.costs()
-    scripts = slow_scripts(*rig.clients)
-    time.sleep(run.tail_s)
+        watch_slow_scripts(*rig.clients)
+        before = rig.costs()
+        if run.released_together:
+            rig.resume(names)
+        time.sleep(run.seconds)
+        after = rig.costs()
+        scripts = slow_scripts(*rig.clients)
+        time.sleep(run.tail_s)
     log = rig.stub.arrivals()
     return judge(
         run,

@@ -36,6 +36,7 @@ class Run:
         shards: of state on the cluster; 0: the default.
         wait_replicas: how many replicas have a write before it counts.
         server_nice: scheduling priority of the state server, -20 (first) to 19; None: as everything else.
+        forked: its programs are children of the tests' nursery, which starts them for less CPU.
     """
 
     accounts: int
@@ -55,6 +56,7 @@ class Run:
     shards: int = 0
     wait_replicas: int = 0
     server_nice: int | None = None
+    forked: bool = False
 
     @property
     def limit(self) -> tuple[int, int]:

@@ -96,6 +96,7 @@ class Rig:
         beside: process ids of servers by their part, of a cluster.
         workers: their processes.
         metrics_ports: one of each worker.
+        forked: whether workers are children of the tests' nursery.
     """
 
     server: EmbeddedServer
@@ -111,11 +112,12 @@ class Rig:
     beside: Mapping[str, Sequence[int]] = field(default_factory=dict)
     workers: list[Process] = field(default_factory=list)
     metrics_ports: list[int] = field(default_factory=list)
+    forked: bool = False
 
     def start_worker(self) -> None:
         """One more worker; it ends with the block."""
         port = free_port()
-        worker = start_worker({**self.environment, "PACELINE_METRICS_PORT": str(port)})
+        worker = start_worker({**self.environment, "PACELINE_METRICS_PORT": str(port)}, forked=self.forked)
         self.exit.enter_context(worker)
         self.workers.append(worker)
         self.metrics_ports.append(port)
@@ -265,14 +267,29 @@ def at_distance(server: EmbeddedServer, round_trip_ms: tuple[float, float] | Non
 
 
 @contextmanager
-def start_stub(latency_ms: float = 0) -> Iterator[tuple[StubClient, int]]:
+def busy(number: int) -> Iterator[None]:
+    """So many processes that compute as long as the block lasts."""
+    with ExitStack() as stack:
+        logs = Path(stack.enter_context(TemporaryDirectory(prefix="paceline-busy-")))
+        for each in range(number):
+            loop = spawn([sys.executable, "-c", _BUSY], {}, logs / f"{each}.log")
+            stack.callback(loop.kill)
+        yield
+
+
+@contextmanager
+def start_stub(latency_ms: float = 0, *, forked: bool = False) -> Iterator[tuple[StubClient, int]]:
     """The stub of the provider in a process of its own; yields its client and its process id.
 
     Args:
         latency_ms: From a call to its answer.
+        forked: A child of the tests' nursery.
     """
     arguments = [sys.executable, "-m", "benchmarks.stub", "--latency-ms", str(latency_ms)]
-    with TemporaryDirectory(prefix="paceline-stub-") as logs, spawn(arguments, {}, Path(logs) / "stub.log") as stub:
+    with (
+        TemporaryDirectory(prefix="paceline-stub-") as logs,
+        spawn(arguments, {}, Path(logs) / "stub.log", forked=forked) as stub,
+    ):
         yield StubClient(stub.wait_for_line(r"listening on (http://\S+)")[1]), stub.pid
 
 
@@ -288,6 +305,7 @@ def rigged(
     shards: int = 0,
     wait_replicas: int = 0,
     server_nice: int | None = None,
+    forked: bool = False,
     **environment: str,
 ) -> Iterator[Rig]:
     """Start it all, and stop it in order.
@@ -302,13 +320,13 @@ def rigged(
         shards: of state on the cluster; 0: the default.
         wait_replicas: how many of them have a write before it counts.
         server_nice: scheduling priority of the state server, -20 (first) to 19; None: as everything else.
+        forked: workers and the stub are children of the tests' nursery, which starts them for less CPU.
         environment: further variables of the workers.
     """
     secret = base64.urlsafe_b64encode(os.urandom(32)).decode()
     with ExitStack() as stack:
-        logs = Path(stack.enter_context(TemporaryDirectory(prefix="paceline-rig-")))
         state_server = stack.enter_context(start_server(server))
-        stub, stub_pid = stack.enter_context(start_stub(latency_ms))
+        stub, stub_pid = stack.enter_context(start_stub(latency_ms, forked=forked))
         nodes: Sequence[Node] = ()
         beside: dict[str, Sequence[int]] = {}
         settings = Settings(broker_url=state_server.url, shards=shards, wait_replicas=wait_replicas)
@@ -335,10 +353,8 @@ def rigged(
             **environment,
         }
         parts = (state_server, stub, stub_pid, outbox, client, State(client), secret, variables, stack)
-        rig = Rig(*parts, nodes=nodes, beside=beside)
+        rig = Rig(*parts, nodes=nodes, beside=beside, forked=forked)
         for _ in range(workers):
             rig.start_worker()
-        for number in range(busy_loops):
-            loop = spawn([sys.executable, "-c", _BUSY], {}, logs / f"busy-{number}.log")
-            stack.callback(loop.kill)
+        stack.enter_context(busy(busy_loops))
         yield rig
