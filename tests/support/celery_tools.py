@@ -1,10 +1,15 @@
 """Celery's own tools, as an operator calls them."""
 
 import json
-import subprocess
 import sys
+from collections.abc import Mapping
 from contextlib import closing
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
+from unittest.mock import patch
 
 from celery.bin.control import _compile_arguments
 
@@ -18,10 +23,28 @@ from tests.support.wait import wait_until
 CELERY = [sys.executable, "-m", "celery", "-A", "paceline_worker"]
 
 
-def celery(url: str, *args: str) -> subprocess.CompletedProcess[str]:
-    """One of Celery's tools, which knows the broker and nothing else."""
-    environment = canary_environment() | {names.ENV_BROKER_URL: url, names.ENV_STATE_URL: "redis://127.0.0.1:1/0"}
-    return subprocess.run([*CELERY, *args], env=environment, capture_output=True, text=True, timeout=200, check=False)
+@dataclass(frozen=True)
+class Said:
+    """How one of Celery's tools ended, and all that it wrote, standard and error alike."""
+
+    code: int
+    text: str
+
+
+def celery(environment: Mapping[str, str], *args: str, forked: bool = True) -> Said:
+    """One of Celery's tools, as an operator would start it; or as a child of the nursery, which has imported it already."""
+    with TemporaryDirectory(prefix="paceline-tool-") as folder:
+        with patch.dict("os.environ", canary_environment(), clear=True):
+            tool = Process([*CELERY, *args], environment, Path(folder) / "log", forked=forked)
+        try:
+            return Said(tool.wait(timedelta(seconds=200)), tool.log_text())
+        finally:
+            tool.kill()
+
+
+def of_broker(url: str) -> dict[str, str]:
+    """The environment of who knows the broker and nothing else."""
+    return {names.ENV_BROKER_URL: url, names.ENV_STATE_URL: "redis://127.0.0.1:1/0"}
 
 
 def node(worker: Process) -> str:
@@ -31,8 +54,9 @@ def node(worker: Process) -> str:
 
 def by_tool(stack: Stack, worker: Process, tool: str, *command: str) -> Any:
     """What one worker answers to `celery inspect` or `celery control`; its name keeps the tool from waiting for others."""
-    done = celery(stack.server.url, tool, *command, "--json", "--timeout", "30", "--destination", node(worker))
-    answers = json.loads(done.stdout)
+    environment = of_broker(stack.server.url)
+    done = celery(environment, tool, *command, "--json", "--timeout", "30", "--destination", node(worker))
+    answers = json.loads(done.text)
     if isinstance(answers, list):
         (answers,) = answers
     return answers[node(worker)]
