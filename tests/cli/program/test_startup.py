@@ -100,6 +100,12 @@ def test_status_imports_what_reads_and_no_more(cli: Cli, quick: str, environment
     assert {"redis"} == imported(environment, "status", op_id, "--json") & (HEAVY | {"redis", "rich"})
 
 
+def test_accounts_are_listed_without_a_client_of_http(quick: str, environment: Mapping[str, str]) -> None:
+    """Only who asks the provider imports what speaks to it."""
+    assert quick
+    assert {"redis"} == imported(environment, "accounts", "list") & {"redis", "aiohttp", "httpx"}
+
+
 def listed(words: str) -> str:
     """What a list of commands shows of a command that says this of itself."""
     return str(TyperCommand("x", help=words).get_short_help_str(200))

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from getpass import getpass
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -18,8 +18,10 @@ from paceline_worker.accounts.accounts import AccountRefused
 from paceline_worker.accounts.holders import SHARED, Holders
 from paceline_worker.accounts.info import INFO, Info, read_info
 from paceline_worker.accounts.secrets import ApiKey, KeyRing
-from paceline_worker.provider.client import Provider
 from paceline_worker.verdict.meaning import Answer, Meaning
+
+if TYPE_CHECKING:
+    from paceline_worker.provider.client import Provider
 
 # Questions under way at once: each key is asked once, so no limit of the provider's counts them together.
 _AT_ONCE: Final = 16
@@ -102,6 +104,12 @@ def asked(settings: Settings, key: ApiKey, *, needed: bool) -> Info | None:
     return None
 
 
+def _provider(settings: Settings, *, connections: int) -> "Provider":
+    from paceline_worker.provider.client import Provider  # noqa: PLC0415 - a client of HTTP, for commands that ask the provider
+
+    return Provider(settings.api_base, deadline_s=settings.http_deadline_s, connections=connections)
+
+
 async def ask_info(settings: Settings, key: ApiKey) -> Answer:
     """One call of /info.
 
@@ -109,7 +117,7 @@ async def ask_info(settings: Settings, key: ApiKey) -> Answer:
         settings: address and deadline.
         key: the account's.
     """
-    provider = Provider(settings.api_base, deadline_s=settings.http_deadline_s, connections=1)
+    provider = _provider(settings, connections=1)
     try:
         return await provider.call(INFO, key)
     finally:
@@ -124,7 +132,7 @@ class Inquiry:
         provider: as many connections as questions under way.
     """
 
-    def __init__(self, runner: asyncio.Runner, provider: Provider) -> None:
+    def __init__(self, runner: asyncio.Runner, provider: "Provider") -> None:
         self._runner = runner
         self._provider = provider
 
@@ -150,8 +158,8 @@ def opened_inquiry(settings: Settings) -> Iterator[Inquiry]:
         settings: address and deadline.
     """
 
-    async def made() -> Provider:
-        return Provider(settings.api_base, deadline_s=settings.http_deadline_s, connections=_AT_ONCE)
+    async def made() -> "Provider":
+        return _provider(settings, connections=_AT_ONCE)
 
     with asyncio.Runner() as runner:
         provider = runner.run(made())
