@@ -10,8 +10,10 @@ import pytest
 
 from paceline.recipients.files import read_file
 from paceline.recipients.numbers import phone_number
-from paceline_sandbox.demo.plan import Plan, plan, write_recipients
+from paceline_sandbox.demo.plan import Plan, key_variable, plan, write_accounts, write_recipients
 from paceline_sandbox.faults.scenario import parse_toml
+from paceline_worker.accounts.file import read_rows
+from paceline_worker.accounts.rows import AccountRow, account_rows
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,6 +56,20 @@ def test_every_sender_has_one_campaign(chosen: Plan) -> None:
     senders = [sender for account in chosen.accounts for sender in account.senders]
     assert senders == [campaign.sender for campaign in campaigns]
     assert len(campaigns) == len({campaign.name for campaign in campaigns})
+
+
+def test_accounts_are_written_as_they_are_read(chosen: Plan, tmp_path: Path) -> None:
+    """The file is one that `paceline accounts import` takes, and has no key in it."""
+    path = tmp_path / "accounts.csv"
+    write_accounts(chosen.accounts, path)
+    keys = {key_variable(account): account.key for account in chosen.accounts}
+    read = [
+        (row.name, row.key and row.key.reveal(), row.wanted.rates, row.wanted.pacing, row.wanted.senders)
+        for row in account_rows(read_rows(path.read_bytes(), path.name), keys)
+        if isinstance(row, AccountRow)
+    ]
+    assert [(one.name, one.key, one.limit, one.pacing, one.senders) for one in chosen.accounts] == read
+    assert not any(account.key in path.read_text(encoding="utf-8") for account in chosen.accounts)
 
 
 def test_recipients_are_written_as_they_are_read(chosen: Plan, tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -165,6 +165,31 @@ def plan(*, fast: bool, seed: int) -> Plan:
         deadline=150 * _SECOND,
         seed=seed,
     )
+
+
+def key_variable(account: Account) -> str:
+    """The environment variable that holds an account's key.
+
+    Args:
+        account: whose.
+    """
+    return f"DEMO_API_KEY_{account.name.upper()}"
+
+
+def write_accounts(accounts: Iterable[Account], path: Path) -> None:
+    """Write accounts, without their keys, as ``paceline accounts import`` reads them.
+
+    Args:
+        accounts: each.
+        path: a CSV file.
+    """
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(("name", "key_env", "limit", "pacing", "senders"))
+        writer.writerows(
+            (account.name, key_variable(account), account.limit, account.pacing, " ".join(account.senders))
+            for account in accounts
+        )
 
 
 def write_recipients(campaign: Campaign, path: Path, random: Random) -> None:
