@@ -2,6 +2,7 @@
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,7 @@ ONE_MEANING = {
 }
 
 
+@cache
 def classes() -> dict[str, list[str]]:
     """Every class of producer and worker, and the modules that declare one of its name."""
     found: dict[str, list[str]] = {}
