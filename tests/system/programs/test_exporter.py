@@ -1,12 +1,14 @@
 """The exporter as a process, scraped as Prometheus does it."""
 
+import io
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from datetime import timedelta
 from pathlib import Path
+from unittest.mock import patch
 from urllib.error import URLError
 from urllib.request import ProxyHandler, build_opener
 
@@ -17,9 +19,11 @@ from prometheus_client.parser import text_string_to_metric_families
 from paceline import names
 from paceline.state.scripts import Script
 from paceline_sandbox.embedded import EmbeddedServer
+from paceline_worker.exporter.__main__ import main
 from tests.conftest import SECRET
 from tests.support.processes import Process, free_port, spawn
 from tests.support.promtool import promtool
+from tests.support.shell import Ended, logging_as_before
 from tests.support.stack import PATIENCE, Stack, canary_environment
 from tests.support.wait import wait_until
 
@@ -55,9 +59,23 @@ def values(text: str) -> dict[tuple[str, ...], float]:
     }
 
 
-def once(*options: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def once(*options: str, **environment: str) -> Ended:
+    """One look, in this process."""
+    out, err = io.StringIO(), io.StringIO()
+    with (
+        patch.dict("os.environ", {**canary_environment(), **environment}, clear=True),
+        redirect_stdout(out),
+        redirect_stderr(err),
+        logging_as_before(),
+    ):
+        code = main(["--once", *options])
+    return Ended(code, out.getvalue(), err.getvalue())
+
+
+def program(**environment: str) -> subprocess.CompletedProcess[str]:
+    """The same as a process."""
     return subprocess.run(
-        [*MODULE, "--once", *options],
+        [*MODULE, "--once"],
         env={**canary_environment(), **environment},
         capture_output=True,
         text=True,
@@ -138,12 +156,12 @@ def test_it_ends_at_once_when_told_to(end: signal.Signals, server: EmbeddedServe
 def test_once_prints_and_ends(stack: Stack) -> None:
     """For a look by hand: the same text on stdout; exit code 1 when the state server does not answer."""
     stack.add_account()
-    done = once(PACELINE_BROKER_URL=stack.server.url)
+    done = program(PACELINE_BROKER_URL=stack.server.url)
     assert ("", 0) == (done.stderr, done.returncode)
     assert 0 == values(done.stdout)["paceline_backlog_operations", stack.name, "bulk"]
     away = once(PACELINE_BROKER_URL=NOWHERE)
-    assert 1 == away.returncode
-    assert 0 == values(away.stdout)["paceline_state_up",]
+    assert 1 == away.code
+    assert 0 == values(away.out)["paceline_state_up",]
 
 
 @pytest.mark.parametrize(
@@ -157,53 +175,43 @@ def test_once_prints_and_ends(stack: Stack) -> None:
 def test_what_is_malformed_is_told_in_one_sentence(words: str, options: list[str], environment: dict[str, str]) -> None:
     """No traceback."""
     done = once(*options, **environment)
-    assert 1 == done.returncode
-    assert words in done.stderr
-    assert 1 == len(done.stderr.splitlines())
+    assert 1 == done.code
+    assert words in done.err
+    assert 1 == len(done.err.splitlines())
 
 
 def test_a_taken_port_is_told_in_one_sentence(server: EmbeddedServer, tmp_path: Path) -> None:
     """Two exporters on one port."""
     with exporter(server.url, tmp_path / "log") as (_, address):
         port = address.rpartition(":")[2]
-        second = spawn([*MODULE, "--port", port], {"PACELINE_BROKER_URL": server.url}, tmp_path / "second")
+        second = spawn([*MODULE, "--port", port], {"PACELINE_BROKER_URL": server.url}, tmp_path / "second", forked=True)
         assert 1 == second.wait(PLENTY)
         assert second.log_text().startswith("paceline: nothing can be served at 127.0.0.1:")
         assert 1 == len(second.log_text().splitlines())
 
 
-def test_help_tells_the_options() -> None:
+def test_help_tells_the_options(capsys: pytest.CaptureFixture[str]) -> None:
     """Without a state server."""
-    done = once("--help")
-    assert 0 == done.returncode
-    assert [] == [
-        option for option in ("--port", "--address", "--once", "PACELINE_STATE_URL") if option not in done.stdout
-    ]
+    with pytest.raises(SystemExit) as ended:
+        main(["--help"])
+    assert 0 == ended.value.code
+    said = capsys.readouterr().out
+    assert [] == [option for option in ("--port", "--address", "--once", "PACELINE_STATE_URL") if option not in said]
 
 
 def test_ten_thousand_accounts_make_no_more_series_than_a_hundred(stack: Stack) -> None:
     """50 by name and `other`, and every account is counted."""
     add = Script("paceline_worker", "account")
-    for number in range(10_000):
-        fields = (
-            "interval",
-            6_100_000,
-            "variation",
-            100_000,
-            "quotas",
-            "",
-            "info_every",
-            0,
-            "credits_left",
-            number + 1,
-        )
-        add.run(stack.client, "add", f"a{number:05}", "", "", *fields)
+    fields = ("interval", 6_100_000, "variation", 100_000, "quotas", "", "info_every", 0, "credits_left")
+    for first in range(0, 10_000, 500):
+        accounts = range(first, first + 500)
+        add.run_many(stack.client, [("add", f"a{number:05}", "", "", *fields, number + 1) for number in accounts])
     done = once(PACELINE_BROKER_URL=stack.server.url)
-    found = values(done.stdout)
+    found = values(done.out)
     assert 10_000 == found["paceline_accounts",]
-    accounts = {key[1] for key in found if key[0] == "paceline_backlog_operations"}
-    assert 51 == len(accounts)
-    assert "other" in accounts
+    shown = {key[1] for key in found if key[0] == "paceline_backlog_operations"}
+    assert 51 == len(shown)
+    assert "other" in shown
     assert pytest.approx(9_950 / 6.1) == found["paceline_rate_limit_per_second", "other"]
     assert len(found) < 1000
     stack.client.flushall()
@@ -217,4 +225,4 @@ def test_nothing_private_is_shown(stack: Stack) -> None:
     done = once(PACELINE_BROKER_URL=stack.server.url, PACELINE_SECRET_KEY=SECRET)
     assert len(encrypted) > 40
     for secret in (encrypted, SECRET, "canary-text", "+1555"):
-        assert secret not in done.stdout + done.stderr
+        assert secret not in done.out + done.err
