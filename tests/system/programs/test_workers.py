@@ -1,7 +1,6 @@
 """Workers that are killed, stopped, refused or left without a broker."""
 
 import random
-import subprocess
 import sys
 import time
 from datetime import timedelta
@@ -13,9 +12,9 @@ from paceline import names
 from paceline_worker.accounts.accounts import Accounts
 from paceline_worker.accounts.secrets import KeyRing
 from tests.support.cycles import Cycles
-from tests.support.processes import Sandbox
+from tests.support.processes import Process, Sandbox, spawn
 from tests.support.servers import start_server
-from tests.support.stack import SECRET, Stack, canary_environment
+from tests.support.stack import PATIENCE, SECRET, Stack
 from tests.support.wait import wait_until
 
 pytestmark = [pytest.mark.system]
@@ -104,10 +103,10 @@ def test_a_wiped_broker_loses_nothing(stack: Stack, monkeypatch: pytest.MonkeyPa
     assert {1} == set(stack.texts_accepted().values())
 
 
-def test_another_pool_is_refused_in_one_sentence(stack: Stack) -> None:
+def test_another_pool_is_refused_in_one_sentence(stack: Stack, tmp_path: Path) -> None:
     """Paceline runs on threads; `--pool prefork`, Celery's default, means our default and runs on threads too."""
-    ended = run_worker(stack.environment, "--pool", "solo")
-    assert 1 == ended.returncode
+    ended = run_worker(stack.environment, tmp_path / "log", "--pool", "solo")
+    assert 1 == ended.exit_code
     assert [
         "paceline: Paceline runs on Celery's thread pool only: start the worker with --pool threads, or without --pool"
     ] == complaints(ended)
@@ -121,30 +120,30 @@ def test_another_pool_is_refused_in_one_sentence(stack: Stack) -> None:
     ],
     ids=["volatile", "evicting"],
 )
-def test_a_forgetful_state_server_is_refused(stack: Stack, extra: tuple[str, ...], words: str) -> None:
+def test_a_forgetful_state_server_is_refused(stack: Stack, tmp_path: Path, extra: tuple[str, ...], words: str) -> None:
     """Without AOF, or with an evicting policy, the worker does not start; --allow-volatile overrides."""
     with start_server(extra=extra) as forgetful:
         environment = {**stack.environment, "PACELINE_BROKER_URL": forgetful.url}
-        ended = run_worker(environment)
-        assert 1 == ended.returncode
+        ended = run_worker(environment, tmp_path / "log")
+        assert 1 == ended.exit_code
         assert words in complaints(ended)[0]
         stack.start_worker(PACELINE_BROKER_URL=forgetful.url, options=["--allow-volatile"])
 
 
-def test_a_worker_without_a_secret_is_refused(stack: Stack) -> None:
+def test_a_worker_without_a_secret_is_refused(stack: Stack, tmp_path: Path) -> None:
     """The sentence names the variable and the command that makes a value."""
-    ended = run_worker({**stack.environment, "PACELINE_SECRET_KEY": ""})
-    assert 1 == ended.returncode
+    ended = run_worker({**stack.environment, "PACELINE_SECRET_KEY": ""}, tmp_path / "log")
+    assert 1 == ended.exit_code
     assert ["paceline: PACELINE_SECRET_KEY is not set: make a value with `paceline secret generate`"] == complaints(
         ended
     )
 
 
-def test_another_secret_is_refused_and_suspends_nobody(stack: Stack) -> None:
+def test_another_secret_is_refused_and_suspends_nobody(stack: Stack, tmp_path: Path) -> None:
     """None of the stored keys opens: the worker does not start, and says what to set."""
     stack.add_account()
-    ended = run_worker({**stack.environment, "PACELINE_SECRET_KEY": SECRET.replace("A", "B", 1)})
-    assert 1 == ended.returncode
+    ended = run_worker({**stack.environment, "PACELINE_SECRET_KEY": SECRET.replace("A", "B", 1)}, tmp_path / "log")
+    assert 1 == ended.exit_code
     assert complaints(ended)[0].startswith("paceline: PACELINE_SECRET_KEY decrypts none of the stored API keys")
     assert not stack.account().suspended
 
@@ -184,13 +183,14 @@ def test_a_restarted_state_server_is_survived(sandbox: Sandbox) -> None:
         assert {1} == set(inner.texts_accepted().values())
 
 
-def run_worker(environment: dict[str, str], *options: str) -> subprocess.CompletedProcess[str]:
+def run_worker(environment: dict[str, str], log_path: Path, *options: str) -> Process:
+    """One that is going to refuse, after its end."""
     args = [sys.executable, "-m", "celery", "-A", "paceline_worker", "worker", "--loglevel", "WARNING"]
     args += options or ["--pool", "threads"]
-    return subprocess.run(
-        args, env={**canary_environment(), **environment}, capture_output=True, text=True, timeout=200, check=False
-    )
+    with spawn(args, environment, log_path, forked=True) as worker:
+        worker.wait(PATIENCE)
+    return worker
 
 
-def complaints(ended: subprocess.CompletedProcess[str]) -> list[str]:
-    return [line for line in ended.stderr.splitlines() if line.startswith("paceline: ")]
+def complaints(ended: Process) -> list[str]:
+    return [line for line in ended.log_text().splitlines() if line.startswith("paceline: ")]
