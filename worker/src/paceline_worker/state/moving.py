@@ -21,7 +21,8 @@ _PASSES: Final = ("1", "2", "3", "4")
 # Keys that a call looks at, and hands over: some milliseconds of the server.
 _LOOK: Final = 500
 _AT_ONCE: Final = 50
-_PAUSE_S: Final = 0.2
+# Where a service goes on sending, the inbox is empty for moments only.
+_PAUSE_S: Final = 0.02
 # The name of no key; and what RESTORE says of an empty text to a user who may restore.
 _NO_KEY: Final = "rights"
 _IS_NO_DUMP: Final = re.compile("DUMP payload|Bad data format", re.IGNORECASE)
