@@ -8,6 +8,7 @@ import pytest
 
 from paceline import SendMessage
 from paceline.settings import Settings
+from paceline_worker.console import census
 from paceline_worker.console.app import alone
 from tests.conftest import add_account
 from tests.console.conftest import RECIPIENT, SENDER, Console, served
@@ -292,3 +293,12 @@ def test_a_state_server_that_is_away_is_told() -> None:
         assert (503, True) == (answer.status_code, "State is away" in answer.text)
         assert 503 == client.post("/console/sign-in", data={"token": f"pcl_0123456789ab_{'x' * 43}"}).status_code
         assert (200, 503) == (client.get("/healthz").status_code, client.get("/readyz").status_code)
+
+
+def test_a_first_count_that_takes_long_is_told(console: Console, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page does not wait for it; it is there when somebody asks later."""
+    person = console.signed_in()
+    with monkeypatch.context() as impatient:
+        impatient.setattr(census, "_PATIENCE_S", 0.0)
+        assert "Counting accounts" in person.page("/")
+    assert "Counting accounts" not in person.page("/")

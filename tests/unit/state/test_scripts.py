@@ -4,6 +4,8 @@ from importlib.resources import files
 
 import pytest
 
+from paceline.lua.fields import with_codes
+from paceline.state import scripts
 from paceline.state.scripts import source
 
 SCRIPTS = [
@@ -34,3 +36,19 @@ def test_a_library_brings_what_it_needs() -> None:
         < text.index("local bucket =")
         < text.index("local moves =")
     )
+
+
+def test_each_file_is_read_once_whatever_includes_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker has some thirty scripts, and most of each is what all of them include."""
+    read: list[str] = []
+
+    def noted(text: str) -> str:
+        read.append(text)
+        return with_codes(text)
+
+    scripts._read.cache_clear()  # noqa: SLF001
+    monkeypatch.setattr(scripts, "with_codes", noted)
+    for name in ("grant", "begin", "settle"):
+        source.__wrapped__("paceline_worker", name)
+    assert len(read) > 3
+    assert len(read) == len(set(read))
