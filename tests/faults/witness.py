@@ -16,6 +16,7 @@ class Sent:
         pair: sender and recipient.
         policy: ``on_unknown``.
         at_s: when ``send()`` returned, wall clock.
+        began_s: when it was called, wall clock.
     """
 
     id: str
@@ -23,6 +24,7 @@ class Sent:
     pair: tuple[str, str]
     policy: str = "reconcile"
     at_s: float = 0.0
+    began_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,22 +73,30 @@ def account_for(sent: Sequence[Sent], states: Mapping[str, str], arrivals: Itera
 
 
 def forgotten(
-    sent: Sequence[Sent], arrivals: Iterable[Mapping[str, Any]], moments_s: Sequence[float], reach_s: float
+    sent: Sequence[Sent],
+    arrivals: Iterable[Mapping[str, Any]],
+    kills_s: Sequence[tuple[float, float]],
+    *,
+    reach_s: float,
+    call_s: float,
 ) -> set[str]:
-    """Texts of which a state server may have forgotten something: sent or arrived shortly before a moment.
+    """Texts of which a state server may have forgotten something: sent, or begun by a worker, shortly before it was killed.
 
     Args:
         sent: all messages.
         arrivals: the provider's log.
-        moments_s: when the server was killed and forgot writes that it had acknowledged, wall clock.
+        kills_s: when the server was certainly alive and when it was certainly dead, wall clock, of each kill that forgot writes
+            that it had acknowledged. On a busy machine it goes on acknowledging between the two.
         reach_s: back it may forget.
+        call_s: so long after a worker was told to begin, its call arrives.
     """
 
-    def is_near(at_s: float) -> bool:
-        return any(moment_s - reach_s <= at_s <= moment_s for moment_s in moments_s)
+    def is_near(began_s: float, ended_s: float) -> bool:
+        return any(alive_s - reach_s <= ended_s and began_s <= dead_s for alive_s, dead_s in kills_s)
 
-    texts = {one.text for one in sent if is_near(one.at_s)}
-    return texts | {str((a["body"] or {}).get("text")) for a in arrivals if is_near(int(a["at_us"]) / 1e6)}
+    texts = {one.text for one in sent if is_near(one.began_s or one.at_s, one.at_s)}
+    calls = ((int(a["at_us"]) / 1e6, str((a["body"] or {}).get("text"))) for a in arrivals)
+    return texts | {text for at_s, text in calls if is_near(at_s - call_s, at_s)}
 
 
 def _is_lost(state: str, times: int) -> bool:

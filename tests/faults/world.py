@@ -86,7 +86,7 @@ class World:
         self.given_up = 0
         self.slowest_send_s = 0.0
         self._witness = 1
-        self.forgot_at_s: list[float] = []
+        self.forgot_at_s: list[tuple[float, float]] = []
         self._calls: list[tuple[int, str]] = []
         self.separate_broker_url = ""
         self.watch = Watch(server.url, namespace)
@@ -132,12 +132,12 @@ class World:
         values = {"sender": f"+155501000{number % SENDERS:02d}", "to": f"+1555020{number % 10_000:04d}", **fields}
         message = SendMessage(account=account, text=text, on_unknown=policy, idempotency_key=text, **values)
         for _ in range(_SENDS):
-            began_s = time.monotonic()
+            called_s, began_s = time.time(), time.monotonic()
             op_id = self._tried(message)
             ended_s = time.monotonic()
             self.slowest_send_s = max(self.slowest_send_s, ended_s - began_s - self.pulse.late_s(began_s, ended_s))
             if op_id is not None:
-                self.sent.append(Sent(op_id, text, (values["sender"], values["to"]), policy, time.time()))
+                self.sent.append(Sent(op_id, text, (values["sender"], values["to"]), policy, time.time(), called_s))
                 self.watch.add(op_id)
                 return True
             self.failed_sends += 1
@@ -218,14 +218,14 @@ class World:
                 return
             time.sleep(0.2)
 
-    def kill_server(self) -> float:
-        """Kill the state server as a crash does; when it was."""
+    def kill_server(self) -> tuple[float, float]:
+        """Kill the state server as a crash does; when it was certainly alive, and when it was certainly dead."""
         self.client.set(_WITNESS, self._witness, ex=3600)
-        at_s = time.time()
+        alive_s = time.time()
         self.server.kill()
-        return at_s
+        return alive_s, time.time()
 
-    def note_forgotten(self, killed_at_s: float) -> None:
+    def note_forgotten(self, killed_at_s: tuple[float, float]) -> None:
         """Look whether the server that was killed has come back without its last acknowledged write."""
         if self.client.get(_WITNESS) != str(self._witness):
             self.forgot_at_s.append(killed_at_s)
@@ -235,7 +235,8 @@ class World:
         """Judge no message whose records a server without `appendfsync always` was allowed to forget; how many they are."""
         if not self.forgot_at_s:
             return 0
-        texts = forgotten(self.sent, self.sandbox.arrivals(), self.forgot_at_s, FORGETS_S)
+        arrivals = self.sandbox.arrivals()
+        texts = forgotten(self.sent, arrivals, self.forgot_at_s, reach_s=FORGETS_S, call_s=DEADLINE_S)
         kept = [one for one in self.sent if one.text not in texts]
         self.watch.excuse({one.id for one in self.sent} - {one.id for one in kept})
         number = len(self.sent) - len(kept)

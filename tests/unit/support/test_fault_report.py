@@ -1,7 +1,7 @@
 """How the fault suite judges a run, and what it writes down."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -64,12 +64,28 @@ def test_order_is_that_of_first_arrivals_of_a_pair() -> None:
     assert [] == list(account_for([sent(1), sent(0, pair=("a", "b"))], states, in_order).disordered)
 
 
-def test_what_a_server_was_allowed_to_forget_is_sent_or_arrived_just_before_its_kill() -> None:
+def test_what_a_server_was_allowed_to_forget_is_sent_or_begun_just_before_its_kill() -> None:
     """Nothing else is excused."""
     messages = [replace(sent(number), at_s=float(number)) for number in range(4)]
-    assert {"message 1", "message 2"} == forgotten(messages, [arrival(3, 9_000_000)], [2.5], 2.0)
-    assert {"message 3"} == forgotten(messages, [arrival(3, 8_000_000)], [9.0], 2.0)
-    assert set() == forgotten(messages, [arrival(3, 8_000_000)], [], 2.0)
+    last = [arrival(3, 8_000_000)]
+    assert {"message 1", "message 2"} == _excused(messages, [arrival(3, 9_000_000)], (2.5, 2.5))
+    assert {"message 3"} == _excused(messages, last, (9.0, 9.0))
+    assert set() == _excused(messages, last)
+    assert {"message 3"} == _excused(messages, last, (7.5, 7.5))
+    assert set() == _excused(messages, last, (6.5, 6.5))
+
+
+def test_a_server_acknowledges_until_it_is_certainly_dead() -> None:
+    """A killed process still ran for a moment on a busy machine, and a caller noted the reply after its end."""
+    late = replace(sent(1), began_s=2.4, at_s=3.5)
+    assert {"message 1"} == _excused([late], [], (2.0, 2.4))
+    assert set() == _excused([late], [], (2.0, 2.3))
+
+
+def _excused(
+    messages: Sequence[Sent], arrivals: Sequence[Mapping[str, Any]], *kills_s: tuple[float, float]
+) -> set[str]:
+    return forgotten(messages, arrivals, kills_s, reach_s=2.0, call_s=1.0)
 
 
 def test_a_report_can_be_read_by_people_and_by_programs() -> None:
