@@ -75,10 +75,17 @@ MUTATIONS: Final = (
     ),
     Mutation(
         "self-fence, at the write",
-        f"{_WORKER}/provider/client.py",
-        "        if sleepless_s() > self._until_s:\n",
+        f"{_WORKER}/provider/fenced.py",
+        "        if sleepless_s() > self.until_s:\n",
         "        if False:\n",
-        ("tests/unit/provider/test_provider.py",),
+        ("tests/unit/provider/test_after_the_call.py",),
+    ),
+    Mutation(
+        "self-fence, by the lease at the write",
+        f"{_WORKER}/delivery/courier.py",
+        "answer = await self._provider.call(begun.request, key, until_s=until_s)",
+        "answer = await self._provider.call(begun.request, key)",
+        ("tests/scripts/delivery/test_lease_of_a_call.py",),
     ),
     Mutation(
         "self-fence, in the worker",

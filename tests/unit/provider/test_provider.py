@@ -4,7 +4,6 @@ import asyncio
 import gzip
 import json
 import socket
-import time
 from pathlib import Path
 from typing import Any
 
@@ -221,24 +220,6 @@ def test_a_connection_lost_after_it_was_made_leaves_the_outcome_unknown(handler:
 def test_a_deadline_without_an_answer_leaves_the_outcome_unknown() -> None:
     """A server that reads the request and says nothing may well have sent the message."""
     assert (Meaning.UNKNOWN, "timeout") == end_of(silent(), deadline_s=SHORT_S).meaning_and_code
-
-
-@pytest.mark.parametrize(("stands_still_s", "arrive"), [(2 * SHORT_S, 1), (0.0, 2)])
-def test_a_process_that_stood_still_writes_nothing_after_its_call(stands_still_s: float, arrive: int) -> None:
-    """After its last look at the clock it is stopped (SIGSTOP), and goes on when its lease is over: another worker sends."""
-    requests: list[bytes] = []
-
-    async def scenario() -> Answer:
-        handler = answering(*[response(202, b"{}")] * 2, requests=requests)
-        async with listening(handler) as port, provider(port, deadline_s=SHORT_S) as made:
-            await made.call(REQUEST, KEY)
-            calling = asyncio.create_task(made.call(REQUEST, KEY))
-            await asyncio.sleep(0)  # it has the open connection, and writes with its next step
-            time.sleep(stands_still_s)  # noqa: ASYNC251 - all of the process stands still
-            return await calling
-
-    assert (Meaning.UNKNOWN if arrive == 1 else Meaning.ACCEPTED) == asyncio.run(scenario()).meaning
-    assert arrive == len(requests)
 
 
 def test_words_of_lost_connections_show_no_key() -> None:

@@ -254,7 +254,9 @@ class Courier:
         self._metrics.sent(begun.priority, lateness_s, waited_s)
 
         sent_s = time.monotonic()
-        answer = await self._provider.call(begun.request, key)
+        # It ends within the lease that the answer gave, however long this process stands still from here on.
+        until_s = reply.asked_s + reply.asleep_s + _FENCE_S + self._provider.deadline.total_seconds()
+        answer = await self._provider.call(begun.request, key, until_s=until_s)
         answered_s = time.monotonic()
 
         delivery.called(begun.request, answer, sent_s, answered_s)

@@ -20,6 +20,7 @@ from httpx_aiohttp import AiohttpTransport
 
 from paceline.operations.requests import ProviderRequest
 from paceline_worker.accounts.secrets import ApiKey
+from paceline_worker.provider.fenced import FencedSockets
 from paceline_worker.provider.proxy import proxy_for
 from paceline_worker.provider.reach import reach
 from paceline_worker.provider.redaction import redactor, without_key
@@ -28,6 +29,8 @@ from paceline_worker.verdict.meaning import Answer, Meaning, read_answer
 from paceline_worker.verdict.words import clean
 
 if TYPE_CHECKING:
+    from aiohttp.http_writer import StreamWriter
+
     from paceline_worker.provider.way_out import WayOut
 
 KEY_HEADER: Final = "X-User-API-Key"
@@ -76,7 +79,10 @@ class Provider:
         # whether the request was written. (Above 5 s aiohttp would round it up.)
         connect_s = min(_CONNECT_S, deadline_s / 2)
         self._timeouts = {"connect": connect_s, "read": deadline_s, "pool": connect_s}
-        connector = aiohttp.TCPConnector(limit=connections, keepalive_timeout=_KEEPALIVE_S)
+        self._sockets = FencedSockets(self.deadline)
+        connector = aiohttp.TCPConnector(
+            limit=connections, keepalive_timeout=_KEEPALIVE_S, socket_factory=self._sockets.make
+        )
         # No cookies, no redirects, no retries: one request is one call of the provider.
         session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
         # aiohttp repeats a GET or DELETE whose connection ended without an answer, in the same slot. No argument prevents that.
@@ -98,29 +104,32 @@ class Provider:
             self.way_out.close()
         await self._transport.aclose()
 
-    async def call(self, request: ProviderRequest, key: ApiKey) -> Answer:
+    async def call(self, request: ProviderRequest, key: ApiKey, *, until_s: float = float("inf")) -> Answer:
         """Make one call.
 
         Args:
             request: what to send.
             key: put on the request here and nowhere else.
+            until_s: a body is written by then or never, as `sleepless_s` tells the time; at the latest by the deadline.
 
         Returns:
             What the provider said, or what the silence means. Whatever the provider does, nothing is raised.
         """
         called_s = time.monotonic()
-        answer = await self._call(request, key)
+        answer = await self._call(request, key, min(until_s, sleepless_s() + self._deadline_s))
         if self.way_out and answer.meaning is Meaning.NOT_SENT:
             self.way_out.failed(answer.words, called_s)
         elif self.way_out:
             self.way_out.connected()
         return answer
 
-    async def _call(self, request: ProviderRequest, key: ApiKey) -> Answer:
+    async def _call(self, request: ProviderRequest, key: ApiKey, until_s: float) -> Answer:
         headers = {KEY_HEADER: key.reveal(), "User-Agent": "paceline", "Accept-Encoding": "identity"} | self._to_proxy
-        outgoing = _Outgoing(
-            request, self._base, headers, {"timeout": self._timeouts}, until_s=sleepless_s() + self._deadline_s
-        )
+
+        def fence(transport: asyncio.BaseTransport) -> None:
+            self._sockets.fence(transport, until_s)
+
+        outgoing = _Outgoing(request, self._base, headers, {"timeout": self._timeouts}, fence)
         try:
             async with asyncio.timeout(self._deadline_s):
                 response = await self._transport.handle_async_request(outgoing)
@@ -146,7 +155,7 @@ class _Outgoing(httpx.Request):
         base: the provider's address.
         headers: all but those of the body.
         extensions: the timeouts.
-        until_s: the end of the call, as `sleepless_s` tells the time.
+        fence: told of the connection before a body is written to it.
     """
 
     def __init__(
@@ -155,8 +164,7 @@ class _Outgoing(httpx.Request):
         base: str,
         headers: dict[str, str],
         extensions: dict[str, Any],
-        *,
-        until_s: float,
+        fence: Callable[[asyncio.BaseTransport], None],
     ) -> None:
         self.method = request.method
         # The transport needs a text, so a text is the shortest way.
@@ -167,7 +175,7 @@ class _Outgoing(httpx.Request):
             headers["Content-Type"] = "application/json"
             text = json.dumps(request.body, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
             # The transport hands on any payload of aiohttp.
-            self._content = cast("bytes", _Body(text.encode(), until_s))
+            self._content = cast("bytes", _Body(text.encode(), fence))
         self.headers = cast("httpx.Headers", headers)  # the transport hands on any mapping
 
 
@@ -180,21 +188,18 @@ class _Body(aiohttp.BytesPayload):
 
     Args:
         value: the bytes.
-        until_s: the end of the call, as `sleepless_s` tells the time.
+        fence: told of the connection.
     """
 
-    def __init__(self, value: bytes, until_s: float) -> None:
+    def __init__(self, value: bytes, fence: Callable[[asyncio.BaseTransport], None]) -> None:
         super().__init__(value)
-        self._until_s = until_s
+        self._fence = fence
 
     async def write_with_length(self, writer: aiohttp.abc.AbstractStreamWriter, content_length: int | None) -> None:
-        """Write it, as the last step before the system has it.
-
-        Raises:
-            TimeoutError: the call is over.
-        """
-        if sleepless_s() > self._until_s:
-            raise TimeoutError("the call was over before its request was written")
+        """Write it; the connection's socket refuses bytes after the end of the call."""
+        transport = cast("StreamWriter", writer).transport
+        if transport is not None:  # a connection that is gone: aiohttp says so
+            self._fence(transport)
         await super().write_with_length(writer, content_length)
 
 
