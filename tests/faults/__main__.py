@@ -63,16 +63,18 @@ def main() -> int:
         chosen = []
     try:
         with ThreadPoolExecutor(options.jobs) as pool:
-            beside = [pool.submit(report.run, name) for name in chosen if not FAULTS[name].alone]
+            beside = [
+                pool.submit(report.run, *part)
+                for part in report.parts(name for name in chosen if not FAULTS[name].alone)
+            ]
             try:
                 for future in beside:
                     future.result()
             except KeyboardInterrupt:
                 report.stop()
                 raise
-        for name in chosen:
-            if FAULTS[name].alone:
-                report.run(name)
+        for part in report.parts(name for name in chosen if FAULTS[name].alone):
+            report.run(*part)
     finally:
         sys.stdout.write(report.write())
     return int(not all(result.passed for result in report.results()))

@@ -6,7 +6,9 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Iterable
 from dataclasses import asdict, replace
+from operator import itemgetter
 from pathlib import Path
 from typing import Self
 
@@ -40,29 +42,41 @@ class Report:
         self._about = about
         self._sources = sources
         self._again = again
-        self._parts: dict[str, list[Result]] = {}
+        self._parts: dict[str, dict[int, Result]] = {}
         self._lock = threading.Lock()
         self._over = threading.Event()
         directory.mkdir(parents=True, exist_ok=True)
 
-    def run(self, name: str) -> None:
-        """Run the parts of a fault that have not passed with these sources and this seed."""
-        number = self._number_of_parts(name)
-        for part in range(number):
-            if self._over.is_set():
-                return
-            kept = None if self._again else self._kept(name, part)
-            result = kept or self._ran(name, part, number)
-            with self._lock:
-                self._parts.setdefault(name, []).append(result)
-            if kept is None:
-                self.write()
+    def parts(self, names: Iterable[str]) -> list[tuple[str, int]]:
+        """The parts of some faults, in the order in which they are run: the first of each, the second of each, and so on.
+
+        Args:
+            names: of the faults.
+
+        Returns:
+            Pairs of a fault's name and a number from 0. A fault that lasts long begins early, and a profile that is
+            interrupted has something of each.
+        """
+        every = [(name, part) for name in names for part in range(self._number_of_parts(name))]
+        return sorted(every, key=itemgetter(1))
+
+    def run(self, name: str, part: int) -> None:
+        """Run a part of a fault, unless it has passed with these sources and this seed."""
+        if self._over.is_set():
+            return
+        kept = None if self._again else self._kept(name, part)
+        result = kept or self._ran(name, part, self._number_of_parts(name))
+        with self._lock:
+            self._parts.setdefault(name, {})[part] = result
+        if kept is None:
+            self.write()
 
     def tell(self, name: str) -> None:
         """Take what was kept of a fault, of these sources or others, passed or not; run nothing."""
-        number = self._number_of_parts(name)
-        paths = [self._path(name, part) for part in range(number)]
-        kept = [from_dict(json.loads(path.read_text())["result"]) for path in paths if path.exists()]
+        paths = {part: self._path(name, part) for part in range(self._number_of_parts(name))}
+        kept = {
+            part: from_dict(json.loads(path.read_text())["result"]) for part, path in paths.items() if path.exists()
+        }
         if kept:
             with self._lock:
                 self._parts[name] = kept
@@ -74,7 +88,7 @@ class Report:
     def results(self) -> list[Result]:
         """The rows, one for each fault of which something was run."""
         with self._lock:
-            parts = {name: list(found) for name, found in self._parts.items()}
+            parts = {name: dict(sorted(found.items())) for name, found in self._parts.items()}
         return [merged(parts[name], self._number_of_parts(name)) for name in FAULTS if name in parts]
 
     def write(self) -> str:

@@ -1,7 +1,7 @@
 """What one fault did to the messages, and the report of all of them. Pure."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 
@@ -69,39 +69,40 @@ class Result:
         return (self.fault, self.what, self.size, *map(str, counts), recovery, figures, f"{self.load:.0f}", verdict)
 
 
-def merged(parts: Sequence[Result], of: int) -> Result:
+def merged(parts: Mapping[int, Result], of: int) -> Result:
     """The row of a fault that was run in parts.
 
     Counts are added up; of times, and of figures that are no whole numbers, the largest is told.
 
     Args:
-        parts: those that were run.
+        parts: those that were run, each with its number from 0.
         of: how many there are.
     """
-    first = parts[0]
+    every = list(parts.values())
+    first = every[0]
     if of == 1:
         return first
     figures: dict[str, Any] = {}
-    for part in parts:
+    for part in every:
         for name, value in part.figures.items():
             known = figures.get(name, value)
             is_count = isinstance(value, int) and name in figures
             figures[name] = known + value if is_count else max(known, value)
-    recoveries = [part.recovery_s for part in parts if part.recovery_s is not None]
-    runs = f"{of} runs" if len(parts) == of else f"{len(parts)} of {of} runs"
+    recoveries = [part.recovery_s for part in every if part.recovery_s is not None]
+    runs = f"{of} runs" if len(every) == of else f"{len(every)} of {of} runs"
     return replace(
         first,
         size=f"{runs} of {first.size}",
-        messages=sum(part.messages for part in parts),
-        lost=sum(part.lost for part in parts),
-        doubled=sum(part.doubled for part in parts),
-        violations=sum(part.violations for part in parts),
-        unresolved=sum(part.unresolved for part in parts),
+        messages=sum(part.messages for part in every),
+        lost=sum(part.lost for part in every),
+        doubled=sum(part.doubled for part in every),
+        violations=sum(part.violations for part in every),
+        unresolved=sum(part.unresolved for part in every),
         recovery_s=max(recoveries, default=None),
-        took_s=round(sum(part.took_s for part in parts), 1),
-        load=max(part.load for part in parts),
+        took_s=round(sum(part.took_s for part in every), 1),
+        load=max(part.load for part in every),
         figures=figures,
-        failures=tuple(f"run {number}: {words}" for number, part in enumerate(parts, 1) for words in part.failures),
+        failures=tuple(f"run {number + 1}: {words}" for number, part in parts.items() for words in part.failures),
     )
 
 

@@ -1,5 +1,6 @@
 """F11, F12, F16: a provider that leaves outcomes open, one that refuses everything, and a state server whose clock is set."""
 
+import math
 import threading
 import time
 from collections import Counter
@@ -67,7 +68,7 @@ def ambiguous(profile: Profile, seed: int, policy: str) -> Result:
 
 def outage(profile: Profile, seed: int) -> Result:
     """F12: the provider answers 503 to everything for a while, with much waiting on three accounts."""
-    accounts, each = ("a1", "a2", "a3"), max(120, int(profile.outage_s))
+    accounts, each = ("a1", "a2", "a3"), max(120, math.ceil(profile.outage_s / 0.9))
     limit = {"limits": [f"{PER_MINUTE}/minute"], "algorithm": "sliding_log"}
     with world(seed, scenario={"defaults": limit, "latency_ms": 20}) as built:
         for name in accounts:

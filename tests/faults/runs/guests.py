@@ -49,7 +49,7 @@ def shared_server(profile: Profile, seed: int) -> Result:
         beside = Host(built.server.url, Path(logs) / "beside", profile.shared_s)
         with neighbour(built, "staging") as staging:
             rows = _ours([built, staging], [first, beside], profile.shared_s)
-        row = merged(rows, of=2)
+        row = merged(dict(enumerate(rows)), of=2)
         apart, together = first.told(), beside.told()
     wrong = [f"only alone: {one!r}" for one in (apart - together)] + [
         f"only beside us: {one!r}" for one in together - apart

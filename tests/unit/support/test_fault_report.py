@@ -3,11 +3,14 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.faults.profile import FULL, SHORT
+from tests.faults import report
+from tests.faults.catalogue import Fault
+from tests.faults.profile import FULL, SHORT, Profile
 from tests.faults.result import Result, as_json, as_markdown, from_dict, merged
 from tests.faults.transitions import Seen, illegal
 from tests.faults.witness import Account, Sent, account_for, forgotten
@@ -115,11 +118,35 @@ def test_parts_of_a_fault_share_its_work_and_make_one_row() -> None:
     assert (1000, 30) == FULL.scaled(100, 10).kills
     well = Result("F1", "kills", "30 kills", 10, recovery_s=1.0, load=2.0, figures={"kills": 30, "slowest s": 1.5})
     bad = Result("F1", "kills", "30 kills", 12, 1, recovery_s=3.0, load=5.0, figures={"kills": 31}, failures=("lost",))
-    row = merged([well, bad], of=3)
+    row = merged({0: well, 2: bad}, of=3)
     assert ("2 of 3 runs of 30 kills", 22, 1, 3.0, 5.0) == (row.size, row.messages, row.lost, row.recovery_s, row.load)
     assert {"kills": 61, "slowest s": 1.5} == row.figures
-    assert ("run 2: lost",) == row.failures
-    assert well == merged([well], of=1)
+    assert ("run 3: lost",) == row.failures
+    assert well == merged({0: well}, of=1)
+
+
+@pytest.mark.parametrize(("profile", "parts"), [(SHORT, ["A1", "B1"]), (FULL, ["A1", "B1", "A2", "A3"])])
+def test_each_fault_begins_before_any_goes_on(
+    profile: Profile, parts: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Parts are run side by side, and kept in their order; what passed is not run again."""
+    ran: list[tuple[int, int]] = []
+
+    def run(profile: Profile, seed: int) -> Result:
+        ran.append((profile.wipes, seed))
+        return Result("F1", "kills", "some", messages=len(ran))
+
+    monkeypatch.setattr(report, "FAULTS", {"A": Fault(run, parts=3), "B": Fault(run)})
+    for _ in range(2):
+        kept = report.Report(tmp_path, profile, seed=7, about="x", sources="y")
+        every = kept.parts("AB")
+        assert parts == [f"{name}{part + 1}" for name, part in every]
+        for name, part in reversed(every):
+            kept.run(name, part)
+        assert len(parts) == len(ran)
+        assert sum(range(len(parts) + 1)) == sum(row.messages for row in kept.results())
+    shares = {(1, 7000), (profile.wipes, 7000)} if profile is SHORT else {(4, 7000), (4, 7001), (4, 7002), (10, 7000)}
+    assert shares == set(ran)
 
 
 @pytest.mark.parametrize(
